@@ -1,0 +1,159 @@
+"""What rnngen brings itself, through the same hooks as any plugin.
+
+This module is light: it only says what there is and where. Nothing in this package imports the engine, the
+decoders or the session, nor anything that a stranger's plugin may not import.
+"""
+
+from collections.abc import Iterable
+
+from rnngen.builtins import options as o
+from rnngen.contracts import CellSpec, FilterSpec, ReaderSpec, TaskSpec, TokenizerSpec
+from rnngen.hookspecs import hookimpl
+
+
+@hookimpl
+def rnngen_cells() -> Iterable[CellSpec]:
+    """The classical recurrent cells."""
+    torch_side, numpy_side = "rnngen.builtins.cells", "rnngen.builtins.cell_steps"
+    return [
+        CellSpec(
+            name="lstm",
+            summary="long short-term memory (Hochreiter and Schmidhuber 1997), with forget gate",
+            load=f"{torch_side}:LSTM",
+            step=f"{numpy_side}:LSTMStep",
+            options=o.LSTMOptions,
+        ),
+        CellSpec(
+            name="gru",
+            summary="gated recurrent unit (Cho et al. 2014)",
+            load=f"{torch_side}:GRU",
+            step=f"{numpy_side}:GRUStep",
+        ),
+        CellSpec(
+            name="rnn",
+            summary="simple recurrent network (Elman 1990), with tanh, relu or sigmoid",
+            load=f"{torch_side}:RNN",
+            step=f"{numpy_side}:RNNStep",
+            options=o.RNNOptions,
+        ),
+    ]
+
+
+@hookimpl
+def rnngen_tokenizers() -> Iterable[TokenizerSpec]:
+    """From bytes to words."""
+    home = "rnngen.builtins.tokenizers"
+    return [
+        TokenizerSpec(
+            name="char",
+            summary="one token a character; a character never seen in training goes by its bytes",
+            load=f"{home}.char:CharTokenizer",
+            options=o.CharOptions,
+        ),
+        TokenizerSpec(
+            name="byte",
+            summary="one token a byte of UTF-8; nothing to learn",
+            load=f"{home}.byte:ByteTokenizer",
+        ),
+        TokenizerSpec(
+            name="bpe",
+            summary="byte-level byte-pair encoding (Sennrich et al. 2016)",
+            load=f"{home}.bpe:BPETokenizer",
+            options=o.VocabularyOptions,
+        ),
+        TokenizerSpec(
+            name="word",
+            summary="one token a frequent word with the space before it; rare words are spelt in bytes",
+            load=f"{home}.word:WordTokenizer",
+            options=o.VocabularyOptions,
+        ),
+        TokenizerSpec(
+            name="unigram",
+            summary="unigram language model over byte-level pieces (Kudo 2018)",
+            load=f"{home}.unigram:UnigramTokenizer",
+            options=o.VocabularyOptions,
+        ),
+        TokenizerSpec(
+            name="wordpiece",
+            summary="byte-level WordPiece, longest match first (Schuster and Nakajima 2012)",
+            load=f"{home}.wordpiece:WordPieceTokenizer",
+            options=o.VocabularyOptions,
+        ),
+    ]
+
+
+@hookimpl
+def rnngen_tasks() -> Iterable[TaskSpec]:
+    """Free text, and examples a line each."""
+    return [
+        TaskSpec(
+            name="continue",
+            summary="free text: write on from a prompt, for ever",
+            load="rnngen.builtins.tasks:Continue",
+        ),
+        TaskSpec(
+            name="lines",
+            summary="every line an example of its own, which ends by itself: names, titles, verses",
+            load="rnngen.builtins.tasks:Lines",
+        ),
+    ]
+
+
+@hookimpl
+def rnngen_readers() -> Iterable[ReaderSpec]:
+    """Plain text and JSON lines; gzip and Zstandard are undone before a reader sees the bytes."""
+    home = "rnngen.builtins.readers"
+    return [
+        ReaderSpec(
+            name="text",
+            summary="plain text in any encoding",
+            load=f"{home}:read_text",
+            options=o.TextReaderOptions,
+            suffixes=(".txt", ".text", ".md"),
+        ),
+        ReaderSpec(
+            name="jsonl",
+            summary="JSON lines: one document a line, its text under one key",
+            load=f"{home}:read_json_lines",
+            options=o.JSONLinesOptions,
+            suffixes=(".jsonl", ".ndjson"),
+        ),
+    ]
+
+
+@hookimpl
+def rnngen_filters() -> Iterable[FilterSpec]:
+    """What shapes the next-token distribution."""
+    home = "rnngen.builtins.filters"
+    return [
+        FilterSpec(
+            name="repetition",
+            summary="make tokens that have occurred less probable (Keskar et al. 2019)",
+            load=f"{home}:repetition",
+            options=o.RepetitionOptions,
+        ),
+        FilterSpec(
+            name="temp",
+            summary="sharpen or flatten the distribution",
+            load=f"{home}:temperature",
+            options=o.TemperatureOptions,
+        ),
+        FilterSpec(
+            name="top_k",
+            summary="keep the k most probable tokens (Fan et al. 2018)",
+            load=f"{home}:top_k",
+            options=o.TopKOptions,
+        ),
+        FilterSpec(
+            name="top_p",
+            summary="keep the nucleus of probability p (Holtzman et al. 2020)",
+            load=f"{home}:top_p",
+            options=o.TopPOptions,
+        ),
+        FilterSpec(
+            name="min_p",
+            summary="keep tokens near the most probable one (Nguyen et al. 2024)",
+            load=f"{home}:min_p",
+            options=o.MinPOptions,
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Tokenizers made with the `tokenizers` library, one a file."""

@@ -1,0 +1,81 @@
+"""Every error that rnngen raises on purpose, and the exit status that the command line gives it.
+
+::
+
+    RnngenError                1   the work failed
+     ├── UsageError            2   what was asked for makes no sense
+     │    └── UnknownName      2   …because no such cell, option, model … exists; the closest is named
+     ├── NotFoundError         3   a model or a corpus is not there
+     ├── PluginError           4   a plugin is missing, broken or in conflict with another
+     ├── CorpusError           1   a text cannot be read, or is too small to train on
+     ├── ModelError            1   a model on disk is damaged, or from a newer rnngen
+     ├── DeviceError           1   the device asked for is not there, or cannot do what was asked
+     └── DivergedError         1   the loss is no longer a number
+
+A message names the thing, the place and the mend, in that order.
+"""
+
+from collections.abc import Iterable
+
+
+class RnngenError(Exception):
+    """The root of the tree: catch it to catch everything that rnngen raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(RnngenError):
+    """What was asked for makes no sense, whatever the state of the disk."""
+
+    exit_status = 2
+
+
+class NotFoundError(RnngenError):
+    """A model or a corpus is not there."""
+
+    exit_status = 3
+
+
+class PluginError(RnngenError):
+    """A plugin is missing, broken, or in conflict with another."""
+
+    exit_status = 4
+
+
+class CorpusError(RnngenError):
+    """A text cannot be read, or is too small to train on."""
+
+
+class ModelError(RnngenError):
+    """A model on disk is damaged, or was written by a newer rnngen."""
+
+
+class DeviceError(RnngenError):
+    """The device asked for is not there, or cannot do what was asked."""
+
+
+class DivergedError(RnngenError):
+    """The loss is no longer a number."""
+
+
+class UnknownName(UsageError):  # noqa: N818 - reads as the sentence that it prints
+    """A name that nothing answers to; the message offers the closest one that something does.
+
+    Args:
+        kind: what was looked for, as the message calls it (``"cell"``, ``"option"``).
+        name: what was asked for.
+        known: every name that would have been accepted.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        from difflib import get_close_matches
+
+        self.kind, self.name, self.known = kind, name, tuple(sorted(known))
+        near = get_close_matches(name, self.known, n=1, cutoff=0.5)
+        if near:
+            mend = f"did you mean {near[0]!r}?"
+        elif self.known:
+            mend = f"there is {', '.join(self.known)}"
+        else:
+            mend = f"there is no {kind} at all"
+        super().__init__(f"unknown {kind} {name!r}; {mend}")

@@ -1,0 +1,70 @@
+"""The whole plugin surface.
+
+A plugin is a Python package with an entry point in the group ``rnngen``, naming a module that implements any
+of these hooks::
+
+    # rnngen_mine/__init__.py                             # pyproject.toml
+    from rnngen import hookimpl                           [project.entry-points.rnngen]
+    from rnngen.contracts import CellSpec                 mine = "rnngen_mine"
+
+    @hookimpl
+    def rnngen_cells():
+        return [CellSpec(name="mine", summary="…", load="rnngen_mine.layer:Mine")]
+
+Keep that module light: what imports torch belongs in the module that ``load`` names. The built-ins come in
+through these hooks too (``rnngen.builtins``).
+"""
+
+from collections.abc import Iterable
+
+import pluggy
+
+from rnngen.contracts import (
+    CellSpec,
+    CommandSpec,
+    FilterSpec,
+    ListenerSpec,
+    ReaderSpec,
+    TaskSpec,
+    TokenizerSpec,
+)
+
+PROJECT = "rnngen"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def rnngen_cells() -> Iterable[CellSpec]:  # type: ignore[empty-body]
+    """Recurrent layers, for ``train --cell``."""
+
+
+@hookspec
+def rnngen_tokenizers() -> Iterable[TokenizerSpec]:  # type: ignore[empty-body]
+    """Tokenizers, for ``train --tokenizer``."""
+
+
+@hookspec
+def rnngen_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
+    """Tasks, for ``train --task``."""
+
+
+@hookspec
+def rnngen_filters() -> Iterable[FilterSpec]:  # type: ignore[empty-body]
+    """Filters of the next-token distribution, for ``sample --filters``."""
+
+
+@hookspec
+def rnngen_readers() -> Iterable[ReaderSpec]:  # type: ignore[empty-body]
+    """Readers of corpus files, chosen by the file's ending."""
+
+
+@hookspec
+def rnngen_listeners() -> Iterable[ListenerSpec]:  # type: ignore[empty-body]
+    """Listeners to training, for ``train --listener``."""
+
+
+@hookspec
+def rnngen_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]
+    """Commands of the command line."""

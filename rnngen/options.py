@@ -1,0 +1,148 @@
+"""Options are small frozen dataclasses, one a stage; here they are read from text and described.
+
+A field carries its documentation as a string literal on the line below it, as attributes do everywhere in
+Python's documentation tools::
+
+    @dataclass(frozen=True)
+    class RNNOptions:
+        activation: Literal["tanh", "relu", "sigmoid"] = "tanh"
+        \"\"\"The nonlinearity of the recurrence.\"\"\"
+
+From that one place come the ``-o key=value`` parser, the flags of the command line, the man pages and the
+model card. Types that can be read from text: ``str``, ``int``, ``float``, ``bool``, ``Literal[...]`` of
+strings, and each of these ``| None`` (written ``none``).
+"""
+
+import ast
+import inspect
+import textwrap
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from itertools import pairwise
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from rnngen.errors import UnknownName, UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """For what has nothing to choose."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One field of an options dataclass, ready to be shown and parsed."""
+
+    name: str
+    """The field's name, with underscores."""
+    type: type
+    """``str``, ``int``, ``float`` or ``bool``."""
+    default: Any
+    """The default; ``dataclasses.MISSING`` where the field must be given."""
+    help: str
+    """The docstring below the field."""
+    choices: tuple[str, ...] = ()
+    """The accepted words, where the type is a ``Literal``."""
+    optional: bool = False
+    """Whether ``none`` is accepted."""
+
+    def parse(self, text: str) -> Any:
+        """Read the value from ``text``.
+
+        Raises:
+            UsageError: if it is not of the field's type; ``UnknownName`` if it is none of its choices.
+        """
+        if self.optional and text.lower() == "none":
+            return None
+        if self.choices:
+            if text not in self.choices:
+                raise UnknownName(f"value for {self.name!r}", text, self.choices)
+            return text
+        try:
+            return _BOOLEANS[text.lower()] if self.type is bool else self.type(text)
+        except (KeyError, ValueError):
+            raise UsageError(f"option {self.name}={text}: {_EXPECTED[self.type]} expected") from None
+
+
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+_EXPECTED: dict[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+
+
+@cache
+def describe(options: type[Any]) -> tuple[Option, ...]:
+    """List the fields of an options dataclass, in order."""
+    hints, documented = get_type_hints(options), _field_docstrings(options)
+    described = []
+    for field in fields(options):
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        kind, choices, optional = _reading(hints[field.name], field.name)
+        described.append(Option(field.name, kind, default, documented.get(field.name, ""), choices, optional))
+    return tuple(described)
+
+
+def build(options: type[T], given: Mapping[str, str], *, owner: str) -> T:
+    """Make an options object from ``key=value`` texts; what is not given keeps its default.
+
+    Args:
+        options: the dataclass.
+        given: the values as text.
+        owner: whose options they are, for messages (``"cell 'rnn'"``).
+
+    Raises:
+        UsageError: for a key that does not exist (the closest is named), an ill-typed value, a missing
+            one, or whatever the dataclass itself refuses in ``__post_init__`` with a ``ValueError``.
+    """
+    known = {option.name: option for option in describe(options)}  # type: ignore[arg-type]
+    for key in given:
+        if key not in known:
+            raise UnknownName(f"option of {owner}", key, known)
+    missing = [name for name, option in known.items() if option.default is MISSING and name not in given]
+    if missing:
+        raise UsageError(f"{owner} needs the option {missing[0]!r}; give it with -o {missing[0]}=VALUE")
+    return construct(options, {key: known[key].parse(text) for key, text in given.items()}, owner=owner)
+
+
+def construct(options: type[T], values: Mapping[str, Any], *, owner: str) -> T:
+    """Make an options object from typed values, with the dataclass's own refusals as ``UsageError``."""
+    try:
+        return options(**values)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{owner}: {error}") from error
+
+
+def _reading(hint: Any, name: str) -> tuple[type, tuple[str, ...], bool]:
+    """How a type hint is read from text: its type, its choices, and whether ``none`` is a value."""
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    optional = type(None) in members
+    kinds = [member for member in members if member is not type(None)]
+    if len(kinds) == 1 and get_origin(kinds[0]) is Literal:
+        return str, get_args(kinds[0]), optional
+    if len(kinds) == 1 and kinds[0] in _EXPECTED:
+        return kinds[0], (), optional
+    raise TypeError(f"option {name!r} has the type {hint}, which cannot be read from text")
+
+
+def _field_docstrings(options: type) -> dict[str, str]:
+    """The string literal below each field, of the class and of the dataclasses that it extends."""
+    found: dict[str, str] = {}
+    for cls in reversed(options.__mro__[:-1]):
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+        except (OSError, TypeError, SyntaxError):  # no source at hand: the option works, undescribed
+            continue
+        statements = body.body if isinstance(body, ast.ClassDef) else []
+        for above, below in pairwise(statements):
+            if isinstance(above, ast.AnnAssign) and isinstance(above.target, ast.Name):
+                match below:
+                    case ast.Expr(value=ast.Constant(value=str(text))):
+                        found[above.target.id] = " ".join(inspect.cleandoc(text).split())
+    return found
