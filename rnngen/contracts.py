@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    Floats: TypeAlias = NDArray[np.float32]
-    TokenIds: TypeAlias = NDArray[np.int64]
-
+Floats: TypeAlias = "NDArray[np.float32]"
+TokenIds: TypeAlias = "NDArray[np.int64]"
 State: TypeAlias = tuple[Any, ...]
 """A flat tuple of arrays (torch's or NumPy's), each with the batch on axis 0."""
+Weights: TypeAlias = Mapping[str, Floats]
+"""A layer's parameters by name, as its NumPy face receives them."""
 
 
 # ── Cells ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -71,11 +72,11 @@ class LayerStep(Protocol):
         """The state before the first token, for ``batch`` streams."""
         ...
 
-    def project(self, x: "Floats") -> "Floats":
+    def project(self, x: Floats) -> Floats:
         """What depends on the input alone: ``x`` (B,I) → (B,G). Return ``x`` if there is nothing to do."""
         ...
 
-    def advance(self, projected: "Floats", state: State) -> "tuple[Floats, State]":
+    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """One step: (B,G) and the state → outputs (B,H) and the next state. Writes to neither argument."""
         ...
 
@@ -99,7 +100,7 @@ class NetworkStep(Protocol):
         """The state before the first token, for ``batch`` streams."""
         ...
 
-    def __call__(self, tokens: "TokenIds", state: State) -> "tuple[Floats, State]":
+    def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,) and the state before them → logits (B,V) and the state after."""
         ...
 
@@ -257,7 +258,3 @@ class ListenerSpec(Spec):
 @dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec):
     """A command of the command line. ``load`` names a ``click.Command``."""
-
-
-Weights: TypeAlias = "Mapping[str, Floats]"
-"""A layer's parameters by name, as its NumPy face receives them."""

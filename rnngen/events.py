@@ -2,7 +2,7 @@
 
 ::
 
-    Started ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸ Finished
+    Started ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸ Judged? ─▸ Finished
                         Warned may come at any point
 
 The command line renders them as a live display, as plain lines or as JSON lines; listeners from plugins
@@ -112,6 +112,20 @@ class Warned(Event):
 
     message: str
     """The thing, the place and the mend."""
+
+
+@dataclass(frozen=True)
+class Judged(Event):
+    """The weights that are kept have been tried on the held-out text once more, exactly."""
+
+    step: int
+    """The step that they are from."""
+    stream: float
+    """Nats per character, the state carried through the whole text."""
+    window: float
+    """Nats per character in windows of 256 tokens, each from a fresh state."""
+    seconds: float
+    """How long it took."""
 
 
 @dataclass(frozen=True)

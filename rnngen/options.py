@@ -77,9 +77,13 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
 _EXPECTED: dict[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 
 
-@cache
 def describe(options: type[Any]) -> tuple[Option, ...]:
     """List the fields of an options dataclass, in order."""
+    return _described(options)  # type: ignore[arg-type]  # mypy doubts that classes can be hashed
+
+
+@cache
+def _described(options: type[Any]) -> tuple[Option, ...]:
     hints, documented = get_type_hints(options), _field_docstrings(options)
     described = []
     for field in fields(options):
@@ -101,7 +105,7 @@ def build(options: type[T], given: Mapping[str, str], *, owner: str) -> T:
         UsageError: for a key that does not exist (the closest is named), an ill-typed value, a missing
             one, or whatever the dataclass itself refuses in ``__post_init__`` with a ``ValueError``.
     """
-    known = {option.name: option for option in describe(options)}  # type: ignore[arg-type]
+    known = {option.name: option for option in describe(options)}
     for key in given:
         if key not in known:
             raise UnknownName(f"option of {owner}", key, known)

@@ -1,0 +1,186 @@
+"""``rnngen`` and ``python -m rnngen``: runs the program, and turns what goes wrong into a line and a status.
+
+::
+
+    0 ok   1 failed   2 usage   3 not found   4 plugin failed   130 interrupted   141 pipe closed
+"""
+
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+STDOUT = "standard output"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status.
+
+    Args:
+        argv: the arguments after the program's name; those of the process by default.
+    """
+    _speak_utf8()
+    status = _guarded(lambda: _run(sys.argv[1:] if argv is None else list(argv)))
+    return _guarded(_flush) or status
+
+
+def _run(argv: list[str]) -> int:
+    from click.exceptions import Abort, ClickException, Exit
+
+    try:
+        return _invoke(argv)
+    except Exit as stop:
+        return stop.exit_code
+    except Abort as abort:  # a prompt was interrupted, or answered with no
+        return INTERRUPTED if isinstance(abort.__context__, KeyboardInterrupt) else 1
+    except ClickException as error:
+        return _usage(error)
+
+
+def _invoke(argv: list[str]) -> int:
+    from rnngen.cli.app import app
+
+    instruction = os.environ.get("_RNNGEN_COMPLETE")
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(app, {}, "rnngen", "_RNNGEN_COMPLETE", instruction)
+    with app.make_context("rnngen", argv) as ctx:
+        app.invoke(ctx)
+    return 0
+
+
+def _usage(error: Exception) -> int:
+    """Say what Click refused, and where to read on. Bare ``rnngen`` shows the help, which is no failure."""
+    from click.exceptions import ClickException, NoArgsIsHelpError, UsageError
+
+    if isinstance(error, NoArgsIsHelpError):
+        _write(error.ctx.get_help() if error.ctx else str(error), sys.stdout)
+        return 0
+    assert isinstance(error, ClickException)
+    message = error.format_message().rstrip(".")
+    _complain(message[:1].lower() + message[1:] + _origin(error))
+    if isinstance(error, UsageError) and error.ctx:
+        _say(f"'{error.ctx.command_path} --help' shows what there is")
+    return error.exit_code
+
+
+def _origin(error: Exception) -> str:
+    """Name the environment variable that a refused value came from."""
+    from click import BadParameter
+    from click.core import ParameterSource
+
+    if isinstance(error, BadParameter) and error.ctx and error.param and error.param.name:
+        source = error.ctx.get_parameter_source(error.param.name)
+        if source is ParameterSource.ENVIRONMENT:
+            return f" (from {error.ctx.auto_envvar_prefix}_{error.param.name.upper()})"
+    return ""
+
+
+def _guarded(work: Callable[[], int]) -> int:
+    """Run ``work``; whatever it raises becomes at most a line on stderr, and a status."""
+    from rnngen.errors import RnngenError
+
+    try:
+        return work()
+    except KeyboardInterrupt:
+        if sys.stderr and sys.stderr.isatty():
+            _write("", sys.stderr)  # the shell's prompt goes below the ^C
+        return INTERRUPTED
+    except BrokenPipeError:
+        _close_stdout()
+        return PIPE_CLOSED
+    except RnngenError as error:
+        return _failed(str(error), error.exit_status)
+    except OSError as error:
+        if error.filename == STDOUT:
+            _close_stdout()
+        return _failed(_os_error(error), 1)
+    except Exception as error:
+        name = type(error).__name__
+        return _failed(f"{name}: {error} (this is a bug; RNNGEN_DEBUG=1 shows where)", 1)
+
+
+def _os_error(error: OSError) -> str:
+    files = " → ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    reason = error.strerror or str(error)
+    return f"{files}: {reason}" if files else reason
+
+
+def _failed(message: str, status: int) -> int:
+    if os.environ.get("RNNGEN_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    _complain(message)
+    return status
+
+
+def _complain(message: str) -> None:
+    _say(f"error: {message}")
+
+
+def _say(message: str) -> None:
+    _write(f"rnngen: {message}", sys.stderr)
+
+
+def _write(line: str, stream: TextIO | None) -> None:
+    if stream:  # None where the process was started with it closed
+        stream.write(line + "\n")
+
+
+def _flush() -> int:
+    if sys.stdout:
+        sys.stdout.flush()
+    return 0
+
+
+def _close_stdout() -> None:
+    """Let what is still buffered go nowhere, or Python would complain about it once more at its end."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):  # a stand-in of the tests, without a file behind it
+        pass
+
+
+def _speak_utf8() -> None:
+    """Write UTF-8 whatever the locale; bytes of arguments that are not UTF-8 come out as they came in."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout = _named(sys.stdout)
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8", errors="replace")
+
+
+class _StandardOutput(io.FileIO):
+    """Says its name when it cannot be written, which the system does not."""
+
+    def write(self, data: Any, /) -> Any:
+        """Write, and name this file in the error."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = STDOUT
+            raise
+
+
+def _named(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """The same stream, over a file that says its name; a stand-in of the tests stays as it is."""
+    unbuffered = isinstance(stream.buffer, io.FileIO)  # python -u
+    if type(getattr(stream.buffer, "raw", stream.buffer)) is not io.FileIO:
+        return stream
+    raw = _StandardOutput(stream.fileno(), "wb", closefd=False)
+    return io.TextIOWrapper(
+        raw if unbuffered else io.BufferedWriter(raw),
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

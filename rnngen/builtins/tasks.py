@@ -1,0 +1,105 @@
+"""The tasks that come with rnngen: free text that goes on for ever, and lines that end by themselves."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rnngen.contracts import Chunk
+from rnngen.options import NoOptions
+
+
+class Continue:
+    """Free text: every document is one example, given on as it comes.
+
+    Args:
+        options: nothing to choose.
+    """
+
+    ends = False
+    separator = "\n"
+
+    def __init__(self, options: NoOptions) -> None:
+        self.options = options
+
+    def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Pass the chunks on, less the empty ones."""
+        opens = True
+        for chunk in chunks:
+            opens = opens or chunk.opens
+            if chunk.text:
+                yield Chunk(chunk.text, opens)
+                opens = False
+
+
+class Lines:
+    r"""Every line that is not blank is one example, without its ``\n`` or ``\r\n``.
+
+    No other character cuts a line, and no line goes on in the next document.
+
+    Args:
+        options: nothing to choose.
+    """
+
+    ends = True
+    separator = "\n"
+
+    def __init__(self, options: NoOptions) -> None:
+        self.options = options
+
+    def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Cut documents into lines; a line longer than a chunk comes in several, as it was read."""
+        line = _Line()
+        for chunk in chunks:
+            if chunk.opens:
+                yield from line.close()
+            first, *others = chunk.text.split("\n")
+            line.held += first
+            if others:
+                yield from line.end()
+                yield from _whole(others[:-1])
+                line.held = others[-1]
+            yield from line.release()
+        yield from line.close()
+
+
+def _whole(texts: Iterable[str]) -> Iterator[Chunk]:
+    r"""Lines that lie within one chunk, each already cut off at its ``\n``."""
+    for text in texts:
+        line = text.removesuffix("\r")
+        if line and not line.isspace():
+            yield Chunk(line, opens=True)
+
+
+@dataclass
+class _Line:
+    """The line that is being read.
+
+    Two things have to wait for what comes next: white space at its beginning (the line may turn out blank)
+    and a carriage return at its end (it may turn out to be half of the line end).
+    """
+
+    held: str = ""
+    """What is read but not yet given."""
+    begun: bool = False
+    """Whether some of the line has been given."""
+
+    def end(self) -> Iterator[Chunk]:
+        r"""Give the rest: ``\n`` has been read."""
+        self.held = self.held.removesuffix("\r")
+        yield from self.close()
+
+    def close(self) -> Iterator[Chunk]:
+        """Give the rest: the line is over, with or without its line end."""
+        yield from self._give(self.held)
+        self.held, self.begun = "", False
+
+    def release(self) -> Iterator[Chunk]:
+        """Give what need not wait."""
+        text = self.held.removesuffix("\r")
+        if self.begun or not text.isspace():
+            yield from self._give(text)
+            self.held = self.held[len(text) :]
+
+    def _give(self, text: str) -> Iterator[Chunk]:
+        if text and (self.begun or not text.isspace()):
+            yield Chunk(text, opens=not self.begun)
+            self.begun = True

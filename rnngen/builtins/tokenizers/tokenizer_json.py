@@ -1,0 +1,120 @@
+"""What a saved tokenizer looks like, and how a text becomes bytes.
+
+::
+
+    {"kind": "bpe", "tokenizer": { … }}
+
+Below ``tokenizer`` stands what the `tokenizers` library itself reads and writes, so that other programs can
+lift it out. It knows no end token: the end is ours, the first id after the library's vocabulary, and so no
+text can spell it. Nothing here imports the library; a model starts to write before it is needed.
+"""
+
+import json
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.errors import CorpusError
+
+Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
+Parts: TypeAlias = dict[str, Any]
+
+
+def utf8(text: str) -> bytes:
+    """The bytes of a text.
+
+    Raises:
+        CorpusError: if it holds half of a surrogate pair, which stands for no character.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise CorpusError(
+            f"the text holds U+{ord(text[error.start]):04X} at offset {error.start}, half of a surrogate "
+            "pair, which UTF-8 cannot write; repair its source, or read it with errors='replace'"
+        ) from None
+
+
+def id_type(vocabulary: int) -> type[np.unsignedinteger[Any]]:
+    """The smallest integer type that holds every id of a vocabulary."""
+    return np.uint16 if vocabulary <= 1 << 16 else np.uint32
+
+
+def library(model: Parts, *, pre_tokenizer: Parts | None, decoder: Parts) -> Parts:
+    """A tokenizer as the library reads it.
+
+    Args:
+        model: the library's model.
+        pre_tokenizer: what cuts the text into words; None where it stays whole.
+        decoder: what makes text of tokens.
+    """
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": None,
+        "decoder": decoder,
+        "model": model,
+    }
+
+
+def dumps(kind: str, library: Parts) -> str:
+    """Write a tokenizer of this kind, which is what the library reads as ``library``."""
+    return json.dumps({"kind": kind, "tokenizer": library}, ensure_ascii=False)
+
+
+def loads(kind: str, text: str) -> Parts:
+    """The library's model in a tokenizer that ``dumps`` wrote.
+
+    Raises:
+        ValueError: if it is no tokenizer of this kind. What the model holds is not looked at.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"tokenizer.json is not JSON ({error}); restore it, or train the model again"
+        ) from None
+    match document:
+        case {"kind": str(found), "tokenizer": {"model": dict(model)}}:
+            if found != kind:
+                raise ValueError(f"tokenizer.json holds a {found!r} tokenizer where {kind!r} is expected")
+            return model
+    raise damaged(kind, "the keys 'kind', 'tokenizer' and 'model' are expected")
+
+
+def damaged(kind: str, reason: str) -> ValueError:
+    """The error for a tokenizer that was not written by ``dumps``."""
+    return ValueError(
+        f"tokenizer.json holds no {kind!r} tokenizer of this version of rnngen: {reason}; restore it, "
+        "or train the model again"
+    )
+
+
+def check_unaltered(kind: str, text: str, rewritten: str) -> None:
+    """Refuse a tokenizer that says anything but what would be written for it now.
+
+    A normaliser that somebody added, or added tokens, would break the law that tokens stand for the
+    text's own bytes.
+
+    Raises:
+        ValueError: if so.
+    """
+    if text != rewritten and json.loads(text) != json.loads(rewritten):
+        raise damaged(kind, "something was added or changed")
+
+
+def tokens_in_order(kind: str, vocabulary: object) -> list[str]:
+    """The tokens of a vocabulary, which must be listed by ascending id without a gap.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    match vocabulary:
+        case dict() if list(vocabulary.values()) == list(range(len(vocabulary))):
+            return list(vocabulary)
+    raise damaged(kind, "its vocabulary is not a mapping from tokens to the ids 0, 1, 2, …")

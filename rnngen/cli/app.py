@@ -1,0 +1,184 @@
+"""The program ``rnngen``: a group of commands, each imported only when it is called.
+
+What ``rnngen --help`` and ``--version`` print comes from the table below and from the cache of plugin
+commands, so that they take milliseconds whatever is installed.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from rnngen import __version__
+from rnngen.errors import UnknownName
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from rnngen.registry import Registry
+    from rnngen.session import Session
+
+
+class Builtin(NamedTuple):
+    """A command that ships with rnngen."""
+
+    target: str
+    """Where it is: ``"package.module:attribute"``."""
+    summary: str
+    """One line for ``--help``."""
+    hidden: bool = False
+    """Whether listings leave it out."""
+
+
+COMMANDS: dict[str, Builtin] = {
+    "train": Builtin("rnngen.cli.train:train", "Train a model on text, or go on training one."),
+    "sample": Builtin("rnngen.cli.sample:sample", "Write text with a model."),
+    "eval": Builtin("rnngen.cli.eval:evaluate", "Measure how well a model predicts a text."),
+    "score": Builtin("rnngen.cli.score:score", "Say how probable a model finds each line."),
+    "models": Builtin("rnngen.cli.models:models", "List, show, copy and remove models."),
+    "export": Builtin("rnngen.cli.export:export", "Pack a model into one file."),
+    "devices": Builtin("rnngen.cli.devices:devices", "Show what this machine can compute on."),
+    "plugins": Builtin("rnngen.cli.plugins:plugins", "Show cells, tokenizers, filters and other plugins."),
+    "corpora": Builtin(
+        "rnngen.cli.corpora:corpora", "Show the corpora that ship with rnngen, and fetch others."
+    ),
+    "completion": Builtin("rnngen.cli.completion:completion", "Print the completion script of a shell."),
+    "man": Builtin("rnngen.cli.man:man", "Write the manual pages.", hidden=True),
+}
+"""The commands that ship with rnngen, in the order in which ``--help`` shows them."""
+
+
+class Program:
+    """What one run of the program shares: the root context's ``obj``; see ``registry``."""
+
+    reported = False
+    """Whether the plugins that failed have been named."""
+
+    @cached_property
+    def registry(self) -> "Registry":
+        """What plugins brought; they are imported when it is first asked."""
+        from rnngen.registry import Registry
+
+        return Registry.discover()
+
+
+def registry(ctx: click.Context | None = None) -> "Registry":
+    """The registry of this run; the first call imports the plugins, and names on stderr those that failed."""
+    ctx = ctx or click.get_current_context()
+    program = ctx.find_root().ensure_object(Program)
+    program.registry.names("cell")  # `failures` is complete only after a look-up
+    if not (program.reported or ctx.resilient_parsing):
+        from rnngen.cli.extensions import report
+
+        program.reported = True
+        report(program.registry.failures)
+    return program.registry
+
+
+def session(ctx: click.Context | None = None) -> "Session":
+    """What plugins there are, and the user's models."""
+    from rnngen.session import Session, models
+
+    return Session(registry(ctx), models())
+
+
+class App(click.Group):
+    """The group of all commands, built-in and from plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every name that is not hidden, built-ins first."""
+        return [name for name, _ in self._summaries(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; plugins are looked at only where no built-in has the name."""
+        if cmd_name in COMMANDS:
+            module, _, attribute = COMMANDS[cmd_name].target.partition(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
+        from rnngen.cli import extensions
+
+        return extensions.find(cmd_name, reserved=COMMANDS, quiet=ctx.resilient_parsing)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that ``args`` begin with, and what the settings files say for it.
+
+        Raises:
+            UnknownName: if there is none; the closest is named.
+        """
+        name, rest = args[0], args[1:]
+        command = self.get_command(ctx, name)
+        if command is None and not ctx.resilient_parsing:
+            raise UnknownName("command", name, self.list_commands(ctx))
+        if command and not ctx.resilient_parsing and not _asks_for_help(rest):
+            from rnngen.cli.settings import defaults
+
+            ctx.default_map = {name: defaults(command, name)}
+        return (name if command else None), command, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        rows = list(self._summaries(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows[: self._builtin_count])
+        if rows[self._builtin_count :]:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(rows[self._builtin_count :])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Complete the names of commands, again without importing any."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=summary)
+            for name, summary in self._summaries(ctx)
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    @property
+    def _builtin_count(self) -> int:
+        return sum(not builtin.hidden for builtin in COMMANDS.values())
+
+    def _summaries(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
+        for name, builtin in COMMANDS.items():
+            if not builtin.hidden:
+                yield name, builtin.summary
+        from rnngen.cli import extensions
+
+        yield from extensions.summaries(reserved=COMMANDS, quiet=ctx.resilient_parsing)
+
+
+def _asks_for_help(args: list[str]) -> bool:
+    """Whether help is asked for: a broken settings file must not stand in its way."""
+    options = args[: args.index("--")] if "--" in args else args
+    return "--help" in options or "-h" in options
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"rnngen {__version__}")
+        ctx.exit()
+
+
+app = App(
+    name="rnngen",
+    help="Train recurrent text generators on your own text, and run them in the shell.",
+    epilog="\b\nExamples:\n  rnngen train corpus.txt\n  rnngen sample --temp 0.8 'ROMEO:'",
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RNNGEN"},
+    params=[
+        click.Option(
+            ["-V", "--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            allow_from_autoenv=False,  # RNNGEN_VERSION may well be set by whoever packs rnngen
+            callback=_show_version,
+            help="Show the version and exit.",
+        )
+    ],
+)
+"""The program. ``rnngen.__main__`` runs it; tests may call it through ``main``."""

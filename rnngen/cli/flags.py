@@ -1,0 +1,142 @@
+"""What command authors take their flags from: those of options dataclasses, and those in common.
+
+The parameter of a flag has the flag's name, so that its environment variable and its key in the settings
+files have it too.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+
+from rnngen.cli.stages import Completer, StageOption, collect, given, options_from
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+__all__ = [
+    "Command",
+    "StageOption",
+    "collect",
+    "complete_models",
+    "complete_names",
+    "examples",
+    "examples_of",
+    "given",
+    "json_flag",
+    "model_flag",
+    "options_from",
+    "quiet_flag",
+    "set_flag",
+    "verbose_flag",
+]
+
+K = TypeVar("K", bound=click.Command)
+
+
+class Command(click.Command):
+    """A command whose help groups the flags by the headings that ``options_from`` gave them."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the flags, those without a heading first."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record:
+                sections.setdefault(getattr(param, "heading", None) or "Options", []).append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def complete_names(kind: str) -> Completer:
+    """A completer of what plugins of one kind (``"cell"``, ``"tokenizer"`` …) are called."""
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        from rnngen.cli.app import registry
+
+        try:
+            specs = [registered.spec for registered in registry(ctx).all(kind)]
+        except Exception:  # a prompt in the making is no place for an error
+            return []
+        return [CompletionItem(s.name, help=s.summary) for s in specs if s.name.startswith(incomplete)]
+
+    return complete
+
+
+def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Complete the names of models, and paths where the text begins like one."""
+    from click.shell_completion import CompletionItem
+
+    try:
+        from rnngen.session import model_names
+
+        names = [name for name in model_names() if name.startswith(incomplete)]
+    except Exception:  # as above
+        names = []
+    items = [CompletionItem(name) for name in names]
+    return items or [CompletionItem(incomplete, type="file")]
+
+
+def _settings(_: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Read ``KEY=VALUE`` texts; of a key given twice, the last counts."""
+    settings = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE", param=param)
+        settings[key.strip().replace("-", "_")] = value
+    return settings
+
+
+model_flag = click.option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    shell_complete=complete_models,
+    help="The model's name, or the path of its folder or file; without it, the model trained last.",
+)
+"""``-m NAME``; the parameter is ``model``, ``None`` where it is not given."""
+
+json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs to read.")
+"""``--json``; the parameter is ``json``."""
+
+quiet_flag = click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
+"""``-q``; the parameter is ``quiet``."""
+
+verbose_flag = click.option("-v", "--verbose", count=True, help="Say more; twice, more still.")
+"""``-v``; the parameter is ``verbose``, how often it was given."""
+
+set_flag = click.option(
+    "-o",
+    "--option",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_settings,
+    help="Set an option of a plugin; 'rnngen plugins list -v' shows them. May be given more than once.",
+)
+"""``-o KEY=VALUE``; the parameter is ``option``, a ``dict`` of texts for ``rnngen.options.build``."""
+
+
+def examples(*lines: str) -> Callable[[K], K]:
+    """A decorator, above ``@click.command``, that shows examples in ``--help`` and in the man page."""
+
+    def decorate(command: K) -> K:
+        command.epilog = "\n".join(["\b", EXAMPLES_HEADING, *(f"  {line}" for line in lines)])
+        return command
+
+    return decorate
+
+
+EXAMPLES_HEADING: Final = "Examples:"
+
+
+def examples_of(command: click.Command) -> list[str]:
+    """The examples that ``examples`` gave a command."""
+    lines = (command.epilog or "").splitlines()
+    if EXAMPLES_HEADING not in lines:
+        return []
+    return [line.strip() for line in lines[lines.index(EXAMPLES_HEADING) + 1 :]]

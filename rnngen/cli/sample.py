@@ -1,0 +1,218 @@
+"""``rnngen sample``: write text with a model."""
+
+import json
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnngen.cli import flags, ui
+from rnngen.cli.app import session
+from rnngen.decode.options import DecodingOptions
+from rnngen.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from rnngen.contracts import Filter
+    from rnngen.session.writing import Writer
+
+LENGTH = 500
+"""Tokens that free text is long if nobody says otherwise."""
+LONGEST = 10_000
+"""Tokens after which an example is cut off that does not end by itself."""
+FLUSH_SECONDS = 0.02
+"""How long a reader may wait for text that is there; a system call for every character would cost more."""
+CHAIN = {
+    "repetition_penalty": "repetition",
+    "temp": "temp",
+    "top_k": "top_k",
+    "top_p": "top_p",
+    "min_p": "min_p",
+}
+"""The plain flags in the order in which their filters are applied: penalties, then temperature, then cuts."""
+
+
+@flags.examples(
+    'rnngen sample --temp 0.8 "ROMEO:"',
+    'echo -n "ROMEO:" | rnngen sample --seed 7 | head -c 300',
+    "rnngen sample -m names --count 10",
+    'rnngen sample --beam 5 -n 80 "Once upon a time"',
+    'rnngen sample --filters "top_k=40,top_p=0.95,temp=0.8"',
+)
+@click.command(cls=flags.Command)
+@click.argument("prompt", required=False)
+@flags.model_flag
+@click.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
+@click.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
+@flags.options_from(DecodingOptions, short={"length": "-n", "seed": "-s"}, heading="Generation")
+@click.option("--temp", type=float, help="Below 1 is safer, above 1 is wilder, 0 is greedy.  [default: 0.8]")
+@click.option("--top-k", type=int, help="Draw from the K most probable tokens only.")
+@click.option("--top-p", type=float, help="Draw from the smallest set of tokens of probability P.")
+@click.option("--min-p", type=float, help="Draw from tokens at least P times as probable as the best.")
+@click.option("--repetition-penalty", type=float, help="Above 1: repeat less.")
+@click.option("--filters", metavar="CHAIN", help="Filters in an order of your own: NAME=VALUE,NAME=VALUE.")
+@click.option("--stop", "stops", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
+@click.option("--count", type=click.IntRange(1), default=1, help="How many texts to write.")
+@click.option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
+@click.option(
+    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
+)
+@flags.json_flag
+@flags.quiet_flag
+@click.pass_context
+def sample(ctx: click.Context, /, **params: Any) -> None:
+    """Write text with a model, going on from PROMPT.
+
+    The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output as it
+    is made, and nothing else does.
+    """
+    options = flags.collect(DecodingOptions, params)
+    here = session(ctx)
+    filters = here.filters(_chain(params))
+    prompt = _prompt(params["prompt"], params["prompt_file"])
+    path = here.models.find(params["model"])
+    if params["model"] is None and not params["quiet"]:
+        ui.note(f"model {path.name}")
+    writer = here.writer(here.read(str(path)), params["device"])
+    _tell_unseen(writer, prompt)
+    if options.seed is None and not options.beam:
+        options = replace(options, seed=secrets.randbelow(2**31))
+        if not params["quiet"]:
+            ui.note(f"seed {options.seed}")
+    _Writing(writer, options, filters, {**params, "prompt": prompt}).run()
+
+
+def _chain(params: dict[str, Any]) -> list[tuple[str, str]]:
+    """The filters to apply, in order, with the text of their main option."""
+    plain = [(CHAIN[flag], str(params[flag])) for flag in CHAIN if params[flag] is not None]
+    if params["filters"] is not None:
+        if plain:
+            raise UsageError("--filters is the whole chain; put --temp, --top-k and the like into it")
+        pairs = [text.partition("=") for text in params["filters"].split(",") if text]
+        return [(name.strip(), value.strip()) for name, _, value in pairs]
+    if params["temp"] is None and not params["beam"]:
+        plain.append(("temp", "0.8"))
+        plain.sort(key=lambda pair: [*CHAIN.values()].index(pair[0]))
+    return plain
+
+
+def _prompt(argument: str | None, file: str | None) -> str:
+    if argument is not None and file is not None:
+        raise UsageError("a prompt and --prompt-file both; give one")
+    if argument not in (None, "-"):
+        return str(argument)
+    if file is not None:
+        if not Path(file).is_file():
+            raise NotFoundError(f"{file}: no such file")
+        return _decoded(Path(file).read_bytes(), file)
+    if argument == "-" or not ui.interactive(sys.stdin):
+        return _decoded(sys.stdin.buffer.read(), "standard input")
+    return ""
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        byte, offset = data[error.start], error.start
+        raise UsageError(
+            f"{name}: byte 0x{byte:02x} at offset {offset} is not UTF-8; convert it with iconv"
+        ) from None
+
+
+def _tell_unseen(writer: "Writer", prompt: str) -> None:
+    strange = writer.never_seen(prompt)
+    if strange:
+        shown = " ".join(repr(c)[1:-1] for c in strange[:10])
+        ui.warn(f"the prompt has characters that the model has never seen, and makes little of: {shown}")
+
+
+class _Writing:
+    """The texts of one call, one after another."""
+
+    def __init__(
+        self, writer: "Writer", options: DecodingOptions, filters: "list[Filter]", params: dict[str, Any]
+    ) -> None:
+        self.writer, self.options, self.filters, self.params = writer, options, filters, params
+        self.prompt, self.seed = params["prompt"], options.seed
+        self.shown = "" if params["no_prompt"] else self.prompt
+
+    def run(self) -> None:
+        """Write all texts."""
+        out = _Output()
+        for number, text in enumerate(self._texts()):
+            if self.params["json"]:
+                out.write(json.dumps(self._record(number, "".join(text)), ensure_ascii=False) + "\n")
+                continue
+            out.write(self.shown)
+            for piece in text:
+                out.write(piece)
+            out.write(self._separator())
+            out.flush()
+
+    def _separator(self) -> str:
+        """A line end where there are several texts, or one that ends by itself, or a person reads."""
+        if self.params["null"]:
+            return "\0"
+        several = self.params["count"] > 1 or self.writer.ends
+        return "\n" if several or ui.interactive(sys.stdout) else ""
+
+    def _texts(self) -> Iterator[Iterator[str]]:
+        if self.options.beam:
+            yield from (iter([text]) for text in self._found())
+            return
+        import numpy as np
+
+        for number in range(self.params["count"]):
+            rng = np.random.default_rng([self.seed or 0, number])
+            yield self.writer.write(
+                self.prompt, rng=rng, length=self._length(), filters=self.filters, stops=self.params["stops"]
+            )
+
+    def _found(self) -> list[str]:
+        """The best texts by beam search."""
+        count, width = self.params["count"], self.options.beam
+        if count > width:
+            raise UsageError(f"--count {count} of --beam {width}: a beam finds no more texts than it is wide")
+        found = self.writer.search(
+            self.prompt,
+            width=width,
+            length=self._length() or 0,
+            alpha=self.options.length_penalty,
+            filters=self.filters,
+        )
+        from rnngen.decode.stop import until
+
+        return ["".join(until([text], self.params["stops"])) for text, _ in found[:count]]
+
+    def _length(self) -> int | None:
+        if self.options.length is None:
+            return LONGEST if self.writer.ends else LENGTH
+        return None if self.options.length == -1 else self.options.length
+
+    def _record(self, number: int, text: str) -> dict[str, Any]:
+        drawn = {} if self.options.beam else {"seed": self.seed, "number": number}
+        return {"prompt": self.prompt, "text": text, **drawn}
+
+
+class _Output:
+    """Standard output, flushed often enough for the eye and seldom enough for speed."""
+
+    def __init__(self) -> None:
+        self.last = 0.0
+
+    def write(self, text: str) -> None:
+        """Write, and flush if the last time is a while ago."""
+        sys.stdout.write(text)
+        now = time.monotonic()
+        if now - self.last > FLUSH_SECONDS:
+            self.flush()
+            self.last = now
+
+    def flush(self) -> None:
+        """Let the reader have it."""
+        sys.stdout.flush()

@@ -1,0 +1,172 @@
+"""Settings files: what a person does not want to type every time.
+
+::
+
+    flag  >  RNNGEN_<COMMAND>_<OPTION>  >  ./rnngen.toml  >  the user's config.toml  >  default
+
+A table for each command, nested for the commands of a group; a key is a flag's name, with hyphens or
+underscores. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
+
+    [train]
+    hidden = 512
+    weight-decay = 0.1
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rnngen.errors import UnknownName, UsageError
+
+LOCAL = Path("rnngen.toml")
+"""The file of the folder that one works in."""
+
+
+def user_file() -> Path:
+    """The user's file: ``RNNGEN_HOME/config.toml``, or where the platform keeps configuration."""
+    home = os.environ.get("RNNGEN_HOME")
+    if home:
+        return Path(home, "config.toml")
+    from platformdirs import user_config_path
+
+    return user_config_path("rnngen") / "config.toml"
+
+
+def defaults(command: click.Command, name: str) -> dict[str, Any]:
+    """What the settings files say for ``command``, as Click's ``default_map``.
+
+    Args:
+        command: the command, or a group of them.
+        name: what it is called, which is its table's name too.
+
+    Raises:
+        UsageError: if a file is no TOML, a key is no flag of the command, or a value is not of its type;
+            the file, the key and the closest are named.
+    """
+    merged: dict[str, Any] = {}
+    for path in (user_file(), LOCAL):
+        tables = _read(path)
+        _check_tables(tables, path)
+        merged = _merge(merged, _checked(command, tables.get(name, {}), path, name))
+    return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}; this is not TOML") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: byte {error.start} is not UTF-8, as TOML has to be") from error
+
+
+def _check_tables(tables: Mapping[str, Any], path: Path) -> None:
+    """Refuse a table that belongs to no command; plugins are asked only where no built-in has the name."""
+    from rnngen.cli.app import COMMANDS
+
+    strangers = [key for key in tables if key not in COMMANDS]
+    if not strangers:
+        return
+    from rnngen.cli.extensions import rows
+
+    known = {*COMMANDS, *(row.name for row in rows(quiet=True)), *(row.qualified for row in rows(quiet=True))}
+    for key in strangers:
+        if key not in known:
+            raise UsageError(f"{path}: {UnknownName('table', key, known)}")
+
+
+def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict[str, Any]:
+    """The table with its keys as parameter names and its values checked, and so for the tables within."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {place} = {table!r}: a table [{place}] expected")
+    flags, subcommands = _flags(command), dict(_subcommands(command))
+    checked: dict[str, Any] = {}
+    for key, value in table.items():
+        normal = key.replace("-", "_")
+        if key in subcommands:
+            checked[key] = _checked(subcommands[key], value, path, f"{place}.{key}")
+        elif normal in flags:
+            checked[str(flags[normal].name)] = _value(
+                command, flags[normal], value, f"{path}: [{place}] {key}"
+            )
+        else:
+            raise UsageError(f"{path}: [{place}] {UnknownName('key', key, {*flags, *subcommands})}")
+    return checked
+
+
+def _flags(command: click.Command) -> dict[str, click.Option]:
+    """The options that a file may set, by their long flags."""
+    return {
+        flag.removeprefix("--").replace("-", "_"): param
+        for param in command.params
+        if isinstance(param, click.Option) and param.expose_value
+        for flag in param.opts
+        if flag.startswith("--")
+    }
+
+
+def _subcommands(command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        yield from command.commands.items()
+
+
+def _value(command: click.Command, flag: click.Option, value: Any, place: str) -> Any:
+    """The value as Click takes it.
+
+    Raises:
+        UsageError: if it is not of the flag's type.
+    """
+    if flag.multiple and isinstance(value, dict):  # KEY=VALUE flags read best as a table
+        value = [f"{key}={_text(item)}" for key, item in value.items()]
+    elif flag.multiple and not isinstance(value, list):
+        value = [value]
+    for item in value if flag.multiple else [value]:
+        _check_type(flag, item, place)
+    ctx = click.Context(command, resilient_parsing=True)
+    try:
+        flag.type_cast_value(ctx, value)
+    except click.BadParameter as error:
+        raise UsageError(f"{place} = {_text(value)}: {error.message}") from error
+    return value
+
+
+def _check_type(flag: click.Option, value: Any, place: str) -> None:
+    """TOML has types of its own: ``1.5`` is no whole number, ``"yes"`` no truth value."""
+    accepted, expected = _EXPECTED.get(flag.type.name, ((str, int, float), "a word or a number"))
+    if flag.is_flag:
+        accepted, expected = (bool,), "true or false"
+    elif flag.count:
+        accepted, expected = (int,), "a whole number"
+    optional = value == "none" and getattr(flag.type, "inner", None) is not None
+    if not (type(value) in accepted or optional):
+        raise UsageError(f"{place} = {_text(value)}: {expected} expected")
+
+
+_EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
+    "integer": ((int,), "a whole number"),
+    "integer range": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "float range": ((int, float), "a number"),
+    "boolean": ((bool,), "true or false"),
+    "text": ((str,), "a text in quotes"),
+    "choice": ((str,), "a text in quotes"),
+}
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Both, tables within merged too; where both say something, ``above`` holds."""
+    merged = below | above
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _merge(below[key], above[key])
+    return merged

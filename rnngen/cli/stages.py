@@ -1,0 +1,207 @@
+"""Flags made from options dataclasses, which are the only place where a stage's options are written.
+
+::
+
+    @click.command(cls=flags.Command)
+    @flags.options_from(TrainOptions, short={"steps": "-s"})
+    def train(**params):
+        options = flags.collect(TrainOptions, params)
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from rnngen.errors import UsageError
+from rnngen.options import Option, describe
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    AnyType = click.ParamType[Any]
+
+C = TypeVar("C", bound=Callable[..., Any])
+T = TypeVar("T")
+Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
+
+
+class _Nothing:
+    """The value of ``--flag none``; plain ``None`` means that the flag was not given."""
+
+    def __repr__(self) -> str:
+        return "none"
+
+
+NONE: Final = _Nothing()
+
+
+class OrNone(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A type that takes the word ``none`` as well."""
+
+    def __init__(self, inner: "AnyType") -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read ``none``, or what the inner type reads."""
+        if value is NONE or (isinstance(value, str) and value.lower() == "none"):
+            return NONE
+        return self.inner.convert(value, param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """What the help shows for the value."""
+        return self.inner.get_metavar(param, ctx)
+
+
+class StageOption(click.Option):
+    """A flag made from one field of an options dataclass."""
+
+    def __init__(
+        self, *args: Any, stage: type[Any], field: Option, heading: str | None, **attrs: Any
+    ) -> None:
+        super().__init__(*args, **attrs)
+        self.stage, self.field, self.heading = stage, field, heading
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Click's extras, with the dataclass's default where no settings file gave another."""
+        extra = super().get_help_extra(ctx)
+        if self.field.default not in (MISSING, None):
+            extra.setdefault("default", self._shown(self.field.default))
+        return extra
+
+    def _shown(self, value: Any) -> str:
+        if isinstance(value, bool):
+            return (self.opts[0] if value else self.secondary_opts[0]).lstrip("-")
+        return str(value) or '""'
+
+
+def options_from(
+    cls: type[Any],
+    *,
+    only: Iterable[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    short: Mapping[str, str] | None = None,
+    complete: Mapping[str, Completer] | None = None,
+    heading: str | None = None,
+) -> Callable[[C], C]:
+    """A decorator that gives a command one flag for each field of an options dataclass.
+
+    A flag that is not given has the value ``None``, so that a model's own setting can stand below it.
+
+    Args:
+        cls: the dataclass; ``weight_decay: float`` becomes ``--weight-decay FLOAT``.
+        only: the fields to take; all of them by default.
+        rename: another flag name for a field, ``{"max_steps": "steps"}``. The parameter has it too.
+        short: a one-letter flag for a field, ``{"steps": "-s"}``.
+        complete: how the shell completes a field's value, for example ``complete_names("cell")``.
+        heading: under which the help groups these flags (see ``Command``).
+    """
+    wanted = None if only is None else set(only)
+    fields = [field for field in describe(cls) if wanted is None or field.name in wanted]
+
+    def decorate(command: C) -> C:
+        for field in reversed(fields):  # decorators read bottom up
+            _flag(
+                cls,
+                field,
+                name=(rename or {}).get(field.name, field.name).replace("-", "_"),
+                letter=(short or {}).get(field.name),
+                shell_complete=(complete or {}).get(field.name),
+                heading=heading,
+            )(command)
+        return command
+
+    return decorate
+
+
+def _flag(cls: type[Any], field: Option, *, name: str, letter: str | None, **attrs: Any) -> Callable[[C], C]:
+    """The flag of one field."""
+    return click.option(
+        *(declaration for declaration in (name, _declaration(field, name), letter) if declaration),
+        cls=StageOption,
+        stage=cls,
+        field=field,
+        type=_type_of(field),
+        default=None,
+        show_default=True,
+        help=field.help,
+        **attrs,
+    )
+
+
+def given(cls: type[Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a flag, the environment or a settings file gave of ``cls``; for ``dataclasses.replace``.
+
+    Args:
+        cls: the dataclass whose flags ``options_from`` made.
+        params: the command's parameters; those of other stages do no harm.
+    """
+    flags = _parameter_names(cls)
+    values = {field.name: params.get(flags.get(field.name, field.name)) for field in describe(cls)}
+    return {name: None if value is NONE else value for name, value in values.items() if value is not None}
+
+
+def collect(cls: type[T], params: Mapping[str, Any], **known: Any) -> T:
+    """Build the dataclass from the flags that were given; what was not keeps its default.
+
+    Args:
+        cls: the dataclass.
+        params: the command's parameters.
+        known: values that come from elsewhere; they win.
+
+    Raises:
+        UsageError: if the dataclass refuses a value, or one that it needs is missing; it names the flag.
+    """
+    values = given(cls, params) | known
+    for field in describe(cls):
+        if field.default is MISSING and field.name not in values:
+            raise UsageError(f"{_flags(cls)[field.name]} is missing: {field.help}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise UsageError(_with_flags(str(error), _flags(cls))) from error
+
+
+def _declaration(field: Option, name: str) -> str:
+    flag = name.replace("_", "-")
+    return f"--{flag}/--no-{flag}" if field.type is bool else f"--{flag}"
+
+
+def _type_of(field: Option) -> "AnyType":
+    plain: AnyType = click.Choice(field.choices) if field.choices else _TYPES[field.type]
+    return OrNone(plain) if field.optional else plain
+
+
+_TYPES: "dict[type, AnyType]" = {
+    int: click.INT,
+    float: click.FLOAT,
+    str: click.STRING,
+    bool: click.BOOL,
+}
+
+
+def _parameter_names(cls: type[Any]) -> dict[str, str]:
+    """The parameter of each field in the command that is running, where ``rename`` gave it another name."""
+    ctx = click.get_current_context(silent=True)
+    params = ctx.command.params if ctx else []
+    return {
+        param.field.name: str(param.name)
+        for param in params
+        if isinstance(param, StageOption) and param.stage is cls
+    }
+
+
+def _flags(cls: type[Any]) -> dict[str, str]:
+    renamed = _parameter_names(cls)
+    return {
+        field.name: "--" + renamed.get(field.name, field.name).replace("_", "-") for field in describe(cls)
+    }
+
+
+def _with_flags(message: str, flags: Mapping[str, str]) -> str:
+    """Say ``--weight-decay=-1`` where the dataclass said ``weight_decay=-1``."""
+    pattern = re.compile(r"\b(\w+)(?==)|\b(\w+_\w+)\b")
+    return pattern.sub(lambda match: flags.get(match[0], match[0]), message)

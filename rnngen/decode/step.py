@@ -1,0 +1,89 @@
+"""The two backends of a network's step: NumPy, which starts at once, and torch, which runs any cell."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnngen.contracts import Floats, LayerStep, State, TokenIds, Weights
+
+
+class NumpyStep:
+    """A recurrent network, one token at a time, without torch.
+
+    What the first layer makes of each token's embedding is computed once for the whole vocabulary, so that
+    a step begins with a look-up instead of a product.
+
+    Args:
+        weights: the network's parameters by name (``rnngen.engine.network``).
+        layers: the NumPy face of each layer.
+    """
+
+    TABLE_LIMIT = 1 << 26
+    """Largest table of projected embeddings, in numbers (256 MiB); above, they are projected when needed."""
+
+    def __init__(self, weights: Weights, layers: Sequence[LayerStep]) -> None:
+        self.first, *self.rest = layers
+        embedding = weights["embedding.weight"]
+        width = self.first.project(embedding[:1]).shape[1]
+        tabulated = len(embedding) * width <= self.TABLE_LIMIT
+        self.table = self.first.project(embedding) if tabulated else None
+        self.embedding = embedding
+        head = weights.get("head.weight", embedding)  # tied weights are stored once
+        if "projection.weight" in weights:
+            head = head @ weights["projection.weight"]  # two matrices in a row are one
+        self.head, self.bias = np.ascontiguousarray(head.T), weights["head.bias"]
+        self.spans = _spans([len(layer.initial_state(1)) for layer in layers])
+        self.initial = [weights[f"initial.{i}"] for i in range(_count(weights, "initial."))]
+
+    def start(self, batch: int) -> State:
+        """The state before the first token."""
+        if self.initial:
+            return tuple(np.repeat(array, batch, axis=0) for array in self.initial)
+        return tuple(a for layer in (self.first, *self.rest) for a in layer.initial_state(batch))
+
+    def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → logits (B,V), state."""
+        projected = self.first.project(self.embedding[tokens]) if self.table is None else self.table[tokens]
+        y, after = self.first.advance(projected, state[self.spans[0]])
+        for layer, span in zip(self.rest, self.spans[1:], strict=True):
+            y, more = layer.advance(layer.project(y), state[span])
+            after += more
+        logits = np.dot(y, self.head)
+        logits += self.bias
+        return logits, after
+
+
+class TorchStep:
+    """Any network that trains, one token at a time.
+
+    Args:
+        network: on its device, as ``rnngen.contracts.Network`` says.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self.network = network.eval()
+        self.device = next(network.parameters()).device
+
+    def start(self, batch: int) -> State:
+        """The state before the first token."""
+        return tuple(self.network.start(batch))
+
+    def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → logits (B,V), state."""
+        import torch
+
+        with torch.inference_mode():
+            inputs = torch.from_numpy(tokens).to(self.device)[:, None]
+            logits, state = self.network(inputs, state)
+            return logits[:, 0].float().cpu().numpy(), state
+
+
+def _spans(lengths: list[int]) -> list[slice]:
+    """Where each layer's arrays lie in the flat state."""
+    ends = np.cumsum(lengths).tolist()
+    return [slice(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+
+
+def _count(weights: Weights, prefix: str) -> int:
+    return sum(name.startswith(prefix) for name in weights)

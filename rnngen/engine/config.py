@@ -1,0 +1,120 @@
+"""What a model is made of, as ``config.json`` says it."""
+
+import dataclasses
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rnngen.engine.options import NetworkOptions, TrainingOptions
+from rnngen.errors import ModelError
+
+FORMAT = 1
+"""The version of the folder's layout and of ``config.json``; a newer one is refused, not guessed at."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part that came through a plugin hook: enough to find it again, and to say what is missing."""
+
+    name: str
+    distribution: str
+    version: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def qualified(self) -> str:
+        """``distribution/name``."""
+        return f"{self.distribution}/{self.name}"
+
+
+@dataclass(frozen=True)
+class CorpusRecord:
+    """Where the text came from, so that a resumed run can find it and see that it is still the same."""
+
+    paths: tuple[str, ...]
+    """The files, absolute."""
+    sha256: str
+    """Of their raw bytes."""
+    chars: int
+    """Characters in all."""
+    cut: int
+    """Where the held-out part begins, in characters; all is trained on where there are files for it."""
+    val_fraction: float
+    """How much of the end was held out."""
+    own_vocabulary: bool
+    """Whether the tokenizer was learnt from this text, not taken over from another model."""
+    val_paths: tuple[str, ...] = ()
+    """The files given for validation."""
+    val_sha256: str = ""
+    """Of their raw bytes."""
+    reader_options: dict[str, str] = field(default_factory=dict)
+    """How the files were read."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything but the numbers."""
+
+    cell: Component
+    tokenizer: Component
+    task: Component
+    network: NetworkOptions
+    training: TrainingOptions
+    corpus: CorpusRecord
+    vocabulary: int
+    """V, the end token included."""
+    opening: str
+    """The text that generation starts from when there is no prompt; not shown."""
+    rnngen: str
+    """The version that wrote it."""
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """The text of ``config.json``."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def identity(self) -> str:
+        """What the weights depend on, as canonical JSON: they are of no use with any other."""
+        whole = asdict(self)
+        parts = {key: whole[key] for key in ("cell", "tokenizer", "task", "network", "vocabulary", "opening")}
+        return json.dumps(parts, sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], place: str) -> "ModelConfig":
+        """Read it back.
+
+        Args:
+            values: the parsed JSON.
+            place: the file, for messages.
+
+        Raises:
+            ModelError: if it is of a newer format, or not what ``to_json`` wrote.
+        """
+        version = values.get("format")
+        if isinstance(version, int) and version > FORMAT:
+            raise ModelError(
+                f"{place} has format {version}, from rnngen {values.get('rnngen', 'newer')}; "
+                f"this rnngen reads up to {FORMAT}: upgrade with pip install -U rnngen"
+            )
+        try:
+            parts = {
+                "cell": Component(**values["cell"]),
+                "tokenizer": Component(**values["tokenizer"]),
+                "task": Component(**values["task"]),
+                "network": NetworkOptions(**values["network"]),
+                "training": TrainingOptions(**values["training"]),
+                "corpus": CorpusRecord(**_tuples(values["corpus"])),
+            }
+            return cls(**{**values, **parts})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{place} is damaged ({error}); restore it, or train the model again") from error
+
+    def replace(self, **changes: Any) -> "ModelConfig":
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has only lists."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -1,0 +1,129 @@
+"""How good a network is on a text: summed log-probabilities, in nats, by several named readings.
+
+window   non-overlapping windows of 256 tokens, each from a fresh state
+stream   the state carried through the whole text
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from rnngen.contracts import State
+from rnngen.engine.batches import IGNORE, Batch, SpanBatches, StreamBatches, example_spans, window_spans
+from rnngen.engine.tokens import TokenStore
+
+WINDOW = 256
+"""Tokens in a window, as in nanoGPT's report on tiny Shakespeare."""
+BUDGET = 16384
+"""Tokens in a batch of spans; a matter of speed alone."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A sum of surprisals over some text."""
+
+    nats: float
+    """Summed over all predicted tokens."""
+    tokens: int
+    """How many were predicted."""
+    chars_per_token: float
+    """Of the whole text, to tell the loss by character."""
+
+    @property
+    def nats_per_token(self) -> float:
+        """Mean surprisal of a token."""
+        return self.nats / max(1, self.tokens)
+
+    @property
+    def nats_per_char(self) -> float:
+        """Mean surprisal of a character."""
+        return self.nats_per_token / self.chars_per_token
+
+    def as_json(self) -> dict[str, float]:
+        """The four usual ways to tell it."""
+        return {
+            "nats_per_token": self.nats_per_token,
+            "nats_per_char": self.nats_per_char,
+            "bits_per_char": self.nats_per_char / math.log(2),
+            "perplexity": math.exp(min(700.0, self.nats_per_token)),
+        }
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Tries a network on a text.
+
+    Args:
+        network: in any mode; it is put back.
+        precision: ``fp32`` or ``bf16``, of the matrix products.
+    """
+
+    network: nn.Module
+    precision: str = "fp32"
+
+    def window(self, store: TokenStore, *, ends: bool) -> Loss:
+        """Windows from a fresh state; where examples end, each example is a window."""
+        spans = example_spans(store, 1 << 30) if ends else window_spans(store, WINDOW)
+        return self.read(SpanBatches(store, spans, BUDGET).sweep(), store, ends=ends)
+
+    def stream(self, store: TokenStore, *, ends: bool, lanes: int = 1, seq: int = 1024) -> Loss:
+        """The state carried through the text.
+
+        Args:
+            store: the text.
+            ends: whether every example is read from a fresh state, to its end.
+            lanes: stretches read side by side, each from a fresh state; 1 is exact.
+            seq: tokens at a time; a matter of speed and memory alone.
+        """
+        if ends:
+            return self.window(store, ends=True)
+        return self.read(StreamBatches(store, lanes, seq).sweep(), store, ends=False)
+
+    def read(self, batches: Iterable[Batch], store: TokenStore, *, ends: bool) -> Loss:
+        """Sum the surprisal of every target."""
+        training = self.network.training
+        self.network.eval()
+        nats, tokens, state = 0.0, 0, None
+        with torch.inference_mode():
+            for batch in batches:
+                loss, state = batch_loss(self.network, batch, state, self.precision, reduction="sum")
+                nats += float(loss)
+                tokens += int((batch.targets != IGNORE).sum())
+        self.network.train(training)
+        closed = (
+            store.examples if ends else 0
+        )  # an end counts as one token and, as a line's end, one character
+        return Loss(nats, tokens, (store.chars + closed) / max(1, store.text_tokens + closed))
+
+
+def batch_loss(
+    network: nn.Module, batch: Batch, state: State | None, precision: str, reduction: str = "mean"
+) -> tuple[torch.Tensor, State]:
+    """Cross-entropy of a batch in nats, and the state after; rows marked fresh do not see the one given."""
+    device = next(network.parameters()).device
+    inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
+    targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits, state = network(inputs, entry_state(network, batch, state))
+    loss = nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction=reduction
+    )
+    return loss, tuple(array.detach().float() for array in state)
+
+
+def entry_state(network: Any, batch: Batch, state: State | None) -> State:
+    """The state in which each row begins."""
+    if state is None or batch.fresh.all():
+        return tuple(network.start(len(batch.fresh)))
+    if not batch.fresh.any():
+        return state
+    initial: State = network.start(len(batch.fresh))
+    fresh = torch.from_numpy(batch.fresh).to(state[0].device)
+    return tuple(
+        torch.where(fresh.view(-1, *[1] * (new.ndim - 1)), new, old)
+        for new, old in zip(initial, state, strict=True)
+    )

@@ -1,0 +1,278 @@
+"""The token store: a text as token ids on disk, memory-mapped, so that a corpus need not fit in memory.
+
+::
+
+    tokens   end a b c … end d e f … end g h … end       every example behind the ``end`` token, one to close
+    starts    0           4           8         11       int64: where each example's ``end`` is, and the last
+
+``starts`` tells examples apart; the last ``end`` is the target of the last example's last prediction.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.contracts import Chunk, Tokenizer
+from rnngen.errors import ModelError
+
+VERSION = 1
+"""Of the layout on disk."""
+HEADER = "store.json"
+"""The file that names the others: replacing it is what makes a new store take effect."""
+SEGMENT = 1 << 20
+"""Characters that are encoded at once, if there is a good place to cut."""
+LIMIT = 4 * SEGMENT
+"""Characters after which a text is cut, good place or not."""
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """Token ids on disk, with the borders of the examples."""
+
+    tokens: NDArray[np.unsignedinteger[Any]]
+    """(N,) memory-mapped ids, uint16 or uint32."""
+    starts: NDArray[np.int64]
+    """(examples + 1,) memory-mapped: the index of each example's opening ``end``, and of the closing one."""
+    chars: int
+    """Characters of the text; ends are not counted."""
+    vocabulary: int
+    """V, of the tokenizer that made the ids."""
+
+    def __len__(self) -> int:
+        """All tokens, ends included."""
+        return len(self.tokens)
+
+    @property
+    def examples(self) -> int:
+        """How many examples (documents, lines …) there are."""
+        return len(self.starts) - 1
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens that stand for text: all but the ends."""
+        return len(self.tokens) - len(self.starts)
+
+    def counts(self, vocabulary: int) -> NDArray[np.int64]:
+        """How often each token occurs, (V,); read in blocks, since the text may be larger than memory."""
+        total = np.zeros(vocabulary, np.int64)
+        for start in range(0, len(self), 1 << 24):
+            total += np.bincount(self.tokens[start : start + (1 << 24)], minlength=vocabulary)
+        return total
+
+    def example(self, number: int) -> NDArray[np.unsignedinteger[Any]]:
+        """The tokens of one example, without the ends around them."""
+        return self.tokens[self.starts[number] + 1 : self.starts[number + 1]]
+
+    @classmethod
+    def write(cls, folder: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> Self:
+        """Encode a text into a folder, holding a few million characters at a time.
+
+        A store that is already there stays readable until the new one is complete and on the disk; then it
+        is replaced in one step.
+
+        Args:
+            folder: made if need be.
+            chunks: the examples, read once.
+            tokenizer: its V decides between uint16 and uint32.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".writing-") as place:
+            _replace(folder, _encode_into(Path(place), chunks, tokenizer))
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Map a store into memory.
+
+        Raises:
+            ModelError: if there is none, or a file is damaged or cut short; it is named.
+        """
+        header = _read_header(folder)
+        kind = np.dtype(_id_type(header["vocabulary"]))
+        tokens = _mapped(folder / header["files"][0], kind, header["tokens"])
+        starts = _mapped(folder / header["files"][1], np.dtype("<i8"), header["examples"] + 1)
+        if starts[0] != 0 or starts[-1] != len(tokens) - 1:
+            raise _damaged(folder / header["files"][1], "its borders do not fit the tokens")
+        return cls(tokens, starts, header["chars"], header["vocabulary"])
+
+
+# ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _encode_into(place: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> list[Path]:
+    """Write the arrays and the header; gives their paths, the header last."""
+    vocabulary, chars = len(tokenizer.pieces), 0
+    end = np.array([tokenizer.end])
+    with _Column(place, "tokens", _id_type(vocabulary)) as tokens, _Column(place, "starts", "<i8") as starts:
+        for text, opens in segments(chunks):
+            if opens:
+                starts.append(np.array([tokens.length]))
+                tokens.append(end)
+            tokens.append(tokenizer.encode(text))
+            chars += len(text)
+        starts.append(np.array([tokens.length]))
+        tokens.append(end)
+    header = place / HEADER
+    counts = {"tokens": tokens.length, "examples": starts.length - 1, "chars": chars}
+    files = [tokens.path.name, starts.path.name]
+    with header.open("w", encoding="utf-8") as file:
+        json.dump({"version": VERSION, "vocabulary": vocabulary, **counts, "files": files}, file)
+        _flush(file)
+    return [tokens.path, starts.path, header]
+
+
+def _id_type(vocabulary: int) -> str:
+    return "<u2" if vocabulary <= 1 << 16 else "<u4"
+
+
+class _Column:
+    """An ``.npy`` file that grows: its header is written again at the end, when the length is known.
+
+    Its name holds a digest of what is in it, so that a new store never writes over a file in use.
+    """
+
+    def __init__(self, place: Path, name: str, kind: str) -> None:
+        self.length, self.path = 0, place / name
+        self._kind, self._digest = np.dtype(kind), hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        self._file = self.path.open("wb", buffering=1 << 20)
+        self._write_header()
+        return self
+
+    def append(self, values: "NDArray[np.integer[Any]]") -> None:
+        raw = values.astype(self._kind).tobytes()
+        self._file.write(raw)
+        self._digest.update(raw)
+        self.length += len(values)
+
+    def _write_header(self) -> None:
+        about = {"descr": self._kind.str, "fortran_order": False, "shape": (self.length,)}
+        np.lib.format.write_array_header_1_0(self._file, about)  # padded: of one size, whatever the length
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
+        with self._file as file:
+            if kind is None:
+                file.seek(0)
+                self._write_header()
+                _flush(file)
+        if kind is None:
+            name = f"{self.path.name}-{self._digest.hexdigest()[:16]}.npy"
+            self.path = self.path.rename(self.path.with_name(name))
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _replace(folder: Path, written: list[Path]) -> None:
+    """Move a complete store in, its header last, and then remove the files that only the old one named."""
+    try:
+        old = set(_read_header(folder)["files"])
+    except ModelError:
+        old = set()
+    for path in written:
+        path.replace(folder / path.name)
+        _sync(folder)  # the arrays are there for good before the header names them
+    for name in old - {path.name for path in written}:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
+
+
+# ── Segments ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def segments(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Join chunks and cut them anew, so that a tokenizer gives nearly what it would give for the whole.
+
+    A segment is about ``SEGMENT`` characters, or a whole example where that is shorter.
+    """
+    held, opens, goal = "", True, SEGMENT
+    for piece in _pieces(chunks):
+        if piece.opens:
+            if held:
+                yield Chunk(held, opens)
+            held, opens, goal = "", True, SEGMENT
+        held += piece.text
+        while len(held) >= goal:
+            if cut := _cut(held):
+                yield Chunk(held[:cut], opens)
+                held, opens, goal = held[cut:], False, SEGMENT
+            else:
+                goal += SEGMENT  # look again when there is that much more
+    if held:
+        yield Chunk(held, opens)
+
+
+def _pieces(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The same text with no chunk longer than a segment."""
+    for text, opens in chunks:
+        for at in range(0, len(text), SEGMENT):
+            yield Chunk(text[at : at + SEGMENT], opens and at == 0)
+
+
+def _cut(text: str) -> int:
+    r"""Where to cut, 0 for not yet: after a ``\n`` that is all the white space between two words.
+
+    Byte-level pre-tokenizers split there anyway, so that the tokens are those of the uncut text.
+    """
+    at = text.rfind("\n", 1, len(text) - 1)
+    while at > 0 and (text[at - 1].isspace() or text[at + 1].isspace()):
+        at = text.rfind("\n", 1, at)
+    if at > 0:
+        return at + 1
+    return LIMIT if len(text) >= LIMIT else 0
+
+
+# ── Opening ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_header(folder: Path) -> dict[str, Any]:
+    path = folder / HEADER
+    try:
+        header: dict[str, Any] = json.loads(path.read_bytes())
+        version = header["version"]
+        numbers = [header[name] for name in ("tokens", "examples", "chars", "vocabulary")]
+        first, second = header["files"]
+    except OSError as error:
+        raise ModelError(
+            f"{path}: no token store here ({error.strerror}); prepare the corpus again"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+    if version != VERSION:
+        raise ModelError(f"{path}: layout {version} of another rnngen; prepare the corpus again")
+    if not all(isinstance(number, int) for number in numbers) or not isinstance(first + second, str):
+        raise _damaged(path, "an entry is not what it should be")
+    return header
+
+
+def _mapped(path: Path, kind: "np.dtype[Any]", length: int) -> NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(path, str(error)) from error
+    if array.dtype != kind or array.shape != (length,):
+        raise _damaged(path, f"{array.dtype}{list(array.shape)} where {kind}[{length}] belongs")
+    return np.asarray(array)  # slices of a memmap are slow to make
+
+
+def _damaged(path: Path, reason: str) -> ModelError:
+    return ModelError(f"{path}: the token store is damaged ({reason}); prepare the corpus again")

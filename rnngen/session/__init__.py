@@ -1,0 +1,100 @@
+"""The composition root: from names and options to built objects; new, open and save a model.
+
+This is where the plugin system, the engine and the decoders meet. It prints nothing and knows no shell;
+a program that wants to train or to generate without a shell starts here::
+
+    from rnngen.session import Session
+
+    session = Session.here()
+    for event in session.train(session.plan(Request(corpus=["corpus.txt"]))):
+        ...
+    writer = session.open("corpus")
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rnngen.session.places import cache, home
+
+if TYPE_CHECKING:
+    from rnngen.contracts import Filter, Listener
+    from rnngen.engine.models import ModelStore, StoredModel
+    from rnngen.events import Event
+    from rnngen.registry import Registry
+    from rnngen.session.judging import Judgement
+    from rnngen.session.options import CorpusOptions
+    from rnngen.session.runs import Plan, Request
+    from rnngen.session.writing import Writer
+
+__all__ = ["Session", "cache", "home", "model_names", "models"]
+
+
+def models() -> "ModelStore":
+    """The store of this user's models."""
+    from rnngen.engine.models import ModelStore
+
+    return ModelStore(home() / "models")
+
+
+def model_names() -> list[str]:
+    """The names of this user's models."""
+    return models().names()
+
+
+@dataclass(frozen=True)
+class Session:
+    """What plugins there are, and where models are kept."""
+
+    registry: "Registry"
+    models: "ModelStore"
+
+    @classmethod
+    def here(cls) -> "Session":
+        """With everything that is installed, and the user's models."""
+        from rnngen.registry import Registry
+
+        return cls(Registry.discover(), models())
+
+    def plan(self, request: "Request") -> "Plan":
+        """Check a request to train, and read its text; writes nothing but the cache."""
+        from rnngen.session.runs import plan
+
+        return plan(self.registry, self.models, request)
+
+    def train(
+        self,
+        plan: "Plan",
+        stop: Callable[[], bool] = lambda: False,
+        listeners: "Sequence[Listener]" = (),
+    ) -> "Iterator[Event]":
+        """Train, and report as it goes."""
+        from rnngen.session.fitting import fit
+
+        return fit(plan, stop, listeners)
+
+    def read(self, name: str | None) -> "StoredModel":
+        """Read a model by name or path; without either, the one trained last."""
+        from rnngen.engine.models import read_model
+
+        return read_model(self.models.find(name))
+
+    def writer(self, model: "StoredModel", device: str = "cpu") -> "Writer":
+        """Get a model ready to write."""
+        from rnngen.session.opening import open_writer
+
+        return open_writer(self.registry, model, device)
+
+    def filters(self, chain: list[tuple[str, str]]) -> "list[Filter]":
+        """Build a chain of filters from names and the texts of their main option."""
+        from rnngen.session.parts import make_filters
+
+        return make_filters(self.registry, chain)
+
+    def judge(
+        self, model: "StoredModel", corpus: Sequence[str], options: "CorpusOptions", device: str = "cpu"
+    ) -> "Judgement":
+        """Try a model on a text."""
+        from rnngen.session.judging import judge
+
+        return judge(self.registry, model, corpus, options, device)

@@ -1,0 +1,200 @@
+"""A plan of training, carried out: builds what it needs with torch and passes the events on."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rnngen.contracts import Listener
+from rnngen.decode.step import NumpyStep, TorchStep
+from rnngen.engine.batches import Batches, SpanBatches, StreamBatches, example_spans
+from rnngen.engine.checkpoint import Tensors
+from rnngen.engine.config import ModelConfig
+from rnngen.engine.devices import choose_device, choose_precision
+from rnngen.engine.evaluation import Judge
+from rnngen.engine.models import SEEN, read_model
+from rnngen.engine.network import RecurrentNetwork
+from rnngen.engine.run import RunFolder
+from rnngen.engine.training import Trainer
+from rnngen.errors import CorpusError, ModelError
+from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Started, Warned
+from rnngen.session.card import model_card
+from rnngen.session.parts import Part, numpy_layers
+from rnngen.session.runs import Plan
+from rnngen.session.writing import Writer
+
+REFRESH = 0.02
+"""How often a stream of free text begins a window afresh; see ``StreamBatches``."""
+LANES = 32
+"""Stretches of the held-out text that are read side by side while training; the final figure is exact."""
+EXACT_UP_TO = 2_000_000
+"""Tokens of held-out text up to which the final figure is read in one piece; more would take minutes."""
+TASTE = 240
+"""Tokens of the samples that are shown while training."""
+
+
+def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()) -> Iterator[Event]:
+    """Train, save, and report.
+
+    Args:
+        plan: what to do.
+        stop: asked after each step whether to stop.
+        listeners: told of every event; one that fails is told no more.
+
+    Raises:
+        DivergedError: if the loss is no longer a number.
+        DeviceError: if the device is not there.
+    """
+    heard = list(listeners)
+    for event in _fit(plan, stop):
+        yield event
+        for listener in list(heard):
+            try:
+                listener(event)
+            except Exception as error:  # a stranger's code must not stop the training
+                heard.remove(listener)
+                yield Warned(f"a listener failed and is told no more ({type(error).__name__}: {error})")
+
+
+def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
+    options = plan.config.training
+    torch.set_flush_denormal(True)  # a denormal slows a recurrence more than tenfold
+    torch.manual_seed(options.seed or 0)
+    device = choose_device(options.device)
+    precision = choose_precision(options.precision, device)
+    network = build_network(plan.parts["cell"], plan.config)
+    if plan.start_from:
+        load_weights(network, plan.start_from.weights)
+    else:
+        network.expect(torch.from_numpy(_counts(plan)))
+    network.to(device)
+    batches, judge, folder = make_batches(plan), Judge(network, precision), _folder(plan)
+    held_out = partial(judge.stream, plan.encoded.val, ends=plan.encoded.ends, lanes=LANES, seq=256)
+    pause = 2 * len(plan.encoded.val) // (options.batch * options.seq)
+    trainer = Trainer(network, batches, held_out, options, precision, folder.save, stop, pause)
+    if plan.resumed:
+        trainer.restore(*folder.load())
+        folder.write_config()
+    else:
+        folder.begin()
+    try:
+        yield _started(plan, trainer)
+        yield from _shortages(plan, batches)
+        yield from _with_extras(plan, trainer, judge, folder)
+    finally:
+        folder.abandon()
+
+
+def _with_extras(plan: Plan, trainer: Trainer, judge: Judge, folder: RunFolder) -> Iterator[Event]:
+    """The trainer's events, with samples in between and an exact judgement of the best weights at the end."""
+    for event in trainer.run():
+        if isinstance(event, Finished) and event.reason != "interrupt":
+            judged = _judge(plan, trainer, judge, folder)
+            folder.write_card(model_card(plan.name, plan.config, judged, event))
+            yield judged
+        yield event
+        if isinstance(event, Evaluated):
+            yield Sampled(event.step, _taste(plan, trainer))
+
+
+def _judge(plan: Plan, trainer: Trainer, judge: Judge, folder: RunFolder) -> Judged:
+    began = time.monotonic()
+    val, ends = plan.encoded.val, plan.encoded.ends
+    load_weights(trainer.network, read_model(folder.folder).weights)
+    lanes = 1 if len(val) <= EXACT_UP_TO else LANES
+    stream = judge.stream(val, ends=ends, lanes=lanes).nats_per_char
+    window = judge.window(val, ends=ends).nats_per_char
+    return Judged(trainer.progress.best_step, stream, window, time.monotonic() - began)
+
+
+def _taste(plan: Plan, trainer: Trainer) -> str:
+    """What the network writes now; its draws are its own, so that training does not depend on them."""
+    weights = trainer.weights()
+    layers = numpy_layers(plan.parts["cell"], weights, plan.config.network.layers)
+    step = NumpyStep(weights, layers) if layers else TorchStep(trainer.network)
+    writer = Writer(step, plan.encoded.tokenizer, ends=plan.encoded.ends, opening=plan.encoded.opening)
+    text = "".join(writer.write("", rng=np.random.default_rng(trainer.progress.step), length=TASTE))
+    trainer.network.train()
+    return text.strip()
+
+
+# ── building ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def build_network(cell: Part, config: ModelConfig) -> RecurrentNetwork:
+    """The network that a configuration describes, freshly initialised from torch's global generator."""
+    return RecurrentNetwork(config.vocabulary, config.network, cell.build)
+
+
+def load_weights(network: nn.Module, weights: Tensors) -> None:
+    """Put stored weights into a network, leaving what else a model stores aside.
+
+    Raises:
+        ModelError: if they do not fit it.
+    """
+    tensors = {name: torch.tensor(array) for name, array in weights.items() if name != SEEN}
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f"the weights do not fit the model's configuration: {error}") from error
+
+
+def make_batches(plan: Plan) -> Batches:
+    """Batches of the training text, as the task wants them.
+
+    Raises:
+        CorpusError: if the text is shorter than one sequence.
+    """
+    store, options = plan.encoded.train, plan.config.training
+    if plan.encoded.ends:
+        budget = options.batch * options.seq
+        return SpanBatches(store, example_spans(store, budget), budget, options.seed or 0)
+    if store.text_tokens < options.seq:
+        raise CorpusError(
+            f"the corpus is too small: {store.text_tokens} tokens to train on are fewer than one sequence of "
+            f"{options.seq}; give more text, or a shorter --seq"
+        )
+    return StreamBatches(store, options.batch, options.seq, refresh=REFRESH, seed=options.seed or 0)
+
+
+def _folder(plan: Plan) -> RunFolder:
+    seen = (_counts(plan) > 0).astype(np.uint8)
+    return RunFolder(plan.path, plan.config, plan.encoded.tokenizer_json, {SEEN: seen})
+
+
+def _counts(plan: Plan) -> "np.ndarray[Any, Any]":
+    """How often each token occurs in the training text, (V,)."""
+    return plan.encoded.train.counts(plan.config.vocabulary)
+
+
+def _started(plan: Plan, trainer: Trainer) -> Started:
+    return Started(
+        model=plan.name,
+        path=str(plan.path),
+        parameters=sum(p.numel() for p in trainer.parameters),
+        vocabulary=plan.config.vocabulary,
+        train_tokens=len(plan.encoded.train),
+        val_tokens=len(plan.encoded.val),
+        device=str(trainer.device),
+        precision=trainer.precision,
+        seed=plan.config.training.seed or 0,
+        step=trainer.progress.step,
+        steps=trainer.steps,
+    )
+
+
+def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
+    """What was done otherwise than asked, because the text is as it is."""
+    options, store = plan.config.training, plan.encoded.train
+    if isinstance(batches, StreamBatches) and batches.batch < options.batch:
+        there = f"{batches.batch} streams of --seq {options.seq}"
+        yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
+    if plan.encoded.ends:
+        limit = options.batch * options.seq
+        long = int((np.diff(store.starts) > limit).sum())
+        if long:
+            yield Warned(f"{long} examples are longer than {limit} tokens and are learnt in pieces")

@@ -1,0 +1,93 @@
+"""What a model is worth on a text, beside the floor that any model has to beat."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rnngen.contracts import Chunk
+from rnngen.engine.evaluation import Judge, Loss
+from rnngen.engine.floor import Floor, witten_bell
+from rnngen.engine.models import StoredModel
+from rnngen.engine.tokens import TokenStore
+from rnngen.errors import CorpusError
+from rnngen.registry import Registry
+from rnngen.session.opening import open_network
+from rnngen.session.options import CorpusOptions
+from rnngen.session.parts import load_tokenizer, restore
+from rnngen.session.texts import Texts
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The result of ``rnngen eval``."""
+
+    tokens: int
+    """Tokens of the text."""
+    chars: int
+    """Its characters."""
+    window: Loss
+    stream: Loss
+    floor: Floor | None
+    """None where the training text is no longer there; ``why`` says so."""
+    why: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        return {
+            "tokens": self.tokens,
+            "chars": self.chars,
+            "window": self.window.as_json(),
+            "stream": self.stream.as_json(),
+            "floor": {"nats_per_char": self.floor.nats_per_char} if self.floor else None,
+        }
+
+
+def judge(
+    registry: Registry, model: StoredModel, corpus: Sequence[str], options: CorpusOptions, device: str = "cpu"
+) -> Judgement:
+    """Try a model on a text, or on its own held-out text where none is given.
+
+    Raises:
+        RnngenError: if the text cannot be read, or its own is no longer there.
+    """
+    config = model.config
+    task = restore(registry, "task", config.task)
+    tokenizer = load_tokenizer(
+        restore(registry, "tokenizer", config.tokenizer), model.tokenizer_json, model.path
+    )
+    ends = task.build().ends
+    texts = Texts.find(registry, task, corpus, options) if corpus else None
+
+    def held_out() -> Iterable[Chunk]:
+        if texts:
+            return texts.train_chunks(cut=1 << 62)  # all of it
+        return Texts.recorded(registry, task, config.corpus).val_chunks(config.corpus.cut)
+
+    network = open_network(restore(registry, "cell", config.cell), model, device)
+    with TemporaryDirectory(prefix="rnngen-eval-") as folder:
+        store = TokenStore.write(Path(folder), _not_empty(held_out()), tokenizer)
+        reader = Judge(network)
+        window, stream = reader.window(store, ends=ends), reader.stream(store, ends=ends)
+        tokens, chars = store.text_tokens, store.chars
+    floor, why = _floor(registry, model, held_out, ends)
+    return Judgement(tokens, chars, window, stream, floor, why)
+
+
+def _floor(registry: Registry, model: StoredModel, held_out: Any, ends: bool) -> tuple[Floor | None, str]:
+    record = model.config.corpus
+    try:
+        texts = Texts.recorded(registry, restore(registry, "task", model.config.task), record)
+    except CorpusError as error:
+        return None, f"no 5-gram to compare with: {error}"
+    return witten_bell(texts.train_chunks(record.cut), held_out(), ends=ends), ""
+
+
+def _not_empty(chunks: Iterable[Chunk]) -> Iterable[Chunk]:
+    empty = True
+    for chunk in chunks:
+        empty = False
+        yield chunk
+    if empty:
+        raise CorpusError("the text is empty: there is nothing to judge the model by")

@@ -1,0 +1,24 @@
+"""Where rnngen keeps things on this machine."""
+
+import os
+from pathlib import Path
+
+APP = "rnngen"
+
+
+def home() -> Path:
+    """The folder of models and built corpora: ``RNNGEN_HOME``, else the user's data folder."""
+    if chosen := os.environ.get("RNNGEN_HOME"):
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path(APP)
+
+
+def cache() -> Path:
+    """The folder of what can be made again: encoded corpora, and text that came through a pipe."""
+    if chosen := os.environ.get("RNNGEN_HOME"):
+        return Path(chosen).expanduser() / "cache"
+    from platformdirs import user_cache_path
+
+    return user_cache_path(APP)

@@ -1,0 +1,212 @@
+"""From what a person asked for to a plan of training: a new model, one that goes on, or one tuned further.
+
+Nothing here imports torch, and nothing is written but the cache: a request that cannot work fails here.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rnngen import __version__
+from rnngen.engine.config import ModelConfig
+from rnngen.engine.models import ModelStore, StoredModel, read_config, read_model, read_tokenizer
+from rnngen.engine.options import NetworkOptions, TrainingOptions
+from rnngen.errors import ModelError, NotFoundError, UsageError
+from rnngen.registry import Registry
+from rnngen.session.options import CorpusOptions, PartsOptions
+from rnngen.session.parts import Part, choose, restore
+from rnngen.session.texts import Encoded, Texts
+
+KINDS = ("cell", "tokenizer", "task")
+BUDGETS = {"epochs", "steps", "minutes"}
+CHANGEABLE = {*BUDGETS, "patience", "device", "precision"}
+"""Training options that a resumed run may change; with any other it would be another run."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the person asked for; ``None`` and empty mean that they did not say."""
+
+    corpus: Sequence[str] = ()
+    name: str | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
+    """What was given of ``PartsOptions``…"""
+    text: dict[str, Any] = field(default_factory=dict)
+    """…of ``CorpusOptions``…"""
+    network: dict[str, Any] = field(default_factory=dict)
+    """…of ``NetworkOptions``…"""
+    training: dict[str, Any] = field(default_factory=dict)
+    """…and of ``TrainingOptions``."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """``-o key=value``."""
+    resume: bool = False
+    force: bool = False
+    init_from: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run needs, before torch is imported."""
+
+    name: str
+    path: Path
+    config: ModelConfig
+    parts: dict[str, Part]
+    encoded: Encoded
+    resumed: bool
+    start_from: StoredModel | None = None
+    """The model whose weights a new one begins with."""
+
+
+def plan(registry: Registry, models: ModelStore, request: Request) -> Plan:
+    """Check a request and read its text.
+
+    Raises:
+        RnngenError: of every kind, before anything is written.
+    """
+    name = request.name or _name_after(request.corpus)
+    path = models.path(name)
+    if request.resume and path.is_dir():
+        return _resumed(registry, name, path, request)
+    if not request.corpus:
+        raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
+    if path.exists() and not request.force:
+        raise UsageError(
+            f"there is a model {name!r} already: --resume goes on with it, --force replaces it, "
+            "--name NAME keeps it and makes another"
+        )
+    return _new(registry, models, name, path, request)
+
+
+def _name_after(corpus: Sequence[str]) -> str:
+    if not corpus:
+        raise UsageError("no corpus; give a file, a folder, or - for standard input")
+    if corpus[0] == "-":
+        return "stdin"
+    stem = Path(corpus[0]).resolve().name.lstrip(".").split(".")[0]
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in stem) or "model"
+
+
+def _new(registry: Registry, models: ModelStore, name: str, path: Path, request: Request) -> Plan:
+    if request.init_from:
+        return _tuned(registry, models, name, path, request)
+    options = PartsOptions(**request.parts)
+    settings = dict(request.settings)
+    if options.vocab_size is not None:
+        settings["tokenizer.vocab_size"] = str(options.vocab_size)
+    parts = choose(registry, {kind: getattr(options, kind) for kind in KINDS}, settings)
+    network = NetworkOptions(**request.network)
+    encoded = _encode(registry, parts, request)
+    config = _config(parts, network, encoded, request)
+    return Plan(name, path, config, parts, encoded, resumed=False)
+
+
+def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, request: Request) -> Plan:
+    """A new model with the parts, the vocabulary and the weights of another."""
+    base = read_model(models.find(request.init_from))
+    fixed = {**request.parts, **request.network, **request.settings}
+    if fixed:
+        raise UsageError(f"--init-from takes {', '.join(sorted(fixed))} from the other model; leave it out")
+    parts = _restored(registry, base.config)
+    encoded = _encode(registry, parts, request, base.tokenizer_json)
+    config = _config(parts, base.config.network, encoded, request)
+    config = config.replace(opening=base.config.opening)
+    return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
+
+
+def _resumed(registry: Registry, name: str, path: Path, request: Request) -> Plan:
+    config = read_config(path)
+    parts = _restored(registry, config)
+    _refuse_changes(registry, config, request)
+    record = config.corpus
+    if request.corpus:
+        reader = {**record.reader_options, "val_fraction": record.val_fraction}
+        options = CorpusOptions(**{**reader, **request.text})
+        if record.val_paths and not options.val:
+            options = replace(options, val=record.val_paths[0])
+        texts = Texts.find(registry, parts["task"], request.corpus, options)
+        texts.check_unchanged(record)
+    else:
+        texts = Texts.recorded(registry, parts["task"], record)
+    tokenizer_json = read_tokenizer(path)
+    given = None if record.own_vocabulary else tokenizer_json
+    encoded = texts.encode(parts["tokenizer"], record.val_fraction, given)
+    if encoded.tokenizer_json != tokenizer_json:
+        raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
+    config = config.replace(training=_changed(config.training, request.training))
+    return Plan(name, path, config, parts, encoded, resumed=True)
+
+
+def _changed(options: TrainingOptions, given: dict[str, Any]) -> TrainingOptions:
+    """The options with what a resumed run may change; a new budget replaces the old, whatever its unit."""
+    changes = {key: value for key, value in given.items() if key in CHANGEABLE}
+    if BUDGETS & changes.keys():
+        changes = {**dict.fromkeys(BUDGETS), **changes}
+    return replace(options, **changes)
+
+
+def _refuse_changes(registry: Registry, config: ModelConfig, request: Request) -> None:
+    """What was given again must be what it was.
+
+    Raises:
+        UsageError: naming the first flag that differs.
+    """
+    record, fixed = config.corpus, {k: v for k, v in request.training.items() if k not in CHANGEABLE}
+    components = {kind: getattr(config, kind) for kind in KINDS}
+    chosen = choose(registry, {k: c.qualified for k, c in components.items()}, request.settings)
+    settings = {
+        key: getattr(part.options, key)
+        for kind, part in chosen.items()
+        for key in components[kind].options
+        if {key, f"{kind}.{key}"} & request.settings.keys()
+    }
+    was = {
+        **{kind: component.name for kind, component in components.items()},
+        **{key: value for component in components.values() for key, value in component.options.items()},
+        **asdict(config.network),
+        **asdict(config.training),
+        "encoding": None,
+        "field": None,
+        **record.reader_options,
+        "val_fraction": record.val_fraction,
+    }
+    for key, value in {**request.parts, **request.network, **fixed, **request.text, **settings}.items():
+        if key != "val" and was.get(key) != value:
+            flag = key.replace("_", "-")
+            raise UsageError(
+                f"--{flag} {value}: the run was made with {was.get(key)}, which --resume cannot change; "
+                "leave it out, or train a new model under another --name"
+            )
+
+
+def _restored(registry: Registry, config: ModelConfig) -> dict[str, Part]:
+    return {kind: restore(registry, kind, getattr(config, kind)) for kind in KINDS}
+
+
+def _encode(
+    registry: Registry, parts: dict[str, Part], request: Request, tokenizer_json: str | None = None
+) -> Encoded:
+    options = CorpusOptions(**request.text)
+    texts = Texts.find(registry, parts["task"], request.corpus, options)
+    return texts.encode(parts["tokenizer"], options.val_fraction, tokenizer_json)
+
+
+def _config(
+    parts: dict[str, Part], network: NetworkOptions, encoded: Encoded, request: Request
+) -> ModelConfig:
+    training = TrainingOptions(**request.training)
+    if training.seed is None:
+        training = replace(training, seed=secrets.randbelow(2**31))
+    return ModelConfig(
+        cell=parts["cell"].component,
+        tokenizer=parts["tokenizer"].component,
+        task=parts["task"].component,
+        network=network,
+        training=training,
+        corpus=encoded.record,
+        vocabulary=len(encoded.tokenizer.pieces),
+        opening=encoded.opening,
+        rnngen=__version__,
+    )

@@ -1,0 +1,7 @@
+"""Conformance suites for plugin authors, and for the built-ins: one call in one test holds a contract."""
+
+from rnngen.testing.cells import check_cell
+from rnngen.testing.tasks import check_task
+from rnngen.testing.tokenizers import check_tokenizer
+
+__all__ = ["check_cell", "check_task", "check_tokenizer"]

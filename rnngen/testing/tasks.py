@@ -1,0 +1,88 @@
+"""The conformance suite for tasks: that examples depend on the text alone, not on how it was read."""
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from typing import Any
+
+from rnngen.contracts import Chunk, Task, TaskSpec
+from rnngen.options import build
+
+DOCUMENTS = (
+    "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate:\n\n \nRough winds\n",
+    "one\r\n\r\ntwo\r\n  three \r\n",
+    "天地玄黃\t宇宙洪荒\n日月盈昃\t辰宿列張",
+    "naïve 🙂\x0b\x0c\x85\u2028fin\n\n\n",
+    "x",
+)
+"""Verse, foreign line ends, other scripts, odd separators, a last line that does not end."""
+PATIENCE = 10_000
+"""How many documents a task may read before it gives its first example."""
+
+
+def check_task(spec: TaskSpec, **options: str) -> None:
+    """Hold a task to its contract; call it from a one-line test.
+
+    Args:
+        spec: what the plugin's ``rnngen_tasks`` hook returns.
+        options: option values as the user would type them; defaults otherwise.
+
+    Raises:
+        AssertionError: in a sentence that says which promise was broken.
+    """
+    chosen = build(spec.options, options, owner=f"task {spec.name!r}")
+    module, _, attribute = spec.load.partition(":")
+    task: Task = getattr(import_module(module), attribute)(chosen)
+    _check_attributes(task)
+    whole = _joined(task, _pieces(size=None))
+    assert whole, "no example was found in five documents of text"
+    assert "" not in whole, f"example {whole.index('')} is empty"
+    for size in (1, 2, 7):
+        found = _joined(task, _pieces(size))
+        assert found == whole, f"read in chunks of {size} characters, {_difference(found, whole)}"
+    assert _joined(task, _pieces(size=None)) == whole, "the same text read again gives other examples"
+    assert not list(task.examples([])), "no text at all should give no examples"
+    _check_streams(task)
+
+
+def _check_attributes(task: Any) -> None:
+    for name, expected in (("ends", bool), ("separator", str)):
+        value = getattr(task, name, None)
+        assert isinstance(value, expected), f"{name} should be a {expected.__name__}, and is {value!r}"
+
+
+def _pieces(size: int | None) -> Iterator[Chunk]:
+    """The documents, each in chunks of ``size`` characters or in one."""
+    for text in DOCUMENTS:
+        step = size or len(text)
+        for at in range(0, len(text), step):
+            yield Chunk(text[at : at + step], opens=at == 0)
+
+
+def _joined(task: Task, chunks: Iterable[Chunk]) -> list[str]:
+    """The examples, each in one string."""
+    found: list[str] = []
+    for chunk in task.examples(chunks):
+        assert isinstance(chunk, Chunk), f"examples are given as Chunks, not as {type(chunk).__name__}"
+        assert found or chunk.opens, "the first chunk does not open an example"
+        if chunk.opens:
+            found.append("")
+        found[-1] += chunk.text
+    return found
+
+
+def _difference(found: list[str], whole: list[str]) -> str:
+    for number, (one, other) in enumerate(zip(found, whole, strict=False)):
+        if one != other:
+            return f"example {number} is {one!r} instead of {other!r}"
+    return f"there are {len(found)} examples instead of {len(whole)}"
+
+
+def _check_streams(task: Task) -> None:
+    """A corpus may be larger than memory: the first example must not wait for the last document."""
+
+    def endless() -> Iterator[Chunk]:
+        for _ in range(PATIENCE):
+            yield from _pieces(size=None)
+        raise AssertionError(f"no example was given after {PATIENCE * len(DOCUMENTS)} documents; stream them")
+
+    next(iter(task.examples(endless())))

@@ -1,0 +1,135 @@
+"""The tasks cut text into examples, however it was read; the conformance suite says so when one does not."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnngen.builtins import rnngen_tasks
+from rnngen.builtins.tasks import Continue, Lines
+from rnngen.contracts import Chunk, TaskSpec
+from rnngen.options import NoOptions
+from rnngen.testing.tasks import check_task
+
+
+def joined(chunks):
+    found = []
+    for text, opens in chunks:
+        if opens:
+            found.append("")
+        found[-1] += text
+    return found
+
+
+def lines(*documents):
+    return joined(Lines(NoOptions()).examples(Chunk(text, True) for text in documents))
+
+
+@pytest.mark.parametrize("spec", rnngen_tasks(), ids=lambda spec: spec.name)
+def test_built_in_tasks_conform(spec):
+    check_task(spec)
+
+
+def test_continue_keeps_documents_whole():
+    chunks = [Chunk("a\n", True), Chunk("", True), Chunk("b", False), Chunk("", False), Chunk("c", True)]
+    assert list(Continue(NoOptions()).examples(chunks)) == [
+        Chunk("a\n", True),
+        Chunk("b", True),
+        Chunk("c", True),
+    ]
+
+
+@given(st.text(alphabet="ab \t\r\n\x0b\u2028", max_size=30), st.lists(st.integers(0, 30), max_size=6))
+def test_lines_are_those_of_the_whole_text_wherever_it_is_cut(text, cuts):
+    borders = [0, *sorted(cut for cut in cuts if cut <= len(text)), len(text)]
+    pieces = [text[a:b] for a, b in pairwise(borders)]
+    chunks = [Chunk(piece, number == 0) for number, piece in enumerate(pieces)]
+    *ended, last = text.split("\n")
+    expected = [line.removesuffix("\r") for line in ended] + [last]
+    assert joined(Lines(NoOptions()).examples(chunks)) == [line for line in expected if line.strip()]
+
+
+def test_only_the_line_feed_cuts_lines():
+    assert lines("a\x0bb\x0cc\x85d\u2028e\rf\ng") == ["a\x0bb\x0cc\x85d\u2028e\rf", "g"]
+
+
+def test_a_line_does_not_go_on_in_the_next_document():
+    assert lines("a\nb", "c\n", "d") == ["a", "b", "c", "d"]
+
+
+def test_an_enormous_line_streams_through():
+    read = 0
+
+    def endless():
+        nonlocal read
+        yield Chunk("  x", True)
+        while True:
+            read += 1
+            yield Chunk("y" * 1000, False)
+
+    given_back = Lines(NoOptions()).examples(endless())
+    assert [next(given_back).text[-3:] for _ in range(50)] == ["  x"] + ["yyy"] * 49
+    assert read <= 50
+
+
+# ── What the conformance suite refuses ─────────────────────────────────────────────────────────────────────
+
+
+class Chunkwise(Lines):
+    """Takes every chunk for an example."""
+
+    def examples(self, chunks):
+        return (Chunk(chunk.text, True) for chunk in chunks)
+
+
+class Blank(Lines):
+    def examples(self, chunks):
+        return (Chunk(line, True) for text in joined(chunks) for line in text.split("\n"))
+
+
+class Hoarder(Lines):
+    def examples(self, chunks):
+        yield from super().examples(list(chunks))
+
+
+class Shut(Continue):
+    def examples(self, chunks):
+        return (Chunk(chunk.text, False) for chunk in chunks)
+
+
+class Forgetful(Continue):
+    def __init__(self, options):
+        self.seen = set()
+
+    def examples(self, chunks):
+        for text in joined(chunks) if not self.seen else ():
+            self.seen.add(text)
+            yield Chunk(text, True)
+
+
+class Untyped(Continue):
+    ends = "no"
+
+
+class Silent(Continue):
+    def examples(self, chunks):
+        return iter(())
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        (Chunkwise, "read in chunks of 1 characters, example 0 is 'S' instead of"),
+        (Blank, "is empty"),
+        (Hoarder, "stream them"),
+        (Shut, "does not open"),
+        (Forgetful, "read in chunks of 1 characters, there are 0 examples instead of"),
+        (Untyped, "ends should be a bool"),
+        (Silent, "no example was found"),
+    ],
+)
+def test_a_broken_task_is_refused_in_a_sentence(task, sentence):
+    spec = TaskSpec(name="broken", summary="", load=f"{__name__}:{task.__name__}")
+    with pytest.raises(AssertionError, match=sentence):
+        check_task(spec)

@@ -1,0 +1,121 @@
+"""What training says in words: numbers, plain lines, JSON lines, and text that commands no terminal."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from rnngen.cli.progress import Progress, amount, clock, ending, json_line, plain_lines, printable, shown
+from rnngen.events import Evaluated, Finished, Judged, Sampled, Saved, Started, Step, Warned
+
+STARTED = Started("names", "m/names", 670_123, 65, 1_003_854, 111_540, "cpu", "bf16", 1337, 0, 4900)
+STEP = Step(1200, 2.44, 0.245, 1.63121, 0.0021, 0.31, 41_234.0, 72.4)
+EVALUATED = Evaluated(1200, 1.712, 1.712, True)
+FINISHED = Finished("budget", 4900, 4400, 1.46012, 182.0)
+
+
+def lines(*events, verbose=0):
+    progress = Progress()
+    return list(plain_lines(progress.follow(events), progress, verbose))
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (950, "950"),
+        (999.6, "1.00k"),
+        (41_234, "41.2k"),
+        (670_123, "670k"),
+        (999_999, "1.00M"),
+        (2.5e9, "2.50G"),
+    ],
+)
+def test_amounts_have_three_figures(count, text):
+    assert amount(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (72.4, "1:12"), (3725, "1:02:05"), (math.inf, "?")]
+)
+def test_clocks(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_an_evaluation_is_one_line():
+    assert lines(STARTED, STEP, EVALUATED)[-1] == (
+        "step 1200/4900  epoch 2.4  train 1.6312  val 1.7120 (best)  lr 0.0021  41.2k tok/s  left 1:12"
+    )
+
+
+def test_the_loss_by_character_is_shown_where_tokens_are_longer():
+    assert "val 3.0000 (0.9000 per char)  lr" in lines(STARTED, STEP, Evaluated(1200, 3.0, 0.9, False))[-1]
+
+
+def test_steps_are_thinned_to_one_in_twenty():
+    steps = [replace(STEP, step=step, progress=step / 1000) for step in range(1, 1001)]
+    assert 20 <= len([line for line in lines(*steps) if line.startswith("step")]) <= 21
+
+
+def test_an_evaluation_takes_the_place_of_the_step_line_after_it():
+    steps = [replace(STEP, progress=0.1), replace(STEP, progress=0.149), replace(STEP, progress=0.16)]
+    said = lines(steps[0], EVALUATED, *steps[1:])
+    assert ["val" in line for line in said] == [False, True, False]
+
+
+def test_files_and_samples_are_named_only_when_asked():
+    events = (STARTED, Saved(3, "m/names/model.safetensors"), Sampled(3, "Ada\nBob"))
+    assert len(lines(*events)) == 1
+    assert lines(*events, verbose=1)[1:] == ["rnngen: saved m/names/model.safetensors", "  | Ada", "  | Bob"]
+
+
+def test_an_evaluation_before_the_first_step_is_shown():
+    assert lines(EVALUATED) == ["step 1200  val 1.7120"]
+
+
+def test_the_ending_names_the_reason_and_the_best():
+    assert ending(FINISHED) == (
+        "finished (budget): 4900 steps in 3:02, best 1.4601 nats per character at step 4400"
+    )
+
+
+def test_the_exact_losses_go_by_name():
+    said = lines(STARTED, Judged(4400, 1.46012, 1.47, 3.0))
+    assert said[-1] == "rnngen: step 4400, nats per character: stream 1.4601, window 1.4700"
+    progress = Progress()
+    progress.take(Judged(4400, 1.46012, 1.47, 3.0))
+    assert progress.losses() == [("stream", "1.4601"), ("window", "1.4700")]
+
+
+def test_json_has_null_for_what_is_no_number():
+    line = json_line(replace(STEP, loss=math.nan, grad_norm=math.inf, seconds_left=None))
+    read = json.loads(line, parse_constant=pytest.fail)
+    assert (read["event"], read["loss"], read["grad_norm"], read["seconds_left"]) == (
+        "step",
+        None,
+        None,
+        None,
+    )
+    assert read["lr"] == STEP.lr
+
+
+def test_json_is_one_line_of_utf8_whatever_the_text():
+    line = json_line(Sampled(1, "愛\n\x1b\ud800"))
+    assert "\n" not in line
+    assert json.loads(line.encode("utf-8"))["text"] == "愛\n\x1b?"
+
+
+def test_text_commands_no_terminal():
+    text = printable("a\tb\x1b[31m\x07\x7f\x9b\u202e\r\n愛\N{ZERO WIDTH JOINER}")
+    assert text == "a   b\\x1b[31m\\x07\\x7f\\x9b\\u202e\\r\n愛\N{ZERO WIDTH JOINER}"
+    assert shown("two\nlines") == "two lines"
+
+
+def test_progress_remembers_the_best():
+    progress = Progress()
+    for event in (STEP, EVALUATED, replace(EVALUATED, step=1300, loss=1.8, best=False), Warned("x")):
+        progress.take(event)
+    assert progress.best == EVALUATED
+    assert progress.evaluated.step == 1300
+    assert ("best", "1.7120 at 1200") in progress.losses()

@@ -1,0 +1,230 @@
+"""How things look on a terminal and off it; every stream by itself."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from rnngen.cli import ui
+from rnngen.cli.progress import Progress
+from rnngen.events import Evaluated, Finished, Sampled, Saved, Started, Step, Warned
+
+FINISHED = Finished("budget", 20, 20, 1.5, 3.0)
+
+
+def a_run(*, model="shake[bold]\x1bspeare", text="[red]To be\x1b[31m 愛" * 40):
+    """A run of 20 steps, made up."""
+    yield Started(model, "m/x", 670_123, 65, 1_003_854, 111_540, "cpu", "bf16", 1337, 0, 20)
+    for step in range(1, 21):
+        yield Step(step, step / 10, step / 20, 4 - step / 10, 0.002, 0.3, 41_234.0, 20.0 - step)
+        if step % 10 == 0:
+            yield Evaluated(step, 4.1 - step / 10, 4.1 - step / 10, True)
+            yield Saved(step, "m/x/model.safetensors")
+            yield Sampled(step, text)
+    yield Warned("mind the gap")
+    yield FINISHED
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+# ── Streams ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "colour"),
+    [
+        (Terminal, {}, True),
+        (io.StringIO, {}, False),
+        (Terminal, {"NO_COLOR": "1"}, False),
+        (Terminal, {"TERM": "dumb"}, False),
+        (io.StringIO, {"FORCE_COLOR": "1"}, True),
+        (io.StringIO, {"FORCE_COLOR": "0"}, False),
+        (io.StringIO, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_colour_is_for_terminals_unless_the_environment_says_otherwise(
+    monkeypatch, stream, environment, colour
+):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert ui.coloured(stream()) is colour
+
+
+def test_each_stream_is_judged_by_itself(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert ui.progress_mode() == "plain"
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert ui.progress_mode() == "live"
+    assert ui.progress_mode(quiet=True) == "quiet"
+    assert ui.progress_mode(quiet=True, as_json=True) == "json"
+
+
+def test_force_color_makes_no_live_display_off_a_terminal(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert ui.progress_mode() == "plain"
+
+
+def test_notes_and_warnings_go_to_stderr(capsys):
+    ui.note("one")
+    ui.warn("two")
+    assert capsys.readouterr() == ("", "rnngen: one\nrnngen: warning: two\n")
+
+
+# ── Listings ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+ROWS = [("names", 12, None), ("愛" * 40 + "x" * 40, 3400, "a\tb\x1b")]
+
+
+def test_a_listing_through_a_pipe_is_whole_aligned_and_plain(capsys):
+    ui.table(ROWS, ("name", "size", "note"))
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert second.startswith("愛" * 40 + "x" * 40 + "  3400  a   b\\x1b")
+    assert first == "names" + " " * (120 - 5) + "    12"
+    assert header == "name" + " " * (120 - 4) + "  size  note"
+
+
+def test_a_listing_on_a_terminal_fits_and_takes_no_markup(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "60")
+    ui.table([("[red]x", 1), ("y" * 100, 2)], ("name", "n"))
+    shown = terminal.getvalue()
+    assert "[red]x" in shown
+    assert shown.count("y") == 100
+    assert "\x1b[1m" in shown
+
+
+def test_json_listings_have_null_for_what_is_no_number(capsys):
+    ui.write_json([{"loss": float("nan"), "name": "愛"}])
+    out = capsys.readouterr().out
+    assert json.loads(out, parse_constant=pytest.fail) == [{"loss": None, "name": "愛"}]
+    assert "愛" in out
+
+
+# ── Training ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_mode_returns_the_ending(capsys, monkeypatch):
+    for mode in ("plain", "json", "quiet", "live"):
+        assert ui.render(a_run(), mode) == FINISHED
+    assert ui.render(iter([]), "plain") is None
+
+
+def test_errors_of_the_work_pass_through(capsys):
+    def broken():
+        yield next(a_run())
+        raise ZeroDivisionError
+
+    for mode in ("plain", "json", "quiet", "live"):
+        with pytest.raises(ZeroDivisionError):
+            ui.render(broken(), mode)
+
+
+def test_plain_lines_go_to_stderr(capsys):
+    ui.render(a_run(), "plain")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "\x1b" not in shown.err
+    assert "rnngen: warning: mind the gap" in shown.err
+
+
+def test_json_goes_to_stdout_an_event_a_line(capsys):
+    ui.render(a_run(), "json")
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    kinds = [json.loads(line)["event"] for line in shown.out.splitlines()]
+    assert len(kinds) == len(list(a_run()))
+    assert (kinds[0], kinds[-1]) == ("started", "finished")
+
+
+def test_quiet_says_only_warnings(capsys):
+    ui.render(a_run(), "quiet")
+    assert capsys.readouterr() == ("", "rnngen: warning: mind the gap\n")
+
+
+def test_only_terminals_import_rich():
+    code = (
+        "import sys; from rnngen.cli import ui; ui.table([('a', 1)], ('x', 'y')); ui.warn('w');"
+        "ui.render(iter([]), 'plain'); assert 'rich' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def frame(width, height, **run):
+    """The picture at the end of a run, as lines of a screen."""
+    progress = Progress()
+    for event in a_run(**run):
+        progress.take(event)
+    console = Console(
+        file=Terminal(), width=width, height=height, force_terminal=True, color_system=None, markup=False
+    )
+    console.print(ui._Frame(progress))
+    return console.file.getvalue().splitlines(), console
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 24), (40, 12), (20, 8), (200, 60), (10, 3)])
+def test_a_frame_fits_its_terminal(width, height):
+    lines, console = frame(width, height)
+    assert all(console.render_str(line, markup=False).cell_len <= width for line in lines)
+    if width >= 40:
+        assert len(lines) <= height
+
+
+def test_a_frame_shows_what_matters():
+    text = "\n".join(frame(80, 24)[0])
+    for piece in (
+        "shake[bold]\\x1bspeare",
+        "670k parameters",
+        "1.00M tokens",
+        "cpu bf16",
+        "seed 1337",
+        "step 20/20",
+        "tok/s 41.2k",
+        "train 2.0000",
+        "val 2.1000",
+        "best 2.1000 at 20",
+        "grad 0.30",
+        "●",
+        "after 20 steps",
+        "[red]To be\\x1b[31m 愛",
+        "finished (budget)",
+    ):
+        assert piece in text
+
+
+def test_a_running_frame_shows_the_time_left():
+    progress = Progress()
+    for event in list(a_run())[:8]:
+        progress.take(event)
+    console = Console(file=io.StringIO(), width=80, height=24)
+    console.print(ui._Frame(progress))
+    assert "35%  0:13 left" in console.file.getvalue()
+
+
+def test_the_live_display_leaves_its_summary_and_the_warnings(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stdout", stdout := io.StringIO())
+    ui.render(a_run(), "live", verbose=1)
+    shown = terminal.getvalue()
+    assert "mind the gap" in shown
+    assert "saved m/x/model.safetensors" in shown
+    assert "finished (budget)" in shown[shown.rindex("seed 1337") :]
+    assert stdout.getvalue() == ""

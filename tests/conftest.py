@@ -1,0 +1,15 @@
+"""Shared by all tests: nobody's own models or settings are touched."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A fresh home for models, caches and settings, and none of the caller's environment."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("RNNGEN_")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    monkeypatch.setenv("RNNGEN_HOME", str(folder))
+    return folder
