@@ -42,7 +42,7 @@ COMMANDS: dict[str, Builtin] = {
     "devices": Builtin("rnngen.cli.devices:devices", "Show what this machine can compute on."),
     "plugins": Builtin("rnngen.cli.plugins:plugins", "Show cells, tokenizers, filters and other plugins."),
     "corpora": Builtin(
-        "rnngen.cli.corpora:corpora", "Show the corpora that ship with rnngen, and fetch others."
+        "rnngen.cli.corpora:corpora", "Show the corpora that ship with rnngen, and build others."
     ),
     "completion": Builtin("rnngen.cli.completion:completion", "Print the completion script of a shell."),
     "man": Builtin("rnngen.cli.man:man", "Write the manual pages.", hidden=True),

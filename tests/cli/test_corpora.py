@@ -1,0 +1,249 @@
+"""The corpora that ship: what they promise, how they are found, and how others are built."""
+
+import importlib.util
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from rnngen.__main__ import main
+from rnngen.cli import corpora
+from rnngen.errors import NotFoundError
+
+SHIPPED = [corpus for corpus in corpora.known().values() if corpus.file]
+BUILT = [corpus for corpus in corpora.known().values() if corpus.builder]
+
+
+def script(name):
+    """Import a maker or builder, which is in no package."""
+    spec = importlib.util.spec_from_file_location(f"tested_{name}", corpora.shipped() / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def listing(capsys):
+    assert main(["corpora", "list", "--json"]) == 0
+    return {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+
+
+# ── What ships ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_index_names_every_file_in_the_folder():
+    indexed = {
+        name for corpus in corpora.known().values() for name in (corpus.file, corpus.builder, corpus.maker)
+    }
+    present = {path.name for path in corpora.shipped().iterdir() if path.is_file()}
+    assert indexed - {""} == present - {corpora.INDEX, "README.md"}
+
+
+@pytest.mark.parametrize("corpus", corpora.known().values(), ids=lambda corpus: corpus.name)
+def test_task_of_every_corpus_exists(corpus):
+    from rnngen.registry import Registry
+
+    assert corpus.task in Registry().names("task")
+
+
+@pytest.mark.parametrize("corpus", corpora.known().values(), ids=lambda corpus: corpus.name)
+def test_readme_agrees_with_the_index(corpus):
+    readme = (corpora.shipped() / "README.md").read_text(encoding="utf-8")
+    assert f"## {corpus.name}\n\n{corpus.summary}\n" in readme
+    (row,) = re.findall(rf"^\| {corpus.name} \|.*$", readme, re.M)
+    size, characters, distinct, task, licence = [cell.strip() for cell in row.strip("|").split("|")][1:]
+    assert (task, licence) == (corpus.task, corpus.licence)
+    if corpus.file:
+        data = corpus.path.read_bytes()
+        text = data.decode()
+        assert [size, characters, distinct] == [f"{n:,}" for n in (len(data), len(text), len(set(text)))]
+
+
+@pytest.mark.parametrize("corpus", SHIPPED, ids=lambda corpus: corpus.name)
+def test_shipped_text_is_clean(corpus):
+    text = corpus.path.read_bytes().decode("utf-8")
+    assert text.endswith("\n")
+    assert not re.search(r"[\r\t\ufeff\ufffd]|[ \u3000]$", text, re.M)
+
+
+def test_almanac_has_a_small_alphabet_and_is_no_repetition():
+    text = (corpora.shipped() / "almanac.txt").read_text(encoding="utf-8")
+    assert text.isascii()
+    assert len(set(text)) <= 75
+    long_lines = [line for line in text.splitlines() if len(line) > 60]
+    assert len(set(long_lines)) == len(long_lines) > 300
+
+
+def test_almanac_names_each_day_once_and_in_order():
+    text = (corpora.shipped() / "almanac.txt").read_text(encoding="utf-8")
+    days = re.findall(r"^THE (.+) OF ([A-Z]+)\.\nWind|^THE (.+) OF ([A-Z]+)\.\nThe fog", text, re.M)
+    dated = [(a or c, b or d) for a, b, c, d in days]
+    assert len(set(dated)) == len(dated) > 150
+    assert len(dict.fromkeys(month for _, month in dated)) == 12
+    for month in {month for _, month in dated}:
+        numbers = [ORDINALS.index(day) for day, name in dated if name == month]
+        assert numbers == sorted(numbers)
+
+
+UNITS = ["FIRST", "SECOND", "THIRD", "FOURTH", "FIFTH", "SIXTH", "SEVENTH", "EIGHTH", "NINTH"]
+TEENS = [f"{stem}TEENTH" for stem in ("THIR", "FOUR", "FIF", "SIX", "SEVEN", "EIGH", "NINE")]
+TWENTIES = ["TWENTIETH", *(f"TWENTY-{unit}" for unit in UNITS)]
+ORDINALS = [*UNITS, "TENTH", "ELEVENTH", "TWELFTH", *TEENS, *TWENTIES, "THIRTIETH", "LAST"]
+
+
+def test_places_are_what_their_maker_writes_byte_for_byte():
+    made = io.StringIO()
+    count = script("make_places").build(made)
+    assert made.getvalue().encode() == (corpora.shipped() / "places.txt").read_bytes()
+    assert count == len(set(made.getvalue().splitlines())) == 3000
+
+
+def test_qinghe_couplets_have_lines_of_equal_length():
+    text = (corpora.shipped() / "qinghe.txt").read_text(encoding="utf-8")
+    verses = text[: text.index("老渡的话")]  # the sayings after it are prose of two clauses
+    couplets = re.findall(r"^([^，。：？；、\n]+)，([^，。：？；、\n]+)。$", verses, re.M)
+    assert len(couplets) > 150
+    assert {(len(left), len(right)) for left, right in couplets} == {(5, 5), (7, 7)}
+
+
+# ── The command ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_list_says_what_is_there(capsys):
+    rows = listing(capsys)
+    assert rows["qinghe"]["bytes"] > 2 * rows["qinghe"]["characters"]
+    assert rows["places"]["task"] == "lines"
+    assert [rows["python-stdlib"][key] for key in ("built", "bytes", "characters")] == [False, None, None]
+
+
+def test_list_for_people_has_every_name_and_says_how_to_build(capsys):
+    assert main(["corpora", "list"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["name", *corpora.known()]
+    assert "rnngen corpora build python-stdlib" in err
+
+
+@pytest.mark.parametrize("corpus", SHIPPED, ids=lambda corpus: corpus.name)
+def test_path_prints_the_path_alone(corpus, capsys):
+    assert main(["corpora", "path", corpus.name]) == 0
+    assert capsys.readouterr() == (f"{corpora.shipped() / corpus.file}\n", "")
+
+
+def test_path_of_what_is_not_built_says_how_to_build_it(capsys):
+    assert main(["corpora", "path", "python-stdlib"]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "rnngen corpora build python-stdlib" in err
+
+
+@pytest.mark.parametrize("command", ["path", "build"])
+def test_unknown_name_offers_the_closest(command, capsys):
+    assert main(["corpora", command, "almanak"]) == 2
+    assert "did you mean 'almanac'?" in capsys.readouterr().err
+
+
+def test_building_what_ships_is_refused(capsys):
+    assert main(["corpora", "build", "almanac"]) == 2
+    assert "rnngen corpora path almanac" in capsys.readouterr().err
+
+
+def test_corpora_are_found_inside_an_installed_package_first(tmp_path, monkeypatch):
+    inside = tmp_path / "rnngen" / "corpora"
+    module = tmp_path / "rnngen" / "cli" / "corpora.py"
+    monkeypatch.setattr(corpora, "__file__", str(module))
+    with pytest.raises(NotFoundError, match="install rnngen again"):
+        corpora.shipped()
+    shutil.copytree(corpora.Path(__file__).parents[2] / "corpora", tmp_path / "corpora")
+    assert corpora.shipped() == tmp_path / "corpora"
+    shutil.copytree(tmp_path / "corpora", inside)
+    assert corpora.shipped() == inside
+
+
+def test_importing_the_command_is_light():
+    program = (
+        "import sys, rnngen.cli.corpora as c; c.known(); c.find('python-stdlib').path;"
+        "print(sorted({'torch', 'numpy', 'tokenizers', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+# ── Building ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """A small standard library, which this Python takes for its own."""
+    root = tmp_path / "lib"
+    files = {
+        "zeta.py": b"z = 1\n",
+        "alpha.py": b"\xef\xbb\xbfa = 'caf\xc3\xa9'\r\n",
+        "pack/inner.py": b"i = 2\n",
+        "pack/tests/test_inner.py": b"skipped\n",
+        "test/test_zeta.py": b"skipped\n",
+        "site-packages/other.py": b"skipped\n",
+        "idlelib/idle.py": b"skipped\n",
+        "lib2to3/main.py": b"skipped\n",
+        "_sysconfigdata__linux.py": b"skipped = 1\n",
+        "latin.py": b"# skipped: caf\xe9\n",
+        "empty.py": b"\n",
+        "notes.txt": b"skipped\n",
+    }
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(root))
+    return root
+
+
+WHOLE = "# alpha.py\n\na = 'café'\n\n\n# pack/inner.py\n\ni = 2\n\n\n# zeta.py\n\nz = 1\n\n\n"
+
+
+def test_standard_library_is_collected_in_order_and_without_what_is_no_code(library, home, capsys):
+    assert main(["corpora", "build", "python-stdlib"]) == 0
+    out, err = capsys.readouterr()
+    target = home / "corpora" / "python-stdlib.txt"
+    assert out == f"{target}\n"
+    assert "PSF-2.0" in err
+    assert "3 files" in err
+    assert target.read_bytes() == WHOLE.encode()
+
+
+def test_what_is_built_is_found_and_listed(library, home, capsys):
+    main(["corpora", "build", "python-stdlib"])
+    built = capsys.readouterr().out
+    assert main(["corpora", "path", "python-stdlib"]) == 0
+    assert capsys.readouterr().out == built
+    row = listing(capsys)["python-stdlib"]
+    assert (row["built"], row["bytes"], row["characters"]) == (True, len(WHOLE.encode()), len(WHOLE))
+
+
+def test_output_goes_where_it_is_told(library, tmp_path, home, capsys):
+    target = tmp_path / "code.txt"
+    assert main(["corpora", "build", "python-stdlib", "-o", str(target)]) == 0
+    assert capsys.readouterr().out == f"{target}\n"
+    assert main(["corpora", "build", "python-stdlib", "-o", "-"]) == 0
+    assert capsys.readouterr().out == WHOLE == target.read_text(encoding="utf-8")
+    assert not (home / "corpora").exists()
+
+
+def test_a_build_that_finds_nothing_leaves_the_old_one(library, home, capsys):
+    main(["corpora", "build", "python-stdlib"])
+    shutil.rmtree(library)
+    assert main(["corpora", "build", "python-stdlib"]) == 1
+    assert "nothing found" in capsys.readouterr().err
+    folder = home / "corpora"
+    assert {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()} == {
+        "python-stdlib.txt": WHOLE
+    }
+
+
+@pytest.mark.parametrize("corpus", BUILT, ids=lambda corpus: corpus.name)
+def test_builder_gives_the_same_text_twice(corpus):
+    first, second = io.StringIO(), io.StringIO()
+    build = script(corpus.builder.removesuffix(".py")).build
+    assert build(first) == build(second) > 100
+    assert first.getvalue() == second.getvalue()
