@@ -40,7 +40,7 @@ Weights: TypeAlias = Mapping[str, Floats]
 
 
 class Layer(Protocol):
-    """One recurrent layer, the face that trains: a ``torch.nn.Module``.
+    """One recurrent layer, the face that trains: a ``torch.nn.Module``. It need not derive from this class.
 
     It is built as ``Layer(input_size, hidden_size, options)``; the engine stacks as many as the user asks
     for, with the embedding below, dropout between and the output projection above.
@@ -53,7 +53,9 @@ class Layer(Protocol):
     def __call__(self, x: "Tensor", state: State) -> "tuple[Tensor, State]":
         """Read T inputs: ``x`` (B,T,I) and the state before them → outputs (B,T,H) and the state after.
 
-        Splitting a sequence in two calls, with the state handed on, must give what one call gives.
+        Splitting a sequence in two calls, with the state handed on, must give what one call gives; T may be
+        1. Training may run under autocast to bf16: the state given is float32, the one returned may be either.
+        With ``--learn-state`` the initial state is a parameter and may take any value.
         """
         ...
 
@@ -61,7 +63,8 @@ class Layer(Protocol):
 class LayerStep(Protocol):
     """The same layer, the face that generates: NumPy alone, one token at a time.
 
-    It is built as ``LayerStep(weights, options)`` with the torch layer's parameters by name, in float32.
+    It is built as ``LayerStep(weights, options)`` with the torch layer's ``state_dict`` (parameters and
+    buffers by name, in torch's layout) as float32 arrays.
     The step is cut in two so that what depends on the input alone can be computed ahead (the engine keeps
     it as a table, one row a token, for the first layer)::
 
