@@ -54,7 +54,7 @@ class Layer(Protocol):
         """Read T inputs: ``x`` (B,T,I) and the state before them → outputs (B,T,H) and the state after.
 
         Splitting a sequence in two calls, with the state handed on, must give what one call gives; T may be
-        1. Training may run under autocast to bf16: the state given is float32, the one returned may be either.
+        1. Training may run under autocast to bf16: the state given is float32, the one returned any float.
         With ``--learn-state`` the initial state is a parameter and may take any value.
         """
         ...
@@ -93,6 +93,10 @@ class Network(Protocol):
 
     def __call__(self, tokens: "Tensor", state: State) -> "tuple[Tensor, State]":
         """``tokens`` (B,T) and the state before them → logits (B,T,V) and the state after."""
+        ...
+
+    def surprisal(self, tokens: "Tensor", targets: "Tensor", state: State) -> "tuple[Tensor, State]":
+        """The summed cross-entropy of ``targets`` (B,T), those not -100, in nats, and the state after."""
         ...
 
 

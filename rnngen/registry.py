@@ -70,7 +70,7 @@ class Registered(Generic[S]):
         module, _, attribute = (target or self.spec.load).partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{self.spec.name!r} from {self.distribution.name}: {module}:{attribute} cannot be loaded "
                 f"({type(error).__name__}: {error}); reinstall or remove {self.distribution.name}"
@@ -113,7 +113,7 @@ class Registry:
         for distribution, plugin in self._plugins():
             try:
                 brought = list(_collect(plugin))
-            except Exception as error:  # a stranger's code: whatever it raises stays with it
+            except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises stays with it
                 self._fail(_name_of(plugin), distribution, error)
                 continue
             for kind, spec in brought:
@@ -151,7 +151,8 @@ class Registry:
             PluginError: if two distributions bring the same name and it was not qualified.
         """
         candidates = self._specs[kind]
-        found = [r for r in candidates if name in (r.spec.name, r.qualified)]
+        # two entry points may lead to one module: the same thing twice is no conflict
+        found = list(dict.fromkeys(r for r in candidates if name in (r.spec.name, r.qualified)))
         if not found:
             raise UnknownName(kind, name, self.names(kind))
         if len(found) > 1:

@@ -15,13 +15,15 @@ from rnngen.contracts import Filter, Floats
 
 History = Sequence[Sequence[int]]
 _FORBIDDEN = np.float32(-np.inf)
+_HUGE = 1e30
+"""Beyond any sense, and with its inverse still far from where float32 ends, even times a logit."""
 
 
 def temperature(options: TemperatureOptions) -> Filter:
     """Divide logits by the temperature; at 0 only the most probable token is left (greedy)."""
-    if options.temperature == 0:
+    if options.temperature < 1 / _HUGE:
         return top_k(TopKOptions(1))
-    factor = np.float32(1 / options.temperature)
+    factor = np.float32(1 / min(options.temperature, _HUGE))
 
     def scale(logits: Floats, history: History) -> Floats:  # noqa: ARG001
         return logits * factor
@@ -75,7 +77,7 @@ def min_p(options: MinPOptions) -> Filter:
 
 def repetition(options: RepetitionOptions) -> Filter:
     """Divide the positive logits of tokens seen lately, multiply the others (Keskar et al. 2019, CTRL)."""
-    penalty = np.float32(options.penalty)
+    penalty = np.float32(min(max(options.penalty, 1 / _HUGE), _HUGE))
 
     def penalise(logits: Floats, history: History) -> Floats:
         penalised = logits.copy()

@@ -4,10 +4,11 @@ The parameter of a flag has the flag's name, so that its environment variable an
 files have it too.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from rnngen.cli.stages import Completer, StageOption, collect, given, options_from
 
@@ -26,6 +27,7 @@ __all__ = [
     "json_flag",
     "model_flag",
     "options_from",
+    "overrule",
     "quiet_flag",
     "set_flag",
     "verbose_flag",
@@ -119,6 +121,32 @@ set_flag = click.option(
     help="Set an option of a plugin; 'rnngen plugins list -v' shows them. May be given more than once.",
 )
 """``-o KEY=VALUE``; the parameter is ``option``, a ``dict`` of texts for ``rnngen.options.build``."""
+
+
+def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str]) -> None:
+    """Of flags that cannot stand together, drop what stands lower: flag > environment > settings file.
+
+    Who writes ``steps`` in a settings file can then still say ``--minutes``. What is said in one place stays,
+    for the command to refuse.
+
+    Args:
+        ctx: the command's context.
+        params: its parameters; those that are dropped become ``None``.
+        groups: parameters that stand together, but not with those of another group.
+    """
+    ranks = [
+        min((_rank(ctx, name) for name in group if params[name] is not None), default=3) for group in groups
+    ]
+    for group, rank in zip(groups, ranks, strict=True):
+        if rank > min(ranks):
+            params.update(dict.fromkeys(group))
+
+
+def _rank(ctx: click.Context, name: str) -> int:
+    """How far below the command line a value comes from."""
+    highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
+    source = ctx.get_parameter_source(name)
+    return highest.index(source) if source in highest else len(highest)
 
 
 def examples(*lines: str) -> Callable[[K], K]:

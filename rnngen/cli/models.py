@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from rnngen.cli import flags, ui
+from rnngen.cli import flags, streams, ui
 from rnngen.errors import RnngenError, UsageError
 
 WIDEST = 4
@@ -95,16 +95,14 @@ def show(name: str, json: bool) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def rm(names: tuple[str, ...], yes: bool) -> None:
     """Remove models, after asking."""
-    import sys
-
     from rnngen.session import models as store
 
-    kept = store()
+    kept, names = store(), tuple(dict.fromkeys(names))
     for name in names:  # all or none: a misspelt name removes nothing
         if kept.find(name).parent != kept.root:
             raise UsageError(f"{name} is a path; rm takes names (see rnngen models list)")
     if not yes:
-        if not ui.interactive(sys.stdin):
+        if not streams.answered():
             raise UsageError("rm asks before it removes, and nobody is there to answer; give -y")
         click.confirm(f"Remove {', '.join(names)}?", abort=True, err=True)
     for name in names:
@@ -119,6 +117,8 @@ def cp(name: str, target: str) -> None:
     """Copy a model under another name."""
     from rnngen.session import models as store
 
+    if not store().find(name).is_dir():
+        raise UsageError(f"{name} is a model in one file, which -m takes as it is; copy it with cp")
     store().copy(name, target)
 
 

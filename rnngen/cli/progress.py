@@ -10,8 +10,9 @@ from typing import Any
 from rnngen.cli.curve import Series
 from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Step, Warned
 
-PLAIN_EVERY = 0.05
-"""How much of the budget passes between two plain lines, at most."""
+PLAIN_EVERY = 0.08
+"""How much of the budget passes between two plain lines, at most: more than between the 20 evaluations that
+there are by default, so that these are the lines."""
 
 
 @dataclass

@@ -6,15 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, ui
+from rnngen.cli import flags, streams, ui
 from rnngen.cli.app import session
 from rnngen.decode.options import DecodingOptions
-from rnngen.errors import NotFoundError, UsageError
+from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
     from rnngen.contracts import Filter
@@ -26,6 +25,8 @@ LONGEST = 10_000
 """Tokens after which an example is cut off that does not end by itself."""
 FLUSH_SECONDS = 0.02
 """How long a reader may wait for text that is there; a system call for every character would cost more."""
+SHOWN = 60
+"""Characters of a prompt that a warning repeats at most."""
 CHAIN = {
     "repetition_penalty": "repetition",
     "temp": "temp",
@@ -55,7 +56,7 @@ CHAIN = {
 @click.option("--min-p", type=float, help="Draw from tokens at least P times as probable as the best.")
 @click.option("--repetition-penalty", type=float, help="Above 1: repeat less.")
 @click.option("--filters", metavar="CHAIN", help="Filters in an order of your own: NAME=VALUE,NAME=VALUE.")
-@click.option("--stop", "stops", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
+@click.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @click.option("--count", type=click.IntRange(1), default=1, help="How many texts to write.")
 @click.option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
 @click.option(
@@ -70,11 +71,15 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output as it
     is made, and nothing else does.
     """
+    flags.overrule(ctx, params, ["filters"], CHAIN)
+    flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
     options = flags.collect(DecodingOptions, params)
+    if "" in params["stop"]:
+        raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
     here = session(ctx)
     filters = here.filters(_chain(params))
-    prompt = _prompt(params["prompt"], params["prompt_file"])
     path = here.models.find(params["model"])
+    prompt = _prompt(params["prompt"], params["prompt_file"])
     if params["model"] is None and not params["quiet"]:
         ui.note(f"model {path.name}")
     writer = here.writer(here.read(str(path)), params["device"])
@@ -104,14 +109,23 @@ def _prompt(argument: str | None, file: str | None) -> str:
     if argument is not None and file is not None:
         raise UsageError("a prompt and --prompt-file both; give one")
     if argument not in (None, "-"):
-        return str(argument)
-    if file is not None:
-        if not Path(file).is_file():
-            raise NotFoundError(f"{file}: no such file")
-        return _decoded(Path(file).read_bytes(), file)
-    if argument == "-" or not ui.interactive(sys.stdin):
-        return _decoded(sys.stdin.buffer.read(), "standard input")
-    return ""
+        return _checked(str(argument))
+    place = argument or file
+    if place is None and (sys.stdin is None or streams.answered()):
+        return ""
+    with streams.source(place or "-") as (stream, name):
+        return _decoded(stream.read(), name)
+
+
+def _checked(argument: str) -> str:
+    """An argument whose bytes are not UTF-8 comes with a half of a surrogate pair for each of them."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the prompt: what stands at character {error.start} is not UTF-8; convert it with iconv"
+        ) from None
+    return argument
 
 
 def _decoded(data: bytes, name: str) -> str:
@@ -127,8 +141,9 @@ def _decoded(data: bytes, name: str) -> str:
 def _tell_unseen(writer: "Writer", prompt: str) -> None:
     strange = writer.never_seen(prompt)
     if strange:
-        shown = " ".join(repr(c)[1:-1] for c in strange[:10])
-        ui.warn(f"the prompt has characters that the model has never seen, and makes little of: {shown}")
+        shown = " ".join(repr(text)[1:-1] for text in strange)
+        shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
+        ui.warn(f"the prompt holds what the model has never seen, and makes little of: {shown}")
 
 
 class _Writing:
@@ -143,6 +158,9 @@ class _Writing:
 
     def run(self) -> None:
         """Write all texts."""
+        ending = self.options.length != -1 or self.writer.ends or self.params["stop"]
+        if self.params["json"] and not ending:
+            raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
         out = _Output()
         for number, text in enumerate(self._texts()):
             if self.params["json"]:
@@ -159,7 +177,7 @@ class _Writing:
         if self.params["null"]:
             return "\0"
         several = self.params["count"] > 1 or self.writer.ends
-        return "\n" if several or ui.interactive(sys.stdout) else ""
+        return "\n" if several or sys.stdout.isatty() else ""
 
     def _texts(self) -> Iterator[Iterator[str]]:
         if self.options.beam:
@@ -170,7 +188,7 @@ class _Writing:
         for number in range(self.params["count"]):
             rng = np.random.default_rng([self.seed or 0, number])
             yield self.writer.write(
-                self.prompt, rng=rng, length=self._length(), filters=self.filters, stops=self.params["stops"]
+                self.prompt, rng=rng, length=self._length(), filters=self.filters, stops=self.params["stop"]
             )
 
     def _found(self) -> list[str]:
@@ -187,7 +205,7 @@ class _Writing:
         )
         from rnngen.decode.stop import until
 
-        return ["".join(until([text], self.params["stops"])) for text, _ in found[:count]]
+        return ["".join(until([text], self.params["stop"])) for text, _ in found[:count]]
 
     def _length(self) -> int | None:
         if self.options.length is None:
@@ -203,11 +221,12 @@ class _Output:
     """Standard output, flushed often enough for the eye and seldom enough for speed."""
 
     def __init__(self) -> None:
+        self.stream = streams.output()
         self.last = 0.0
 
     def write(self, text: str) -> None:
         """Write, and flush if the last time is a while ago."""
-        sys.stdout.write(text)
+        self.stream.write(text)
         now = time.monotonic()
         if now - self.last > FLUSH_SECONDS:
             self.flush()
@@ -215,4 +234,4 @@ class _Output:
 
     def flush(self) -> None:
         """Let the reader have it."""
-        sys.stdout.flush()
+        self.stream.flush()

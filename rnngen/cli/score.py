@@ -1,16 +1,14 @@
 """``rnngen score``: how probable a model finds each line."""
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
-from rnngen.cli import flags, ui
+from rnngen.cli import flags, streams, ui
 from rnngen.cli.app import session
-from rnngen.errors import CorpusError, NotFoundError
+from rnngen.errors import CorpusError
 
 
 @flags.examples("rnngen score -m tinyshakespeare < lines.txt", "rnngen score -m names --json candidates.txt")
@@ -33,24 +31,16 @@ def score(ctx: click.Context, /, **params: Any) -> None:
     if params["model"] is None:
         ui.note(f"model {path.name}")
     writer = here.writer(here.read(str(path)), params["device"])
-    for line in _lines(params["file"]):
-        nats, tokens = writer.score(line)
-        if params["json"]:
-            told = {"text": line, "log_probability": nats, "tokens": tokens, "chars": len(line)}
-            sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
-        else:
-            sys.stdout.write(f"{nats:.6f}\n")
-        sys.stdout.flush()
-
-
-def _lines(file: str | None) -> Iterator[str]:
-    if file in (None, "-"):
-        yield from _decoded(sys.stdin.buffer, "standard input")
-    elif not Path(str(file)).is_file():
-        raise NotFoundError(f"{file}: no such file")
-    else:
-        with Path(str(file)).open("rb") as stream:
-            yield from _decoded(stream, str(file))
+    out = streams.output()
+    with streams.source(params["file"] or "-") as (stream, name):
+        for line in _decoded(stream, name):
+            nats, tokens = writer.score(line)
+            if params["json"]:
+                told = {"text": line, "log_probability": nats, "tokens": tokens, "chars": len(line)}
+                out.write(json.dumps(told, ensure_ascii=False) + "\n")
+            else:
+                out.write(f"{nats:.6f}\n")
+            out.flush()
 
 
 def _decoded(stream: BinaryIO, name: str) -> Iterator[str]:

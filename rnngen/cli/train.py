@@ -64,8 +64,10 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     The text is read as UTF-8, plain or as JSON lines, compressed with gzip or Zstandard or not. Its last
     tenth is held out, and the weights that predict it best are kept. Ctrl-C saves, and says how to go on.
     """
-    from rnngen.session.runs import Request
+    from rnngen.session.runs import BUDGETS, Request
 
+    _check_which(params)
+    flags.overrule(ctx, params, *([budget] for budget in BUDGETS))
     here = session(ctx)
     request = Request(
         corpus=params["corpus"],
@@ -89,6 +91,14 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     if finished is not None and finished.reason == "interrupt":
         ui.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
+
+
+def _check_which(params: dict[str, Any]) -> None:
+    """Refuse a request that leaves open which model is meant, or what becomes of it."""
+    if params["resume"] and params["force"]:
+        raise UsageError("--resume goes on with a model and --force replaces it; give one of them")
+    if params["resume"] and not (params["name"] or params["corpus"]):
+        raise UsageError("--resume of which model? give --name NAME, or the corpus that it was named after")
 
 
 @contextmanager

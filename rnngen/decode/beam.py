@@ -58,6 +58,9 @@ def beam_search(
         filters: shape the distribution before scoring, as in sampling.
         forbidden: tokens that never come.
 
+    An end token counts only among the K best candidates, as in fairseq and transformers: so a beam of one is
+    greedy.
+
     The search stops when no living hypothesis can still beat the K best finished ones: a log-probability only
     falls, and the penalty is largest at full length.
     """
@@ -70,9 +73,10 @@ def beam_search(
         shaped = apply(filters, logits, [[*prompt, *tokens] for tokens in alive]) if filters else logits
         rows, tokens, totals = _best(totals[:, None] + log_softmax(shaped), 2 * width)
         ends = tokens == end if end is not None else np.zeros(len(tokens), bool)
+        done = np.flatnonzero(ends[:width])
         finished += [
             _hypothesis(alive[row], total, made, alpha)
-            for row, total in zip(rows[ends], totals[ends], strict=True)
+            for row, total in zip(rows[done], totals[done], strict=True)
         ]
         finished = sorted(finished, key=lambda h: -h.score)[:width]
         rows, tokens, totals = (array[~ends][:width] for array in (rows, tokens, totals))
@@ -95,9 +99,10 @@ def log_softmax(logits: Floats) -> Doubles:
 def _best(scores: Doubles, count: int) -> tuple[Any, Any, Any]:
     """The ``count`` highest of (K,V) scores, best first, ties by place → rows, tokens, scores; never -inf."""
     flat = scores.ravel()
-    candidates = np.argpartition(-flat, min(count, len(flat)) - 1)[:count]
-    order = candidates[np.lexsort((candidates, -flat[candidates]))]
-    order = order[flat[order] > -np.inf]
+    last = len(flat) - min(count, len(flat))
+    least = max(np.partition(flat, last)[last], np.finfo(np.float64).min)
+    candidates = np.flatnonzero(flat >= least)
+    order = candidates[np.argsort(-flat[candidates], kind="stable")][:count]
     rows, tokens = np.divmod(order, scores.shape[1])
     return rows, tokens, flat[order]
 

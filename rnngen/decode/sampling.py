@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rnngen.contracts import Filter, Floats, NetworkStep, State
+from rnngen.errors import RnngenError
 
 
 def feed(step: NetworkStep, tokens: Sequence[int], state: State | None = None) -> tuple[Floats, State]:
@@ -29,8 +30,18 @@ def apply(filters: Sequence[Filter], logits: Floats, history: Sequence[Sequence[
 
 
 def draw(logits: Floats, rng: np.random.Generator) -> int:
-    """Draw one token from logits (V,) by inverting the cumulative distribution, with one random number."""
-    weights = np.exp(logits - logits.max())
+    """Draw one token from logits (V,) by inverting the cumulative distribution, with one random number.
+
+    Raises:
+        RnngenError: if every token is forbidden, or a logit is not a number.
+    """
+    best = logits.max()
+    if not -np.inf < best < np.inf:
+        raise RnngenError(
+            f"no token can be drawn: the highest logit is {best}; if no filter forbids all tokens, the "
+            "model's weights are not numbers any more: train it again with a smaller --lr"
+        )
+    weights = np.exp(logits - best)
     total = weights.cumsum(dtype=np.float64)
     token = int(total.searchsorted(rng.random() * total[-1], side="right"))
     # Rounding may land beyond the last token of positive probability.

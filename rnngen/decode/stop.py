@@ -4,22 +4,23 @@ from collections.abc import Iterable, Iterator, Sequence
 
 
 def until(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
-    """Pass text on up to the first occurrence of any of ``stops``.
+    """Pass text on up to the stop that is complete first, however the text is cut into pieces.
 
     Text that could be the beginning of one is held back until that is decided.
     """
     held = ""
     for piece in pieces:
         held += piece
-        found = [place for stop in stops if (place := held.find(stop)) >= 0]
+        found = [(place + len(stop), place) for stop in stops if (place := held.find(stop)) >= 0]
         if found:
-            yield held[: min(found)]
-            return
+            held = held[: min(found)[1]]
+            break
         safe = len(held) - _overlap(held, stops)
         if safe:
             yield held[:safe]
             held = held[safe:]
-    yield held
+    if held:
+        yield held
 
 
 def _overlap(text: str, stops: Sequence[str]) -> int:

@@ -105,7 +105,7 @@ class StreamBatches:
         fresh = (self.pointers == self.edges[:-1]) | (starts[here - 1] == self.pointers)
         if self.refresh:
             fresh |= np.random.default_rng([self.seed, self.read]).random(self.batch) < self.refresh
-        inputs, targets = gather(self.store, self.pointers, lengths, self.seq)
+        inputs, targets = gather(self.store, self.pointers, lengths, int(lengths.max()))
         targets[targets == self.end] = IGNORE  # free text is not taught to end
         self.pointers = self.pointers + lengths
         self.read += 1
@@ -152,7 +152,8 @@ class SpanBatches:
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.starts))
         lengths = self.stops - self.starts
-        pool = max(1, self.POOL * self.budget // max(1, int(lengths.mean())))
+        mean = int(lengths.sum()) // max(1, len(lengths))
+        pool = max(1, self.POOL * self.budget // max(1, mean))
         pools = [order[i : i + pool] for i in range(0, len(order), pool)]
         by_length = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
         batches = [batch for pool in by_length for batch in _packed(pool, lengths, self.budget)]

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -22,6 +23,8 @@ Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
 RECORD = "rnngen"
 """The one metadata key: safetensors writes several in no fixed order; the same model is the same bytes."""
+ASIDE = ".old"
+"""What the hidden name of a folder ends in that is being replaced by another."""
 
 
 @contextlib.contextmanager
@@ -54,6 +57,37 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def replace_folder(new: Path, target: Path) -> None:
+    """Let a folder take another's place; ``recover`` mends what a crash between the two renames leaves."""
+    recover(target)
+    if target.exists():
+        target.rename(_set_aside(target))
+    try:
+        new.rename(target)
+    finally:
+        recover(target)
+    _sync_folder(target.parent)
+
+
+def recover(target: Path) -> None:
+    """Bring back what ``replace_folder`` had set aside if nothing took its place, or else remove it."""
+    old = _set_aside(target)
+    with contextlib.suppress(OSError):
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        elif old.exists():
+            old.rename(target)
+
+
+def set_aside(root: Path) -> list[Path]:
+    """The targets in a folder for which something is set aside."""
+    return [old.with_name(old.name[1 : -len(ASIDE)]) for old in root.glob(f".*{ASIDE}")]
+
+
+def _set_aside(target: Path) -> Path:
+    return target.with_name(f".{target.name}{ASIDE}")
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a text file, in UTF-8."""
     with atomic(path) as file:
@@ -82,14 +116,14 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
+            if RECORD not in metadata:
+                raise ModelError(f"{path} is a safetensors file, but no rnngen model")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
-    if RECORD not in metadata:
-        raise ModelError(f"{path} is a safetensors file, but no rnngen model")
-    record: dict[str, Any] = _parsed(path, metadata[RECORD])
+    record: dict[str, Any] = parse(path, metadata[RECORD])
     if record.pop("sha256", None) != _digest(tensors, record):
         raise ModelError(f"{path} was changed after it was written; restore it, or train the model again")
     return tensors, record
@@ -102,15 +136,16 @@ def read_json(path: Path) -> dict[str, Any]:
         ModelError: if it is missing, or is none.
     """
     try:
-        return _parsed(path, path.read_bytes())
+        return parse(path, path.read_bytes())
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
 
 
-def _parsed(path: Path, text: str | bytes) -> dict[str, Any]:
+def parse(path: Path, text: str | bytes) -> dict[str, Any]:
+    """Read a JSON object that a file holds; ``ModelError`` names the file if it is none."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} is damaged (no JSON object); restore it, or train the model again")

@@ -107,7 +107,7 @@ class ModelConfig:
                 "corpus": CorpusRecord(**_tuples(values["corpus"])),
             }
             return cls(**{**values, **parts})
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{place} is damaged ({error}); restore it, or train the model again") from error
 
     def replace(self, **changes: Any) -> "ModelConfig":

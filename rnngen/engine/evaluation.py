@@ -35,8 +35,8 @@ class Loss:
 
     @property
     def nats_per_token(self) -> float:
-        """Mean surprisal of a token."""
-        return self.nats / max(1, self.tokens)
+        """Mean surprisal of a token; NaN where there was none to predict."""
+        return self.nats / self.tokens if self.tokens else math.nan
 
     @property
     def nats_per_char(self) -> float:
@@ -49,7 +49,7 @@ class Loss:
             "nats_per_token": self.nats_per_token,
             "nats_per_char": self.nats_per_char,
             "bits_per_char": self.nats_per_char / math.log(2),
-            "perplexity": math.exp(min(700.0, self.nats_per_token)),
+            "perplexity": math.exp(min(self.nats_per_token, 700.0)),
         }
 
 
@@ -94,24 +94,21 @@ class Judge:
                 nats += float(loss)
                 tokens += int((batch.targets != IGNORE).sum())
         self.network.train(training)
-        closed = (
-            store.examples if ends else 0
-        )  # an end counts as one token and, as a line's end, one character
+        closed = store.examples if ends else 0  # an end is a token too and, as a line's end, a character
         return Loss(nats, tokens, (store.chars + closed) / max(1, store.text_tokens + closed))
 
 
 def batch_loss(
-    network: nn.Module, batch: Batch, state: State | None, precision: str, reduction: str = "mean"
+    network: Any, batch: Batch, state: State | None, precision: str, reduction: str = "mean"
 ) -> tuple[torch.Tensor, State]:
     """Cross-entropy of a batch in nats, and the state after; rows marked fresh do not see the one given."""
     device = next(network.parameters()).device
     inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
     targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        logits, state = network(inputs, entry_state(network, batch, state))
-    loss = nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction=reduction
-    )
+        loss, state = network.surprisal(inputs, targets, entry_state(network, batch, state))
+    if reduction == "mean":  # where a text's end token is left over, none counts: 0, not torch's 0 / 0
+        loss = loss / max(1, int((batch.targets != IGNORE).sum()))
     return loss, tuple(array.detach().float() for array in state)
 
 

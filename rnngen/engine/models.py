@@ -13,11 +13,11 @@
 A model in one file (``rnngen export``) is a model.safetensors whose record holds the first two files too.
 """
 
-import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rnngen.engine import checkpoint
 from rnngen.engine.checkpoint import Tensors
@@ -71,13 +71,29 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def last_evaluation(folder: Path) -> float | None:
-    """The held-out nats per character of the weights that are kept; None before the first evaluation."""
+    """The held-out nats per character of the weights that are kept.
+
+    None before the first evaluation, or where the record of them is damaged.
+    """
     try:
-        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
-    except OSError:
+        best = [row["val_nats_per_char"] for row in read_metrics(folder) if row["best"]]
+        return float(best[-1]) if best else None
+    except (ModelError, KeyError, TypeError, ValueError):
         return None
-    best = [row["val_nats_per_char"] for row in map(json.loads, lines) if row["best"]]
-    return float(best[-1]) if best else None
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The evaluations so far, a row each.
+
+    Raises:
+        ModelError: if the record of them is damaged.
+    """
+    path = folder / METRICS
+    lines = _read_text(path).splitlines() if path.exists() else []
+    rows = [checkpoint.parse(path, line) for line in lines]
+    if not all(isinstance(row.get("step"), int) for row in rows):
+        raise ModelError(f"{path} is damaged (a line without its step); restore it, or train the model again")
+    return rows
 
 
 def read_tokenizer(folder: Path) -> str:
@@ -131,8 +147,8 @@ class ModelStore:
 
     def names(self) -> list[str]:
         """All models, in order of their names."""
-        if not self.root.is_dir():
-            return []
+        for cut_short in checkpoint.set_aside(self.root):
+            checkpoint.recover(cut_short)
         return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{CONFIG}"))
 
     def path(self, name: str) -> Path:
@@ -143,6 +159,7 @@ class ModelStore:
         """
         if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
             raise UsageError(f"model name {name!r}: letters, digits and signs but no slash, no dot first")
+        checkpoint.recover(self.root / name)
         return self.root / name
 
     def find(self, name: str | None) -> Path:
@@ -156,8 +173,8 @@ class ModelStore:
         looks_like_path = os.sep in name or name.endswith(".safetensors") or name.startswith(".")
         if looks_like_path and Path(name).exists():
             return Path(name)
-        if not looks_like_path and (self.root / name).is_dir():
-            return self.root / name
+        if not looks_like_path and self.path(name).is_dir():
+            return self.path(name)
         if looks_like_path:
             raise NotFoundError(f"model {name}: no such file or folder")
         raise NotFoundError(f"{UnknownName('model', name, self.names())} (see rnngen models list)")
@@ -174,9 +191,15 @@ class ModelStore:
         return max(trained, key=lambda path: path.stat().st_mtime_ns).parent
 
     def remove(self, name: str) -> None:
-        """Delete a model; it vanishes from the list at once, however long the deleting takes."""
-        doomed = self.root / f".{name}.removed-{os.getpid()}"
-        self.find(name).rename(doomed)
+        """Delete a model; it vanishes from the list at once, however long the deleting takes.
+
+        Raises:
+            UsageError: if it is a path, which may lead anywhere.
+        """
+        found, doomed = self.find(name), self.root / f".{name}.removed-{os.getpid()}"
+        if found.parent != self.root:
+            raise UsageError(f"{name} is a path; only named models are removed (see rnngen models list)")
+        found.rename(doomed)
         shutil.rmtree(doomed)
 
     def copy(self, name: str, target: str) -> Path:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rnngen.contracts import State
+from rnngen.engine.batches import IGNORE
 from rnngen.engine.options import NetworkOptions
 
 
@@ -35,7 +36,7 @@ class RecurrentNetwork(nn.Module):
         self.embedding = nn.Embedding(vocabulary, embed)
         inputs = [embed] + [hidden] * (options.layers - 1)
         self.layers = nn.ModuleList(make_layer(size, hidden) for size in inputs)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = options.dropout or 0.0
         narrowed = options.tied and embed != hidden
         self.projection = nn.Linear(hidden, embed, bias=False) if narrowed else nn.Identity()
         self.head = nn.Linear(embed if options.tied else hidden, vocabulary)
@@ -44,6 +45,7 @@ class RecurrentNetwork(nn.Module):
         self._spans = _spans([len(state) for state in zeros])
         flat = [array for state in zeros for array in state]
         self.initial = nn.ParameterList(flat if options.learn_state else [])
+        self._occurring: tuple[Tensor, Tensor] | None = None
 
     def _initialise(self, *, tied: bool) -> None:
         """Embeddings and output weights small enough that the first predictions are near uniform."""
@@ -62,6 +64,18 @@ class RecurrentNetwork(nn.Module):
         with torch.no_grad():
             self.head.bias.copy_(torch.log((counts + 0.1) / (counts + 0.1).sum()))
 
+    def restrict(self, counts: Tensor) -> None:
+        """Train on the tokens that occur, (V,) counts; the others keep the little that ``expect`` gives them.
+
+        A character model has 256 byte tokens that its text may never need: to normalise over them at every
+        step would cost more than over all its characters.
+        """
+        there = counts.nonzero().flatten()
+        column = torch.zeros(len(counts), dtype=torch.long)
+        column[there] = torch.arange(len(there))
+        device = self.head.weight.device
+        self._occurring = (there.to(device), column.to(device))
+
     def _layers(self) -> list[Any]:
         return list(self.layers)
 
@@ -77,7 +91,7 @@ class RecurrentNetwork(nn.Module):
         states: list[Any] = []
         for layer, span in zip(self._layers(), self._spans, strict=True):
             x, after = layer(x, state[span])
-            x = self.dropout(x)
+            x = _dropped(x, self.dropout) if self.training and self.dropout else x
             states.extend(after)
         return x, tuple(states)
 
@@ -85,6 +99,31 @@ class RecurrentNetwork(nn.Module):
         """``tokens`` (B,T), state → logits (B,T,V), state."""
         x, state = self.hidden(tokens, state)
         return self.head(self.projection(x)), state
+
+    def surprisal(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        """The summed cross-entropy of ``targets`` (B,T), those that count, in nats, and the state after."""
+        x, state = self.hidden(tokens, state)
+        x = self.projection(x)
+        if self.training and self._occurring:
+            there, column = self._occurring
+            logits = nn.functional.linear(x, self.head.weight[there], self.head.bias[there])
+            targets = torch.where(targets == IGNORE, IGNORE, column[targets.clamp(min=0)])
+        else:
+            logits = self.head(x)
+        loss = nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum"
+        )
+        return loss, state
+
+
+def _dropped(x: Tensor, share: float) -> Tensor:
+    """Drop a share of the features of ``x`` (B,T,H), the same at all steps (Gal and Ghahramani 2016).
+
+    One mask a sequence disturbs what a recurrence remembers less than a new one every step, and takes T
+    times fewer random numbers, which alone were a seventh of a step's time.
+    """
+    kept = torch.empty(len(x), 1, x.shape[2], dtype=x.dtype, device=x.device).bernoulli_(1 - share)
+    return x * (kept / (1 - share))
 
 
 def _spans(lengths: list[int]) -> list[slice]:

@@ -1,6 +1,6 @@
 """What can be chosen about a network and its training, one dataclass a stage."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 OptimizerName = Literal["sgd", "momentum", "rmsprop", "adam", "adamw"]
@@ -25,18 +25,32 @@ class NetworkOptions:
     embed: int | None = None
     """Size of a token's embedding (E); the smaller of 64 and the hidden size if not given, the hidden size
     for large vocabularies."""
-    dropout: float = 0.2
-    """Share of each layer's outputs that is dropped in training (Zaremba et al. 2014)."""
+    dropout: float | None = None
+    """Share of each layer's outputs that is dropped in training, the same ones at all steps of a window
+    (variational: Gal and Ghahramani 2016). If not given, the more the shorter the text: 0.5 below 300,000
+    tokens, 0.2 below 3 million, else 0.1."""
     tied: bool = False
     """Use the embedding as the output matrix too (Press and Wolf 2017)."""
     learn_state: bool = False
-    """Learn the state before the first token instead of starting from zeros."""
+    """Learn the state before the first token; it starts from the cell's own."""
 
     def __post_init__(self) -> None:
         require(self.hidden >= 1, f"hidden={self.hidden}: at least 1 expected")
         require(self.layers >= 1, f"layers={self.layers}: at least 1 expected")
         require(self.embed is None or self.embed >= 1, f"embed={self.embed}: at least 1 expected")
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}: a number from 0 to below 1 expected")
+        dropout = self.dropout or 0.0
+        require(0 <= dropout < 1, f"dropout={dropout}: a number from 0 to below 1 expected")
+
+    def fitted(self, tokens: int) -> "NetworkOptions":
+        """The options with what depends on the length of the training text filled in.
+
+        Measured with the default sizes: dropout 0.6 against 0.2 gave 1.583 against 1.632 nats on 86,000
+        characters of prose, 0.5 against 0.2 gave 2.145 against 2.157 on 230,000 of names; at a million
+        characters 0.2 is enough.
+        """
+        if self.dropout is not None:
+            return self
+        return replace(self, dropout=0.5 if tokens < 300_000 else 0.2 if tokens < 3_000_000 else 0.1)
 
     def embedding(self, vocabulary: int) -> int:
         """The embedding size in force: a character says little and needs few numbers, a word needs many."""
@@ -47,8 +61,8 @@ class NetworkOptions:
 class TrainingOptions:
     """How the network is trained.
 
-    The budget is one of ``steps``, ``epochs`` and ``minutes``; without any, as many epochs as make
-    12 million tokens, but 2 at least and 40 at most.
+    The budget is one of ``steps``, ``epochs`` and ``minutes``; without any it is two epochs, but no fewer
+    than 12 and no more than 40 million tokens, and no more than 40 epochs.
     """
 
     seq: int = 64
@@ -97,7 +111,7 @@ class TrainingOptions:
         require(0 <= self.warmup < 1, f"warmup={self.warmup}: a number from 0 to below 1 expected")
         for name in ("epochs", "steps", "minutes"):
             value = getattr(self, name)
-            require(value is None or value > 0, f"{name}={value}: a number above 0 expected")
+            require(value is None or 0 < value < float("inf"), f"{name}={value}: a number above 0 expected")
         given = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]
         require(len(given) <= 1, f"{' and '.join(given)} are different budgets; give one")
         require(self.seed is None or 0 <= self.seed < 2**63, f"seed={self.seed}: from 0 to 2^63-1 expected")

@@ -11,7 +11,17 @@ from typing import Any
 from rnngen.engine import checkpoint
 from rnngen.engine.checkpoint import Tensors
 from rnngen.engine.config import ModelConfig
-from rnngen.engine.models import CARD, CONFIG, METRICS, TOKENIZER, TRAINING, WEIGHTS, write_weights
+from rnngen.engine.models import (
+    CARD,
+    CONFIG,
+    METRICS,
+    TOKENIZER,
+    TRAINING,
+    WEIGHTS,
+    read_metrics,
+    read_model,
+    write_weights,
+)
 from rnngen.engine.training import Evaluation, Trainer
 from rnngen.events import Event, Saved
 
@@ -69,7 +79,12 @@ class RunFolder:
         yield Saved(trainer.progress.step, str(self.target / TRAINING))
 
     def load(self) -> tuple[Tensors, dict[str, Any]]:
-        """What ``save`` saved for resuming; evaluations after it are forgotten."""
+        """What ``save`` saved for resuming; evaluations after it are forgotten.
+
+        Raises:
+            ModelError: if any file of the model is missing or damaged.
+        """
+        read_model(self.folder)  # a run that goes on keeps the best weights so far, so they must be sound
         tensors, record = checkpoint.read_tensors(self.folder / TRAINING)
         self._forget_after(record["progress"]["step"])
         return tensors, record
@@ -84,19 +99,11 @@ class RunFolder:
         checkpoint.write_text(path, before + evaluation.as_line())
 
     def _forget_after(self, step: int) -> None:
-        path = self.folder / METRICS
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if json.loads(line)["step"] <= step]
-            checkpoint.write_text(path, "".join(kept))
+        kept = [row for row in read_metrics(self.folder) if row["step"] <= step]
+        checkpoint.write_text(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in kept))
 
     def _publish(self) -> None:
-        """Move a new run to its place. A crash in between leaves the older model under a name beside it."""
-        if self.folder == self.target:
-            return
-        old = self.target.with_name(f".{self.target.name}.old-{os.getpid()}")
-        if self.target.exists():
-            self.target.rename(old)
-        self.folder.rename(self.target)
-        self.folder = self.target
-        shutil.rmtree(old, ignore_errors=True)
+        """Move a new run to its place."""
+        if self.folder != self.target:
+            checkpoint.replace_folder(self.folder, self.target)
+            self.folder = self.target

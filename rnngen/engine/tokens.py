@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -60,6 +60,17 @@ class TokenStore:
     def text_tokens(self) -> int:
         """Tokens that stand for text: all but the ends."""
         return len(self.tokens) - len(self.starts)
+
+    def prefix(self, length: int) -> Self:
+        """The first ``length`` tokens as a store of their own; its ``chars`` are in proportion."""
+        if length >= len(self):
+            return self
+        end = self.tokens[:1]
+        inside = self.starts[: int(np.searchsorted(self.starts, length, "left"))]
+        tokens = np.concatenate([self.tokens[:length], end])
+        text = length - len(inside)
+        chars = round(self.chars * text / max(1, self.text_tokens))
+        return replace(self, tokens=tokens, starts=np.append(inside, length), chars=chars)
 
     def counts(self, vocabulary: int) -> NDArray[np.int64]:
         """How often each token occurs, (V,); read in blocks, since the text may be larger than memory."""

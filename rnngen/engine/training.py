@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -30,8 +30,8 @@ from rnngen.engine.options import TrainingOptions
 from rnngen.errors import DivergedError
 from rnngen.events import Evaluated, Event, Finished, Step
 
-DEFAULT_TOKENS = 12_000_000
-"""Tokens to read where no budget is given: some minutes on two cores."""
+FEWEST_TOKENS, MOST_TOKENS, MOST_EPOCHS = 12_000_000, 40_000_000, 40
+"""What is read where no budget is given: two epochs, but within these bounds; minutes on two cores."""
 GPU_STRIDE = 10
 """On a GPU the loss is looked at once in so many steps, since looking means waiting for it."""
 
@@ -114,23 +114,28 @@ class Trainer:
         self.network.train()
         began = time.monotonic() - self.progress.seconds
         next_evaluation = self._next_evaluation()
-        reason = None if self._spent() < 1 else "budget"
+        reason = self._ended()
         while reason is None:
             yield from self._step()
             self.progress.seconds = time.monotonic() - began
-            if self._spent() >= 1:
-                reason = "budget"
-            if self._elapsed() >= next_evaluation or reason:
+            if self._elapsed() >= next_evaluation or self._spent() >= 1:
                 yield from self._evaluate()
                 self.progress.seconds = time.monotonic() - began
                 next_evaluation = self._next_evaluation()
-                if self.options.patience and self.progress.since_best >= self.options.patience:
-                    reason = reason or "early stop"
+                reason = self._ended() or ("interrupt" if self.stop() else None)
             elif self.stop():
                 reason = "interrupt"
+                self._refuse_broken_weights()
                 yield from self.save(self, None)
         p = self.progress
         yield Finished(reason, p.step, p.best_step, p.best_nats_per_char, p.seconds)
+
+    def _ended(self) -> str | None:
+        """Why there is nothing left to do; a run that is resumed after its end ends there again."""
+        if self._spent() >= 1:
+            return "budget"
+        patience = self.options.patience
+        return "early stop" if patience and self.progress.since_best >= patience else None
 
     # ── where the budget stands ────────────────────────────────────────────────────────────────────────────
 
@@ -180,10 +185,19 @@ class Trainer:
 
     def _refuse_divergence(self, loss: float, lr: float) -> None:
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss became {loss} at step {self.progress.step + 1} (learning rate {lr:.2g}); the last "
-                f"saved state is kept. Try --lr {self.options.lr / 3:.1g}, --clip 1 or --precision fp32"
-            )
+            step = self.progress.step + 1
+            self._diverged(f"the loss became {loss} at step {step} (learning rate {lr:.2g})")
+
+    def _refuse_broken_weights(self) -> None:
+        """A gradient may overflow where the loss does not, and on a GPU the loss is looked at seldom."""
+        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
+            self._diverged(f"the weights are no longer numbers after step {self.progress.step}")
+
+    def _diverged(self, what: str) -> NoReturn:
+        raise DivergedError(
+            f"{what}; the last saved state is kept. "
+            f"Try --lr {self.options.lr / 3:.1g}, --clip 1 or --precision fp32"
+        )
 
     def _measure(self, speed: float) -> None:
         self._speed = speed if not self._speed else 0.95 * self._speed + 0.05 * speed
@@ -199,6 +213,7 @@ class Trainer:
     # ── trying and saving ──────────────────────────────────────────────────────────────────────────────────
 
     def _evaluate(self) -> Iterator[Event]:
+        self._refuse_broken_weights()
         p, loss = self.progress, self.judge()
         best = loss.nats_per_token < p.best
         if best:
@@ -254,7 +269,8 @@ def planned_steps(options: TrainingOptions, steps_per_epoch: int, tokens: int) -
         return None
     if options.steps:
         return options.steps
-    epochs = options.epochs or min(40.0, max(2.0, DEFAULT_TOKENS / max(1, tokens)))
+    read = min(max(2 * tokens, FEWEST_TOKENS), MOST_TOKENS, MOST_EPOCHS * tokens)
+    epochs = options.epochs or read / max(1, tokens)
     return max(1, math.ceil(epochs * steps_per_epoch))
 
 

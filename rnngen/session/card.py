@@ -45,7 +45,7 @@ held out. The weights are those of step {judged.step:,} of {finished.step:,}.
 def _held_out(config: ModelConfig) -> str:
     if config.corpus.val_paths:
         return ", ".join(Path(path).name for path in config.corpus.val_paths)
-    return f"the last {config.corpus.val_fraction:.0%}"
+    return f"the last {100 * config.corpus.val_fraction:.3g}%"
 
 
 def _part(kind: str, component: Component) -> str:

@@ -1,5 +1,6 @@
 """A plan of training, carried out: builds what it needs with torch and passes the events on."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -16,12 +17,12 @@ from rnngen.engine.checkpoint import Tensors
 from rnngen.engine.config import ModelConfig
 from rnngen.engine.devices import choose_device, choose_precision
 from rnngen.engine.evaluation import Judge
-from rnngen.engine.models import SEEN, read_model
+from rnngen.engine.models import SEEN, TRAINING, read_model
 from rnngen.engine.network import RecurrentNetwork
 from rnngen.engine.run import RunFolder
 from rnngen.engine.training import Trainer
 from rnngen.errors import CorpusError, ModelError
-from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Started, Warned
+from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Warned
 from rnngen.session.card import model_card
 from rnngen.session.parts import Part, numpy_layers
 from rnngen.session.runs import Plan
@@ -31,8 +32,10 @@ REFRESH = 0.02
 """How often a stream of free text begins a window afresh; see ``StreamBatches``."""
 LANES = 32
 """Stretches of the held-out text that are read side by side while training; the final figure is exact."""
-EXACT_UP_TO = 2_000_000
-"""Tokens of held-out text up to which the final figure is read in one piece; more would take minutes."""
+TRIED = 500_000
+"""Tokens of the held-out text that are tried while training; more would take longer and say little more."""
+JUDGED = 2_000_000
+"""Tokens of it that the final figure is taken from; ``rnngen eval`` reads all."""
 TASTE = 240
 """Tokens of the samples that are shown while training."""
 
@@ -50,7 +53,7 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
         DeviceError: if the device is not there.
     """
     heard = list(listeners)
-    for event in _fit(plan, stop):
+    for event in _flushing_denormals(_fit(plan, stop)):
         yield event
         for listener in list(heard):
             try:
@@ -60,28 +63,40 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
                 yield Warned(f"a listener failed and is told no more ({type(error).__name__}: {error})")
 
 
+def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:
+    """Take a denormal for zero, since it slows a recurrence tenfold and more; afterwards as before."""
+    flushed = sys.float_info.min / 2 == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield from events
+    finally:
+        torch.set_flush_denormal(flushed)
+
+
 def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     options = plan.config.training
-    torch.set_flush_denormal(True)  # a denormal slows a recurrence more than tenfold
     torch.manual_seed(options.seed or 0)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     network = build_network(plan.parts["cell"], plan.config)
+    counts = torch.from_numpy(_counts(plan))
     if plan.start_from:
         load_weights(network, plan.start_from.weights)
     else:
-        network.expect(torch.from_numpy(_counts(plan)))
+        network.expect(counts)
     network.to(device)
+    network.restrict(counts)
     batches, judge, folder = make_batches(plan), Judge(network, precision), _folder(plan)
-    held_out = partial(judge.stream, plan.encoded.val, ends=plan.encoded.ends, lanes=LANES, seq=256)
-    pause = 2 * len(plan.encoded.val) // (options.batch * options.seq)
+    val = plan.encoded.val.prefix(TRIED)
+    held_out = partial(judge.stream, val, ends=plan.encoded.ends, lanes=LANES, seq=256)
+    pause = 2 * len(val) // (options.batch * options.seq)
     trainer = Trainer(network, batches, held_out, options, precision, folder.save, stop, pause)
-    if plan.resumed:
-        trainer.restore(*folder.load())
-        folder.write_config()
-    else:
-        folder.begin()
     try:
+        if plan.resumed:
+            trainer.restore(*folder.load())
+            folder.write_config()
+        else:
+            folder.begin()
         yield _started(plan, trainer)
         yield from _shortages(plan, batches)
         yield from _with_extras(plan, trainer, judge, folder)
@@ -91,22 +106,24 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
 
 def _with_extras(plan: Plan, trainer: Trainer, judge: Judge, folder: RunFolder) -> Iterator[Event]:
     """The trainer's events, with samples in between and an exact judgement of the best weights at the end."""
+    tried = False
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
             judged = _judge(plan, trainer, judge, folder)
             folder.write_card(model_card(plan.name, plan.config, judged, event))
             yield judged
         yield event
-        if isinstance(event, Evaluated):
+        tried = tried or isinstance(event, Evaluated)
+        if tried and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
+            tried = False
             yield Sampled(event.step, _taste(plan, trainer))
 
 
 def _judge(plan: Plan, trainer: Trainer, judge: Judge, folder: RunFolder) -> Judged:
     began = time.monotonic()
-    val, ends = plan.encoded.val, plan.encoded.ends
+    val, ends = plan.encoded.val.prefix(JUDGED), plan.encoded.ends
     load_weights(trainer.network, read_model(folder.folder).weights)
-    lanes = 1 if len(val) <= EXACT_UP_TO else LANES
-    stream = judge.stream(val, ends=ends, lanes=lanes).nats_per_char
+    stream = judge.stream(val, ends=ends).nats_per_char
     window = judge.window(val, ends=ends).nats_per_char
     return Judged(trainer.progress.best_step, stream, window, time.monotonic() - began)
 

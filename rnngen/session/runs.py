@@ -119,14 +119,14 @@ def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, reques
 def _resumed(registry: Registry, name: str, path: Path, request: Request) -> Plan:
     config = read_config(path)
     parts = _restored(registry, config)
-    _refuse_changes(registry, config, request)
+    _refuse_changes(registry, parts, config, request)
     record = config.corpus
     if request.corpus:
         reader = {**record.reader_options, "val_fraction": record.val_fraction}
         options = CorpusOptions(**{**reader, **request.text})
-        if record.val_paths and not options.val:
-            options = replace(options, val=record.val_paths[0])
         texts = Texts.find(registry, parts["task"], request.corpus, options)
+        if not options.val:
+            texts = replace(texts, val_paths=[Path(place) for place in record.val_paths])
         texts.check_unchanged(record)
     else:
         texts = Texts.recorded(registry, parts["task"], record)
@@ -135,7 +135,8 @@ def _resumed(registry: Registry, name: str, path: Path, request: Request) -> Pla
     encoded = texts.encode(parts["tokenizer"], record.val_fraction, given)
     if encoded.tokenizer_json != tokenizer_json:
         raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
-    config = config.replace(training=_changed(config.training, request.training))
+    training = _changed(config.training, request.training)
+    config = config.replace(training=training, corpus=encoded.record)  # which may lie elsewhere by now
     return Plan(name, path, config, parts, encoded, resumed=True)
 
 
@@ -147,38 +148,53 @@ def _changed(options: TrainingOptions, given: dict[str, Any]) -> TrainingOptions
     return replace(options, **changes)
 
 
-def _refuse_changes(registry: Registry, config: ModelConfig, request: Request) -> None:
+def _refuse_changes(
+    registry: Registry, parts: dict[str, Part], config: ModelConfig, request: Request
+) -> None:
     """What was given again must be what it was.
 
     Raises:
         UsageError: naming the first flag that differs.
     """
-    record, fixed = config.corpus, {k: v for k, v in request.training.items() if k not in CHANGEABLE}
-    components = {kind: getattr(config, kind) for kind in KINDS}
-    chosen = choose(registry, {k: c.qualified for k, c in components.items()}, request.settings)
-    settings = {
-        key: getattr(part.options, key)
-        for kind, part in chosen.items()
-        for key in components[kind].options
-        if {key, f"{kind}.{key}"} & request.settings.keys()
-    }
+    fixed = {key: value for key, value in request.training.items() if key not in CHANGEABLE}
+    said = {**request.parts, **request.network, **fixed, **request.text}
     was = {
-        **{kind: component.name for kind, component in components.items()},
-        **{key: value for component in components.values() for key, value in component.options.items()},
+        "vocab_size": config.tokenizer.options.get("vocab_size"),
         **asdict(config.network),
         **asdict(config.training),
         "encoding": None,
         "field": None,
-        **record.reader_options,
-        "val_fraction": record.val_fraction,
+        **config.corpus.reader_options,
+        "val_fraction": config.corpus.val_fraction,
     }
-    for key, value in {**request.parts, **request.network, **fixed, **request.text, **settings}.items():
-        if key != "val" and was.get(key) != value:
-            flag = key.replace("_", "-")
-            raise UsageError(
-                f"--{flag} {value}: the run was made with {was.get(key)}, which --resume cannot change; "
-                "leave it out, or train a new model under another --name"
-            )
+    for kind, part in parts.items():
+        qualified = said.get(kind) == part.registered.qualified
+        was[kind] = part.registered.qualified if qualified else part.registered.spec.name
+    for key, value in said.items():
+        if key != "val":  # the text itself is compared later
+            _refuse_change(f"--{key.replace('_', '-')} {value}", value, was.get(key))
+    _refuse_changed_settings(registry, parts, request.settings)
+
+
+def _refuse_changed_settings(registry: Registry, parts: dict[str, Part], settings: dict[str, str]) -> None:
+    was = {kind: asdict(part.options) for kind, part in parts.items()}
+    recorded = {
+        f"{kind}.{key}": "none" if value is None else str(value)
+        for kind, options in was.items()
+        for key, value in options.items()
+    }
+    names = {kind: part.registered.qualified for kind, part in parts.items()}
+    for kind, part in choose(registry, names, {**recorded, **settings}).items():
+        for key, value in asdict(part.options).items():
+            _refuse_change(f"-o {key}={value}", value, was[kind][key])
+
+
+def _refuse_change(flag: str, value: Any, was: Any) -> None:
+    if value != was:
+        raise UsageError(
+            f"{flag}: the run was made with {was}, which --resume cannot change; "
+            "leave it out, or train a new model under another --name"
+        )
 
 
 def _restored(registry: Registry, config: ModelConfig) -> dict[str, Part]:
@@ -203,7 +219,7 @@ def _config(
         cell=parts["cell"].component,
         tokenizer=parts["tokenizer"].component,
         task=parts["task"].component,
-        network=network,
+        network=network.fitted(len(encoded.train)),
         training=training,
         corpus=encoded.record,
         vocabulary=len(encoded.tokenizer.pieces),

@@ -4,18 +4,19 @@ The result is kept in the cache under a key of everything that it depends on, so
 a corpus starts at once and a resumed one finds what it left.
 """
 
+import contextlib
 import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from rnngen.contracts import Chunk, Task, Tokenizer
 from rnngen.engine.checkpoint import write_text
 from rnngen.engine.config import CorpusRecord
-from rnngen.engine.corpus import Corpus, Survey, find, head, split_at, spool, survey, tail
+from rnngen.engine.corpus import Corpus, Survey, find, head, split_at, spool, suffix_of, survey, tail
 from rnngen.engine.tokens import TokenStore
 from rnngen.errors import CorpusError, ModelError
 from rnngen.registry import Registry
@@ -133,15 +134,18 @@ class Texts:
         val_sha = self._held_out().sha256() if self.val_paths else ""
         made_from = {
             "corpus": [sha := self._corpus().sha256(), val_sha, dict(self.reader_options)],
+            "endings": [suffix_of(path) for path in (*self.paths, *self.val_paths)],  # they choose the reader
             "task": asdict(self.task_part.component),
             "split": fraction,
             "tokenizer": [asdict(part.component), tokenizer_json],
             "format": 1,
         }
         folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
-        if not (folder / "survey.json").is_file():
-            self._make(folder, part, fraction, tokenizer_json)
-        return self._open(folder, part, (sha, val_sha), fraction, own_vocabulary=tokenizer_json is None)
+        opened = partial(self._open, folder, part, (sha, val_sha), fraction, tokenizer_json is None)
+        with contextlib.suppress(ModelError):  # not made yet, or damaged since
+            return opened()
+        self._make(folder, part, fraction, tokenizer_json)
+        return opened()
 
     def _make(self, folder: Path, part: Part, fraction: float, tokenizer_json: str | None) -> None:
         measured = survey(self._corpus().chunks(), self.task.ends)
@@ -157,7 +161,7 @@ class Texts:
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
 
     def _open(
-        self, folder: Path, part: Part, digests: tuple[str, str], fraction: float, *, own_vocabulary: bool
+        self, folder: Path, part: Part, digests: tuple[str, str], fraction: float, own_vocabulary: bool
     ) -> Encoded:
         try:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
@@ -176,8 +180,15 @@ class Texts:
             val_sha256=digests[1],
             reader_options=dict(self.reader_options),
         )
-        opening = "\n" if measured.newline and not self.task.ends else ""
-        return Encoded(load_tokenizer(part, text, folder), text, train, val, record, opening, self.task.ends)
+        tokenizer = load_tokenizer(part, text, folder)
+        opening = _opening(tokenizer, train) if measured.newline and not self.task.ends else ""
+        return Encoded(tokenizer, text, train, val, record, opening, self.task.ends)
+
+
+def _opening(tokenizer: Tokenizer, train: TokenStore) -> str:
+    """A line end, if training meets one: a text of one line may have its only one in what is held out."""
+    met = train.counts(len(tokenizer.pieces))[tokenizer.encode("\n")]
+    return "\n" if met.all() else ""
 
 
 def _find(arguments: Sequence[str], known: set[str]) -> list[Path]:

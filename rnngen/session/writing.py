@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,15 @@ class Writer:
         return tokens or self.tokenizer.encode(self.opening).tolist() or [self.tokenizer.end]
 
     def never_seen(self, prompt: str) -> list[str]:
-        """The characters of a prompt that hold a token which training never met."""
-        if self.seen is None:
+        """The stretches of a prompt, in whole characters, whose tokens training never met."""
+        if self.seen is None or not prompt:
             return []
-        strange = [c for c in dict.fromkeys(prompt) if not self.seen[self.tokenizer.encode(c)].all()]
-        whole = self.tokenizer.encode(prompt)
-        return strange if not self.seen[whole].all() else []
+        ids = self.tokenizer.encode(prompt)
+        strange = np.repeat(self.seen[ids] == 0, [len(self.tokenizer.pieces[token]) for token in ids])
+        begins = np.cumsum([0, *(len(character.encode()) for character in prompt[:-1])])
+        marked = zip(prompt, np.logical_or.reduceat(strange, begins), strict=True)
+        runs = groupby(marked, key=lambda one: bool(one[1]))
+        return list(dict.fromkeys("".join(c for c, _ in run) for never, run in runs if never))
 
     # ── generation ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,6 +1,6 @@
 """Single-stream generation: characters a second, as a ratio to a plain PyTorch loop in the same run.
 
-    python tests/bench/generation.py [--layers 2 --hidden 256 --vocab 65]
+python tests/bench/generation.py [--layers 2 --hidden 256 --vocab 65]
 """
 
 import argparse

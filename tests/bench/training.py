@@ -1,6 +1,6 @@
 """Training: tokens a second of rnngen's step, as a ratio to a plain PyTorch fp32 loop of the same network.
 
-    python tests/bench/training.py [--cell lstm --layers 1 --hidden 384 --embed 64 --batch 32 --seq 64]
+python tests/bench/training.py [--cell lstm --layers 1 --hidden 384 --embed 64 --batch 32 --seq 64]
 """
 
 import argparse

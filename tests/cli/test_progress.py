@@ -53,13 +53,19 @@ def test_the_loss_by_character_is_shown_where_tokens_are_longer():
     assert "val 3.0000 (0.9000 per char)  lr" in lines(STARTED, STEP, Evaluated(1200, 3.0, 0.9, False))[-1]
 
 
-def test_steps_are_thinned_to_one_in_twenty():
+def test_steps_are_thinned_to_a_dozen():
     steps = [replace(STEP, step=step, progress=step / 1000) for step in range(1, 1001)]
-    assert 20 <= len([line for line in lines(*steps) if line.startswith("step")]) <= 21
+    assert 12 <= len([line for line in lines(*steps) if line.startswith("step")]) <= 13
+
+
+def test_where_evaluations_are_frequent_they_are_the_only_lines():
+    steps = [replace(STEP, step=step, progress=step / 1000) for step in range(1, 1001)]
+    events = [e for step in steps for e in ([step, EVALUATED] if step.step % 50 == 0 else [step])]
+    assert ["val" in line for line in lines(*events)] == [False] + [True] * 20
 
 
 def test_an_evaluation_takes_the_place_of_the_step_line_after_it():
-    steps = [replace(STEP, progress=0.1), replace(STEP, progress=0.149), replace(STEP, progress=0.16)]
+    steps = [replace(STEP, progress=0.1), replace(STEP, progress=0.149), replace(STEP, progress=0.19)]
     said = lines(steps[0], EVALUATED, *steps[1:])
     assert ["val" in line for line in said] == [False, True, False]
 
