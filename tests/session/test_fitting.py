@@ -133,9 +133,11 @@ def test_looking_on_changes_nothing(session, ask, tmp_path):
 @pytest.mark.slow
 def test_the_same_bytes_in_another_process(session, train, corpus, tmp_path):
     train(tokenizer="bpe", vocab_size=290, steps=4)
-    arguments = "--hidden 8 --batch 4 --seq 8 --steps 4 --evaluations 4 --lr 0.01 --seed 1 --device cpu"
+    arguments = (
+        "--hidden 8 --dropout 0 --batch 4 --seq 8 --steps 4 --evaluations 4 --lr 0.01 --seed 1 --dropout 0"
+    )
     command = [sys.executable, "-m", "rnngen", "train", str(corpus), "--quiet", *arguments.split()]
-    command += ["--precision", "fp32", "--tokenizer", "bpe", "--vocab-size", "290"]
+    command += ["--device", "cpu", "--precision", "fp32", "--tokenizer", "bpe", "--vocab-size", "290"]
     environment = {**os.environ, "RNNGEN_HOME": str(tmp_path / "other"), "PYTHONHASHSEED": "7"}
     subprocess.run(command, check=True, env=environment)
     other = Session(session.registry, ModelStore(tmp_path / "other" / "models"))
@@ -335,6 +337,24 @@ def test_a_tuned_model_begins_where_the_other_ended(session, ask, train, tmp_pat
     fresh = session.plan(ask(other, task=task, steps=1, name="fresh", hidden=12))
     untrained = next(e for e in session.train(fresh) if isinstance(e, Evaluated))
     assert events[-1].best_nats_per_char < untrained.nats_per_char
+
+
+def test_a_tuned_model_unlearns_what_the_new_text_never_says(session, train, tmp_path):
+    (tmp_path / "old.txt").write_text("abcd" * 200)
+    (tmp_path / "new.txt").write_text("xy" * 400)
+    train(tmp_path / "old.txt", tokenizer="byte", steps=60, lr=0.05)
+    training = {
+        "steps": 60,
+        "lr": 0.05,
+        "batch": 4,
+        "seq": 8,
+        "precision": "fp32",
+        "device": "cpu",
+        "seed": 3,
+    }
+    request = Request(corpus=[str(tmp_path / "new.txt")], init_from="old", training=training)
+    events = list(session.train(session.plan(request)))
+    assert events[-1].best_nats_per_char < 0.3
 
 
 def test_a_tuned_run_is_resumed_to_the_same_bytes(session, train, tmp_path, ask):
