@@ -265,12 +265,13 @@ class Survey:
     """The position, in ``chars``, at which the last example opens."""
 
 
-def survey(chunks: Iterable[Chunk], ends: bool = False) -> Survey:
+def survey(chunks: Iterable[Chunk], ends: bool = False, name: str = "the corpus") -> Survey:
     """Measure a text in one pass, keeping nothing of it.
 
     Args:
         chunks: the examples.
         ends: whether they end by themselves.
+        name: what the text is called, for messages.
 
     Raises:
         CorpusError: if there is not one character.
@@ -283,7 +284,7 @@ def survey(chunks: Iterable[Chunk], ends: bool = False) -> Survey:
         chars += len(chunk.text)
         newline = newline or "\n" in chunk.text
     if chars == examples * ends:
-        raise CorpusError("the corpus is empty: not one character was read; check that these are the files")
+        raise CorpusError(f"{name} is empty: not one character was read; check that this is the text")
     return Survey(chars, examples, newline, ends, last)
 
 

@@ -26,6 +26,7 @@ from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, St
 from rnngen.session.card import model_card
 from rnngen.session.parts import Part, numpy_layers
 from rnngen.session.runs import Plan
+from rnngen.session.texts import named
 from rnngen.session.writing import Writer
 
 REFRESH = 0.02
@@ -174,8 +175,8 @@ def make_batches(plan: Plan) -> Batches:
         return SpanBatches(store, example_spans(store, budget), budget, options.seed or 0)
     if store.text_tokens < options.seq:
         raise CorpusError(
-            f"the corpus is too small: {store.text_tokens} tokens to train on are fewer than one sequence of "
-            f"{options.seq}; give more text, or a shorter --seq"
+            f"{named(plan.config.corpus.paths)} is too small: {store.text_tokens} tokens to train on are "
+            f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
     return StreamBatches(store, options.batch, options.seq, refresh=REFRESH, seed=options.seed or 0)
 
