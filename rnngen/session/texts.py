@@ -16,7 +16,8 @@ from pathlib import Path
 from rnngen.contracts import Chunk, Task, Tokenizer
 from rnngen.engine.checkpoint import write_text
 from rnngen.engine.config import CorpusRecord
-from rnngen.engine.corpus import Corpus, Survey, find, head, split_at, spool, suffix_of, survey, tail
+from rnngen.engine.corpus import Corpus, Survey, head, split_at, survey, tail
+from rnngen.engine.sources import find, spool, suffix_of
 from rnngen.engine.tokens import TokenStore
 from rnngen.errors import CorpusError, ModelError
 from rnngen.registry import Registry
