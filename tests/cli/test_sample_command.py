@@ -1,4 +1,4 @@
-"""``rnngen sample`` as a shell sees it: where prompts come from, what stdout gets, and that it can be repeated."""
+"""``rnngen sample`` as a shell sees it: where prompts come from, what stdout gets, how to get it again."""
 
 import io
 import json
