@@ -197,6 +197,8 @@ def _find(arguments: Sequence[str], known: set[str]) -> list[Path]:
     found: list[Path] = []
     for argument in arguments:
         if argument == "-":
+            if sys.stdin is None:
+                raise CorpusError("standard input is closed; redirect a file or a pipe to it")
             found.append(spool(sys.stdin.buffer, cache() / "stdin"))
         else:
             found += find([argument], known)

@@ -216,6 +216,12 @@ def test_a_recorded_text_that_has_changed_or_gone_is_named(path, tmp_path):
         Texts.recorded(Registry(), task, record)
 
 
+def test_a_closed_standard_input_is_told(session, ask, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(CorpusError, match="standard input is closed"):
+        session.plan(ask("-"))
+
+
 def test_standard_input_is_kept_for_as_long_as_it_is_needed(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
     encoded = encode("-")
