@@ -12,7 +12,8 @@ import pytest
 
 from rnngen.__main__ import main
 
-TINY = "--hidden 16 --batch 8 --seq 32 --steps 40 --lr 0.01 --evaluations 2 --precision fp32 --seed 1".split()
+TINY = ["--hidden=16", "--batch=8", "--seq=32", "--steps=40", "--lr=0.01", "--evaluations=2", "--seed=1"]
+TINY.append("--precision=fp32")
 """Flags that make training take a second."""
 
 
@@ -42,7 +43,7 @@ def names():
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A folder with ``tale.txt``, ``names.txt`` and a home that holds a model of each; not to be written to."""
+    """A folder with ``tale.txt``, ``names.txt`` and a home that holds a model of each; not to write to."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "tale.txt").write_text(tale())
     (folder / "names.txt").write_text(names())
