@@ -15,6 +15,7 @@ strings, and each of these ``| None`` (written ``none``).
 
 import ast
 import inspect
+import re
 import textwrap
 import types
 from collections.abc import Mapping
@@ -75,6 +76,19 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
     "0": False,
 }
 _EXPECTED: dict[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+
+
+def divide(text: str, sign: str) -> list[str]:
+    """The parts between a sign that no backslash precedes; empty ones are left out, backslashes stay."""
+    return re.findall(rf"(?:\\.|[^{re.escape(sign)}])+", text, flags=re.DOTALL)
+
+
+def unescape(text: str) -> str:
+    r"""The text that one with backslashes stands for: ``\n \t \r``, and any other sign for itself."""
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text, flags=re.DOTALL)
+
+
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 def describe(options: type[Any]) -> tuple[Option, ...]:

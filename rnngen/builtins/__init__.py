@@ -6,6 +6,7 @@ decoders or the session, nor anything that a stranger's plugin may not import.
 
 from collections.abc import Iterable
 
+from rnngen.builtins import filter_options as f
 from rnngen.builtins import options as o
 from rnngen.contracts import CellSpec, FilterSpec, ReaderSpec, TaskSpec, TokenizerSpec
 from rnngen.hookspecs import hookimpl
@@ -155,5 +156,93 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             summary="keep tokens near the most probable one (Nguyen et al. 2024)",
             load=f"{home}:min_p",
             options=o.MinPOptions,
+        ),
+        FilterSpec(
+            name="frequency",
+            summary="subtract from the logits of tokens, for each time that they occurred",
+            load="rnngen.builtins.penalties:frequency",
+            options=f.CountOptions,
+        ),
+        FilterSpec(
+            name="presence",
+            summary="subtract from the logits of tokens that have occurred",
+            load="rnngen.builtins.penalties:presence",
+            options=f.CountOptions,
+        ),
+        FilterSpec(
+            name="dry",
+            summary="punish what would go on with a repetition, more the longer it is (p-e-w 2024)",
+            load="rnngen.builtins.penalties:dry",
+            options=f.DryOptions,
+            needs_text=True,
+        ),
+        FilterSpec(
+            name="no_repeat_ngram",
+            summary="never n tokens in a row twice (Paulus et al. 2017)",
+            load="rnngen.builtins.penalties:no_repeat_ngram",
+            options=f.NoRepeatOptions,
+        ),
+        FilterSpec(
+            name="dynatemp",
+            summary="a temperature that follows the entropy (Zhang et al. 2024)",
+            load="rnngen.builtins.cuts:dynatemp",
+            options=f.DynatempOptions,
+        ),
+        FilterSpec(
+            name="typical",
+            summary="keep tokens of typical surprise (Meister et al. 2022)",
+            load="rnngen.builtins.cuts:typical",
+            options=f.TypicalOptions,
+        ),
+        FilterSpec(
+            name="epsilon",
+            summary="keep tokens of probability ε or more (Hewitt et al. 2022)",
+            load="rnngen.builtins.cuts:epsilon",
+            options=f.EpsilonOptions,
+        ),
+        FilterSpec(
+            name="eta",
+            summary="the same, with a bound that falls with the entropy (Hewitt et al. 2022)",
+            load="rnngen.builtins.cuts:eta",
+            options=f.EtaOptions,
+        ),
+        FilterSpec(
+            name="top_nsigma",
+            summary="keep tokens within n standard deviations of the best (Tang et al. 2024)",
+            load="rnngen.builtins.cuts:top_nsigma",
+            options=f.TopNSigmaOptions,
+        ),
+        FilterSpec(
+            name="xtc",
+            summary="now and then exclude the top choices (p-e-w 2024)",
+            load="rnngen.builtins.feedback:xtc",
+            options=f.XTCOptions,
+        ),
+        FilterSpec(
+            name="mirostat",
+            summary="hold the surprise of the text near a target (Basu et al. 2021)",
+            load="rnngen.builtins.feedback:mirostat",
+            options=f.MirostatOptions,
+        ),
+        FilterSpec(
+            name="ban",
+            summary="never write some texts",
+            load="rnngen.builtins.wording:ban",
+            options=f.BanOptions,
+            needs_text=True,
+        ),
+        FilterSpec(
+            name="logit_bias",
+            summary="add to the logits of given tokens",
+            load="rnngen.builtins.wording:logit_bias",
+            options=f.BiasOptions,
+            needs_text=True,
+        ),
+        FilterSpec(
+            name="min_length",
+            summary="no end before so many tokens",
+            load="rnngen.builtins.wording:min_length",
+            options=f.MinLengthOptions,
+            needs_text=True,
         ),
     ]

@@ -2,11 +2,12 @@
 
 import json
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
@@ -14,9 +15,10 @@ from rnngen.cli import flags, streams, ui
 from rnngen.cli.app import session
 from rnngen.decode.options import DecodingOptions
 from rnngen.errors import UsageError
+from rnngen.options import divide
 
 if TYPE_CHECKING:
-    from rnngen.contracts import Filter
+    from rnngen.contracts import AnyFilter
     from rnngen.session.writing import Writer
 
 LENGTH = 500
@@ -29,12 +31,25 @@ SHOWN = 60
 """Characters of a prompt that a warning repeats at most."""
 CHAIN = {
     "repetition_penalty": "repetition",
+    "frequency_penalty": "frequency",
+    "presence_penalty": "presence",
+    "dry": "dry",
     "temp": "temp",
     "top_k": "top_k",
     "top_p": "top_p",
     "min_p": "min_p",
+    "typical": "typical",
+    "top_nsigma": "top_nsigma",
+    "xtc": "xtc",
+    "mirostat": "mirostat",
 }
-"""The plain flags in the order in which their filters are applied: penalties, then temperature, then cuts."""
+"""The plain flags and their filters."""
+PENALTIES = ("repetition", "frequency", "presence", "dry")
+ORDERS = {
+    "hf": (*PENALTIES, "temp", "top_k", "top_p", "min_p", "typical", "top_nsigma", "xtc", "mirostat"),
+    "llama": (*PENALTIES, "top_nsigma", "top_k", "typical", "top_p", "min_p", "xtc", "temp", "mirostat"),
+}
+"""In which order they apply: as in transformers, temperature before cuts, or as in llama.cpp, after."""
 
 
 @flags.examples(
@@ -54,7 +69,19 @@ CHAIN = {
 @click.option("--top-k", type=int, help="Draw from the K most probable tokens only.")
 @click.option("--top-p", type=float, help="Draw from the smallest set of tokens of probability P.")
 @click.option("--min-p", type=float, help="Draw from tokens at least P times as probable as the best.")
+@click.option("--typical", type=float, help="Draw from the most typical tokens, of probability P together.")
+@click.option("--top-nsigma", type=float, help="Draw from tokens within N standard deviations of the best.")
+@click.option("--xtc", type=float, help="With this probability, exclude all top choices but the last.")
+@click.option("--mirostat", type=int, help="Steer towards a surprise of 5 bits a token: version 1 or 2.")
 @click.option("--repetition-penalty", type=float, help="Above 1: repeat less.")
+@click.option("--frequency-penalty", type=float, help="Subtract this for each time that a token occurred.")
+@click.option("--presence-penalty", type=float, help="Subtract this from tokens that have occurred.")
+@click.option("--dry", type=float, help="Punish what goes on with a repetition, this strongly; 0.8 is usual.")
+@click.option(
+    "--order",
+    type=click.Choice(list(ORDERS)),
+    help="Apply these filters as transformers does, temperature before cuts, or as llama.cpp.  [default: hf]",
+)
 @click.option("--filters", metavar="CHAIN", help="Filters in an order of your own: NAME=VALUE,NAME=VALUE.")
 @click.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @click.option("--count", type=click.IntRange(1), default=1, help="How many texts to write.")
@@ -71,18 +98,19 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output as it
     is made, and nothing else does.
     """
-    flags.overrule(ctx, params, ["filters"], CHAIN)
+    flags.overrule(ctx, params, ["filters"], [*CHAIN, "order"])
     flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
     options = flags.collect(DecodingOptions, params)
     if "" in params["stop"]:
         raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
     here = session(ctx)
-    filters = here.filters(_chain(params))
+    build = here.filters(_chain(params))
     path = here.models.find(params["model"])
     prompt = _prompt(params["prompt"], params["prompt_file"])
     if params["model"] is None and not params["quiet"]:
         ui.note(f"model {path.name}")
     writer = here.writer(here.read(str(path)), params["device"])
+    filters = build(writer.tokenizer)
     _tell_unseen(writer, prompt)
     if options.seed is None and not options.beam:
         options = replace(options, seed=secrets.randbelow(2**31))
@@ -95,14 +123,16 @@ def _chain(params: dict[str, Any]) -> list[tuple[str, str]]:
     """The filters to apply, in order, with the text of their main option."""
     plain = [(CHAIN[flag], str(params[flag])) for flag in CHAIN if params[flag] is not None]
     if params["filters"] is not None:
-        if plain:
-            raise UsageError("--filters is the whole chain; put --temp, --top-k and the like into it")
-        pairs = [text.partition("=") for text in params["filters"].split(",") if text]
-        return [(name.strip(), value.strip()) for name, _, value in pairs]
+        if plain or params["order"]:
+            raise UsageError(
+                "--filters is the whole chain; put --temp, --top-k and the like into it, in order"
+            )
+        pairs = [text.partition("=") for text in divide(params["filters"], ",") if text.strip()]
+        return [(name.strip(), value) for name, _, value in pairs]
     if params["temp"] is None and not params["beam"]:
         plain.append(("temp", "0.8"))
-        plain.sort(key=lambda pair: [*CHAIN.values()].index(pair[0]))
-    return plain
+    order = ORDERS[params["order"] or "hf"]
+    return sorted(plain, key=lambda pair: order.index(pair[0]))
 
 
 def _prompt(argument: str | None, file: str | None) -> str:
@@ -150,7 +180,7 @@ class _Writing:
     """The texts of one call, one after another."""
 
     def __init__(
-        self, writer: "Writer", options: DecodingOptions, filters: "list[Filter]", params: dict[str, Any]
+        self, writer: "Writer", options: DecodingOptions, filters: "list[AnyFilter]", params: dict[str, Any]
     ) -> None:
         self.writer, self.options, self.filters, self.params = writer, options, filters, params
         self.prompt, self.seed = params["prompt"], options.seed
@@ -161,16 +191,18 @@ class _Writing:
         ending = self.options.length != -1 or self.writer.ends or self.params["stop"]
         if self.params["json"] and not ending:
             raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
-        out = _Output()
-        for number, text in enumerate(self._texts()):
-            if self.params["json"]:
-                out.write(json.dumps(self._record(number, "".join(text)), ensure_ascii=False) + "\n")
-                continue
-            out.write(self.shown)
-            for piece in text:
-                out.write(piece)
-            out.write(self._separator())
-            out.flush()
+        with _Output() as out:
+            for number, text in enumerate(self._texts()):
+                if self.params["json"]:
+                    out.write(json.dumps(self._record(number, "".join(text)), ensure_ascii=False) + "\n")
+                else:
+                    self._write(out, text)
+
+    def _write(self, out: "_Output", text: Iterator[str]) -> None:
+        out.write(self.shown)
+        for piece in text:
+            out.write(piece)
+        out.write(self._separator(), flush=True)
 
     def _separator(self) -> str:
         """A line end where there are several texts, or one that ends by itself, or a person reads."""
@@ -202,6 +234,7 @@ class _Writing:
             length=self._length() or 0,
             alpha=self.options.length_penalty,
             filters=self.filters,
+            seed=self.seed or 0,
         )
         from rnngen.decode.stop import until
 
@@ -218,20 +251,37 @@ class _Writing:
 
 
 class _Output:
-    """Standard output, flushed often enough for the eye and seldom enough for speed."""
+    """Standard output, flushed often enough for the eye and seldom enough for speed.
+
+    An interrupt waits for a write that is under way, or what is there already might be torn; a second one
+    does not wait.
+    """
 
     def __init__(self) -> None:
         self.stream = streams.output()
         self.last = 0.0
+        self.writing = self.asked = False
 
-    def write(self, text: str) -> None:
+    def __enter__(self) -> Self:
+        self.before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self.before)
+
+    def _interrupt(self, *_: object) -> None:
+        if self.asked or not self.writing:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def write(self, text: str, *, flush: bool = False) -> None:
         """Write, and flush if the last time is a while ago."""
+        self.writing = True
         self.stream.write(text)
         now = time.monotonic()
-        if now - self.last > FLUSH_SECONDS:
-            self.flush()
+        if flush or now - self.last > FLUSH_SECONDS:
+            self.stream.flush()
             self.last = now
-
-    def flush(self) -> None:
-        """Let the reader have it."""
-        self.stream.flush()
+        self.writing = False
+        if self.asked:
+            raise KeyboardInterrupt

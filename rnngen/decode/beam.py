@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import Filter, Floats, NetworkStep
-from rnngen.decode.sampling import apply, feed
+from rnngen.contracts import AnyFilter, Floats, NetworkStep
+from rnngen.decode.chain import Chain
+from rnngen.decode.sampling import feed
 
 Doubles: TypeAlias = NDArray[np.float64]
 
@@ -43,8 +44,9 @@ def beam_search(
     length: int,
     end: int | None = None,
     alpha: float = 0.6,
-    filters: Sequence[Filter] = (),
+    filters: Sequence[AnyFilter] = (),
     forbidden: Sequence[int] = (),
+    seed: int = 0,
 ) -> list[Hypothesis]:
     """The best hypotheses, best first.
 
@@ -57,6 +59,7 @@ def beam_search(
         alpha: of the length penalty; 0 compares plain log-probabilities.
         filters: shape the distribution before scoring, as in sampling.
         forbidden: tokens that never come.
+        seed: of the filters that toss coins.
 
     An end token counts only among the K best candidates, as in fairseq and transformers: so a beam of one is
     greedy.
@@ -65,13 +68,16 @@ def beam_search(
     falls, and the penalty is largest at full length.
     """
     logits, state = feed(step, prompt)
+    chain = Chain(filters)
+    memory = chain.initial(np.array([seed]))
     alive: list[tuple[int, ...]] = [()]
     totals = np.zeros(1)
     finished: list[Hypothesis] = []
     for made in range(1, length + 1):
         logits[:, list(forbidden)] = -np.inf
-        shaped = apply(filters, logits, [[*prompt, *tokens] for tokens in alive]) if filters else logits
-        rows, tokens, totals = _best(totals[:, None] + log_softmax(shaped), 2 * width)
+        history = [[*prompt, *tokens] for tokens in alive] if filters else []
+        chances = log_softmax(chain(logits, history, memory))
+        rows, tokens, totals = _best(totals[:, None] + chances, 2 * width)
         ends = tokens == end if end is not None else np.zeros(len(tokens), bool)
         done = np.flatnonzero(ends[:width])
         finished += [
@@ -84,6 +90,7 @@ def beam_search(
         if not alive or _settled(finished, totals, width, length, alpha):
             return finished
         if made < length:
+            memory = chain.observe(tokens, -chances[rows, tokens], tuple(array[rows] for array in memory))
             logits, state = step(tokens, tuple(array[rows] for array in state))
     finished += [_hypothesis(t, total, len(t), alpha) for t, total in zip(alive, totals, strict=True)]
     return sorted(finished, key=lambda h: -h.score)[:width]

@@ -9,8 +9,10 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rnngen.contracts import Filter, Floats, NetworkStep, State
+from rnngen.contracts import AnyFilter, Floats, NetworkStep, State, TokenIds
+from rnngen.decode.chain import Chain
 from rnngen.errors import RnngenError
 
 
@@ -20,13 +22,6 @@ def feed(step: NetworkStep, tokens: Sequence[int], state: State | None = None) -
     for token in tokens[:-1]:
         _, state = step(np.array([token]), state)
     return step(np.array([tokens[-1]]), state)
-
-
-def apply(filters: Sequence[Filter], logits: Floats, history: Sequence[Sequence[int]]) -> Floats:
-    """Pass logits (B,V) through the chain."""
-    for keep in filters:
-        logits = keep(logits, history)
-    return logits
 
 
 def draw(logits: Floats, rng: np.random.Generator) -> int:
@@ -48,10 +43,17 @@ def draw(logits: Floats, rng: np.random.Generator) -> int:
     return token if token < len(weights) and weights[token] else int(weights.nonzero()[0][-1])
 
 
+def surprise(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
+    """−ln p (B,) of tokens (B,) under logits (B,V), in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    nats: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=-1)) - shifted[np.arange(len(tokens)), tokens]
+    return nats
+
+
 def sample(
     step: NetworkStep,
     prompt: Sequence[int],
-    filters: Sequence[Filter],
+    filters: Sequence[AnyFilter],
     rng: np.random.Generator,
     *,
     forbidden: Sequence[int] = (),
@@ -62,17 +64,22 @@ def sample(
         step: the network.
         prompt: tokens to go on from, at least one; not repeated in the output.
         filters: the chain that shapes the distribution.
-        rng: where the draws come from, one a token.
+        rng: where the draws come from, one a token; before them the seed of filters that remember.
         forbidden: tokens that never come, whatever the network says.
     """
+    chain = Chain(filters)
+    memory = chain.initial(rng.integers(1 << 62, size=1)) if chain.remembers else ()
     logits, state = feed(step, prompt)
     history = [list(prompt)]
     never = np.array(forbidden, np.int64)
     token = np.empty(1, np.int64)
     while True:
         logits[:, never] = -np.inf
-        token[0] = draw(apply(filters, logits, history)[0], rng)
+        shaped = chain(logits, history, memory)
+        token[0] = draw(shaped[0], rng)
         chosen = int(token[0])
         yield chosen
         history[0].append(chosen)
+        if chain.remembers:
+            memory = chain.observe(token.copy(), surprise(shaped, token), memory)
         logits, state = step(token, state)

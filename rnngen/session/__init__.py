@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from rnngen.session.places import cache, home
 
 if TYPE_CHECKING:
-    from rnngen.contracts import Filter, Listener
+    from rnngen.contracts import AnyFilter, Listener, Tokenizer
     from rnngen.engine.models import ModelStore, StoredModel
     from rnngen.events import Event
     from rnngen.registry import Registry
@@ -85,11 +85,13 @@ class Session:
 
         return open_writer(self.registry, model, device)
 
-    def filters(self, chain: list[tuple[str, str]]) -> "list[Filter]":
-        """Build a chain of filters from names and the texts of their main option."""
-        from rnngen.session.parts import make_filters
+    def filters(self, chain: list[tuple[str, str]]) -> "Callable[[Tokenizer], list[AnyFilter]]":
+        """Check a chain of filters, names and the texts of their options → what builds it for a tokenizer."""
+        from functools import partial
 
-        return make_filters(self.registry, chain)
+        from rnngen.session.parts import choose_filters, make_filters
+
+        return partial(make_filters, choose_filters(self.registry, chain))
 
     def judge(
         self, model: "StoredModel", corpus: Sequence[str], options: "CorpusOptions", device: str = "cpu"

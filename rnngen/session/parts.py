@@ -1,13 +1,13 @@
 """From names and options to built objects, and back from what a model's config says."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
-from rnngen.contracts import CellSpec, Chunk, Filter, FilterSpec, LayerStep, Task, Tokenizer, Weights
+from rnngen.contracts import AnyFilter, CellSpec, Chunk, FilterSpec, LayerStep, Task, Tokenizer, Weights
 from rnngen.engine.config import Component
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
-from rnngen.options import build, construct, describe
+from rnngen.options import build, construct, describe, divide
 from rnngen.registry import Registered, Registry
 
 
@@ -164,20 +164,35 @@ def make_task(part: Part) -> Task:
 # ── Filters ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def make_filters(registry: Registry, chain: list[tuple[str, str]]) -> list[Filter]:
-    """Build a chain of filters from names and the texts of their main option, in order."""
+def choose_filters(registry: Registry, chain: list[tuple[str, str]]) -> list[Part]:
+    """Look up filters by name, with the text of their main option: ``"40"``, or ``"40;window=9"`` for others.
+
+    A backslash before ``;`` or ``=`` takes its meaning away.
+
+    Raises:
+        UnknownName: for a name or a key that nothing answers to.
+        UsageError: for a value that is refused.
+    """
     return [_filter(registry.find("filter", name), value) for name, value in chain]
 
 
-def _filter(found: Registered[Any], value: str) -> Filter:
-    """``"40"`` sets the first option; ``"40;window=9"`` sets others by name."""
+def make_filters(chain: Sequence[Part], tokenizer: Tokenizer) -> list[AnyFilter]:
+    """Build chosen filters for a model with this tokenizer."""
+    made = []
+    for part in chain:
+        text = [tokenizer] if part.registered.spec.needs_text else []
+        made.append(part.registered.resolve()(part.options, *text))
+    return made
+
+
+def _filter(found: Registered[Any], value: str) -> Part:
     spec: FilterSpec = found.spec
     fields = describe(spec.options)
     given: dict[str, str] = {}
-    for index, text in enumerate(value.split(";") if value else []):
-        key, equals, rest = text.partition("=")
-        if not equals and (index or not fields):
+    for index, text in enumerate(divide(value, ";")):
+        key = divide(text, "=")[0] if text[0] != "=" else ""
+        named = len(key) < len(text)
+        if not named and (index or not fields):
             raise UsageError(f"filter {spec.name!r}: {text!r} is not of the form KEY=VALUE")
-        given |= {key: rest} if equals else {fields[0].name: text}
-    chosen: Filter = found.resolve()(build(spec.options, given, owner=f"filter {spec.name!r}"))
-    return chosen
+        given |= {key: text[len(key) + 1 :]} if named else {fields[0].name: text}
+    return Part(found, build(spec.options, given, owner=f"filter {spec.name!r}"))

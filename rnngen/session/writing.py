@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnngen.contracts import Filter, NetworkStep, Tokenizer
+from rnngen.contracts import AnyFilter, NetworkStep, Tokenizer
 from rnngen.decode.beam import Hypothesis, beam_search, log_softmax
 from rnngen.decode.sampling import feed, sample
 from rnngen.decode.stop import until
@@ -59,7 +59,7 @@ class Writer:
 
     # ── generation ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def tokens(self, prompt: str, filters: Sequence[Filter], rng: np.random.Generator) -> Iterator[int]:
+    def tokens(self, prompt: str, filters: Sequence[AnyFilter], rng: np.random.Generator) -> Iterator[int]:
         """Draw tokens, for ever or up to the end of an example, which is not among them."""
         for token in sample(self.step, self.context(prompt), filters, rng, forbidden=self.forbidden):
             if token == self.tokenizer.end:
@@ -72,7 +72,7 @@ class Writer:
         *,
         rng: np.random.Generator,
         length: int | None,
-        filters: Sequence[Filter] = (),
+        filters: Sequence[AnyFilter] = (),
         stops: Sequence[str] = (),
     ) -> Iterator[str]:
         """Generate text, piece by piece.
@@ -87,7 +87,7 @@ class Writer:
         return until(self._pieces(prompt, filters, rng, length), stops)
 
     def _pieces(
-        self, prompt: str, filters: Sequence[Filter], rng: np.random.Generator, length: int | None
+        self, prompt: str, filters: Sequence[AnyFilter], rng: np.random.Generator, length: int | None
     ) -> Iterator[str]:
         stream = TextStream(self.tokenizer.pieces)
         tokens = self.tokens(prompt, filters, rng)
@@ -101,7 +101,14 @@ class Writer:
             yield text
 
     def search(
-        self, prompt: str, *, width: int, length: int, alpha: float, filters: Sequence[Filter] = ()
+        self,
+        prompt: str,
+        *,
+        width: int,
+        length: int,
+        alpha: float,
+        filters: Sequence[AnyFilter] = (),
+        seed: int = 0,
     ) -> list[tuple[str, Hypothesis]]:
         """The most probable texts, best first, by beam search."""
         found = beam_search(
@@ -113,6 +120,7 @@ class Writer:
             alpha=alpha,
             filters=filters,
             forbidden=self.forbidden,
+            seed=seed,
         )
         return [(decode(self.tokenizer.pieces, one.tokens), one) for one in found]
 

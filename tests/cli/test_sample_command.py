@@ -195,6 +195,122 @@ def test_a_chain_of_filters_is_what_the_flags_are(run):
     assert run(*TALE, *plain).out != run(*TALE).out
 
 
+FLAGS = {
+    "repetition": ("--repetition-penalty", "1.2"),
+    "frequency": ("--frequency-penalty", "0.4"),
+    "presence": ("--presence-penalty", "0.3"),
+    "dry": ("--dry", "0.8"),
+    "temp": ("--temp", "1.7"),
+    "top_k": ("--top-k", "9"),
+    "top_p": ("--top-p", "0.9"),
+    "min_p": ("--min-p", "0.02"),
+    "typical": ("--typical", "0.8"),
+    "top_nsigma": ("--top-nsigma", "1.5"),
+    "xtc": ("--xtc", "0.4"),
+    "mirostat": ("--mirostat", "2"),
+}
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        (
+            "hf",
+            "repetition frequency presence dry temp top_k top_p min_p typical top_nsigma xtc mirostat",
+        ),
+        (
+            "llama",
+            "repetition frequency presence dry top_nsigma top_k typical top_p min_p xtc temp mirostat",
+        ),
+    ],
+)
+def test_an_order_is_that_of_the_program_it_is_named_for(run, order, names):
+    plain = [text for pair in FLAGS.values() for text in pair]
+    chain = ",".join(f"{name}={FLAGS[name][1]}" for name in names.split())
+    assert run(*TALE, *plain, "--order", order).out == run(*TALE, "--filters", chain).out
+
+
+def test_temperature_before_or_after_the_cuts_makes_a_difference_and_before_is_usual(run):
+    hot = (*TALE, "--temp", "3", "--top-p", "0.7")
+    assert run(*hot).out == run(*hot, "--order", "hf").out != run(*hot, "--order", "llama").out
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        "dynatemp=0.5;high=2",
+        "typical=0.9",
+        "epsilon=0.01",
+        "eta=0.01",
+        "top_nsigma=1",
+        "xtc=0.5;threshold=0.2",
+        "frequency=0.5,presence=0.5;window=9",
+        r"dry=0.8;base=2;allowed=1;breakers=\n\,",
+        "no_repeat_ngram=4",
+        "logit_bias=e:-3|a:2",
+        r"ban=the|\n|\=|\,|\;",
+        "min_length=5",
+        "mirostat=1;tau=2;eta=0.5",
+        "mirostat=2;tau=2",
+    ],
+)
+def test_every_filter_is_at_hand_and_repeatable_under_both_strategies(run, filters):
+    for strategy in ([*TALE[:3], "-s", "2"], [*TALE[:3], "--beam", "3"]):
+        model = ("-n", "80", "an")
+        shaped = run(*strategy, "--filters", filters, *model).out
+        assert shaped == run(*strategy, "--filters", filters, *model).out
+        assert len(shaped) == 82
+
+
+def test_a_banned_text_is_not_written(run):
+    assert "sea" in run(*TALE, "-n", "2000").out
+    assert "sea" not in run(*TALE, "-n", "2000", "--filters", "temp=0.8,ban=sea|the cat").out
+
+
+def test_a_text_does_not_end_before_its_least_length(run):
+    texts = run(
+        "sample", "-m", "names", "-s", "4", "--count", "30", "--filters", "min_length=9"
+    ).out.splitlines()
+    assert min(len(text) for text in texts) == 9
+
+
+def test_filters_with_memory_depend_on_no_other_text(run):
+    chain = ("sample", "-m", "tale", "-s", "5", "-n", "60", "-0", "--filters", "xtc=0.5,mirostat=2;tau=2")
+    assert run(*chain, "--count", "4").out.startswith(run(*chain, "--count", "2").out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--filters", "typcal=0.9"], "unknown filter 'typcal'; did you mean 'typical'?"),
+        (
+            ["--filters", "mirostat=2;tua=3"],
+            "unknown option of filter 'mirostat': 'tua'; did you mean 'tau'?",
+        ),
+        (["--filters", "logit_bias=the"], "TEXT:BIAS expected"),
+        (["--filters", "logit_bias=the:1"], "no one token says 'the'; to this model it is 't' 'h' 'e'"),
+        (["--filters", "ban"], "at least one text expected"),
+        (["--filters", "top_nsigma=nan"], "n=nan: a number of at least 0 expected"),
+        (["--filters", "xtc=2"], "probability=2.0: a number from 0 to 1 expected"),
+        (["--filters", "temp=1", "--order", "hf"], "--filters is the whole chain"),
+        (["--typical", "0"], "p=0.0: a number above 0 and up to 1 expected"),
+        (["--mirostat", "3"], "version=3: 1 or 2 expected"),
+        (["--dry", "-1"], "multiplier=-1.0: a number from 0 to 1e+06 expected"),
+        (["--frequency-penalty", "inf"], "penalty=inf"),
+        (["--order", "lama"], "'lama'"),
+    ],
+)
+def test_what_makes_no_chain_is_refused_before_anything_is_written(run, arguments, says):
+    done = run(*TALE, *arguments, status=2)
+    assert done.out == ""
+    assert says in done.err
+
+
+def test_an_order_of_a_settings_file_gives_way_to_a_chain(run, place):
+    (place / "rnngen.toml").write_text('[sample]\norder = "llama"\n')
+    assert run(*TALE, "--filters", "temp=1.5").out == run(*TALE, "--temp", "1.5").out
+
+
 def test_an_empty_chain_is_the_model_as_it_is(run):
     assert run(*TALE, "--filters", "").out == run(*TALE, "--temp", "1").out
 

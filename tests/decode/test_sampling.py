@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnngen.builtins.filters import temperature, top_k
 from rnngen.builtins.options import TemperatureOptions, TopKOptions
-from rnngen.decode.sampling import apply, draw, feed, sample
+from rnngen.decode.sampling import draw, feed, sample
 from rnngen.errors import RnngenError
 
 GREEDY = temperature(TemperatureOptions(0.0))
@@ -90,18 +90,6 @@ def test_a_prompt_fed_in_two_parts_is_the_prompt_fed_at_once(toy):
     parts, end_of_parts = feed(step, [2, 5], middle)
     np.testing.assert_array_equal(whole, parts)
     np.testing.assert_array_equal(end[0], end_of_parts[0])
-
-
-def test_filters_apply_from_left_to_right():
-    def double(logits, history):
-        return logits * 2
-
-    def add_one(logits, history):
-        return logits + 1
-
-    one = np.ones((1, 1), np.float32)
-    assert apply([double, add_one], one, [[]]) == 3
-    assert apply([add_one, double], one, [[]]) == 4
 
 
 def test_a_filter_sees_the_prompt_and_every_token_so_far(toy):

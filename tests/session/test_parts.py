@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rnngen import hookimpl
+from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import CellSpec, ReaderSpec, TokenizerSpec
 from rnngen.engine.config import Component
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
@@ -171,7 +172,7 @@ def read_loud(stream, name, options):
 
 def kept(chain):
     logits = np.array([[3, 2, 1, 0]], np.float32)
-    for keep in parts.make_filters(Registry(), chain):
+    for keep in parts.make_filters(parts.choose_filters(Registry(), chain), ByteTokenizer()):
         logits = keep(logits, [[0, 1]])
     return logits[0].tolist()
 
@@ -206,7 +207,7 @@ def test_filters_keep_their_order():
 )
 def test_what_makes_no_filter_is_refused(chain, says):
     with pytest.raises(UsageError, match=says):
-        parts.make_filters(Registry(), chain)
+        parts.choose_filters(Registry(), chain)
 
 
 def test_the_tokenizers_of_a_plugin_are_found_by_their_full_name():
