@@ -7,6 +7,7 @@
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
@@ -24,7 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _speak_utf8()
     status = _guarded(lambda: _run(sys.argv[1:] if argv is None else list(argv)))
-    return _guarded(_flush) or status
+    status = _guarded(_flush) or status
+    if argv is None:  # the process ends here: another Ctrl-C has nothing left to stop
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return status
 
 
 def _run(argv: list[str]) -> int:
@@ -34,8 +38,10 @@ def _run(argv: list[str]) -> int:
         return _invoke(argv)
     except Exit as stop:
         return stop.exit_code
-    except Abort as abort:  # a prompt was interrupted, or answered with no
-        return INTERRUPTED if isinstance(abort.__context__, KeyboardInterrupt) else 1
+    except Abort as abort:  # a question was interrupted, or answered with no
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return 1
     except ClickException as error:
         return _usage(error)
 

@@ -122,7 +122,9 @@ def build(options: type[T], given: Mapping[str, str], *, owner: str) -> T:
     known = {option.name: option for option in describe(options)}
     for key in given:
         if key not in known:
-            raise UnknownName(f"option of {owner}", key, known)
+            if not known:
+                raise UsageError(f"{owner} has no options, and so no {key!r}; leave it out")
+            raise UnknownName(f"option of {owner}:", key, known)
     missing = [name for name, option in known.items() if option.default is MISSING and name not in given]
     if missing:
         raise UsageError(f"{owner} needs the option {missing[0]!r}; give it with -o {missing[0]}=VALUE")

@@ -1,13 +1,17 @@
 """Shared by all tests: nobody's own models or settings are touched."""
 
+import os
+
 import pytest
+
+os.environ.setdefault(
+    "GOMP_SPINCOUNT", "1000"
+)  # before torch: threads that wait must not starve other programs
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A fresh home for models, caches and settings, and none of the caller's environment."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("RNNGEN_")]:
         monkeypatch.delenv(name)
     folder = tmp_path / "home"

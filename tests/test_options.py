@@ -14,7 +14,7 @@ from rnngen.builtins import (
 )
 from rnngen.decode.options import DecodingOptions
 from rnngen.engine.options import NetworkOptions, TrainingOptions
-from rnngen.errors import UnknownName, UsageError
+from rnngen.errors import UsageError
 from rnngen.options import NoOptions, build, construct, describe
 from rnngen.session.options import CorpusOptions, PartsOptions
 
@@ -142,7 +142,7 @@ def test_text_becomes_a_value_of_the_fields_type(key, text, value):
         ("flag", "maybe", "option flag=maybe: true or false expected"),
         ("kind", "hit", "unknown value for 'kind' 'hit'; did you mean 'hot'"),
         ("kind", "none", "unknown value for 'kind' 'none'"),
-        ("dept", "1", "unknown option of cell 'many' 'dept'; did you mean 'depth'"),
+        ("dept", "1", "unknown option of cell 'many': 'dept'; did you mean 'depth'"),
         ("depth", "10", "cell 'many': depth=10: at most 9"),
     ],
 )
@@ -171,5 +171,5 @@ def test_typed_values_are_refused_in_the_same_way():
 
 
 def test_an_unknown_key_among_none_says_so():
-    with pytest.raises(UnknownName, match="there is no option of task 'y' at all"):
+    with pytest.raises(UsageError, match="task 'y' has no options, and so no"):
         build(NoOptions, {"key": "1"}, owner="task 'y'")

@@ -144,10 +144,10 @@ def verdict(event: Judged) -> str:
 
 def ending(event: Finished) -> str:
     """How a run ended, in one line."""
-    return (
-        f"finished ({event.reason}): {event.step} steps in {clock(event.seconds)}, "
-        f"best {loss(event.best_nats_per_char)} nats per character at step {event.best_step}"
-    )
+    made = f"finished ({event.reason}): {event.step} steps in {clock(event.seconds)}"
+    if not event.best_step:  # interrupted before that
+        return f"{made}, the held-out text not tried yet"
+    return f"{made}, best {loss(event.best_nats_per_char)} nats/char at step {event.best_step}"
 
 
 def json_line(event: Event) -> str:

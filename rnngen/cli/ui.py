@@ -195,6 +195,8 @@ class _Frame:
         self.progress = progress
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[RenderableType]":
+        from rich.text import Text
+
         width = options.max_width
         head = [
             *self._header(width),
@@ -203,12 +205,14 @@ class _Frame:
             *self._figures(self.progress.losses(), width),
         ]
         yield from head
-        room = console.height - len(head) - 1
+        room = console.height - len(head) - 2
         taste = self._sample(width, max(min(room // 2 - 1, 6), 0))
         if room >= 6:
             yield from self._curve(width, min(room - (taste.height or 0 if taste else 0), 12))
         if taste:
             yield taste
+        if not self.progress.finished:  # a ^C that the terminal shows must not push the frame down a line
+            yield Text()
 
     def _header(self, width: int) -> "list[Text]":
         from rich.text import Text
@@ -230,7 +234,7 @@ class _Frame:
         tail = f" {share:4.0%}{left}"
         cells = max(width - len(tail) - 1, 1)
         full = round(share * cells)
-        return [Text.assemble(("━" * full, "green"), ("━" * (cells - full), "bright_black"), tail)]
+        return [Text.assemble(("━" * full, "green"), ("─" * (cells - full), "bright_black"), tail)]
 
     def _figures(self, figures: Iterable[tuple[str, str]], width: int) -> "list[Text]":
         from rich.text import Text

@@ -26,6 +26,7 @@ from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, St
 from rnngen.session.card import model_card
 from rnngen.session.parts import Part, numpy_layers
 from rnngen.session.runs import Plan
+from rnngen.session.texts import named
 from rnngen.session.writing import Writer
 
 REFRESH = 0.02
@@ -85,7 +86,8 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     else:
         network.expect(counts)
     network.to(device)
-    network.restrict(counts)
+    if plan.config.corpus.own_vocabulary:  # what only the other model met has to be unlearnt
+        network.restrict(counts)
     batches, judge, folder = make_batches(plan), Judge(network, precision), _folder(plan)
     val = plan.encoded.val.prefix(TRIED)
     held_out = partial(judge.stream, val, ends=plan.encoded.ends, lanes=LANES, seq=256)
@@ -99,17 +101,17 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
             folder.begin()
         yield _started(plan, trainer)
         yield from _shortages(plan, batches)
-        yield from _with_extras(plan, trainer, judge, folder)
+        yield from _with_extras(plan, trainer, folder)
     finally:
         folder.abandon()
 
 
-def _with_extras(plan: Plan, trainer: Trainer, judge: Judge, folder: RunFolder) -> Iterator[Event]:
+def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Event]:
     """The trainer's events, with samples in between and an exact judgement of the best weights at the end."""
     tried = False
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
-            judged = _judge(plan, trainer, judge, folder)
+            judged = _judge(plan, trainer, folder)
             folder.write_card(model_card(plan.name, plan.config, judged, event))
             yield judged
         yield event
@@ -119,8 +121,9 @@ def _with_extras(plan: Plan, trainer: Trainer, judge: Judge, folder: RunFolder) 
             yield Sampled(event.step, _taste(plan, trainer))
 
 
-def _judge(plan: Plan, trainer: Trainer, judge: Judge, folder: RunFolder) -> Judged:
-    began = time.monotonic()
+def _judge(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
+    """Try the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
+    began, judge = time.monotonic(), Judge(trainer.network)
     val, ends = plan.encoded.val.prefix(JUDGED), plan.encoded.ends
     load_weights(trainer.network, read_model(folder.folder).weights)
     stream = judge.stream(val, ends=ends).nats_per_char
@@ -172,8 +175,8 @@ def make_batches(plan: Plan) -> Batches:
         return SpanBatches(store, example_spans(store, budget), budget, options.seed or 0)
     if store.text_tokens < options.seq:
         raise CorpusError(
-            f"the corpus is too small: {store.text_tokens} tokens to train on are fewer than one sequence of "
-            f"{options.seq}; give more text, or a shorter --seq"
+            f"{named(plan.config.corpus.paths)} is too small: {store.text_tokens} tokens to train on are "
+            f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
     return StreamBatches(store, options.batch, options.seq, refresh=REFRESH, seed=options.seed or 0)
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from rnngen.contracts import Chunk, Task, Tokenizer
 from rnngen.engine.checkpoint import write_text
 from rnngen.engine.config import CorpusRecord
-from rnngen.engine.corpus import Corpus, Survey, find, head, split_at, spool, suffix_of, survey, tail
+from rnngen.engine.corpus import Corpus, Survey, head, split_at, survey, tail
+from rnngen.engine.sources import find, spool, suffix_of
 from rnngen.engine.tokens import TokenStore
 from rnngen.errors import CorpusError, ModelError
 from rnngen.registry import Registry
@@ -148,7 +149,7 @@ class Texts:
         return opened()
 
     def _make(self, folder: Path, part: Part, fraction: float, tokenizer_json: str | None) -> None:
-        measured = survey(self._corpus().chunks(), self.task.ends)
+        measured = survey(self._corpus().chunks(), self.task.ends, named(self.paths))
         cut = split_at(measured, fraction)
         if tokenizer_json is None:
             learn = part.registered.resolve().train
@@ -156,7 +157,8 @@ class Texts:
         else:
             tokenizer = load_tokenizer(part, tokenizer_json, folder)
         for name, chunks in (("train", self.train_chunks(cut)), ("val", self.val_chunks(cut))):
-            TokenStore.write(folder / name, _some(chunks, name), tokenizer)
+            place = named(self.val_paths if name == "val" and self.val_paths else self.paths)
+            TokenStore.write(folder / name, _some(chunks, f"{place} is too small", name), tokenizer)
         write_text(folder / "tokenizer.json", tokenizer.to_json())
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
 
@@ -195,22 +197,28 @@ def _find(arguments: Sequence[str], known: set[str]) -> list[Path]:
     found: list[Path] = []
     for argument in arguments:
         if argument == "-":
+            if sys.stdin is None:
+                raise CorpusError("standard input is closed; redirect a file or a pipe to it")
             found.append(spool(sys.stdin.buffer, cache() / "stdin"))
         else:
             found += find([argument], known)
     return found
 
 
-def _some(chunks: Iterable[Chunk], side: str) -> Iterator[Chunk]:
+def named(paths: Sequence[Path | str]) -> str:
+    """Files as a message names them."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0]}{more}"
+
+
+def _some(chunks: Iterable[Chunk], trouble: str, side: str) -> Iterator[Chunk]:
     """Pass chunks on; none at all is an error, since nothing could be learnt or judged."""
     empty = True
     for chunk in chunks:
         empty = False
         yield chunk
     if empty:
-        raise CorpusError(
-            f"the corpus is too small: nothing is left to {_USES[side]}; give more text or --val"
-        )
+        raise CorpusError(f"{trouble}: nothing is left to {_USES[side]}; give more text or --val")
 
 
 _USES = {"train": "train on", "val": "validate on"}

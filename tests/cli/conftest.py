@@ -1,5 +1,6 @@
 """What the tests of commands share: a small trained model of each task, and ways to run the program."""
 
+import contextlib
 import io
 import os
 import random
@@ -12,8 +13,8 @@ import pytest
 
 from rnngen.__main__ import main
 
-TINY = ["--hidden=16", "--batch=8", "--seq=32", "--steps=40", "--lr=0.01", "--evaluations=2", "--seed=1"]
-TINY.append("--precision=fp32")
+SIZES = {"hidden": 16, "batch": 8, "seq": 32, "steps": 40, "lr": 0.01, "evaluations": 2, "seed": 1}
+TINY = [f"--{flag}={value}" for flag, value in {**SIZES, "precision": "fp32", "device": "cpu"}.items()]
 """Flags that make training take a second."""
 
 
@@ -43,7 +44,7 @@ def names():
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A folder with ``tale.txt``, ``names.txt`` and a home that holds a model of each; not to write to."""
+    """A folder with ``tale.txt``, ``names.txt`` and a home that holds a model of each; only to be read."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "tale.txt").write_text(tale())
     (folder / "names.txt").write_text(names())
@@ -53,6 +54,12 @@ def trained(tmp_path_factory):
         assert main(["train", "tale.txt", "-q", *TINY]) == 0
         assert main(["train", "names.txt", "-q", "--task", "lines", *TINY]) == 0
     return folder
+
+
+@pytest.fixture
+def tiny():
+    """Flags that make training take a second; what follows them counts."""
+    return TINY
 
 
 @pytest.fixture
@@ -102,5 +109,5 @@ def spawn(place):
 
     yield go
     for process in started:
-        process.kill()
-        process.communicate()
+        with contextlib.suppress(BrokenPipeError), process:
+            process.kill()

@@ -81,9 +81,7 @@ def test_an_evaluation_before_the_first_step_is_shown():
 
 
 def test_the_ending_names_the_reason_and_the_best():
-    assert ending(FINISHED) == (
-        "finished (budget): 4900 steps in 3:02, best 1.4601 nats per character at step 4400"
-    )
+    assert ending(FINISHED) == ("finished (budget): 4900 steps in 3:02, best 1.4601 nats/char at step 4400")
 
 
 def test_the_exact_losses_go_by_name():

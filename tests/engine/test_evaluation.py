@@ -122,6 +122,20 @@ def test_a_document_is_read_as_if_no_other_stood_before_it(network, tmp_path):
     assert nats("first", "second") == pytest.approx(nats("first") + nats("second"), rel=1e-5)
 
 
+def test_the_beginning_of_a_text_is_a_text(network, store):
+    """What is tried while training a long held-out text has the losses that it has in the whole."""
+    tokens = store.tokens.tolist()
+    for length in range(1, len(store) + 1):
+        first = store.prefix(length)
+        assert first.tokens.tolist() == ([*tokens[:length], END] if length < len(store) else tokens)
+        assert [i for i, token in enumerate(first.tokens[:-1]) if token == END] == first.starts[:-1].tolist()
+        assert first.starts[-1] == len(first) - 1
+    nats = sum(surprisal(network, [END, *d[:-1]], d) for d in documents()[:3])
+    three = store.prefix(int(store.starts[3]))
+    assert Judge(network).stream(three, ends=False).nats == pytest.approx(nats, rel=1e-5)
+    assert three.text_tokens == sum(map(len, documents()[:3]))
+
+
 def test_the_network_keeps_its_mode(network, store):
     for mode in (True, False):
         network.train(mode)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from rnngen.decode.step import NumpyStep, TorchStep
-from rnngen.engine.network import RecurrentNetwork
+from rnngen.engine.batches import IGNORE
+from rnngen.engine.network import RecurrentNetwork, _dropped
 from rnngen.engine.options import NetworkOptions
 from rnngen.registry import Registry
 
@@ -153,6 +154,58 @@ def test_dropout_is_for_training_alone():
     network.eval()
     runs = [network(tokens(), network.start(B))[0] for _ in range(2)]
     assert torch.equal(*runs)
+
+
+def test_dropout_drops_the_same_features_at_all_steps_of_a_row():
+    dropped = _dropped(torch.ones(50, 7, 40), 0.25)
+    assert (dropped == dropped[:, :1]).all()
+    assert not (dropped == dropped[:1]).all()
+    assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert dropped.mean().item() == pytest.approx(1, abs=0.05)
+
+
+# ── the loss ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def targets(among=V):
+    some = torch.from_numpy(np.random.default_rng(1).integers(0, among, (B, T)))
+    some[0, 3], some[2, 5:] = IGNORE, IGNORE
+    return some
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("training", [True, False])
+def test_surprisal_is_the_negative_log_probability_of_the_targets_that_count(shape, training):
+    network = build(**shape).train(training)
+    with torch.no_grad():
+        logits, state = network(tokens(), network.start(B))
+        loss, same = network.surprisal(tokens(), targets(), network.start(B))
+    logs = torch.log_softmax(logits, dim=-1)
+    rows = [(b, t) for b in range(B) for t in range(T) if targets()[b, t] != IGNORE]
+    expected = -sum(logs[b, t, targets()[b, t]].item() for b, t in rows)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    assert all(torch.equal(a, b) for a, b in zip(state, same, strict=True))
+
+
+@pytest.mark.parametrize("shape", [{}, {"tied": True, "embed": 5}])
+def test_training_is_among_the_tokens_that_occur_and_judging_among_all(shape):
+    network = build(**shape)
+    counts = torch.zeros(V, dtype=torch.int64)
+    counts[[0, 1, 2, 5, 30]] = 3
+    there = counts.nonzero().flatten()
+    wanted = torch.where(targets(5) == IGNORE, IGNORE, there[targets(5).clamp(min=0)])
+    whole, _ = network(tokens(), network.start(B))
+    among = torch.full_like(whole, -torch.inf)
+    among[..., there] = whole[..., there]
+    network.restrict(counts)
+    for training, logits in ((True, among), (False, whole)):
+        loss, _ = network.train(training).surprisal(tokens(), wanted, network.start(B))
+        expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")
+        torch.testing.assert_close(loss, expected)
+    network.zero_grad()
+    network.train().surprisal(tokens(), wanted, network.start(B))[0].backward()
+    assert not network.head.bias.grad[counts == 0].any()
+    assert network.head.bias.grad[there].all()
 
 
 @pytest.mark.parametrize(("vocabulary", "size"), [(100, 64), (1024, 64), (1025, 256), (50_000, 256)])

@@ -201,7 +201,7 @@ def test_filters_keep_their_order():
         ([("topk", "2")], "unknown filter 'topk'; did you mean 'top_k'"),
         ([("top_k", "two")], "k=two: a whole number"),
         ([("top_k", "2;3")], "filter 'top_k': '3' is not of the form KEY=VALUE"),
-        ([("top_k", "2;windw=3")], "option of filter 'top_k' 'windw'"),
+        ([("top_k", "2;windw=3")], "option of filter 'top_k': 'windw'"),
         ([("top_p", "2")], "filter 'top_p': p=2.0: a number above 0 and up to 1"),
     ],
 )

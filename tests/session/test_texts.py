@@ -88,7 +88,7 @@ def test_a_validation_file_leaves_the_whole_corpus_to_train_on(path, tmp_path):
 @pytest.mark.parametrize("text", ["", "x", "one line and no more"])
 def test_a_text_with_nothing_left_for_one_side_is_refused(tmp_path, text):
     (tmp_path / "t.txt").write_text(text)
-    with pytest.raises(CorpusError, match=r"the corpus is (empty|too small).*(--val|these are the files)"):
+    with pytest.raises(CorpusError, match=r"\.txt is (empty|too small).*(--val|this is the text)"):
         encode(tmp_path / "t.txt", task="lines")
 
 
@@ -214,6 +214,12 @@ def test_a_recorded_text_that_has_changed_or_gone_is_named(path, tmp_path):
     path.unlink()
     with pytest.raises(CorpusError, match=r"corpus\.txt.*not there"):
         Texts.recorded(Registry(), task, record)
+
+
+def test_a_closed_standard_input_is_told(session, ask, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(CorpusError, match="standard input is closed"):
+        session.plan(ask("-"))
 
 
 def test_standard_input_is_kept_for_as_long_as_it_is_needed(monkeypatch):

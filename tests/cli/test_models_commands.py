@@ -1,0 +1,166 @@
+"""``rnngen models``: the list, and what may be done to what is in it."""
+
+import io
+import json
+import shutil
+import sys
+
+import pytest
+
+from rnngen.__main__ import main
+
+
+class Person(io.StringIO):
+    """Somebody at a terminal who answers."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def answer(monkeypatch, capsys):
+    """Runs the program with a person who answers the question."""
+
+    def go(reply, *args, term="xterm"):
+        monkeypatch.setenv("TERM", term)
+        monkeypatch.setattr(sys, "stdin", Person(f"{reply}\n"))
+        status = main(list(args))
+        return status, capsys.readouterr()
+
+    return go
+
+
+def names(shelf):
+    return {path.name for path in shelf.iterdir()}
+
+
+# ── list, show, path ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_list_has_a_row_a_model(run, shelf):
+    header, *rows = run("models", "list").out.splitlines()
+    assert header.split() == ["name", "task", "cell", "size", "tokenizer", "nats/char", "bytes"]
+    assert [row.split()[:5] for row in rows] == [
+        ["names", "lines", "lstm", "1×16", "char"],
+        ["tale", "continue", "lstm", "1×16", "char"],
+    ]
+
+
+def test_the_list_as_json_says_the_same(run, shelf):
+    rows = json.loads(run("models", "list", "--json").out)
+    assert [row["name"] for row in rows] == ["names", "tale"]
+    for row in rows:
+        assert row["path"] == str(shelf / row["name"])
+        assert row["bytes"] == (shelf / row["name"] / "model.safetensors").stat().st_size
+        lines = (shelf / row["name"] / "metrics.jsonl").read_text().splitlines()
+        best = [json.loads(line) for line in lines if json.loads(line)["best"]][-1]
+        assert row["nats_per_char"] == best["val_nats_per_char"]
+
+
+def test_an_empty_list_is_empty_json_and_a_hint(run):
+    assert json.loads(run("models", "list", "--json").out) == []
+    done = run("models", "list")
+    assert done.out == ""
+    assert "rnngen train" in done.err
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "config.json").write_text("{"),
+        lambda folder: (folder / "config.json").write_text("[]"),
+        lambda folder: (folder / "config.json").write_bytes(b"\xff"),
+        lambda folder: (folder / "metrics.jsonl").write_text('{"best"'),
+        lambda folder: (folder / "metrics.jsonl").write_text("{}\n"),
+        lambda folder: (folder / "model.safetensors").unlink(),
+    ],
+)
+def test_a_damaged_model_does_not_hide_the_others(run, shelf, damage):
+    damage(shelf / "tale")
+    assert [line.split()[0] for line in run("models", "list").out.splitlines()[1:]] == ["names", "tale"]
+    rows = json.loads(run("models", "list", "--json").out)
+    assert [row["name"] for row in rows] == ["names", "tale"]
+
+
+def test_show_tells_the_configuration(run, shelf):
+    shown = run("models", "show", "tale").out
+    for fact in ("lstm (rnngen", "forget_bias=1.0", "tale.txt", "hidden", "16"):
+        assert fact in shown
+    told = json.loads(run("models", "show", "tale", "--json").out)
+    config = json.loads((shelf / "tale" / "config.json").read_text())
+    assert told == {"path": str(shelf / "tale"), **config}
+
+
+def test_path_is_the_folder_alone(run, shelf):
+    assert run("models", "path", "tale").out == f"{shelf / 'tale'}\n"
+
+
+# ── rm ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rm_removes_what_it_is_told_without_asking(run, shelf):
+    done = run("models", "rm", "-y", "tale")
+    assert (done.out, done.err) == ("", "rnngen: removed tale\n")
+    assert names(shelf) == {"names"}
+
+
+def test_rm_with_a_name_that_is_not_there_removes_nothing(run, shelf):
+    done = run("models", "rm", "-y", "tale", "nmes", status=3)
+    assert "did you mean 'names'" in done.err
+    assert names(shelf) == {"tale", "names"}
+
+
+def test_rm_takes_a_name_twice(run, shelf):
+    assert run("models", "rm", "-y", "tale", "tale").err == "rnngen: removed tale\n"
+    assert names(shelf) == {"names"}
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_rm_asks_a_person(answer, shelf, term):
+    status, shown = answer("n", "models", "rm", "tale", term=term)
+    assert (status, shown.out) == (1, "")
+    assert "Remove tale?" in shown.err
+    assert names(shelf) == {"tale", "names"}
+    status, _ = answer("y", "models", "rm", "tale", term=term)
+    assert status == 0
+    assert names(shelf) == {"names"}
+
+
+def test_rm_removes_nothing_where_nobody_can_be_asked(run, shelf):
+    assert "-y" in run("models", "rm", "tale", stdin="y\n", status=2).err
+    assert names(shelf) == {"tale", "names"}
+
+
+def test_rm_takes_no_paths(run, shelf, place):
+    shutil.copytree(shelf / "tale", place / "mine")
+    run("models", "rm", "-y", "./mine", status=2)
+    assert (place / "mine" / "config.json").is_file()
+
+
+# ── cp ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_copy_writes_what_its_original_writes(run, shelf):
+    run("models", "cp", "tale", "story")
+    one, other = (run("sample", "-m", name, "-s", "3", "-n", "50").out for name in ("tale", "story"))
+    assert one == other
+    run("train", "--resume", "--name", "story", "--steps", "45", "-q")
+    assert run("sample", "-m", "tale", "-s", "3", "-n", "50").out == one
+
+
+def test_a_copy_replaces_nothing(run, shelf):
+    before = (shelf / "names" / "config.json").read_bytes()
+    assert "already" in run("models", "cp", "tale", "names", status=2).err
+    assert (shelf / "names" / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("target", ["a/b", "..", ".hidden", ""])
+def test_a_copy_needs_a_name(run, shelf, target):
+    run("models", "cp", "tale", target, status=2)
+    assert names(shelf) == {"tale", "names"}
+
+
+def test_a_model_in_one_file_is_no_folder_to_copy(run, shelf):
+    run("export", "tale", "-o", "tale.safetensors")
+    assert "model in one file" in run("models", "cp", "./tale.safetensors", "story", status=2).err
+    assert names(shelf) == {"tale", "names"}

@@ -1,0 +1,95 @@
+"""``rnngen score``: a number for each line, in order, as it comes."""
+
+import json
+import math
+import os
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("shelf")
+
+
+def scores(run, text, model="names", **options):
+    return [float(line) for line in run("score", "-m", model, stdin=text, **options).out.splitlines()]
+
+
+def test_one_number_a_line_in_order_and_one_for_an_empty_line_too(run):
+    one, two, empty = (scores(run, line + "\n")[0] for line in ("Anna", "Zzzz", ""))
+    assert scores(run, "Anna\n\nZzzz\nAnna\n") == [one, empty, two, one]
+    assert two < one < 0
+
+
+def test_the_last_line_needs_no_end_and_line_ends_do_not_count(run):
+    expected = scores(run, "Anna\nBela\n")
+    assert scores(run, "Anna\nBela") == expected
+    assert scores(run, "Anna\r\nBela\r\n") == expected
+
+
+def test_nothing_gives_nothing(run):
+    assert scores(run, "") == []
+    assert scores(run, "", model="tale") == []
+
+
+def test_an_empty_line_is_certain_for_free_text_and_an_empty_example_is_not(run):
+    assert scores(run, "\n", model="tale") == [0]
+    assert scores(run, "\n", model="names")[0] < 0
+
+
+def test_a_longer_text_is_less_probable_for_free_text(run):
+    texts = ["the cat sees the sea"[:length] for length in range(1, 20)]
+    found = scores(run, "\n".join(texts), model="tale")
+    assert found == sorted(found, reverse=True)
+
+
+def test_json_tells_the_same_with_the_text(run):
+    text = "Anna\n\nMüller 漢\n"
+    done = run("score", "-m", "names", "--json", stdin=text)
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert [record["text"] for record in records] == ["Anna", "", "Müller 漢"]
+    assert [record["chars"] for record in records] == [4, 0, 8]
+    # what it has never seen goes by its bytes, 2 of ü and 3 of 漢; the end counts too
+    assert [record["tokens"] for record in records] == [5, 1, 6 + 2 + 3 + 1]
+    plain = scores(run, text)
+    assert [record["log_probability"] for record in records] == pytest.approx(plain, abs=1e-6)
+    assert all(math.isfinite(number) for number in plain)
+
+
+def test_a_file_or_a_pipe_may_stand_for_stdin(run, place):
+    (place / "names.list").write_text("Anna\nBela\n")
+    expected = scores(run, "Anna\nBela\n")
+    assert [float(line) for line in run("score", "-m", "names", "names.list").out.split()] == expected
+    os.mkfifo(place / "pipe")
+    writer = subprocess.Popen(["sh", "-c", "cat names.list > pipe"])
+    assert [float(line) for line in run("score", "-m", "names", "pipe").out.split()] == expected
+    assert writer.wait() == 0
+
+
+def test_each_line_is_answered_before_the_next_one_comes(spawn, run):
+    expected = scores(run, "Anna\nBela\n")
+    process = spawn("score", "-m", "names", stdin=subprocess.PIPE)
+    for name, score in zip(("Anna", "Bela"), expected, strict=True):
+        process.stdin.write(name.encode() + b"\n")
+        process.stdin.flush()
+        assert float(process.stdout.readline()) == score
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
+    assert process.stderr.read() == b""
+
+
+def test_a_line_that_is_not_utf8_is_named_and_those_before_it_are_answered(run):
+    done = run("score", "-m", "names", stdin=b"Anna\nB\xffla\nCleo\n", status=1)
+    assert len(done.out.splitlines()) == 1
+    assert "standard input: line 2: " in done.err
+
+
+def test_a_reader_that_leaves_ends_it_in_silence(spawn):
+    process = spawn("score", "-m", "names", stdin=subprocess.PIPE)
+    process.stdin.write(b"Anna\n")
+    process.stdin.flush()
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(b"Bela\n" * 50)
+    process.stdin.close()
+    assert process.wait(timeout=30) == 141
+    assert process.stderr.read() == b""

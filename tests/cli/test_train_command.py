@@ -1,0 +1,326 @@
+"""``rnngen train`` as a shell sees it: what it leaves, how it is interrupted, and how it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rnngen.cli import ui
+from rnngen.events import Step
+
+
+@pytest.fixture
+def tale(trained, place):
+    """The text in a file that a test may change."""
+    path = place / "tale.txt"
+    path.write_bytes((trained / "tale.txt").read_bytes())
+    return path
+
+
+@pytest.fixture
+def models(home):
+    return home / "models"
+
+
+@pytest.fixture
+def signalled(monkeypatch):
+    """Sends this process signals, one right after the other, when a training has made so many steps."""
+    render = ui.render
+
+    def at(step, *signals):
+        def sending(events):
+            for event in events:
+                for which in signals if isinstance(event, Step) and event.step == step else ():
+                    signal.raise_signal(which)
+                yield event
+
+        monkeypatch.setattr(ui, "render", lambda events, *rest: render(sending(events), *rest))
+
+    yield at
+    monkeypatch.setattr(ui, "render", render)
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def listed(folder):
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def weights(folder):
+    return (folder / "model.safetensors").read_bytes()
+
+
+# ── What it leaves ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_model_is_a_folder_of_these_files(run, tale, models, tiny):
+    run("train", "tale.txt", "-q", *tiny)
+    assert set(contents(models)) == {
+        "tale/config.json",
+        "tale/model.safetensors",
+        "tale/tokenizer.json",
+        "tale/metrics.jsonl",
+        "tale/README.md",
+        "tale/last/training.safetensors",
+    }
+    assert "# tale\n" in (models / "tale" / "README.md").read_text()
+    rows = (models / "tale" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [20, 40]
+
+
+def test_quiet_is_silent(run, tale, tiny):
+    done = run("train", "tale.txt", "-q", *tiny)
+    assert (done.out, done.err) == ("", "")
+
+
+def test_progress_goes_to_stderr(run, tale, tiny):
+    done = run("train", "tale.txt", *tiny)
+    assert done.out == ""
+    assert done.err.startswith("rnngen: tale: ")
+    assert done.err.splitlines()[-1].startswith("rnngen: finished (budget): 40 steps")
+
+
+def test_json_is_an_event_a_line_from_started_to_finished(run, tale, tiny):
+    done = run("train", "tale.txt", "--json", *tiny)
+    events = [json.loads(line) for line in done.out.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert (kinds[0], kinds[-1]) == ("started", "finished")
+    assert kinds.count("step") == 40
+    assert kinds.count("evaluated") == 2
+    assert {"saved", "sampled", "judged"} < set(kinds)
+    assert done.err == ""
+
+
+def test_the_same_seed_trains_the_same_bytes(run, tale, models, tiny):
+    run("train", "tale.txt", "-q", "--name", "one", *tiny)
+    run("train", "tale.txt", "-q", "--name", "two", *tiny)
+    run("train", "tale.txt", "-q", "--name", "three", *tiny, "--seed", "2")
+    assert weights(models / "one") == weights(models / "two") != weights(models / "three")
+
+
+def test_a_seed_is_chosen_recorded_and_enough_to_train_again(run, tale, models, tiny):
+    unseeded = [flag for flag in tiny if not flag.startswith("--seed")]
+    run("train", "tale.txt", "-q", "--name", "one", *unseeded)
+    seed = json.loads((models / "one" / "config.json").read_text())["training"]["seed"]
+    run("train", "tale.txt", "-q", "--name", "two", *unseeded, "--seed", seed)
+    assert weights(models / "one") == weights(models / "two")
+
+
+# ── What it trains on ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_text_from_a_pipe_trains_and_the_run_can_be_resumed(run, tale, models, tiny):
+    run("train", "-", "--name", "piped", "-q", *tiny, stdin=tale.read_text())
+    run("train", "tale.txt", "--name", "filed", "-q", *tiny)
+    assert weights(models / "piped") == weights(models / "filed")
+    run("train", "--resume", "--name", "piped", "--steps", "50", "-q")
+    assert run("sample", "-m", "piped", "-s", "1", "-n", "9", "the").out.startswith("the")
+
+
+def test_lines_are_examples(run, trained, tiny):
+    run("train", trained / "names.txt", "--task", "lines", "-q", *tiny)
+    texts = run("sample", "-m", "names", "-s", "1", "--count", "30").out.splitlines()
+    assert len(texts) == 30
+    assert max(map(len, texts)) < 40
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "bpe"])
+def test_chinese_text_trains_and_is_written(run, place, tiny, tokenizer):
+    poem = "床前明月光，疑是地上霜。\n舉頭望明月，低頭思故鄉。\n"
+    (place / "靜夜思.txt").write_text(poem * 40, encoding="utf-8")
+    vocabulary = ["--vocab-size", "300"] if tokenizer == "bpe" else []
+    run("train", "靜夜思.txt", "--tokenizer", tokenizer, *vocabulary, "-q", *tiny)
+    done = run("sample", "-m", "靜夜思", "-s", "1", "-n", "60", "明月")
+    assert done.out.startswith("明月")
+    assert len(done.out) > 10
+    if tokenizer == "char":  # bytes can be put together to other characters
+        assert set(done.out) <= set(poem)
+        assert done.err == ""
+
+
+def test_a_model_begins_with_another_ones_weights(run, shelf, trained, place, tiny):
+    (place / "more.txt").write_text((trained / "tale.txt").read_text().replace("cat", "dog"))
+    sizes = [flag for flag in tiny if not flag.startswith("--hidden")]
+    done = run("train", "more.txt", "--init-from", "tale", "--json", *sizes, "--steps", "1", "--lr", "1e-9")
+    tuned = next(json.loads(line)["loss"] for line in done.out.splitlines() if '"evaluated"' in line)
+    afresh = run("train", "more.txt", "--force", "--json", *tiny, "--steps", "1", "--lr", "1e-9")
+    fresh = next(json.loads(line)["loss"] for line in afresh.out.splitlines() if '"evaluated"' in line)
+    assert tuned < fresh - 0.3
+
+
+# ── Names ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_model_that_is_there_is_not_replaced_by_accident(run, shelf, tale, tiny):
+    before = contents(shelf)
+    done = run("train", "tale.txt", *tiny, status=2)
+    assert all(mend in done.err for mend in ("--resume", "--force", "--name"))
+    assert contents(shelf) == before
+
+
+def test_force_replaces_it(run, shelf, tale, tiny):
+    run("train", "tale.txt", "-q", "--force", *tiny, "--hidden", "12")
+    assert json.loads((shelf / "tale" / "config.json").read_text())["network"]["hidden"] == 12
+    assert listed(shelf) == {"tale", "names"}
+
+
+def test_resume_starts_a_run_where_there_is_none(run, tale, models, tiny):
+    run("train", "tale.txt", "--resume", "-q", *tiny)
+    run("train", "tale.txt", "--name", "plain", "-q", *tiny)
+    assert weights(models / "tale") == weights(models / "plain")
+
+
+# ── Interrupted ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("tale")
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_saves_says_how_to_go_on_and_going_on_gives_what_an_unbroken_run_gives(
+    run, models, tiny, signalled, which
+):
+    run("train", "tale.txt", "--name", "whole", "-q", *tiny)
+    signalled(27, which)
+    done = run("train", "tale.txt", "--name", "broken", *tiny, status=130)
+    assert done.out == ""
+    assert done.err.splitlines()[-1] == (
+        "rnngen: saved at step 27; go on with: rnngen train --resume --name broken"
+    )
+    run("train", "--resume", "--name", "broken", "-q")
+    broken, whole = contents(models / "broken"), contents(models / "whole")
+    for file in ("model.safetensors", "metrics.jsonl", "tokenizer.json", "config.json"):
+        assert broken[file] == whole[file], file
+
+
+def test_a_run_interrupted_before_its_first_evaluation_can_be_sampled_and_resumed(
+    run, tale, models, tiny, signalled
+):
+    signalled(1, signal.SIGINT)
+    done = run("train", "tale.txt", *tiny, status=130)
+    assert "the held-out text not tried yet" in done.err
+    assert "inf" not in done.err
+    assert len(run("sample", "-m", "tale", "-s", "1", "-n", "5").out) == 5
+    run("train", "--resume", "--name", "tale", "-q")
+    assert "step 40 of 40" in (models / "tale" / "README.md").read_text()
+
+
+def test_the_second_interrupt_stops_at_once_and_loses_nothing_saved(run, shelf, tale, signalled, models):
+    before = contents(shelf / "tale")
+    signalled(41, signal.SIGINT, signal.SIGINT)
+    done = run("train", "--resume", "--name", "tale", "--steps", "90", "--json", status=130)
+    steps = [json.loads(line) for line in done.out.splitlines() if '"step"' in line[:20]]
+    assert len(steps) == 0
+    after = contents(shelf / "tale")
+    assert after["model.safetensors"] == before["model.safetensors"]
+    assert after["last/training.safetensors"] == before["last/training.safetensors"]
+    assert listed(models) == {"tale", "names"}
+
+
+def test_a_new_run_interrupted_twice_at_once_leaves_nothing_half_done(run, tale, models, tiny, signalled):
+    signalled(1, signal.SIGINT, signal.SIGINT)
+    run("train", "tale.txt", "-q", *tiny, status=130)
+    assert listed(models) == set()
+
+
+@pytest.mark.slow
+def test_an_interrupt_from_the_terminal_saves_and_the_command_that_it_prints_goes_on(spawn, tale, tiny, run):
+    process = spawn("train", "tale.txt", *tiny, "--steps", "100000", text=True)
+    while not (line := process.stderr.readline()).startswith("step"):
+        assert line, "it ended before its first step"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    command = err.splitlines()[-1].partition("go on with: rnngen ")[2]
+    assert command == "train --resume --name tale"
+    run(*command.split(), "--steps", "60", "-q", status=0)
+
+
+@pytest.mark.slow
+def test_two_interrupts_from_the_terminal_end_it_without_a_traceback(spawn, tale, tiny):
+    process = spawn("train", "tale.txt", *tiny, "--steps", "100000", "--seq", "500", text=True)
+    while not (line := process.stderr.readline()).startswith("step"):
+        assert line, "it ended before its first step"
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_events_into_a_pipe_that_closes_end_it_in_silence(spawn, tale, tiny):
+    process = spawn("train", "tale.txt", *tiny, "--steps", "100000", "--json", text=True)
+    assert json.loads(process.stdout.readline())["event"] == "started"
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == ""
+
+
+# ── Going on ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_larger_budget_goes_on_from_where_it_stood(run, shelf):
+    done = run("train", "--resume", "--name", "tale", "--steps", "60", "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert events[0]["step"] == 40
+    assert [event["step"] for event in events if event["event"] == "step"] == list(range(41, 61))
+
+
+def test_a_run_that_is_complete_changes_nothing_when_resumed(run, shelf):
+    before = contents(shelf / "tale")
+    run("train", "--resume", "--name", "tale", "-q")
+    assert contents(shelf / "tale") == before
+
+
+def test_the_corpus_may_be_named_again_and_may_have_moved(run, shelf, tale):
+    run("train", tale, "--resume", "-q", "--steps", "45")
+    assert json.loads((shelf / "tale" / "config.json").read_text())["training"]["steps"] == 45
+
+
+# ── Settings ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_settings_files_and_environment_give_flags(run, tale, models, monkeypatch, tiny):
+    (tale.parent / "rnngen.toml").write_text(
+        "[train]\nhidden = 5\nseq = 16\n[train.option]\nforget-bias = 2\n"
+    )
+    monkeypatch.setenv("RNNGEN_TRAIN_SEQ", "8")
+    flags = [flag for flag in tiny if not flag.startswith(("--hidden", "--seq"))]
+    run("train", "tale.txt", "-q", *flags, "--steps", "2")
+    config = json.loads((models / "tale" / "config.json").read_text())
+    assert (config["network"]["hidden"], config["training"]["seq"]) == (5, 8)
+    assert config["cell"]["options"] == {"forget_bias": 2.0}
+
+
+def test_a_budget_on_the_command_line_overrules_another_budget_in_a_settings_file(
+    run, tale, models, monkeypatch, tiny
+):
+    (tale.parent / "rnngen.toml").write_text("[train]\nminutes = 60\n")
+    monkeypatch.setenv("RNNGEN_TRAIN_EPOCHS", "900")
+    run("train", "tale.txt", "-q", *tiny, "--steps", "2")
+    training = json.loads((models / "tale" / "config.json").read_text())["training"]
+    assert (training["steps"], training["epochs"], training["minutes"]) == (2, None, None)
+
+
+def test_two_trainings_side_by_side_do_not_starve_each_other(run, tale, tiny, monkeypatch):
+    """Threads that wait must give way: see ``rnngen.cli.app.SPINS``."""
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    run("train", "tale.txt", "-q", *tiny, "--steps", "1")
+    assert int(os.environ["GOMP_SPINCOUNT"]) <= 1000
+
+
+def test_help_names_every_option_without_importing_torch():
+    check = (
+        "import sys; from rnngen.__main__ import main; status = main(['train', '--help']); "
+        "sys.exit(status or 'torch' in sys.modules or 'tokenizers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--hidden" in done.stdout
+    assert "--resume" in done.stdout
