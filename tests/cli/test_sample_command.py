@@ -283,7 +283,7 @@ def test_filters_with_memory_depend_on_no_other_text(run):
     ("arguments", "says"),
     [
         (["--filters", "typcal=0.9"], "unknown filter 'typcal'; did you mean 'typical'?"),
-        (["--filters", "mirostat=2;tua=3"], "unknown option of filter 'mirostat': 'tua'; did you mean 'tau'?"),
+        (["--filters", "mirostat=2;tua=3"], "option of filter 'mirostat': 'tua'; did you mean 'tau'?"),
         (["--filters", "logit_bias=the"], "TEXT:BIAS expected"),
         (["--filters", "logit_bias=the:1"], "no one token says 'the'; to this model it is 't' 'h' 'e'"),
         (["--filters", "ban"], "at least one text expected"),
