@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from rnngen.cli import flags, streams, ui
+from rnngen.cli import chain, flags, streams, ui
 from rnngen.cli.app import session
 from rnngen.decode.options import DecodingOptions
 from rnngen.errors import UsageError
-from rnngen.options import divide
 
 if TYPE_CHECKING:
     from rnngen.contracts import AnyFilter
@@ -29,27 +28,6 @@ FLUSH_SECONDS = 0.02
 """How long a reader may wait for text that is there; a system call for every character would cost more."""
 SHOWN = 60
 """Characters of a prompt that a warning repeats at most."""
-CHAIN = {
-    "repetition_penalty": "repetition",
-    "frequency_penalty": "frequency",
-    "presence_penalty": "presence",
-    "dry": "dry",
-    "temp": "temp",
-    "top_k": "top_k",
-    "top_p": "top_p",
-    "min_p": "min_p",
-    "typical": "typical",
-    "top_nsigma": "top_nsigma",
-    "xtc": "xtc",
-    "mirostat": "mirostat",
-}
-"""The plain flags and their filters."""
-PENALTIES = ("repetition", "frequency", "presence", "dry")
-ORDERS = {
-    "hf": (*PENALTIES, "temp", "top_k", "top_p", "min_p", "typical", "top_nsigma", "xtc", "mirostat"),
-    "llama": (*PENALTIES, "top_nsigma", "top_k", "typical", "top_p", "min_p", "xtc", "temp", "mirostat"),
-}
-"""In which order they apply: as in transformers, temperature before cuts, or as in llama.cpp, after."""
 
 
 @flags.examples(
@@ -65,24 +43,7 @@ ORDERS = {
 @click.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
 @click.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
 @flags.options_from(DecodingOptions, short={"length": "-n", "seed": "-s"}, heading="Generation")
-@click.option("--temp", type=float, help="Below 1 is safer, above 1 is wilder, 0 is greedy.  [default: 0.8]")
-@click.option("--top-k", type=int, help="Draw from the K most probable tokens only.")
-@click.option("--top-p", type=float, help="Draw from the smallest set of tokens of probability P.")
-@click.option("--min-p", type=float, help="Draw from tokens at least P times as probable as the best.")
-@click.option("--typical", type=float, help="Draw from the most typical tokens, of probability P together.")
-@click.option("--top-nsigma", type=float, help="Draw from tokens within N standard deviations of the best.")
-@click.option("--xtc", type=float, help="With this probability, exclude all top choices but the last.")
-@click.option("--mirostat", type=int, help="Steer towards a surprise of 5 bits a token: version 1 or 2.")
-@click.option("--repetition-penalty", type=float, help="Above 1: repeat less.")
-@click.option("--frequency-penalty", type=float, help="Subtract this for each time that a token occurred.")
-@click.option("--presence-penalty", type=float, help="Subtract this from tokens that have occurred.")
-@click.option("--dry", type=float, help="Punish what goes on with a repetition, this strongly; 0.8 is usual.")
-@click.option(
-    "--order",
-    type=click.Choice(list(ORDERS)),
-    help="Apply these filters as transformers does, temperature before cuts, or as llama.cpp.  [default: hf]",
-)
-@click.option("--filters", metavar="CHAIN", help="Filters in an order of your own: NAME=VALUE,NAME=VALUE.")
+@chain.flags
 @click.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @click.option("--count", type=click.IntRange(1), default=1, help="How many texts to write.")
 @click.option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
@@ -98,13 +59,13 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output as it
     is made, and nothing else does.
     """
-    flags.overrule(ctx, params, ["filters"], [*CHAIN, "order"])
+    flags.overrule(ctx, params, ["filters"], [*chain.CHAIN, "order"])
     flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
     options = flags.collect(DecodingOptions, params)
     if "" in params["stop"]:
         raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
     here = session(ctx)
-    build = here.filters(_chain(params))
+    build = here.filters(chain.collect(params))
     path = here.models.find(params["model"])
     prompt = _prompt(params["prompt"], params["prompt_file"])
     if params["model"] is None and not params["quiet"]:
@@ -117,22 +78,6 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
         if not params["quiet"]:
             ui.note(f"seed {options.seed}")
     _Writing(writer, options, filters, {**params, "prompt": prompt}).run()
-
-
-def _chain(params: dict[str, Any]) -> list[tuple[str, str]]:
-    """The filters to apply, in order, with the text of their main option."""
-    plain = [(CHAIN[flag], str(params[flag])) for flag in CHAIN if params[flag] is not None]
-    if params["filters"] is not None:
-        if plain or params["order"]:
-            raise UsageError(
-                "--filters is the whole chain; put --temp, --top-k and the like into it, in order"
-            )
-        pairs = [text.partition("=") for text in divide(params["filters"], ",") if text.strip()]
-        return [(name.strip(), value) for name, _, value in pairs]
-    if params["temp"] is None and not params["beam"]:
-        plain.append(("temp", "0.8"))
-    order = ORDERS[params["order"] or "hf"]
-    return sorted(plain, key=lambda pair: order.index(pair[0]))
 
 
 def _prompt(argument: str | None, file: str | None) -> str:
