@@ -18,6 +18,7 @@ growing cache of keys.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from rnngen.events import Event
@@ -239,6 +240,12 @@ Listener: TypeAlias = Callable[[Event], None]
 
 
 # ── Specs ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def imported(target: str) -> Any:
+    """What an import string, ``"package.module:attribute"``, names; raises whatever importing it raises."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from rnngen.contracts import (
     Spec,
     TaskSpec,
     TokenizerSpec,
+    imported,
 )
 from rnngen.errors import PluginError, UnknownName
 
@@ -67,12 +68,12 @@ class Registered(Generic[S]):
         Raises:
             PluginError: if it cannot be imported, with the distribution's name and the reason.
         """
-        module, _, attribute = (target or self.spec.load).partition(":")
+        target = target or self.spec.load
         try:
-            return getattr(import_module(module), attribute)
+            return imported(target)
         except (Exception, SystemExit) as error:
             raise PluginError(
-                f"{self.spec.name!r} from {self.distribution.name}: {module}:{attribute} cannot be loaded "
+                f"{self.spec.name!r} from {self.distribution.name}: {target} cannot be loaded "
                 f"({type(error).__name__}: {error}); reinstall or remove {self.distribution.name}"
             ) from error
 

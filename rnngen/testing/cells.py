@@ -1,9 +1,8 @@
 """The conformance suite for cells: that both faces of a layer are the same function, split or whole."""
 
-from importlib import import_module
 from typing import Any
 
-from rnngen.contracts import CellSpec, State
+from rnngen.contracts import CellSpec, State, imported
 from rnngen.options import build
 
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 5, 8
@@ -26,7 +25,7 @@ def check_cell(spec: CellSpec, **options: str) -> None:
     chosen = build(spec.options, options, owner=f"cell {spec.name!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        layer = _load(spec.load)(INPUT, HIDDEN, chosen)
+        layer = imported(spec.load)(INPUT, HIDDEN, chosen)
         assert hasattr(layer, "named_parameters"), f"{spec.load} makes no torch.nn.Module"
         layer.eval()
         x = torch.randn(BATCH, TIME, INPUT)
@@ -40,12 +39,7 @@ def check_cell(spec: CellSpec, **options: str) -> None:
     _check_gradients(layer, x)
     if spec.step is not None:
         weights = {name: p.detach().numpy() for name, p in layer.state_dict().items()}
-        _check_step(_load(spec.step)(weights, chosen), x.numpy(), whole.numpy())
-
-
-def _load(target: str) -> Any:
-    module, _, attribute = target.partition(":")
-    return getattr(import_module(module), attribute)
+        _check_step(imported(spec.step)(weights, chosen), x.numpy(), whole.numpy())
 
 
 def _check_state(state: State) -> None:

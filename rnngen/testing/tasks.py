@@ -1,10 +1,9 @@
 """The conformance suite for tasks: that examples depend on the text alone, not on how it was read."""
 
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from typing import Any
 
-from rnngen.contracts import Chunk, Task, TaskSpec
+from rnngen.contracts import Chunk, Task, TaskSpec, imported
 from rnngen.options import build
 
 DOCUMENTS = (
@@ -30,8 +29,7 @@ def check_task(spec: TaskSpec, **options: str) -> None:
         AssertionError: in a sentence that says which promise was broken.
     """
     chosen = build(spec.options, options, owner=f"task {spec.name!r}")
-    module, _, attribute = spec.load.partition(":")
-    task: Task = getattr(import_module(module), attribute)(chosen)
+    task: Task = imported(spec.load)(chosen)
     _check_attributes(task)
     whole = _joined(task, _pieces(size=None))
     assert whole, "no example was found in five documents of text"

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator
-from importlib import import_module
 
-from rnngen.contracts import Chunk, Tokenizer, TokenizerSpec
+from rnngen.contracts import Chunk, Tokenizer, TokenizerSpec, imported
 from rnngen.errors import CorpusError
 from rnngen.options import build
 
@@ -60,8 +59,7 @@ def check_tokenizer(spec: TokenizerSpec, **options: str) -> None:
         AssertionError: in a sentence that says which promise was broken.
     """
     chosen = build(spec.options, options, owner=f"tokenizer {spec.name!r}")
-    module, _, attribute = spec.load.partition(":")
-    cls: type[Tokenizer] = getattr(import_module(module), attribute)
+    cls: type[Tokenizer] = imported(spec.load)
     tokenizer = cls.train(_chunks(), chosen)
     _check_vocabulary(tokenizer)
     for text in (*NASTY, *SAMPLE, "".join(SAMPLE)):
