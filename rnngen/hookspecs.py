@@ -20,6 +20,7 @@ from collections.abc import Iterable
 import pluggy
 
 from rnngen.contracts import (
+    AttentionSpec,
     CellSpec,
     CommandSpec,
     FilterSpec,
@@ -37,7 +38,12 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def rnngen_cells() -> Iterable[CellSpec]:  # type: ignore[empty-body]
-    """Recurrent layers, for ``train --cell``."""
+    """Recurrent layers, and whole networks, for ``train --cell``."""
+
+
+@hookspec
+def rnngen_attentions() -> Iterable[AttentionSpec]:  # type: ignore[empty-body]
+    """Ways to attend to a source, for ``train --cell seq2seq -o attention=…``."""
 
 
 @hookspec

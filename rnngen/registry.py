@@ -15,6 +15,7 @@ import pluggy
 
 from rnngen import __version__, hookspecs
 from rnngen.contracts import (
+    AttentionSpec,
     CellSpec,
     CommandSpec,
     FilterSpec,
@@ -31,6 +32,7 @@ S = TypeVar("S", bound=Spec)
 
 KINDS: dict[str, type[Spec]] = {
     "cell": CellSpec,
+    "attention": AttentionSpec,
     "tokenizer": TokenizerSpec,
     "task": TaskSpec,
     "filter": FilterSpec,

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import AnyFilter, Floats, NetworkStep
+from rnngen.contracts import AnyFilter, Floats, NetworkStep, State
 from rnngen.decode.chain import Chain
 from rnngen.decode.sampling import feed
 
@@ -38,6 +38,7 @@ def length_penalty(length: int, alpha: float) -> float:
 
 def beam_search(
     step: NetworkStep,
+    state: State,
     prompt: Sequence[int],
     *,
     width: int,
@@ -52,6 +53,7 @@ def beam_search(
 
     Args:
         step: the network.
+        state: of one stream, before the prompt.
         prompt: tokens to go on from, at least one.
         width: K, how many hypotheses live.
         length: tokens at most; a hypothesis that reaches it counts as finished.
@@ -67,7 +69,7 @@ def beam_search(
     The search stops when no living hypothesis can still beat the K best finished ones: a log-probability only
     falls, and the penalty is largest at full length.
     """
-    logits, state = feed(step, prompt)
+    logits, state = feed(step, state, prompt)
     chain = Chain(filters)
     memory = chain.initial(np.array([seed]))
     alive: list[tuple[int, ...]] = [()]

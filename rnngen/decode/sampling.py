@@ -16,9 +16,8 @@ from rnngen.decode.chain import Chain
 from rnngen.errors import RnngenError
 
 
-def feed(step: NetworkStep, tokens: Sequence[int], state: State | None = None) -> tuple[Floats, State]:
+def feed(step: NetworkStep, state: State, tokens: Sequence[int]) -> tuple[Floats, State]:
     """Read a prompt of at least one token → logits (1,V) for what follows, and the state."""
-    state = step.start(1) if state is None else state
     for token in tokens[:-1]:
         _, state = step(np.array([token]), state)
     return step(np.array([tokens[-1]]), state)
@@ -52,6 +51,7 @@ def surprise(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
 
 def sample(
     step: NetworkStep,
+    state: State,
     prompt: Sequence[int],
     filters: Sequence[AnyFilter],
     rng: np.random.Generator,
@@ -62,6 +62,7 @@ def sample(
 
     Args:
         step: the network.
+        state: of one stream, before the prompt.
         prompt: tokens to go on from, at least one; not repeated in the output.
         filters: the chain that shapes the distribution.
         rng: where the draws come from, one a token; before them the seed of filters that remember.
@@ -69,7 +70,7 @@ def sample(
     """
     chain = Chain(filters)
     memory = chain.initial(rng.integers(1 << 62, size=1)) if chain.remembers else ()
-    logits, state = feed(step, prompt)
+    logits, state = feed(step, state, prompt)
     history = [list(prompt)]
     never = np.array(forbidden, np.int64)
     token = np.empty(1, np.int64)

@@ -19,6 +19,8 @@ class NumpyStep:
         layers: the NumPy face of each layer.
     """
 
+    fixed = 0
+
     TABLE_LIMIT = 1 << 26
     """Largest table of projected embeddings, in numbers (256 MiB); above, they are projected when needed."""
 
@@ -53,21 +55,29 @@ class NumpyStep:
         logits += self.bias
         return logits, after
 
+    def attended(self, state: State) -> None:
+        """None: there is no source to look at."""
+
 
 class TorchStep:
     """Any network that trains, one token at a time.
 
     Args:
-        network: on its device, as ``rnngen.contracts.Network`` says.
+        network: on its device, a ``Network`` or a ``SourceNetwork``.
     """
 
     def __init__(self, network: Any) -> None:
         self.network = network.eval()
+        self.fixed: int = getattr(network, "fixed", 0)
         self.device = next(network.parameters()).device
 
-    def start(self, batch: int) -> State:
-        """The state before the first token."""
-        return tuple(self.network.start(batch))
+    def start(self, about: "int | TokenIds") -> State:
+        """The state before the first token: of so many streams, or of sources (B,S)."""
+        import torch
+
+        with torch.inference_mode():
+            given = about if isinstance(about, int) else torch.from_numpy(about).to(self.device)
+            return tuple(self.network.start(given))
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""
@@ -77,6 +87,11 @@ class TorchStep:
             inputs = torch.from_numpy(tokens).to(self.device)[:, None]
             logits, state = self.network(inputs, state)
             return logits[:, 0].float().cpu().numpy(), state
+
+    def attended(self, state: State) -> "Floats | None":
+        """Where it looked for the last token, (B,S); None where there is no source."""
+        weights = self.network.attended(state) if hasattr(self.network, "attended") else None
+        return None if weights is None else weights.float().cpu().numpy()
 
 
 def _spans(lengths: list[int]) -> list[slice]:

@@ -78,7 +78,7 @@ def witten_bell(
 def blocks(chunks: Iterable[Chunk], ends: bool) -> Iterator[Codes]:
     """A text as code points with boundaries, about ``BLOCK`` at a time."""
     border, buffer = BOUNDARY.to_bytes(4, "little"), bytearray()
-    for text, opens in chunks:
+    for text, opens, _ in chunks:
         buffer += border * opens + text.encode("utf-32-le", "surrogatepass")
         if len(buffer) >= 4 * BLOCK:
             yield np.frombuffer(bytes(buffer), "<u4")

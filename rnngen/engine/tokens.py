@@ -124,7 +124,7 @@ def _encode_into(place: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> 
     vocabulary, chars = len(tokenizer.pieces), 0
     end = np.array([tokenizer.end])
     with _Column(place, "tokens", _id_type(vocabulary)) as tokens, _Column(place, "starts", "<i8") as starts:
-        for text, opens in segments(chunks):
+        for text, opens, _ in segments(chunks):
             if opens:
                 starts.append(np.array([tokens.length]))
                 tokens.append(end)
@@ -234,7 +234,7 @@ def segments(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 def _pieces(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """The same text with no chunk longer than a segment."""
-    for text, opens in chunks:
+    for text, opens, _ in chunks:
         for at in range(0, len(text), SEGMENT):
             yield Chunk(text[at : at + SEGMENT], opens and at == 0)
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rnngen.contracts import NetworkStep
+from rnngen.contracts import StreamStep
 from rnngen.decode.step import NumpyStep, TorchStep
 from rnngen.engine.models import SEEN, StoredModel
 from rnngen.registry import Registry
@@ -34,7 +34,7 @@ def open_writer(registry: Registry, model: StoredModel, device: str = "cpu") -> 
     return Writer(step, tokenizer, ends=task.ends, opening=config.opening, seen=model.weights.get(SEEN))
 
 
-def _step(registry: Registry, model: StoredModel, device: str) -> NetworkStep:
+def _step(registry: Registry, model: StoredModel, device: str) -> StreamStep:
     cell = restore(registry, "cell", model.config.cell)
     if device == "cpu":
         layers = numpy_layers(cell, model.weights, model.config.network.layers)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnngen.contracts import AnyFilter, NetworkStep, Tokenizer
+from rnngen.contracts import AnyFilter, StreamStep, Tokenizer
 from rnngen.decode.beam import Hypothesis, beam_search, log_softmax
 from rnngen.decode.sampling import feed, sample
 from rnngen.decode.stop import until
@@ -26,7 +26,7 @@ class Writer:
         seen: (V,) which tokens occurred in training; no others are generated.
     """
 
-    step: NetworkStep
+    step: StreamStep
     tokenizer: Tokenizer
     ends: bool
     opening: str = ""
@@ -61,7 +61,9 @@ class Writer:
 
     def tokens(self, prompt: str, filters: Sequence[AnyFilter], rng: np.random.Generator) -> Iterator[int]:
         """Draw tokens, for ever or up to the end of an example, which is not among them."""
-        for token in sample(self.step, self.context(prompt), filters, rng, forbidden=self.forbidden):
+        for token in sample(
+            self.step, self.step.start(1), self.context(prompt), filters, rng, forbidden=self.forbidden
+        ):
             if token == self.tokenizer.end:
                 return
             yield token
@@ -113,6 +115,7 @@ class Writer:
         """The most probable texts, best first, by beam search."""
         found = beam_search(
             self.step,
+            self.step.start(1),
             self.context(prompt),
             width=width,
             length=length,
@@ -129,7 +132,7 @@ class Writer:
     def score(self, text: str) -> tuple[float, int]:
         """The log-probability of a text in nats, its end included where examples end, and its tokens."""
         targets: list[int] = self.tokenizer.encode(text).tolist() + [self.tokenizer.end] * self.ends
-        logits, state = feed(self.step, self.context(""))
+        logits, state = feed(self.step, self.step.start(1), self.context(""))
         total = 0.0
         for target in targets:
             total += float(log_softmax(logits)[0, target])

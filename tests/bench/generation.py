@@ -50,7 +50,7 @@ def main() -> None:
     step, filters = numpy_step(network, a.layers), [temperature(TemperatureOptions(0.8))]
 
     def ours(count: int) -> None:
-        list(islice(sample(step, [0], filters, np.random.default_rng(0)), count))
+        list(islice(sample(step, step.start(1), [0], filters, np.random.default_rng(0)), count))
 
     def theirs(count: int) -> None:
         generate(network, count)

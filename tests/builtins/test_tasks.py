@@ -15,7 +15,7 @@ from rnngen.testing.tasks import check_task
 
 def joined(chunks):
     found = []
-    for text, opens in chunks:
+    for text, opens, _ in chunks:
         if opens:
             found.append("")
         found[-1] += text

@@ -51,7 +51,9 @@ def by_definition(network, width, end, alpha, length):
 @pytest.mark.parametrize("end", [None, END])
 def test_a_full_beam_ranks_everything_as_enumeration_does(toy, end, alpha, seed):
     network = toy(V, seed)
-    found = beam_search(network, PROMPT, width=V**LENGTH, length=LENGTH, end=end, alpha=alpha)
+    found = beam_search(
+        network, network.start(1), PROMPT, width=V**LENGTH, length=LENGTH, end=end, alpha=alpha
+    )
     expected = everything(network, end, alpha)
     assert len(found) == len(expected)
     np.testing.assert_allclose([h.score for h in found], [score for score, _, _ in expected], rtol=1e-5)
@@ -65,13 +67,13 @@ def test_a_full_beam_ranks_everything_as_enumeration_does(toy, end, alpha, seed)
 @pytest.mark.parametrize("width", [1, 2, 3])
 def test_a_narrow_beam_keeps_to_the_definition_though_it_stops_early(toy, width, end, alpha, seed):
     network = toy(V, seed)
-    found = beam_search(network, PROMPT, width=width, length=5, end=end, alpha=alpha)
+    found = beam_search(network, network.start(1), PROMPT, width=width, length=5, end=end, alpha=alpha)
     assert [h.tokens for h in found] == by_definition(network, width, end, alpha, 5)
 
 
 def test_it_stops_when_nothing_better_can_come(toy):
     network = toy(V, sharpness=1.0)
-    found = beam_search(network, PROMPT, width=3, length=10_000, end=END, alpha=0.6)
+    found = beam_search(network, network.start(1), PROMPT, width=3, length=10_000, end=END, alpha=0.6)
     assert len(found) == 3
     assert network.steps < 1000
 
@@ -85,7 +87,7 @@ def test_a_beam_of_one_without_penalty_is_greedy(toy, end, seed):
         if token == end:
             break
         text.append(token)
-    (found,) = beam_search(network, PROMPT, width=1, length=10, end=end, alpha=0.0)
+    (found,) = beam_search(network, network.start(1), PROMPT, width=1, length=10, end=end, alpha=0.0)
     assert list(found.tokens) == text[2:]
 
 
@@ -98,14 +100,14 @@ def test_of_equals_the_lowest_ids_win():
             return np.zeros((len(tokens), 500), np.float32), state
 
     for width in (1, 2, 7):
-        found = beam_search(Uniform(), [0], width=width, length=2)
+        found = beam_search(Uniform(), Uniform().start(1), [0], width=width, length=2)
         assert [h.tokens for h in found] == [(0, token) for token in range(width)]
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 1000])
 def test_hypotheses_are_distinct_best_first_and_what_their_tokens_are_worth(toy, width):
     network = toy(V, seed=4)
-    found = beam_search(network, PROMPT, width=width, length=6, alpha=0.6)
+    found = beam_search(network, network.start(1), PROMPT, width=width, length=6, alpha=0.6)
     scores = [h.score for h in found]
     assert scores == sorted(scores, reverse=True)
     assert len({h.tokens for h in found}) == len(found) == min(width, V**6)
@@ -117,7 +119,7 @@ def test_hypotheses_are_distinct_best_first_and_what_their_tokens_are_worth(toy,
 
 def test_forbidden_tokens_never_come_and_the_others_share_their_probability(toy):
     network = toy(V, seed=5)
-    found = beam_search(network, PROMPT, width=V**3, length=3, alpha=0.0, forbidden=[0, 2])
+    found = beam_search(network, network.start(1), PROMPT, width=V**3, length=3, alpha=0.0, forbidden=[0, 2])
     assert {token for h in found for token in h.tokens} == {1, 3}
     assert len(found) == 8
     assert sum(np.exp(h.log_probability) for h in found) == pytest.approx(1, rel=1e-5)
@@ -128,10 +130,18 @@ def test_forbidden_tokens_never_come_and_the_others_share_their_probability(toy)
 
 def test_filters_shape_what_is_scored(toy):
     network = toy(V, seed=6)
-    (only,) = beam_search(network, PROMPT, width=5, length=4, filters=[top_k(TopKOptions(1))])
+    (only,) = beam_search(
+        network, network.start(1), PROMPT, width=5, length=4, filters=[top_k(TopKOptions(1))]
+    )
     assert only.log_probability == 0
     cool = beam_search(
-        network, PROMPT, width=64, length=3, alpha=0.0, filters=[temperature(TemperatureOptions(0.5))]
+        network,
+        network.start(1),
+        PROMPT,
+        width=64,
+        length=3,
+        alpha=0.0,
+        filters=[temperature(TemperatureOptions(0.5))],
     )
     assert sum(np.exp(h.log_probability) for h in cool) == pytest.approx(1, rel=1e-5)
 
@@ -144,14 +154,14 @@ def test_filters_see_the_history_of_their_own_hypothesis(toy):
         seen.update(tuple(row) for row in history)
         return logits
 
-    found = beam_search(toy(V), PROMPT, width=V**2, length=3, filters=[watch])
+    found = beam_search(toy(V), toy(V).start(1), PROMPT, width=V**2, length=3, filters=[watch])
     assert seen == {(*PROMPT, *h.tokens[:made]) for h in found for made in range(3)} | {
         (*PROMPT, *tokens) for made in range(3) for tokens in product(range(V), repeat=made)
     }
 
 
 def test_no_length_is_the_empty_text(toy):
-    (found,) = beam_search(toy(V), PROMPT, width=3, length=0, end=END)
+    (found,) = beam_search(toy(V), toy(V).start(1), PROMPT, width=3, length=0, end=END)
     assert (found.tokens, found.log_probability) == ((), 0)
 
 

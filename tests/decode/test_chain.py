@@ -120,7 +120,7 @@ def test_a_chain_is_a_filter_itself(walk):
 
 
 def drawn(step, filters, seed, count=40):
-    return list(islice(sample(step, PROMPT, filters, np.random.default_rng(seed)), count))
+    return list(islice(sample(step, step.start(1), PROMPT, filters, np.random.default_rng(seed)), count))
 
 
 def test_same_seed_same_tokens_though_filters_remember(toy):
@@ -165,7 +165,9 @@ def replay(network, filters, tokens, seed=0):
 @pytest.mark.parametrize("width", [1, 3, 40])
 def test_each_hypothesis_has_the_memory_of_its_own_tokens(toy, width):
     network = toy(V, sharpness=1.0)
-    found = beam_search(network, PROMPT, width=width, length=6, alpha=0.0, filters=everything(), seed=9)
+    found = beam_search(
+        network, network.start(1), PROMPT, width=width, length=6, alpha=0.0, filters=everything(), seed=9
+    )
     assert len(found) == width
     for hypothesis in found:
         expected = replay(network, everything(), hypothesis.tokens, seed=9)
@@ -175,7 +177,13 @@ def test_each_hypothesis_has_the_memory_of_its_own_tokens(toy, width):
 def test_the_coins_of_a_beam_are_those_of_its_seed(toy):
     def search(seed):
         return beam_search(
-            toy(V), PROMPT, width=4, length=8, filters=[xtc(o.XTCOptions(0.5, 0.1))], seed=seed
+            toy(V),
+            toy(V).start(1),
+            PROMPT,
+            width=4,
+            length=8,
+            filters=[xtc(o.XTCOptions(0.5, 0.1))],
+            seed=seed,
         )
 
     assert search(1) == search(1)
@@ -186,6 +194,7 @@ def test_the_coins_of_a_beam_are_those_of_its_seed(toy):
 def test_no_hypothesis_ends_too_soon(toy, length):
     found = beam_search(
         toy(V, sharpness=1.0),
+        toy(V).start(1),
         PROMPT,
         width=20,
         length=6,

@@ -28,7 +28,9 @@ class Always:
 
 def drawn(step, prompt, seed, count, **options):
     rng = np.random.default_rng(seed)
-    return list(islice(sample(step, prompt, options.pop("filters", ()), rng, **options), count))
+    return list(
+        islice(sample(step, step.start(1), prompt, options.pop("filters", ()), rng, **options), count)
+    )
 
 
 # ── One draw ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -85,9 +87,9 @@ def test_where_nothing_can_be_drawn_an_error_says_so(values):
 
 def test_a_prompt_fed_in_two_parts_is_the_prompt_fed_at_once(toy):
     step = toy(6)
-    whole, end = feed(step, [1, 4, 2, 5])
-    _, middle = feed(step, [1, 4])
-    parts, end_of_parts = feed(step, [2, 5], middle)
+    whole, end = feed(step, step.start(1), [1, 4, 2, 5])
+    _, middle = feed(step, step.start(1), [1, 4])
+    parts, end_of_parts = feed(step, middle, [2, 5])
     np.testing.assert_array_equal(whole, parts)
     np.testing.assert_array_equal(end[0], end_of_parts[0])
 
@@ -109,7 +111,7 @@ def test_a_filter_sees_the_prompt_and_every_token_so_far(toy):
 def test_greedy_is_the_argmax_at_every_step(toy):
     step, text = toy(9, seed=2), [4]
     for _ in range(30):
-        logits, _ = feed(step, text)
+        logits, _ = feed(step, step.start(1), text)
         text.append(int(logits[0].argmax()))
     assert drawn(step, [4], 0, 30, filters=[GREEDY]) == text[1:]
     assert drawn(step, [4], 1, 30, filters=[top_k(TopKOptions(1))]) == text[1:]
@@ -128,7 +130,7 @@ def test_a_longer_text_begins_with_the_shorter(toy):
 
 def test_each_token_costs_one_step_and_comes_before_the_next_is_computed(toy):
     step = toy(6)
-    tokens = sample(step, [0, 1, 2], (), np.random.default_rng(0))
+    tokens = sample(step, step.start(1), [0, 1, 2], (), np.random.default_rng(0))
     for made in range(5):
         next(tokens)
         assert step.steps == 3 + made

@@ -32,7 +32,7 @@ def corpus_of(*paths):
 
 def joined(chunks):
     found = []
-    for text, opens in chunks:
+    for text, opens, _ in chunks:
         if opens:
             found.append("")
         found[-1] += text

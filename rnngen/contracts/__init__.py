@@ -1,0 +1,101 @@
+"""What the parts of rnngen promise one another, and all that a plugin has to know.
+
+A plugin returns *specs* from hooks (``rnngen.hookspecs``). A spec says a name, a one-line summary, an options
+dataclass and where the thing itself is, as ``"package.module:attribute"``; that string is resolved only when
+somebody uses the name, so that listing what there is costs no import of torch.
+
+Dimensions, here and everywhere: B batch, T time, V vocabulary, E embedding, I a layer's input, H hidden,
+G projected input (gates), L layers, S source length, M memory (what an encoder gives of a source token),
+C context (what an attention gives), K beams.
+
+**State is explicit.** Whatever a network remembers goes in and comes out as a flat tuple of arrays with the
+batch on axis 0: ``(y, state) = layer(x, state)``. To fork, reorder or drop streams is then one line::
+
+    state = tuple(array[rows] for array in state)
+
+whatever the shapes behind the batch: (B,H) for an LSTM, (B,H,H) for a matrix memory, (B,t,H) for a
+growing cache of keys, (B,S,M) for what an encoder has read.
+
+::
+
+    networks   Layer · Attention · Network, SourceNetwork · the steps of each · Blueprint
+    text       Chunk · Tokenizer · Task · Reader
+    decoding   Filter, StatefulFilter · Listener
+    specs      what hooks return
+"""
+
+from rnngen.contracts.decoding import AnyFilter, Filter, Listener, StatefulFilter
+from rnngen.contracts.networks import (
+    NO_TOKEN,
+    Attention,
+    AttentionStep,
+    Blueprint,
+    Floats,
+    Head,
+    Layer,
+    LayerStep,
+    MakeHead,
+    Maker,
+    Network,
+    NetworkStep,
+    SourceNetwork,
+    SourceStep,
+    State,
+    StreamStep,
+    TokenIds,
+    Weights,
+)
+from rnngen.contracts.specs import (
+    AttentionSpec,
+    CellSpec,
+    CommandSpec,
+    FilterSpec,
+    ListenerSpec,
+    NetworkSpec,
+    ReaderSpec,
+    Spec,
+    TaskSpec,
+    TokenizerSpec,
+    imported,
+)
+from rnngen.contracts.text import Chunk, Reader, Task, Tokenizer
+
+__all__ = [
+    "NO_TOKEN",
+    "AnyFilter",
+    "Attention",
+    "AttentionSpec",
+    "AttentionStep",
+    "Blueprint",
+    "CellSpec",
+    "Chunk",
+    "CommandSpec",
+    "Filter",
+    "FilterSpec",
+    "Floats",
+    "Head",
+    "Layer",
+    "LayerStep",
+    "Listener",
+    "ListenerSpec",
+    "MakeHead",
+    "Maker",
+    "Network",
+    "NetworkSpec",
+    "NetworkStep",
+    "Reader",
+    "ReaderSpec",
+    "SourceNetwork",
+    "SourceStep",
+    "Spec",
+    "State",
+    "StatefulFilter",
+    "StreamStep",
+    "Task",
+    "TaskSpec",
+    "TokenIds",
+    "Tokenizer",
+    "TokenizerSpec",
+    "Weights",
+    "imported",
+]

@@ -1,0 +1,95 @@
+"""Text on its way to the network and back: readers, tasks, tokenizers."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, Self, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Chunk(NamedTuple):
+    """A piece of text on its way from a reader to the token store; a document is one chunk or more."""
+
+    text: str
+    opens: bool
+    """Whether a new document (or example) begins with this chunk."""
+    source: str = ""
+    """What the text is written about, where examples are pairs; it comes with the chunk that opens one."""
+
+
+class Tokenizer(Protocol):
+    """Text ↔ token ids.
+
+    **Every token stands for fixed bytes**, ``pieces[id]``, and a text is the concatenation of its tokens'
+    bytes in UTF-8: ``b"".join(pieces[i] for i in encode(text)) == text.encode()`` for *any* text. From that
+    one law follow exact decoding, streaming that never breaks a character, and constraints at byte level.
+    """
+
+    pieces: Sequence[bytes]
+    """The bytes of each id, V of them; the end token's are empty."""
+    end: int
+    """The token between examples. ``encode`` never returns it, whatever the text says."""
+
+    def encode(self, text: str) -> "NDArray[np.integer[Any]]":
+        """The ids of a text, as a one-dimensional integer array."""
+        ...
+
+    def to_json(self) -> str:
+        """Everything needed to build it again, as the text of ``tokenizer.json``."""
+        ...
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Build it again.
+
+        Raises:
+            ValueError: if the text is not what ``to_json`` wrote.
+        """
+        ...
+
+    @classmethod
+    def train(cls, chunks: Iterable[Chunk], options: Any) -> Self:
+        """Learn a vocabulary. The same chunks and options always give the same one.
+
+        Args:
+            chunks: the training text; it is read once, and may be larger than memory.
+            options: an instance of the spec's options dataclass.
+        """
+        ...
+
+
+class Task(Protocol):
+    """What the network learns to write: how text becomes examples, and when one is finished.
+
+    It is built as ``Task(options)``.
+
+    ``ends`` decides how batches are made::
+
+        False  free text: documents are read in parallel streams, the state carried from window to
+               window and reset where a document begins; generation goes on for ever
+        True   every example is read from its first token to its end token, from a fresh state;
+               generation stops by itself
+    """
+
+    ends: bool
+    """Whether an example ends by itself."""
+    separator: str
+    """What the command line writes between generated examples."""
+
+    def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Cut what a reader gave of one file into examples, a chunk with ``opens`` beginning each.
+
+        Raises:
+            ValueError: if the text is not as the task needs it; the message says where in the file, what is
+                wrong, and how to mend it.
+        """
+        ...
+
+
+Reader: TypeAlias = Callable[[BinaryIO, str, Any], Iterator[Chunk]]
+"""``read(stream, name, options)`` yields what is in one file, without holding all of it.
+
+``stream`` is binary and already decompressed; ``name`` is for messages. It raises ``CorpusError`` that names
+the file, the byte offset or the line, and the mend.
+"""
