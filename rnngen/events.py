@@ -84,6 +84,8 @@ class Evaluated(Event):
     """The same by character of the text."""
     best: bool
     """Whether it is the lowest so far, and so the model that is kept."""
+    score: float | None = None
+    """What answers to held-out sources score, where that decides instead."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def raises(error):
 
 def test_built_ins_come_through_the_hooks_and_first():
     found = registry(plugin(rnngen_cells=lambda: [cell()]))
-    assert found.names("cell") == ["lstm", "gru", "rnn", "mine"]
+    assert found.names("cell") == ["lstm", "gru", "rnn", "seq2seq", "mine"]
     assert found.find("cell", "lstm").distribution.name == "rnngen"
     assert found.find("cell", "mine").qualified == "a/mine"
     assert found.failures == []
@@ -118,7 +118,7 @@ def test_registries_share_nothing():
 )
 def test_a_plugin_that_fails_is_recorded_and_costs_nobody_else_anything(hooks, reason):
     found = registry(plugin(rnngen_cells=lambda: [cell("good")]), plugin("rnngen_bad", **hooks))
-    assert found.names("cell") == ["lstm", "gru", "rnn", "good"]
+    assert found.names("cell") == ["lstm", "gru", "rnn", "seq2seq", "good"]
     (failure,) = found.failures
     assert (failure.plugin, failure.distribution.name) == ("rnngen_bad", "b")
     assert reason in failure.reason
@@ -131,7 +131,7 @@ def test_an_interrupt_is_not_a_plugins_failure():
 
 def test_a_hook_may_bring_nothing():
     found = registry(plugin(rnngen_cells=lambda: None), plugin(rnngen_cells=lambda: ()), plugin())
-    assert found.names("cell") == ["lstm", "gru", "rnn"]
+    assert found.names("cell") == ["lstm", "gru", "rnn", "seq2seq"]
     assert found.failures == []
 
 
@@ -149,7 +149,7 @@ def test_an_entry_point_that_cannot_be_imported_is_recorded(tmp_path, monkeypatc
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "rnngen_test_broken", raising=False)
     found = Registry(entry_points=[EntryPoint("broken", "rnngen_test_broken", "rnngen")])
-    assert found.names("cell") == ["lstm", "gru", "rnn"]
+    assert found.names("cell") == ["lstm", "gru", "rnn", "seq2seq"]
     (failure,) = found.failures
     assert (failure.plugin, failure.distribution) == ("broken", Distribution("broken", "?"))
     assert failure.reason.startswith(reason)

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 from rnngen.builtins import filter_options as f
 from rnngen.builtins import options as o
-from rnngen.contracts import CellSpec, FilterSpec, ReaderSpec, TaskSpec, TokenizerSpec
+from rnngen.builtins.attention import rnngen_attentions as rnngen_attentions
+from rnngen.builtins.seq2seq_options import Seq2SeqOptions
+from rnngen.contracts import CellSpec, FilterSpec, NetworkSpec, ReaderSpec, TaskSpec, TokenizerSpec
 from rnngen.hookspecs import hookimpl
 
 
@@ -36,6 +38,14 @@ def rnngen_cells() -> Iterable[CellSpec]:
             load=f"{torch_side}:RNN",
             step=f"{numpy_side}:RNNStep",
             options=o.RNNOptions,
+        ),
+        NetworkSpec(
+            name="seq2seq",
+            summary="encoder-decoder of any cells, with any attention (Bahdanau, Luong et al. 2015)",
+            load="rnngen.builtins.seq2seq:Seq2Seq",
+            step="rnngen.builtins.seq2seq_step:Seq2SeqStep",
+            options=Seq2SeqOptions,
+            parts={"encoder": "cell", "decoder": "cell", "attention": "attention"},
         ),
     ]
 
@@ -96,6 +106,13 @@ def rnngen_tasks() -> Iterable[TaskSpec]:
             name="lines",
             summary="every line an example of its own, which ends by itself: names, titles, verses",
             load="rnngen.builtins.tasks:Lines",
+        ),
+        TaskSpec(
+            name="pairs",
+            summary="a text for a source, tab between: translation, summaries, spelling out",
+            load="rnngen.builtins.tasks:Pairs",
+            pairs=True,
+            cell="seq2seq",
         ),
     ]
 

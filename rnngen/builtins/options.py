@@ -58,6 +58,8 @@ class JSONLinesOptions:
 
     field: str = "text"
     """The key of each line's object that holds the text; dots reach into nested objects."""
+    source_field: str | None = None
+    """The key that holds what the text is about, for the task ``pairs``."""
     encoding: str = "utf-8"
     """How the bytes of the file stand for characters, as Python names it."""
 

@@ -53,11 +53,23 @@ def read_json_lines(stream: BinaryIO, name: str, options: JSONLinesOptions) -> I
     for number, line in enumerate(_lines(_decoded(stream, name, options.encoding)), start=1):
         if line and not line.isspace():
             try:
-                text = _reach(json.loads(line), options.field)
+                text, source = _fields(json.loads(line), options)
             except (ValueError, RecursionError) as error:
                 raise CorpusError(f"{name}: line {number}: {_reason(error)}") from error
             if text:
-                yield Chunk(text, opens=True)
+                yield Chunk(text, True, source)
+
+
+def _fields(document: Any, options: JSONLinesOptions) -> tuple[str, str]:
+    """The text and, where one is asked for, its source; both or neither may be empty then."""
+    text = _reach(document, options.field)
+    if options.source_field is None:
+        return text, ""
+    source = _reach(document, options.source_field)
+    if bool(text) != bool(source):
+        empty = options.source_field if text else options.field
+        raise _Unsuited(f"{empty!r} is empty; fill it in, or remove the line")
+    return text, source
 
 
 # ── Bytes to text ──────────────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-"""The tasks that come with rnngen: free text that goes on for ever, and lines that end by themselves."""
+"""The tasks that come with rnngen: free text that never ends, lines that end by themselves, and pairs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -59,6 +59,53 @@ class Lines:
                 line.held = others[-1]
             yield from line.release()
         yield from line.close()
+
+
+class Pairs:
+    r"""Texts with their sources: a line ``source TAB text``, or what comes with its source already.
+
+    Args:
+        options: nothing to choose.
+    """
+
+    ends = True
+    separator = "\n"
+
+    def __init__(self, options: NoOptions) -> None:
+        self.options = options
+
+    def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Cut lines in two; blank ones are nothing.
+
+        Raises:
+            ValueError: at a line that is not two texts with a tab between, with its number.
+        """
+        done, held = 0, ""
+        for chunk in chunks:
+            if chunk.source:
+                yield chunk
+                continue
+            *lines, held = (held + chunk.text).split("\n")
+            for number, line in enumerate(lines, start=done + 1):
+                yield from _pair(line, number)
+            done += len(lines)
+        yield from _pair(held, done + 1)
+
+
+def _pair(line: str, number: int) -> Iterator[Chunk]:
+    """The pair in a line, or none in a blank one."""
+    if not line.strip():
+        return
+    source, *texts = line.removesuffix("\r").split("\t")
+    if len(texts) != 1:
+        raise ValueError(
+            f"line {number} has {len(texts) + 1} columns, and a pair has two: a source, a tab, a text; "
+            + ("keep two with cut -f 1,2" if texts else "files of two kinds go with --source and --target")
+        )
+    if not source.strip() or not texts[0].strip():
+        side = "text after" if source.strip() else "source before"
+        raise ValueError(f"line {number} has no {side} its tab; fill it in, or remove the line")
+    yield Chunk(texts[0], True, source)
 
 
 def _whole(texts: Iterable[str]) -> Iterator[Chunk]:

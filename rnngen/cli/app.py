@@ -38,6 +38,7 @@ COMMANDS: dict[str, Builtin] = {
     "sample": Builtin("rnngen.cli.sample:sample", "Write text with a model."),
     "eval": Builtin("rnngen.cli.eval:evaluate", "Measure how well a model predicts a text."),
     "score": Builtin("rnngen.cli.score:score", "Say how probable a model finds each line."),
+    "attend": Builtin("rnngen.cli.attend:attend", "Draw where a model looked while it wrote."),
     "models": Builtin("rnngen.cli.models:models", "List, show, copy and remove models."),
     "export": Builtin("rnngen.cli.export:export", "Pack a model into one file."),
     "devices": Builtin("rnngen.cli.devices:devices", "Show what this machine can compute on."),

@@ -1,15 +1,16 @@
-"""``rnngen corpora``: texts to train on that ship with rnngen, and builders of others."""
+"""``rnngen corpora``: texts to train on that ship with rnngen, and builders and generators of others."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import click
 
-from rnngen.cli import flags, ui
+from rnngen.cli import flags, streams, ui
 from rnngen.errors import CorpusError, NotFoundError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 
 INDEX = "corpora.toml"
 STDOUT = "-"
+COUNT, HELD_OUT_COUNT, SEED = 50_000, 2_000, 1
+"""What a generator makes if nothing else is asked for."""
 Builder: TypeAlias = Callable[[TextIO], int]
 """Writes a corpus and returns how many pieces it took."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text that rnngen knows by name: one that ships, or one that a builder makes on this machine."""
+    """A text that rnngen knows by name: one that ships, or one that is made on this machine."""
 
     name: str
     """What the command line calls it."""
@@ -34,9 +37,11 @@ class Corpus:
     task: str
     """The task that it is for: what ``rnngen train --task`` takes."""
     file: str = ""
-    """The file in the folder of corpora; empty where there is a builder."""
+    """The file in the folder of corpora; empty where it has to be made."""
     builder: str = ""
-    """The Python file there that makes it."""
+    """The Python file there that collects it."""
+    generator: str = ""
+    """The Python file there that makes it up, in any amount."""
     maker: str = ""
     """The Python file that made what ships, for those who want to see how."""
 
@@ -45,9 +50,17 @@ class Corpus:
         """Where the text is, or will be once it is built."""
         if self.file:
             return shipped() / self.file
+        return self._built(".tsv" if self.generator else ".txt")
+
+    @property
+    def held_out(self) -> Path:
+        """Where a generator puts the side that is held out."""
+        return self._built(".held-out.tsv")
+
+    def _built(self, suffix: str) -> Path:
         from rnngen.session import home
 
-        return home() / "corpora" / f"{self.name}.txt"
+        return home() / "corpora" / (self.name + suffix)
 
 
 def shipped() -> Path:
@@ -97,7 +110,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> "list[C
 
 @click.group(short_help="Show the corpora that ship with rnngen, and build others.")
 def corpora() -> None:
-    """Show the corpora that ship with rnngen, and build others from what is on this machine."""
+    """Show the corpora that ship with rnngen, and build others on this machine."""
 
 
 @flags.examples("rnngen corpora list", "rnngen corpora list --json | jq -r '.[].name'")
@@ -111,9 +124,9 @@ def list_corpora(json: bool) -> None:
         return
     shown = ("name", "bytes", "characters", "distinct", "task", "licence", "summary")
     ui.table([[row[key] for key in shown] for row in found], shown)
-    for row in found:
-        if not row["built"]:
-            ui.note(f"{row['name']} is not built yet; build it with rnngen corpora build {row['name']}")
+    missing = [row["name"] for row in found if not row["built"]]
+    if missing:
+        ui.note(f"not built yet: {', '.join(missing)}; build one with rnngen corpora build {missing[0]}")
 
 
 def _described(corpus: Corpus) -> dict[str, Any]:
@@ -145,14 +158,18 @@ def path(name: str) -> None:
 
 
 def _how_to_get(corpus: Corpus) -> str:
-    if corpus.builder:
+    if not corpus.file:
         return (
             f"the corpus {corpus.name!r} is not built yet; build it with rnngen corpora build {corpus.name}"
         )
     return f"the corpus {corpus.name!r} is not at {corpus.path}, where it should be; install rnngen again"
 
 
-@flags.examples("rnngen corpora build python-stdlib", "rnngen corpora build python-stdlib -o code.txt")
+@flags.examples(
+    "rnngen corpora build python-stdlib -o code.txt",
+    "rnngen corpora build dates --count 100000 -o dates.tsv",
+    "rnngen corpora build dates --held-out -o test.tsv",
+)
 @corpora.command(cls=flags.Command)
 @click.argument("name", shell_complete=_complete)
 @click.option(
@@ -162,21 +179,64 @@ def _how_to_get(corpus: Corpus) -> str:
     type=click.Path(dir_okay=False),
     help="Write it there; - is stdout. By default it goes where 'rnngen corpora path' finds it.",
 )
-def build(name: str, output: str | None) -> None:
-    """Build a corpus from what is on this machine, and print where it is."""
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    help=f"Make so many pairs.  [default: {COUNT:,}; held out {HELD_OUT_COUNT:,}]",
+)
+@click.option("--seed", type=click.IntRange(min=0), help=f"Another seed, other pairs.  [default: {SEED}]")
+@click.option("--held-out", is_flag=True, help="Make pairs for tests: no source is ever on the other side.")
+def build(name: str, output: str | None, count: int | None, seed: int | None, held_out: bool) -> None:
+    """Build a corpus on this machine, and print where it is.
+
+    Some are collected from what is here. Others are made up by a generator of pairs, a source and its target
+    on each line: as many as --count says, the same for the same --seed, and no source twice.
+    """
     corpus = find(name)
+    if corpus.generator:
+        _generate(corpus, output, count, SEED if seed is None else seed, held_out)
+        return
+    if count is not None or seed is not None or held_out:
+        able = ", ".join(corpus.name for corpus in known().values() if corpus.generator)
+        raise UsageError(f"{name!r} is not generated; --count, --seed and --held-out are for {able}")
     if not corpus.builder:
         raise UsageError(
             f"{name!r} ships with rnngen, there is nothing to build; see rnngen corpora path {name}"
         )
     ui.note(f"collecting {name} ({corpus.licence})")
+    with _written(output, corpus.path) as out:
+        ui.note(f"{_collect(corpus, out):,} files")
+
+
+def _generate(corpus: Corpus, output: str | None, count: int | None, seed: int, held_out: bool) -> None:
+    """Let a generator write its pairs; the split and the law of no source twice are its package's."""
+    package, name = generators(), Path(corpus.generator).stem
+    side, place = ("held out", corpus.held_out) if held_out else ("to train on", corpus.path)
+    wanted = count or (HELD_OUT_COUNT if held_out else COUNT)
+    _require(wanted, package.most(name, held_out=held_out), f"{corpus.name} {side}")
+    ui.note(f"making {wanted:,} {corpus.name} {side}, seed {seed} ({corpus.licence})")
+    with _written(output, place) as out:
+        found = package.write(package.generator(name), out, count=wanted, seed=seed, held_out=held_out)
+        _require(wanted, found, f"{corpus.name} {side}")
+
+
+def _require(wanted: int, found: float, what: str) -> None:
+    if found < wanted:
+        raise UsageError(
+            f"--count {wanted}: there are no more than {found:,.0f} different {what}; ask for fewer"
+        )
+
+
+@contextmanager
+def _written(output: str | None, place: Path) -> Iterator[TextIO]:
+    """Open what ``--output`` names, or else the corpus's own place, and print where it is."""
     if output == STDOUT:
-        _collect(corpus, sys.stdout)
+        yield streams.output()
         return
-    target = Path(output) if output else corpus.path
+    target = Path(output) if output else place
     with _atomic_text(target) as out:
-        count = _collect(corpus, out)
-    ui.note(f"{count:,} files, {target.stat().st_size:,} bytes")
+        yield out
+    ui.note(f"{target.stat().st_size:,} bytes")
     click.echo(target)
 
 
@@ -188,19 +248,28 @@ def _collect(corpus: Corpus, out: TextIO) -> int:
 
 
 def _builder(corpus: Corpus) -> Builder:
-    """The ``build`` function of the corpus's Python file, which is in no package."""
-    from importlib.machinery import SourceFileLoader
-    from importlib.util import module_from_spec, spec_from_loader
-
-    source = shipped() / corpus.builder
-    loader = SourceFileLoader(f"rnngen_corpora_{source.stem}", str(source))
-    spec = spec_from_loader(loader.name, loader)
-    if spec is None or not source.is_file():
-        raise NotFoundError(f"the builder of {corpus.name!r} is not at {source}; install rnngen again")
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    made: Builder = module.build
+    made: Builder = _imported(shipped() / corpus.builder).build
     return made
+
+
+def generators() -> ModuleType:
+    """The package of the generators, ``corpora/parallel``."""
+    return _imported(shipped() / "parallel" / "__init__.py")
+
+
+def _imported(source: Path) -> ModuleType:
+    """Import a Python file of the corpora, or a package by its ``__init__.py``; they are no part of ours."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    name = f"rnngen_corpora_{source.parent.name if source.stem == '__init__' else source.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, source)
+    if spec is None or spec.loader is None or not source.is_file():
+        raise NotFoundError(f"what builds the corpus is not at {source}; install rnngen again")
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @contextmanager
@@ -212,6 +281,7 @@ def _atomic_text(target: Path) -> Iterator[TextIO]:
 
     with atomic(target) as raw:
         text = TextIOWrapper(raw, encoding="utf-8", newline="\n")
-        yield text
-        text.flush()
-        text.detach()
+        try:
+            yield text
+        finally:
+            text.detach()

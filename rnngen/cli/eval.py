@@ -6,18 +6,26 @@ import click
 
 from rnngen.cli import flags, ui
 from rnngen.cli.app import session
+from rnngen.decode.options import DecodingOptions, search_of
+from rnngen.errors import UsageError
 from rnngen.session.options import CorpusOptions
 
 if TYPE_CHECKING:
     from rnngen.engine.evaluation import Loss
     from rnngen.session.judging import Judgement
+    from rnngen.session.marking import Marks
 
 
-@flags.examples("rnngen eval", "rnngen eval -m tinyshakespeare held-out.txt --json")
+@flags.examples(
+    "rnngen eval",
+    "rnngen eval -m tinyshakespeare held-out.txt --json",
+    "rnngen eval -m en-zh test.tsv --beam 5",
+)
 @click.command("eval", cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
 @flags.model_flag
-@flags.options_from(CorpusOptions, only=["encoding", "field"])
+@flags.options_from(CorpusOptions, only=["encoding", "field", "source_field", "source"])
+@flags.options_from(DecodingOptions, only=["beam", "length_penalty"], heading="Answers of models of pairs")
 @click.option(
     "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
 )
@@ -28,19 +36,50 @@ def evaluate(ctx: click.Context, /, **params: Any) -> None:
 
     Two readings of the same text: window (256 tokens at a time, each from a fresh state) and stream (the
     state carried through). Beside them the floor: a Witten-Bell 5-gram of the same training text.
+
+    A model of pairs answers the sources, greedily or with --beam, and its answers are compared with the
+    texts: BLEU and chrF (sacreBLEU), ROUGE, accuracy.
     """
     here = session(ctx)
     path = here.models.find(params["model"])
     if params["model"] is None:
         ui.note(f"model {path.name}")
-    options = flags.collect(CorpusOptions, params)
-    judgement = here.judge(here.read(str(path)), params["corpus"], options, params["device"])
+    model = here.read(str(path))
+    options, decoding = flags.collect(CorpusOptions, params), flags.collect(DecodingOptions, params)
+    if model.config.source_vocabulary is not None:
+        marks = here.mark(model, params["corpus"], options, search_of(decoding), params["device"])
+        ui.write_json(marks.as_json()) if params["json"] else _show_marks(marks)
+        return
+    _refuse_for_free_text(params)
+    judgement = here.judge(model, params["corpus"], options, params["device"])
     if judgement.why:
         ui.warn(judgement.why)
-    if params["json"]:
-        ui.write_json(judgement.as_json())
-    else:
-        _show(judgement)
+    ui.write_json(judgement.as_json()) if params["json"] else _show(judgement)
+
+
+def _refuse_for_free_text(params: dict[str, Any]) -> None:
+    for name in ("beam", "length_penalty", "source", "source_field"):
+        if params[name] is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for models of pairs; this one has no sources")
+
+
+def _show_marks(marks: "Marks") -> None:
+    scores = marks.scores
+    told = {
+        "BLEU": scores.bleu,
+        "chrF": scores.chrf,
+        "ROUGE-1": scores.rouge1,
+        "ROUGE-2": scores.rouge2,
+        "ROUGE-L": scores.rougeL,
+        "token accuracy %": scores.token_accuracy,
+        "sequence accuracy %": scores.sequence_accuracy,
+    }
+    rows = [[name, f"{value:.2f}"] for name, value in told.items()]
+    rows.append(["perplexity/token", f"{marks.loss.as_json()['perplexity']:.3f}"])
+    ui.table(rows, ["measure", "value"])
+    rate = marks.pairs / max(1e-9, marks.seconds)
+    ui.note(f"{marks.pairs:,} pairs, beam {marks.beam}, {rate:,.0f} sources/s")
+    ui.note(scores.signature)
 
 
 def _show(judgement: "Judgement") -> None:

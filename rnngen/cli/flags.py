@@ -26,6 +26,7 @@ __all__ = [
     "given",
     "json_flag",
     "model_flag",
+    "models_flag",
     "options_from",
     "overrule",
     "quiet_flag",
@@ -102,6 +103,29 @@ model_flag = click.option(
     help="The model's name, or the path of its folder or file; without it, the model trained last.",
 )
 """``-m NAME``; the parameter is ``model``, ``None`` where it is not given."""
+
+
+class _OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A name or a path; one from the environment is not cut at its spaces."""
+
+    name = "name"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """The whole value is one name."""
+        return [rv]
+
+
+models_flag = click.option(
+    "-m",
+    "--model",
+    multiple=True,
+    type=_OneName(),
+    metavar="NAME",
+    shell_complete=complete_models,
+    help="The model's name, or the path of its folder or file; without it, the model trained last. Several "
+    "write together, by the mean of their probabilities.",
+)
+"""``-m NAME``, repeatable; the parameter is ``model``, a tuple."""
 
 json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs to read.")
 """``--json``; the parameter is ``json``."""

@@ -2,18 +2,16 @@
 
 import json
 import secrets
-import signal
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import chain, flags, streams, ui
+from rnngen.cli import answers, chain, flags, streams, ui
 from rnngen.cli.app import session
-from rnngen.decode.options import DecodingOptions
+from rnngen.decode.options import BeamOptions, DecodingOptions
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +22,19 @@ LENGTH = 500
 """Tokens that free text is long if nobody says otherwise."""
 LONGEST = 10_000
 """Tokens after which an example is cut off that does not end by itself."""
-FLUSH_SECONDS = 0.02
-"""How long a reader may wait for text that is there; a system call for every character would cost more."""
+BEAM_FLAGS = {
+    "penalty": "length_norm",
+    "offset": "length_offset",
+    "coverage": "coverage_penalty",
+    "least": "min_length",
+    "early": "early_finish",
+    "groups": "beam_groups",
+    "diversity": "diversity_penalty",
+    "diversity_kind": "diversity_kind",
+    "diversity_range": "diversity_range",
+    "stochastic": "stochastic_beam",
+}
+"""The flags of what shapes a beam search."""
 SHOWN = 60
 """Characters of a prompt that a warning repeats at most."""
 
@@ -36,13 +45,19 @@ SHOWN = 60
     "rnngen sample -m names --count 10",
     'rnngen sample --beam 5 -n 80 "Once upon a time"',
     'rnngen sample --filters "top_k=40,top_p=0.95,temp=0.8"',
+    'rnngen sample -m en-zh --beam 5 "How are you?"',
+    "cat english.txt | rnngen sample -m en-zh --beam 5 > chinese.txt",
 )
 @click.command(cls=flags.Command)
 @click.argument("prompt", required=False)
-@flags.model_flag
+@flags.models_flag
 @click.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
 @click.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
 @flags.options_from(DecodingOptions, short={"length": "-n", "seed": "-s"}, heading="Generation")
+@flags.options_from(
+    BeamOptions, only=BEAM_FLAGS.keys(), rename=BEAM_FLAGS, heading="Beam search (with --beam K)"
+)
+@answers.pair_flags
 @chain.flags
 @click.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @click.option("--count", type=click.IntRange(1), default=1, help="How many texts to write.")
@@ -57,7 +72,8 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     """Write text with a model, going on from PROMPT.
 
     The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output as it
-    is made, and nothing else does.
+    is made, and nothing else does. A model of pairs takes every line of that for a source, and answers
+    each with a line, in order: greedily, or with --beam, or by drawing if --temp or the like is given.
     """
     flags.overrule(ctx, params, ["filters"], [*chain.CHAIN, "order"])
     flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
@@ -66,18 +82,34 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
         raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
     here = session(ctx)
     build = here.filters(chain.collect(params))
-    path = here.models.find(params["model"])
+    paths = [here.models.find(name) for name in params["model"] or (None,)]
+    if not params["model"] and not params["quiet"]:
+        ui.note(f"model {paths[0].name}")
+    stored = [here.read(str(path)) for path in paths]
+    beam = _beam(params, options)
+    if any(model.config.source_vocabulary is not None for model in stored):
+        answers.Answering(here.answerer(*stored, device=params["device"]), options, beam, build, params).run()
+        return
+    answers.refuse_pair_flags(params)
     prompt = _prompt(params["prompt"], params["prompt_file"])
-    if params["model"] is None and not params["quiet"]:
-        ui.note(f"model {path.name}")
-    writer = here.writer(here.read(str(path)), params["device"])
+    writer = here.writer(*stored, device=params["device"])
     filters = build(writer.tokenizer)
     _tell_unseen(writer, prompt)
     if options.seed is None and not options.beam:
         options = replace(options, seed=secrets.randbelow(2**31))
         if not params["quiet"]:
             ui.note(f"seed {options.seed}")
-    _Writing(writer, options, filters, {**params, "prompt": prompt}).run()
+    _Writing(writer, options, beam, filters, {**params, "prompt": prompt}).run()
+
+
+def _beam(params: dict[str, Any], options: DecodingOptions) -> BeamOptions | None:
+    """How to search, if that is what is asked for."""
+    if options.beam:
+        return flags.collect(BeamOptions, params, width=options.beam, alpha=options.length_penalty)
+    shaping = [name for name in BEAM_FLAGS.values() if params[name] is not None]
+    if shaping:
+        raise UsageError(f"--{shaping[0].replace('_', '-')} shapes a beam search; add --beam K")
+    return None
 
 
 def _prompt(argument: str | None, file: str | None) -> str:
@@ -125,9 +157,15 @@ class _Writing:
     """The texts of one call, one after another."""
 
     def __init__(
-        self, writer: "Writer", options: DecodingOptions, filters: "list[AnyFilter]", params: dict[str, Any]
+        self,
+        writer: "Writer",
+        options: DecodingOptions,
+        beam: BeamOptions | None,
+        filters: "list[AnyFilter]",
+        params: dict[str, Any],
     ) -> None:
-        self.writer, self.options, self.filters, self.params = writer, options, filters, params
+        self.writer, self.options, self.beam = writer, options, beam
+        self.filters, self.params = filters, params
         self.prompt, self.seed = params["prompt"], options.seed
         self.shown = "" if params["no_prompt"] else self.prompt
 
@@ -136,14 +174,14 @@ class _Writing:
         ending = self.options.length != -1 or self.writer.ends or self.params["stop"]
         if self.params["json"] and not ending:
             raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
-        with _Output() as out:
+        with streams.Output() as out:
             for number, text in enumerate(self._texts()):
                 if self.params["json"]:
                     out.write(json.dumps(self._record(number, "".join(text)), ensure_ascii=False) + "\n")
                 else:
                     self._write(out, text)
 
-    def _write(self, out: "_Output", text: Iterator[str]) -> None:
+    def _write(self, out: streams.Output, text: Iterator[str]) -> None:
         out.write(self.shown)
         for piece in text:
             out.write(piece)
@@ -157,8 +195,8 @@ class _Writing:
         return "\n" if several or sys.stdout.isatty() else ""
 
     def _texts(self) -> Iterator[Iterator[str]]:
-        if self.options.beam:
-            yield from (iter([text]) for text in self._found())
+        if self.beam:
+            yield from (iter([text]) for text in self._found(self.beam))
             return
         import numpy as np
 
@@ -168,16 +206,15 @@ class _Writing:
                 self.prompt, rng=rng, length=self._length(), filters=self.filters, stops=self.params["stop"]
             )
 
-    def _found(self) -> list[str]:
+    def _found(self, beam: BeamOptions) -> list[str]:
         """The best texts by beam search."""
-        count, width = self.params["count"], self.options.beam
+        count, width = self.params["count"], beam.width
         if count > width:
             raise UsageError(f"--count {count} of --beam {width}: a beam finds no more texts than it is wide")
         found = self.writer.search(
             self.prompt,
-            width=width,
+            beam,
             length=self._length() or 0,
-            alpha=self.options.length_penalty,
             filters=self.filters,
             seed=self.seed or 0,
         )
@@ -191,42 +228,5 @@ class _Writing:
         return None if self.options.length == -1 else self.options.length
 
     def _record(self, number: int, text: str) -> dict[str, Any]:
-        drawn = {} if self.options.beam else {"seed": self.seed, "number": number}
+        drawn = {} if self.beam else {"seed": self.seed, "number": number}
         return {"prompt": self.prompt, "text": text, **drawn}
-
-
-class _Output:
-    """Standard output, flushed often enough for the eye and seldom enough for speed.
-
-    An interrupt waits for a write that is under way, or what is there already might be torn; a second one
-    does not wait.
-    """
-
-    def __init__(self) -> None:
-        self.stream = streams.output()
-        self.last = 0.0
-        self.writing = self.asked = False
-
-    def __enter__(self) -> Self:
-        self.before = signal.signal(signal.SIGINT, self._interrupt)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self.before)
-
-    def _interrupt(self, *_: object) -> None:
-        if self.asked or not self.writing:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def write(self, text: str, *, flush: bool = False) -> None:
-        """Write, and flush if the last time is a while ago."""
-        self.writing = True
-        self.stream.write(text)
-        now = time.monotonic()
-        if flush or now - self.last > FLUSH_SECONDS:
-            self.stream.flush()
-            self.last = now
-        self.writing = False
-        if self.asked:
-            raise KeyboardInterrupt

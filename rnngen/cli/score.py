@@ -30,7 +30,7 @@ def score(ctx: click.Context, /, **params: Any) -> None:
     path = here.models.find(params["model"])
     if params["model"] is None:
         ui.note(f"model {path.name}")
-    writer = here.writer(here.read(str(path)), params["device"])
+    writer = here.writer(here.read(str(path)), device=params["device"])
     out = streams.output()
     with streams.source(params["file"] or "-") as (stream, name):
         for line in _decoded(stream, name):

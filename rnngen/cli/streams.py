@@ -3,13 +3,20 @@
 A process can be started with either closed; a file can be a pipe, as the shell's ``<(…)`` is.
 """
 
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from queue import Queue
+from threading import Thread
+from typing import BinaryIO, Self, TextIO
 
-from rnngen.errors import NotFoundError, RnngenError, UsageError
+from rnngen.errors import CorpusError, NotFoundError, RnngenError, UsageError
+
+FLUSH_SECONDS = 0.02
+"""How long a reader may wait for text that is there; a system call for every character would cost more."""
 
 
 def answered() -> bool:
@@ -36,6 +43,59 @@ def source(file: str) -> Iterator[tuple[BinaryIO, str]]:
         yield stream, file
 
 
+class Lines:
+    """The lines of a file or of standard input as they come, so that one who types is answered at once and a
+    long file is answered many lines at a time.
+
+    Args:
+        file: its path; ``-`` is standard input.
+    """
+
+    AHEAD = 4096
+    """Lines that are read ahead at most."""
+
+    def __init__(self, file: str) -> None:
+        self.queue: Queue[str | Exception | None] = Queue(self.AHEAD)
+        self.ended = False
+        Thread(target=self._read, args=(file,), daemon=True).start()
+
+    def _read(self, file: str) -> None:
+        try:
+            with source(file) as (stream, name):
+                for number, line in enumerate(stream, start=1):
+                    self.queue.put(_decoded(line, f"{name}: line {number}"))
+            self.queue.put(None)
+        except Exception as error:  # it is raised where the lines are wanted
+            self.queue.put(error)
+
+    def take(self, most: int) -> list[str]:
+        """The next lines: one at least, then as many as are there; none at the end.
+
+        Raises:
+            RnngenError: as ``source`` does, or at a line that is not UTF-8, after those before it were taken.
+        """
+        lines: list[str] = []
+        while not self.ended and len(lines) < most and not (lines and self.queue.empty()):
+            line = self.queue.get()
+            self.ended = not isinstance(line, str)
+            if isinstance(line, str):
+                lines.append(line)
+            elif line is not None and lines:
+                self.ended = False
+                self.queue.put(line)  # the next call raises it
+                return lines
+            elif line is not None:
+                raise line
+        return lines
+
+
+def _decoded(line: bytes, place: str) -> str:
+    try:
+        return line.removesuffix(b"\n").removesuffix(b"\r").decode()
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{place}: {error.reason} in UTF-8; convert it with iconv") from None
+
+
 def output() -> TextIO:
     """Standard output.
 
@@ -45,3 +105,40 @@ def output() -> TextIO:
     if sys.stdout is None:
         raise RnngenError("standard output is closed; redirect it to a file, a pipe or /dev/null")
     return sys.stdout
+
+
+class Output:
+    """Standard output, flushed often enough for the eye and seldom enough for speed.
+
+    An interrupt waits for a write that is under way, or what is there already might be torn; a second one
+    does not wait.
+    """
+
+    def __init__(self) -> None:
+        self.stream = output()
+        self.last = 0.0
+        self.writing = self.asked = False
+
+    def __enter__(self) -> Self:
+        self.before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self.before)
+
+    def _interrupt(self, *_: object) -> None:
+        if self.asked or not self.writing:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def write(self, text: str, *, flush: bool = False) -> None:
+        """Write, and flush if the last time is a while ago."""
+        self.writing = True
+        self.stream.write(text)
+        now = time.monotonic()
+        if flush or now - self.last > FLUSH_SECONDS:
+            self.stream.flush()
+            self.last = now
+        self.writing = False
+        if self.asked:
+            raise KeyboardInterrupt

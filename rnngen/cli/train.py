@@ -24,6 +24,8 @@ INTERRUPTED = 130
     "rnngen train corpus.txt",
     "rnngen train novel.txt --tokenizer bpe --vocab-size 2000 --minutes 10",
     "rnngen train names.txt --task lines --hidden 128",
+    "rnngen train english-chinese.tsv --task pairs --name en-zh",
+    "rnngen train --task pairs --source train.de --target train.en",
     "cat diary/*.txt | rnngen train - --name diary",
     "rnngen train --resume --name diary",
 )
@@ -44,7 +46,9 @@ INTERRUPTED = 130
     complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 @flags.set_flag
+@click.option("--target", metavar="FILE", help="Pairs: the texts whose sources are in --source.")
 @flags.options_from(CorpusOptions, heading="Text")
+@click.option("--val-target", metavar="FILE", help="The same as --val, beside --val-source.")
 @flags.options_from(NetworkOptions, heading="Network")
 @flags.options_from(TrainingOptions, heading="Training")
 @click.option(
@@ -66,6 +70,7 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     """
     from rnngen.session.runs import BUDGETS, Request
 
+    _take_sides(params)
     _check_which(params)
     flags.overrule(ctx, params, *([budget] for budget in BUDGETS))
     here = session(ctx)
@@ -91,6 +96,16 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     if finished is not None and finished.reason == "interrupt":
         ui.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
+
+
+def _take_sides(params: dict[str, Any]) -> None:
+    """``--source A --target B`` is the corpus B with the sources A."""
+    for side, place in (("target", "corpus"), ("val_target", "val")):
+        if params[side] is not None and params[place]:
+            raise UsageError(f"--{side.replace('_', '-')} and {place} are the same; give one of them")
+    if params["target"] is not None:
+        params["corpus"] = (params["target"],)
+    params["val"] = params["val_target"] or params["val"]
 
 
 def _check_which(params: dict[str, Any]) -> None:

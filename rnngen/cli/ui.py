@@ -1,7 +1,8 @@
 """How things look: notes, listings and the display of training. The only place that knows rich.
 
 Results go to stdout and all else to stderr. Colour and live displays appear on a terminal only, each
-stream judged by itself; ``NO_COLOR`` and ``FORCE_COLOR`` hold. Rich is imported only to draw on a terminal.
+stream judged by itself; ``NO_COLOR`` and ``FORCE_COLOR`` hold. Rich is imported only to draw on a
+terminal, and for a heat map anywhere, as it knows how wide characters are.
 """
 
 import json
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
     from rich.live import Live
     from rich.text import Text
+
+    from rnngen.decode.alignment import Alignment
 
 Mode: TypeAlias = Literal["live", "plain", "json", "quiet"]
 FRAMES_PER_SECOND = 6
@@ -96,6 +99,19 @@ def _draw_table(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> Non
     for row in rows:
         drawn.add_row(*(Text(cell(value)) for value in row))
     _console(sys.stdout).print(drawn)
+
+
+def heat_map(alignment: "Alignment") -> None:
+    """Draw an alignment for people, on stdout, in as many colours as it takes."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    from rnngen.cli.heatmap import draw, paint
+
+    console = _console(sys.stdout)
+    colours = console.color_system if coloured(sys.stdout) else None
+    for line in draw(alignment, console.width, cell_len, paint(colours)):
+        console.print(Text.assemble(*line), no_wrap=True, crop=False, overflow="ignore")
 
 
 # ── Training ───────────────────────────────────────────────────────────────────────────────────────────────

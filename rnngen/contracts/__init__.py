@@ -26,15 +26,16 @@ growing cache of keys, (B,S,M) for what an encoder has read.
 
 from rnngen.contracts.decoding import AnyFilter, Filter, Listener, StatefulFilter
 from rnngen.contracts.networks import (
+    IGNORE,
     NO_TOKEN,
     Attention,
     AttentionStep,
     Blueprint,
     Floats,
     Head,
+    Kit,
     Layer,
     LayerStep,
-    MakeHead,
     Maker,
     Network,
     NetworkStep,
@@ -61,6 +62,7 @@ from rnngen.contracts.specs import (
 from rnngen.contracts.text import Chunk, Reader, Task, Tokenizer
 
 __all__ = [
+    "IGNORE",
     "NO_TOKEN",
     "AnyFilter",
     "Attention",
@@ -74,11 +76,11 @@ __all__ = [
     "FilterSpec",
     "Floats",
     "Head",
+    "Kit",
     "Layer",
     "LayerStep",
     "Listener",
     "ListenerSpec",
-    "MakeHead",
     "Maker",
     "Network",
     "NetworkSpec",

@@ -1,6 +1,6 @@
 """Recurrent layers, attentions, and whole networks made of them, in two faces: one trains, one writes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -126,6 +126,8 @@ class AttentionStep(Protocol):
 
 NO_TOKEN = -1
 """Stands in a source (B,S) where a row is shorter than its neighbours."""
+IGNORE = -100
+"""A target that does not count; torch's own default for it."""
 
 
 class _Reads(Protocol):
@@ -136,7 +138,7 @@ class _Reads(Protocol):
         ...
 
     def surprisal(self, tokens: "Tensor", targets: "Tensor", state: State) -> "tuple[Tensor, State]":
-        """The loss of ``targets`` (B,T), those not -100: summed, in nats, and the state after.
+        """The loss of ``targets`` (B,T), those not ``IGNORE``: summed, in nats, and the state after.
 
         In training mode it may hold more than the cross-entropy, whatever is to be made small.
         """
@@ -201,7 +203,7 @@ class SourceStep(NetworkStep, Protocol):
 
 
 class Head(Protocol):
-    """The output layer, which the engine makes: a ``torch.nn.Module`` from (…,I) to a prediction."""
+    """The output layer: a ``torch.nn.Module`` from (…,I) to a prediction."""
 
     def __call__(self, x: "Tensor") -> "Tensor":
         """(…,I) → logits (…,V)."""
@@ -212,8 +214,16 @@ class Head(Protocol):
         ...
 
 
-MakeHead: TypeAlias = "Callable[[int, Tensor | None], Any]"
-"""``make_head(I, weight)`` builds a ``Head``; ``weight`` is an embedding (V,I) to be tied to, or None."""
+class Kit(Protocol):
+    """What the engine lends to whole networks, so that all are trained alike."""
+
+    def head(self, inputs: int, weight: "Tensor | None" = None) -> Any:
+        """A new ``Head`` that reads (…,``inputs``); ``weight`` is an embedding (V,inputs) to tie it to."""
+        ...
+
+    def dropout(self) -> Any:
+        """A new module (B,T,H) → (B,T,H) that drops the share that the blueprint says, in training."""
+        ...
 
 
 class Maker(Protocol):
@@ -228,8 +238,8 @@ class Maker(Protocol):
         """The torch face: ``build(input_size, hidden_size)`` for a cell."""
         ...
 
-    def step(self, weights: Weights) -> Any:
-        """The NumPy face, from the weights of the torch one."""
+    def step(self, weights: Weights, prefix: str = "") -> Any:
+        """The NumPy face, from those of the network's weights whose names begin with ``prefix``."""
         ...
 
 

@@ -40,11 +40,11 @@ class CellSpec(Spec):
 class NetworkSpec(CellSpec):
     """A whole network that writes about a source, under the name of a cell.
 
-    ``load`` names a ``SourceNetwork`` class, built as ``Network(blueprint, make_head, options)``; ``step``
+    ``load`` names a ``SourceNetwork`` class, built as ``Network(blueprint, kit, options)``; ``step``
     names a ``SourceStep`` class.
     """
 
-    parts: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Which of its options name other plugins, and of what kind: ``{"encoder": "cell"}``.
 
     The user may give such a part options of its own: ``-o "encoder=rnn;activation=relu"``.

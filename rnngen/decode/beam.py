@@ -1,125 +1,85 @@
-"""Beam search: the most probable texts, found by keeping K hypotheses alive side by side.
+"""Beam search: the most probable texts, found by keeping K hypotheses of each sentence alive side by side.
 
 ::
 
-    K states ─▸ logits (K,V) ─▸ K·V candidates ─▸ the best 2K ─▸ finished ones aside, K go on
+    N·K states ─▸ logits (N·K,V) ─▸ the best 2K of each sentence ─▸ finished ones aside, K go on
+         ▴                                                                                   │
+         └──────────────────────────────── step, the state reordered ◂───────────────────────┘
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnngen.contracts import AnyFilter, Floats, NetworkStep, State
+from rnngen.contracts import AnyFilter, NetworkStep, State
+from rnngen.decode.candidates import log_softmax
 from rnngen.decode.chain import Chain
-from rnngen.decode.sampling import feed
+from rnngen.decode.coverage import Covering
+from rnngen.decode.hypotheses import Hypothesis
+from rnngen.decode.options import BeamOptions
+from rnngen.decode.prompts import read
+from rnngen.decode.scores import length_penalty
+from rnngen.decode.search import Rules, Search, Sentence
 
-Doubles: TypeAlias = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A text and how good it is."""
-
-    tokens: tuple[int, ...]
-    """Without the prompt and without the end token."""
-    log_probability: float
-    """In nats, the end token's included."""
-    score: float
-    """The log-probability divided by the length penalty."""
-
-
-def length_penalty(length: int, alpha: float) -> float:
-    """((5 + length) / 6) ** alpha (Wu et al. 2016, arXiv 1609.08144)."""
-    return float(((5 + length) / 6) ** alpha)
+__all__ = ["Hypothesis", "beam_search", "length_penalty", "log_softmax"]
 
 
 def beam_search(
     step: NetworkStep,
     state: State,
-    prompt: Sequence[int],
+    prompts: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    options: BeamOptions,
     *,
-    width: int,
-    length: int,
-    end: int | None = None,
-    alpha: float = 0.6,
+    end: int | None,
     filters: Sequence[AnyFilter] = (),
     forbidden: Sequence[int] = (),
-    seed: int = 0,
-) -> list[Hypothesis]:
-    """The best hypotheses, best first.
+    seeds: Sequence[int] | None = None,
+    sources: Sequence[int] | None = None,
+    attention: bool = False,
+) -> list[list[Hypothesis]]:
+    """The best hypotheses of N sentences, best first, at most K each.
 
     Args:
         step: the network.
-        state: of one stream, before the prompt.
-        prompt: tokens to go on from, at least one.
-        width: K, how many hypotheses live.
-        length: tokens at most; a hypothesis that reaches it counts as finished.
+        state: of N streams, before the prompts.
+        prompts: what each goes on from, at least one token.
+        lengths: tokens at most, the end included; a hypothesis that reaches it counts as finished.
+        options: how to search.
         end: the token that finishes a hypothesis; None where text does not end by itself.
-        alpha: of the length penalty; 0 compares plain log-probabilities.
         filters: shape the distribution before scoring, as in sampling.
         forbidden: tokens that never come.
-        seed: of the filters that toss coins.
+        seeds: of the filters that toss coins and of a stochastic beam, one a sentence; 0 by default.
+        sources: how many source tokens each sentence has, where they were padded; only these are looked at
+            for ``attention`` and the coverage penalty. By default all.
+        attention: whether to keep the attention weights.
 
-    An end token counts only among the K best candidates, as in fairseq and transformers: so a beam of one is
-    greedy.
+    An end token counts only among the K best candidates, as in fairseq and transformers: so a beam of one
+    without a length penalty is greedy. Of equals that win which go on from the better hypothesis, then those
+    of the lowest id.
 
-    The search stops when no living hypothesis can still beat the K best finished ones: a log-probability only
-    falls, and the penalty is largest at full length.
+    A sentence is settled, unless ``early``, when no living hypothesis can still beat the K best finished ones
+    (``Scores.attainable`` says why); what it gives is what a search to full length would.
+
+    Raises:
+        UsageError: if the coverage penalty is asked of a network that does not attend.
+        RnngenError: if filters leave a sentence nothing to write, or a logit is not a number.
     """
-    logits, state = feed(step, state, prompt)
-    chain = Chain(filters)
-    memory = chain.initial(np.array([seed]))
-    alive: list[tuple[int, ...]] = [()]
-    totals = np.zeros(1)
-    finished: list[Hypothesis] = []
-    for made in range(1, length + 1):
-        logits[:, list(forbidden)] = -np.inf
-        history = [[*prompt, *tokens] for tokens in alive] if filters else []
-        chances = log_softmax(chain(logits, history, memory))
-        rows, tokens, totals = _best(totals[:, None] + chances, 2 * width)
-        ends = tokens == end if end is not None else np.zeros(len(tokens), bool)
-        done = np.flatnonzero(ends[:width])
-        finished += [
-            _hypothesis(alive[row], total, made, alpha)
-            for row, total in zip(rows[done], totals[done], strict=True)
-        ]
-        finished = sorted(finished, key=lambda h: -h.score)[:width]
-        rows, tokens, totals = (array[~ends][:width] for array in (rows, tokens, totals))
-        alive = [(*alive[row], int(token)) for row, token in zip(rows, tokens, strict=True)]
-        if not alive or _settled(finished, totals, width, length, alpha):
-            return finished
-        if made < length:
-            memory = chain.observe(tokens, -chances[rows, tokens], tuple(array[rows] for array in memory))
-            logits, state = step(tokens, tuple(array[rows] for array in state))
-    finished += [_hypothesis(t, total, len(t), alpha) for t, total in zip(alive, totals, strict=True)]
-    return sorted(finished, key=lambda h: -h.score)[:width]
-
-
-def log_softmax(logits: Floats) -> Doubles:
-    """Logits (B,V) → log-probabilities (B,V) in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    normalised: Doubles = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return normalised
-
-
-def _best(scores: Doubles, count: int) -> tuple[Any, Any, Any]:
-    """The ``count`` highest of (K,V) scores, best first, ties by place → rows, tokens, scores; never -inf."""
-    flat = scores.ravel()
-    last = len(flat) - min(count, len(flat))
-    least = max(np.partition(flat, last)[last], np.finfo(np.float64).min)
-    candidates = np.flatnonzero(flat >= least)
-    order = candidates[np.argsort(-flat[candidates], kind="stable")][:count]
-    rows, tokens = np.divmod(order, scores.shape[1])
-    return rows, tokens, flat[order]
-
-
-def _hypothesis(tokens: tuple[int, ...], total: float, length: int, alpha: float) -> Hypothesis:
-    return Hypothesis(tokens, float(total), float(total) / length_penalty(length, alpha))
-
-
-def _settled(finished: list[Hypothesis], totals: Any, width: int, length: int, alpha: float) -> bool:
-    """Whether even a hypothesis that lost no more probability up to full length would come too late."""
-    return len(finished) == width and totals.max() / length_penalty(length, alpha) <= finished[-1].score
+    given = zip(
+        prompts,
+        lengths,
+        [0] * len(prompts) if seeds is None else seeds,
+        [None] * len(prompts) if sources is None else sources,
+        strict=True,
+    )
+    sentences = [Sentence(*one) for one in given]
+    found: list[list[Hypothesis]] = [[] for _ in sentences]
+    rules = Rules(options, end, Chain(filters), np.array(sorted({*forbidden}), np.int64), attention)
+    if options.coverage:
+        step = covering = Covering(step)
+        state = covering.begin(state, len(sentences))
+    for members, logits, begun in read(step, state, prompts):
+        search = Search(step, [sentences[member] for member in members], rules)
+        for member, hypotheses in zip(members, search.run(logits, begun), strict=True):
+            found[member] = hypotheses
+    return found

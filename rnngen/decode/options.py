@@ -1,6 +1,8 @@
 """What can be chosen about generation."""
 
 from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Literal, TypeAlias, get_args
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,83 @@ class DecodingOptions:
             raise ValueError(f"seed={self.seed}: from 0 to 2^63-1 expected")
         if not 0 <= self.length_penalty < float("inf"):
             raise ValueError(f"length_penalty={self.length_penalty}: 0 or more expected")
+
+
+Penalty: TypeAlias = Literal["gnmt", "average", "power", "none"]
+Diversity: TypeAlias = Literal["hamming", "cumulative"]
+
+
+@dataclass(frozen=True)
+class BeamOptions:
+    """How a beam search ranks what it finds, and when it is content."""
+
+    width: int = 5
+    """Hypotheses kept alive for each sentence (K); at most so many are given back."""
+    penalty: Penalty = "gnmt"
+    """What divides the log-probability of a text of |Y| tokens: ((5 + |Y|) / 6)^alpha (gnmt: Wu et al. 2016),
+    |Y|^alpha (average: fairseq, transformers), ((offset + |Y|) / (offset + 1))^alpha (power: Sockeye), or
+    nothing (none)."""
+    alpha: float = 0.6
+    """Exponent of the length penalty: the greater, the more longer texts are favoured."""
+    offset: float = 0.0
+    """What the penalty named power adds to lengths: 0 makes it average, 5 gnmt."""
+    coverage: float = 0.0
+    """How much it counts that every source token was attended to: beta of Wu et al. 2016."""
+    least: int = 0
+    """Tokens at least: before them a text does not end."""
+    early: bool = False
+    """Stop as soon as enough hypotheses are finished, though a better one may yet come."""
+    groups: int = 1
+    """Groups that search one after another, each keeping away from what those before it chose (diverse beam
+    search: Vijayakumar et al. 2016)."""
+    diversity: float = 0.0
+    """How much likeness to the groups before costs, in nats."""
+    diversity_kind: Diversity = "hamming"
+    """What likeness is: the same token at the same place (hamming), or exp(-n / diversity_range) with n the
+    places that differ (cumulative)."""
+    diversity_range: float = 1.0
+    """After how many different tokens cumulative likeness has fallen to 1/e."""
+    stochastic: bool = False
+    """Draw that many different texts instead, each as probable as the network has it (stochastic beam search:
+    Kool et al. 2019); lengths are not penalised."""
+
+    def __post_init__(self) -> None:
+        _demand(self.width >= 1, f"width={self.width}: 1 or more expected")
+        _demand(self.least >= 0, f"least={self.least}: 0 or more expected")
+        _demand(isfinite(self.alpha), f"alpha={self.alpha}: a number expected")
+        for name in ("offset", "coverage", "diversity"):
+            value = getattr(self, name)
+            _demand(0 <= value < inf, f"{name}={value}: 0 or more expected")
+        _demand(
+            0 < self.diversity_range < inf, f"diversity_range={self.diversity_range}: more than 0 expected"
+        )
+        _demand(
+            self.penalty in get_args(Penalty), f"penalty={self.penalty}: one of {get_args(Penalty)} expected"
+        )
+        _demand(
+            self.diversity_kind in get_args(Diversity),
+            f"diversity_kind={self.diversity_kind}: one of {get_args(Diversity)} expected",
+        )
+        _demand(
+            self.groups >= 1 and self.width % self.groups == 0,
+            f"groups={self.groups}: a divisor of the width, {self.width}, expected",
+        )
+        others = self.groups > 1 or self.coverage > 0 or self.early
+        _demand(
+            not (self.stochastic and others),
+            "a stochastic beam has no groups, no coverage penalty and no early finish; leave these out",
+        )
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
+GREEDY = BeamOptions(width=1, penalty="none")
+"""The most probable token at each step; with a length penalty even a beam of one would look further."""
+
+
+def search_of(options: DecodingOptions) -> BeamOptions:
+    """How to search where the answer must be one: greedily if no beam is asked for."""
+    return BeamOptions(width=options.beam, alpha=options.length_penalty) if options.beam else GREEDY

@@ -7,6 +7,8 @@
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +51,14 @@ def surprise(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
     return nats
 
 
+def feed_many(step: NetworkStep, state: State, prompts: Sequence[Sequence[int]]) -> tuple[Floats, State]:
+    """Read B prompts of one length, at least one token → logits (B,V) for what follows, and the state."""
+    columns = np.array(prompts, np.int64).T
+    for column in columns[:-1]:
+        _, state = step(column, state)
+    return step(columns[-1], state)
+
+
 def sample(
     step: NetworkStep,
     state: State,
@@ -84,3 +94,57 @@ def sample(
         if chain.remembers:
             memory = chain.observe(token.copy(), surprise(shaped, token), memory)
         logits, state = step(token, state)
+
+
+def sample_many(
+    step: NetworkStep,
+    state: State,
+    prompts: Sequence[Sequence[int]],
+    filters: Sequence[AnyFilter],
+    rngs: Sequence[np.random.Generator],
+    *,
+    end: int | None,
+    lengths: Sequence[int],
+    forbidden: Sequence[int] = (),
+) -> list[list[int]]:
+    """Generate B texts side by side, each as ``sample`` would with its own generator.
+
+    Args:
+        step: the network.
+        state: of B streams, before their prompts.
+        prompts: tokens to go on from, as many for each.
+        filters: the chain that shapes the distribution.
+        rngs: where the draws of each text come from.
+        end: the token that ends a text; it is not part of it. None where texts do not end by themselves.
+        lengths: tokens of each text at most.
+        forbidden: tokens that never come.
+    """
+    chain = Chain(filters)
+    seeds = [int(rng.integers(1 << 62)) for rng in rngs] if chain.remembers else [0] * len(rngs)
+    memory = chain.initial(np.array(seeds, np.int64)) if chain.remembers else ()
+    logits, state = feed_many(step, state, prompts)
+    texts: list[list[int]] = [[] for _ in prompts]
+    history = [list(prompt) for prompt in prompts]
+    alive = [number for number, length in enumerate(lengths) if length > 0]
+    logits, state, memory = logits[alive], _rows(state, alive), _rows(memory, alive)
+    while alive:
+        logits[:, list(forbidden)] = -np.inf
+        shaped = chain(logits, [history[number] for number in alive], memory)
+        tokens = np.array([draw(row, rngs[number]) for row, number in zip(shaped, alive, strict=True)])
+        if chain.remembers:
+            memory = chain.observe(tokens, surprise(shaped, tokens), memory)
+        for number, token in zip(alive, tokens.tolist(), strict=True):
+            if token != end:
+                texts[number].append(token)
+                history[number].append(token)
+        going = [token != end and len(texts[n]) < lengths[n] for n, token in zip(alive, tokens, strict=True)]
+        if not all(going):
+            alive, tokens = list(compress(alive, going)), tokens[going]
+            state, memory = _rows(state, going), _rows(memory, going)
+        if alive:
+            logits, state = step(tokens, state)
+    return texts
+
+
+def _rows(state: State, rows: Any) -> State:
+    return tuple(array[rows] for array in state)

@@ -19,10 +19,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rnngen.contracts import IGNORE, NO_TOKEN
 from rnngen.engine.tokens import TokenStore
-
-IGNORE = -100
-"""A target that does not count; torch's own default for it."""
 
 Ints = NDArray[np.int64]
 
@@ -36,6 +34,8 @@ class Batch(NamedTuple):
     """(B,T) token ids, or ``IGNORE``."""
     fresh: NDArray[np.bool_]
     """(B,) whether the row begins from the network's initial state."""
+    source: Ints | None = None
+    """(B,S) what each row is written about, closed by the end token and padded with ``NO_TOKEN``."""
 
 
 class Batches(Protocol):
@@ -143,19 +143,24 @@ class SpanBatches:
     def __init__(self, store: TokenStore, spans: tuple[Ints, Ints], budget: int, seed: int = 0) -> None:
         self.store, self.budget, self.seed = store, budget, seed
         self.starts, self.stops = spans
+        self.lengths = self._lengths()
         self.epoch = self.index = 0
         self.order = self._shuffled()
         self.steps_per_epoch = len(self.order)
+
+    def _lengths(self) -> Ints:
+        """What a row takes of the budget."""
+        return self.stops - self.starts
 
     def _shuffled(self) -> list[Ints]:
         """This epoch's batches, each an array of span numbers."""
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.starts))
-        lengths = self.stops - self.starts
+        lengths, own = self.lengths, self.stops - self.starts
         mean = int(lengths.sum()) // max(1, len(lengths))
         pool = max(1, self.POOL * self.budget // max(1, mean))
         pools = [order[i : i + pool] for i in range(0, len(order), pool)]
-        by_length = [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
+        by_length = [pool[np.lexsort((own[pool], lengths[pool]))] for pool in pools]
         batches = [batch for pool in by_length for batch in _packed(pool, lengths, self.budget)]
         return [batches[i] for i in rng.permutation(len(batches))]
 
@@ -185,6 +190,39 @@ class SpanBatches:
         """Go where ``position()`` said it stood."""
         self.epoch, self.index = position["epoch"], position["index"]
         self.order = self._shuffled()
+
+
+class PairBatches(SpanBatches):
+    """Examples with their sources, in batches in which both sides are of similar length.
+
+    Args:
+        store: the texts, with their sources.
+        budget: tokens in a batch, padding included, on either side.
+        seed: the order of each epoch follows from it and the epoch's number.
+        limit: pairs with more tokens than that on a side are left out; ``left_out`` says how many.
+    """
+
+    def __init__(self, store: TokenStore, budget: int, seed: int = 0, limit: int = 1 << 30) -> None:
+        assert store.source is not None
+        self.source = store.source
+        longer = np.maximum(np.diff(store.starts), np.diff(self.source.starts)) - 1
+        kept = np.flatnonzero(longer <= limit)
+        self.left_out = len(longer) - len(kept)
+        self.source_starts = self.source.starts[:-1][kept] + 1
+        self.source_lengths = self.source.starts[1:][kept] - self.source_starts + 1  # the end token too
+        super().__init__(store, (store.starts[:-1][kept], store.starts[1:][kept]), budget, seed)
+
+    def _lengths(self) -> Ints:
+        longer: Ints = np.maximum(self.stops - self.starts, self.source_lengths)
+        return longer
+
+    def _batch(self, rows: Ints) -> Batch:
+        lengths = self.source_lengths[rows]
+        columns = np.arange(lengths.max())
+        places = np.minimum(self.source_starts[rows][:, None] + columns, len(self.source) - 1)
+        tokens = self.source.tokens[places].astype(np.int64)
+        source = np.where(columns < lengths[:, None], tokens, NO_TOKEN)
+        return super()._batch(rows)._replace(source=source)
 
 
 def gather(store: TokenStore, starts: Ints, lengths: Ints, width: int) -> tuple[Ints, Ints]:

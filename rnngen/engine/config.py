@@ -20,6 +20,14 @@ class Component:
     distribution: str
     version: str
     options: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, "Component"] = field(default_factory=dict)
+    """Other plugins' parts that it is made of, by the option that names them."""
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Component":
+        """Read it back; raises what a mistaken call raises."""
+        parts = {name: cls.from_json(one) for name, one in values.get("parts", {}).items()}
+        return cls(**{**values, "parts": parts})
 
     @property
     def qualified(self) -> str:
@@ -47,6 +55,10 @@ class CorpusRecord:
     """The files given for validation."""
     val_sha256: str = ""
     """Of their raw bytes."""
+    source_paths: tuple[str, ...] = ()
+    """The files of the sources, where pairs lie in files of two kinds."""
+    val_source_paths: tuple[str, ...] = ()
+    """Those of the validation text's sources."""
     reader_options: dict[str, str] = field(default_factory=dict)
     """How the files were read."""
 
@@ -67,6 +79,10 @@ class ModelConfig:
     """The text that generation starts from when there is no prompt; not shown."""
     rnngen: str
     """The version that wrote it."""
+    source_tokenizer: Component | None = None
+    """That of what is read, where it is another one than that of what is written."""
+    source_vocabulary: int | None = None
+    """V of what is read; None where nothing is."""
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -77,8 +93,10 @@ class ModelConfig:
     def identity(self) -> str:
         """What the weights depend on, as canonical JSON: they are of no use with any other."""
         whole = asdict(self)
-        parts = {key: whole[key] for key in ("cell", "tokenizer", "task", "network", "vocabulary", "opening")}
-        return json.dumps(parts, sort_keys=True, ensure_ascii=False)
+        kinds = ["cell", "tokenizer", "task", "network", "vocabulary", "opening"]
+        reads = ["source_tokenizer", "source_vocabulary"]
+        parts = {key: whole[key] for key in (*kinds, *(key for key in reads if whole[key] is not None))}
+        return json.dumps(_without(parts, "parts"), sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, values: dict[str, Any], place: str) -> "ModelConfig":
@@ -97,11 +115,13 @@ class ModelConfig:
                 f"{place} has format {version}, from rnngen {values.get('rnngen', 'newer')}; "
                 f"this rnngen reads up to {FORMAT}: upgrade with pip install -U rnngen"
             )
+        reads = values.get("source_tokenizer")
         try:
             parts = {
-                "cell": Component(**values["cell"]),
-                "tokenizer": Component(**values["tokenizer"]),
-                "task": Component(**values["task"]),
+                "cell": Component.from_json(values["cell"]),
+                "tokenizer": Component.from_json(values["tokenizer"]),
+                "task": Component.from_json(values["task"]),
+                "source_tokenizer": Component.from_json(reads) if reads else None,
                 "network": NetworkOptions(**values["network"]),
                 "training": TrainingOptions(**values["training"]),
                 "corpus": CorpusRecord(**_tuples(values["corpus"])),
@@ -113,6 +133,13 @@ class ModelConfig:
     def replace(self, **changes: Any) -> "ModelConfig":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+def _without(values: Any, empty: str) -> Any:
+    """The same, less what is empty under a key: a model made before there was that key is the same model."""
+    if not isinstance(values, dict):
+        return values
+    return {key: _without(value, empty) for key, value in values.items() if key != empty or value}
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

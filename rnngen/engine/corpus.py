@@ -7,14 +7,21 @@ in a pass of its own, and the text is read again.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from rnngen.contracts import Chunk, Task
 from rnngen.engine.sources import decompressed, opened, suffix_of
 from rnngen.errors import CorpusError
 
 # ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Line(NamedTuple):
+    text: str
+    place: str
+    """The file and the number of the line, for messages."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +34,39 @@ class Corpus:
     """Cuts what is read into examples."""
     reader_for: Callable[[str], Callable[[BinaryIO, str], Iterator[Chunk]]]
     """From a file ending (``suffix_of``) to its reader, options already bound."""
+    sources: Sequence[Path] = ()
+    """Files with the sources of the examples in ``paths``, line by line; none where there are no sources, or
+    where they are in the same files."""
 
     def chunks(self) -> Iterator[Chunk]:
         """The examples of all files in order, each file beginning a new document.
 
         Raises:
-            CorpusError: if a file cannot be read, decompressed or decoded.
+            CorpusError: if a file cannot be read, decompressed or decoded, or is not as the task needs it.
         """
-        return self.task.examples(self._documents())
-
-    def _documents(self) -> Iterator[Chunk]:
+        if self.sources:
+            both = _side_by_side(self._lines(self.sources), self._lines(self.paths))
+            yield from self.task.examples(both)
+            return
         for path in self.paths:
-            read, opens = self.reader_for(suffix_of(path)), True
-            with opened(path) as raw:
-                for chunk in read(decompressed(raw), str(path)):
-                    yield Chunk(chunk.text, opens or chunk.opens)
-                    opens = False
+            try:
+                yield from self.task.examples(self._document(path))
+            except ValueError as error:
+                raise CorpusError(f"{path}: {error}") from error
+
+    def _lines(self, paths: Sequence[Path]) -> Iterator[_Line]:
+        r"""Every line of some files, empty ones too; a file's last one with or without its ``\n``."""
+        for path in paths:
+            pieces = (chunk.text for chunk in self._document(path))
+            for number, text in enumerate(_cut(pieces), start=1):
+                yield _Line(text.removesuffix("\r"), f"{path}: line {number}")
+
+    def _document(self, path: Path) -> Iterator[Chunk]:
+        read, opens = self.reader_for(suffix_of(path)), True
+        with opened(path) as raw:
+            for chunk in read(decompressed(raw), str(path)):
+                yield Chunk(chunk.text, opens or chunk.opens, chunk.source)
+                opens = False
 
     def sha256(self) -> str:
         """The digest of the files' digests: it knows bytes, order and file borders, but not names.
@@ -51,10 +75,44 @@ class Corpus:
             CorpusError: if a file cannot be read.
         """
         whole = hashlib.sha256()
-        for path in self.paths:
+        for path in (*self.sources, *self.paths):
             with opened(path) as raw:
                 whole.update(hashlib.file_digest(raw, "sha256").digest())
         return whole.hexdigest()
+
+
+def _cut(pieces: Iterable[str]) -> Iterator[str]:
+    r"""Join pieces and cut them at ``\n``."""
+    held = ""
+    for piece in pieces:
+        *lines, held = (held + piece).split("\n")
+        yield from lines
+    if held:
+        yield held
+
+
+def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[Chunk]:
+    """Line k of the sources with line k of the texts; what is blank in both is nothing.
+
+    Raises:
+        CorpusError: at the first line that has no partner.
+    """
+    for source, text in zip_longest(sources, texts):
+        if source is None or text is None:
+            raise CorpusError(_without_partner(source, text))
+        blank = not source.text.strip(), not text.text.strip()
+        if blank == (True, True):
+            continue
+        if any(blank):
+            empty, other = (source, text) if blank[0] else (text, source)
+            raise CorpusError(f"{empty.place} is empty, but {other.place} is not; remove both or fill it in")
+        yield Chunk(text.text, True, source.text)
+
+
+def _without_partner(source: _Line | None, text: _Line | None) -> str:
+    line, other = (source, "texts") if source else (text, "sources")
+    assert line is not None
+    return f"{line.place} has no line beside it: the {other} end before; make both as long"
 
 
 # ── Measuring and splitting ────────────────────────────────────────────────────────────────────────────────
@@ -131,6 +189,12 @@ def tail(chunks: Iterable[Chunk], cut: int, ends: bool) -> Iterator[Chunk]:
         if text and (position >= cut or not ends):
             yield Chunk(text, chunk.opens or first)
             first = False
+
+
+def held_out(source: str, fraction: float) -> bool:
+    """Whether a pair is held out: its source alone decides, so that none is on both sides."""
+    digest = hashlib.blake2b(source.encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < fraction * 2**64
 
 
 def _placed(chunks: Iterable[Chunk], ends: bool) -> Iterator[tuple[int, Chunk]]:

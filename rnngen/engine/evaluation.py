@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rnngen.contracts import State
-from rnngen.engine.batches import IGNORE, Batch, SpanBatches, StreamBatches, example_spans, window_spans
+from rnngen.contracts import IGNORE, State
+from rnngen.engine.batches import Batch, PairBatches, SpanBatches, StreamBatches, example_spans, window_spans
 from rnngen.engine.tokens import TokenStore
 
 WINDOW = 256
@@ -67,6 +67,8 @@ class Judge:
 
     def window(self, store: TokenStore, *, ends: bool) -> Loss:
         """Windows from a fresh state; where examples end, each example is a window."""
+        if store.source is not None:
+            return self.read(PairBatches(store, BUDGET).sweep(), store, ends=ends)
         spans = example_spans(store, 1 << 30) if ends else window_spans(store, WINDOW)
         return self.read(SpanBatches(store, spans, BUDGET).sweep(), store, ends=ends)
 
@@ -109,11 +111,16 @@ def batch_loss(
         loss, state = network.surprisal(inputs, targets, entry_state(network, batch, state))
     if reduction == "mean":  # where a text's end token is left over, none counts: 0, not torch's 0 / 0
         loss = loss / max(1, int((batch.targets != IGNORE).sum()))
+    if batch.source is not None:
+        return loss, ()  # an example's state is of no use to the next
     return loss, tuple(array.detach().float() for array in state)
 
 
 def entry_state(network: Any, batch: Batch, state: State | None) -> State:
     """The state in which each row begins."""
+    if batch.source is not None:
+        device = next(network.parameters()).device
+        return tuple(network.start(torch.from_numpy(batch.source).to(device)))
     if state is None or batch.fresh.all():
         return tuple(network.start(len(batch.fresh)))
     if not batch.fresh.any():

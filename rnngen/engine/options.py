@@ -6,6 +6,7 @@ from typing import Literal
 OptimizerName = Literal["sgd", "momentum", "rmsprop", "adam", "adamw"]
 ScheduleName = Literal["cosine", "linear", "plateau", "constant"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
+BestName = Literal["loss", "bleu", "chrf", "accuracy"]
 
 
 def require(condition: bool, message: str) -> None:
@@ -84,6 +85,19 @@ class TrainingOptions:
     """L2: how strongly weight matrices are pulled towards zero."""
     l1: float = 0.0
     """L1: how strongly single weights are pushed to zero."""
+    label_smoothing: float = 0.0
+    """Share of the target's probability that is spread over all tokens (Szegedy et al. 2016)."""
+    scheduled_sampling: float = 0.0
+    """How many of the tokens that the network reads are, at the end of training, its own guesses instead of
+    the text's; the share rises from zero (Bengio et al. 2015, in two passes: Mihaylova and Martins 2019)."""
+    average: float = 0.0
+    """Keep a running mean of the weights that forgets this little at a step (0.999, say), and judge and save
+    that one. 0: the weights themselves."""
+    best: BestName = "loss"
+    """What decides which weights are kept, and when training stops early: the held-out loss or, for pairs,
+    what greedy answers to held-out sources score."""
+    max_length: int = 256
+    """Pairs with more tokens than this on a side are left out of training."""
     epochs: float | None = None
     """Budget: how often the training text is read."""
     steps: int | None = None
@@ -103,11 +117,14 @@ class TrainingOptions:
     """Number format of the matrix products. auto: bf16 where the hardware multiplies it fast."""
 
     def __post_init__(self) -> None:
-        for name in ("seq", "batch", "evaluations"):
+        for name in ("seq", "batch", "evaluations", "max_length"):
             require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: at least 1 expected")
         for name in ("clip", "weight_decay", "l1", "patience"):
             require(getattr(self, name) >= 0, f"{name}={getattr(self, name)}: 0 or more expected")
         require(0 < self.lr < float("inf"), f"lr={self.lr}: a number above 0 expected")
+        for name in ("label_smoothing", "scheduled_sampling", "average"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"{name}={value}: a number from 0 to below 1 expected")
         require(0 <= self.warmup < 1, f"warmup={self.warmup}: a number from 0 to below 1 expected")
         for name in ("epochs", "steps", "minutes"):
             value = getattr(self, name)

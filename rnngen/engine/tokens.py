@@ -46,6 +46,8 @@ class TokenStore:
     """Characters of the text; ends are not counted."""
     vocabulary: int
     """V, of the tokenizer that made the ids."""
+    source: "TokenStore | None" = None
+    """What each example was written about, as many examples; None where there is no source."""
 
     def __len__(self) -> int:
         """All tokens, ends included."""
@@ -62,15 +64,27 @@ class TokenStore:
         return len(self.tokens) - len(self.starts)
 
     def prefix(self, length: int) -> Self:
-        """The first ``length`` tokens as a store of their own; its ``chars`` are in proportion."""
+        """The first ``length`` tokens as a store of their own; its ``chars`` are in proportion.
+
+        Where examples have sources only whole ones are taken, at least one.
+        """
         if length >= len(self):
             return self
+        if self.source is not None:
+            examples = max(1, int(np.searchsorted(self.starts, length, "right")) - 1)
+            return replace(self._first(examples), source=self.source._first(examples))
         end = self.tokens[:1]
         inside = self.starts[: int(np.searchsorted(self.starts, length, "left"))]
         tokens = np.concatenate([self.tokens[:length], end])
         text = length - len(inside)
         chars = round(self.chars * text / max(1, self.text_tokens))
         return replace(self, tokens=tokens, starts=np.append(inside, length), chars=chars)
+
+    def _first(self, examples: int) -> Self:
+        starts = self.starts[: examples + 1]
+        text = int(starts[-1]) - examples
+        chars = round(self.chars * text / max(1, self.text_tokens))
+        return replace(self, tokens=self.tokens[: int(starts[-1]) + 1], starts=starts, chars=chars)
 
     def counts(self, vocabulary: int) -> NDArray[np.int64]:
         """How often each token occurs, (V,); read in blocks, since the text may be larger than memory."""

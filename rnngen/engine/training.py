@@ -22,9 +22,11 @@ import torch
 from torch import nn
 
 from rnngen.contracts import State
-from rnngen.engine.batches import Batches
+from rnngen.engine.averaging import RunningMean
+from rnngen.engine.batches import Batch, Batches
 from rnngen.engine.checkpoint import Tensors
 from rnngen.engine.evaluation import Loss, batch_loss
+from rnngen.engine.guessing import with_guesses
 from rnngen.engine.optimizers import add_l1, make_optimizer, rate
 from rnngen.engine.options import TrainingOptions
 from rnngen.errors import DivergedError
@@ -42,7 +44,7 @@ class Progress:
 
     step: int = 0
     best: float = math.inf
-    """The lowest held-out nats per token so far."""
+    """The lowest held-out nats per token so far or, where a score decides, minus the highest."""
     best_nats_per_char: float = math.inf
     best_step: int = 0
     since_best: int = 0
@@ -68,6 +70,8 @@ class Evaluation:
     val_nats_per_token: float
     val_nats_per_char: float
     best: bool
+    val_score: float | None = None
+    """What answers to held-out sources score, where that decides."""
 
     def as_line(self) -> str:
         """The line, with its end."""
@@ -95,6 +99,8 @@ class Trainer:
     precision: str
     save: Callable[["Trainer", Evaluation | None], Iterator[Event]]
     stop: Callable[[], bool] = lambda: False
+    score: Callable[[], float] | None = None
+    """What answers to held-out sources score now, the higher the better; where given, it decides."""
     pause: int = 1
     """Steps at least between two evaluations, so that a long held-out text does not take all the time."""
     progress: Progress = field(default_factory=Progress)
@@ -105,6 +111,7 @@ class Trainer:
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.optimizer = make_optimizer(self.network, self.options)
+        self.mean = RunningMean(self.parameters, self.options.average)
         self.steps = planned_steps(self.options, self.batches.steps_per_epoch, len(self.batches.store))
         self.interval = max(1, (self.steps or 0) // self.options.evaluations, self.pause)
         self._speed = 0.0
@@ -159,7 +166,7 @@ class Trainer:
 
     def _step(self) -> Iterator[Event]:
         began, p = time.monotonic(), self.progress
-        batch = next(self.batches)
+        batch = self._with_guesses(next(self.batches))
         lr = rate(self.options, self._progress_of_next(), p.cuts)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -174,10 +181,15 @@ class Trainer:
             self._refuse_divergence(loss.item(), lr)
         self.optimizer.step()
         p.step += 1
+        self.mean.update(p.step)
         self._measure(batch.inputs.size / max(1e-9, time.monotonic() - began))
         if looked_at:
             p.losses, p.counted = p.losses + loss.item(), p.counted + 1
             yield self._report(loss.item(), lr, norm.item())
+
+    def _with_guesses(self, batch: Batch) -> Batch:
+        share = self.options.scheduled_sampling * self._progress_of_next()
+        return with_guesses(self.network, batch, self.state, share, self.precision)
 
     def _progress_of_next(self) -> float:
         """The step about to be made counts as made, or the first one would learn nothing."""
@@ -214,10 +226,13 @@ class Trainer:
 
     def _evaluate(self) -> Iterator[Event]:
         self._refuse_broken_weights()
-        p, loss = self.progress, self.judge()
-        best = loss.nats_per_token < p.best
+        p = self.progress
+        with self.mean.applied():
+            loss, score = self.judge(), self.score() if self.score else None
+        merit = loss.nats_per_token if score is None else -score
+        best = merit < p.best
         if best:
-            p.best, p.best_nats_per_char, p.best_step = loss.nats_per_token, loss.nats_per_char, p.step
+            p.best, p.best_nats_per_char, p.best_step = merit, loss.nats_per_char, p.step
         p.since_best = 0 if best else p.since_best + 1
         if p.since_best and p.since_best % 2 == 0:  # two in a row: plateau halves the rate
             p.cuts += 1
@@ -225,18 +240,23 @@ class Trainer:
         p.losses, p.counted = 0.0, 0
         lr = self.optimizer.param_groups[0]["lr"]
         evaluation = Evaluation(
-            p.step, self._epoch(), lr, train, loss.nats_per_token, loss.nats_per_char, best
+            p.step, self._epoch(), lr, train, loss.nats_per_token, loss.nats_per_char, best, score
         )
-        yield Evaluated(p.step, loss.nats_per_token, loss.nats_per_char, best)
+        yield Evaluated(p.step, loss.nats_per_token, loss.nats_per_char, best, score)
         yield from self.save(self, evaluation)
 
     def weights(self) -> Tensors:
-        """The network's parameters, in fp32."""
+        """The parameters that are judged and saved, in fp32: their running mean, if there is one."""
+        with self.mean.applied():
+            return self._current()
+
+    def _current(self) -> Tensors:
         return {name: _array(p) for name, p in self.network.state_dict().items()}
 
     def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
         """All that the future depends on: tensors, and a record for JSON."""
-        tensors = {f"network.{name}": array for name, array in self.weights().items()}
+        tensors = {f"network.{name}": array for name, array in self._current().items()}
+        tensors |= {f"mean.{i}": _array(mean) for i, mean in enumerate(self.mean.mean)}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": _array(v) for key, v in slots.items() if v is not None}
         tensors |= {f"state.{i}": _array(array) for i, array in enumerate(self.state or ())}
@@ -248,6 +268,9 @@ class Trainer:
     def restore(self, tensors: Tensors, record: dict[str, Any]) -> None:
         """Go on from a snapshot."""
         self.network.load_state_dict(_tensors(tensors, "network."))
+        means = _tensors(tensors, "mean.")
+        for i, mean in enumerate(self.mean.mean):
+            mean.copy_(means[str(i)])
         slots: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in _tensors(tensors, "optimizer.").items():
             index, _, key = name.partition(".")

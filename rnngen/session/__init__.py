@@ -19,10 +19,13 @@ from rnngen.session.places import cache, home
 
 if TYPE_CHECKING:
     from rnngen.contracts import AnyFilter, Listener, Tokenizer
+    from rnngen.decode.options import BeamOptions
     from rnngen.engine.models import ModelStore, StoredModel
     from rnngen.events import Event
     from rnngen.registry import Registry
+    from rnngen.session.answering import Answerer
     from rnngen.session.judging import Judgement
+    from rnngen.session.marking import Marks
     from rnngen.session.options import CorpusOptions
     from rnngen.session.runs import Plan, Request
     from rnngen.session.writing import Writer
@@ -79,11 +82,17 @@ class Session:
 
         return read_model(self.models.find(name))
 
-    def writer(self, model: "StoredModel", device: str = "cpu") -> "Writer":
-        """Get a model ready to write."""
+    def writer(self, *models: "StoredModel", device: str = "cpu") -> "Writer":
+        """Get a model ready to write, or several to write together."""
         from rnngen.session.opening import open_writer
 
-        return open_writer(self.registry, model, device)
+        return open_writer(self.registry, *models, device=device)
+
+    def answerer(self, *models: "StoredModel", device: str = "cpu") -> "Answerer":
+        """Get a model ready to write about sources, or several to do so together."""
+        from rnngen.session.opening import open_answerer
+
+        return open_answerer(self.registry, *models, device=device)
 
     def filters(self, chain: list[tuple[str, str]]) -> "Callable[[Tokenizer], list[AnyFilter]]":
         """Check a chain of filters, names and the texts of their options → what builds it for a tokenizer."""
@@ -92,6 +101,19 @@ class Session:
         from rnngen.session.parts import choose_filters, make_filters
 
         return partial(make_filters, choose_filters(self.registry, chain))
+
+    def mark(
+        self,
+        model: "StoredModel",
+        corpus: Sequence[str],
+        options: "CorpusOptions",
+        beam: "BeamOptions",
+        device: str = "cpu",
+    ) -> "Marks":
+        """Try a model of pairs on others."""
+        from rnngen.session.marking import mark
+
+        return mark(self.registry, model, corpus, options, beam=beam, device=device)
 
     def judge(
         self, model: "StoredModel", corpus: Sequence[str], options: "CorpusOptions", device: str = "cpu"

@@ -11,20 +11,26 @@ import torch
 from torch import nn
 
 from rnngen.contracts import Listener
-from rnngen.decode.step import NumpyStep, TorchStep
-from rnngen.engine.batches import Batches, SpanBatches, StreamBatches, example_spans
+from rnngen.decode.options import GREEDY
+from rnngen.decode.step import TorchStep
+from rnngen.decode.stream import decode
+from rnngen.engine import metrics
+from rnngen.engine.batches import Batches, PairBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.engine.checkpoint import Tensors
 from rnngen.engine.config import ModelConfig
 from rnngen.engine.devices import choose_device, choose_precision
 from rnngen.engine.evaluation import Judge
 from rnngen.engine.models import SEEN, TRAINING, read_model
+from rnngen.engine.modules import Workshop, heads
 from rnngen.engine.network import RecurrentNetwork
 from rnngen.engine.run import RunFolder
+from rnngen.engine.tokens import TokenStore
 from rnngen.engine.training import Trainer
 from rnngen.errors import CorpusError, ModelError
 from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Warned
+from rnngen.session.answering import Answerer
 from rnngen.session.card import model_card
-from rnngen.session.parts import Part, numpy_layers
+from rnngen.session.parts import Part, Tokenizers, blueprint, numpy_step
 from rnngen.session.runs import Plan
 from rnngen.session.texts import named
 from rnngen.session.writing import Writer
@@ -39,6 +45,16 @@ JUDGED = 2_000_000
 """Tokens of it that the final figure is taken from; ``rnngen eval`` reads all."""
 TASTE = 240
 """Tokens of the samples that are shown while training."""
+SCORED = 500
+"""Held-out sources that are answered at each evaluation, where what answers score decides."""
+MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
+    "bleu": metrics.bleu,
+    "chrf": metrics.chrf,
+    "accuracy": metrics.sequence_accuracy,
+}
+"""What ``TrainingOptions.best`` may name."""
+ANSWERS = 3
+"""Answers to held-out sources that are shown, where pairs are learnt."""
 
 
 def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()) -> Iterator[Event]:
@@ -83,16 +99,19 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     counts = torch.from_numpy(_counts(plan))
     if plan.start_from:
         load_weights(network, plan.start_from.weights)
-    else:
-        network.expect(counts)
     network.to(device)
-    if plan.config.corpus.own_vocabulary:  # what only the other model met has to be unlearnt
-        network.restrict(counts)
+    for head in heads(network):
+        head.smoothing = options.label_smoothing
+        if not plan.start_from:
+            head.expect(counts.to(device))
+        if plan.config.corpus.own_vocabulary:  # what only the other model met has to be unlearnt
+            head.restrict(counts)
     batches, judge, folder = make_batches(plan), Judge(network, precision), _folder(plan)
     val = plan.encoded.val.prefix(TRIED)
     held_out = partial(judge.stream, val, ends=plan.encoded.ends, lanes=LANES, seq=256)
     pause = 2 * len(val) // (options.batch * options.seq)
-    trainer = Trainer(network, batches, held_out, options, precision, folder.save, stop, pause)
+    trainer = Trainer(network, batches, held_out, options, precision, folder.save, stop, pause=pause)
+    trainer.score = _scorer(plan, network)
     try:
         if plan.resumed:
             trainer.restore(*folder.load())
@@ -134,19 +153,56 @@ def _judge(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
 def _taste(plan: Plan, trainer: Trainer) -> str:
     """What the network writes now; its draws are its own, so that training does not depend on them."""
     weights = trainer.weights()
-    layers = numpy_layers(plan.parts["cell"], weights, plan.config.network.layers)
-    step = NumpyStep(weights, layers) if layers else TorchStep(trainer.network)
-    writer = Writer(step, plan.encoded.tokenizer, ends=plan.encoded.ends, opening=plan.encoded.opening)
-    text = "".join(writer.write("", rng=np.random.default_rng(trainer.progress.step), length=TASTE))
+    step = numpy_step(plan.parts["cell"], plan.config, weights) or TorchStep(trainer.network)
+    encoded = plan.encoded
+    if encoded.train.source is not None:
+        answerer = Answerer(step, Tokenizers(encoded.tokenizer, encoded.source_tokenizer))
+        text = _answers(answerer, encoded.val, trainer.progress.step)
+    else:
+        writer = Writer(step, encoded.tokenizer, ends=encoded.ends, opening=encoded.opening)
+        text = "".join(writer.write("", rng=np.random.default_rng(trainer.progress.step), length=TASTE))
     trainer.network.train()
     return text.strip()
+
+
+def _scorer(plan: Plan, network: nn.Module) -> Callable[[], float] | None:
+    """What greedy answers to some held-out sources score, where the user wants that to decide."""
+    measure, val = plan.config.training.best, plan.encoded.val
+    if measure == "loss" or val.source is None:
+        return None
+    numbers = range(min(SCORED, val.examples))
+    tokenizers = Tokenizers(plan.encoded.tokenizer, plan.encoded.source_tokenizer)
+    sources = [decode(tokenizers.source.pieces, val.source.example(number)) for number in numbers]
+    texts = [decode(tokenizers.target.pieces, val.example(number)) for number in numbers]
+
+    def score() -> float:
+        weights = {name: w.detach().float().cpu().numpy() for name, w in network.state_dict().items()}
+        step = numpy_step(plan.parts["cell"], plan.config, weights) or TorchStep(network)
+        answers = Answerer(step, tokenizers).greedy(sources)
+        network.train()
+        return MEASURES[measure](answers, texts)
+
+    return score
+
+
+def _answers(answerer: Answerer, val: TokenStore, step: int) -> str:
+    """Greedy answers to a few held-out sources, others each time."""
+    assert val.source is not None
+    chosen = np.random.default_rng(step).integers(val.examples, size=ANSWERS)
+    sources = [decode(answerer.tokenizers.source.pieces, val.source.example(number)) for number in chosen]
+    answers = answerer.search(sources, GREEDY)
+    return "\n".join(f"{source} → {best[0].text}" for source, best in zip(sources, answers, strict=True))
 
 
 # ── building ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def build_network(cell: Part, config: ModelConfig) -> RecurrentNetwork:
+def build_network(cell: Part, config: ModelConfig) -> nn.Module:
     """The network that a configuration describes, freshly initialised from torch's global generator."""
+    if cell.whole:
+        kit = Workshop(config.vocabulary, config.network.dropout or 0.0)
+        made: nn.Module = cell.build(blueprint(cell, config), kit)
+        return made
     return RecurrentNetwork(config.vocabulary, config.network, cell.build)
 
 
@@ -170,8 +226,10 @@ def make_batches(plan: Plan) -> Batches:
         CorpusError: if the text is shorter than one sequence.
     """
     store, options = plan.encoded.train, plan.config.training
+    budget = options.batch * options.seq
+    if store.source is not None:
+        return _pair_batches(plan, budget)
     if plan.encoded.ends:
-        budget = options.batch * options.seq
         return SpanBatches(store, example_spans(store, budget), budget, options.seed or 0)
     if store.text_tokens < options.seq:
         raise CorpusError(
@@ -179,6 +237,15 @@ def make_batches(plan: Plan) -> Batches:
             f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
     return StreamBatches(store, options.batch, options.seq, refresh=REFRESH, seed=options.seed or 0)
+
+
+def _pair_batches(plan: Plan, budget: int) -> PairBatches:
+    options = plan.config.training
+    batches = PairBatches(plan.encoded.train, budget, options.seed or 0, options.max_length)
+    if not len(batches.starts):
+        place, limit = named(plan.config.corpus.paths), options.max_length
+        raise CorpusError(f"{place}: every pair has a side of more than {limit} tokens; raise --max-length")
+    return batches
 
 
 def _folder(plan: Plan) -> RunFolder:
@@ -213,7 +280,14 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
     if isinstance(batches, StreamBatches) and batches.batch < options.batch:
         there = f"{batches.batch} streams of --seq {options.seq}"
         yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
-    if plan.encoded.ends:
+    if isinstance(batches, PairBatches):
+        if batches.left_out:
+            which = f"{batches.left_out} of {store.examples} pairs"
+            yield Warned(
+                f"{which} have a side of more than {options.max_length} tokens and are left out of training; "
+                "--max-length lets them in"
+            )
+    elif plan.encoded.ends:
         limit = options.batch * options.seq
         long = int((np.diff(store.starts) > limit).sum())
         if long:

@@ -16,7 +16,7 @@ from rnngen.registry import Registry
 from rnngen.session.opening import open_network
 from rnngen.session.options import CorpusOptions
 from rnngen.session.parts import load_tokenizer, restore
-from rnngen.session.texts import Texts
+from rnngen.session.texts import Split, Texts
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def judge(
 
     def held_out() -> Iterable[Chunk]:
         if texts:
-            return texts.train_chunks(cut=1 << 62)  # all of it
-        return Texts.recorded(registry, task, config.corpus).val_chunks(config.corpus.cut)
+            return texts.all_chunks()
+        return Texts.recorded(registry, task, config.corpus).val_chunks(Split.of(config.corpus))
 
     network = open_network(restore(registry, "cell", config.cell), model, device)
     with TemporaryDirectory(prefix="rnngen-eval-") as folder:
@@ -81,7 +81,7 @@ def _floor(registry: Registry, model: StoredModel, held_out: Any, ends: bool) ->
         texts = Texts.recorded(registry, restore(registry, "task", model.config.task), record)
     except CorpusError as error:
         return None, f"no 5-gram to compare with: {error}"
-    return witten_bell(texts.train_chunks(record.cut), held_out(), ends=ends), ""
+    return witten_bell(texts.train_chunks(Split.of(record)), held_out(), ends=ends), ""
 
 
 def _not_empty(chunks: Iterable[Chunk]) -> Iterable[Chunk]:

@@ -1,49 +1,87 @@
 """From a stored model to one that writes: without torch wherever the cell has a NumPy step."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnngen.contracts import StreamStep
-from rnngen.decode.step import NumpyStep, TorchStep
+import numpy as np
+
+from rnngen.decode.ensemble import Ensemble
+from rnngen.decode.step import TorchStep
 from rnngen.engine.models import SEEN, StoredModel
+from rnngen.errors import UsageError
 from rnngen.registry import Registry
-from rnngen.session.parts import Part, load_tokenizer, make_task, numpy_layers, restore
+from rnngen.session.answering import Answerer
+from rnngen.session.parts import Part, Tokenizers, load_tokenizers, make_task, numpy_step, restore
+from rnngen.session.texts import TOKENIZERS
 from rnngen.session.writing import Writer
 
 if TYPE_CHECKING:
-    from rnngen.engine.network import RecurrentNetwork
+    from torch import nn
 
 
-def open_writer(registry: Registry, model: StoredModel, device: str = "cpu") -> Writer:
-    """Get a model ready to write.
+def open_writer(registry: Registry, *models: StoredModel, device: str = "cpu") -> Writer:
+    """Get a model ready to write, or several of one vocabulary.
 
     Args:
         registry: where its parts are looked up.
-        model: as read from disk.
+        models: as read from disk.
         device: ``cpu``, which uses NumPy if the cell can, or any device of torch's.
 
     Raises:
         PluginError: if a part is not installed.
         ModelError: if something does not fit.
+        UsageError: if the models cannot write together.
     """
-    config = model.config
-    task = make_task(restore(registry, "task", config.task))
-    tokenizer = load_tokenizer(
-        restore(registry, "tokenizer", config.tokenizer), model.tokenizer_json, model.path
-    )
-    step = _step(registry, model, device)
-    return Writer(step, tokenizer, ends=task.ends, opening=config.opening, seen=model.weights.get(SEEN))
+    model = models[0]
+    task = make_task(restore(registry, "task", model.config.task))
+    tokenizer = _tokenizers(registry, model).target
+    step, seen = _together(registry, models, device), _seen(models)
+    return Writer(step, tokenizer, ends=task.ends, opening=model.config.opening, seen=seen)
 
 
-def _step(registry: Registry, model: StoredModel, device: str) -> StreamStep:
+def open_answerer(registry: Registry, *models: StoredModel, device: str = "cpu") -> Answerer:
+    """Get a model ready that writes about sources, or several; arguments and errors as in ``open_writer``."""
+    limit = min(model.config.training.max_length for model in models)
+    step = _together(registry, models, device)
+    return Answerer(step, _tokenizers(registry, models[0]), _seen(models), limit)
+
+
+def _tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
+    kinds = [kind for kind in TOKENIZERS if getattr(model.config, kind)]
+    parts = {kind: restore(registry, kind, getattr(model.config, kind)) for kind in kinds}
+    return load_tokenizers(parts, model.tokenizer_json, model.path)
+
+
+def _seen(models: Sequence[StoredModel]) -> Any:
+    """(V,) which tokens all of the models met in training; None where one does not say."""
+    met = [model.weights.get(SEEN) for model in models]
+    return None if any(one is None for one in met) else np.min(np.stack(met), axis=0)  # type: ignore[arg-type]
+
+
+def _together(registry: Registry, models: Sequence[StoredModel], device: str) -> Any:
+    """One step for all models."""
+    first = models[0]
+    for model in models[1:]:
+        if model.tokenizer_json != first.tokenizer_json or model.config.task.name != first.config.task.name:
+            raise UsageError(
+                f"{model.path.name} and {first.path.name} cannot write together: their tasks or vocabularies "
+                "differ; train both on the same text"
+            )
+    steps = [_step(registry, model, device) for model in models]
+    return steps[0] if len(steps) == 1 else Ensemble(steps)
+
+
+def _step(registry: Registry, model: StoredModel, device: str) -> Any:
+    """The network's step, of either kind, on the backend that is quickest."""
     cell = restore(registry, "cell", model.config.cell)
     if device == "cpu":
-        layers = numpy_layers(cell, model.weights, model.config.network.layers)
-        if layers:
-            return NumpyStep(model.weights, layers)
+        step = numpy_step(cell, model.config, model.weights)
+        if step is not None:
+            return step
     return TorchStep(open_network(cell, model, device))
 
 
-def open_network(cell: Part, model: StoredModel, device: str) -> "RecurrentNetwork":
+def open_network(cell: Part, model: StoredModel, device: str) -> "nn.Module":
     """Build the network with its weights, on a device.
 
     Raises:
@@ -55,5 +93,5 @@ def open_network(cell: Part, model: StoredModel, device: str) -> "RecurrentNetwo
 
     network: Any = build_network(cell, model.config)
     load_weights(network, model.weights)
-    opened: RecurrentNetwork = network.to(choose_device(device)).eval()
+    opened: nn.Module = network.to(choose_device(device)).eval()
     return opened

@@ -8,13 +8,20 @@ class PartsOptions:
     """Which plugins a model is made of."""
 
     task: str = "continue"
-    """What to learn: continue (free text) or lines (every line an example of its own)."""
-    cell: str = "lstm"
-    """The recurrent layer: lstm, gru, rnn, or a plugin's."""
-    tokenizer: str = "char"
-    """What a token is: char, byte, bpe, word, unigram, wordpiece, or a plugin's."""
+    """What to learn: continue (free text), lines (every line an example of its own), or pairs (a text for a
+    source)."""
+    cell: str | None = None
+    """The recurrent layer: lstm, gru, rnn, or a plugin's; for pairs a network of them, seq2seq. If not given,
+    what suits the task."""
+    tokenizer: str | None = None
+    """What a token is: char, byte, bpe, word, unigram, wordpiece, or a plugin's. If not given char; for pairs
+    bpe where most words come again, else char."""
+    source_tokenizer: str | None = None
+    """The same for the source of pairs."""
+    shared_vocabulary: bool = False
+    """Use one tokenizer for both sides of pairs, learnt from both."""
     vocab_size: int | None = None
-    """How many tokens the tokenizer may have."""
+    """How many tokens a tokenizer may have."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,15 @@ class CorpusOptions:
     """How bytes stand for characters, as Python names it; utf-8 if not given."""
     field: str | None = None
     """The key that holds the text in JSON lines; text if not given."""
+    source_field: str | None = None
+    """The key that holds the source in JSON lines of pairs."""
+    source: str | None = None
+    """Sources of pairs, a line each, where they lie in a file of their own."""
+    val_source: str | None = None
+    """Those of --val."""
 
     def __post_init__(self) -> None:
+        if self.val_source is not None and self.val is None:
+            raise ValueError(f"val_source={self.val_source}: there is no --val for it to be the source of")
         if not 0 < self.val_fraction < 1:
             raise ValueError(f"val_fraction={self.val_fraction}: a number between 0 and 1 expected")

@@ -1,32 +1,65 @@
 """From names and options to built objects, and back from what a model's config says."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO
+from dataclasses import asdict, dataclass, field
+from typing import Any, BinaryIO, NamedTuple
 
-from rnngen.contracts import AnyFilter, CellSpec, Chunk, FilterSpec, LayerStep, Task, Tokenizer, Weights
-from rnngen.engine.config import Component
+from rnngen.contracts import (
+    AnyFilter,
+    Blueprint,
+    Chunk,
+    FilterSpec,
+    LayerStep,
+    NetworkSpec,
+    Task,
+    Tokenizer,
+    Weights,
+)
+from rnngen.decode.step import NumpyStep
+from rnngen.engine.config import Component, ModelConfig
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
 from rnngen.options import build, construct, describe, divide
 from rnngen.registry import Registered, Registry
 
+KIND_OF = {"source_tokenizer": "tokenizer"}
+"""Of the parts of a model, those that are not called after their kind."""
+
 
 @dataclass(frozen=True)
 class Part:
-    """A spec with its options chosen: everything needed to build the thing."""
+    """A spec with its options chosen: everything needed to build the thing (``rnngen.contracts.Maker``)."""
 
     registered: Registered[Any]
     options: Any
+    parts: "Mapping[str, Part]" = field(default_factory=dict)
+    """Other plugins' parts that it is made of, by the option that names them."""
 
     @property
     def component(self) -> Component:
         """As ``config.json`` records it."""
         owner = self.registered.distribution
-        return Component(self.registered.spec.name, owner.name, owner.version, asdict(self.options))
+        parts = {name: part.component for name, part in self.parts.items()}
+        return Component(self.registered.spec.name, owner.name, owner.version, asdict(self.options), parts)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a whole network, not a layer."""
+        return isinstance(self.registered.spec, NetworkSpec)
 
     def build(self, *arguments: Any) -> Any:
         """Call what the spec loads with some arguments and the options."""
         return self.registered.resolve()(*arguments, self.options)
+
+    @property
+    def has_step(self) -> bool:
+        """Whether it has a NumPy face, and all that it is made of have one."""
+        return bool(self.registered.spec.step) and all(part.has_step for part in self.parts.values())
+
+    def step(self, weights: Weights, prefix: str = "", *arguments: Any) -> Any:
+        """The NumPy face, from those of the weights whose names begin with ``prefix``."""
+        own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+        return self.registered.resolve(self.registered.spec.step)(own, *arguments, self.options)
 
 
 def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Part]:
@@ -41,12 +74,34 @@ def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, 
         UnknownName: for a name or a key that nothing answers to.
         UsageError: for a key that two parts answer to, or a value that is refused.
     """
-    found = {kind: registry.find(kind, name) for kind, name in names.items()}
+    found = {kind: registry.find(KIND_OF.get(kind, kind), name) for kind, name in names.items()}
     shares = _distribute(found, settings)
-    return {
-        kind: Part(one, build(one.spec.options, shares[kind], owner=f"{kind} {one.spec.name!r}"))
-        for kind, one in found.items()
-    }
+    return {kind: _part(registry, kind, one, shares[kind]) for kind, one in found.items()}
+
+
+def _part(registry: Registry, kind: str, found: Registered[Any], given: Mapping[str, str]) -> Part:
+    options = build(found.spec.options, given, owner=f"{kind} {found.spec.name!r}")
+    named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
+    return Part(found, options, {o: _named(registry, k, getattr(options, o)) for o, k in named.items()})
+
+
+def _named(registry: Registry, kind: str, text: str) -> Part:
+    """A part from ``NAME`` or ``NAME;key=value;key=value``."""
+    name, *settings = divide(text, ";")
+    found = registry.find(kind, name)
+    if kind == "cell" and isinstance(found.spec, NetworkSpec):
+        raise UsageError(f"cell {name!r} is a whole network; name a recurrent layer, as lstm or gru")
+    return Part(found, build(found.spec.options, _keyed(settings, text), owner=f"{kind} {name!r}"))
+
+
+def _keyed(settings: Sequence[str], text: str) -> dict[str, str]:
+    given = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"{text!r}: {setting!r} is not of the form KEY=VALUE")
+        given[key.strip().replace("-", "_")] = value
+    return given
 
 
 def _distribute(
@@ -74,7 +129,7 @@ def restore(registry: Registry, kind: str, component: Component) -> Part:
         ModelError: if it no longer takes the model's options.
     """
     try:
-        found = registry.find(kind, component.qualified)
+        found = registry.find(KIND_OF.get(kind, kind), component.qualified)
     except UnknownName:
         broken = [f for f in registry.failures if f.distribution.name == component.distribution]
         mend = (
@@ -88,7 +143,9 @@ def restore(registry: Registry, kind: str, component: Component) -> Part:
         ) from None
     try:
         owner = f"{kind} {component.name!r}"
-        return Part(found, construct(found.spec.options, component.options, owner=owner))
+        named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
+        parts = {name: restore(registry, named[name], one) for name, one in component.parts.items()}
+        return Part(found, construct(found.spec.options, component.options, owner=owner), parts)
     except UsageError as error:
         raise ModelError(
             f"this model was made with {component.distribution} {component.version}, and "
@@ -101,15 +158,33 @@ def restore(registry: Registry, kind: str, component: Component) -> Part:
 
 def numpy_layers(cell: Part, weights: Weights, layers: int) -> list[LayerStep] | None:
     """The NumPy face of each layer; None where the cell has none."""
-    spec: CellSpec = cell.registered.spec
-    if spec.step is None:
+    return [cell.step(weights, f"layers.{i}.") for i in range(layers)] if cell.has_step else None
+
+
+def numpy_step(cell: Part, config: ModelConfig, weights: Weights) -> Any:
+    """The NumPy face of a model's network, of either kind; None where some part has none."""
+    if not cell.has_step:
         return None
-    make = cell.registered.resolve(spec.step)
-    return [make(_below(weights, f"layers.{i}."), cell.options) for i in range(layers)]
+    if cell.whole:
+        return cell.step(weights, "", blueprint(cell, config))
+    return NumpyStep(weights, numpy_layers(cell, weights, config.network.layers) or [])
 
 
-def _below(weights: Weights, prefix: str) -> Weights:
-    return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
+def blueprint(cell: Part, config: ModelConfig) -> Blueprint:
+    """What a whole network is to be built to."""
+    sizes, reads = config.network, config.source_vocabulary or config.vocabulary
+    return Blueprint(
+        vocabulary=config.vocabulary,
+        source_vocabulary=reads,
+        shared=config.source_tokenizer is None,
+        hidden=sizes.hidden,
+        layers=sizes.layers,
+        embed=sizes.embedding(config.vocabulary),
+        source_embed=sizes.embedding(reads),
+        dropout=sizes.dropout or 0.0,
+        tied=sizes.tied,
+        parts=cell.parts,
+    )
 
 
 # ── Text ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -140,6 +215,35 @@ def reader_for(
 def suffixes(registry: Registry) -> set[str]:
     """The file endings that some reader claims."""
     return {suffix for one in registry.all("reader") for suffix in one.spec.suffixes}
+
+
+class Tokenizers(NamedTuple):
+    """Those of a model."""
+
+    target: Tokenizer
+    """Of what is written."""
+    source: Tokenizer
+    """Of what is read; often the same."""
+
+
+def load_tokenizers(parts: Mapping[str, Part], text: str, place: object) -> Tokenizers:
+    """Build a model's tokenizers from ``tokenizer.json``, which holds one or two.
+
+    Raises:
+        ModelError: if the form is damaged.
+    """
+    if "source_tokenizer" not in parts:
+        one = load_tokenizer(parts["tokenizer"], text, place)
+        return Tokenizers(one, one)
+    try:
+        both = json.loads(text)
+        written, read = both["target"], both["source"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{place}: tokenizer.json is damaged ({error}); restore it") from error
+    return Tokenizers(
+        load_tokenizer(parts["tokenizer"], written, place),
+        load_tokenizer(parts["source_tokenizer"], read, place),
+    )
 
 
 def load_tokenizer(part: Part, text: str, place: object) -> Tokenizer:

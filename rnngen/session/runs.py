@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnngen import __version__
+from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.engine.config import ModelConfig
 from rnngen.engine.models import ModelStore, StoredModel, read_config, read_model, read_tokenizer
 from rnngen.engine.options import NetworkOptions, TrainingOptions
@@ -17,10 +18,13 @@ from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.registry import Registry
 from rnngen.session.options import CorpusOptions, PartsOptions
 from rnngen.session.parts import Part, choose, restore
-from rnngen.session.texts import Encoded, Texts
+from rnngen.session.texts import READER_OPTIONS, TOKENIZERS, Encoded, Texts
+from rnngen.session.vocabularies import choose_tokenizers
 
-KINDS = ("cell", "tokenizer", "task")
+KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
 BUDGETS = {"epochs", "steps", "minutes"}
+PLACES = {"val", "source", "val_source"}
+"""Where the text lies, which may be elsewhere by now."""
 CHANGEABLE = {*BUDGETS, "patience", "device", "precision"}
 """Training options that a resumed run may change; with any other it would be another run."""
 
@@ -92,15 +96,53 @@ def _name_after(corpus: Sequence[str]) -> str:
 def _new(registry: Registry, models: ModelStore, name: str, path: Path, request: Request) -> Plan:
     if request.init_from:
         return _tuned(registry, models, name, path, request)
-    options = PartsOptions(**request.parts)
+    options, text = PartsOptions(**request.parts), CorpusOptions(**request.text)
+    task = registry.find("task", options.task).spec
+    names = {"task": options.task, "cell": options.cell or task.cell}
+    _check_sides(registry, task, names["cell"], options, text)
+    only_task = choose(registry, {"task": options.task}, {})["task"]
+    texts = Texts.find(registry, only_task, request.corpus, text)
+    names |= choose_tokenizers(options, texts, text.val_fraction)
     settings = dict(request.settings)
     if options.vocab_size is not None:
-        settings["tokenizer.vocab_size"] = str(options.vocab_size)
-    parts = choose(registry, {kind: getattr(options, kind) for kind in KINDS}, settings)
-    network = NetworkOptions(**request.network)
-    encoded = _encode(registry, parts, request)
-    config = _config(parts, network, encoded, request)
+        settings |= {f"{kind}.vocab_size": str(options.vocab_size) for kind in TOKENIZERS if kind in names}
+    parts = choose(registry, names, settings)
+    encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction)
+    config = _config(parts, NetworkOptions(**request.network), encoded, request)
     return Plan(name, path, config, parts, encoded, resumed=False)
+
+
+def _check_sides(
+    registry: Registry, task: TaskSpec, cell: str, options: PartsOptions, text: CorpusOptions
+) -> None:
+    """Refuse what goes with pairs alone where there are none, and the reverse.
+
+    Raises:
+        UsageError: naming the flag.
+    """
+    reads = isinstance(registry.find("cell", cell).spec, NetworkSpec)
+    if task.pairs and not reads:
+        raise UsageError(
+            f"--task {task.name} needs a cell that reads a source: leave --cell out and say "
+            f"-o encoder={cell} -o decoder={cell}"
+        )
+    if reads and not task.pairs:
+        raise UsageError(
+            f"--cell {cell} writes about a source, and --task {task.name} has none; say --task pairs"
+        )
+    given = {
+        "--source": text.source,
+        "--source-field": text.source_field,
+        "--source-tokenizer": options.source_tokenizer,
+        "--shared-vocabulary": options.shared_vocabulary or None,
+    }
+    for flag, value in given.items():
+        if value is not None and not task.pairs:
+            raise UsageError(f"{flag} is for pairs, and --task {task.name} has no sources; say --task pairs")
+    if options.shared_vocabulary and options.source_tokenizer is not None:
+        raise UsageError(
+            "--shared-vocabulary takes one tokenizer for both sides; leave --source-tokenizer out"
+        )
 
 
 def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, request: Request) -> Plan:
@@ -110,7 +152,9 @@ def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, reques
     if fixed:
         raise UsageError(f"--init-from takes {', '.join(sorted(fixed))} from the other model; leave it out")
     parts = _restored(registry, base.config)
-    encoded = _encode(registry, parts, request, base.tokenizer_json)
+    options = CorpusOptions(**request.text)
+    texts = Texts.find(registry, parts["task"], request.corpus, options)
+    encoded = texts.encode(parts, options.val_fraction, base.tokenizer_json)
     config = _config(parts, base.config.network, encoded, request)
     config = config.replace(opening=base.config.opening)
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
@@ -126,13 +170,14 @@ def _resumed(registry: Registry, name: str, path: Path, request: Request) -> Pla
         options = CorpusOptions(**{**reader, **request.text})
         texts = Texts.find(registry, parts["task"], request.corpus, options)
         if not options.val:
-            texts = replace(texts, val_paths=[Path(place) for place in record.val_paths])
+            val, val_sources = record.val_paths, record.val_source_paths
+            texts = replace(texts, val_paths=[*map(Path, val)], val_sources=[*map(Path, val_sources)])
         texts.check_unchanged(record)
     else:
         texts = Texts.recorded(registry, parts["task"], record)
     tokenizer_json = read_tokenizer(path)
     given = None if record.own_vocabulary else tokenizer_json
-    encoded = texts.encode(parts["tokenizer"], record.val_fraction, given)
+    encoded = texts.encode(parts, record.val_fraction, given)
     if encoded.tokenizer_json != tokenizer_json:
         raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
     training = _changed(config.training, request.training)
@@ -162,16 +207,16 @@ def _refuse_changes(
         "vocab_size": config.tokenizer.options.get("vocab_size"),
         **asdict(config.network),
         **asdict(config.training),
-        "encoding": None,
-        "field": None,
+        **dict.fromkeys(READER_OPTIONS),
         **config.corpus.reader_options,
+        "shared_vocabulary": config.source_vocabulary is not None and config.source_tokenizer is None,
         "val_fraction": config.corpus.val_fraction,
     }
     for kind, part in parts.items():
         qualified = said.get(kind) == part.registered.qualified
         was[kind] = part.registered.qualified if qualified else part.registered.spec.name
     for key, value in said.items():
-        if key != "val":  # the text itself is compared later
+        if key not in PLACES:  # the text itself is compared later
             _refuse_change(f"--{key.replace('_', '-')} {value}", value, was.get(key))
     _refuse_changed_settings(registry, parts, request.settings)
 
@@ -198,15 +243,8 @@ def _refuse_change(flag: str, value: Any, was: Any) -> None:
 
 
 def _restored(registry: Registry, config: ModelConfig) -> dict[str, Part]:
-    return {kind: restore(registry, kind, getattr(config, kind)) for kind in KINDS}
-
-
-def _encode(
-    registry: Registry, parts: dict[str, Part], request: Request, tokenizer_json: str | None = None
-) -> Encoded:
-    options = CorpusOptions(**request.text)
-    texts = Texts.find(registry, parts["task"], request.corpus, options)
-    return texts.encode(parts["tokenizer"], options.val_fraction, tokenizer_json)
+    made = {kind: getattr(config, kind) for kind in KINDS}
+    return {kind: restore(registry, kind, one) for kind, one in made.items() if one is not None}
 
 
 def _config(
@@ -225,4 +263,6 @@ def _config(
         vocabulary=len(encoded.tokenizer.pieces),
         opening=encoded.opening,
         rnngen=__version__,
+        source_tokenizer=parts["source_tokenizer"].component if "source_tokenizer" in parts else None,
+        source_vocabulary=len(encoded.source_tokenizer.pieces) if encoded.train.source else None,
     )

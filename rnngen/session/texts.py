@@ -8,22 +8,26 @@ import contextlib
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 from rnngen.contracts import Chunk, Task, Tokenizer
 from rnngen.engine.checkpoint import write_text
 from rnngen.engine.config import CorpusRecord
-from rnngen.engine.corpus import Corpus, Survey, head, split_at, survey, tail
+from rnngen.engine.corpus import Corpus, Survey, head, held_out, split_at, survey, tail
 from rnngen.engine.sources import find, spool, suffix_of
 from rnngen.engine.tokens import TokenStore
 from rnngen.errors import CorpusError, ModelError
 from rnngen.registry import Registry
 from rnngen.session.options import CorpusOptions
-from rnngen.session.parts import Part, load_tokenizer, make_task, reader_for, suffixes
+from rnngen.session.parts import Part, Tokenizers, load_tokenizers, make_task, reader_for, suffixes
 from rnngen.session.places import cache
+
+READER_OPTIONS = ("encoding", "field", "source_field")
+"""Of ``CorpusOptions``, those that are for the readers."""
+TOKENIZERS = ("tokenizer", "source_tokenizer")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Encoded:
     train: TokenStore
     val: TokenStore
     record: CorpusRecord
+    source_tokenizer: Tokenizer
+    """That of the sources; the same where both sides share a vocabulary or there are none."""
     opening: str
     """The text that generation starts from when there is no prompt."""
     ends: bool
@@ -50,6 +56,9 @@ class Texts:
     paths: Sequence[Path]
     val_paths: Sequence[Path] = ()
     reader_options: Mapping[str, str] = field(default_factory=dict)
+    sources: Sequence[Path] = ()
+    """Files with the sources of ``paths``, where they are not in the same files."""
+    val_sources: Sequence[Path] = ()
 
     @classmethod
     def find(
@@ -61,13 +70,16 @@ class Texts:
             NotFoundError: if a file is not there.
         """
         known = suffixes(registry)
-        given = {"encoding": options.encoding, "field": options.field}
+        read = {key: getattr(options, key) for key in READER_OPTIONS}
+        one = partial(_find_one, known=known)
         return cls(
             registry,
             task,
             _find(arguments, known),
-            _find([options.val], known) if options.val else (),
-            {key: value for key, value in given.items() if value is not None},
+            one(options.val),
+            {key: value for key, value in read.items() if value is not None},
+            one(options.source),
+            one(options.val_source),
         )
 
     @classmethod
@@ -77,14 +89,15 @@ class Texts:
         Raises:
             CorpusError: if it is no longer there, or no longer the same.
         """
-        places = [*record.paths, *record.val_paths]
+        places = [*record.paths, *record.val_paths, *record.source_paths, *record.val_source_paths]
         missing = [place for place in places if not Path(place).is_file()]
         if missing:
             raise CorpusError(
                 f"{missing[0]}: the model was trained on this text, and it is not there any more"
             )
-        paths, val_paths = map(Path, record.paths), map(Path, record.val_paths)
-        texts = cls(registry, task, [*paths], [*val_paths], record.reader_options)
+        kinds = (record.paths, record.val_paths, record.source_paths, record.val_source_paths)
+        paths, val_paths, sources, val_sources = ([*map(Path, kind)] for kind in kinds)
+        texts = cls(registry, task, paths, val_paths, record.reader_options, sources, val_sources)
         texts.check_unchanged(record)
         return texts
 
@@ -104,93 +117,194 @@ class Texts:
                 )
 
     def _corpus(self) -> Corpus:
-        return Corpus(self.paths, self.task, reader_for(self.registry, self.reader_options))
+        reader = reader_for(self.registry, self.reader_options)
+        return Corpus(self.paths, self.task, reader, self.sources)
 
     def _held_out(self) -> Corpus:
-        return Corpus(self.val_paths, self.task, reader_for(self.registry, self.reader_options))
+        reader = reader_for(self.registry, self.reader_options)
+        return Corpus(self.val_paths, self.task, reader, self.val_sources)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether examples have sources."""
+        return bool(self.task_part.registered.spec.pairs)
 
     # ── the two sides of the split ─────────────────────────────────────────────────────────────────────────
 
-    def train_chunks(self, cut: int) -> Iterator[Chunk]:
-        """The text to train on."""
-        whole = self._corpus().chunks()
-        return whole if self.val_paths else head(whole, cut, self.task.ends)
+    def all_chunks(self) -> Iterator[Chunk]:
+        """The whole text, none held out."""
+        return self._corpus().chunks()
 
-    def val_chunks(self, cut: int) -> Iterator[Chunk]:
+    def train_chunks(self, split: "Split") -> Iterator[Chunk]:
+        """The text to train on."""
+        whole = self.all_chunks()
+        if self.val_paths:
+            return whole
+        if self.pairs:
+            return (chunk for chunk in whole if not held_out(chunk.source, split.fraction))
+        return head(whole, split.cut, self.task.ends)
+
+    def val_chunks(self, split: "Split") -> Iterator[Chunk]:
         """The text held out."""
         if self.val_paths:
             return self._held_out().chunks()
-        return tail(self._corpus().chunks(), cut, self.task.ends)
+        if self.pairs:
+            return (chunk for chunk in self.all_chunks() if held_out(chunk.source, split.fraction))
+        return tail(self.all_chunks(), split.cut, self.task.ends)
 
     # ── encoding ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def encode(self, part: Part, fraction: float, tokenizer_json: str | None = None) -> Encoded:
+    def encode(
+        self, parts: Mapping[str, Part], fraction: float, tokenizer_json: str | None = None
+    ) -> Encoded:
         """Survey, split, learn the vocabulary from the training side alone, and encode both.
 
         Args:
-            part: the tokenizer.
+            parts: the tokenizer, and that of the sources where it is another one.
             fraction: of the text to hold out.
-            tokenizer_json: of a tokenizer that is already there, instead of learning one.
+            tokenizer_json: of tokenizers that are already there, instead of learning them.
         """
         val_sha = self._held_out().sha256() if self.val_paths else ""
+        kinds = [kind for kind in TOKENIZERS if kind in parts]
         made_from = {
             "corpus": [sha := self._corpus().sha256(), val_sha, dict(self.reader_options)],
             "endings": [suffix_of(path) for path in (*self.paths, *self.val_paths)],  # they choose the reader
+            "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
             "split": fraction,
-            "tokenizer": [asdict(part.component), tokenizer_json],
-            "format": 1,
+            "tokenizer": [*(asdict(parts[kind].component) for kind in kinds), tokenizer_json],
+            "format": 2,
         }
         folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
-        opened = partial(self._open, folder, part, (sha, val_sha), fraction, tokenizer_json is None)
+        opened = partial(self._open, folder, parts, (sha, val_sha), fraction, tokenizer_json is None)
         with contextlib.suppress(ModelError):  # not made yet, or damaged since
             return opened()
-        self._make(folder, part, fraction, tokenizer_json)
+        self._make(folder, parts, fraction, tokenizer_json)
         return opened()
 
-    def _make(self, folder: Path, part: Part, fraction: float, tokenizer_json: str | None) -> None:
-        measured = survey(self._corpus().chunks(), self.task.ends, named(self.paths))
-        cut = split_at(measured, fraction)
-        if tokenizer_json is None:
-            learn = part.registered.resolve().train
-            tokenizer: Tokenizer = learn(self.train_chunks(cut), part.options)
-        else:
-            tokenizer = load_tokenizer(part, tokenizer_json, folder)
-        for name, chunks in (("train", self.train_chunks(cut)), ("val", self.val_chunks(cut))):
+    def _make(
+        self, folder: Path, parts: Mapping[str, Part], fraction: float, tokenizer_json: str | None
+    ) -> None:
+        measured = survey(self.all_chunks(), self.task.ends, named(self.paths))
+        split = Split(split_at(measured, fraction), fraction)
+        text = tokenizer_json or self._learn(parts, split)
+        tokenizers = load_tokenizers(parts, text, folder)
+        for name, side in (("train", self.train_chunks), ("val", self.val_chunks)):
             place = named(self.val_paths if name == "val" and self.val_paths else self.paths)
-            TokenStore.write(folder / name, _some(chunks, f"{place} is too small", name), tokenizer)
-        write_text(folder / "tokenizer.json", tokenizer.to_json())
+            read = partial(_some, partial(side, split), f"{place} is too small", name)
+            write_store(folder / name, read, tokenizers, pairs=self.pairs)
+        write_text(folder / "tokenizer.json", text)
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
 
+    def _learn(self, parts: Mapping[str, Part], split: "Split") -> str:
+        """Learn the vocabularies from the training side → ``tokenizer.json``."""
+        target, options = parts["tokenizer"].registered.resolve(), parts["tokenizer"].options
+        if not self.pairs:
+            return str(target.train(self.train_chunks(split), options).to_json())
+        if "source_tokenizer" not in parts:
+            both = (one for chunk in self.train_chunks(split) for one in (Chunk(chunk.source, True), chunk))
+            return str(target.train(both, options).to_json())
+        source = parts["source_tokenizer"]
+        read = source.registered.resolve().train(_sources(self.train_chunks(split)), source.options)
+        written = target.train(self.train_chunks(split), options)
+        return json.dumps({"target": written.to_json(), "source": read.to_json()}, ensure_ascii=False)
+
     def _open(
-        self, folder: Path, part: Part, digests: tuple[str, str], fraction: float, own_vocabulary: bool
+        self,
+        folder: Path,
+        parts: Mapping[str, Part],
+        digests: tuple[str, str],
+        fraction: float,
+        own_vocabulary: bool,
     ) -> Encoded:
         try:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
-            train, val = TokenStore.open(folder / "train"), TokenStore.open(folder / "val")
+            train, val = (open_store(folder / side, pairs=self.pairs) for side in ("train", "val"))
             text = (folder / "tokenizer.json").read_text(encoding="utf-8")
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
-        record = CorpusRecord(
-            paths=tuple(str(path.resolve()) for path in self.paths),
+        tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
+        opening = _opening(tokenizer, train) if measured.newline and not self.task.ends else ""
+        record = self._record(digests, measured, fraction, own_vocabulary)
+        return Encoded(tokenizer, text, train, val, record, source_tokenizer, opening, self.task.ends)
+
+    def _record(
+        self, digests: tuple[str, str], measured: Survey, fraction: float, own_vocabulary: bool
+    ) -> CorpusRecord:
+        return CorpusRecord(
+            paths=_absolute(self.paths),
             sha256=digests[0],
             chars=measured.chars,
             cut=split_at(measured, fraction),
             val_fraction=fraction,
             own_vocabulary=own_vocabulary,
-            val_paths=tuple(str(path.resolve()) for path in self.val_paths),
+            val_paths=_absolute(self.val_paths),
             val_sha256=digests[1],
+            source_paths=_absolute(self.sources),
+            val_source_paths=_absolute(self.val_sources),
             reader_options=dict(self.reader_options),
         )
-        tokenizer = load_tokenizer(part, text, folder)
-        opening = _opening(tokenizer, train) if measured.newline and not self.task.ends else ""
-        return Encoded(tokenizer, text, train, val, record, opening, self.task.ends)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where the held-out text lies."""
+
+    cut: int
+    """In free text and lines: where it begins, in characters."""
+    fraction: float
+    """In pairs: how many are held out; their sources decide which."""
+
+    @classmethod
+    def of(cls, record: CorpusRecord) -> "Split":
+        """As a model's record says."""
+        return cls(record.cut, record.val_fraction)
+
+
+def write_store(
+    folder: Path, read: Callable[[], Iterable[Chunk]], tokenizers: Tokenizers, *, pairs: bool
+) -> TokenStore:
+    """Encode a text, and its sources beside it where there are any.
+
+    Args:
+        folder: that of the text; the sources' lies beside it.
+        read: gives the examples, from the first each time.
+        tokenizers: of both sides.
+        pairs: whether there are sources.
+    """
+    TokenStore.write(folder, read(), tokenizers.target)
+    if pairs:
+        TokenStore.write(_beside(folder), _sources(read()), tokenizers.source)
+    return open_store(folder, pairs=pairs)
+
+
+def open_store(folder: Path, *, pairs: bool) -> TokenStore:
+    """What ``write_store`` wrote."""
+    store = TokenStore.open(folder)
+    return replace(store, source=TokenStore.open(_beside(folder))) if pairs else store
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-source")
+
+
+def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(str(path.resolve()) for path in paths)
+
+
+def _sources(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The sources of pairs, as texts of their own."""
+    return (Chunk(chunk.source, True) for chunk in chunks)
 
 
 def _opening(tokenizer: Tokenizer, train: TokenStore) -> str:
     """A line end, if training meets one: a text of one line may have its only one in what is held out."""
     met = train.counts(len(tokenizer.pieces))[tokenizer.encode("\n")]
     return "\n" if met.all() else ""
+
+
+def _find_one(argument: str | None, known: set[str]) -> list[Path]:
+    return _find([argument], known) if argument else []
 
 
 def _find(arguments: Sequence[str], known: set[str]) -> list[Path]:
@@ -211,10 +325,10 @@ def named(paths: Sequence[Path | str]) -> str:
     return f"{paths[0]}{more}"
 
 
-def _some(chunks: Iterable[Chunk], trouble: str, side: str) -> Iterator[Chunk]:
+def _some(read: Callable[[], Iterable[Chunk]], trouble: str, side: str) -> Iterator[Chunk]:
     """Pass chunks on; none at all is an error, since nothing could be learnt or judged."""
     empty = True
-    for chunk in chunks:
+    for chunk in read():
         empty = False
         yield chunk
     if empty:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnngen.contracts import AnyFilter, StreamStep, Tokenizer
 from rnngen.decode.beam import Hypothesis, beam_search, log_softmax
+from rnngen.decode.options import BeamOptions
 from rnngen.decode.sampling import feed, sample
 from rnngen.decode.stop import until
 from rnngen.decode.stream import TextStream, decode
@@ -105,25 +106,23 @@ class Writer:
     def search(
         self,
         prompt: str,
+        options: BeamOptions,
         *,
-        width: int,
         length: int,
-        alpha: float,
         filters: Sequence[AnyFilter] = (),
         seed: int = 0,
     ) -> list[tuple[str, Hypothesis]]:
         """The most probable texts, best first, by beam search."""
-        found = beam_search(
+        (found,) = beam_search(
             self.step,
             self.step.start(1),
-            self.context(prompt),
-            width=width,
-            length=length,
+            [self.context(prompt)],
+            [length],
+            options,
             end=self.tokenizer.end if self.ends else None,
-            alpha=alpha,
             filters=filters,
             forbidden=self.forbidden,
-            seed=seed,
+            seeds=[seed],
         )
         return [(decode(self.tokenizer.pieces, one.tokens), one) for one in found]
 

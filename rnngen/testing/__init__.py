@@ -1,7 +1,8 @@
 """Conformance suites for plugin authors, and for the built-ins: one call in one test holds a contract."""
 
+from rnngen.testing.attentions import check_attention
 from rnngen.testing.cells import check_cell
 from rnngen.testing.tasks import check_task
 from rnngen.testing.tokenizers import check_tokenizer
 
-__all__ = ["check_cell", "check_task", "check_tokenizer"]
+__all__ = ["check_attention", "check_cell", "check_task", "check_tokenizer"]

@@ -36,7 +36,7 @@ def our_steps(store: TokenStore, a: argparse.Namespace) -> Iterator[int]:
     spec = Registry().find("cell", a.cell)
     options = NetworkOptions(hidden=a.hidden, layers=a.layers, embed=a.embed, dropout=0.2)
     network = RecurrentNetwork(V, options, lambda i, h: spec.resolve()(i, h, spec.spec.options()))
-    network.restrict(torch.from_numpy(store.counts(V)))
+    network.head.restrict(torch.from_numpy(store.counts(V)))
     training = TrainingOptions(batch=a.batch, seq=a.seq, steps=1_000_000)
     precision = choose_precision("auto", torch.device("cpu")) if a.precision == "auto" else a.precision
     batches = StreamBatches(store, a.batch, a.seq, refresh=0.02)

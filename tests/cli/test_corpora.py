@@ -42,6 +42,13 @@ def test_index_names_every_file_in_the_folder():
     assert indexed - {""} == present - {corpora.INDEX, "README.md"}
 
 
+def test_index_names_every_generator():
+    indexed = {corpus.generator for corpus in corpora.known().values()}
+    files = (corpora.shipped() / "parallel").glob("*.py")
+    present = {f"parallel/{path.name}" for path in files if "\ndef pair(" in path.read_text(encoding="utf-8")}
+    assert indexed - {""} == present
+
+
 @pytest.mark.parametrize("corpus", corpora.known().values(), ids=lambda corpus: corpus.name)
 def test_task_of_every_corpus_exists(corpus):
     from rnngen.registry import Registry
@@ -124,6 +131,7 @@ def test_list_for_people_has_every_name_and_says_how_to_build(capsys):
     out, err = capsys.readouterr()
     assert [line.split()[0] for line in out.splitlines()] == ["name", *corpora.known()]
     assert "rnngen corpora build python-stdlib" in err
+    assert all(corpus.name in err for corpus in corpora.known().values() if not corpus.file)
 
 
 @pytest.mark.parametrize("corpus", SHIPPED, ids=lambda corpus: corpus.name)
@@ -247,3 +255,80 @@ def test_builder_gives_the_same_text_twice(corpus):
     build = script(corpus.builder.removesuffix(".py")).build
     assert build(first) == build(second) > 100
     assert first.getvalue() == second.getvalue()
+
+
+# ── Generating ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pairs_of(name, count, seed=1, held_out=False):
+    """What a file of the generator must hold."""
+    package = corpora.generators()
+    pairs = package.pairs(package.generator(name), count, seed=seed, held_out=held_out)
+    return "".join(f"{source}\t{target}\n" for source, target in pairs)
+
+
+def test_build_writes_pairs_where_it_is_told(tmp_path, home, capsys):
+    target = tmp_path / "dates.tsv"
+    assert main(["corpora", "build", "dates", "-o", str(target), "--count", "20", "--seed", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{target}\n"
+    assert "seed 3 (CC0-1.0)" in err
+    assert target.read_text(encoding="utf-8") == pairs_of("dates", count=20, seed=3)
+    assert not (home / "corpora").exists()
+
+
+def test_build_writes_to_stdout(capsys):
+    assert main(["corpora", "build", "phrases", "-o", "-", "--count", "20"]) == 0
+    assert capsys.readouterr().out == pairs_of("phrases", count=20)
+
+
+def test_what_is_built_is_found_and_the_held_out_side_is_beside_it(home, capsys):
+    assert main(["corpora", "build", "reversal", "--count", "50"]) == 0
+    assert main(["corpora", "build", "reversal", "--count", "10", "--held-out"]) == 0
+    training, held_out = (home / "corpora" / f"reversal{end}.tsv" for end in ("", ".held-out"))
+    assert capsys.readouterr().out == f"{training}\n{held_out}\n"
+    assert main(["corpora", "path", "reversal"]) == 0
+    assert capsys.readouterr().out == f"{training}\n"
+    assert training.read_text() == pairs_of("reversal", count=50)
+    assert held_out.read_text() == pairs_of("reversal", count=10, held_out=True)
+
+
+def test_counts_have_defaults(home, capsys):
+    assert main(["corpora", "build", "reversal"]) == 0
+    assert main(["corpora", "build", "reversal", "--held-out"]) == 0
+    files = capsys.readouterr().out.split()
+    assert [len(corpora.Path(file).read_text().splitlines()) for file in files] == [50_000, 2_000]
+
+
+@pytest.mark.parametrize("flag", [["--count", "5"], ["--seed", "2"], ["--held-out"]])
+@pytest.mark.parametrize("name", ["python-stdlib", "almanac"])
+def test_flags_of_generators_are_refused_elsewhere(name, flag, capsys):
+    assert main(["corpora", "build", name, *flag]) == 2
+    assert "are for dates, numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [["--count", "0"], ["--count", "many"], ["--seed", "-1"]])
+def test_bad_values_are_refused(flags, home, capsys):
+    assert main(["corpora", "build", "dates", *flags]) == 2
+    assert flags[0] in capsys.readouterr().err
+    assert not (home / "corpora").exists()
+
+
+def test_a_count_beyond_the_sources_is_refused_at_once(home, capsys):
+    assert main(["corpora", "build", "dates", "--held-out", "--count", "3000000"]) == 2
+    assert "no more than 2,019,516 different dates held out" in capsys.readouterr().err
+    assert not (home / "corpora").exists()
+
+
+def test_a_generator_that_runs_out_says_so_and_leaves_the_old_file(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        corpora.generators(), "generator", lambda name: lambda draw: (str(draw.below(50)), "x")
+    )
+    target = tmp_path / "old.tsv"
+    target.write_text("old\n")
+    assert main(["corpora", "build", "reversal", "-o", str(target), "--count", "5000"]) == 2
+    expected = sum(not corpora.generators().is_held_out(str(number)) for number in range(50))
+    assert f"no more than {expected} different reversal to train on" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["old.tsv"]
+    assert target.read_text() == "old\n"
+    assert main(["corpora", "build", "reversal", "-o", str(target), "--count", str(expected)]) == 0

@@ -14,6 +14,7 @@ from rnngen.builtins.penalties import frequency
 from rnngen.builtins.wording import min_length
 from rnngen.decode.beam import beam_search, log_softmax
 from rnngen.decode.chain import Chain
+from rnngen.decode.options import BeamOptions
 from rnngen.decode.sampling import sample, surprise
 
 V, END = 6, 5
@@ -165,8 +166,15 @@ def replay(network, filters, tokens, seed=0):
 @pytest.mark.parametrize("width", [1, 3, 40])
 def test_each_hypothesis_has_the_memory_of_its_own_tokens(toy, width):
     network = toy(V, sharpness=1.0)
-    found = beam_search(
-        network, network.start(1), PROMPT, width=width, length=6, alpha=0.0, filters=everything(), seed=9
+    (found,) = beam_search(
+        network,
+        network.start(1),
+        [PROMPT],
+        [6],
+        BeamOptions(width, alpha=0.0),
+        end=None,
+        filters=everything(),
+        seeds=[9],
     )
     assert len(found) == width
     for hypothesis in found:
@@ -179,11 +187,12 @@ def test_the_coins_of_a_beam_are_those_of_its_seed(toy):
         return beam_search(
             toy(V),
             toy(V).start(1),
-            PROMPT,
-            width=4,
-            length=8,
+            [PROMPT],
+            [8],
+            BeamOptions(4),
+            end=None,
             filters=[xtc(o.XTCOptions(0.5, 0.1))],
-            seed=seed,
+            seeds=[seed],
         )
 
     assert search(1) == search(1)
@@ -192,14 +201,13 @@ def test_the_coins_of_a_beam_are_those_of_its_seed(toy):
 
 @pytest.mark.parametrize("length", [1, 3, 5])
 def test_no_hypothesis_ends_too_soon(toy, length):
-    found = beam_search(
+    (found,) = beam_search(
         toy(V, sharpness=1.0),
         toy(V).start(1),
-        PROMPT,
-        width=20,
-        length=6,
+        [PROMPT],
+        [6],
+        BeamOptions(20, alpha=0.0),
         end=END,
-        alpha=0.0,
         filters=[min_length(o.MinLengthOptions(length), Pieces())],
     )
     assert min(len(h.tokens) for h in found) == length

@@ -10,11 +10,11 @@ import torch
 from rnngen.builtins.cells import LSTM
 from rnngen.builtins.options import LSTMOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
-from rnngen.contracts import Chunk
+from rnngen.contracts import IGNORE, Chunk
 from rnngen.decode.beam import log_softmax
 from rnngen.decode.step import TorchStep
 from rnngen.engine import evaluation
-from rnngen.engine.batches import IGNORE, Batch, StreamBatches
+from rnngen.engine.batches import Batch, StreamBatches
 from rnngen.engine.evaluation import Judge, Loss, batch_loss, entry_state
 from rnngen.engine.network import RecurrentNetwork
 from rnngen.engine.options import NetworkOptions

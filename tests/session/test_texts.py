@@ -12,7 +12,7 @@ from rnngen.errors import CorpusError, NotFoundError
 from rnngen.registry import Registry
 from rnngen.session.options import CorpusOptions
 from rnngen.session.parts import choose
-from rnngen.session.texts import Texts
+from rnngen.session.texts import Split, Texts
 
 TEXT = "".join(f"line {i} of the text\n" for i in range(50))
 
@@ -32,7 +32,7 @@ def parts(task="continue", tokenizer="char", **settings):
 def encode(*paths, task="continue", tokenizer="char", tokenizer_json=None, **options):
     chosen, options = parts(task, tokenizer), CorpusOptions(**options)
     texts = Texts.find(Registry(), chosen["task"], [str(path) for path in paths], options)
-    return texts.encode(chosen["tokenizer"], options.val_fraction, tokenizer_json)
+    return texts.encode(chosen, options.val_fraction, tokenizer_json)
 
 
 def text_of(encoded, side):
@@ -199,7 +199,7 @@ def test_a_tokenizer_that_is_given_is_not_learnt(path, tmp_path, monkeypatch):
 def test_a_recorded_text_is_found_again(path):
     encoded, task = encode(path, encoding="latin-1"), parts()["task"]
     texts = Texts.recorded(Registry(), task, encoded.record)
-    assert "".join(c.text for c in texts.train_chunks(encoded.record.cut)) == "".join(
+    assert "".join(c.text for c in texts.train_chunks(Split.of(encoded.record))) == "".join(
         text_of(encoded, "train")
     )
     assert texts.reader_options == {"encoding": "latin-1"}

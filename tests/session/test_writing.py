@@ -14,6 +14,7 @@ from rnngen.builtins.options import CharOptions, TemperatureOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer
 from rnngen.contracts import Chunk
+from rnngen.decode.options import BeamOptions
 from rnngen.decode.step import NumpyStep, TorchStep
 from rnngen.engine.config import Component
 from rnngen.registry import Distribution, Registry
@@ -35,6 +36,8 @@ class Letters:
 
 class Bigrams:
     """A network whose next token depends on the last one alone; it keeps what it was fed."""
+
+    fixed = 0
 
     def __init__(self, vocabulary, seed=0):
         self.table = np.random.default_rng(seed).normal(size=(vocabulary, vocabulary)).astype(np.float32)
@@ -133,7 +136,7 @@ def test_tokens_never_met_in_training_are_never_written():
     seen = np.array([1, 0, 1], np.uint8)
     assert set(written(letters(ends=False, seen=seen), length=300)) == {"a"}
     assert set(written(letters(ends=True, seen=seen), length=None)) <= {"a"}
-    found = letters(ends=False, seen=seen).search("", width=4, length=3, alpha=0.0)
+    found = letters(ends=False, seen=seen).search("", BeamOptions(width=4, alpha=0.0), length=3)
     assert [text for text, _ in found] == ["aaa"]
 
 
@@ -167,7 +170,7 @@ def test_stops_end_a_text_and_are_no_part_of_it():
 
 def test_search_gives_the_most_probable_texts_with_their_tokens():
     writer = letters(ends=True)
-    found = writer.search("a", width=50, length=3, alpha=0.0)
+    found = writer.search("a", BeamOptions(width=50, alpha=0.0), length=3)
     assert found[0][1].log_probability == max(h.log_probability for _, h in found)
     assert all("".join("ab"[token] for token in h.tokens) == text for text, h in found)
 
@@ -207,7 +210,7 @@ def test_a_score_counts_the_end_where_texts_end():
 
 def test_scores_agree_with_beam_search():
     writer = letters(ends=True)
-    for text, hypothesis in writer.search("", width=100, length=4, alpha=0.0):
+    for text, hypothesis in writer.search("", BeamOptions(width=100, alpha=0.0), length=4):
         if len(text) < 4:  # it came to its end
             assert writer.score(text)[0] == pytest.approx(hypothesis.log_probability, rel=1e-6)
 
@@ -239,15 +242,15 @@ def test_a_cell_without_a_numpy_step_writes_the_same_through_torch(session, trai
     assert written(slow, "the ", seed=5) == written(quick, "the ", seed=5)
     assert slow.score("the sun")[0] == pytest.approx(quick.score("the sun")[0], rel=1e-4)
     assert (
-        slow.search("the", width=3, length=5, alpha=0.0)[0][0]
-        == quick.search("the", width=3, length=5, alpha=0.0)[0][0]
+        slow.search("the", BeamOptions(width=3, alpha=0.0), length=5)[0][0]
+        == quick.search("the", BeamOptions(width=3, alpha=0.0), length=5)[0][0]
     )
 
 
 def test_a_device_other_than_plain_cpu_goes_through_torch(session, train):
     train(name="verse")
     model = session.read("verse")
-    by_torch = session.writer(model, "auto")
+    by_torch = session.writer(model, device="auto")
     assert isinstance(by_torch.step, TorchStep)
     assert list(islice(by_torch.write("a", rng=np.random.default_rng(0), length=3), 3))
 

@@ -1,0 +1,182 @@
+"""What ``rnngen sample`` does with a model of pairs: a source a line in, an answer a line out, in order."""
+
+import json
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rnngen.cli import streams, ui
+from rnngen.decode.options import GREEDY, BeamOptions, DecodingOptions
+from rnngen.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnngen.contracts import AnyFilter, Tokenizer
+    from rnngen.session.answering import Answer, Answerer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+POOL = 512
+"""Lines that are sorted by length and answered together, where so many are there."""
+PAIR_FLAGS = {"nbest": "--nbest", "prefix": "--prefix", "attention": "--attention"}
+
+_FLAGS = [
+    click.option("--nbest", type=click.IntRange(1), help="Pairs: the best N answers to each source."),
+    click.option("--prefix", metavar="TEXT", help="Pairs: what every answer begins with."),
+    click.option(
+        "--attention", is_flag=True, default=None, help="Pairs: tell with --json where the model looked."
+    ),
+]
+
+
+def pair_flags(command: F) -> F:
+    """A decorator that gives a command the flags that only models of pairs know."""
+    for flag in reversed(_FLAGS):
+        command = flag(command)
+    return command
+
+
+def refuse_pair_flags(params: dict[str, Any]) -> None:
+    """Raise ``UsageError`` if one of them was given."""
+    for name, flag in PAIR_FLAGS.items():
+        if params[name]:
+            raise UsageError(f"{flag} is for models of pairs, and this one writes free text or lines")
+
+
+class Answering:
+    """The answers of one call."""
+
+    def __init__(
+        self,
+        answerer: "Answerer",
+        options: DecodingOptions,
+        beam: BeamOptions | None,
+        build: "Callable[[Tokenizer], list[AnyFilter]]",
+        params: dict[str, Any],
+    ) -> None:
+        self.answerer, self.options, self.params = answerer, options, params
+        self.drawing = beam is None and (_asks_to_draw(params) or params["count"] > 1)
+        self.beam = beam or GREEDY
+        self.filters = build(answerer.tokenizers.target) if self.drawing or _asks_to_draw(params) else []
+        self.seed = options.seed
+        self._check()
+        if self.seed is None and self.drawing:
+            self.seed = secrets.randbelow(2**31)
+            if not params["quiet"]:
+                ui.note(f"seed {self.seed}")
+
+    def _check(self) -> None:
+        """Refuse what makes no sense for answers.
+
+        Raises:
+            UsageError: naming the flag.
+        """
+        refused = {"--no-prompt": self.params["no_prompt"], "-n -1": self.options.length == -1}
+        for flag, given in refused.items():
+            if given:
+                raise UsageError(f"{flag} is for free text, and this model answers sources; leave it out")
+        nbest, width = self.params["nbest"] or 1, self.beam.width
+        if self.drawing and self.params["nbest"]:
+            raise UsageError("--nbest ranks what a beam search finds; add --beam K, or draw with --count")
+        if nbest > width:
+            raise UsageError(f"--nbest {nbest} of --beam {width}: no more answers than a beam is wide")
+        if self.params["attention"] and not self.params["json"]:
+            raise UsageError("--attention tells weights as JSON; add --json, or draw them with rnngen attend")
+
+    def run(self) -> None:
+        """Answer every source."""
+        with streams.Output() as out:
+            for first, pool in _pools(self._sources()):
+                for text in self._told(first, pool):
+                    out.write(text)
+                out.write("", flush=True)
+
+    def _sources(self) -> Callable[[int], list[str]]:
+        """What gives the next lines, so many at most: those that are there, at least one."""
+        argument, file = self.params["prompt"], self.params["prompt_file"]
+        if argument is not None and file is not None:
+            raise UsageError("a source and --prompt-file both; give one")
+        if argument not in (None, "-"):
+            given = iter(str(argument).split("\n"))
+            return lambda most: list(islice(given, most))
+        if argument is None and file is None and (sys.stdin is None or streams.answered()):
+            raise UsageError("no source to write about; give one as an argument, or pipe lines in")
+        return streams.Lines(file or "-").take
+
+    def _told(self, first: int, sources: list[str]) -> Iterator[str]:
+        """What is written for some sources, in their order; an empty one has an empty answer."""
+        there = [number for number, source in enumerate(sources) if source.strip()]
+        for number in there:
+            if self.answerer.too_long(sources[number]):
+                limit = self.answerer.limit
+                ui.warn(f"source {first + number + 1} has more than {limit} tokens, which training never met")
+        answers = iter(self._answered([sources[number] for number in there], first))
+        for source in sources:
+            found = next(answers) if source.strip() else []
+            yield self._record(source, found) if self.params["json"] else self._lines(found)
+
+    def _answered(self, sources: list[str], first: int) -> "list[list[Answer]]":
+        seeds = [(self.seed or 0) + first + number for number in range(len(sources))]
+        shared: dict[str, Any] = {
+            "length": self.options.length,
+            "prefix": self.params["prefix"] or "",
+            "filters": self.filters,
+        }
+        if self.drawing:
+            return self.answerer.draw(sources, self.params["count"], seeds=seeds, **shared)
+        looked = bool(self.params["json"]) and self.answerer.attends
+        best = self.params["nbest"] or 1
+        found = self.answerer.search_all(sources, self.beam, seeds=seeds, attention=looked, **shared)
+        return [answers[:best] for answers in found]
+
+    # ── what is written ────────────────────────────────────────────────────────────────────────────────────
+
+    def _lines(self, answers: "list[Answer]") -> str:
+        end = "\0" if self.params["null"] else "\n"
+        return "".join(self._line(answer.text) + end for answer in answers) or end
+
+    def _line(self, text: str) -> str:
+        """An answer as one line, or line k of the answers would not be that to source k."""
+        text = self._stopped(text)
+        return text if self.params["null"] else " ".join(text.splitlines())
+
+    def _stopped(self, text: str) -> str:
+        from rnngen.decode.stop import until
+
+        return "".join(until([text], self.params["stop"]))
+
+    def _record(self, source: str, answers: "list[Answer]") -> str:
+        told = [self._hypothesis(answer) for answer in answers]
+        record = {"source": source, "text": told[0]["text"] if told else "", "hypotheses": told}
+        return json.dumps(record, ensure_ascii=False) + "\n"
+
+    def _hypothesis(self, answer: "Answer") -> dict[str, Any]:
+        told: dict[str, Any] = {"text": self._stopped(answer.text)}
+        if answer.hypothesis is not None:
+            told |= {"score": answer.hypothesis.score, "log_probability": answer.hypothesis.log_probability}
+            if answer.hypothesis.attention is not None:
+                words = self.answerer.alignment(answer)
+                rows = [
+                    row for row, text in enumerate(words.target) if text
+                ]  # the end looks nowhere in particular
+                told["alignment"] = [[words.best(row), row] for row in rows]
+        if self.params["attention"] and "alignment" in told:
+            told["attention"] = self.answerer.alignment(answer, "token").as_json()
+        return told
+
+
+def _asks_to_draw(params: dict[str, Any]) -> bool:
+    from rnngen.cli.chain import CHAIN
+
+    return params["filters"] is not None or any(params[flag] is not None for flag in CHAIN)
+
+
+def _pools(take: Callable[[int], list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """Lines in pools, each with the number of its first."""
+    done = 0
+    while pool := take(POOL):
+        yield done, pool
+        done += len(pool)

@@ -1,0 +1,172 @@
+"""From logits to the best continuations of each beam, without sorting or copying the vocabulary.
+
+::
+
+    logits (n·R,V) ─▸ maxima of 64 shares of each row ─▸ a bound ─▸ the few above it ─▸ sorted, in float64
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.contracts import Floats, TokenIds
+from rnngen.errors import RnngenError
+
+Doubles = NDArray[np.float64]
+SHARES = 64
+"""Into how many shares a row is divided, at least, for the maximum of each."""
+SLACK = 1e-6
+"""Rounding that a bound allows for, relative to what it was computed from; float32 has 6e-8."""
+
+
+@dataclass(frozen=True)
+class Living:
+    """The hypotheses that go on: R rows for each of n beams, the dead ones (key -inf) last."""
+
+    beams: TokenIds
+    """(n,) which beams are alive: sentence · G + group."""
+    keys: Doubles
+    """(n,R) what selection goes by, best first: the log-probability, with penalties or noise if asked for."""
+    totals: Doubles
+    """(n,R) log-probabilities."""
+    texts: "TokenIds | None" = None
+    """(n·R,T) the tokens so far, where somebody wants to read them."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best continuations of n beams, best first; where there are fewer than C, the rest have key -inf."""
+
+    rows: TokenIds
+    """(n,C) which rows they go on from."""
+    tokens: TokenIds
+    """(n,C)"""
+    keys: Doubles
+    """(n,C)"""
+
+    @property
+    def possible(self) -> NDArray[np.bool_]:
+        """(n,C) which of them are there at all."""
+        return self.keys > -np.inf
+
+    def first(self, count: int, wanted: NDArray[np.bool_]) -> Self:
+        """The first ``count`` of each beam among those ``wanted`` (n,C)."""
+        order = np.argsort(~wanted, axis=1, kind="stable")[:, :count]
+        keys = np.where(wanted, self.keys, -np.inf)
+        rows, tokens = (np.take_along_axis(one, order, axis=1) for one in (self.rows, self.tokens))
+        return type(self)(rows, tokens, np.take_along_axis(keys, order, axis=1))
+
+    def filled(self) -> tuple[TokenIds, TokenIds]:
+        """Rows (n·C,) and tokens (n·C,), the impossible ones replaced by the first of their beam."""
+        there = self.possible
+        pair = self.rows, self.tokens
+        rows, tokens = (np.where(there, one, one[:, :1]).ravel() for one in pair)
+        return rows, tokens
+
+    def put(self, beams: TokenIds, others: "Candidates", rows: TokenIds) -> None:
+        """Set those of some beams, found among the given rows alone."""
+        self.rows[beams], self.tokens[beams], self.keys[beams] = rows[others.rows], others.tokens, others.keys
+
+    def at(self, beams: NDArray[Any], count: int) -> Self:
+        """The first ``count`` of some beams."""
+        return type(self)(self.rows[beams, :count], self.tokens[beams, :count], self.keys[beams, :count])
+
+
+class Chances:
+    """What a network says of the next tokens, (n·R,V), normalised only where it is looked at.
+
+    Args:
+        logits: in float32.
+
+    Raises:
+        RnngenError: if a logit is not a number.
+    """
+
+    def __init__(self, logits: Floats) -> None:
+        self.logits = logits
+        highest = np.arange(len(logits)), logits.argmax(axis=1)
+        tops = logits[highest]
+        if not (tops < np.inf).all():
+            raise RnngenError(
+                f"no token can be chosen: the highest logit is {tops[~(tops < np.inf)][0]}; the model's "
+                "weights are not numbers any more: train it again with a smaller --lr"
+            )
+        self.possible: NDArray[np.bool_] = tops > -np.inf
+        """(n·R,) whether any token may follow."""
+        tops = np.where(self.possible, tops, 0)
+        shifted = logits - tops[:, None]
+        np.exp(shifted, out=shifted)[highest] = 0  # its own 1 would drown the others in float32
+        self.norms: Doubles = tops + np.log1p(shifted.sum(axis=1).astype(np.float64))
+        """(n·R,) log Σ exp of each row: ln p is right to about seven digits."""
+
+    def of(self, rows: TokenIds, tokens: TokenIds) -> Doubles:
+        """The log-probabilities of tokens, each after a row; never above 0."""
+        found = np.minimum(self.logits[rows, tokens] - self.norms[rows], 0)
+        return found.astype(np.float64, copy=False)
+
+    def added(self, keys: Doubles) -> Doubles:
+        """What makes keys (n·R,) of the logits of each row: -inf where there is nothing to add to."""
+        return np.where(self.possible, keys.ravel() - self.norms, -np.inf)
+
+
+def log_softmax(logits: Floats) -> Doubles:
+    """Logits (B,V) → log-probabilities (B,V) in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    normalised: Doubles = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return normalised
+
+
+def plain(living: Living, chances: Chances, count: int) -> Candidates:
+    """The ``count`` best continuations of each beam by their log-probability."""
+    return best(chances.logits, chances.added(living.keys), len(living.beams), count)
+
+
+def best(logits: NDArray[Any], added: Doubles, beams: int, count: int) -> Candidates:
+    """The ``count`` highest logits (n·R,V) + added (n·R,) of each of n beams, ties by place; never -inf."""
+    rows_each = len(logits) // beams
+    bounds = _bounds(logits, added, beams, count).astype(logits.dtype)
+    places = np.flatnonzero(logits >= bounds[:, None])
+    rows, tokens = np.divmod(places, logits.shape[1])
+    keys = logits.ravel()[places] + added[rows]
+    owners = rows // rows_each
+    order = np.lexsort((-keys, owners))
+    ranks = np.arange(len(order)) - np.searchsorted(owners, np.arange(beams))[owners]
+    kept = ranks < count
+    spots, order = (owners[kept], ranks[kept]), order[kept]
+    found = Candidates(
+        np.repeat(np.arange(beams)[:, None] * rows_each, count, axis=1),
+        np.zeros((beams, count), np.int64),
+        np.full((beams, count), -np.inf),
+    )
+    found.rows[spots], found.tokens[spots], found.keys[spots] = rows[order], tokens[order], keys[order]
+    return found
+
+
+def _bounds(logits: NDArray[Any], added: Doubles, beams: int, count: int) -> Doubles:
+    """For each row a logit (n·R,) which none of its beam's ``count`` best lies below.
+
+    So many different shares have a maximum that is as high as the ``count``-th highest maximum: that many
+    logits at least are as high.
+    """
+    maxima = (_maxima(logits, max(SHARES, 2 * count)) + added[:, None]).reshape(beams, -1)
+    bounds = np.full(len(logits), np.inf)
+    least = np.full(beams, -np.inf)
+    if (place := maxima.shape[1] - count) > 0:
+        least = np.partition(maxima, place, axis=1)[:, place]
+    of_row = np.repeat(least, len(logits) // beams)
+    alive = np.flatnonzero(added > -np.inf)
+    least, more = of_row[alive], added[alive]
+    bounds[alive] = least - more - SLACK * (1 + np.abs(least) + np.abs(more))
+    lowest: Doubles = np.maximum(bounds, np.finfo(logits.dtype).min)
+    return lowest
+
+
+def _maxima(logits: NDArray[Any], shares: int) -> NDArray[Any]:
+    """The maxima (B,shares) of equal shares of each row of (B,V), what does not divide evenly left out."""
+    size = logits.shape[1] // shares
+    if size < 2:
+        return logits
+    maxima: NDArray[Any] = logits[:, : size * shares].reshape(len(logits), size, shares).max(axis=1)
+    return maxima

@@ -1,0 +1,47 @@
+"""Which tokenizers suit a text, where nobody names them."""
+
+from collections import Counter
+from itertools import islice
+
+from rnngen.session.options import PartsOptions
+from rnngen.session.texts import Split, Texts
+
+LOOKED_AT = 20_000
+"""Pairs that the choice rests on."""
+OFTEN = 5
+"""How often a word must come to be one that comes again."""
+MOST = 0.7
+"""The share of a side's running words that come again above which pieces of words pay."""
+
+
+def choose_tokenizers(options: PartsOptions, texts: Texts, fraction: float) -> dict[str, str]:
+    """The names of the tokenizers by kind: as asked for, or as the text wants it.
+
+    Free text and lines are written in characters. A side of pairs goes by ``bpe`` where most of its words,
+    cut at white space, come again and again, as in a language with spaces between words; else, as for
+    numbers, codes and Chinese, by ``char``.
+    """
+    if not texts.pairs:
+        return {"tokenizer": options.tokenizer or "char"}
+    asked = options.tokenizer, options.source_tokenizer
+    if None in asked and not (options.shared_vocabulary and options.tokenizer):
+        written, read = _suited(texts, fraction)
+    else:
+        written = read = "char"
+    if options.shared_vocabulary:
+        return {"tokenizer": options.tokenizer or ("bpe" if "bpe" in (written, read) else "char")}
+    return {"tokenizer": options.tokenizer or written, "source_tokenizer": options.source_tokenizer or read}
+
+
+def _suited(texts: Texts, fraction: float) -> tuple[str, str]:
+    """A tokenizer for what is written, and one for what is read."""
+    sides: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    for chunk in islice(texts.train_chunks(Split(0, fraction)), LOOKED_AT):
+        sides[0].update(chunk.text.split())
+        sides[1].update(chunk.source.split())
+    return _for_words(sides[0]), _for_words(sides[1])
+
+
+def _for_words(words: Counter[str]) -> str:
+    again = sum(count for count in words.values() if count >= OFTEN)
+    return "bpe" if again > MOST * words.total() else "char"
