@@ -11,6 +11,11 @@ Python's documentation tools::
 From that one place come the ``-o key=value`` parser, the flags of the command line, the man pages and the
 model card. Types that can be read from text: ``str``, ``int``, ``float``, ``bool``, ``Literal[...]`` of
 strings, and each of these ``| None`` (written ``none``).
+
+What a search for good options (``rnngen tune``) may try of a field stands in the field's metadata::
+
+        forget_bias: float = field(default=1.0, metadata={SEARCH: Range(0.0, 3.0)})
+        gated: bool = field(default=True, metadata={SEARCH: OneOf()})
 """
 
 import ast
@@ -22,16 +27,67 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from itertools import pairwise
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rnngen.errors import UnknownName, UsageError
 
 T = TypeVar("T")
+SEARCH: Final = "search"
+"""The key of a field's metadata that holds its ``Range`` or ``OneOf``."""
 
 
 @dataclass(frozen=True)
 class NoOptions:
     """For what has nothing to choose."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers that a search may try: from ``low`` to ``high``, both included."""
+
+    low: float
+    high: float
+    log: bool = False
+    """Whether each factor is as likely as the next, not each difference."""
+    step: float | None = None
+    """Try only ``low``, ``low + step`` and so on."""
+
+    def __post_init__(self) -> None:
+        if not -_INF < self.low <= self.high < _INF:
+            raise ValueError(f"{self}: a smaller number, and then a larger one expected")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError(f"{self}: a range by factors starts above 0 and has no step")
+        if self.step is not None and not (self.step > 0 and self._steps_to(self.high)):
+            raise ValueError(f"{self}: a step that leads from the first number to the last expected")
+
+    def __contains__(self, value: object) -> bool:
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        return self.step is None or self._steps_to(value)
+
+    def _steps_to(self, value: float) -> bool:
+        count = (value - self.low) / (self.step or 1)
+        return abs(count - round(count)) < 1e-9
+
+    def __str__(self) -> str:
+        suffix = ":log" if self.log else f":{self.step}" if self.step is not None else ""
+        return f"{self.low}..{self.high}{suffix}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Values that a search may try; of a field whose values can be listed, none means all of them."""
+
+    values: tuple[Any, ...] = ()
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.values
+
+    def __str__(self) -> str:
+        return "|".join("none" if value is None else str(value).lower() for value in self.values)
+
+
+_INF = float("inf")
 
 
 @dataclass(frozen=True)
@@ -50,6 +106,8 @@ class Option:
     """The accepted words, where the type is a ``Literal``."""
     optional: bool = False
     """Whether ``none`` is accepted."""
+    search: Range | OneOf | None = None
+    """What a search may try; None where the default is meant to stay."""
 
     def parse(self, text: str) -> Any:
         """Read the value from ``text``.
@@ -67,6 +125,22 @@ class Option:
             return _BOOLEANS[text.lower()] if self.type is bool else self.type(text)
         except (KeyError, ValueError):
             raise UsageError(f"option {self.name}={text}: {_EXPECTED[self.type]} expected") from None
+
+    def space(self, text: str) -> Range | OneOf:
+        """Read what to try from ``low..high``, ``low..high:log``, ``low..high:STEP`` or ``one|another``.
+
+        Raises:
+            UsageError: if it is none of these, or holds a value that is not of the field's type.
+        """
+        low, dots, rest = text.partition("..")
+        if not dots or self.type not in (int, float):
+            return OneOf(tuple(dict.fromkeys(self.parse(value) for value in text.split("|"))))
+        high, _, suffix = rest.partition(":")
+        step = self.parse(suffix) if suffix not in ("", "log") else None
+        try:
+            return Range(self.parse(low), self.parse(high), log=suffix == "log", step=step)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"option {self.name}: {error}") from None
 
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
@@ -103,7 +177,9 @@ def _described(options: type[Any]) -> tuple[Option, ...]:
     for field in fields(options):
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         kind, choices, optional = _reading(hints[field.name], field.name)
-        described.append(Option(field.name, kind, default, documented.get(field.name, ""), choices, optional))
+        search = _filled(field.metadata.get(SEARCH), kind, choices, field.name)
+        help_ = documented.get(field.name, "")
+        described.append(Option(field.name, kind, default, help_, choices, optional, search))
     return tuple(described)
 
 
@@ -137,6 +213,20 @@ def construct(options: type[T], values: Mapping[str, Any], *, owner: str) -> T:
         return options(**values)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{owner}: {error}") from error
+
+
+def _filled(
+    search: Range | OneOf | None, kind: type, choices: tuple[str, ...], name: str
+) -> Range | OneOf | None:
+    """What a field's metadata lets a search try, with all values in it where it names none."""
+    if isinstance(search, Range) and kind not in (int, float):
+        raise TypeError(f"option {name!r} is not a number, and so has no range to search")
+    if not isinstance(search, OneOf) or search.values:
+        return search
+    values = choices or ((False, True) if kind is bool else ())
+    if not values:
+        raise TypeError(f"option {name!r} has values without end; name those to search")
+    return OneOf(values)
 
 
 def _reading(hint: Any, name: str) -> tuple[type, tuple[str, ...], bool]:

@@ -15,7 +15,7 @@ from rnngen.builtins import (
 from rnngen.decode.options import DecodingOptions
 from rnngen.engine.options import NetworkOptions, TrainingOptions
 from rnngen.errors import UsageError
-from rnngen.options import NoOptions, build, construct, describe
+from rnngen.options import SEARCH, NoOptions, OneOf, Range, build, construct, describe
 from rnngen.session.options import CorpusOptions, PartsOptions
 
 STAGES = [NetworkOptions, TrainingOptions, DecodingOptions, PartsOptions, CorpusOptions]
@@ -173,3 +173,97 @@ def test_typed_values_are_refused_in_the_same_way():
 def test_an_unknown_key_among_none_says_so():
     with pytest.raises(UsageError, match="task 'y' has no options, and so no"):
         build(NoOptions, {"key": "1"}, owner="task 'y'")
+
+
+# ── searching ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search may try of each kind."""
+
+    rate: float = field(default=0.1, metadata={SEARCH: Range(0.01, 1.0, log=True)})
+    size: int = field(default=8, metadata={SEARCH: Range(4, 16, step=4)})
+    kind: Literal["hot", "cold"] = field(default="hot", metadata={SEARCH: OneOf()})
+    flag: bool = field(default=True, metadata={SEARCH: OneOf()})
+    maybe: int | None = None
+
+
+def of_searched(name):
+    return next(option for option in describe(Searched) if option.name == name)
+
+
+def test_a_field_declares_what_a_search_may_try_and_where_all_values_are_known_they_are_filled_in():
+    assert of_searched("rate").search == Range(0.01, 1.0, log=True)
+    assert of_searched("kind").search == OneOf(("hot", "cold"))
+    assert of_searched("flag").search == OneOf((False, True))
+    assert of_searched("maybe").search is None
+
+
+@pytest.mark.parametrize("search", [OneOf(), Range(1, 2)])
+def test_what_cannot_be_listed_or_is_no_number_is_a_plugin_authors_mistake(search):
+    body = {"__annotations__": {"key": str}, "key": field(default="", metadata={SEARCH: search})}
+    with pytest.raises(TypeError, match="option 'key'"):
+        describe(dataclass(frozen=True)(type("Strange", (), body)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "search"),
+    [
+        ("rate", "1e-3..0.5", Range(0.001, 0.5)),
+        ("rate", "1e-3..0.5:log", Range(0.001, 0.5, log=True)),
+        ("rate", "0..0.5:0.1", Range(0.0, 0.5, step=0.1)),
+        ("rate", "0.5", OneOf((0.5,))),
+        ("size", "4..64:log", Range(4, 64, log=True)),
+        ("size", "4|8|4", OneOf((4, 8))),
+        ("kind", "cold|hot", OneOf(("cold", "hot"))),
+        ("flag", "yes|no", OneOf((True, False))),
+        ("maybe", "none|3", OneOf((None, 3))),
+    ],
+)
+def test_what_to_try_is_read_from_text_and_written_back(name, text, search):
+    option = of_searched(name)
+    assert option.space(text) == search
+    assert option.space(str(search)) == search
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("rate", "2..1", "option rate: 2.0..1.0"),
+        ("rate", "0..1:log", "starts above 0"),
+        ("rate", "0..1:0.3", "a step that leads from the first number to the last"),
+        ("rate", "0..1:-1", "a step that leads"),
+        ("rate", "0..nan", "option rate"),
+        ("rate", "0..inf", "option rate"),
+        ("rate", "a..b", "option rate=a: a number expected"),
+        ("size", "1..2.5", "option size=2.5: a whole number expected"),
+        ("size", "", "option size=: a whole number expected"),
+        ("maybe", "none..3", "option maybe"),
+        ("kind", "hot|cool", "did you mean 'cold'"),
+        ("kind", "cold..hot", "unknown value for 'kind' 'cold..hot'"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused(name, text, message):
+    with pytest.raises(UsageError) as caught:
+        of_searched(name).space(text)
+    assert message in str(caught.value)
+
+
+def test_a_range_holds_its_ends_and_what_its_steps_lead_to():
+    assert [n for n in range(20) if n in Range(4, 16, step=4)] == [4, 8, 12, 16]
+    assert 0.3 in Range(0.0, 0.5, step=0.1)
+    assert "x" not in Range(0, 1)
+    assert None not in Range(0, 1)
+
+
+@pytest.mark.parametrize("cls", [*STAGES, *{spec.options for hook in HOOKS for spec in hook()}])
+def test_every_default_of_ours_lies_in_what_is_searched_and_all_of_that_is_accepted(cls):
+    for option in describe(cls):
+        search = option.search
+        if search is None:
+            continue
+        assert option.default is None or option.default in search, option.name
+        ends = search.values if isinstance(search, OneOf) else (search.low, search.high)
+        for value in ends:
+            assert getattr(cls(**{option.name: option.parse(str(value))}), option.name) == value

@@ -5,6 +5,9 @@ fastest. Sigmoids are computed as ``σ(a) = ½·tanh(½·a) + ½`` with the halv
 that one call of ``tanh`` serves all gates at once.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from rnngen.builtins.options import LSTMOptions, RNNOptions
@@ -21,7 +24,18 @@ def _columns(weights: Weights, name: str, order: list[int], scale: list[float]) 
     return np.ascontiguousarray(stacked.T)
 
 
-class LSTMStep:
+class _Products:
+    """What all have: a matrix for what comes in, and one for what was."""
+
+    input: Floats
+    recurrent: Floats
+
+    def quantise(self, make: Callable[[Floats], Any]) -> None:
+        """Replace both matrices by what stands for them in products."""
+        self.input, self.recurrent = make(self.input), make(self.recurrent)
+
+
+class LSTMStep(_Products):
     r"""Long short-term memory (Hochreiter and Schmidhuber 1997), with the forget gate of Gers et al. (2000).
 
     ::
@@ -49,7 +63,7 @@ class LSTMStep:
 
     def project(self, x: Floats) -> Floats:
         """``x`` (B,I) → gate inputs (B,4H)."""
-        return x @ self.input + self.bias
+        return _affine(x, self.input, self.bias)
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """Gate inputs (B,4H), state → (B,H), state."""
@@ -70,7 +84,7 @@ class LSTMStep:
         return h, (h, c)
 
 
-class GRUStep:
+class GRUStep(_Products):
     r"""Gated recurrent unit (Cho et al. 2014), in the form of cuDNN and torch, reset after the product.
 
     ::
@@ -95,7 +109,7 @@ class GRUStep:
 
     def project(self, x: Floats) -> Floats:
         """``x`` (B,I) → gate inputs (B,3H)."""
-        return x @ self.input + self.input_bias
+        return _affine(x, self.input, self.input_bias)
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """Gate inputs (B,3H), state → (B,H), state."""
@@ -119,7 +133,7 @@ class GRUStep:
         return h, (h,)
 
 
-class RNNStep:
+class RNNStep(_Products):
     r"""Simple recurrent network (Elman 1990): ``h' = φ(W x + U h + b)`` with φ tanh, relu or sigmoid."""
 
     def __init__(self, weights: Weights, options: RNNOptions) -> None:
@@ -137,7 +151,7 @@ class RNNStep:
 
     def project(self, x: Floats) -> Floats:
         """``x`` (B,I) → (B,H)."""
-        return x @ self.input + self.bias
+        return _affine(x, self.input, self.bias)
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """(B,H), state → (B,H), state."""
@@ -147,7 +161,15 @@ class RNNStep:
         return h, (h,)
 
 
-_HALF = np.float32(0.5)
+_HALF = np.array(0.5, np.float32)
+"""An array without axes: NumPy would make one of a scalar at every call, for more than the product takes."""
+
+
+def _affine(x: Floats, matrix: Floats, bias: Floats) -> Floats:
+    """``x`` (B,I) times a matrix (I,G), plus a bias (G,), with one array made instead of two."""
+    product: Floats = np.dot(x, matrix)
+    product += bias
+    return product
 
 
 def _tanh(a: Floats) -> None:

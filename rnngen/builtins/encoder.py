@@ -89,11 +89,19 @@ class Encoder(nn.Module):
         if not self.keep_states:
             return layer(x, start)[0], ()
         outputs, at, state, final = [], 0, start, start
-        for stop in torch.unique(lengths).tolist():  # in rising order: where some row ends
-            y, state = layer(x[:, at:stop], state)
+        borders = torch.cat(
+            [lengths, lengths.new_tensor([x.shape[1]])]
+        )  # padding may go on after the longest
+        for stop in torch.unique(borders).tolist():  # in rising order: where some row ends
+            y, state = layer(x[:, at:stop], full(state))
             outputs.append(y)
             final, at = _where(lengths >= stop, state, final), stop
         return torch.cat(outputs, dim=1), final
+
+
+def full(state: State) -> State:
+    """A layer's state in float32, as its contract says that it is given; autocast makes less of it."""
+    return tuple(array.float() if array.is_floating_point() else array for array in state)
 
 
 def _flipped(lengths: Tensor, size: int) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from rnngen.builtins.bridges import make_bridge
-from rnngen.builtins.encoder import Encoder
+from rnngen.builtins.encoder import Encoder, full
 from rnngen.builtins.seq2seq_options import Seq2SeqOptions
 from rnngen.contracts import IGNORE, Blueprint, Kit, State
 from rnngen.errors import UsageError
@@ -52,7 +52,6 @@ class Seq2Seq(nn.Module):
 
     def __init__(self, blueprint: Blueprint, kit: Kit, options: Seq2SeqOptions) -> None:
         super().__init__()
-        check(blueprint, options)
         self.options, plan = options, blueprint
         hidden, layers = plan.hidden, plan.layers
         one_embedding = plan.tied and plan.shared
@@ -70,6 +69,7 @@ class Seq2Seq(nn.Module):
             keep_states=options.bridge == "copy",
         )
         self.attention = plan.parts["attention"].build(hidden, self.encoder.size)
+        check(blueprint, options, attends=bool(self.attention.size))
         fed = hidden if options.input_feeding else 0
         inputs = [plan.embed + fed] + [hidden] * (layers - 1)
         self.layers = nn.ModuleList(plan.parts["decoder"].build(size, hidden) for size in inputs)
@@ -166,7 +166,7 @@ class Seq2Seq(nn.Module):
         y = x
         after: list[Any] = []
         for layer, before in zip(self._layers(), layers, strict=True):
-            y, more = layer(self.dropout(y) if after else y, before)
+            y, more = layer(self.dropout(y) if after else y, full(before))
             after.extend(more)
         context, weights, looked = self.attention(y, prepared, looked)
         z = torch.tanh(self.combine(torch.cat([y, context], dim=-1)))
@@ -205,12 +205,16 @@ class Seq2Seq(nn.Module):
         return nn.functional.logsigmoid(gate), nn.functional.logsigmoid(-gate)
 
 
-def check(blueprint: Blueprint, options: Seq2SeqOptions) -> None:
+def check(blueprint: Blueprint, options: Seq2SeqOptions, *, attends: bool) -> None:
     """Raise ``UsageError`` if options do not go together."""
     if options.copying and not blueprint.shared:
         raise UsageError("-o copying=true needs one vocabulary for both sides; add --shared-vocabulary")
-    if options.copying and options.attention == "none":
+    if options.copying and not attends:
         raise UsageError("-o copying=true copies where the attention looks; it cannot go with attention=none")
+    if options.bridge == "none" and not attends:
+        raise UsageError(
+            "-o bridge=none and attention=none: nothing of the source would be known; leave one out"
+        )
 
 
 def _embedding(vocabulary: int, size: int) -> nn.Embedding:

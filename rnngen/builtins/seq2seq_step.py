@@ -31,6 +31,7 @@ class Seq2SeqStep:
         self.layers = [parts["decoder"].step(weights, f"layers.{i}.") for i in range(blueprint.layers)]
         self.bridge = _Bridge(options.bridge, weights, self.layers)
         self.combine = _transposed(weights["combine.weight"])
+        self.attends = len(self.combine) > self.combine.shape[1]  # it reads a context too
         head = weights.get("head.weight", self.embedding)  # tied weights are stored once
         if "projection.weight" in weights:
             head = head @ weights["projection.weight"]  # two matrices in a row are one
@@ -68,7 +69,7 @@ class Seq2SeqStep:
     def attended(self, state: State) -> "Floats | None":
         """Where it looked for the last token, (B,S); None without attention."""
         weights: Floats = state[self.fixed]
-        return None if self.options.attention == "none" else weights
+        return weights if self.attends else None
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""

@@ -75,7 +75,7 @@ class Pairs:
         self.options = options
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Cut lines in two; blank ones are nothing.
+        """Cut lines in two; blank ones are nothing. No line goes on in the next document.
 
         Raises:
             ValueError: at a line that is not two texts with a tab between, with its number.
@@ -85,6 +85,8 @@ class Pairs:
             if chunk.source:
                 yield chunk
                 continue
+            if chunk.opens and held:
+                held += "\n"
             *lines, held = (held + chunk.text).split("\n")
             for number, line in enumerate(lines, start=done + 1):
                 yield from _pair(line, number)
@@ -99,13 +101,17 @@ def _pair(line: str, number: int) -> Iterator[Chunk]:
     source, *texts = line.removesuffix("\r").split("\t")
     if len(texts) != 1:
         raise ValueError(
-            f"line {number} has {len(texts) + 1} columns, and a pair has two: a source, a tab, a text; "
+            f"line {number} has {_counted(len(texts) + 1)}, and a pair has two: a source, a tab, a text; "
             + ("keep two with cut -f 1,2" if texts else "files of two kinds go with --source and --target")
         )
     if not source.strip() or not texts[0].strip():
         side = "text after" if source.strip() else "source before"
         raise ValueError(f"line {number} has no {side} its tab; fill it in, or remove the line")
     yield Chunk(texts[0], True, source)
+
+
+def _counted(columns: int) -> str:
+    return "one column" if columns == 1 else f"{columns} columns"
 
 
 def _whole(texts: Iterable[str]) -> Iterator[Chunk]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnngen.cli import streams, ui
+from rnngen.cli.chain import CHAIN, CONSTRAINTS
 from rnngen.decode.options import GREEDY, BeamOptions, DecodingOptions
 from rnngen.errors import UsageError
 
@@ -60,7 +61,7 @@ class Answering:
         self.answerer, self.options, self.params = answerer, options, params
         self.drawing = beam is None and (_asks_to_draw(params) or params["count"] > 1)
         self.beam = beam or GREEDY
-        self.filters = build(answerer.tokenizers.target) if self.drawing or _asks_to_draw(params) else []
+        self.filters = build(answerer.tokenizers.target) if self.drawing or _shapes(params) else []
         self.seed = options.seed
         self._check()
         if self.seed is None and self.drawing:
@@ -79,6 +80,8 @@ class Answering:
             if given:
                 raise UsageError(f"{flag} is for free text, and this model answers sources; leave it out")
         nbest, width = self.params["nbest"] or 1, self.beam.width
+        if not self.drawing and self.params["count"] > 1:
+            raise UsageError("--count draws several answers, and a beam ranks them; say --nbest N")
         if self.drawing and self.params["nbest"]:
             raise UsageError("--nbest ranks what a beam search finds; add --beam K, or draw with --count")
         if nbest > width:
@@ -100,7 +103,7 @@ class Answering:
         if argument is not None and file is not None:
             raise UsageError("a source and --prompt-file both; give one")
         if argument not in (None, "-"):
-            given = iter(str(argument).split("\n"))
+            given = iter(streams.checked(str(argument), "the source").split("\n"))
             return lambda most: list(islice(given, most))
         if argument is None and file is None and (sys.stdin is None or streams.answered()):
             raise UsageError("no source to write about; give one as an argument, or pipe lines in")
@@ -113,16 +116,17 @@ class Answering:
             if self.answerer.too_long(sources[number]):
                 limit = self.answerer.limit
                 ui.warn(f"source {first + number + 1} has more than {limit} tokens, which training never met")
-        answers = iter(self._answered([sources[number] for number in there], first))
+        answers = iter(self._answered([sources[number] for number in there], [first + n for n in there]))
         for source in sources:
             found = next(answers) if source.strip() else []
             yield self._record(source, found) if self.params["json"] else self._lines(found)
 
-    def _answered(self, sources: list[str], first: int) -> "list[list[Answer]]":
-        seeds = [(self.seed or 0) + first + number for number in range(len(sources))]
+    def _answered(self, sources: list[str], numbers: list[int]) -> "list[list[Answer]]":
+        """The answers to the sources in these lines, whichever came together."""
+        seeds = [(self.seed or 0) + number for number in numbers]
         shared: dict[str, Any] = {
             "length": self.options.length,
-            "prefix": self.params["prefix"] or "",
+            "prefix": streams.checked(self.params["prefix"] or "", "--prefix"),
             "filters": self.filters,
         }
         if self.drawing:
@@ -169,9 +173,13 @@ class Answering:
 
 
 def _asks_to_draw(params: dict[str, Any]) -> bool:
-    from rnngen.cli.chain import CHAIN
+    """Whether a flag for draws alone is given; constraints hold for greedy answers too."""
+    return params["filters"] is not None or any(params[f] is not None for f in CHAIN.keys() - CONSTRAINTS)
 
-    return params["filters"] is not None or any(params[flag] is not None for flag in CHAIN)
+
+def _shapes(params: dict[str, Any]) -> bool:
+    """Whether any filter is asked for; the temperature that draws have by default is none."""
+    return _asks_to_draw(params) or any(params[flag] is not None for flag in CONSTRAINTS)
 
 
 def _pools(take: Callable[[int], list[str]]) -> Iterator[tuple[int, list[str]]]:

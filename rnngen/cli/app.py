@@ -35,10 +35,14 @@ class Builtin(NamedTuple):
 
 COMMANDS: dict[str, Builtin] = {
     "train": Builtin("rnngen.cli.train:train", "Train a model on text, or go on training one."),
+    "tune": Builtin("rnngen.cli.tune:tune", "Search for the sizes and settings that suit a text."),
     "sample": Builtin("rnngen.cli.sample:sample", "Write text with a model."),
     "eval": Builtin("rnngen.cli.eval:evaluate", "Measure how well a model predicts a text."),
     "score": Builtin("rnngen.cli.score:score", "Say how probable a model finds each line."),
+    "next": Builtin("rnngen.cli.next:next_token", "Show which tokens a model expects after a text."),
+    "fill": Builtin("rnngen.cli.fill:fill", "Find what may stand in a gap of a text."),
     "attend": Builtin("rnngen.cli.attend:attend", "Draw where a model looked while it wrote."),
+    "bench": Builtin("rnngen.cli.bench:bench", "Measure how fast rnngen is here."),
     "models": Builtin("rnngen.cli.models:models", "List, show, copy and remove models."),
     "export": Builtin("rnngen.cli.export:export", "Pack a model into one file."),
     "devices": Builtin("rnngen.cli.devices:devices", "Show what this machine can compute on."),

@@ -1,5 +1,7 @@
 """``rnngen attend``: draw where a model looked while it wrote."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,16 +69,20 @@ def attend(ctx: click.Context, /, **params: Any) -> None:
         raise UsageError(f"{path.name} was made with attention=none: there is nothing to draw")
     options = flags.collect(DecodingOptions, params)
     beam = search_of(options)
-    drawn = answerer.alignments(_sources(params), beam, params["text"], params["unit"])
+    text = None if params["text"] is None else streams.checked(params["text"], "--text")
+    drawn = answerer.alignments(_sources(params), beam, text, params["unit"])
     if output:
         pictures.save(drawn, output, f"{path.name}: where it looked")
-    for alignment in drawn:
-        _show(alignment, as_json=params["json"], quiet=bool(output))
+    if params["json"]:
+        _write(drawn)
+    elif not output:
+        for alignment in drawn:
+            ui.heat_map(alignment)
 
 
 def _sources(params: dict[str, Any]) -> list[str]:
     if params["source"] not in (None, "-"):
-        return [str(params["source"])]
+        return [streams.checked(str(params["source"]), "the source")]
     lines = streams.Lines("-")
     sources: list[str] = []
     while more := lines.take(MOST):
@@ -88,8 +94,9 @@ def _sources(params: dict[str, Any]) -> list[str]:
     return sources
 
 
-def _show(alignment: "Alignment", *, as_json: bool, quiet: bool) -> None:
-    if as_json:
-        ui.write_json(alignment.as_json())
-    elif not quiet:
-        ui.heat_map(alignment)
+def _write(drawn: "Sequence[Alignment]") -> None:
+    """A line of JSON for each source."""
+    with streams.Output() as out:
+        for alignment in drawn:
+            out.write(json.dumps(alignment.as_json(), ensure_ascii=False) + "\n")
+        out.write("", flush=True)

@@ -1,16 +1,30 @@
 """The flags that choose filters, and the chain that they make."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from rnngen.errors import UsageError
+from rnngen.errors import UnknownName, UsageError
 from rnngen.options import divide
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+CONSTRAINTS = {
+    "regex": "regex",
+    "choices": "choices",
+    "json_schema": "json_schema",
+    "grammar": "grammar",
+    "must_include": "must_include",
+}
+"""The flags of constraints and their filters, which a package of its own brings."""
+FILES = ("choices", "json_schema", "grammar")
+"""Those of them that name a file."""
+WHOLE = ("regex", *FILES)
+"""Those that say what the whole text is; of these one is enough."""
 CHAIN = {
+    **CONSTRAINTS,
     "repetition_penalty": "repetition",
     "frequency_penalty": "frequency",
     "presence_penalty": "presence",
@@ -27,10 +41,35 @@ CHAIN = {
 """The plain flags and their filters."""
 PENALTIES = ("repetition", "frequency", "presence", "dry")
 ORDERS = {
-    "hf": (*PENALTIES, "temp", "top_k", "top_p", "min_p", "typical", "top_nsigma", "xtc", "mirostat"),
-    "llama": (*PENALTIES, "top_nsigma", "top_k", "typical", "top_p", "min_p", "xtc", "temp", "mirostat"),
+    "hf": (
+        *CONSTRAINTS.values(),
+        *PENALTIES,
+        "temp",
+        "top_k",
+        "top_p",
+        "min_p",
+        "typical",
+        "top_nsigma",
+        "xtc",
+        "mirostat",
+    ),
+    "llama": (
+        *CONSTRAINTS.values(),
+        *PENALTIES,
+        "top_nsigma",
+        "top_k",
+        "typical",
+        "top_p",
+        "min_p",
+        "xtc",
+        "temp",
+        "mirostat",
+    ),
 }
-"""In which order they apply: as in transformers, temperature before cuts, or as in llama.cpp, after."""
+"""In which order they apply: as in transformers, temperature before cuts, or as in llama.cpp, after.
+
+Constraints come first: after a cut, maybe none of the tokens is left that they need.
+"""
 
 _FLAGS = [
     click.option(
@@ -55,6 +94,17 @@ _FLAGS = [
     click.option(
         "--dry", type=float, help="Punish what goes on with a repetition, this strongly; 0.8 is usual."
     ),
+    click.option("--regex", metavar="R", help="Write only what matches this regular expression as a whole."),
+    click.option("--choices", type=click.Path(), metavar="FILE", help="Write one of the lines of a file."),
+    click.option(
+        "--json-schema", type=click.Path(), metavar="FILE", help="Write JSON that is valid under a schema."
+    ),
+    click.option(
+        "--grammar", type=click.Path(), metavar="FILE", help="Write only texts of a grammar, a file for Lark."
+    ),
+    click.option(
+        "--must-include", metavar="WORD", help="Let no text end before it holds this; several with | between."
+    ),
     click.option(
         "--order",
         type=click.Choice(list(ORDERS)),
@@ -77,9 +127,10 @@ def collect(params: dict[str, Any]) -> list[tuple[str, str]]:
     """The filters to apply, in order, each with the text of its options.
 
     Raises:
-        UsageError: if there are plain flags beside ``--filters``.
+        UsageError: if there are plain flags beside ``--filters``, two constraints on the whole text, or one
+            that no plugin brings.
     """
-    plain = [(CHAIN[flag], str(params[flag])) for flag in CHAIN if params[flag] is not None]
+    plain = [(CHAIN[flag], _value(flag, params[flag])) for flag in CHAIN if params[flag] is not None]
     if params["filters"] is not None:
         if plain or params["order"]:
             raise UsageError(
@@ -87,7 +138,44 @@ def collect(params: dict[str, Any]) -> list[tuple[str, str]]:
             )
         pairs = [text.partition("=") for text in divide(params["filters"], ",") if text.strip()]
         return [(name.strip(), value) for name, _, value in pairs]
+    _check_constraints(params)
     if params["temp"] is None and not params["beam"]:
         plain.append(("temp", "0.8"))
     order = ORDERS[params["order"] or "hf"]
     return sorted(plain, key=lambda pair: order.index(pair[0]))
+
+
+def _value(flag: str, value: Any) -> str:
+    """A flag's value as the text of a filter's options, which is divided at ``;`` and ``=``."""
+    if flag not in CONSTRAINTS:
+        return str(value)
+    text = re.sub(r"\\.|[;=]", _guarded, str(value), flags=re.DOTALL)
+    if flag in FILES:
+        return f"@{text}"
+    return f"\\{text}" if text.startswith("@") else text
+
+
+def _guarded(found: re.Match[str]) -> str:
+    return found[0] if found[0][0] == "\\" else f"\\{found[0]}"
+
+
+def _check_constraints(params: dict[str, Any]) -> None:
+    given = [f"--{flag.replace('_', '-')}" for flag in WHOLE if params[flag] is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)}: one text cannot be told its form twice; give one of them")
+    for flag, name in CONSTRAINTS.items():
+        if params[flag] is not None:
+            _require(flag, name)
+
+
+def _require(flag: str, name: str) -> None:
+    """Raise ``UsageError`` with the package to install if no plugin brings a constraint."""
+    from rnngen.cli.app import registry
+
+    try:
+        registry().find("filter", name)
+    except UnknownName:
+        raise UsageError(
+            f"--{flag.replace('_', '-')} needs the filter {name!r}, which is not installed; "
+            "pip install rnngen-constrain"
+        ) from None

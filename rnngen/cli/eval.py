@@ -7,6 +7,7 @@ import click
 from rnngen.cli import flags, ui
 from rnngen.cli.app import session
 from rnngen.decode.options import DecodingOptions, search_of
+from rnngen.engine.options import ReadingOptions
 from rnngen.errors import UsageError
 from rnngen.session.options import CorpusOptions
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 @flags.examples(
     "rnngen eval",
     "rnngen eval -m tinyshakespeare held-out.txt --json",
+    "rnngen eval --dynamic --cache",
     "rnngen eval -m en-zh test.tsv --beam 5",
 )
 @click.command("eval", cls=flags.Command)
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 @flags.model_flag
 @flags.options_from(CorpusOptions, only=["encoding", "field", "source_field", "source"])
 @flags.options_from(DecodingOptions, only=["beam", "length_penalty"], heading="Answers of models of pairs")
+@flags.options_from(ReadingOptions, heading="Readings that adapt")
 @click.option(
     "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
 )
@@ -35,7 +38,8 @@ def evaluate(ctx: click.Context, /, **params: Any) -> None:
     """Measure how well a model predicts CORPUS; without one, the text held out in its training.
 
     Two readings of the same text: window (256 tokens at a time, each from a fresh state) and stream (the
-    state carried through). Beside them the floor: a Witten-Bell 5-gram of the same training text.
+    state carried through). Two more adapt to the text, and score each token before they see it: --dynamic
+    and --cache. Beside them the floor: a Witten-Bell 5-gram of the same training text.
 
     A model of pairs answers the sources, greedily or with --beam, and its answers are compared with the
     texts: BLEU and chrF (sacreBLEU), ROUGE, accuracy.
@@ -47,11 +51,13 @@ def evaluate(ctx: click.Context, /, **params: Any) -> None:
     model = here.read(str(path))
     options, decoding = flags.collect(CorpusOptions, params), flags.collect(DecodingOptions, params)
     if model.config.source_vocabulary is not None:
+        _refuse_for_pairs(params)
         marks = here.mark(model, params["corpus"], options, search_of(decoding), params["device"])
         ui.write_json(marks.as_json()) if params["json"] else _show_marks(marks)
         return
     _refuse_for_free_text(params)
-    judgement = here.judge(model, params["corpus"], options, params["device"])
+    readings = flags.collect(ReadingOptions, params)
+    judgement = here.judge(model, params["corpus"], options, params["device"], readings=readings)
     if judgement.why:
         ui.warn(judgement.why)
     ui.write_json(judgement.as_json()) if params["json"] else _show(judgement)
@@ -61,6 +67,11 @@ def _refuse_for_free_text(params: dict[str, Any]) -> None:
     for name in ("beam", "length_penalty", "source", "source_field"):
         if params[name] is not None:
             raise UsageError(f"--{name.replace('_', '-')} is for models of pairs; this one has no sources")
+
+
+def _refuse_for_pairs(params: dict[str, Any]) -> None:
+    for name in flags.given(ReadingOptions, params):
+        raise UsageError(f"--{name.replace('_', '-')} is for models of text without a source; leave it out")
 
 
 def _show_marks(marks: "Marks") -> None:
@@ -83,7 +94,7 @@ def _show_marks(marks: "Marks") -> None:
 
 
 def _show(judgement: "Judgement") -> None:
-    rows = [_row("window", judgement.window), _row("stream", judgement.stream)]
+    rows = [_row(name, loss) for name, loss in judgement.readings.items()]
     if judgement.floor:
         nats = judgement.floor.nats_per_char
         rows.append(["floor (5-gram)", "", f"{nats:.4f}", f"{nats / 0.6931471805599453:.4f}", ""])

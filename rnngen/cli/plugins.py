@@ -13,7 +13,7 @@ from rnngen.options import Option, describe
 
 @click.group()
 def plugins() -> None:
-    """Show cells, tokenizers, tasks, filters, readers and whatever else plugins brought.
+    """Show cells, attentions, tokenizers, tasks, filters and whatever else plugins brought.
 
     A plugin is a Python package: 'pip install' it and its names appear here.
     """
@@ -26,7 +26,7 @@ def plugins() -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Show the options of each, for -o KEY=VALUE.")
 @flags.json_flag
 def list_plugins(verbose: bool, json: bool) -> None:
-    """List every cell, tokenizer, task, filter, reader, listener and command, with the package it is from.
+    """List every cell, attention, tokenizer, task, filter, reader, listener and command, with its package.
 
     Packages that could not be used are listed too, with the reason.
     """

@@ -3,6 +3,7 @@
 A process can be started with either closed; a file can be a pipe, as the shell's ``<(…)`` is.
 """
 
+import os
 import signal
 import sys
 import time
@@ -61,8 +62,8 @@ class Lines:
 
     def _read(self, file: str) -> None:
         try:
-            with source(file) as (stream, name):
-                for number, line in enumerate(stream, start=1):
+            with source(file) as (stream, name), _own(stream) as lines:
+                for number, line in enumerate(lines, start=1):
                     self.queue.put(_decoded(line, f"{name}: line {number}"))
             self.queue.put(None)
         except Exception as error:  # it is raised where the lines are wanted
@@ -87,6 +88,37 @@ class Lines:
             elif line is not None:
                 raise line
         return lines
+
+
+@contextmanager
+def _own(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """The same bytes through a buffer of its own.
+
+    A thread that waits in a buffer holds its lock; if that is the one of ``sys.stdin``, which Python closes
+    at its end, the program aborts there, as after Ctrl-C.
+    """
+    try:
+        own = os.fdopen(os.dup(stream.fileno()), "rb")
+    except OSError:  # a stand-in of the tests, without a file behind it
+        yield stream
+        return
+    with own:
+        yield own
+
+
+def checked(argument: str, what: str) -> str:
+    """An argument as it is.
+
+    Raises:
+        UsageError: if its bytes were not UTF-8: Python gives a half of a surrogate pair for each of them.
+    """
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{what}: what stands at character {error.start} is not UTF-8; convert it with iconv"
+        ) from None
+    return argument
 
 
 def _decoded(line: bytes, place: str) -> str:

@@ -1,23 +1,47 @@
 """``rnngen train``: learn from a text."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from rnngen.cli import flags, ui
 from rnngen.cli.app import session
+from rnngen.cli.plans import COUNT, show_plan
+from rnngen.engine.launching import first, launch, launched, restarted
 from rnngen.engine.options import NetworkOptions, TrainingOptions
-from rnngen.errors import UsageError
+from rnngen.errors import DivergedError, UsageError
 from rnngen.session.options import CorpusOptions, PartsOptions
 
 if TYPE_CHECKING:
     from rnngen.contracts import Listener
+    from rnngen.engine.distributed import Team
+    from rnngen.events import Event, Finished
     from rnngen.session import Session
+    from rnngen.session.runs import Plan, Request
 
 INTERRUPTED = 130
+storage_flag = click.option(
+    "--storage",
+    metavar="PLACE",
+    help="Where studies are kept: a journal file, or the URL of a database; a file in rnngen's home folder "
+    "if not given.",
+)
+"""``--storage PLACE``; the parameter is ``storage``."""
+CHOSEN = 2**31
+"""Above all seeds that are chosen; what is not below it was given, and is known to every process."""
+
+
+class Command(flags.Command):
+    """Keeps its arguments as they were given, for the processes that ``--nproc`` starts."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse them, too."""
+        ctx.meta[__name__] = [self.name, *args]
+        return super().parse_args(ctx, args)
 
 
 @flags.examples(
@@ -28,8 +52,10 @@ INTERRUPTED = 130
     "rnngen train --task pairs --source train.de --target train.en",
     "cat diary/*.txt | rnngen train - --name diary",
     "rnngen train --resume --name diary",
+    "rnngen train corpus.txt --nproc 2",
+    "torchrun --nnodes 2 --nproc-per-node 8 -m rnngen train corpus.txt",
 )
-@click.command(cls=flags.Command)
+@click.command(cls=Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
 @click.option("--name", help="The model's name; made from the corpus's if not given.")
 @click.option("--resume", is_flag=True, help="Go on with the run of that name, exactly where it stopped.")
@@ -58,6 +84,25 @@ INTERRUPTED = 130
     shell_complete=flags.complete_names("listener"),
     help="Tell a plugin's listener of every event; options as NAME:key=value,key=value.",
 )
+@click.option(
+    "--nproc",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Train with N processes on this machine, each of which learns its share of every batch.",
+)
+@click.option(
+    "--from-study",
+    metavar="NAME",
+    help="Take what 'rnngen tune' found best; what flags give counts above it, and the budget is this run's.",
+)
+@storage_flag
+@click.option(
+    "--params", type=COUNT, metavar="N", help="Choose the width for so many parameters, as 500k or 2M."
+)
+@click.option(
+    "--plan", is_flag=True, help="Show what would be trained, how long it takes and why; train nothing."
+)
 @flags.quiet_flag
 @flags.verbose_flag
 @flags.json_flag
@@ -82,20 +127,105 @@ def train(ctx: click.Context, /, **params: Any) -> None:
         network=flags.given(NetworkOptions, params),
         training=flags.given(TrainingOptions, params),
         settings=params["option"],
-        resume=params["resume"],
+        resume=params["resume"] or (restarted() and not params["force"]),
         force=params["force"],
         init_from=params["init_from"],
     )
     for stage in (PartsOptions, CorpusOptions, NetworkOptions, TrainingOptions):
         flags.collect(stage, params)  # refused values are named as flags, before anything is read
-    listeners = [_listener(here, text) for text in params["listener"]]
-    plan = here.plan(request)
+    request = _from_study(request, params)
+    if not (request.resume or request.init_from or launched()):
+        request = _proposed(here, request, params)
+    if params["plan"]:
+        return
+    if params["nproc"] > 1 and not launched():
+        ctx.exit(launch(params["nproc"], ctx.meta[__name__]))
+    listeners = [_listener(here, text) for text in params["listener"] if first()]
     mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
-    with _interruptible() as stopped:
-        finished = ui.render(here.train(plan, stopped, listeners), mode, params["verbose"])
+    run = _run_together if launched() else _run
+    plan, finished = run(here, request, listeners, lambda events: ui.render(events, mode, params["verbose"]))
     if finished is not None and finished.reason == "interrupt":
         ui.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
+
+
+Show: TypeAlias = "Callable[[Iterable[Event]], Finished | None]"
+
+
+def _run(
+    here: "Session", request: "Request", listeners: "list[Listener]", show: Show
+) -> "tuple[Plan, Finished | None]":
+    plan = here.plan(request)
+    with interruptible() as stopped:
+        return plan, show(here.train(plan, stopped, listeners))
+
+
+def _run_together(
+    here: "Session", request: "Request", listeners: "list[Listener]", show: Show
+) -> "tuple[Plan, Finished | None]":
+    """The same as one of several processes, of which the first shows what happens."""
+    from rnngen.engine.distributed import PeerLost, joined
+
+    with joined() as team:
+        try:
+            plan = _plan_together(here, request, team)
+            with interruptible() as stopped:
+                events = here.train(plan, stopped, listeners)
+                return plan, _unseen(events) if team.rank else show(events)
+        except (DivergedError, PeerLost) as error:  # which meets all of them
+            if team.rank:
+                raise click.exceptions.Exit(error.exit_status) from error
+            raise
+
+
+def _unseen(events: "Iterable[Event]") -> "Finished | None":
+    """Do the work, and show nothing of it."""
+    for _ in events:
+        pass
+    return None
+
+
+def _plan_together(here: "Session", request: "Request", team: "Team") -> "Plan":
+    """The first process reads the text before the others, who find it encoded and take the seed from it."""
+    if not team.rank:
+        try:
+            plan = here.plan(request)
+        except Exception as error:
+            team.tell(-getattr(error, "exit_status", 1))
+            raise
+        team.tell(plan.config.training.seed or 0)
+        return plan
+    told = int(team.tell(0))
+    if told < 0:
+        raise click.exceptions.Exit(-told)
+    if told < CHOSEN:
+        request = replace(request, training={"seed": told, **request.training})
+    return here.plan(request)
+
+
+def _proposed(here: "Session", request: "Request", params: dict[str, Any]) -> "Request":
+    """The request with the width that suits the budget, where there is one to choose; told on stderr."""
+    sized = bool({"hidden", "layers"} & request.network.keys())
+    if params["params"] and sized:
+        raise UsageError("--params chooses the width; leave --hidden and --layers out")
+    choosing = params["params"] or (request.training.get("minutes") and not sized and params["nproc"] == 1)
+    if not (choosing or params["plan"]):
+        return request
+    proposal = here.propose(here.plan(request), params["params"], sized=sized)
+    if params["json"] and params["plan"]:
+        ui.write_json(proposal.as_json())
+    elif not params["quiet"]:
+        show_plan(proposal)
+    return replace(request, network={**request.network, "hidden": proposal.plan.config.network.hidden})
+
+
+def _from_study(request: "Request", params: dict[str, Any]) -> "Request":
+    """The request with what a study found best below it."""
+    if params["from_study"] is None:
+        return request
+    from rnngen.session.tuning.studies import find_best
+
+    return find_best(params["from_study"], params["storage"]).settings.under(request)
 
 
 def _take_sides(params: dict[str, Any]) -> None:
@@ -110,14 +240,25 @@ def _take_sides(params: dict[str, Any]) -> None:
 
 def _check_which(params: dict[str, Any]) -> None:
     """Refuse a request that leaves open which model is meant, or what becomes of it."""
+    for choice in ("plan", "params"):
+        for other in ("resume", "init_from"):
+            if params[choice] and params[other]:
+                raise UsageError(f"--{choice} is for new models; leave out --{other.replace('_', '-')}")
     if params["resume"] and params["force"]:
         raise UsageError("--resume goes on with a model and --force replaces it; give one of them")
+    if params["nproc"] > 1 and "-" in params["corpus"]:
+        raise UsageError("--nproc: several processes cannot read one standard input; put the text in a file")
+    if params["storage"] is not None and params["from_study"] is None:
+        raise UsageError("--storage is where a study is kept; say which with --from-study NAME")
+    for other in ("resume", "init_from"):
+        if params["from_study"] is not None and params[other]:
+            raise UsageError(f"--from-study is for new models; leave out --{other.replace('_', '-')}")
     if params["resume"] and not (params["name"] or params["corpus"]):
         raise UsageError("--resume of which model? give --name NAME, or the corpus that it was named after")
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts at once."""
     asked: list[int] = []
 

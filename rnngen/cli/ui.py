@@ -6,7 +6,6 @@ terminal, and for a heat map anywhere, as it knows how wide characters are.
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,11 +16,13 @@ import click
 from rnngen.cli import progress as words
 from rnngen.cli.listing import cell, numeric, plain_table
 from rnngen.cli.progress import Progress
+from rnngen.cli.terminal import coloured, forced, interactive
 from rnngen.events import Event, Finished, Saved
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
     from rich.live import Live
+    from rich.table import Table
     from rich.text import Text
 
     from rnngen.decode.alignment import Alignment
@@ -31,22 +32,6 @@ FRAMES_PER_SECOND = 6
 STYLES = {"train": "cyan", "val": "bold yellow", "axis": "bright_black", "": ""}
 MARKS = {"train": "⠤ ", "val": "● "}
 """How the curve draws each, so that its legend does without colour."""
-
-
-def interactive(stream: TextIO) -> bool:
-    """Whether somebody watches the stream on a terminal that can move its cursor."""
-    return bool(stream) and stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def coloured(stream: TextIO) -> bool:
-    """Whether the stream takes colour."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    return _forced() or interactive(stream)
-
-
-def _forced() -> bool:
-    return os.environ.get("FORCE_COLOR", "0") not in ("", "0")
 
 
 def note(message: str) -> None:
@@ -81,13 +66,22 @@ def table(rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
         columns: the headings.
     """
     listed = [list(row) for row in rows]
-    if interactive(sys.stdout) or _forced():
-        _draw_table(listed, columns)
+    if interactive(sys.stdout) or forced():
+        _console(sys.stdout).print(_drawn(listed, columns))
     else:
         click.echo("\n".join(plain_table(listed, columns)))
 
 
-def _draw_table(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> None:
+def live_table(listings: Iterable[tuple[Sequence[Sequence[object]], Sequence[str]]]) -> None:
+    """Draw listings on stderr, rows and columns, each in the place of the one before."""
+    from rich.live import Live
+
+    with Live(console=_console(sys.stderr), auto_refresh=False, redirect_stdout=False) as live:
+        for rows, columns in listings:
+            live.update(_drawn(rows, columns), refresh=True)
+
+
+def _drawn(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -98,7 +92,7 @@ def _draw_table(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> Non
         drawn.add_column(Text(name), justify="right" if right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(cell(value)) for value in row))
-    _console(sys.stdout).print(drawn)
+    return drawn
 
 
 def heat_map(alignment: "Alignment") -> None:

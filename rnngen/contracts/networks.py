@@ -50,6 +50,12 @@ class LayerStep(Protocol):
     it as a table, one row a token, for the first layer)::
 
         y, state = step.advance(step.project(x), state)      must equal      layer(x[:, None], state)
+
+    It may have one method more, without which ``rnngen sample --quantize`` refuses the cell:
+    ``quantise(make)`` replaces each large matrix that stands on the right of its products,
+    ``self.recurrent = make(self.recurrent)``. What is made of an array (I,G) has its ``shape`` and its
+    ``len``, and takes ``np.dot(x, matrix)`` and ``x @ matrix`` with x (…,I). A ``SourceStep`` may have the
+    method, too.
     """
 
     def initial_state(self, batch: int) -> State:

@@ -8,14 +8,17 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import AnyFilter, Floats, NetworkStep, State, TokenIds
+from rnngen.contracts import AnyFilter, Floats, NetworkStep, State
 from rnngen.decode.chain import Chain
-from rnngen.errors import RnngenError
+from rnngen.decode.draws import Chances, draw, draw_rows, surprise
+from rnngen.decode.moment import Moment, read_up
+
+__all__ = ["Sampler", "draw", "feed", "feed_many", "rounds", "sample", "sample_many", "surprise"]
 
 
 def feed(step: NetworkStep, state: State, tokens: Sequence[int]) -> tuple[Floats, State]:
@@ -23,32 +26,6 @@ def feed(step: NetworkStep, state: State, tokens: Sequence[int]) -> tuple[Floats
     for token in tokens[:-1]:
         _, state = step(np.array([token]), state)
     return step(np.array([tokens[-1]]), state)
-
-
-def draw(logits: Floats, rng: np.random.Generator) -> int:
-    """Draw one token from logits (V,) by inverting the cumulative distribution, with one random number.
-
-    Raises:
-        RnngenError: if every token is forbidden, or a logit is not a number.
-    """
-    best = logits.max()
-    if not -np.inf < best < np.inf:
-        raise RnngenError(
-            f"no token can be drawn: the highest logit is {best}; if no filter forbids all tokens, the "
-            "model's weights are not numbers any more: train it again with a smaller --lr"
-        )
-    weights = np.exp(logits - best)
-    total = weights.cumsum(dtype=np.float64)
-    token = int(total.searchsorted(rng.random() * total[-1], side="right"))
-    # Rounding may land beyond the last token of positive probability.
-    return token if token < len(weights) and weights[token] else int(weights.nonzero()[0][-1])
-
-
-def surprise(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
-    """−ln p (B,) of tokens (B,) under logits (B,V), in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    nats: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=-1)) - shifted[np.arange(len(tokens)), tokens]
-    return nats
 
 
 def feed_many(step: NetworkStep, state: State, prompts: Sequence[Sequence[int]]) -> tuple[Floats, State]:
@@ -59,6 +36,63 @@ def feed_many(step: NetworkStep, state: State, prompts: Sequence[Sequence[int]])
     return step(columns[-1], state)
 
 
+class Sampler:
+    """One text in the making: an iterator of its tokens, for ever, that can be left off between any two.
+
+    All that the next tokens depend on is in its attributes; the last token is read when the next one is
+    asked for.
+
+    Args:
+        step: the network.
+        moment: what to go on from.
+        filters: the chain that shapes the distribution.
+        rng: where the draws come from, one a token; before them the seed of filters that remember.
+        forbidden: tokens that never come, whatever the network says.
+    """
+
+    def __init__(
+        self,
+        step: NetworkStep,
+        moment: Moment,
+        filters: Sequence[AnyFilter],
+        rng: np.random.Generator,
+        *,
+        forbidden: Sequence[int] = (),
+    ) -> None:
+        self.step, self.chain, self.rng = step, Chain(filters), rng
+        remembers = self.chain.remembers
+        self.memory = self.chain.initial(rng.integers(1 << 62, size=1)) if remembers else ()
+        self.history, self.state, self.logits = [list(moment.history)], moment.state, moment.logits
+        self.surprise: NDArray[np.float64] | None = None
+        """(1,) that of the last token, as long as the chain has not been told."""
+        self._never = np.array(forbidden, np.int64)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> int:
+        logits = self._ahead()
+        logits[:, self._never] = -np.inf
+        shaped = self.chain(logits, self.history, self.memory)
+        token = draw(shaped[0], self.rng)
+        if self.chain.remembers:
+            self.surprise = surprise(shaped, np.array([token]))
+        self.history[0].append(token)
+        return token
+
+    def _ahead(self) -> Floats:
+        """The logits (1,V) for the next token, the caller's to write to."""
+        if self.logits is not None:
+            logits, self.logits = self.logits.copy(), None
+            return logits
+        last = np.array(self.history[0][-1:])
+        if self.surprise is not None:
+            self.memory = self.chain.observe(last.copy(), self.surprise, self.memory)
+            self.surprise = None
+        logits, self.state = self.step(last, self.state)
+        return logits
+
+
 def sample(
     step: NetworkStep,
     state: State,
@@ -67,7 +101,7 @@ def sample(
     rng: np.random.Generator,
     *,
     forbidden: Sequence[int] = (),
-) -> Iterator[int]:
+) -> Sampler:
     """Generate tokens for ever; stop asking when there are enough.
 
     Args:
@@ -75,25 +109,66 @@ def sample(
         state: of one stream, before the prompt.
         prompt: tokens to go on from, at least one; not repeated in the output.
         filters: the chain that shapes the distribution.
-        rng: where the draws come from, one a token; before them the seed of filters that remember.
+        rng: where the draws come from.
         forbidden: tokens that never come, whatever the network says.
     """
-    chain = Chain(filters)
-    memory = chain.initial(rng.integers(1 << 62, size=1)) if chain.remembers else ()
-    logits, state = feed(step, state, prompt)
-    history = [list(prompt)]
-    never = np.array(forbidden, np.int64)
-    token = np.empty(1, np.int64)
-    while True:
+    return Sampler(step, read_up(step, state, prompt), filters, rng, forbidden=forbidden)
+
+
+# ── Many texts side by side ────────────────────────────────────────────────────────────────────────────────
+
+
+def rounds(
+    step: NetworkStep,
+    logits: Floats,
+    state: State,
+    history: Sequence[Sequence[int]],
+    *,
+    filters: Sequence[AnyFilter],
+    rngs: Sequence[np.random.Generator],
+    end: int | None,
+    lengths: Sequence[int],
+    forbidden: Sequence[int] = (),
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Go on with B texts side by side, a token of each at a time → the texts' numbers and their tokens.
+
+    Text b is what ``Sampler`` makes with ``rngs[b]``, as long as the network gives each row what it would
+    give it alone. Matrix products may round a batch otherwise than a single row, in the seventh digit; a
+    text differs only where a random number falls into that gap.
+
+    Args:
+        step: the network.
+        logits: (B,V) for what follows.
+        state: of B streams, after the history.
+        history: what each text goes on from.
+        filters: the chain that shapes the distribution.
+        rngs: where the draws of each text come from; they are asked for more than is used.
+        end: the token that ends a text, the last that comes of it. None where texts do not end by themselves.
+        lengths: tokens of each text at most.
+        forbidden: tokens that never come.
+    """
+    chain, past, never = Chain(filters), [list(one) for one in history], np.array(forbidden, np.int64)
+    seeds = [int(rng.integers(1 << 62)) if chain.remembers else 0 for rng in rngs]
+    memory = chain.initial(np.array(seeds, np.int64))
+    chances, made = Chances(rngs), 0
+    alive = [number for number, length in enumerate(lengths) if length > 0]
+    logits, state, memory = logits[alive], _rows(state, alive), _rows(memory, alive)
+    while alive:
         logits[:, never] = -np.inf
-        shaped = chain(logits, history, memory)
-        token[0] = draw(shaped[0], rng)
-        chosen = int(token[0])
-        yield chosen
-        history[0].append(chosen)
+        shaped = chain(logits, [past[number] for number in alive], memory)
+        tokens = draw_rows(shaped, chances.next(alive))
         if chain.remembers:
-            memory = chain.observe(token.copy(), surprise(shaped, token), memory)
-        logits, state = step(token, state)
+            memory = chain.observe(tokens, surprise(shaped, tokens), memory)
+        listed, made = tokens.tolist(), made + 1
+        for number, token in zip(alive, listed, strict=True):
+            past[number].append(token)
+        yield alive, listed
+        going = [token != end and made < lengths[n] for n, token in zip(alive, listed, strict=True)]
+        if not all(going):
+            alive, tokens = list(compress(alive, going)), tokens[going]
+            state, memory = _rows(state, going), _rows(memory, going)
+        if alive:
+            logits, state = step(tokens, state)
 
 
 def sample_many(
@@ -119,30 +194,23 @@ def sample_many(
         lengths: tokens of each text at most.
         forbidden: tokens that never come.
     """
-    chain = Chain(filters)
-    seeds = [int(rng.integers(1 << 62)) for rng in rngs] if chain.remembers else [0] * len(rngs)
-    memory = chain.initial(np.array(seeds, np.int64)) if chain.remembers else ()
     logits, state = feed_many(step, state, prompts)
     texts: list[list[int]] = [[] for _ in prompts]
-    history = [list(prompt) for prompt in prompts]
-    alive = [number for number, length in enumerate(lengths) if length > 0]
-    logits, state, memory = logits[alive], _rows(state, alive), _rows(memory, alive)
-    while alive:
-        logits[:, list(forbidden)] = -np.inf
-        shaped = chain(logits, [history[number] for number in alive], memory)
-        tokens = np.array([draw(row, rngs[number]) for row, number in zip(shaped, alive, strict=True)])
-        if chain.remembers:
-            memory = chain.observe(tokens, surprise(shaped, tokens), memory)
-        for number, token in zip(alive, tokens.tolist(), strict=True):
+    made = rounds(
+        step,
+        logits,
+        state,
+        prompts,
+        filters=filters,
+        rngs=rngs,
+        end=end,
+        lengths=lengths,
+        forbidden=forbidden,
+    )
+    for numbers, tokens in made:
+        for number, token in zip(numbers, tokens, strict=True):
             if token != end:
                 texts[number].append(token)
-                history[number].append(token)
-        going = [token != end and len(texts[n]) < lengths[n] for n, token in zip(alive, tokens, strict=True)]
-        if not all(going):
-            alive, tokens = list(compress(alive, going)), tokens[going]
-            state, memory = _rows(state, going), _rows(memory, going)
-        if alive:
-            logits, state = step(tokens, state)
     return texts
 
 

@@ -37,6 +37,11 @@ class Batch(NamedTuple):
     source: Ints | None = None
     """(B,S) what each row is written about, closed by the end token and padded with ``NO_TOKEN``."""
 
+    def rows(self, which: slice) -> "Batch":
+        """Some of its rows."""
+        source = None if self.source is None else self.source[which]
+        return Batch(self.inputs[which], self.targets[which], self.fresh[which], source)
+
 
 class Batches(Protocol):
     """An endless supply of training batches that can say where it stands."""
@@ -72,13 +77,25 @@ class StreamBatches:
             that has always remembered something writes nonsense from its initial state, where every prompt
             begins.
         seed: of those draws.
+        vary: how much T varies from batch to batch: the standard deviation, as a share of it (Merity et al.
+            2017); 0 is not at all.
     """
 
+    HALVED = 0.05
+    """How probable it is that a T varies around half of it."""
+
     def __init__(
-        self, store: TokenStore, batch: int, seq: int, *, refresh: float = 0.0, seed: int = 0
+        self,
+        store: TokenStore,
+        batch: int,
+        seq: int,
+        *,
+        refresh: float = 0.0,
+        seed: int = 0,
+        vary: float = 0.0,
     ) -> None:
         self.store, self.seq, self.epoch = store, seq, 0
-        self.refresh, self.seed, self.read = refresh, seed, 0
+        self.refresh, self.seed, self.read, self.vary = refresh, seed, 0, vary
         self.end = int(store.tokens[0])
         last = len(store) - 1  # the last token is nobody's input
         self.batch = max(1, min(batch, last // seq))
@@ -93,6 +110,15 @@ class StreamBatches:
         lengths = np.diff(np.concatenate([[start], inside, [stop]]))
         return int(-(-lengths // self.seq).sum())
 
+    def _length(self) -> int:
+        """T of the next batch; it follows from the seed and the count of batches, as resuming needs."""
+        if not self.vary:
+            return self.seq
+        rng = np.random.default_rng([self.seed, self.read, 1])
+        mean = self.seq / 2 if rng.random() < self.HALVED else self.seq
+        drawn = round(mean + self.vary * self.seq * rng.standard_normal())
+        return min(max(drawn, 5, self.seq // 4), 2 * self.seq)
+
     def __next__(self) -> Batch:
         """The next window of every stream."""
         if (self.pointers >= self.edges[1:]).all():
@@ -101,7 +127,7 @@ class StreamBatches:
         starts = self.store.starts
         here = np.searchsorted(starts, self.pointers, "right")  # the next document's index in starts
         stops = np.minimum(self.edges[1:], starts[np.minimum(here, len(starts) - 1)])
-        lengths = np.clip(stops - self.pointers, 0, self.seq)
+        lengths = np.clip(stops - self.pointers, 0, self._length())
         fresh = (self.pointers == self.edges[:-1]) | (starts[here - 1] == self.pointers)
         if self.refresh:
             fresh |= np.random.default_rng([self.seed, self.read]).random(self.batch) < self.refresh

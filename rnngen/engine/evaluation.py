@@ -2,6 +2,8 @@
 
 window   non-overlapping windows of 256 tokens, each from a fresh state
 stream   the state carried through the whole text
+dynamic  likewise, with weights that adapt while reading (``rnngen.engine.dynamic``)
+cache    likewise, with a memory of what followed similar states (``rnngen.engine.cache``)
 """
 
 import math
@@ -96,8 +98,13 @@ class Judge:
                 nats += float(loss)
                 tokens += int((batch.targets != IGNORE).sum())
         self.network.train(training)
-        closed = store.examples if ends else 0  # an end is a token too and, as a line's end, a character
-        return Loss(nats, tokens, (store.chars + closed) / max(1, store.text_tokens + closed))
+        return summed(nats, tokens, store, ends=ends)
+
+
+def summed(nats: float, tokens: int, store: TokenStore, *, ends: bool) -> Loss:
+    """The loss that ``nats`` over so many ``tokens`` of a text are."""
+    closed = store.examples if ends else 0  # an end is a token too and, as a line's end, a character
+    return Loss(nats, tokens, (store.chars + closed) / max(1, store.text_tokens + closed))
 
 
 def batch_loss(

@@ -4,6 +4,8 @@
 
     tokens (B,T) ─▸ embedding (B,T,E) ─▸ layer ─▸ … ─▸ layer (B,T,H) ─▸ [projection (B,T,E)] ─▸ logits (B,T,V)
                                            └ dropout between and after the layers ┘
+
+What else may disturb training, and training alone, is chosen by ``regularise``.
 """
 
 from collections.abc import Callable
@@ -11,9 +13,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rnngen.contracts import State
-from rnngen.engine.modules import Workshop
-from rnngen.engine.options import NetworkOptions
+from rnngen.contracts import IGNORE, State
+from rnngen.engine.modules import Restless, TypeDropout, WeightDrop, Workshop, recurrent
+from rnngen.engine.options import NetworkOptions, TrainingOptions
+from rnngen.errors import UsageError
+
+REGULARISERS = ("embed_dropout", "weight_drop", "activation_reg", "temporal_reg")
+"""The options that ``regularise`` heeds."""
 
 
 class RecurrentNetwork(nn.Module):
@@ -40,6 +46,7 @@ class RecurrentNetwork(nn.Module):
         nn.init.normal_(self.embedding.weight, std=embed**-0.5)
         kit = Workshop(vocabulary, options.dropout or 0.0)
         self.dropout = kit.dropout()
+        self.entry, self.weight_drop, self.restless = TypeDropout(), WeightDrop(), Restless()
         self.head = (
             kit.head(embed, self.embedding.get_parameter("weight")) if options.tied else kit.head(hidden)
         )
@@ -59,13 +66,18 @@ class RecurrentNetwork(nn.Module):
 
     def hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """``tokens`` (B,T), state → what the output projection reads (B,T,H), state."""
-        x = self.embedding(tokens)
+        x, _, state = self._hidden(tokens, state)
+        return x, state
+
+    def _hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """What ``hidden`` gives and, between, its outputs as they were before dropout."""
+        x = raw = self.entry(tokens, self.embedding)
         states: list[Any] = []
         for layer, span in zip(self._layers(), self._spans, strict=True):
-            x, after = layer(x, state[span])
-            x = self.dropout(x)
+            raw, after = self.weight_drop(layer, x, state[span])
+            x = self.dropout(raw)
             states.extend(after)
-        return x, tuple(states)
+        return x, raw, tuple(states)
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """``tokens`` (B,T), state → logits (B,T,V), state."""
@@ -73,9 +85,31 @@ class RecurrentNetwork(nn.Module):
         return self.head(self.projection(x)), state
 
     def surprisal(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
-        """The summed cross-entropy of ``targets`` (B,T), those that count, in nats, and the state after."""
-        x, state = self.hidden(tokens, state)
-        return self.head.surprisal(self.projection(x), targets), state
+        """The summed cross-entropy of ``targets`` (B,T), those that count, in nats, and the state after.
+
+        In training with what ``regularise`` adds to it.
+        """
+        x, raw, state = self._hidden(tokens, state)
+        penalty = self.restless(x, raw, targets != IGNORE)
+        return self.head.surprisal(self.projection(x), targets) + penalty, state
+
+
+def regularise(network: nn.Module, options: TrainingOptions) -> None:
+    """Let a network be trained with ``REGULARISERS``; its names, its weights and its evaluation stay.
+
+    Raises:
+        UsageError: if it is none of the engine's own, or a cell has no matrices to drop weights of.
+    """
+    wanted = [name for name in REGULARISERS if getattr(options, name)]
+    if not wanted:
+        return
+    flag = f"--{wanted[0].replace('_', '-')}"
+    if not isinstance(network, RecurrentNetwork):
+        raise UsageError(f"{flag} is for models of text without a source; leave it out")
+    if options.weight_drop and not all(recurrent(layer) for layer in network.layers):
+        raise UsageError("--weight-drop needs a cell with matrices called weight_hh…; leave it out")
+    network.entry.share, network.weight_drop.share = options.embed_dropout, options.weight_drop
+    network.restless.size, network.restless.change = options.activation_reg, options.temporal_reg
 
 
 def _spans(lengths: list[int]) -> list[slice]:

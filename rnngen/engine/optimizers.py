@@ -1,12 +1,16 @@
-"""The optimizers by name, the learning rate over the budget, and the pull of L1."""
+"""The optimizers by name, the learning rate over the budget, the pull of L1, and noise on gradients."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
+from rnngen.engine.devices import choose_precision
+from rnngen.engine.muon import Muon, block_rows
 from rnngen.engine.options import TrainingOptions
 
 FLOOR = 0.01
@@ -33,6 +37,21 @@ def make_optimizer(network: nn.Module, options: TrainingOptions) -> Optimizer:
             return Adam(groups, options.lr, betas=(0.9, 0.99), fused=fused)
         case "adamw":
             return AdamW(groups, options.lr, betas=(0.9, 0.99), fused=fused)
+        case "muon":
+            return _muon(network, groups, options)
+
+
+def _muon(network: nn.Module, groups: list[dict[str, Any]], options: TrainingOptions) -> Muon:
+    """Muon's matrices in groups by the rows of their blocks, before those that AdamW keeps."""
+    rows = block_rows(network, options.muon)
+    own = [
+        {"params": [p for p in rows if rows[p] == size], "rows": size, "weight_decay": options.weight_decay}
+        for size in sorted(set(rows.values()))
+    ]
+    rest = [{**group, "params": [p for p in group["params"] if p not in rows]} for group in groups]
+    precision = choose_precision(options.precision, groups[0]["params"][0].device)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return Muon([*own, *(group for group in rest if group["params"])], options.lr, dtype=dtype)
 
 
 def rate(options: TrainingOptions, progress: float, cuts: int = 0) -> float:
@@ -64,3 +83,41 @@ def add_l1(parameters: Iterable[nn.Parameter], strength: float) -> None:
     for parameter in parameters:
         if parameter.grad is not None and parameter.ndim >= 2:
             parameter.grad.add_(parameter.sign(), alpha=strength)
+
+
+NOISE_FALLS = 0.55
+"""The exponent of the noise's decay (Neelakantan et al. 2015)."""
+
+
+@torch.no_grad()
+def add_noise(parameters: Iterable[nn.Parameter], variance: float, step: int, seed: int) -> None:
+    """Add normal noise of ``variance``·(1 + step)^-0.55 to all gradients.
+
+    It follows from the seed and the step alone: processes that train together add the same, and a resumed
+    run what an unbroken one would.
+    """
+    deviation = math.sqrt(variance * (1 + step) ** -NOISE_FALLS)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    draws = np.random.default_rng([seed, step]).integers(1 << 62, size=len(gradients))
+    for gradient, draw in zip(gradients, draws.tolist(), strict=True):
+        generator = torch.Generator(gradient.device).manual_seed(draw)
+        noise = torch.randn(gradient.shape, generator=generator, device=gradient.device)
+        gradient.add_(noise, alpha=deviation)
+
+
+def make_noisy(optimizer: Optimizer, variance: float, step: Callable[[], int], seed: int) -> None:
+    """Let gradients be noisy from now on: whatever was done to them before, clipping too, is done.
+
+    Args:
+        optimizer: whose every update is preceded by the noise.
+        variance: at the first step; 0 is no noise.
+        step: asked how many updates have been made.
+        seed: of the noise.
+    """
+
+    def before(optimizer: Optimizer, *_: Any) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        add_noise(parameters, variance, step(), seed)
+
+    if variance:
+        optimizer.register_step_pre_hook(before)

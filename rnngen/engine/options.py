@@ -1,9 +1,13 @@
 """What can be chosen about a network and its training, one dataclass a stage."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-OptimizerName = Literal["sgd", "momentum", "rmsprop", "adam", "adamw"]
+from rnngen.options import SEARCH, OneOf, Range
+
+OptimizerName = Literal["sgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
+MuonName = Literal["recurrent", "layers"]
+RuleName = Literal["sgd", "rms"]
 ScheduleName = Literal["cosine", "linear", "plateau", "constant"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 BestName = Literal["loss", "bleu", "chrf", "accuracy"]
@@ -19,14 +23,14 @@ def require(condition: bool, message: str) -> None:
 class NetworkOptions:
     """The shape of the network, whatever the cell."""
 
-    hidden: int = 384
+    hidden: int = field(default=384, metadata={SEARCH: Range(64, 768, step=32)})
     """Size of each recurrent layer (H)."""
-    layers: int = 1
+    layers: int = field(default=1, metadata={SEARCH: Range(1, 3)})
     """How many recurrent layers are stacked (L)."""
-    embed: int | None = None
+    embed: int | None = field(default=None, metadata={SEARCH: Range(16, 512, log=True)})
     """Size of a token's embedding (E); the smaller of 64 and the hidden size if not given, the hidden size
     for large vocabularies."""
-    dropout: float | None = None
+    dropout: float | None = field(default=None, metadata={SEARCH: Range(0.0, 0.7)})
     """Share of each layer's outputs that is dropped in training, the same ones at all steps of a window
     (variational: Gal and Ghahramani 2016). If not given, the more the shorter the text: 0.5 below 300,000
     tokens, 0.2 below 3 million, else 0.1."""
@@ -66,14 +70,21 @@ class TrainingOptions:
     than 12 and no more than 40 million tokens, and no more than 40 epochs.
     """
 
-    seq: int = 64
+    seq: int = field(default=64, metadata={SEARCH: Range(32, 192, step=32)})
     """Tokens that a gradient flows back through (T): truncated backpropagation through time."""
-    batch: int = 32
+    batch: int = field(default=32, metadata={SEARCH: Range(16, 128, step=16)})
     """Streams, or examples, that are trained side by side (B)."""
-    lr: float = 0.003
+    accumulate: int = 1
+    """Read each batch in so many parts, one after another, and update once: the same gradient in less
+    memory. Several processes do so with their shares."""
+    lr: float = field(default=0.003, metadata={SEARCH: Range(3e-4, 3e-2, log=True)})
     """The highest learning rate; reached after the warm-up."""
-    optimizer: OptimizerName = "adamw"
-    """How gradients become updates."""
+    optimizer: OptimizerName = field(default="adamw", metadata={SEARCH: OneOf(("adamw", "muon"))})
+    """How gradients become updates. muon makes those of recurrent matrices orthogonal, each gate alone
+    (Jordan et al. 2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982)."""
+    muon: MuonName = "recurrent"
+    """What the optimizer muon takes: recurrent matrices alone, or all matrices of the layers; never
+    embeddings and output layers."""
     schedule: ScheduleName = "cosine"
     """How the learning rate falls: along a cosine or a line to a hundredth, by half when validation stops
     improving, or not at all."""
@@ -81,12 +92,31 @@ class TrainingOptions:
     """Share of the budget in which the learning rate rises from zero."""
     clip: float = 1.0
     """Longest gradient (2-norm) that is let through; longer ones are scaled down to it. 0: no limit."""
-    weight_decay: float = 0.01
+    weight_decay: float = field(default=0.01, metadata={SEARCH: Range(1e-3, 0.3, log=True)})
     """L2: how strongly weight matrices are pulled towards zero."""
     l1: float = 0.0
     """L1: how strongly single weights are pushed to zero."""
     label_smoothing: float = 0.0
     """Share of the target's probability that is spread over all tokens (Szegedy et al. 2016)."""
+    embed_dropout: float = 0.0
+    """Share of the vocabulary whose embeddings are dropped in training, the same tokens throughout a batch
+    (Gal and Ghahramani 2016)."""
+    weight_drop: float = 0.0
+    """Share of the recurrent matrices' weights that is dropped in training, the same ones at all steps of a
+    batch: DropConnect on what the past goes through (Merity et al. 2017)."""
+    activation_reg: float = 0.0
+    """AR: how strongly the last layer's outputs, after dropout, are pulled towards zero (Merity et al. 2017,
+    who take 2)."""
+    temporal_reg: float = 0.0
+    """TAR: how strongly the last layer's outputs are kept from changing from one step to the next (Merity et
+    al. 2017, who take 1)."""
+    vary_seq: float = 0.0
+    """Vary T from batch to batch, so that windows do not always end at the same places: normally, with this
+    share of T for the standard deviation and, once in twenty, around half of T (Merity et al. 2017, who take
+    0.07, and scale the learning rate by the length, which is not done here). Free text alone."""
+    gradient_noise: float = 0.0
+    """Variance of the normal noise that is added to gradients at the first step; it falls as
+    (1 + step)^-0.55 (Neelakantan et al. 2015, who take 0.01 to 1)."""
     scheduled_sampling: float = 0.0
     """How many of the tokens that the network reads are, at the end of training, its own guesses instead of
     the text's; the share rises from zero (Bengio et al. 2015, in two passes: Mihaylova and Martins 2019)."""
@@ -117,12 +147,15 @@ class TrainingOptions:
     """Number format of the matrix products. auto: bf16 where the hardware multiplies it fast."""
 
     def __post_init__(self) -> None:
-        for name in ("seq", "batch", "evaluations", "max_length"):
+        for name in ("seq", "batch", "accumulate", "evaluations", "max_length"):
             require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: at least 1 expected")
-        for name in ("clip", "weight_decay", "l1", "patience"):
-            require(getattr(self, name) >= 0, f"{name}={getattr(self, name)}: 0 or more expected")
+        pulls = ("l1", "activation_reg", "temporal_reg", "gradient_noise")
+        for name in ("clip", "weight_decay", "patience", *pulls):
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), f"{name}={value}: 0 or more expected")
         require(0 < self.lr < float("inf"), f"lr={self.lr}: a number above 0 expected")
-        for name in ("label_smoothing", "scheduled_sampling", "average"):
+        shares = ("label_smoothing", "embed_dropout", "weight_drop", "vary_seq")
+        for name in ("scheduled_sampling", "average", *shares):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name}={value}: a number from 0 to below 1 expected")
         require(0 <= self.warmup < 1, f"warmup={self.warmup}: a number from 0 to below 1 expected")
@@ -132,3 +165,44 @@ class TrainingOptions:
         given = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]
         require(len(given) <= 1, f"{' and '.join(given)} are different budgets; give one")
         require(self.seed is None or 0 <= self.seed < 2**63, f"seed={self.seed}: from 0 to 2^63-1 expected")
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a text is read for ``eval`` besides the readings that leave the model as it is."""
+
+    dynamic: bool = False
+    """Read it once more with weights that adapt to what they have read (dynamic evaluation: Krause et al.
+    2017)."""
+    dynamic_rule: RuleName = "rms"
+    """How they adapt: down the gradient, or down the gradient over its root mean square so far."""
+    dynamic_lr: float | None = None
+    """How far they go at a time; 0.0003 by rms and 0.1 by sgd if not given."""
+    dynamic_decay: float = 0.002
+    """Share of the way back to the trained weights that they go at a time."""
+    dynamic_segment: int = 32
+    """Tokens that are scored before the weights see them."""
+    cache: bool = False
+    """Read it once more with a cache of what followed when the network was in a similar state (Grave et al.
+    2016)."""
+    cache_size: int = 2000
+    """Tokens that the cache remembers."""
+    cache_weight: float = 0.1
+    """Share of the prediction that is the cache's."""
+    cache_flatness: float = 0.3
+    """How much likeness counts: the factor of the product of two states before the softmax (θ)."""
+
+    def __post_init__(self) -> None:
+        for name in ("dynamic_segment", "cache_size"):
+            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: at least 1 expected")
+        lr, flatness = self.dynamic_lr, self.cache_flatness
+        require(lr is None or 0 < lr < float("inf"), f"dynamic_lr={lr}: a number above 0 expected")
+        require(0 <= flatness < float("inf"), f"cache_flatness={flatness}: 0 or more expected")
+        for name in ("dynamic_decay", "cache_weight"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"{name}={value}: a number from 0 to below 1 expected")
+
+    @property
+    def rate(self) -> float:
+        """The learning rate in force."""
+        return self.dynamic_lr or (0.0003 if self.dynamic_rule == "rms" else 0.1)

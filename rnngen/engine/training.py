@@ -8,6 +8,9 @@
 
 Everything that the future depends on is in ``Trainer.snapshot``: a run that is stopped and resumed writes the
 bytes that an unbroken run would have written (on one machine, with one number of threads, on a processor).
+Several processes (``rnngen.engine.distributed``) learn what one would, to the rounding of sums, and may be
+resumed in another number: exactly where nothing is drawn at random in the network; its dropout is each
+process's own, and is other in another number of them.
 """
 
 import json
@@ -21,10 +24,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from rnngen.contracts import State
+from rnngen.contracts import IGNORE, State
 from rnngen.engine.averaging import RunningMean
 from rnngen.engine.batches import Batch, Batches
 from rnngen.engine.checkpoint import Tensors
+from rnngen.engine.distributed import Team
 from rnngen.engine.evaluation import Loss, batch_loss
 from rnngen.engine.guessing import with_guesses
 from rnngen.engine.optimizers import add_l1, make_optimizer, rate
@@ -105,7 +109,9 @@ class Trainer:
     """Steps at least between two evaluations, so that a long held-out text does not take all the time."""
     progress: Progress = field(default_factory=Progress)
     state: State | None = None
-    """What the streams remember, carried from batch to batch."""
+    """What this process's streams remember, carried from batch to batch."""
+    team: Team = field(default_factory=Team)
+    """The processes that train together."""
 
     def __post_init__(self) -> None:
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
@@ -115,6 +121,8 @@ class Trainer:
         self.steps = planned_steps(self.options, self.batches.steps_per_epoch, len(self.batches.store))
         self.interval = max(1, (self.steps or 0) // self.options.evaluations, self.pause)
         self._speed = 0.0
+        self._rows = 0
+        """Of the last batch, over all processes."""
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is spent, validation stops improving, or ``stop`` says so."""
@@ -124,13 +132,13 @@ class Trainer:
         reason = self._ended()
         while reason is None:
             yield from self._step()
-            self.progress.seconds = time.monotonic() - began
+            self.progress.seconds = self._since(began)
             if self._elapsed() >= next_evaluation or self._spent() >= 1:
                 yield from self._evaluate()
-                self.progress.seconds = time.monotonic() - began
+                self.progress.seconds = self._since(began)
                 next_evaluation = self._next_evaluation()
-                reason = self._ended() or ("interrupt" if self.stop() else None)
-            elif self.stop():
+                reason = self._ended() or ("interrupt" if self._asked_to_stop() else None)
+            elif self._asked_to_stop():
                 reason = "interrupt"
                 self._refuse_broken_weights()
                 yield from self.save(self, None)
@@ -143,6 +151,14 @@ class Trainer:
             return "budget"
         patience = self.options.patience
         return "early stop" if patience and self.progress.since_best >= patience else None
+
+    def _since(self, began: float) -> float:
+        """Seconds; where the clock decides, those of process 0, so that all decide the same."""
+        seconds = time.monotonic() - began
+        return seconds if self.steps else self.team.tell(seconds)
+
+    def _asked_to_stop(self) -> bool:
+        return self.team.any(self.stop())
 
     # ── where the budget stands ────────────────────────────────────────────────────────────────────────────
 
@@ -166,13 +182,12 @@ class Trainer:
 
     def _step(self) -> Iterator[Event]:
         began, p = time.monotonic(), self.progress
-        batch = self._with_guesses(next(self.batches))
+        batch = next(self.batches)
         lr = rate(self.options, self._progress_of_next(), p.cuts)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
-        loss, self.state = batch_loss(self.network, batch, self.state, self.precision)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._learn(batch)
         if self.options.l1:
             add_l1(self.parameters, self.options.l1)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.options.clip or math.inf)
@@ -187,9 +202,28 @@ class Trainer:
             p.losses, p.counted = p.losses + loss.item(), p.counted + 1
             yield self._report(loss.item(), lr, norm.item())
 
-    def _with_guesses(self, batch: Batch) -> Batch:
-        share = self.options.scheduled_sampling * self._progress_of_next()
-        return with_guesses(self.network, batch, self.state, share, self.precision)
+    def _learn(self, batch: Batch) -> torch.Tensor:
+        """The batch's mean loss, with its gradient: of this process's share part by part, then of all."""
+        self._rows, share = len(batch.fresh), self.team.share(batch)
+        count = max(1, int((batch.targets != IGNORE).sum()))
+        loss, states = torch.zeros((), device=self.device), []
+        with self.team.own_draws(self.options.seed or 0, self.progress.step, self.device):
+            for rows in _parts(len(share.fresh), self.options.accumulate):
+                mean, state = self._learn_part(share.rows(rows), rows, count)
+                loss += mean.detach()
+                states.append(state)
+        self.state = tuple(torch.cat(arrays) for arrays in zip(*states, strict=True))
+        return self.team.sum_gradients(self.parameters, loss)
+
+    def _learn_part(self, part: Batch, rows: slice, count: int) -> tuple[torch.Tensor, State]:
+        """Add the gradient of some rows' surprisal over ``count`` → it, and their state after."""
+        before = None if self.state is None else tuple(array[rows] for array in self.state)
+        guessed = self.options.scheduled_sampling * self._progress_of_next()
+        part = with_guesses(self.network, part, before, guessed, self.precision)
+        loss, after = batch_loss(self.network, part, before, self.precision, reduction="sum")
+        mean = loss / count
+        mean.backward()  # type: ignore[no-untyped-call]
+        return mean, after
 
     def _progress_of_next(self) -> float:
         """The step about to be made counts as made, or the first one would learn nothing."""
@@ -253,13 +287,17 @@ class Trainer:
     def _current(self) -> Tensors:
         return {name: _array(p) for name, p in self.network.state_dict().items()}
 
+    def remembered(self) -> State:
+        """What the streams of all processes remember; all must ask together."""
+        return self.team.whole(self.state or (), self._rows)
+
     def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
-        """All that the future depends on: tensors, and a record for JSON."""
+        """All that the future depends on: tensors, and a record for JSON; asks for ``remembered``."""
         tensors = {f"network.{name}": array for name, array in self._current().items()}
         tensors |= {f"mean.{i}": _array(mean) for i, mean in enumerate(self.mean.mean)}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": _array(v) for key, v in slots.items() if v is not None}
-        tensors |= {f"state.{i}": _array(array) for i, array in enumerate(self.state or ())}
+        tensors |= {f"state.{i}": _array(array) for i, array in enumerate(self.remembered())}
         tensors["rng.cpu"] = torch.get_rng_state().numpy()
         if self.device.type == "cuda":
             tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device).numpy()
@@ -278,7 +316,9 @@ class Trainer:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
         state = _tensors(tensors, "state.")
-        self.state = tuple(state[str(i)].to(self.device) for i in range(len(state))) or None
+        self._rows = len(state["0"]) if state else 0
+        own = self.team.rows(self._rows)
+        self.state = tuple(state[str(i)][own].to(self.device) for i in range(len(state))) or None
         torch.set_rng_state(torch.from_numpy(tensors["rng.cpu"]))
         if self.device.type == "cuda" and "rng.cuda" in tensors:
             torch.cuda.set_rng_state(torch.from_numpy(tensors["rng.cuda"]), self.device)
@@ -295,6 +335,12 @@ def planned_steps(options: TrainingOptions, steps_per_epoch: int, tokens: int) -
     read = min(max(2 * tokens, FEWEST_TOKENS), MOST_TOKENS, MOST_EPOCHS * tokens)
     epochs = options.epochs or read / max(1, tokens)
     return max(1, math.ceil(epochs * steps_per_epoch))
+
+
+def _parts(rows: int, count: int) -> list[slice]:
+    """Cut so many rows into as many parts as asked for, and none of them empty."""
+    count = min(rows, count)
+    return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:

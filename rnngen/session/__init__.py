@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from rnngen.contracts import AnyFilter, Listener, Tokenizer
     from rnngen.decode.options import BeamOptions
     from rnngen.engine.models import ModelStore, StoredModel
+    from rnngen.engine.options import ReadingOptions
     from rnngen.events import Event
     from rnngen.registry import Registry
     from rnngen.session.answering import Answerer
     from rnngen.session.judging import Judgement
     from rnngen.session.marking import Marks
     from rnngen.session.options import CorpusOptions
+    from rnngen.session.planning import Proposal
     from rnngen.session.runs import Plan, Request
     from rnngen.session.writing import Writer
 
@@ -64,6 +66,12 @@ class Session:
         from rnngen.session.runs import plan
 
         return plan(self.registry, self.models, request)
+
+    def propose(self, plan: "Plan", parameters: int | None = None, *, sized: bool = False) -> "Proposal":
+        """Choose the sizes of a planned network by what it may cost, and say what to expect."""
+        from rnngen.session.planning import propose
+
+        return propose(plan, parameters, sized=sized)
 
     def train(
         self,
@@ -116,9 +124,15 @@ class Session:
         return mark(self.registry, model, corpus, options, beam=beam, device=device)
 
     def judge(
-        self, model: "StoredModel", corpus: Sequence[str], options: "CorpusOptions", device: str = "cpu"
+        self,
+        model: "StoredModel",
+        corpus: Sequence[str],
+        options: "CorpusOptions",
+        device: str = "cpu",
+        *,
+        readings: "ReadingOptions | None" = None,
     ) -> "Judgement":
         """Try a model on a text."""
         from rnngen.session.judging import judge
 
-        return judge(self.registry, model, corpus, options, device)
+        return judge(self.registry, model, corpus, options, device, readings=readings)

@@ -18,11 +18,13 @@ from rnngen.engine import metrics
 from rnngen.engine.batches import Batches, PairBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.engine.checkpoint import Tensors
 from rnngen.engine.config import ModelConfig
-from rnngen.engine.devices import choose_device, choose_precision
+from rnngen.engine.devices import choose_precision
+from rnngen.engine.distributed import Team, current
 from rnngen.engine.evaluation import Judge
 from rnngen.engine.models import SEEN, TRAINING, read_model
 from rnngen.engine.modules import Workshop, heads
-from rnngen.engine.network import RecurrentNetwork
+from rnngen.engine.network import RecurrentNetwork, regularise
+from rnngen.engine.optimizers import make_noisy
 from rnngen.engine.run import RunFolder
 from rnngen.engine.tokens import TokenStore
 from rnngen.engine.training import Trainer
@@ -32,6 +34,7 @@ from rnngen.session.answering import Answerer
 from rnngen.session.card import model_card
 from rnngen.session.parts import Part, Tokenizers, blueprint, numpy_step
 from rnngen.session.runs import Plan
+from rnngen.session.sharing import SharedJudge, run_folder
 from rnngen.session.texts import named
 from rnngen.session.writing import Writer
 
@@ -93,25 +96,28 @@ def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:
 def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     options = plan.config.training
     torch.manual_seed(options.seed or 0)
-    device = choose_device(options.device)
+    team = current()
+    device = team.device(options.device)
     precision = choose_precision(options.precision, device)
     network = build_network(plan.parts["cell"], plan.config)
     counts = torch.from_numpy(_counts(plan))
     if plan.start_from:
         load_weights(network, plan.start_from.weights)
     network.to(device)
+    regularise(network, options)
     for head in heads(network):
         head.smoothing = options.label_smoothing
         if not plan.start_from:
             head.expect(counts.to(device))
         if plan.config.corpus.own_vocabulary:  # what only the other model met has to be unlearnt
             head.restrict(counts)
-    batches, judge, folder = make_batches(plan), Judge(network, precision), _folder(plan)
+    batches, judge, folder = make_batches(plan), SharedJudge(network, precision, team), _folder(plan, team)
     val = plan.encoded.val.prefix(TRIED)
     held_out = partial(judge.stream, val, ends=plan.encoded.ends, lanes=LANES, seq=256)
     pause = 2 * len(val) // (options.batch * options.seq)
     trainer = Trainer(network, batches, held_out, options, precision, folder.save, stop, pause=pause)
-    trainer.score = _scorer(plan, network)
+    trainer.score, trainer.team = _scorer(plan, network, team), team
+    make_noisy(trainer.optimizer, options.gradient_noise, lambda: trainer.progress.step, options.seed or 0)
     try:
         if plan.resumed:
             trainer.restore(*folder.load())
@@ -120,7 +126,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
             folder.begin()
         yield _started(plan, trainer)
         yield from _shortages(plan, batches)
-        yield from _with_extras(plan, trainer, folder)
+        yield from trainer.run() if team.rank else _with_extras(plan, trainer, folder)
     finally:
         folder.abandon()
 
@@ -165,7 +171,7 @@ def _taste(plan: Plan, trainer: Trainer) -> str:
     return text.strip()
 
 
-def _scorer(plan: Plan, network: nn.Module) -> Callable[[], float] | None:
+def _scorer(plan: Plan, network: nn.Module, team: Team) -> Callable[[], float] | None:
     """What greedy answers to some held-out sources score, where the user wants that to decide."""
     measure, val = plan.config.training.best, plan.encoded.val
     if measure == "loss" or val.source is None:
@@ -182,7 +188,7 @@ def _scorer(plan: Plan, network: nn.Module) -> Callable[[], float] | None:
         network.train()
         return MEASURES[measure](answers, texts)
 
-    return score
+    return partial(team.first, score)
 
 
 def _answers(answerer: Answerer, val: TokenStore, step: int) -> str:
@@ -236,7 +242,14 @@ def make_batches(plan: Plan) -> Batches:
             f"{named(plan.config.corpus.paths)} is too small: {store.text_tokens} tokens to train on are "
             f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
-    return StreamBatches(store, options.batch, options.seq, refresh=REFRESH, seed=options.seed or 0)
+    return StreamBatches(
+        store,
+        options.batch,
+        options.seq,
+        refresh=REFRESH,
+        seed=options.seed or 0,
+        vary=options.vary_seq,
+    )
 
 
 def _pair_batches(plan: Plan, budget: int) -> PairBatches:
@@ -248,9 +261,9 @@ def _pair_batches(plan: Plan, budget: int) -> PairBatches:
     return batches
 
 
-def _folder(plan: Plan) -> RunFolder:
+def _folder(plan: Plan, team: Team) -> RunFolder:
     seen = (_counts(plan) > 0).astype(np.uint8)
-    return RunFolder(plan.path, plan.config, plan.encoded.tokenizer_json, {SEEN: seen})
+    return run_folder(team, plan.path, plan.config, plan.encoded.tokenizer_json, {SEEN: seen})
 
 
 def _counts(plan: Plan) -> "np.ndarray[Any, Any]":
@@ -280,6 +293,8 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
     if isinstance(batches, StreamBatches) and batches.batch < options.batch:
         there = f"{batches.batch} streams of --seq {options.seq}"
         yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
+    if isinstance(batches, StreamBatches) and batches.batch < current().size:
+        yield Warned(f"{current().size} processes share {batches.batch} streams, so that some learn nothing")
     if isinstance(batches, PairBatches):
         if batches.left_out:
             which = f"{batches.left_out} of {store.examples} pairs"

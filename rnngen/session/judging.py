@@ -7,9 +7,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rnngen.contracts import Chunk
+from rnngen.engine.cache import cached
+from rnngen.engine.dynamic import dynamic
 from rnngen.engine.evaluation import Judge, Loss
 from rnngen.engine.floor import Floor, witten_bell
 from rnngen.engine.models import StoredModel
+from rnngen.engine.options import ReadingOptions
 from rnngen.engine.tokens import TokenStore
 from rnngen.errors import CorpusError
 from rnngen.registry import Registry
@@ -32,22 +35,46 @@ class Judgement:
     floor: Floor | None
     """None where the training text is no longer there; ``why`` says so."""
     why: str = ""
+    dynamic: Loss | None = None
+    """Of the reading with weights that adapt, where it was asked for."""
+    cache: Loss | None = None
+    """Of the reading with a cache, where it was asked for."""
+
+    @property
+    def readings(self) -> dict[str, Loss]:
+        """The losses by the names of their readings."""
+        asked = {"dynamic": self.dynamic, "cache": self.cache}
+        known = {name: loss for name, loss in asked.items() if loss}
+        return {"window": self.window, "stream": self.stream, **known}
 
     def as_json(self) -> dict[str, Any]:
         """As ``--json`` prints it."""
         return {
             "tokens": self.tokens,
             "chars": self.chars,
-            "window": self.window.as_json(),
-            "stream": self.stream.as_json(),
+            **{name: loss.as_json() for name, loss in self.readings.items()},
             "floor": {"nats_per_char": self.floor.nats_per_char} if self.floor else None,
         }
 
 
 def judge(
-    registry: Registry, model: StoredModel, corpus: Sequence[str], options: CorpusOptions, device: str = "cpu"
+    registry: Registry,
+    model: StoredModel,
+    corpus: Sequence[str],
+    options: CorpusOptions,
+    device: str = "cpu",
+    *,
+    readings: ReadingOptions | None = None,
 ) -> Judgement:
     """Try a model on a text, or on its own held-out text where none is given.
+
+    Args:
+        registry: where its parts are looked up.
+        model: as read from disk.
+        corpus: files, folders, or ``-``.
+        options: how they are read.
+        device: where to compute.
+        readings: which readings there are to be besides ``window`` and ``stream``; none by default.
 
     Raises:
         RnngenError: if the text cannot be read, or its own is no longer there.
@@ -70,9 +97,20 @@ def judge(
         store = TokenStore.write(Path(folder), _not_empty(held_out()), tokenizer)
         reader = Judge(network)
         window, stream = reader.window(store, ends=ends), reader.stream(store, ends=ends)
+        more = _more(network, store, ends, readings or ReadingOptions())
         tokens, chars = store.text_tokens, store.chars
     floor, why = _floor(registry, model, held_out, ends)
-    return Judgement(tokens, chars, window, stream, floor, why)
+    return Judgement(tokens, chars, window, stream, floor, why, **more)
+
+
+def _more(network: Any, store: TokenStore, ends: bool, options: ReadingOptions) -> dict[str, Loss]:
+    """The readings that were asked for besides."""
+    asked = {"dynamic": (options.dynamic, dynamic), "cache": (options.cache, cached)}
+    return {
+        name: read(network, store, ends=ends, options=options)
+        for name, (wanted, read) in asked.items()
+        if wanted
+    }
 
 
 def _floor(registry: Registry, model: StoredModel, held_out: Any, ends: bool) -> tuple[Floor | None, str]:

@@ -12,7 +12,7 @@ from rnngen.decode.options import BeamOptions
 from rnngen.engine.evaluation import Judge, Loss
 from rnngen.engine.metrics import Scores, judge_answers
 from rnngen.engine.models import StoredModel
-from rnngen.errors import CorpusError
+from rnngen.errors import CorpusError, UsageError
 from rnngen.registry import Registry
 from rnngen.session.opening import open_answerer, open_network
 from rnngen.session.options import CorpusOptions
@@ -67,6 +67,8 @@ def _pairs(
     registry: Registry, model: StoredModel, corpus: Sequence[str], options: CorpusOptions
 ) -> list[Chunk]:
     task, record = restore(registry, "task", model.config.task), model.config.corpus
+    if options.source and not corpus:
+        raise UsageError(f"--source {options.source}: of which texts? name the file that has the answers")
     if corpus:
         found = list(Texts.find(registry, task, corpus, options).all_chunks())
     else:

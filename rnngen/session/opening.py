@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnngen.decode.ensemble import Ensemble
+from rnngen.decode.quantized import QuantizedStep, quantise
 from rnngen.decode.step import TorchStep
 from rnngen.engine.models import SEEN, StoredModel
 from rnngen.errors import UsageError
@@ -19,30 +20,35 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def open_writer(registry: Registry, *models: StoredModel, device: str = "cpu") -> Writer:
+def open_writer(
+    registry: Registry, *models: StoredModel, device: str = "cpu", quantize: str | None = None
+) -> Writer:
     """Get a model ready to write, or several of one vocabulary.
 
     Args:
         registry: where its parts are looked up.
         models: as read from disk.
         device: ``cpu``, which uses NumPy if the cell can, or any device of torch's.
+        quantize: the format of the weights' matrices (``rnngen.decode.quantized.FORMATS``); None as they are.
 
     Raises:
-        PluginError: if a part is not installed.
+        PluginError: if a part, or what the format needs, is not installed.
         ModelError: if something does not fit.
-        UsageError: if the models cannot write together.
+        UsageError: if the models cannot write together, or not in that format.
     """
     model = models[0]
     task = make_task(restore(registry, "task", model.config.task))
     tokenizer = _tokenizers(registry, model).target
-    step, seen = _together(registry, models, device), _seen(models)
+    step, seen = _together(registry, models, device, quantize), _seen(models)
     return Writer(step, tokenizer, ends=task.ends, opening=model.config.opening, seen=seen)
 
 
-def open_answerer(registry: Registry, *models: StoredModel, device: str = "cpu") -> Answerer:
+def open_answerer(
+    registry: Registry, *models: StoredModel, device: str = "cpu", quantize: str | None = None
+) -> Answerer:
     """Get a model ready that writes about sources, or several; arguments and errors as in ``open_writer``."""
     limit = min(model.config.training.max_length for model in models)
-    step = _together(registry, models, device)
+    step = _together(registry, models, device, quantize)
     return Answerer(step, _tokenizers(registry, models[0]), _seen(models), limit)
 
 
@@ -58,7 +64,7 @@ def _seen(models: Sequence[StoredModel]) -> Any:
     return None if any(one is None for one in met) else np.min(np.stack(met), axis=0)  # type: ignore[arg-type]
 
 
-def _together(registry: Registry, models: Sequence[StoredModel], device: str) -> Any:
+def _together(registry: Registry, models: Sequence[StoredModel], device: str, quantize: str | None) -> Any:
     """One step for all models."""
     first = models[0]
     for model in models[1:]:
@@ -68,7 +74,11 @@ def _together(registry: Registry, models: Sequence[StoredModel], device: str) ->
                 "differ; train both on the same text"
             )
     steps = [_step(registry, model, device) for model in models]
-    return steps[0] if len(steps) == 1 else Ensemble(steps)
+    for step in steps:
+        if quantize is not None:
+            _quantise(step, quantize)
+    whole = steps[0] if len(steps) == 1 else Ensemble(steps)
+    return whole if quantize is None else QuantizedStep(whole)
 
 
 def _step(registry: Registry, model: StoredModel, device: str) -> Any:
@@ -79,6 +89,15 @@ def _step(registry: Registry, model: StoredModel, device: str) -> Any:
         if step is not None:
             return step
     return TorchStep(open_network(cell, model, device))
+
+
+def _quantise(step: Any, form: str) -> None:
+    if isinstance(step, TorchStep):
+        raise UsageError(
+            f"weights are quantised where NumPy generates, and this model runs on torch ({step.device}): its "
+            "cell has no NumPy step, or --device asks for it; leave --quantize out"
+        )
+    quantise(step, form)
 
 
 def open_network(cell: Part, model: StoredModel, device: str) -> "nn.Module":

@@ -237,7 +237,7 @@ def load_tokenizers(parts: Mapping[str, Part], text: str, place: object) -> Toke
         return Tokenizers(one, one)
     try:
         both = json.loads(text)
-        written, read = both["target"], both["source"]
+        written, read = (str(both[side]) for side in ("target", "source"))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{place}: tokenizer.json is damaged ({error}); restore it") from error
     return Tokenizers(

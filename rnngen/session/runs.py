@@ -25,7 +25,7 @@ KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
 BUDGETS = {"epochs", "steps", "minutes"}
 PLACES = {"val", "source", "val_source"}
 """Where the text lies, which may be elsewhere by now."""
-CHANGEABLE = {*BUDGETS, "patience", "device", "precision"}
+CHANGEABLE = {*BUDGETS, "patience", "device", "precision", "accumulate"}
 """Training options that a resumed run may change; with any other it would be another run."""
 
 
@@ -100,6 +100,8 @@ def _new(registry: Registry, models: ModelStore, name: str, path: Path, request:
     task = registry.find("task", options.task).spec
     names = {"task": options.task, "cell": options.cell or task.cell}
     _check_sides(registry, task, names["cell"], options, text)
+    if task.pairs and request.network.get("learn_state"):
+        raise UsageError("--learn-state is for free text and lines: an answer begins in what its source left")
     only_task = choose(registry, {"task": options.task}, {})["task"]
     texts = Texts.find(registry, only_task, request.corpus, text)
     names |= choose_tokenizers(options, texts, text.val_fraction)
@@ -153,6 +155,8 @@ def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, reques
         raise UsageError(f"--init-from takes {', '.join(sorted(fixed))} from the other model; leave it out")
     parts = _restored(registry, base.config)
     options = CorpusOptions(**request.text)
+    task, cell = (parts[kind].registered for kind in ("task", "cell"))
+    _check_sides(registry, task.spec, cell.qualified, PartsOptions(), options)
     texts = Texts.find(registry, parts["task"], request.corpus, options)
     encoded = texts.encode(parts, options.val_fraction, base.tokenizer_json)
     config = _config(parts, base.config.network, encoded, request)

@@ -124,6 +124,9 @@ class Texts:
         reader = reader_for(self.registry, self.reader_options)
         return Corpus(self.val_paths, self.task, reader, self.val_sources)
 
+    def _files(self) -> list[Path]:
+        return [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
+
     @property
     def pairs(self) -> bool:
         """Whether examples have sources."""
@@ -168,7 +171,7 @@ class Texts:
         kinds = [kind for kind in TOKENIZERS if kind in parts]
         made_from = {
             "corpus": [sha := self._corpus().sha256(), val_sha, dict(self.reader_options)],
-            "endings": [suffix_of(path) for path in (*self.paths, *self.val_paths)],  # they choose the reader
+            "endings": [suffix_of(path) for path in self._files()],  # they choose the reader
             "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
             "split": fraction,

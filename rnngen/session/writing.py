@@ -1,18 +1,26 @@
 """A model that is ready to write: prompts in, text out, on either backend."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnngen.contracts import AnyFilter, StreamStep, Tokenizer
 from rnngen.decode.beam import Hypothesis, beam_search, log_softmax
+from rnngen.decode.moment import Moment, blend, read_up
 from rnngen.decode.options import BeamOptions
-from rnngen.decode.sampling import feed, sample
+from rnngen.decode.sampling import Sampler, feed
 from rnngen.decode.stop import until
 from rnngen.decode.stream import TextStream, decode
+
+if TYPE_CHECKING:
+    from rnngen.session.passages import Passage
+    from rnngen.session.prefixes import Prefixes
+
+Blend = tuple[str, float]
+"""Another prompt, and how much of its state is mixed in: from 0 to 1."""
 
 
 @dataclass
@@ -25,6 +33,7 @@ class Writer:
         ends: whether examples end by themselves.
         opening: what generation starts from where there is no prompt.
         seen: (V,) which tokens occurred in training; no others are generated.
+        prefixes: where the states after long prompts are kept, if they are.
     """
 
     step: StreamStep
@@ -32,6 +41,7 @@ class Writer:
     ends: bool
     opening: str = ""
     seen: "np.ndarray[Any, Any] | None" = None
+    prefixes: "Prefixes | None" = None
 
     def __post_init__(self) -> None:
         never = np.zeros(0, np.int64) if self.seen is None else np.flatnonzero(self.seen == 0)
@@ -60,11 +70,54 @@ class Writer:
 
     # ── generation ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def tokens(self, prompt: str, filters: Sequence[AnyFilter], rng: np.random.Generator) -> Iterator[int]:
+    def begin(self, prompt: str, other: Blend | None = None) -> Moment:
+        """What texts go on from: the prompt, its state interpolated with that of another if there is one.
+
+        Raises:
+            UsageError: if the states cannot be interpolated.
+        """
+        one = self._read(prompt)
+        return one if other is None else blend(self.step, one, self._read(other[0]), other[1])
+
+    def _read(self, prompt: str) -> Moment:
+        tokens = self.context(prompt)
+        if self.prefixes is None:
+            return read_up(self.step, self.step.start(1), tokens)
+        return self.prefixes.read(self.step, tokens)
+
+    def sampler(
+        self,
+        prompt: str,
+        filters: Sequence[AnyFilter],
+        rng: np.random.Generator,
+        other: Blend | None = None,
+    ) -> Sampler:
+        """What draws the tokens of one text, for ever."""
+        return Sampler(self.step, self.begin(prompt, other), filters, rng, forbidden=self.forbidden)
+
+    def passage(
+        self,
+        prompt: str,
+        *,
+        rng: np.random.Generator,
+        filters: Sequence[AnyFilter] = (),
+        other: Blend | None = None,
+    ) -> "Passage":
+        """A text that can be left off and gone on with."""
+        from rnngen.session.passages import Passage
+
+        sampler = self.sampler(prompt, filters, rng, other)
+        return Passage(sampler, self.tokenizer, len(sampler.history[0]))
+
+    def tokens(
+        self,
+        prompt: str,
+        filters: Sequence[AnyFilter],
+        rng: np.random.Generator,
+        other: Blend | None = None,
+    ) -> Iterator[int]:
         """Draw tokens, for ever or up to the end of an example, which is not among them."""
-        for token in sample(
-            self.step, self.step.start(1), self.context(prompt), filters, rng, forbidden=self.forbidden
-        ):
+        for token in self.sampler(prompt, filters, rng, other):
             if token == self.tokenizer.end:
                 return
             yield token
@@ -77,6 +130,7 @@ class Writer:
         length: int | None,
         filters: Sequence[AnyFilter] = (),
         stops: Sequence[str] = (),
+        other: Blend | None = None,
     ) -> Iterator[str]:
         """Generate text, piece by piece.
 
@@ -86,18 +140,41 @@ class Writer:
             length: tokens at most; None for no limit.
             filters: what shapes the distribution.
             stops: strings at which to end; they are not part of the text.
+            other: a prompt whose state is mixed in.
         """
-        return until(self._pieces(prompt, filters, rng, length), stops)
+        tokens = self.tokens(prompt, filters, rng, other)
+        return until(self._pieces(tokens if length is None else islice(tokens, length)), stops)
 
-    def _pieces(
-        self, prompt: str, filters: Sequence[AnyFilter], rng: np.random.Generator, length: int | None
-    ) -> Iterator[str]:
+    def write_many(
+        self,
+        prompt: str,
+        *,
+        rngs: Iterable[np.random.Generator],
+        length: int,
+        filters: Sequence[AnyFilter] = (),
+        stops: Sequence[str] = (),
+        other: Blend | None = None,
+    ) -> Iterator[Iterator[str]]:
+        """Generate as many texts as there are generators, side by side: text k as ``write`` does it alone.
+
+        One after another they come, piece by piece; one must be taken, or let go, before the next.
+        """
+        from rnngen.session.side_by_side import drawn
+
+        texts = drawn(
+            self.step,
+            self.begin(prompt, other),
+            rngs,
+            length,
+            filters=filters,
+            end=self.tokenizer.end,
+            forbidden=self.forbidden,
+        )
+        return (until(self._pieces(tokens), stops) for tokens in texts)
+
+    def _pieces(self, tokens: Iterable[int]) -> Iterator[str]:
         stream = TextStream(self.tokenizer.pieces)
-        tokens = self.tokens(prompt, filters, rng)
-        for _ in range(length) if length is not None else iter(int, 1):
-            token = next(tokens, None)
-            if token is None:
-                break
+        for token in tokens:
             if text := stream.push(token):
                 yield text
         if text := stream.flush():
@@ -119,7 +196,7 @@ class Writer:
             [self.context(prompt)],
             [length],
             options,
-            end=self.tokenizer.end if self.ends else None,
+            end=self.tokenizer.end,
             filters=filters,
             forbidden=self.forbidden,
             seeds=[seed],
@@ -130,10 +207,15 @@ class Writer:
 
     def score(self, text: str) -> tuple[float, int]:
         """The log-probability of a text in nats, its end included where examples end, and its tokens."""
+        found = self.token_scores(text)
+        return sum((nats for _, nats in found), 0.0), len(found)
+
+    def token_scores(self, text: str) -> list[tuple[int, float]]:
+        """The tokens of a text, with the end where examples end, each with its log-probability in nats."""
         targets: list[int] = self.tokenizer.encode(text).tolist() + [self.tokenizer.end] * self.ends
         logits, state = feed(self.step, self.step.start(1), self.context(""))
-        total = 0.0
+        found = []
         for target in targets:
-            total += float(log_softmax(logits)[0, target])
+            found.append((target, float(log_softmax(logits)[0, target])))
             logits, state = self.step(np.array([target]), state)
-        return total, len(targets)
+        return found

@@ -121,11 +121,13 @@ def _check_padding(attention: Any, query: Any, memory: Any, mask: Any, whole: An
 
 def _check_rows(attention: Any, query: Any, memory: Any, mask: Any, whole: Answer) -> None:
     rows = [2, 0]
+    chosen = whole[0][rows], whole[1][rows], tuple(array[rows] for array in whole[2])
+    alone = _asked(attention, query[rows], memory[rows], mask[rows])
+    _compare(alone, chosen, "rows of one batch disturb one another:")
     prepared = tuple(array[rows] for array in attention.prepare(memory, mask))
     state = tuple(array[rows] for array in attention.initial_state(mask))
-    contexts, weights, state = attention(query[rows], prepared, state)
-    chosen = whole[0][rows], whole[1][rows], tuple(array[rows] for array in whole[2])
-    _compare((contexts, weights, state), chosen, "rows of one batch disturb one another:")
+    picked = attention(query[rows], prepared, state)
+    _compare(picked, chosen, "rows picked from what is prepared give something else:")
 
 
 def _check_split(attention: Any, query: Any, memory: Any, mask: Any, whole: Answer) -> None:
@@ -193,6 +195,8 @@ def _compare(one: Answer, other: Answer, message: str) -> None:
 
 
 def _close(one: Any, other: Any, message: str) -> None:
+    shapes = tuple(one.shape), tuple(other.shape)
+    assert shapes[0] == shapes[1], f"{message}, by its shape: {shapes[0]}, not {shapes[1]}"
     if 0 in other.shape:  # contexts of size 0
         return
     worst, scale = float(abs(one - other).max()), max(1.0, float(abs(other).max()))

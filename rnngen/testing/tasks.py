@@ -1,6 +1,6 @@
 """The conformance suite for tasks: that examples depend on the text alone, not on how it was read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rnngen.contracts import Chunk, Task, TaskSpec, imported
@@ -14,6 +14,14 @@ DOCUMENTS = (
     "x",
 )
 """Verse, foreign line ends, other scripts, odd separators, a last line that does not end."""
+PAIRED = (
+    "How are you?\t你好嗎?\n\nIt's very easy.\tEs ist sehr einfach.\n \n",
+    "one\teins\r\n\r\ntwo \t zwei\r\n",
+    "天地玄黃\t宇宙洪荒\n日月盈昃\t辰宿列張",
+    "naïve 🙂\x0b\x0c\tfin\x85\u2028e\n\n\n",
+    "x\ty",
+)
+"""The same for tasks whose examples have a source besides their text."""
 PATIENCE = 10_000
 """How many documents a task may read before it gives its first example."""
 
@@ -31,15 +39,18 @@ def check_task(spec: TaskSpec, **options: str) -> None:
     chosen = build(spec.options, options, owner=f"task {spec.name!r}")
     task: Task = imported(spec.load)(chosen)
     _check_attributes(task)
-    whole = _joined(task, _pieces(size=None))
+    documents = PAIRED if spec.pairs else DOCUMENTS
+    whole = _joined(task, _pieces(documents))
     assert whole, "no example was found in five documents of text"
     assert "" not in whole, f"example {whole.index('')} is empty"
     for size in (1, 2, 7):
-        found = _joined(task, _pieces(size))
+        found = _joined(task, _pieces(documents, size))
         assert found == whole, f"read in chunks of {size} characters, {_difference(found, whole)}"
-    assert _joined(task, _pieces(size=None)) == whole, "the same text read again gives other examples"
+    assert _joined(task, _pieces(documents)) == whole, "the same text read again gives other examples"
     assert not list(task.examples([])), "no text at all should give no examples"
-    _check_streams(task)
+    if spec.pairs:
+        _check_sources(task)
+    _check_streams(task, documents)
 
 
 def _check_attributes(task: Any) -> None:
@@ -48,22 +59,22 @@ def _check_attributes(task: Any) -> None:
         assert isinstance(value, expected), f"{name} should be a {expected.__name__}, and is {value!r}"
 
 
-def _pieces(size: int | None) -> Iterator[Chunk]:
+def _pieces(documents: Iterable[str], size: int | None = None) -> Iterator[Chunk]:
     """The documents, each in chunks of ``size`` characters or in one."""
-    for text in DOCUMENTS:
+    for text in documents:
         step = size or len(text)
         for at in range(0, len(text), step):
             yield Chunk(text[at : at + step], opens=at == 0)
 
 
 def _joined(task: Task, chunks: Iterable[Chunk]) -> list[str]:
-    """The examples, each in one string."""
+    """The examples, each in one string; a source comes before its text."""
     found: list[str] = []
     for chunk in task.examples(chunks):
         assert isinstance(chunk, Chunk), f"examples are given as Chunks, not as {type(chunk).__name__}"
         assert found or chunk.opens, "the first chunk does not open an example"
         if chunk.opens:
-            found.append("")
+            found.append(chunk.source)
         found[-1] += chunk.text
     return found
 
@@ -75,12 +86,21 @@ def _difference(found: list[str], whole: list[str]) -> str:
     return f"there are {len(found)} examples instead of {len(whole)}"
 
 
-def _check_streams(task: Task) -> None:
+def _check_sources(task: Task) -> None:
+    """Examples have sources, and a reader that knows them is believed."""
+    for chunk in task.examples(_pieces(PAIRED)):
+        assert chunk.source or not chunk.opens, f"the example {chunk.text!r} opens without a source"
+    given = [Chunk("a\tb\nc", True, "d\te"), Chunk("f", True, "g")]
+    found = list(task.examples(given))
+    assert found == given, f"pairs that a reader has told apart come out as {found}"
+
+
+def _check_streams(task: Task, documents: Sequence[str]) -> None:
     """A corpus may be larger than memory: the first example must not wait for the last document."""
 
     def endless() -> Iterator[Chunk]:
         for _ in range(PATIENCE):
-            yield from _pieces(size=None)
-        raise AssertionError(f"no example was given after {PATIENCE * len(DOCUMENTS)} documents; stream them")
+            yield from _pieces(documents)
+        raise AssertionError(f"no example was given after {PATIENCE * len(documents)} documents; stream them")
 
     next(iter(task.examples(endless())))

@@ -71,6 +71,15 @@ def test_without_json_it_is_a_table(run, shelf):
     assert "characters" in done.err
 
 
+def test_readings_that_adapt_come_where_they_are_asked_for(run, shelf):
+    result = told(run, "-m", "tale", "--dynamic", "--cache", "--cache-size", "50")
+    assert set(result) == {"tokens", "chars", "window", "stream", "dynamic", "cache", "floor"}
+    assert set(result["dynamic"]) == set(result["cache"]) == LOSS
+    rows = run("eval", "-m", "tale", "--dynamic").out.splitlines()
+    assert [row.split()[0] for row in rows] == ["reading", "window", "stream", "dynamic", "floor"]
+    assert "--cache-size=0: at least 1" in run("eval", "-m", "tale", "--cache-size", "0", status=2).err
+
+
 def test_without_the_training_text_there_is_no_floor_and_a_reason(run, shelf, held_out):
     config = shelf / "tale" / "config.json"
     config.write_text(config.read_text().replace("tale.txt", "gone.txt"))

@@ -54,6 +54,12 @@ def test_json_has_every_spec_with_its_options(capsys):
     assert listed["failed"] == []
 
 
+def test_help_names_every_kind(capsys):
+    main(["plugins", "list", "--help"])
+    said = capsys.readouterr().out
+    assert [kind for kind in KINDS if kind not in said] == []
+
+
 def test_verbose_shows_options(capsys):
     main(["plugins", "list"])
     assert "forget_bias" not in capsys.readouterr().out

@@ -55,6 +55,28 @@ def test_json_tells_the_same_with_the_text(run):
     assert all(math.isfinite(number) for number in plain)
 
 
+def test_per_token_the_numbers_sum_to_that_of_the_line(run):
+    text = "Anna\n\nB la\n"
+    totals = scores(run, text)
+    blocks = run("score", "-m", "names", "--per-token", stdin=text).out.removesuffix("\n").split("\n\n")
+    told = [[line.split("\t") for line in block.splitlines()] for block in blocks]
+    assert [[token for token, _ in block] for block in told] == [
+        ["A", "n", "n", "a", "<end>"],
+        ["<end>"],
+        ["B", "␣", "l", "a", "<end>"],
+    ]
+    assert [sum(float(nats) for _, nats in block) for block in told] == pytest.approx(totals, abs=1e-5)
+
+
+def test_per_token_in_json_is_beside_the_rest(run):
+    plain = json.loads(run("score", "-m", "tale", "--json", stdin="a \tdog\n").out)
+    told = json.loads(run("score", "-m", "tale", "--json", "--per-token", stdin="a \tdog\n").out)
+    tokens = told.pop("per_token")
+    assert told == plain
+    assert [one["token"] for one in tokens] == ["a", "␣", "\\t", "d", "o", "g"]
+    assert sum(one["log_probability"] for one in tokens) == pytest.approx(plain["log_probability"])
+
+
 def test_a_file_or_a_pipe_may_stand_for_stdin(run, place):
     (place / "names.list").write_text("Anna\nBela\n")
     expected = scores(run, "Anna\nBela\n")

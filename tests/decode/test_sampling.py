@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnngen.builtins.feedback import mirostat, xtc
+from rnngen.builtins.filter_options import MirostatOptions, NoRepeatOptions, XTCOptions
 from rnngen.builtins.filters import temperature, top_k
 from rnngen.builtins.options import TemperatureOptions, TopKOptions
-from rnngen.decode.sampling import draw, feed, sample
+from rnngen.builtins.penalties import no_repeat_ngram
+from rnngen.decode.sampling import draw, feed, sample, sample_many
 from rnngen.errors import RnngenError
 
 GREEDY = temperature(TemperatureOptions(0.0))
@@ -143,3 +146,55 @@ def test_forbidden_tokens_never_come_however_probable(toy):
     likely = max(usual)
     assert likely not in drawn(step, [0], 0, 200, forbidden=[likely])
     assert likely not in drawn(step, [0], 0, 200, forbidden=[likely], filters=[GREEDY])
+
+
+# ── Many texts side by side ────────────────────────────────────────────────────────────────────────────────
+
+CHAINS = {
+    "none": [],
+    "greedy": [GREEDY],
+    "memory": [
+        no_repeat_ngram(NoRepeatOptions(n=5)),
+        xtc(XTCOptions(probability=0.5, threshold=0.1)),
+        mirostat(MirostatOptions(version=2, tau=2.0)),
+    ],
+}
+
+
+def alone(step, number, length, end, filters):
+    """A text as ``sample`` makes it, up to its end."""
+    text = []
+    for token in islice(
+        sample(step, step.start(1), [1, 2], filters, np.random.default_rng([7, number]), forbidden=[0]),
+        length,
+    ):
+        if token == end:
+            break
+        text.append(token)
+    return text
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("end", [None, 3])
+def test_each_of_many_texts_is_the_one_made_alone(toy, chain, end):
+    step = toy(6, seed=4)
+    lengths = [0, 1, 100, 40, 100, 7]
+    found = sample_many(
+        step,
+        step.start(6),
+        [[1, 2]] * 6,
+        CHAINS[chain],
+        [np.random.default_rng([7, number]) for number in range(6)],
+        end=end,
+        lengths=lengths,
+        forbidden=[0],
+    )
+    assert found == [alone(step, n, length, end, CHAINS[chain]) for n, length in enumerate(lengths)]
+    assert (max(map(len, found)) == 100) == (end is None)
+
+
+def test_many_texts_cost_no_step_after_the_last_is_over(toy):
+    step = toy(6)
+    rngs = [np.random.default_rng(seed) for seed in range(3)]
+    sample_many(step, step.start(3), [[1, 2]] * 3, (), rngs, end=None, lengths=[2, 5, 3])
+    assert step.steps == 2 + 4

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rnngen.decode.beam import log_softmax
+from rnngen.engine.options import ReadingOptions
 from rnngen.errors import CorpusError, ModelError, NotFoundError
 from rnngen.events import Judged
 from rnngen.session.options import CorpusOptions
@@ -87,6 +88,19 @@ def test_a_training_text_that_has_changed_is_no_floor(train, judge, corpus, tmp_
     (tmp_path / "other.txt").write_text("the night and a rose\n")
     corpus.write_text("something else")
     assert "not the text" in judge(tmp_path / "other.txt").why
+
+
+@pytest.mark.parametrize("task", ["continue", "lines"])
+def test_readings_that_adapt_are_there_when_asked_for(session, train, judge, task):
+    train(task=task)
+    model, text = session.read("verse"), CorpusOptions()
+    assert set(judge().readings) == {"window", "stream"}
+    asked = session.judge(model, [], text, readings=ReadingOptions(dynamic=True, cache=True))
+    assert list(asked.readings) == ["window", "stream", "dynamic", "cache"]
+    assert asked.as_json()["dynamic"]["nats_per_char"] == asked.dynamic.nats_per_char
+    assert asked.stream == judge().stream
+    assert {loss.tokens for loss in (asked.stream, asked.dynamic, asked.cache)} == {asked.stream.tokens}
+    assert len({loss.nats for loss in asked.readings.values()} - {asked.stream.nats}) >= 2
 
 
 def test_an_empty_text_is_refused(train, judge, tmp_path):

@@ -1,0 +1,44 @@
+"""What a plan of training looks like, and how many parameters are asked for."""
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from rnngen.cli import ui
+from rnngen.cli.progress import amount, clock
+
+if TYPE_CHECKING:
+    from rnngen.session.planning import Proposal
+
+SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A number as people write it: ``500k``, ``1.5M``."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)", str(value).strip().lower())
+        if not found or not float(found[1]):
+            self.fail(f"{value!r} is no number above 0, as 500k or 2M", param, ctx)
+        return round(float(found[1]) * SCALES[found[2]])
+
+
+COUNT: Final = Count()
+
+
+def show_plan(proposal: "Proposal") -> None:
+    """Tell a plan on stderr."""
+    network, config = proposal.plan.config.network, proposal.plan.config
+    sizes = f"hidden {network.hidden}, layers {network.layers}, dropout {network.dropout}"
+    parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
+    ui.note(f"plan: {parts}, {sizes}, {amount(proposal.parameters)} parameters")
+    ui.note(
+        f"plan: {amount(proposal.tokens)} tokens in about {clock(proposal.seconds)} "
+        f"at {amount(proposal.tokens_per_second)} tok/s"
+    )
+    for reason in proposal.reasons:
+        ui.note(f"plan: {reason}")

@@ -1,0 +1,105 @@
+"""Several processes that train one model are started by torch's own elastic launcher.
+
+``torchrun`` does it for any number of machines, and ``launch`` for this one. Nothing here imports torch
+before it is needed.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rnngen.errors import RnngenError
+
+INTERRUPTED = 130
+GRACE = "120"
+"""Seconds that processes get to finish a step and save, once they are asked to end."""
+
+
+def launched() -> bool:
+    """Whether this is one of several processes that torch's launcher started."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def first() -> bool:
+    """Whether this is the process that writes and reports: the first of several, or the only one."""
+    return not launched() or os.environ.get("RANK") == "0"
+
+
+def restarted() -> bool:
+    """Whether the launcher has started this process anew after a failure, to go on where the last one was."""
+    return launched() and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def launch(count: int, arguments: Sequence[str]) -> int:
+    """Run ``python -m rnngen`` in several processes on this machine, and wait for them.
+
+    The first writes to this process's stdout and stderr. Without ``OMP_NUM_THREADS`` in the environment they
+    share the cores.
+
+    Args:
+        count: how many.
+        arguments: of each.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        RnngenError: if one was ended from outside.
+    """
+    import logging
+
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import elastic_launch
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", GRACE)
+    logging.disable()  # what the person should know is told here
+    try:
+        elastic_launch(_config(count), sys.executable)("-m", "rnngen", *arguments)
+    except SignalException:
+        return INTERRUPTED
+    except ChildFailedError as error:
+        return _status(error.failures, count)
+    finally:
+        logging.disable(logging.NOTSET)
+    return 0
+
+
+def _config(count: int) -> Any:
+    from torch.distributed.launcher.api import LaunchConfig
+
+    return LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=f"rnngen-{os.getpid()}",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+        monitor_interval=0.1,
+    )
+
+
+def _status(failures: Any, count: int) -> int:
+    """The status of the process that failed of itself, and has said why; the launcher then ended the others.
+
+    Raises:
+        RnngenError: if a signal ended it.
+    """
+    statuses = {rank: failure.exitcode for rank, failure in failures.items()}
+    rank = min(statuses, key=lambda rank: (statuses[rank] == -signal.SIGTERM, statuses[rank] > 0, rank))
+    if statuses[rank] > 0:
+        return int(statuses[rank])
+    raise RnngenError(
+        f"process {rank} of {count} was ended by signal {-statuses[rank]}, and the others with it; the last "
+        "saved state is kept, and --resume goes on from it"
+    )
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,176 @@
+"""Which size of network suits a text and a budget, where nobody says one: the rule, and what it rests on.
+
+::
+
+    a few steps at two sizes ─▸ seconds a token = fixed + each · parameters      of this machine
+    budget ─▸ tokens that each size could read ─▸ the largest size that reads enough of them
+
+It rests on the one size that was measured well: an LSTM of 1×384 on a million characters of verse, which in
+three minutes on two cores reads 14 million tokens, 16 for each of its parameters (README, What was measured).
+Other budgets are scaled from there. And however long the budget, a network with many more parameters than
+its text has tokens learns the text by heart instead of the language.
+"""
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+
+from rnngen.engine.batches import Batch
+from rnngen.engine.devices import choose_device, choose_precision
+from rnngen.engine.evaluation import batch_loss
+from rnngen.engine.modules import heads
+from rnngen.engine.optimizers import make_optimizer
+from rnngen.engine.training import planned_steps
+from rnngen.errors import UsageError
+from rnngen.session.fitting import build_network, make_batches
+from rnngen.session.runs import Plan
+
+TOKENS_A_PARAMETER = 16
+"""How many tokens a network should read for each of its parameters."""
+PARAMETERS_A_TOKEN = 1.5
+"""How many parameters there may be for each token of the text."""
+SIZES = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024, 1280, 1536)
+"""The widths to choose from."""
+TRIED = (128, 512)
+"""The widths that are timed."""
+SECONDS = 1.5
+"""How long each is timed."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a run is to be, and why."""
+
+    plan: Plan
+    parameters: int
+    tokens: int
+    """Tokens that training will read."""
+    tokens_per_second: float
+    """As measured here."""
+    seconds: float
+    """How long that takes; evaluations come on top."""
+    reasons: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """As ``--plan --json`` prints it."""
+        network = self.plan.config.network
+        return {
+            "model": self.plan.name,
+            "cell": self.plan.config.cell.name,
+            "tokenizer": self.plan.config.tokenizer.name,
+            "vocabulary": self.plan.config.vocabulary,
+            "hidden": network.hidden,
+            "layers": network.layers,
+            "dropout": network.dropout,
+            "parameters": self.parameters,
+            "tokens": self.tokens,
+            "tokens_per_second": round(self.tokens_per_second),
+            "seconds": round(self.seconds),
+            "reasons": list(self.reasons),
+        }
+
+
+def propose(plan: Plan, parameters: int | None = None, *, sized: bool = False) -> Proposal:
+    """Fill in the sizes of a plan, and say what to expect of it.
+
+    Args:
+        plan: a new run.
+        parameters: how many the network should have; None leaves that to the budget.
+        sized: whether the person gave the sizes, which then stand.
+
+    Raises:
+        UsageError: if no network has so few parameters.
+    """
+    reasons: list[str] = []
+    if parameters is not None:
+        plan = _sized(plan, _nearest(plan, parameters))
+        reasons.append(f"hidden {plan.config.network.hidden}: the width nearest to {parameters:,} parameters")
+    elif plan.config.training.minutes and not sized:
+        plan, why = _affordable(plan)
+        reasons += why
+    count, rate = parameters_of(plan), _rate(plan, SECONDS)
+    tokens = _tokens(plan, rate)
+    share = tokens / max(1, len(plan.encoded.train))
+    reasons.append(f"the text is read {share:.1f} times, {tokens / count:.0f} tokens for each parameter")
+    if count > PARAMETERS_A_TOKEN * len(plan.encoded.train):
+        reasons.append("many parameters for so short a text: the held-out part decides when to stop")
+    return Proposal(plan, count, tokens, rate, tokens / rate, tuple(reasons))
+
+
+def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
+    """The plan with the largest width that its minutes and its text can feed."""
+    points = [(parameters_of(one), 1 / _rate(one, SECONDS)) for one in (_sized(plan, h) for h in TRIED)]
+    (small, quick), (large, slow) = points
+    each = max(1e-12, (slow - quick) / (large - small))
+    fixed = max(0.0, quick - each * small)
+    seconds, text = (plan.config.training.minutes or 0) * 60, len(plan.encoded.train)
+    chosen = SIZES[0]
+    for hidden in SIZES:
+        count = parameters_of(_sized(plan, hidden))
+        tokens = seconds / (fixed + each * count)
+        if tokens >= TOKENS_A_PARAMETER * count and count <= PARAMETERS_A_TOKEN * text:
+            chosen = hidden
+    why = f"hidden {chosen}: the largest that reads {TOKENS_A_PARAMETER} tokens a parameter in that time"
+    bound = f"and has at most {PARAMETERS_A_TOKEN} parameters for each of the {text:,} tokens"
+    return _sized(plan, chosen), [f"{why}, {bound}"]
+
+
+def _nearest(plan: Plan, parameters: int) -> int:
+    """The width whose network has that many parameters, as nearly as a multiple of 8 can."""
+    low, high = 8, 16
+    if parameters_of(_sized(plan, low)) > 2 * parameters:
+        least = parameters_of(_sized(plan, low))
+        raise UsageError(f"--params {parameters}: with this vocabulary there are {least:,} at least")
+    while parameters_of(_sized(plan, high)) < parameters:
+        low, high = high, 2 * high
+    widths = range(low, high + 1, 8)
+    return min(widths, key=lambda hidden: abs(parameters_of(_sized(plan, hidden)) - parameters))
+
+
+def _sized(plan: Plan, hidden: int) -> Plan:
+    network = replace(plan.config.network, hidden=hidden)
+    return replace(plan, config=plan.config.replace(network=network))
+
+
+def parameters_of(plan: Plan) -> int:
+    """How many parameters the network has; those of layers are not made."""
+    cell = plan.parts["cell"]
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if cell.whole else "meta"):
+        return sum(p.numel() for p in build_network(plan.parts["cell"], plan.config).parameters())
+
+
+def _rate(plan: Plan, seconds: float) -> float:
+    """Tokens a second of training, as it is here and now."""
+    options = plan.config.training
+    device = choose_device(options.device)
+    precision = choose_precision(options.precision, device)
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(plan.parts["cell"], plan.config).to(device)
+        counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
+        for head in heads(network):
+            head.restrict(counts)
+        optimizer, batches = make_optimizer(network, options), make_batches(plan)
+        tokens, began = 0, 0.0
+        for number in range(1_000):
+            if number == 2:  # the first ones set things up
+                began, tokens = time.monotonic(), 0
+            batch: Batch = next(batches)
+            loss, _ = batch_loss(network, batch, None, precision)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            tokens += batch.inputs.size
+            if number > 2 and time.monotonic() - began > seconds:
+                break
+        float(loss.detach())  # a GPU has done its work when there is a number
+    return tokens / (time.monotonic() - began)
+
+
+def _tokens(plan: Plan, rate: float) -> int:
+    options, train = plan.config.training, plan.encoded.train
+    if options.minutes:
+        return round(options.minutes * 60 * rate)
+    batches = make_batches(plan)
+    steps = planned_steps(options, batches.steps_per_epoch, len(train)) or 0
+    return round(steps / batches.steps_per_epoch * len(train))

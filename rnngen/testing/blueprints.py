@@ -1,0 +1,128 @@
+"""What the conformance suite builds whole networks from: small sizes, a kit without the engine, parts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnngen.contracts import (
+    IGNORE,
+    NO_TOKEN,
+    AttentionSpec,
+    Blueprint,
+    CellSpec,
+    Spec,
+    Weights,
+    imported,
+)
+from rnngen.errors import UnknownName
+from rnngen.options import build, divide
+
+LENGTHS = (6, 2, 4, 1)
+"""How many tokens the sources have, the end token included; the last has none besides."""
+VOCABULARY, READ = 11, 13
+"""V of what is written and, where it is another one, of what is read."""
+HIDDEN, EMBED, LAYERS, DROPOUT = 8, 6, 2, 0.1
+END = 0
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A part with its options chosen (``rnngen.contracts.Maker``)."""
+
+    spec: Any
+    options: Any
+
+    @property
+    def has_step(self) -> bool:
+        """Whether it has a NumPy face."""
+        return self.spec.step is not None
+
+    def build(self, *sizes: int) -> Any:
+        """The torch face."""
+        return imported(self.spec.load)(*sizes, self.options)
+
+    def step(self, weights: Weights, prefix: str = "") -> Any:
+        """The NumPy face."""
+        own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+        return imported(self.spec.step)(own, self.options)
+
+
+def maker(kind: str, text: str, parts: Sequence[Spec]) -> Maker:
+    """A part from ``NAME`` or ``NAME;key=value``."""
+    name, *settings = divide(text, ";")
+    wanted = AttentionSpec if kind == "attention" else CellSpec
+    known = {part.name: part for part in parts if isinstance(part, wanted)}
+    if name not in known:
+        raise UnknownName(kind, name, known)
+    given = dict(setting.split("=", 1) for setting in settings)
+    return Maker(known[name], build(known[name].options, given, owner=f"{kind} {name!r}"))
+
+
+def plan(makers: Mapping[str, Maker], *, shared: bool, tied: bool) -> Blueprint:
+    """A small network of two layers."""
+    return Blueprint(
+        vocabulary=VOCABULARY,
+        source_vocabulary=VOCABULARY if shared else READ,
+        shared=shared,
+        hidden=HIDDEN,
+        layers=LAYERS,
+        embed=EMBED,
+        source_embed=EMBED if shared else EMBED - 1,
+        dropout=DROPOUT,
+        tied=tied,
+        parts=makers,
+    )
+
+
+class Kit:
+    """A kit that needs no engine."""
+
+    def head(self, inputs: int, weight: Any = None) -> Any:
+        """A new output layer."""
+        from torch import nn
+
+        class Head(nn.Linear):
+            def surprisal(self, x: Any, targets: Any) -> Any:
+                return surprisal(self(x), targets)
+
+        head = Head(inputs, VOCABULARY)
+        if weight is not None:
+            assert tuple(weight.shape) == (VOCABULARY, inputs), (
+                "head(inputs, weight): weight is not (V,inputs)"
+            )
+            head.weight = weight
+        return head
+
+    def dropout(self) -> Any:
+        """A new dropout."""
+        from torch import nn
+
+        return nn.Dropout(DROPOUT)
+
+
+def surprisal(logits: Any, targets: Any) -> Any:
+    """The summed cross-entropy of the targets (B,T) that count."""
+    from torch.nn.functional import cross_entropy
+
+    flat = logits.float().flatten(0, 1)
+    return cross_entropy(flat, targets.flatten(), ignore_index=IGNORE, reduction="sum")
+
+
+def stir(network: Any) -> None:
+    """Move every parameter a little: what starts at zero, as biases do, would hide that it is not used."""
+    import torch
+
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+def sources(vocabulary: int) -> Any:
+    """(B,S): rows closed by the end token, then padding."""
+    import torch
+
+    source = torch.randint(1, vocabulary, (len(LENGTHS), max(LENGTHS)))
+    for row, length in zip(source, LENGTHS, strict=True):
+        row[length - 1] = END
+        row[length:] = NO_TOKEN
+    return source

@@ -1,0 +1,156 @@
+"""The flags of constraints: first in the chain, whole on the way to a filter, or what to install."""
+
+from dataclasses import dataclass
+
+import click
+import pytest
+
+from rnngen import hookimpl
+from rnngen.cli import chain
+from rnngen.cli.app import Program
+from rnngen.contracts import FilterSpec
+from rnngen.errors import UsageError
+from rnngen.registry import Distribution, Registry
+from rnngen.session.parts import choose_filters
+
+OWN = Distribution("rnngen-constrain", "0")
+
+
+@dataclass(frozen=True)
+class Said:
+    text: str = ""
+    """What was said."""
+
+
+def only_end(options, tokenizer):
+    """Forbids every token but that of the text."""
+
+    def keep(logits, history):
+        kept = logits.copy()
+        kept[:, [i for i, piece in enumerate(tokenizer.pieces) if piece != options.text.encode()]] = -float(
+            "inf"
+        )
+        return kept
+
+    return keep
+
+
+class Plugin:
+    def __init__(self, *names):
+        self.names = names
+
+    @hookimpl
+    def rnngen_filters(self):
+        load = f"{__name__}:only_end"
+        return [
+            FilterSpec(name=name, summary="fake", load=load, options=Said, needs_text=True)
+            for name in self.names
+        ]
+
+
+@pytest.fixture
+def plugins(monkeypatch):
+    """What is installed: filters of these names."""
+
+    def use(*names):
+        monkeypatch.setattr(Program, "registry", Registry([(OWN, Plugin(*names))]))
+
+    return use
+
+
+@pytest.fixture
+def installed(plugins):
+    plugins(*chain.CONSTRAINTS.values())
+
+
+def chained(*args, beam=0):
+    """The chain that flags make."""
+    command = click.Command("sample", callback=lambda **params: chain.collect({**params, "beam": beam}))
+    return chain.flags(command).main([*args], standalone_mode=False, obj=Program())
+
+
+def heard(*args):
+    """What the first filter of the chain is told."""
+    return choose_filters(Program.registry, chained(*args))[0].options.text
+
+
+@pytest.mark.parametrize("order", chain.ORDERS)
+@pytest.mark.usefixtures("installed")
+def test_constraints_come_before_all_cuts(order):
+    flags = ["--top-k", "5", "--temp", "0.7", "--must-include", "rose", "--dry", "0.8", "--regex", "r+"]
+    names = [name for name, _ in chained(*flags, "--order", order)]
+    assert names[:2] == ["regex", "must_include"]
+    assert set(names[2:]) == {"top_k", "temp", "dry"}
+
+
+@pytest.mark.usefixtures("installed")
+def test_temperature_is_the_usual_one_beside_a_constraint():
+    assert chained("--regex", "a") == [("regex", "a"), ("temp", "0.8")]
+    assert chained("--regex", "a", beam=3) == [("regex", "a")]
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("flag", ["choices", "json-schema", "grammar"])
+def test_files_are_handed_on_by_name(flag):
+    assert heard(f"--{flag}", "some file.txt") == "@some file.txt"
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("[0-9]{1,3}", "[0-9]{1,3}"),
+        (r"\d+\.\;", r"\d+\.\;"),
+        ("a;b=c", r"a\;b\=c"),
+        ("=a", r"\=a"),
+        (r"\\;", r"\\\;"),
+    ],
+)
+def test_signs_that_divide_a_chain_reach_a_pattern_escaped_once(pattern, told):
+    assert heard("--regex", pattern) == told
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_pattern_that_begins_with_an_at_sign_names_no_file():
+    assert heard("--regex", "@home") == r"\@home"
+
+
+@pytest.mark.usefixtures("installed")
+def test_two_forms_of_one_text_are_refused():
+    with pytest.raises(UsageError, match=r"--regex and --grammar: .*give one"):
+        chained("--regex", "a", "--grammar", "g.lark")
+
+
+@pytest.mark.usefixtures("installed")
+def test_constraints_do_not_stand_beside_a_chain_of_ones_own():
+    with pytest.raises(UsageError, match="the whole chain"):
+        chained("--regex", "a", "--filters", "temp=1")
+
+
+@pytest.mark.parametrize("flag", [flag.replace("_", "-") for flag in chain.CONSTRAINTS])
+def test_without_the_package_its_name_is_told(plugins, flag):
+    plugins()
+    with pytest.raises(UsageError, match=f"--{flag} needs .*pip install rnngen-constrain") as refused:
+        chained(f"--{flag}", "x")
+    assert refused.value.exit_status == 2
+
+
+def test_one_filter_of_the_package_is_not_taken_for_another(plugins):
+    plugins("regex")
+    assert chained("--regex", "a")[0] == ("regex", "a")
+    with pytest.raises(UsageError, match="--choices needs the filter 'choices'"):
+        chained("--choices", "x")
+
+
+@pytest.mark.usefixtures("shelf", "installed")
+@pytest.mark.parametrize("how", [["--seed", "1"], ["--beam", "2"]])
+def test_the_program_writes_what_the_constraint_lets_through(run, how):
+    done = run("sample", "-m", "tale", "-n", "4", *how, "--regex", "e", "the cat")
+    assert done.out == "the cateeee"
+
+
+@pytest.mark.usefixtures("shelf")
+def test_the_program_ends_with_the_status_of_a_wrong_use(run, plugins):
+    plugins()
+    said = run("sample", "-m", "tale", "--choices", "names.txt", status=2).err
+    assert "pip install rnngen-constrain" in said

@@ -1,0 +1,489 @@
+"""Models of pairs at the command line: a line in, a line out, in order, whatever the lines are."""
+
+import json
+import os
+import random
+import re
+import select
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from rnngen.__main__ import main
+
+SIZES = {
+    "hidden": 24,
+    "embed": 12,
+    "batch": 16,
+    "seq": 16,
+    "steps": 60,
+    "lr": 0.01,
+    "evaluations": 2,
+    "seed": 1,
+}
+TINY = [f"--{flag}={value}" for flag, value in {**SIZES, "precision": "fp32", "device": "cpu"}.items()]
+SOURCES = ["abc", "f", "fedc", "bb", "cafe", "dead"]
+FREE = ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "token_accuracy", "sequence_accuracy", "perplexity")
+
+
+def reversals(count, seed=1):
+    """Words, and the same from behind."""
+    rng = random.Random(seed)
+    words = ["".join(rng.choices("abcdef", k=rng.randint(1, 6))) for _ in range(count)]
+    return "".join(f"{word}\t{word[::-1].upper()}\n" for word in words)
+
+
+@pytest.fixture(scope="session")
+def learnt(tmp_path_factory):
+    """A folder with ``pairs.tsv`` and models of it; only to be read."""
+    folder = tmp_path_factory.mktemp("learnt")
+    (folder / "pairs.tsv").write_text(reversals(200))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNGEN_HOME", str(folder / "home"))
+        patch.chdir(folder)
+        flags = ["pairs.tsv", "-q", "--task", "pairs", *TINY, "--max-length", "20"]
+        assert main(["train", *flags]) == 0
+        assert main(["train", *flags, "--name", "other", "--seed", "2"]) == 0
+        assert main(["train", *flags, "--name", "plain", "-o", "attention=none", "--steps", "4"]) == 0
+    return folder
+
+
+@pytest.fixture
+def models(home, learnt, shelf):
+    """The folder of this test's models: those of pairs beside those of text."""
+    shutil.copytree(learnt / "home" / "models", shelf, dirs_exist_ok=True)
+    (home.parent / "place" / "pairs.tsv").write_text((learnt / "pairs.tsv").read_text())
+    return shelf
+
+
+@pytest.fixture
+def answer(run, models):
+    """What ``rnngen sample -m pairs`` writes."""
+
+    def go(*args, **options):
+        return run("sample", "-m", "pairs", *args, **options)
+
+    return go
+
+
+@pytest.fixture
+def alone(answer):
+    """The greedy answer to a source."""
+    return lambda source: answer(source).out.removesuffix("\n")
+
+
+# ── a line in, a line out ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_line_is_answered_by_one_line_in_order(answer, alone):
+    expected = [alone(source) for source in SOURCES]
+    assert len(set(expected)) > 3
+    told = answer(stdin="\n".join(SOURCES) + "\n")
+    assert told.out.split("\n") == [*expected, ""]
+    assert told.err == ""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", ["", "\n", "\r\n"])
+def test_line_ends_are_no_part_of_a_source(answer, end, last):
+    given = ["abc", "", "fedc", " ", "", "bb"]
+    told = answer(stdin=end.join(given) + last).out.split("\n")
+    expected = answer(stdin="abc\nfedc\nbb\n").out.split("\n")
+    assert told == [expected[0], "", expected[1], "", "", expected[2], ""]
+
+
+def test_no_lines_have_no_answers(answer):
+    assert answer(stdin="").out == ""
+    assert answer(stdin="\n\n").out == "\n\n"
+    assert answer("").out == "\n"
+
+
+def test_a_file_of_sources_is_read_like_standard_input(answer, place):
+    (place / "sources.txt").write_text("\n".join(SOURCES))
+    assert answer("--prompt-file", "sources.txt").out == answer("-", stdin="\n".join(SOURCES)).out
+    assert "nowhere.txt" in answer("--prompt-file", "nowhere.txt", status=3).err
+    assert "give one" in answer("abc", "--prompt-file", "sources.txt", status=2).err
+
+
+def test_an_argument_of_several_lines_is_several_sources(answer):
+    assert answer("abc\n\nbb").out == answer(stdin="abc\n\nbb").out
+
+
+def test_more_lines_than_are_answered_together_keep_their_order(answer, monkeypatch):
+    from rnngen.cli import answers
+    from rnngen.session import answering
+
+    rng = random.Random(4)
+    lines = [rng.choice([*SOURCES, "", "abcdef"]) for _ in range(60)]
+    whole = answer(stdin="\n".join(lines)).out
+    monkeypatch.setattr(answers, "POOL", 7)
+    monkeypatch.setattr(answering, "BATCH", 3)
+    assert answer(stdin="\n".join(lines)).out == whole
+    assert whole.count("\n") == 60
+
+
+def test_lines_before_one_that_is_not_utf8_are_answered_and_it_is_named(answer, alone):
+    expected = "".join(alone(source) + "\n" for source in ("abc", "bb"))
+    told = answer(stdin=b"abc\nbb\n\xff\xfe\nfedc\n", status=1)
+    assert told.out == expected
+    assert "standard input: line 3" in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_an_argument_that_is_not_utf8_is_refused(spawn, models):
+    process = spawn("sample", "-m", "pairs", os.fsdecode(b"a\xff"))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, b"")
+    assert b"UTF-8" in err
+
+
+def test_a_source_longer_than_any_in_training_is_told_once_and_answered(answer):
+    long = "abcdef" * 4
+    told = answer(stdin=f"abc\n{long}\n\n{long}\n{'a' * 20}\n")
+    assert told.out.count("\n") == 5
+    assert told.out.split("\n")[1]
+    assert re.findall(r"source (\d+) has more than 20 tokens", told.err) == ["2", "4"]
+
+
+def test_an_answer_with_line_ends_is_one_line(run, home, place):
+    lines = "".join(f'{{"en": "{k}", "zh": "{k}\\n\\u2028{k}"}}\n' for k in "abcdef" * 8)
+    (place / "many.jsonl").write_text(lines)
+    flags = ["--field", "zh", "--source-field", "en", *TINY]
+    run("train", "many.jsonl", "-q", "--task", "pairs", *flags)
+    told = run("sample", "-m", "many", "--temp", "1", "--seed", "1", "-n", "12", stdin="a\nb\nc\nd\n" * 4)
+    assert told.out.count("\n") == 16
+    assert not re.search("[\u2028\r\x0b]", told.out)
+    kept = run(
+        "sample", "-m", "many", "--temp", "1", "--seed", "1", "-n", "12", "-0", stdin="a\nb\nc\nd\n" * 4
+    )
+    assert kept.out.count("\0") == 16
+    assert "\n" in kept.out
+
+
+# ── as it comes ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_line(stream, seconds=60):
+    ready, _, _ = select.select([stream], [], [], seconds)
+    assert ready, "no answer came"
+    return stream.readline().decode()
+
+
+def test_a_line_is_answered_before_the_next_one_is_sent(spawn, models, alone):
+    process = spawn("sample", "-m", "pairs", stdin=subprocess.PIPE, bufsize=0)
+    for source in ("abc", "", "fedc"):
+        process.stdin.write(f"{source}\n".encode())
+        assert read_line(process.stdout) == (alone(source) if source else "") + "\n"
+    process.stdin.close()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == b""
+
+
+def test_a_reader_that_leaves_ends_it_in_silence_though_more_may_come(spawn, models):
+    process = spawn("sample", "-m", "pairs", stdin=subprocess.PIPE, bufsize=0)
+    process.stdin.write(b"abc\n")
+    read_line(process.stdout)
+    process.stdout.close()
+    process.stdin.write(b"bb\n")
+    assert process.wait(60) == 141
+    assert process.stderr.read() == b""
+
+
+def test_an_error_ends_it_though_more_may_come(spawn, models):
+    process = spawn("sample", "-m", "pairs", stdin=subprocess.PIPE, bufsize=0)
+    process.stdin.write(b"abc\n\xff\n")
+    read_line(process.stdout)
+    assert process.wait(60) == 1
+    said = process.stderr.read().decode()
+    assert "line 2" in said
+    assert "Fatal" not in said
+
+
+def test_an_interrupt_ends_it_though_more_may_come(spawn, models):
+    import signal
+
+    process = spawn("sample", "-m", "pairs", stdin=subprocess.PIPE, bufsize=0)
+    process.stdin.write(b"abc\n")
+    read_line(process.stdout)
+    time.sleep(0.2)  # it waits for a line again
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert process.stderr.read() == b""
+
+
+# ── searching and drawing ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_best_answers_come_best_first(answer):
+    best = answer("abc", "--beam", "4").out
+    several = answer("abc", "--beam", "4", "--nbest", "3").out
+    assert several.count("\n") == 3
+    assert several.startswith(best)
+    assert len(set(several.split("\n"))) == 4
+
+
+def test_json_tells_hypotheses_scores_and_alignments(answer):
+    told = answer("--beam", "4", "--nbest", "3", "--json", stdin="abc\n\nfedc\n")
+    records = [json.loads(line) for line in told.out.splitlines()]
+    assert [record["source"] for record in records] == ["abc", "", "fedc"]
+    assert records[1] == {"source": "", "text": "", "hypotheses": []}
+    plain = answer("--beam", "4", stdin="abc\n\nfedc\n").out.split("\n")
+    assert [record["text"] for record in records] == plain[:3]
+    for record in (records[0], records[2]):
+        hypotheses = record["hypotheses"]
+        assert len(hypotheses) == 3
+        assert record["text"] == hypotheses[0]["text"]
+        scores = [one["score"] for one in hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        assert all(one["log_probability"] < 0 for one in hypotheses)
+        for one in hypotheses:
+            assert set(one) == {"text", "score", "log_probability", "alignment"}
+            assert [row for _, row in one["alignment"]] == list(range(len(one["text"])))
+            assert all(0 <= column <= len(record["source"]) for column, _ in one["alignment"])
+
+
+def test_attention_is_in_the_json_where_it_is_asked_for(answer):
+    record = json.loads(answer("--json", "--attention", "abc").out)
+    (hypothesis,) = record["hypotheses"]
+    shown = hypothesis["attention"]
+    assert shown["source"] == ["a", "b", "c", ""]
+    assert "".join(shown["target"]) == record["text"]
+    assert len(shown["weights"]) == len(shown["target"])
+    assert all(sum(row) == pytest.approx(1, abs=1e-3) for row in shown["weights"])
+    assert "--json" in answer("--attention", "abc", status=2).err
+
+
+def test_a_model_without_attention_answers_without_alignments(run, models):
+    record = json.loads(run("sample", "-m", "plain", "--json", "--attention", "abc").out)
+    assert set(record["hypotheses"][0]) == {"text", "score", "log_probability"}
+
+
+def test_a_prefix_begins_every_answer(answer):
+    told = answer("--prefix", "CB", stdin="\n".join(SOURCES)).out.splitlines()
+    assert len(told) == len(SOURCES)
+    assert all(line.startswith("CB") for line in told)
+    record = json.loads(answer("--prefix", "CB", "--json", "--attention", "--beam", "2", "abc").out)
+    assert record["text"].startswith("CB")
+
+
+@pytest.mark.parametrize("flags", [["--temp", "0.9"], ["--count", "2"], ["--top-k", "5", "--count", "3"]])
+def test_the_same_seed_draws_the_same_bytes_however_the_lines_come(answer, monkeypatch, flags):
+    from rnngen.cli import answers
+
+    lines = "abc\n\nfedc\n\n\nbb\ncafe\n"
+    whole = answer(*flags, "--seed", "3", stdin=lines)
+    assert whole.err == ""
+    assert answer(*flags, "--seed", "3", stdin=lines).out == whole.out
+    assert answer(*flags, "--seed", "4", stdin=lines).out != whole.out
+    monkeypatch.setattr(answers, "POOL", 1)
+    assert answer(*flags, "--seed", "3", stdin=lines).out == whole.out
+
+
+def test_a_seed_that_was_chosen_is_told_and_gives_the_same_again(answer):
+    first = answer("--temp", "1.2", "--count", "4", "abc")
+    seed = re.search(r"seed (\d+)", first.err)[1]
+    assert first.out.count("\n") == 4
+    assert answer("--temp", "1.2", "--count", "4", "--seed", seed, "abc").out == first.out
+    assert answer("--temp", "1.2", "-q", "abc").err == ""
+
+
+def test_a_temperature_of_nought_is_greedy(answer, alone):
+    assert answer("--temp", "0", "--seed", "1", "fedc").out == alone("fedc") + "\n"
+
+
+def test_filters_hold_under_the_beam(answer):
+    letter = answer("--beam", "3", stdin="\n".join(SOURCES)).out[0]
+    told = answer("--beam", "3", "--filters", f"ban={letter}", stdin="\n".join(SOURCES)).out
+    assert told.count("\n") == len(SOURCES)
+    assert letter not in told
+
+
+def test_a_stop_ends_an_answer_before_it(answer):
+    plain = answer("abc").out.strip()
+    assert answer("--stop", plain[1], "abc").out == plain[0] + "\n"
+
+
+def test_several_models_write_together(run, models, alone):
+    assert run("sample", "-m", "pairs", "-m", "pairs", "fedc").out == alone("fedc") + "\n"
+    assert run("sample", "-m", "pairs", "-m", "other", "--beam", "2", "fedc").out.count("\n") == 1
+    assert "cannot write together" in run("sample", "-m", "pairs", "-m", "tale", "a", status=2).err
+    assert "cannot write together" in run("sample", "-m", "tale", "-m", "pairs", "a", status=2).err
+
+
+# ── what is refused ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--no-prompt", "abc"], "--no-prompt"),
+        (["-n", "-1", "abc"], "-n -1"),
+        (["--nbest", "3", "abc"], "--beam"),
+        (["--nbest", "3", "--beam", "2", "abc"], "--nbest 3"),
+        (["--nbest", "3", "--temp", "1", "abc"], "--beam K"),
+        (["--count", "3", "--beam", "4", "abc"], "--nbest"),
+        (["--coverage-penalty", "0.2", "abc"], "--beam"),
+        (["--attention", "abc"], "--json"),
+        (["a\udcff"], "UTF-8"),
+        (["--prefix", "a\udcff", "abc"], "--prefix"),
+    ],
+)
+def test_what_makes_no_sense_for_answers_is_refused(answer, flags, said):
+    told = answer(*flags, status=2)
+    assert said in told.err
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("flags", [["--nbest", "2"], ["--prefix", "x"], ["--attention"]])
+@pytest.mark.parametrize("model", ["tale", "names"])
+def test_what_is_for_pairs_alone_is_refused_for_text(run, models, flags, model):
+    told = run("sample", "-m", model, *flags, "x", status=2)
+    assert flags[0] in told.err
+    assert "pairs" in told.err
+    assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["pairs.tsv", "--cell", "seq2seq"], "--task pairs"),
+        (["pairs.tsv", "--task", "pairs", "--cell", "lstm"], "-o encoder=lstm"),
+        (["pairs.tsv", "--task", "pairs", "--cell", "rnngen/gru"], "encoder=rnngen/gru"),
+        (["pairs.tsv", "--source", "pairs.tsv"], "--task pairs"),
+        (["pairs.tsv", "--shared-vocabulary"], "--task pairs"),
+        (["pairs.tsv", "--source-tokenizer", "char"], "--task pairs"),
+        (["pairs.tsv", "--task", "pairs", "--learn-state"], "--learn-state"),
+        (
+            ["pairs.tsv", "--task", "pairs", "--shared-vocabulary", "--source-tokenizer", "bpe"],
+            "one tokenizer",
+        ),
+        (["pairs.tsv", "--task", "pairs", "--target", "pairs.tsv"], "--target"),
+        (["pairs.tsv", "--task", "pairs", "--val-source", "pairs.tsv"], "--val"),
+        (["pairs.tsv", "--task", "pairs", "--max-length", "0"], "max-length"),
+        (["pairs.tsv", "--task", "pairs", "--average", "1"], "average"),
+        (["pairs.tsv", "--task", "pairs", "-o", "copying=true"], "--shared-vocabulary"),
+        (["pairs.tsv", "--task", "pairs", "-o", "encoder=seq2seq"], "whole network"),
+        (["pairs.tsv", "--task", "pairs", "-o", "attention=dot"], "bidirectional=false"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_and_leaves_nothing(run, models, flags, said):
+    before = sorted(models.iterdir())
+    assert said in run("train", *flags, "--name", "new", "-q", *TINY, status=2).err
+    assert sorted(models.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "flags", "said"),
+    [
+        ({"p.tsv": "a\tb\nc\n"}, ["p.tsv"], "p.tsv: line 2 has one column"),
+        ({"p.tsv": "a\tb\nc\td\te\n"}, ["p.tsv"], "p.tsv: line 2 has 3 columns"),
+        ({"p.tsv": "a\tb\n\td\n"}, ["p.tsv"], "p.tsv: line 2 has no source"),
+        ({"s": "a\nb\n", "t": "c\n"}, ["--source", "s", "--target", "t"], "s: line 2 has no line beside it"),
+        ({"s": "a\n\n", "t": "c\nd\n"}, ["--source", "s", "--target", "t"], "s: line 2 is empty"),
+        ({"p.tsv": "\n\n"}, ["p.tsv"], "p.tsv is empty"),
+        ({"p.tsv": "a\tb\n"}, ["p.tsv"], "p.tsv is too small"),
+    ],
+)
+def test_pairs_that_cannot_be_read_are_named(run, place, files, flags, said):
+    for name, text in files.items():
+        (place / name).write_text(text)
+    told = run("train", *flags, "--task", "pairs", "--name", "new", "-q", *TINY, status=1)
+    assert said in told.err
+
+
+def test_two_files_are_trained_on(run, home, place):
+    sides = list(zip(*(line.split("\t") for line in reversals(80).splitlines()), strict=True))
+    for name, side in zip(("s", "t"), sides, strict=True):
+        (place / name).write_text("\n".join(side))
+        (place / f"v{name}").write_text("\n".join(side[:5]))
+    flags = ["--source", "s", "--target", "t", "--val-source", "vs", "--val-target", "vt"]
+    run("train", *flags, "--task", "pairs", "--name", "new", "-q", *TINY)
+    assert json.loads(run("eval", "-m", "new", "--json").out)["pairs"] == 5
+    assert json.loads(run("eval", "-m", "new", "t", "--source", "s", "--json").out)["pairs"] == 80
+
+
+# ── eval ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("flags", [[], ["--beam", "3"], ["--beam", "3", "--length-penalty", "0.2"]])
+def test_eval_tells_what_was_promised(run, models, place, flags):
+    (place / "test.tsv").write_text(reversals(30, seed=7))
+    told = json.loads(run("eval", "-m", "pairs", "test.tsv", "--json", *flags).out)
+    assert {*FREE, "signature"} <= set(told)
+    assert all(isinstance(told[key], float) for key in FREE)
+    assert (told["pairs"], told["beam"]) == (30, 3 if flags else 1)
+    assert "version" in json.dumps(told["signature"])
+    table = run("eval", "-m", "pairs", "test.tsv", *flags).out
+    assert all(name in table for name in ("BLEU", "chrF", "ROUGE-L", "perplexity"))
+
+
+def test_without_a_text_the_pairs_held_out_are_judged(run, models, learnt):
+    from rnngen.engine.corpus import held_out
+
+    words = [line.split("\t")[0] for line in (learnt / "pairs.tsv").read_text().splitlines()]
+    told = json.loads(run("eval", "-m", "pairs", "--json").out)
+    assert told["pairs"] == sum(held_out(word, 0.1) for word in words)
+
+
+def test_eval_refuses_what_goes_with_the_other_kind(run, models, place):
+    assert "--beam" in run("eval", "-m", "tale", "--beam", "2", status=2).err
+    assert "--source" in run("eval", "-m", "tale", "pairs.tsv", "--source", "pairs.tsv", status=2).err
+    assert "--source" in run("eval", "-m", "pairs", "--source", "pairs.tsv", status=2).err
+    (place / "bad.tsv").write_text("a\tb\nc\n")
+    assert "line 2" in run("eval", "-m", "pairs", "bad.tsv", status=1).err
+
+
+# ── attend ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_map_is_drawn_in_text(run, models):
+    told = run("attend", "-m", "pairs", "abc")
+    assert "\x1b" not in told.out
+    assert all(char in told.out for char in "abc")
+    coloured = run("attend", "-m", "pairs", "abc", "--json")
+    shown = json.loads(coloured.out)
+    assert shown["source"] == ["a", "b", "c", ""]
+
+
+def test_the_map_is_of_the_answer_or_of_a_text_that_is_given(run, models, alone):
+    shown = json.loads(run("attend", "-m", "pairs", "fedc", "--json").out)
+    assert "".join(shown["target"]) == alone("fedc")
+    shown = json.loads(run("attend", "-m", "pairs", "fedc", "--json", "--text", "CDEF").out)
+    assert "".join(shown["target"]) == "CDEF"
+
+
+@pytest.mark.parametrize(("name", "begins"), [("m.svg", b"<"), ("m.html", b"<!"), ("m.png", b"\x89PNG")])
+def test_pictures_are_written_into_files(run, models, place, name, begins):
+    told = run("attend", "-m", "pairs", "-o", name, stdin="abc\n\nfedc\n")
+    assert told.out == ""
+    assert (place / name).read_bytes().startswith(begins)
+    assert b"http://" not in (place / name).read_bytes().replace(b"http://www.w3.org", b"")
+
+
+def test_every_line_is_drawn(run, models):
+    told = run("attend", "-m", "pairs", "--json", stdin="abc\n\nfedc\n")
+    assert ["".join(json.loads(line)["source"]) for line in told.out.splitlines()] == ["abc", "fedc"]
+
+
+@pytest.mark.parametrize(
+    ("args", "stdin", "ended"),
+    [
+        (["-m", "plain", "abc"], "", (2, "attention=none")),
+        (["-m", "tale", "abc"], "", (2, "--task pairs")),
+        (["-m", "pairs", "abc", "-o", "map.gif"], "", (2, ".png")),
+        (["-m", "pairs"], "", (2, "no source")),
+        (["-m", "pairs"], "\n \n", (2, "no source")),
+        (["-m", "pairs"], "a\n" * 65, (2, "65 sources")),
+        (["-m", "pairs"], b"a\n\xff\n", (1, "line 2")),
+        (["-m", "nobody", "abc"], "", (3, "nobody")),
+        (["-m", "pairs", "a\udcff"], "", (2, "UTF-8")),
+        (["-m", "pairs", "abc", "--text", "a\udcff"], "", (2, "--text")),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(run, models, args, stdin, ended):
+    status, said = ended
+    told = run("attend", *args, stdin=stdin, status=status)
+    assert said in told.err
+    assert told.out == ""
