@@ -78,7 +78,6 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     options = flags.collect(DecodingOptions, params)
     if "" in params["stop"]:
         raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
-    from rnngen.session.opening import open_answerer, open_writer
     from rnngen.session.prefixes import remember
     from rnngen.session.states import fingerprint
 
@@ -94,12 +93,12 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     where = {"device": params["device"], "quantize": params["quantize"]}
     if any(model.config.source_vocabulary is not None for model in stored):
         keeping.refuse_state_flags(params)
-        answerer = open_answerer(here.registry, *stored, **where)
+        answerer = here.answerer(*stored, **where)
         answers.Answering(answerer, options, beam, build, params).run()
         return
     answers.refuse_pair_flags(params)
     prompt = "" if kept else prompts.read(params["prompt"], params["prompt_file"])
-    writer = open_writer(here.registry, *stored, **where)
+    writer = here.writer(*stored, **where)
     remember(writer, stored)
     filters = build(writer.tokenizer)
     prompts.tell_unseen(writer, prompt)

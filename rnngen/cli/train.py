@@ -1,27 +1,23 @@
 """``rnngen train``: learn from a text."""
 
-import signal
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnngen.cli import flags, ui
 from rnngen.cli.app import session
 from rnngen.cli.plans import COUNT, show_plan
+from rnngen.cli.runs import run_alone, run_together
 from rnngen.engine.launching import first, launch, launched, restarted
 from rnngen.engine.options import NetworkOptions, TrainingOptions
-from rnngen.errors import DivergedError, UsageError
+from rnngen.errors import UsageError
 from rnngen.session.options import CorpusOptions, PartsOptions
 
 if TYPE_CHECKING:
     from rnngen.contracts import Listener
-    from rnngen.engine.distributed import Team
-    from rnngen.events import Event, Finished
     from rnngen.session import Session
-    from rnngen.session.runs import Plan, Request
+    from rnngen.session.runs import Request
 
 INTERRUPTED = 130
 storage_flag = click.option(
@@ -31,8 +27,6 @@ storage_flag = click.option(
     "if not given.",
 )
 """``--storage PLACE``; the parameter is ``storage``."""
-CHOSEN = 2**31
-"""Above all seeds that are chosen; what is not below it was given, and is known to every process."""
 
 
 class Command(flags.Command):
@@ -142,65 +136,11 @@ def train(ctx: click.Context, /, **params: Any) -> None:
         ctx.exit(launch(params["nproc"], ctx.meta[__name__]))
     listeners = [_listener(here, text) for text in params["listener"] if first()]
     mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
-    run = _run_together if launched() else _run
+    run = run_together if launched() else run_alone
     plan, finished = run(here, request, listeners, lambda events: ui.render(events, mode, params["verbose"]))
     if finished is not None and finished.reason == "interrupt":
         ui.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
-
-
-Show: TypeAlias = "Callable[[Iterable[Event]], Finished | None]"
-
-
-def _run(
-    here: "Session", request: "Request", listeners: "list[Listener]", show: Show
-) -> "tuple[Plan, Finished | None]":
-    plan = here.plan(request)
-    with interruptible() as stopped:
-        return plan, show(here.train(plan, stopped, listeners))
-
-
-def _run_together(
-    here: "Session", request: "Request", listeners: "list[Listener]", show: Show
-) -> "tuple[Plan, Finished | None]":
-    """The same as one of several processes, of which the first shows what happens."""
-    from rnngen.engine.distributed import PeerLost, joined
-
-    with joined() as team:
-        try:
-            plan = _plan_together(here, request, team)
-            with interruptible() as stopped:
-                events = here.train(plan, stopped, listeners)
-                return plan, _unseen(events) if team.rank else show(events)
-        except (DivergedError, PeerLost) as error:  # which meets all of them
-            if team.rank:
-                raise click.exceptions.Exit(error.exit_status) from error
-            raise
-
-
-def _unseen(events: "Iterable[Event]") -> "Finished | None":
-    """Do the work, and show nothing of it."""
-    for _ in events:
-        pass
-    return None
-
-
-def _plan_together(here: "Session", request: "Request", team: "Team") -> "Plan":
-    """The first process reads the text before the others, who find it encoded and take the seed from it."""
-    if not team.rank:
-        try:
-            plan = here.plan(request)
-        except Exception as error:
-            team.tell(-getattr(error, "exit_status", 1))
-            raise
-        team.tell(plan.config.training.seed or 0)
-        return plan
-    told = int(team.tell(0))
-    if told < 0:
-        raise click.exceptions.Exit(-told)
-    if told < CHOSEN:
-        request = replace(request, training={"seed": told, **request.training})
-    return here.plan(request)
 
 
 def _proposed(here: "Session", request: "Request", params: dict[str, Any]) -> "Request":
@@ -255,24 +195,6 @@ def _check_which(params: dict[str, Any]) -> None:
             raise UsageError(f"--from-study is for new models; leave out --{other.replace('_', '-')}")
     if params["resume"] and not (params["name"] or params["corpus"]):
         raise UsageError("--resume of which model? give --name NAME, or the corpus that it was named after")
-
-
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts at once."""
-    asked: list[int] = []
-
-    def ask(signum: int, _: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(signum)
-
-    before = {which: signal.signal(which, ask) for which in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
 
 
 def _listener(here: "Session", text: str) -> "Listener":

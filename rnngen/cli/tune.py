@@ -8,7 +8,8 @@ import click
 
 from rnngen.cli import flags, progress, trials, ui
 from rnngen.cli.app import session
-from rnngen.cli.train import INTERRUPTED, interruptible, storage_flag
+from rnngen.cli.runs import interruptible
+from rnngen.cli.train import INTERRUPTED, storage_flag
 from rnngen.engine.options import NetworkOptions, TrainingOptions
 from rnngen.errors import UsageError
 from rnngen.options import describe

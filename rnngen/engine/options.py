@@ -177,8 +177,8 @@ class ReadingOptions:
     dynamic_rule: RuleName = "rms"
     """How they adapt: down the gradient, or down the gradient over its root mean square so far."""
     dynamic_lr: float | None = None
-    """How far they go at a time; 0.0003 by rms and 0.1 by sgd if not given."""
-    dynamic_decay: float = 0.002
+    """How far they go at a time; 0.0006 by rms and 0.1 by sgd if not given."""
+    dynamic_decay: float = 0.001
     """Share of the way back to the trained weights that they go at a time."""
     dynamic_segment: int = 32
     """Tokens that are scored before the weights see them."""
@@ -187,7 +187,7 @@ class ReadingOptions:
     2016)."""
     cache_size: int = 2000
     """Tokens that the cache remembers."""
-    cache_weight: float = 0.1
+    cache_weight: float = 0.15
     """Share of the prediction that is the cache's."""
     cache_flatness: float = 0.3
     """How much likeness counts: the factor of the product of two states before the softmax (θ)."""
@@ -204,5 +204,9 @@ class ReadingOptions:
 
     @property
     def rate(self) -> float:
-        """The learning rate in force."""
-        return self.dynamic_lr or (0.0003 if self.dynamic_rule == "rms" else 0.1)
+        """The learning rate in force.
+
+        Measured with a character LSTM of 384 on 25,000 and 40,000 characters of two plays: rms from 0.0001 to
+        0.001 gains 0.03 to 0.24 nats, most at 0.0006 to 0.001; sgd from 0.03 to 0.3 most at 0.1.
+        """
+        return self.dynamic_lr or (0.0006 if self.dynamic_rule == "rms" else 0.1)

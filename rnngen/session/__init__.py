@@ -90,17 +90,19 @@ class Session:
 
         return read_model(self.models.find(name))
 
-    def writer(self, *models: "StoredModel", device: str = "cpu") -> "Writer":
+    def writer(self, *models: "StoredModel", device: str = "cpu", quantize: str | None = None) -> "Writer":
         """Get a model ready to write, or several to write together."""
         from rnngen.session.opening import open_writer
 
-        return open_writer(self.registry, *models, device=device)
+        return open_writer(self.registry, *models, device=device, quantize=quantize)
 
-    def answerer(self, *models: "StoredModel", device: str = "cpu") -> "Answerer":
+    def answerer(
+        self, *models: "StoredModel", device: str = "cpu", quantize: str | None = None
+    ) -> "Answerer":
         """Get a model ready to write about sources, or several to do so together."""
         from rnngen.session.opening import open_answerer
 
-        return open_answerer(self.registry, *models, device=device)
+        return open_answerer(self.registry, *models, device=device, quantize=quantize)
 
     def filters(self, chain: list[tuple[str, str]]) -> "Callable[[Tokenizer], list[AnyFilter]]":
         """Check a chain of filters, names and the texts of their options → what builds it for a tokenizer."""

@@ -7,8 +7,9 @@
 
 It rests on the one size that was measured well: an LSTM of 1×384 on a million characters of verse, which in
 three minutes on two cores reads 14 million tokens, 16 for each of its parameters (README, What was measured).
-Other budgets are scaled from there. And however long the budget, a network with many more parameters than
-its text has tokens learns the text by heart instead of the language.
+Other budgets are scaled from there. That width, with dropout, is also good for a tenth of that text; a wider
+one is chosen only where there is text enough for it not to be learnt by heart. Pairs keep the default: there
+the embeddings decide how many parameters there are.
 """
 
 import time
@@ -29,7 +30,9 @@ from rnngen.session.runs import Plan
 TOKENS_A_PARAMETER = 16
 """How many tokens a network should read for each of its parameters."""
 PARAMETERS_A_TOKEN = 1.5
-"""How many parameters there may be for each token of the text."""
+"""How many parameters there may be for each token of the text, in networks wider than ``ANY_TEXT``."""
+ANY_TEXT = 384
+"""A width that any text can have, however short; the default of ``NetworkOptions``."""
 SIZES = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024, 1280, 1536)
 """The widths to choose from."""
 TRIED = (128, 512)
@@ -86,7 +89,7 @@ def propose(plan: Plan, parameters: int | None = None, *, sized: bool = False) -
     if parameters is not None:
         plan = _sized(plan, _nearest(plan, parameters))
         reasons.append(f"hidden {plan.config.network.hidden}: the width nearest to {parameters:,} parameters")
-    elif plan.config.training.minutes and not sized:
+    elif plan.config.training.minutes and not sized and plan.encoded.train.source is None:
         plan, why = _affordable(plan)
         reasons += why
     count, rate = parameters_of(plan), _rate(plan, SECONDS)
@@ -109,22 +112,23 @@ def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     for hidden in SIZES:
         count = parameters_of(_sized(plan, hidden))
         tokens = seconds / (fixed + each * count)
-        if tokens >= TOKENS_A_PARAMETER * count and count <= PARAMETERS_A_TOKEN * text:
+        suits = hidden <= ANY_TEXT or count <= PARAMETERS_A_TOKEN * text
+        if suits and tokens >= TOKENS_A_PARAMETER * count:
             chosen = hidden
-    why = f"hidden {chosen}: the largest that reads {TOKENS_A_PARAMETER} tokens a parameter in that time"
-    bound = f"and has at most {PARAMETERS_A_TOKEN} parameters for each of the {text:,} tokens"
-    return _sized(plan, chosen), [f"{why}, {bound}"]
+    why = f"hidden {chosen}: the widest that reads {TOKENS_A_PARAMETER} tokens a parameter in that time"
+    bound = f" and suits a text of {text:,} tokens" if chosen >= ANY_TEXT else ""
+    return _sized(plan, chosen), [why + bound]
 
 
 def _nearest(plan: Plan, parameters: int) -> int:
-    """The width whose network has that many parameters, as nearly as a multiple of 8 can."""
+    """The width whose network has that many parameters, in steps that keep products quick."""
     low, high = 8, 16
     if parameters_of(_sized(plan, low)) > 2 * parameters:
         least = parameters_of(_sized(plan, low))
         raise UsageError(f"--params {parameters}: with this vocabulary there are {least:,} at least")
     while parameters_of(_sized(plan, high)) < parameters:
         low, high = high, 2 * high
-    widths = range(low, high + 1, 8)
+    widths = range(low, high + 1, 2 if low < 64 else 8)
     return min(widths, key=lambda hidden: abs(parameters_of(_sized(plan, hidden)) - parameters))
 
 

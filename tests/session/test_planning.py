@@ -1,0 +1,89 @@
+"""A plan fits its budget and its text, and says why; what a person gave stands."""
+
+import pytest
+
+from rnngen.engine.options import NetworkOptions
+from rnngen.errors import UsageError
+from rnngen.session import planning
+from rnngen.session.fitting import build_network
+from rnngen.session.planning import ANY_TEXT, PARAMETERS_A_TOKEN, TOKENS_A_PARAMETER, parameters_of, propose
+
+
+@pytest.fixture
+def planned(session, ask):
+    def make(**given):
+        return session.plan(ask(**given))
+
+    return make
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine whose speed is known: so many parameters times tokens a second."""
+
+    def runs_at(power):
+        monkeypatch.setattr(planning, "_rate", lambda plan, _: power / parameters_of(plan))
+
+    return runs_at
+
+
+def unsized(plan, **changes):
+    return planning.replace(plan, config=plan.config.replace(network=NetworkOptions(dropout=0.0), **changes))
+
+
+def test_parameters_are_counted_without_making_them(planned):
+    for cell in ("lstm", "gru", "rnn"):
+        plan = planned(cell=cell, hidden=24, layers=2)
+        made = sum(p.numel() for p in build_network(plan.parts["cell"], plan.config).parameters())
+        assert parameters_of(plan) == made
+
+
+@pytest.mark.parametrize("wanted", [50_000, 1_000_000, 3_000_000])
+def test_as_many_parameters_as_asked_for_to_a_twentieth(planned, machine, wanted):
+    machine(1e12)
+    proposal = propose(planned(), wanted)
+    assert proposal.parameters == pytest.approx(wanted, rel=0.05)
+    assert proposal.parameters == parameters_of(proposal.plan)
+
+
+def test_fewer_parameters_than_any_network_has_are_refused(planned, machine):
+    machine(1e12)
+    with pytest.raises(UsageError, match="at least"):
+        propose(planned(), 100)
+
+
+@pytest.mark.parametrize("power", [1e9, 1e11, 1e13])
+def test_more_time_never_gives_a_narrower_network_and_enough_is_read(planned, machine, power):
+    machine(power)
+    widths = []
+    for given in (0.1, 1.0, 10.0, 100.0):
+        plan = unsized(planned(steps=None, minutes=given))
+        proposal = propose(plan)
+        widths.append(proposal.plan.config.network.hidden)
+        if widths[-1] > planning.SIZES[0]:
+            assert proposal.tokens >= TOKENS_A_PARAMETER * proposal.parameters * 0.99
+    assert widths == sorted(widths)
+
+
+def test_a_short_text_gets_no_wide_network_however_long_the_time(planned, machine):
+    machine(1e18)
+    plan = unsized(planned(steps=None, minutes=100.0))
+    proposal = propose(plan)
+    assert proposal.plan.config.network.hidden == ANY_TEXT
+    assert proposal.parameters > PARAMETERS_A_TOKEN * len(plan.encoded.train)
+    assert any("short" in reason for reason in proposal.reasons)
+
+
+def test_sizes_that_were_given_stand(planned, machine):
+    machine(1e12)
+    proposal = propose(planned(steps=None, minutes=50.0, hidden=24), sized=True)
+    assert proposal.plan.config.network.hidden == 24
+
+
+def test_measuring_leaves_the_random_numbers_alone(planned, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(planning, "SECONDS", 0.01)
+    before = torch.get_rng_state()
+    assert propose(planned()).tokens_per_second > 0
+    assert (torch.get_rng_state() == before).all()
