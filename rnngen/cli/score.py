@@ -1,8 +1,8 @@
 """``rnngen score``: how probable a model finds each line."""
 
 import json
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import click
 
@@ -10,6 +10,10 @@ from rnngen.cli import flags, streams, ui
 from rnngen.cli.app import session
 from rnngen.cli.spelling import spelled
 from rnngen.errors import CorpusError
+
+if TYPE_CHECKING:
+    from rnngen.engine.models import StoredModel
+    from rnngen.session import Session
 
 
 @flags.examples("rnngen score -m tinyshakespeare < lines.txt", "rnngen score -m names --json candidates.txt")
@@ -26,22 +30,45 @@ def score(ctx: click.Context, /, **params: Any) -> None:
     """Say how probable a model finds each line of FILE or of standard input.
 
     One natural log-probability a line, in order, as each line comes. A free-text model reads every line as
-    the beginning of one; a model of lines counts the end of the line too. With --per-token there is a line
-    for each token instead, and an empty one after those of a line.
+    the beginning of one; a model of lines counts the end of the line too; a model of pairs takes a source, a
+    tab, and the text to score. With --per-token there is a line for each token instead, and an empty one
+    after those of a line.
     """
     here = session(ctx)
     path = here.models.find(params["model"])
     if params["model"] is None:
         ui.note(f"model {path.name}")
-    writer = here.writer(here.read(str(path)), device=params["device"])
+    scores = _scorer(here, here.read(str(path)), params["device"])
     out = streams.output()
     with streams.source(params["file"] or "-") as (stream, name):
-        for line in _decoded(stream, name):
-            found = [
-                (spelled(writer.tokenizer.pieces[token]), nats) for token, nats in writer.token_scores(line)
-            ]
+        for number, line in enumerate(_decoded(stream, name), start=1):
+            try:
+                found = [(spelled(piece), nats) for piece, nats in scores(line)]
+            except ValueError as error:
+                raise CorpusError(f"{name}: line {number} {error}") from error
             out.write(_told(line, found, params) + "\n")
             out.flush()
+
+
+Scores: TypeAlias = "Callable[[str], Iterable[tuple[bytes, float]]]"
+
+
+def _scorer(here: "Session", model: "StoredModel", device: str) -> Scores:
+    """From a line to its tokens' bytes, each with its log-probability; ``ValueError`` where it is no pair."""
+    if model.config.source_vocabulary is None:
+        writer = here.writer(model, device=device)
+        pieces = writer.tokenizer.pieces
+        return lambda line: ((pieces[token], nats) for token, nats in writer.token_scores(line))
+    answerer = here.answerer(model, device=device)
+    written = answerer.tokenizers.target.pieces
+
+    def score(line: str) -> Iterator[tuple[bytes, float]]:
+        source, *texts = line.split("\t")
+        if len(texts) != 1 or not source.strip():
+            raise ValueError("is no pair: a source, a tab and a text are expected")
+        return ((written[token], nats) for token, nats in answerer.token_scores(source, texts[0]))
+
+    return score
 
 
 def _told(line: str, tokens: list[tuple[str, float]], params: dict[str, Any]) -> str:

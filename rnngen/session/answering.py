@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rnngen.contracts import NO_TOKEN, AnyFilter, SourceStep, TokenIds
+from rnngen.contracts import NO_TOKEN, AnyFilter, Floats, SourceStep, State, TokenIds
 from rnngen.decode.alignment import Alignment, Unit
-from rnngen.decode.beam import Hypothesis, beam_search
+from rnngen.decode.beam import Hypothesis, beam_search, log_softmax
 from rnngen.decode.options import GREEDY, BeamOptions
 from rnngen.decode.sampling import sample_many
 from rnngen.decode.stream import decode
@@ -18,8 +18,8 @@ BATCH = 64
 """Sources that are read side by side."""
 LONGEST = 3
 """How many times as long as its source an answer may be, in tokens…"""
-AT_LEAST = 50
-"""…but it may always be this long."""
+AT_LEAST = 256
+"""…but it may always be as long as the texts that training took, this many if nobody says."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,9 @@ class Answerer:
         """Whether the network looks at its source."""
         return self.step.attended(self.step.start(side_by_side([(self.tokenizers.source.end,)]))) is not None
 
-    @staticmethod
-    def _lengths(read: Sequence[Sequence[int]], length: int | None) -> list[int]:
+    def _lengths(self, read: Sequence[Sequence[int]], length: int | None) -> list[int]:
         """Tokens that answers may have."""
-        return [length or max(AT_LEAST, LONGEST * len(one)) for one in read]
+        return [length or max(self.limit or AT_LEAST, LONGEST * len(one)) for one in read]
 
     def _answer(self, found: Hypothesis, begun: list[int], source: tuple[int, ...]) -> Answer:
         return Answer(decode(self.tokenizers.target.pieces, [*begun, *found.tokens]), found, source)
@@ -179,16 +178,26 @@ class Answerer:
             return [self.alignment(best[0], unit) for best in found]
         return [self._reading(source, text, unit) for source in sources]
 
+    def token_scores(self, source: str, text: str) -> list[tuple[int, float]]:
+        """The tokens of a text about a source, its end too, each with its log-probability in nats."""
+        targets = [*self.tokenizers.target.encode(text).tolist(), self.end]
+        chances = [log_softmax(logits) for logits, _ in self._given(self.read(source), targets[:-1])]
+        return [(token, float(chance[0, token])) for token, chance in zip(targets, chances, strict=True)]
+
     def _reading(self, source: str, text: str, unit: Unit) -> Alignment:
         """Where it looks while it is given a text, token by token."""
         read, written = self.read(source), self.tokenizers.target.encode(text).tolist()
-        state, looked = self.step.start(side_by_side([read])), []
-        for token in [self.end, *written]:
-            _, state = self.step(np.array([token]), state)
-            looked.append(self.step.attended(state))
+        looked = [self.step.attended(state) for _, state in self._given(read, written)]
         weights = np.concatenate([one for one in looked if one is not None])
         hypothesis = Hypothesis(tuple(written), 0.0, 0.0, weights)
         return self.alignment(Answer(text, hypothesis, read), unit)
+
+    def _given(self, source: Sequence[int], tokens: Sequence[int]) -> Iterator[tuple[Floats, State]]:
+        """Logits and state after the opening and after each of some tokens, given a source."""
+        state = self.step.start(side_by_side([source]))
+        for token in (self.end, *tokens):
+            logits, state = self.step(np.array([token]), state)
+            yield logits, state
 
     def alignment(self, answer: Answer, unit: Unit = "character") -> Alignment:
         """Where the network looked for each token of an answer that kept it."""

@@ -487,3 +487,12 @@ def test_what_cannot_be_drawn_is_refused(run, models, args, stdin, ended):
     told = run("attend", *args, stdin=stdin, status=status)
     assert said in told.err
     assert told.out == ""
+
+
+def test_score_takes_a_source_a_tab_and_a_text(run, models):
+    done = run("score", "-m", "pairs", "--per-token", "--json", stdin="ab\tba\n")
+    told = json.loads(done.out)
+    assert [one["token"] for one in told["per_token"]][:2] == ["b", "a"]
+    assert told["log_probability"] == pytest.approx(sum(one["log_probability"] for one in told["per_token"]))
+    refused = run("score", "-m", "pairs", stdin="ab\tba\nab\n", status=1)
+    assert "line 2 is no pair" in refused.err
