@@ -19,7 +19,8 @@ from rnngen.registry import Registry
 from rnngen.session.opening import open_network
 from rnngen.session.options import CorpusOptions
 from rnngen.session.parts import load_tokenizer, restore
-from rnngen.session.texts import Split, Texts
+from rnngen.session.stores import Split
+from rnngen.session.texts import Texts
 
 
 @dataclass(frozen=True)

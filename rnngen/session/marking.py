@@ -17,7 +17,8 @@ from rnngen.registry import Registry
 from rnngen.session.opening import open_answerer, open_network
 from rnngen.session.options import CorpusOptions
 from rnngen.session.parts import Tokenizers, restore
-from rnngen.session.texts import Split, Texts, write_store
+from rnngen.session.stores import Split, write_store
+from rnngen.session.texts import Texts
 
 
 @dataclass(frozen=True)

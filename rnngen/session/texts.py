@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from rnngen.engine.tokens import TokenStore
 from rnngen.errors import CorpusError, ModelError
 from rnngen.registry import Registry
 from rnngen.session.options import CorpusOptions
-from rnngen.session.parts import Part, Tokenizers, load_tokenizers, make_task, reader_for, suffixes
+from rnngen.session.parts import Part, load_tokenizers, make_task, reader_for, suffixes
 from rnngen.session.places import cache
+from rnngen.session.stores import Split, open_store, sources_of, write_store
 
 READER_OPTIONS = ("encoding", "field", "source_field")
 """Of ``CorpusOptions``, those that are for the readers."""
@@ -138,7 +139,7 @@ class Texts:
         """The whole text, none held out."""
         return self._corpus().chunks()
 
-    def train_chunks(self, split: "Split") -> Iterator[Chunk]:
+    def train_chunks(self, split: Split) -> Iterator[Chunk]:
         """The text to train on."""
         whole = self.all_chunks()
         if self.val_paths:
@@ -147,7 +148,7 @@ class Texts:
             return (chunk for chunk in whole if not held_out(chunk.source, split.fraction))
         return head(whole, split.cut, self.task.ends)
 
-    def val_chunks(self, split: "Split") -> Iterator[Chunk]:
+    def val_chunks(self, split: Split) -> Iterator[Chunk]:
         """The text held out."""
         if self.val_paths:
             return self._held_out().chunks()
@@ -199,7 +200,7 @@ class Texts:
         write_text(folder / "tokenizer.json", text)
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
 
-    def _learn(self, parts: Mapping[str, Part], split: "Split") -> str:
+    def _learn(self, parts: Mapping[str, Part], split: Split) -> str:
         """Learn the vocabularies from the training side → ``tokenizer.json``."""
         target, options = parts["tokenizer"].registered.resolve(), parts["tokenizer"].options
         if not self.pairs:
@@ -208,7 +209,7 @@ class Texts:
             both = (one for chunk in self.train_chunks(split) for one in (Chunk(chunk.source, True), chunk))
             return str(target.train(both, options).to_json())
         source = parts["source_tokenizer"]
-        read = source.registered.resolve().train(_sources(self.train_chunks(split)), source.options)
+        read = source.registered.resolve().train(sources_of(self.train_chunks(split)), source.options)
         written = target.train(self.train_chunks(split), options)
         return json.dumps({"target": written.to_json(), "source": read.to_json()}, ensure_ascii=False)
 
@@ -249,55 +250,8 @@ class Texts:
         )
 
 
-@dataclass(frozen=True)
-class Split:
-    """Where the held-out text lies."""
-
-    cut: int
-    """In free text and lines: where it begins, in characters."""
-    fraction: float
-    """In pairs: how many are held out; their sources decide which."""
-
-    @classmethod
-    def of(cls, record: CorpusRecord) -> "Split":
-        """As a model's record says."""
-        return cls(record.cut, record.val_fraction)
-
-
-def write_store(
-    folder: Path, read: Callable[[], Iterable[Chunk]], tokenizers: Tokenizers, *, pairs: bool
-) -> TokenStore:
-    """Encode a text, and its sources beside it where there are any.
-
-    Args:
-        folder: that of the text; the sources' lies beside it.
-        read: gives the examples, from the first each time.
-        tokenizers: of both sides.
-        pairs: whether there are sources.
-    """
-    TokenStore.write(folder, read(), tokenizers.target)
-    if pairs:
-        TokenStore.write(_beside(folder), _sources(read()), tokenizers.source)
-    return open_store(folder, pairs=pairs)
-
-
-def open_store(folder: Path, *, pairs: bool) -> TokenStore:
-    """What ``write_store`` wrote."""
-    store = TokenStore.open(folder)
-    return replace(store, source=TokenStore.open(_beside(folder))) if pairs else store
-
-
-def _beside(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}-source")
-
-
 def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in paths)
-
-
-def _sources(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The sources of pairs, as texts of their own."""
-    return (Chunk(chunk.source, True) for chunk in chunks)
 
 
 def _opening(tokenizer: Tokenizer, train: TokenStore) -> str:

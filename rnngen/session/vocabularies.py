@@ -5,7 +5,8 @@ from itertools import islice
 from unicodedata import name
 
 from rnngen.session.options import PartsOptions
-from rnngen.session.texts import Split, Texts
+from rnngen.session.stores import Split
+from rnngen.session.texts import Texts
 
 LOOKED_AT = 20_000
 """Pairs that the choice rests on."""

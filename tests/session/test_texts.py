@@ -12,7 +12,8 @@ from rnngen.errors import CorpusError, NotFoundError
 from rnngen.registry import Registry
 from rnngen.session.options import CorpusOptions
 from rnngen.session.parts import choose
-from rnngen.session.texts import Split, Texts
+from rnngen.session.stores import Split
+from rnngen.session.texts import Texts
 
 TEXT = "".join(f"line {i} of the text\n" for i in range(50))
 
