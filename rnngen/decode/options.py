@@ -18,6 +18,9 @@ class DecodingOptions:
     """Seed of the draws; chosen and told if not given. The same seed gives the same bytes."""
     beam: int = 0
     """Search for the most probable text with this many hypotheses instead of drawing. 0: draw."""
+    best_of: int | None = None
+    """Draw this many texts and keep the one of the highest log-probability per token, its end counted. The
+    log-probability is the network's own, before any filter."""
     length_penalty: float = 0.6
     """How much longer hypotheses are favoured under beam search (alpha of Wu et al. 2016)."""
 
@@ -28,6 +31,16 @@ class DecodingOptions:
             raise ValueError(f"beam={self.beam}: 0 or more expected")
         if self.beam and self.length == -1:
             raise ValueError("beam search has to come to an end; give a length of 0 or more")
+        _demand(self.best_of is None or self.best_of >= 1, f"best_of={self.best_of}: 1 or more expected")
+        if self.best_of is not None:
+            _demand(
+                not self.beam,
+                f"best_of={self.best_of} draws and beam={self.beam} searches; give one of them",
+            )
+            _demand(
+                self.length != -1,
+                "texts without an end cannot be chosen from; give best_of= a length of 0 or more",
+            )
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed}: from 0 to 2^63-1 expected")
         if not 0 <= self.length_penalty < float("inf"):

@@ -496,3 +496,16 @@ def test_score_takes_a_source_a_tab_and_a_text(run, models):
     assert told["log_probability"] == pytest.approx(sum(one["log_probability"] for one in told["per_token"]))
     refused = run("score", "-m", "pairs", stdin="ab\tba\nab\n", status=1)
     assert "line 2 is no pair" in refused.err
+
+
+def test_of_several_answers_that_are_drawn_the_likeliest_per_token_is_written(run, models, answer):
+    drawing = ("--seed", "3", "--temp", "1", "--json", "abc")
+    listed = [one["text"] for one in json.loads(answer("--count", "8", *drawing).out)["hypotheses"]]
+    scores = run("score", "-m", "pairs", "--json", stdin="".join(f"abc\t{text}\n" for text in listed))
+    told = [json.loads(line) for line in scores.out.splitlines()]
+    means = [one["log_probability"] / one["tokens"] for one in told]
+    expected = [max(range(at, at + 4), key=means.__getitem__) for at in (0, 4)]
+    found = json.loads(answer("--count", "2", "--best-of", "4", *drawing).out)["hypotheses"]
+    assert [one["text"] for one in found] == [listed[number] for number in expected]
+    assert [one["score"] for one in found] == pytest.approx([means[n] for n in expected], rel=1e-4)
+    assert len(set(listed)) > 2
