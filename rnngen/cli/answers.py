@@ -60,7 +60,7 @@ class Answering:
         params: dict[str, Any],
     ) -> None:
         self.answerer, self.options, self.params = answerer, options, params
-        choosing = options.best_of is not None
+        choosing = options.drafts is not None
         self.drawing = beam is None and (choosing or _asks_to_draw(params) or params["count"] > 1)
         self.beam = beam or GREEDY
         self.filters = build(answerer.tokenizers.target) if self.drawing or _shapes(params) else []
@@ -140,7 +140,7 @@ class Answering:
 
     def _drawn(self, sources: list[str], seeds: list[int], shared: dict[str, Any]) -> "list[list[Answer]]":
         """Answers that are drawn, or the best of each so many."""
-        count, size = self.params["count"], self.options.best_of
+        count, size = self.params["count"], self.options.drafts
         if size is None:
             return self.answerer.draw(sources, count, seeds=seeds, **shared)
         drawn = self.answerer.draw(sources, count * size, seeds=seeds, weigh=True, **shared)
@@ -149,10 +149,10 @@ class Answering:
         ]
 
     def _best(self, answers: "list[Answer]") -> "Answer":
-        from rnngen.session.choosing import best, by_likelihood
+        from rnngen.session.choosing import best, rank_of
 
         drafts = [(self._stopped(one.text), one.hypothesis) for one in answers if one.hypothesis]
-        text, hypothesis = best(drafts, by_likelihood)
+        text, hypothesis = best(drafts, rank_of(self.options))
         return replace(answers[0], text=text, hypothesis=hypothesis)
 
     # ── what is written ────────────────────────────────────────────────────────────────────────────────────

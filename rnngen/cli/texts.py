@@ -96,19 +96,18 @@ class Writing:
         elif self.passage:
             last = not self.params["save_state"]
             yield self.passage.write(self._length(), self.params["stop"], last=last)
-        elif self.options.best_of:
-            yield from self._chosen(self.options.best_of, self._length() or 0)
+        elif self.options.drafts:
+            yield from self._chosen(self.options.drafts, self._length() or 0)
         else:
             yield from self._drawn(self._length())
 
     def _chosen(self, size: int, length: int) -> Iterator[Iterator[str]]:
         """The texts that are chosen, each out of ``size`` that are drawn."""
-        from rnngen.session.choosing import by_likelihood, chosen
+        from rnngen.session.choosing import chosen, rank_of
 
         rngs = map(self._rng, range(self.params["count"] * size))
-        found = chosen(
-            self.writer, self.prompt, size, by_likelihood, rngs=rngs, length=length, **self._shared()
-        )
+        rank = rank_of(self.options)
+        found = chosen(self.writer, self.prompt, size, rank, rngs=rngs, length=length, **self._shared())
         for text, self.choice in found:
             yield iter([text])
 

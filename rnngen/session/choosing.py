@@ -1,4 +1,4 @@
-"""One text of several that were drawn from one prompt: the best of N.
+"""One text of several that were drawn from one prompt: the likeliest, or the one that is like the others.
 
 ::
 
@@ -15,6 +15,8 @@ from rnngen.contracts import AnyFilter
 from rnngen.decode.hypotheses import Hypothesis
 from rnngen.decode.likelihood import weighed
 from rnngen.decode.moment import Moment, read_out
+from rnngen.decode.options import DecodingOptions
+from rnngen.decode.risk import utilities
 from rnngen.decode.stop import until
 from rnngen.session.side_by_side import TOGETHER, drawn, repeated
 from rnngen.session.writing import Blend, Writer
@@ -28,6 +30,16 @@ Rank = Callable[[Sequence[Draft]], Sequence[float]]
 def by_likelihood(drafts: Sequence[Draft]) -> list[float]:
     """The log-probability of each per token, in nats."""
     return [hypothesis.score for _, hypothesis in drafts]
+
+
+def by_consensus(drafts: Sequence[Draft]) -> list[float]:
+    """The mean chrF of each beside all the others, 0 to 100: minimum Bayes risk takes the highest."""
+    return utilities([text for text, _ in drafts])
+
+
+def rank_of(options: DecodingOptions) -> Rank:
+    """How the drafts that somebody asked for are to be ranked."""
+    return by_likelihood if options.mbr is None else by_consensus
 
 
 def best(drafts: Sequence[Draft], rank: Rank) -> Draft:
