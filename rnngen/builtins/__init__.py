@@ -249,6 +249,13 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             needs_text=True,
         ),
         FilterSpec(
+            name="force",
+            summary="write nothing but the tokens of some texts",
+            load="rnngen.builtins.wording:force",
+            options=f.ForceOptions,
+            needs_text=True,
+        ),
+        FilterSpec(
             name="logit_bias",
             summary="add to the logits of given tokens",
             load="rnngen.builtins.wording:logit_bias",

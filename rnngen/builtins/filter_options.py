@@ -182,6 +182,19 @@ class BanOptions:
 
 
 @dataclass(frozen=True)
+class ForceOptions:
+    """Options of the filter ``force``."""
+
+    texts: str = ""
+    """What alone is written, several with | between: nothing but the tokens of these texts, in any order. To
+    a model of characters those are the characters, to a model of words the words and the spaces."""
+
+    def strings(self) -> list[str]:
+        """The texts."""
+        return [unescape(part) for part in divide(self.texts, "|")]
+
+
+@dataclass(frozen=True)
 class MinLengthOptions:
     """Options of the filter ``min_length``."""
 

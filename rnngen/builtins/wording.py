@@ -1,4 +1,4 @@
-"""Filters that know what tokens say: bans, biases, and no end too soon."""
+"""Filters that know what tokens say: bans, biases, a choice of words, and no end too soon."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.filter_options import BanOptions, BiasOptions, MinLengthOptions
+from rnngen.builtins.filter_options import BanOptions, BiasOptions, ForceOptions, MinLengthOptions
 from rnngen.contracts import Filter, Floats, State, StatefulFilter, TokenIds, Tokenizer
 from rnngen.errors import UsageError
 
@@ -49,6 +49,26 @@ def _ending(pieces: Sequence[bytes], past: Sequence[int], size: int) -> bytes:
         place -= 1
         ending = pieces[past[place]] + ending
     return ending
+
+
+def force(options: ForceOptions, tokenizer: Tokenizer) -> Filter:
+    """Forbid every token that is none of those which spell the given texts; a text may still end.
+
+    Raises:
+        UsageError: if there is no text.
+    """
+    texts = options.strings()
+    if not texts:
+        raise UsageError("filter 'force': at least one text expected, as in force=TEXT|TEXT")
+    outside = np.ones(len(tokenizer.pieces), bool)
+    for text in texts:
+        outside[tokenizer.encode(text)] = False
+    outside[tokenizer.end] = False
+
+    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+        return np.where(outside, _FORBIDDEN, logits)
+
+    return keep
 
 
 def logit_bias(options: BiasOptions, tokenizer: Tokenizer) -> Filter:

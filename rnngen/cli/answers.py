@@ -4,6 +4,7 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,7 +60,8 @@ class Answering:
         params: dict[str, Any],
     ) -> None:
         self.answerer, self.options, self.params = answerer, options, params
-        self.drawing = beam is None and (_asks_to_draw(params) or params["count"] > 1)
+        choosing = options.drafts is not None
+        self.drawing = beam is None and (choosing or _asks_to_draw(params) or params["count"] > 1)
         self.beam = beam or GREEDY
         self.filters = build(answerer.tokenizers.target) if self.drawing or _shapes(params) else []
         self.seed = options.seed
@@ -130,11 +132,28 @@ class Answering:
             "filters": self.filters,
         }
         if self.drawing:
-            return self.answerer.draw(sources, self.params["count"], seeds=seeds, **shared)
+            return self._drawn(sources, seeds, shared)
         looked = bool(self.params["json"]) and self.answerer.attends
         best = self.params["nbest"] or 1
         found = self.answerer.search_all(sources, self.beam, seeds=seeds, attention=looked, **shared)
         return [answers[:best] for answers in found]
+
+    def _drawn(self, sources: list[str], seeds: list[int], shared: dict[str, Any]) -> "list[list[Answer]]":
+        """Answers that are drawn, or the best of each so many."""
+        count, size = self.params["count"], self.options.drafts
+        if size is None:
+            return self.answerer.draw(sources, count, seeds=seeds, **shared)
+        drawn = self.answerer.draw(sources, count * size, seeds=seeds, weigh=True, **shared)
+        return [
+            [self._best(answers[at : at + size]) for at in range(0, count * size, size)] for answers in drawn
+        ]
+
+    def _best(self, answers: "list[Answer]") -> "Answer":
+        from rnngen.session.choosing import best, rank_of
+
+        drafts = [(self._stopped(one.text), one.hypothesis) for one in answers if one.hypothesis]
+        text, hypothesis = best(drafts, rank_of(self.options))
+        return replace(answers[0], text=text, hypothesis=hypothesis)
 
     # ── what is written ────────────────────────────────────────────────────────────────────────────────────
 

@@ -64,6 +64,8 @@ def check(params: dict[str, Any]) -> None:
     others = {
         "--beam": bool(params["beam"]),
         "--count": params["count"] > 1,
+        "--best-of": params["best_of"] is not None,
+        "--mbr": params["mbr"] is not None,
         "--seed": params["seed"] is not None,
         "a prompt": params["prompt"] is not None,
         "--prompt-file": params["prompt_file"] is not None,
@@ -71,8 +73,11 @@ def check(params: dict[str, Any]) -> None:
         "-n -1 without --stop": endless,
     }
     refused = {
-        "save_state": ("--beam", "--count", "-n -1 without --stop"),
-        "from_state": ("--beam", "--count", "--seed", "a prompt", "--prompt-file", "--blend"),
+        "save_state": ("--beam", "--count", "--best-of", "--mbr", "-n -1 without --stop"),
+        "from_state": (
+            *("--beam", "--count", "--best-of", "--mbr"),
+            *("--seed", "a prompt", "--prompt-file", "--blend"),
+        ),
         "blend": ("--beam",),
     }
     for name, flag in STATE_FLAGS.items():

@@ -32,6 +32,7 @@ BEAM_FLAGS = {
     'echo -n "ROMEO:" | rnngen sample --seed 7 | head -c 300',
     "rnngen sample -m names --count 10",
     'rnngen sample --beam 5 -n 80 "Once upon a time"',
+    "rnngen sample -m en-zh --mbr 30 --temp 1 'How are you?'",
     'rnngen sample --filters "top_k=40,top_p=0.95,temp=0.8"',
     'rnngen sample -m en-zh --beam 5 "How are you?"',
     "rnngen sample -n 200 --save-state verse.state 'Once upon' && rnngen sample --from-state verse.state",
@@ -73,6 +74,7 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     """
     flags.overrule(ctx, params, ["filters"], [*chain.CHAIN, "order"])
     flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
+    flags.overrule(ctx, params, ["beam"], ["best_of"], ["mbr"])
     flags.overrule(ctx, params, ["from_state"], ["prompt", "prompt_file"], ["seed"])
     keeping.check(params)
     options = flags.collect(DecodingOptions, params)

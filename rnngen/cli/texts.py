@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rnngen.contracts import AnyFilter
+    from rnngen.decode.hypotheses import Hypothesis
     from rnngen.session.passages import Passage
     from rnngen.session.states import FilterChain, Kept
     from rnngen.session.writing import Writer
@@ -40,6 +41,7 @@ class Writing:
         self.prompt, self.seed = params["prompt"], options.seed
         self.shown = "" if params["no_prompt"] else self.prompt
         self.passage: Passage | None = None
+        self.choice: Hypothesis | None = None
         self.seal: tuple[str, FilterChain] = "", ()
 
     def keep(self, kept: "Kept | None", model: str, chain: "FilterChain") -> None:
@@ -94,21 +96,33 @@ class Writing:
         elif self.passage:
             last = not self.params["save_state"]
             yield self.passage.write(self._length(), self.params["stop"], last=last)
+        elif self.options.drafts:
+            yield from self._chosen(self.options.drafts, self._length() or 0)
         else:
             yield from self._drawn(self._length())
 
+    def _chosen(self, size: int, length: int) -> Iterator[Iterator[str]]:
+        """The texts that are chosen, each out of ``size`` that are drawn."""
+        from rnngen.session.choosing import chosen, rank_of
+
+        rngs = map(self._rng, range(self.params["count"] * size))
+        rank = rank_of(self.options)
+        found = chosen(self.writer, self.prompt, size, rank, rngs=rngs, length=length, **self._shared())
+        for text, self.choice in found:
+            yield iter([text])
+
     def _drawn(self, length: int | None) -> Iterator[Iterator[str]]:
         """The texts that are drawn: one as it comes, several side by side, endless ones one by one."""
-        shared: dict[str, Any] = {
-            "filters": self.filters,
-            "stops": self.params["stop"],
-            "other": self.params["blend"],
-        }
+        shared = self._shared()
         rngs = map(self._rng, range(self.params["count"]))
         if self.params["count"] == 1 or length is None:
             yield from (self.writer.write(self.prompt, rng=rng, length=length, **shared) for rng in rngs)
         else:
             yield from self.writer.write_many(self.prompt, rngs=rngs, length=length, **shared)
+
+    def _shared(self) -> dict[str, Any]:
+        """What all ways to draw have in common."""
+        return {"filters": self.filters, "stops": self.params["stop"], "other": self.params["blend"]}
 
     def _rng(self, number: int) -> "np.random.Generator":
         """Where the draws of text ``number`` come from."""
@@ -139,4 +153,7 @@ class Writing:
 
     def _record(self, number: int, text: str) -> dict[str, Any]:
         drawn = {} if self.beam else {"seed": self.seed, "number": number}
-        return {"prompt": self.prompt, "text": text, **drawn}
+        told: dict[str, Any] = {"prompt": self.prompt, "text": text, **drawn}
+        if self.choice:
+            told |= {"log_probability": self.choice.log_probability, "score": self.choice.score}
+        return told

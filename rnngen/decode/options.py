@@ -18,6 +18,12 @@ class DecodingOptions:
     """Seed of the draws; chosen and told if not given. The same seed gives the same bytes."""
     beam: int = 0
     """Search for the most probable text with this many hypotheses instead of drawing. 0: draw."""
+    best_of: int | None = None
+    """Draw this many texts and keep the one of the highest log-probability per token, its end counted. The
+    log-probability is the network's own, before any filter."""
+    mbr: int | None = None
+    """Draw this many texts and keep the one that is most like all the others, by chrF: minimum Bayes risk
+    (Eikema and Aziz 2020). Draws from the model as it is, --temp 1, tell best what it believes."""
     length_penalty: float = 0.6
     """How much longer hypotheses are favoured under beam search (alpha of Wu et al. 2016)."""
 
@@ -28,10 +34,29 @@ class DecodingOptions:
             raise ValueError(f"beam={self.beam}: 0 or more expected")
         if self.beam and self.length == -1:
             raise ValueError("beam search has to come to an end; give a length of 0 or more")
+        self._check_choosing()
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed}: from 0 to 2^63-1 expected")
         if not 0 <= self.length_penalty < float("inf"):
             raise ValueError(f"length_penalty={self.length_penalty}: 0 or more expected")
+
+    @property
+    def drafts(self) -> int | None:
+        """How many texts are drawn for each that is kept; None where each is kept."""
+        return self.best_of if self.mbr is None else self.mbr
+
+    def _check_choosing(self) -> None:
+        given = {"best_of": self.best_of, "mbr": self.mbr}
+        for name, size in given.items():
+            if size is None:
+                continue
+            _demand(size >= 1, f"{name}={size}: 1 or more expected")
+            _demand(not self.beam, f"{name}={size} draws and beam={self.beam} searches; give one of them")
+            _demand(self.length != -1, f"{name}={size} chooses among whole texts; give length=0 or more")
+        _demand(
+            None in given.values(),
+            f"best_of={self.best_of} and mbr={self.mbr} both choose among draws; give one of them",
+        )
 
 
 Penalty: TypeAlias = Literal["gnmt", "average", "power", "none"]

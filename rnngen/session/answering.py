@@ -9,8 +9,9 @@ import numpy as np
 from rnngen.contracts import NO_TOKEN, AnyFilter, Floats, SourceStep, State, TokenIds
 from rnngen.decode.alignment import Alignment, Unit
 from rnngen.decode.beam import Hypothesis, beam_search, log_softmax
+from rnngen.decode.likelihood import weighed
 from rnngen.decode.options import GREEDY, BeamOptions
-from rnngen.decode.sampling import sample_many
+from rnngen.decode.sampling import feed_many, sample_many
 from rnngen.decode.stream import decode
 from rnngen.session.parts import Tokenizers
 
@@ -28,7 +29,7 @@ class Answer:
 
     text: str
     hypothesis: Hypothesis | None
-    """How good it is; None where it was drawn."""
+    """How good it is; None where it was drawn and nobody asked."""
     source: tuple[int, ...]
     """The source's tokens, the end token included."""
 
@@ -135,8 +136,13 @@ class Answerer:
         length: int | None = None,
         prefix: str = "",
         filters: Sequence[AnyFilter] = (),
+        weigh: bool = False,
     ) -> list[list[Answer]]:
-        """``count`` answers to each source, drawn; each follows from its source's seed and its number."""
+        """``count`` answers to each source, drawn; each follows from its source's seed and its number.
+
+        With ``weigh`` they come with their log-probability, that of the prefix not counted, before filters;
+        their score is the mean of it per token.
+        """
         begun: list[int] = self.tokenizers.target.encode(prefix).tolist()
         drawn: list[list[Answer]] = [[] for _ in sources]
         for numbers in in_batches(sources, BATCH):
@@ -152,10 +158,28 @@ class Answerer:
                     lengths=self._lengths(read, length),
                     forbidden=self.forbidden,
                 )
-                for number, tokens, source in zip(numbers, found, read, strict=True):
+                weights = self._weighed(read, begun, found, length) if weigh else [None] * len(read)
+                for number, tokens, weight, source in zip(numbers, found, weights, read, strict=True):
                     text = decode(self.tokenizers.target.pieces, [*begun, *tokens])
-                    drawn[number].append(Answer(text, None, source))
+                    drawn[number].append(Answer(text, weight, source))
         return drawn
+
+    def _weighed(
+        self,
+        read: Sequence[Sequence[int]],
+        begun: Sequence[int],
+        found: Sequence[Sequence[int]],
+        length: int | None,
+    ) -> list[Hypothesis]:
+        """How probable answers are; the end counts where one came to it."""
+        limits = self._lengths(read, length)
+        whole = [
+            [*tokens, self.end] if len(tokens) < limit else tokens
+            for tokens, limit in zip(found, limits, strict=True)
+        ]
+        start = self.step.start(side_by_side(read))
+        logits, state = feed_many(self.step, start, [[self.end, *begun]] * len(read))
+        return weighed(self.step, logits, state, whole, self.end)
 
     @property
     def attends(self) -> bool:

@@ -51,7 +51,7 @@ def drawn(
     size = max(1, min(TOGETHER, WAITING // max(length, 1)))
     waiting = iter(rngs)
     while batch := list(islice(waiting, size)):
-        logits, state = _repeated(moment, len(batch))
+        logits, state = repeated(moment, len(batch))
         made = rounds(
             step,
             logits,
@@ -66,7 +66,7 @@ def drawn(
         yield from _in_turn(made, len(batch), end)
 
 
-def _repeated(moment: Moment, count: int) -> tuple[Floats, State]:
+def repeated(moment: Moment, count: int) -> tuple[Floats, State]:
     """The logits and the state of so many streams."""
     assert moment.logits is not None
     rows = [0] * count

@@ -143,7 +143,7 @@ class Writer:
             other: a prompt whose state is mixed in.
         """
         tokens = self.tokens(prompt, filters, rng, other)
-        return until(self._pieces(tokens if length is None else islice(tokens, length)), stops)
+        return until(self.pieces(tokens if length is None else islice(tokens, length)), stops)
 
     def write_many(
         self,
@@ -170,9 +170,10 @@ class Writer:
             end=self.tokenizer.end,
             forbidden=self.forbidden,
         )
-        return (until(self._pieces(tokens), stops) for tokens in texts)
+        return (until(self.pieces(tokens), stops) for tokens in texts)
 
-    def _pieces(self, tokens: Iterable[int]) -> Iterator[str]:
+    def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
+        """The text of tokens, as they come; a character only when all its bytes are there."""
         stream = TextStream(self.tokenizer.pieces)
         for token in tokens:
             if text := stream.push(token):

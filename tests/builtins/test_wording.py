@@ -1,4 +1,4 @@
-"""Bans, biases and least lengths: what they mean is said of texts, whatever the tokens."""
+"""Bans, biases, choices of words and least lengths: what they mean is said of texts, whatever the tokens."""
 
 from itertools import product
 
@@ -61,6 +61,22 @@ def test_no_tokenization_gets_round_a_ban():
             written.add(said(tokens))
     everything = {said(tokens) for tokens in product(range(V), repeat=4)}
     assert written == {text for text in everything if "abab" not in text}
+
+
+@given(forced=st.lists(texts, min_size=1, max_size=3), past=st.lists(st.integers(0, V - 1), max_size=4))
+def test_only_the_tokens_of_forced_texts_and_the_end_are_left_and_as_they_were(forced, past):
+    logits = np.arange(2 * V, dtype=np.float32).reshape(2, V)
+    logits.flags.writeable = False
+    result = wording.force(o.ForceOptions("|".join(forced)), Pieces())(logits, [past, []])
+    left = {Pieces.pieces.index(sign.encode()) for text in forced for sign in text} | {Pieces.end}
+    for token in range(V):
+        expected = logits[:, token] if token in left else np.full(2, -np.inf)
+        assert (result[:, token] == expected).all()
+
+
+def test_nothing_to_write_is_refused():
+    with pytest.raises(UsageError, match=r"force=TEXT\|TEXT"):
+        wording.force(o.ForceOptions(), Pieces())
 
 
 def test_a_bias_is_added_to_the_tokens_of_its_text():

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from rnngen.__main__ import main
+from rnngen.decode.risk import chrf
 
 SIZES = {
     "hidden": 24,
@@ -496,3 +497,31 @@ def test_score_takes_a_source_a_tab_and_a_text(run, models):
     assert told["log_probability"] == pytest.approx(sum(one["log_probability"] for one in told["per_token"]))
     refused = run("score", "-m", "pairs", stdin="ab\tba\nab\n", status=1)
     assert "line 2 is no pair" in refused.err
+
+
+def test_of_several_answers_that_are_drawn_the_likeliest_per_token_is_written(run, models, answer):
+    drawing = ("--seed", "3", "--temp", "1", "--json", "abc")
+    listed = [one["text"] for one in json.loads(answer("--count", "8", *drawing).out)["hypotheses"]]
+    scores = run("score", "-m", "pairs", "--json", stdin="".join(f"abc\t{text}\n" for text in listed))
+    told = [json.loads(line) for line in scores.out.splitlines()]
+    means = [one["log_probability"] / one["tokens"] for one in told]
+    expected = [max(range(at, at + 4), key=means.__getitem__) for at in (0, 4)]
+    found = json.loads(answer("--count", "2", "--best-of", "4", *drawing).out)["hypotheses"]
+    assert [one["text"] for one in found] == [listed[number] for number in expected]
+    assert [one["score"] for one in found] == pytest.approx([means[n] for n in expected], rel=1e-4)
+    assert len(set(listed)) > 2
+
+
+def test_of_several_answers_that_are_drawn_the_one_that_the_others_are_like_is_written(answer):
+    drawing = ("--seed", "3", "--temp", "1.3", "--json", "cafe")
+    listed = [one["text"] for one in json.loads(answer("--count", "9", *drawing).out)["hypotheses"]]
+    worth = [sum(chrf(text, other) for other in listed) - chrf(text, text) for text in listed]
+    told = json.loads(answer("--mbr", "9", *drawing).out)
+    assert told["text"] == listed[worth.index(max(worth))]
+    assert told["hypotheses"][0]["score"] == pytest.approx(max(worth) / 8)
+
+
+@pytest.mark.parametrize("flag", ["--best-of", "--mbr"])
+def test_choosing_among_draws_and_ranking_by_a_beam_exclude_each_other(answer, flag):
+    assert "--nbest ranks what a beam" in answer(flag, "4", "--nbest", "2", "abc", status=2).err
+    assert f"{flag}=4 draws and --beam=3 searches" in answer(flag, "4", "--beam", "3", "abc", status=2).err

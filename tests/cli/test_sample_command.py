@@ -262,6 +262,14 @@ def test_every_filter_is_at_hand_and_repeatable_under_both_strategies(run, filte
         assert len(shaped) == 82
 
 
+@pytest.mark.parametrize("how", [[], ["--beam", "3"]])
+def test_nothing_but_what_is_forced_is_written(run, how):
+    chain = ["-n", "60", "--no-prompt", "--filters", r"force=a cat|\n|\,"]
+    written = run(*TALE, *chain, *how, "the").out
+    assert set(written) <= set("a ct\n,")
+    assert len(set(written)) > 1
+
+
 def test_a_banned_text_is_not_written(run):
     assert "sea" in run(*TALE, "-n", "2000").out
     assert "sea" not in run(*TALE, "-n", "2000", "--filters", "temp=0.8,ban=sea|the cat").out
@@ -290,6 +298,7 @@ def test_filters_with_memory_depend_on_no_other_text(run):
         (["--filters", "logit_bias=the"], "TEXT:BIAS expected"),
         (["--filters", "logit_bias=the:1"], "no one token says 'the'; to this model it is 't' 'h' 'e'"),
         (["--filters", "ban"], "at least one text expected"),
+        (["--filters", "force"], "force=TEXT|TEXT"),
         (["--filters", "top_nsigma=nan"], "n=nan: a number of at least 0 expected"),
         (["--filters", "xtc=2"], "probability=2.0: a number from 0 to 1 expected"),
         (["--filters", "temp=1", "--order", "hf"], "--filters is the whole chain"),
