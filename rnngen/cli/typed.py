@@ -15,7 +15,7 @@ REMEMBERED = 1000
 
 def converse(take: Callable[[str], None]) -> None:
     """Hand on line after line; what goes wrong with one is told, and the next is asked for."""
-    with _history():
+    with history():
         for line in _lines():
             try:
                 take(line)
@@ -64,7 +64,7 @@ def interrupts() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _history() -> Iterator[None]:
+def history() -> Iterator[None]:
     """Edit lines with the keys that one knows, and find those of earlier times, where readline is there."""
     try:
         import readline

@@ -1,10 +1,13 @@
 """``rnngen sample -i``: somebody at a terminal, who types, interrupts and leaves."""
 
 import os
+import re
 import select
 import time
 
 import pytest
+
+from rnngen.cli import typed
 
 pty = pytest.importorskip("pty")
 pytestmark = [pytest.mark.usefixtures("shelf"), pytest.mark.slow]
@@ -38,9 +41,7 @@ class Screen:
             except OSError:  # Linux says so when the other side is closed
                 data = b""
             assert data, f"it ended: {self.seen}"
-            self.seen += (
-                data.decode().replace("\r\n", "\n").replace("\x1b[?2004h", "").replace("\x1b[?2004l\r", "")
-            )
+            self.seen += re.sub(r"\x1b\[\?2004[hl]\r?|\r(?=\n)", "", data.decode())
         shown, _, self.seen = self.seen.partition(text)
         return shown
 
@@ -117,7 +118,9 @@ def test_ctrl_c_ends_the_text_and_keeps_it_and_at_the_prompt_drops_the_line(talk
         screen.until("\n")
     screen.type("\x03")
     screen.until(f"\n{PROMPT}")
-    screen.type("half a line\x03")
+    screen.type("half a line")
+    screen.until("half a line")
+    screen.type("\x03")
     screen.until(f"\n{PROMPT}")
     text = screen.line("/text")
     assert text.startswith("the cat")
@@ -143,3 +146,10 @@ def test_it_is_saved_gone_on_from_and_its_lines_are_remembered(talk, place, home
 
 def test_off_a_terminal_it_is_refused(run):
     assert "--interactive needs a person at a terminal" in run("sample", "-i", stdin="the", status=2).err
+
+
+def test_a_home_that_cannot_be_written_to_costs_the_history_alone(home, monkeypatch, trained):
+    monkeypatch.setenv("RNNGEN_HOME", str(trained / "tale.txt"))
+    with typed.history():
+        pass
+    assert (trained / "tale.txt").is_file()
