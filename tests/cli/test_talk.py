@@ -41,7 +41,7 @@ class Screen:
             except OSError:  # Linux says so when the other side is closed
                 data = b""
             assert data, f"it ended: {self.seen}"
-            self.seen += re.sub(r"\x1b\[\?2004[hl]\r?|\r(?=\n)", "", data.decode())
+            self.seen = re.sub(r"\x1b\[\?2004[hl]\r?|\r(?=\n)", "", self.seen + data.decode())
         shown, _, self.seen = self.seen.partition(text)
         return shown
 
