@@ -2,11 +2,12 @@
 
 import secrets
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
 
-from rnngen.cli import answers, chain, flags, keeping, prompts, ui
+from rnngen.cli import answers, chain, flags, keeping, prompts, talk, ui
 from rnngen.cli.app import session
 from rnngen.cli.texts import Writing
 from rnngen.decode.options import BeamOptions, DecodingOptions
@@ -50,6 +51,9 @@ BEAM_FLAGS = {
 @answers.pair_flags
 @keeping.state_flags
 @chain.flags
+@click.option(
+    "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
+)
 @click.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @click.option("--count", type=click.IntRange(1), default=1, help="How many texts to write.")
 @click.option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
@@ -77,6 +81,8 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     flags.overrule(ctx, params, ["beam"], ["best_of"], ["mbr"])
     flags.overrule(ctx, params, ["from_state"], ["prompt", "prompt_file"], ["seed"])
     keeping.check(params)
+    if params["interactive"]:
+        talk.check()
     options = flags.collect(DecodingOptions, params)
     if "" in params["stop"]:
         raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
@@ -96,7 +102,11 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     if any(model.config.source_vocabulary is not None for model in stored):
         keeping.refuse_state_flags(params)
         answerer = here.answerer(*stored, **where)
-        answers.Answering(answerer, options, beam, build, params).run()
+        answering = answers.Answering(answerer, options, beam, build, params)
+        if params["interactive"]:
+            talk.talk_of_pairs(answering, params)
+        else:
+            answering.run()
         return
     answers.refuse_pair_flags(params)
     prompt = "" if kept else prompts.read(params["prompt"], params["prompt_file"])
@@ -108,6 +118,10 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
         options = replace(options, seed=secrets.randbelow(2**31))
         if not params["quiet"]:
             ui.note(f"seed {options.seed}")
+    if params["interactive"]:
+        model = partial(fingerprint, stored, writer.step)
+        talk.talk(here, writer, options, chosen, params={**params, "prompt": prompt}, model=model)
+        return
     writing = Writing(writer, options, beam, filters, {**params, "prompt": prompt})
     if kept or params["save_state"]:
         writing.keep(kept, fingerprint(stored, writer.step), chosen)
