@@ -117,11 +117,12 @@ def test_ctrl_c_ends_the_text_and_keeps_it_and_at_the_prompt_drops_the_line(talk
     for _ in range(5):
         screen.until("\n")
     screen.type("\x03")
-    screen.until(f"\n{PROMPT}")
+    screen.until(PROMPT)
     screen.type("half a line")
     screen.until("half a line")
+    time.sleep(0.3)  # CPython misses a signal between a key and its waiting for the next one
     screen.type("\x03")
-    screen.until(f"\n{PROMPT}")
+    screen.until(PROMPT)
     text = screen.line("/text")
     assert text.startswith("the cat")
     assert text.count("\n") >= 4
