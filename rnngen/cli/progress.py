@@ -15,8 +15,22 @@ PLAIN_EVERY = 0.08
 there are by default, so that these are the lines."""
 
 
+class Follower:
+    """What keeps account of events as they pass."""
+
+    def follow(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Hand the events on, each after it has been taken in."""
+        for event in events:
+            self.take(event)
+            yield event
+
+    def take(self, event: Event) -> None:
+        """Take in one event."""
+        raise NotImplementedError
+
+
 @dataclass
-class Progress:
+class Progress(Follower):
     """How a run stands, as its events have told so far."""
 
     started: Started | None = None
@@ -28,12 +42,6 @@ class Progress:
     finished: Finished | None = None
     train: Series = field(default_factory=Series)
     val: Series = field(default_factory=Series)
-
-    def follow(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Hand the events on, each after it has been taken in."""
-        for event in events:
-            self.take(event)
-            yield event
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -151,9 +159,14 @@ def ending(event: Finished) -> str:
 
 
 def json_line(event: Event) -> str:
-    """The event as one line of JSON; what is not a number is ``null``, as JSON has no word for it."""
-    text = json.dumps(finite(event.as_json()), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs have no UTF-8
+    """The event as one line of JSON."""
+    return json_text(event.as_json())
+
+
+def json_text(record: dict[str, Any]) -> str:
+    """A record as one line of JSON; what is not a number is ``null``, as JSON has no word for it."""
+    text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
 
 
 def warning(event: Event) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -41,7 +41,8 @@ def score(ctx: click.Context, /, **params: Any) -> None:
     scores = _scorer(here, here.read(str(path)), params["device"])
     out = streams.output()
     with streams.source(params["file"] or "-") as (stream, name):
-        for number, line in enumerate(_decoded(stream, name), start=1):
+        for number, raw in enumerate(stream, start=1):
+            line = streams.decoded(raw, f"{name}: line {number}")
             try:
                 found = [(spelled(piece), nats) for piece, nats in scores(line)]
             except ValueError as error:
@@ -82,13 +83,3 @@ def _told(line: str, tokens: list[tuple[str, float]], params: dict[str, Any]) ->
     if params["per_token"]:
         return "".join(f"{token}\t{nats:.6f}\n" for token, nats in tokens)
     return f"{total:.6f}"
-
-
-def _decoded(stream: BinaryIO, name: str) -> Iterator[str]:
-    for number, line in enumerate(stream, 1):
-        try:
-            yield line.removesuffix(b"\n").removesuffix(b"\r").decode()
-        except UnicodeDecodeError as error:
-            raise CorpusError(
-                f"{name}: line {number}: {error.reason} in UTF-8; convert it with iconv"
-            ) from None

@@ -64,7 +64,7 @@ class Lines:
         try:
             with source(file) as (stream, name), _own(stream) as lines:
                 for number, line in enumerate(lines, start=1):
-                    self.queue.put(_decoded(line, f"{name}: line {number}"))
+                    self.queue.put(decoded(line, f"{name}: line {number}"))
             self.queue.put(None)
         except Exception as error:  # it is raised where the lines are wanted
             self.queue.put(error)
@@ -121,7 +121,12 @@ def checked(argument: str, what: str) -> str:
     return argument
 
 
-def _decoded(line: bytes, place: str) -> str:
+def decoded(line: bytes, place: str) -> str:
+    """A line as text, without its end.
+
+    Raises:
+        CorpusError: if it is not UTF-8; the place is named.
+    """
     try:
         return line.removesuffix(b"\n").removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:

@@ -1,13 +1,12 @@
 """What a search says, in words: its trials as a listing and as lines, and the command of the best one."""
 
-import json
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnngen.cli.progress import amount, clock, finite, loss, shown
+from rnngen.cli.progress import Follower, amount, clock, json_text, loss, shown
 from rnngen.events import Event
 from rnngen.session.tuning import STAGES, Best, Opened, Searched, Settings, Tried, Trying
 
@@ -19,7 +18,7 @@ SECONDS = 0.3
 
 
 @dataclass
-class Trials:
+class Trials(Follower):
     """How a search stands, as its events have told so far."""
 
     opened: Opened | None = None
@@ -27,12 +26,6 @@ class Trials:
     best: Tried | None = None
     current: Trying | None = None
     searched: Searched | None = None
-
-    def follow(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Hand the events on, each after it has been taken in."""
-        for event in events:
-            self.take(event)
-            yield event
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -117,8 +110,7 @@ def json_line(event: Event, corpus: Sequence[str]) -> str | None:
     if isinstance(event, Searched) and event.best:
         best = event.best.settings
         record["best"] |= {"settings": best.stages, "command": command(best, corpus)}
-    text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "replace").decode()  # as halves of surrogate pairs in a path have no UTF-8
+    return json_text(record)
 
 
 def command(settings: Settings, corpus: Sequence[str]) -> str:

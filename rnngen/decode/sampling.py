@@ -8,7 +8,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import compress
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,14 @@ from rnngen.contracts import AnyFilter, Floats, NetworkStep, State
 from rnngen.decode.chain import Chain
 from rnngen.decode.draws import Chances, draw, draw_rows, surprise
 from rnngen.decode.moment import Moment, read_up
+from rnngen.decode.prompts import take
 
 __all__ = ["Sampler", "draw", "feed", "feed_many", "rounds", "sample", "sample_many", "surprise"]
 
 
 def feed(step: NetworkStep, state: State, tokens: Sequence[int]) -> tuple[Floats, State]:
     """Read a prompt of at least one token → logits (1,V) for what follows, and the state."""
-    for token in tokens[:-1]:
-        _, state = step(np.array([token]), state)
-    return step(np.array([tokens[-1]]), state)
+    return feed_many(step, state, [tokens])
 
 
 def feed_many(step: NetworkStep, state: State, prompts: Sequence[Sequence[int]]) -> tuple[Floats, State]:
@@ -152,7 +151,7 @@ def rounds(
     memory = chain.initial(np.array(seeds, np.int64))
     chances, made = Chances(rngs), 0
     alive = [number for number, length in enumerate(lengths) if length > 0]
-    logits, state, memory = logits[alive], _rows(state, alive), _rows(memory, alive)
+    logits, state, memory = logits[alive], take(state, alive), take(memory, alive)
     while alive:
         logits[:, never] = -np.inf
         shaped = chain(logits, [past[number] for number in alive], memory)
@@ -166,7 +165,7 @@ def rounds(
         going = [token != end and made < lengths[n] for n, token in zip(alive, listed, strict=True)]
         if not all(going):
             alive, tokens = list(compress(alive, going)), tokens[going]
-            state, memory = _rows(state, going), _rows(memory, going)
+            state, memory = take(state, going), take(memory, going)
         if alive:
             logits, state = step(tokens, state)
 
@@ -212,7 +211,3 @@ def sample_many(
             if token != end:
                 texts[number].append(token)
     return texts
-
-
-def _rows(state: State, rows: Any) -> State:
-    return tuple(array[rows] for array in state)
