@@ -200,6 +200,22 @@ class StreamStep(NetworkStep, Protocol):
         ...
 
 
+class FeatureStep(StreamStep, Protocol):
+    """A stream's step in its two halves, for what works on features.
+
+    ``predict(y), state`` of what ``read`` gives is what a call gives. Every single network without a source
+    has it, on either backend; an ensemble has not.
+    """
+
+    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,) and the state before them → what the output layer reads (B,H), and the state."""
+        ...
+
+    def predict(self, features: Floats) -> Floats:
+        """(B,H) → logits (B,V)."""
+        ...
+
+
 class SourceStep(NetworkStep, Protocol):
     """A network that writes about a source; built as ``SourceStep(weights, blueprint, options)``."""
 

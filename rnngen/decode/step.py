@@ -47,13 +47,22 @@ class NumpyStep:
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""
+        features, after = self.read(tokens, state)
+        return self.predict(features), after
+
+    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → the last layer's outputs (B,H), state."""
         y, after = self.first.advance(self._entering(tokens), state[self.spans[0]])
         for layer, span in zip(self.rest, self.spans[1:], strict=True):
             y, more = layer.advance(layer.project(y), state[span])
             after += more
-        logits = np.dot(y, self.head)
+        return y, after
+
+    def predict(self, features: Floats) -> Floats:
+        """(B,H) → logits (B,V)."""
+        logits: Floats = np.dot(features, self.head)
         logits += self.bias
-        return logits, after
+        return logits
 
     def _entering(self, tokens: TokenIds) -> Floats:
         """What the first layer makes of tokens (B,); of one row, ``take`` is 3 times as quick as ``[]``."""
@@ -100,6 +109,25 @@ class TorchStep:
             inputs = torch.from_numpy(tokens).to(self.device)[:, None]
             logits, state = self.network(inputs, state)
             return logits[:, 0].float().cpu().numpy(), state
+
+    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → what the output layer reads (B,H), state; of networks without a source."""
+        import torch
+
+        with torch.inference_mode():
+            inputs = torch.from_numpy(tokens).to(self.device)[:, None]
+            features, state = self.network.hidden(inputs, state)
+            return features[:, 0].float().cpu().numpy(), state
+
+    def predict(self, features: Floats) -> Floats:
+        """(B,H) → logits (B,V)."""
+        import torch
+
+        with torch.inference_mode():
+            logits: Floats = (
+                self.network.predict(torch.from_numpy(features).to(self.device)).float().cpu().numpy()
+            )
+            return logits
 
     def attended(self, state: State) -> "Floats | None":
         """Where it looked for the last token, (B,S); None where there is no source."""

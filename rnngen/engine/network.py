@@ -65,7 +65,7 @@ class RecurrentNetwork(nn.Module):
         return tuple(array for layer in self._layers() for array in layer.initial_state(batch))
 
     def hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """``tokens`` (B,T), state → what the output projection reads (B,T,H), state."""
+        """``tokens`` (B,T), state → what ``predict`` reads (B,T,H), state."""
         x, _, state = self._hidden(tokens, state)
         return x, state
 
@@ -82,7 +82,12 @@ class RecurrentNetwork(nn.Module):
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """``tokens`` (B,T), state → logits (B,T,V), state."""
         x, state = self.hidden(tokens, state)
-        return self.head(self.projection(x)), state
+        return self.predict(x), state
+
+    def predict(self, x: Tensor) -> Tensor:
+        """What ``hidden`` gives (…,H) → logits (…,V)."""
+        logits: Tensor = self.head(self.projection(x))
+        return logits
 
     def surprisal(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         """The summed cross-entropy of ``targets`` (B,T), those that count, in nats, and the state after.

@@ -123,3 +123,16 @@ def test_dropout_is_off_on_the_torch_step(registry):
     network = RecurrentNetwork(V, NetworkOptions(hidden=7, dropout=0.9), part.build).train()
     step = TorchStep(network)
     np.testing.assert_array_equal(read(step, TOKENS), read(step, TOKENS))
+
+
+@pytest.mark.parametrize("sizes", NETWORKS, ids=str)
+def test_what_the_output_layer_reads_is_one_thing_on_both_backends(registry, sizes):
+    network, part = built(registry, "lstm", {}, sizes)
+    tokens, found = np.array([3, 11]), []
+    for step in (on_numpy(network, part), TorchStep(network)):
+        logits, state = step(tokens, step.start(2))
+        features, after = step.read(tokens, step.start(2))
+        np.testing.assert_allclose(step.predict(features), logits, atol=1e-5)
+        found.append([features, *map(np.asarray, (*state, *after))])
+    for array, same in zip(*found, strict=True):
+        np.testing.assert_allclose(array, same, atol=1e-5)
