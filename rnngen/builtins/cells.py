@@ -1,5 +1,7 @@
 """The classical recurrent layers, the face that trains: torch's own fused modules behind the Layer contract.
 
+Where torch has no fused way, their parameters go through ``recurrences`` instead.
+
 The equations stand in ``cell_steps``, whose NumPy twins the conformance suite holds equal to these.
 """
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rnngen.builtins.options import LSTMOptions, RNNOptions
+from rnngen.builtins.recurrences import gated, simple
 from rnngen.contracts import State
 from rnngen.options import NoOptions
 
@@ -33,6 +36,16 @@ def _zeros(rnn: nn.Module, batch: int) -> Tensor:
     """(B,H) zeros where the parameters are, and of their type."""
     recurrent = rnn.get_parameter("weight_hh_l0")
     return recurrent.new_zeros(batch, recurrent.shape[1])
+
+
+def _by_hand(x: Tensor) -> bool:
+    """Whether gradients are wanted on a processor, where torch has no fused way."""
+    return x.device.type == "cpu" and torch.is_grad_enabled()
+
+
+def _weights(rnn: nn.Module) -> tuple[Tensor, ...]:
+    """W, U and their biases, by torch's names; what stands in their places may be no parameters."""
+    return tuple(getattr(rnn, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
 
 
 class LSTM(nn.Module):
@@ -71,6 +84,9 @@ class GRU(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
+        if _by_hand(x):
+            y, h = gated(x, state[0], _weights(self.rnn))
+            return y, (h,)
         y, h = self.rnn(x, state[0].unsqueeze(0))
         return y, (h.squeeze(0),)
 
@@ -80,6 +96,7 @@ class RNN(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int, options: RNNOptions) -> None:
         super().__init__()
+        self.activation = options.activation
         if options.activation == "sigmoid":  # torch has no fused one
             self.rnn: nn.RNN | PlainRNN = PlainRNN(input_size, hidden_size, torch.sigmoid)
         else:
@@ -92,6 +109,9 @@ class RNN(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
+        if _by_hand(x):
+            y, h = simple(x, state[0], _weights(self.rnn), self.activation)
+            return y, (h,)
         y, h = self.rnn(x, state[0].unsqueeze(0))
         return y, (h.squeeze(0),)
 
