@@ -35,6 +35,11 @@ def _several(value: Any) -> bool:
     return bool(value > 1)
 
 
+def _warmed(filters: Any) -> bool:
+    """Whether a chain has a temperature."""
+    return filters is not None and any(part.split("=")[0].strip() == "temp" for part in filters.split(","))
+
+
 @dataclass(frozen=True)
 class Strategy:
     """What a name stands for."""
@@ -57,7 +62,7 @@ _SEARCH: Mapping[str, Test] = {
 }
 
 STRATEGIES = {
-    "greedy": Strategy({"temp": 0.0}, {"temp": bool, **_ONE_DRAW}),
+    "greedy": Strategy({"temp": 0.0}, {"temp": bool, "filters": _warmed, **_ONE_DRAW}),
     "sample": Strategy({"temp": 0.8}, {"temp": _nought, **_ONE_DRAW}),
     "beam": Strategy({"beam": 5}, _SEARCH),
     "diverse-beam": Strategy(
@@ -70,7 +75,7 @@ STRATEGIES = {
     "mbr": Strategy({"mbr": 16}, {"beam": bool, "best_of": _given, "interactive": bool, **_STATES}),
     "best-of": Strategy({"best_of": 16}, {"beam": bool, "mbr": _given, "interactive": bool, **_STATES}),
     "contrastive": Strategy(
-        {"temp": 1.0}, {"blend": _given, "interactive": bool, "count": _several, **_ONE_DRAW, **_STATES}
+        {}, {"blend": _given, "interactive": bool, "count": _several, **_ONE_DRAW, **_STATES}
     ),
 }
 
@@ -102,6 +107,7 @@ def settle(ctx: click.Context, params: dict[str, Any]) -> None:
     """
     for flag, _ in list(_clashes(params)):
         overrule(ctx, params, ["strategy"], [flag])
+    params["count"] = params["count"] or 1  # the one flag here with a default
     for flag, value in _clashes(params):
         raise UsageError(
             f"--strategy {params['strategy']} and {_shown(flag, value)} cannot stand together; "
@@ -135,14 +141,19 @@ def _clashes(params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def _fill(params: dict[str, Any], strategy: Strategy) -> None:
     """Give what the user has not given."""
     for flag, value in strategy.gives.items():
-        if params[flag] is not None:
-            continue
-        if flag != "temp":
+        if flag == "temp":
+            _warm(params, value)
+        elif params[flag] is None:
             params[flag] = value(params) if callable(value) else value
-        elif params["filters"] is None and (value == 0 or params["from_state"] is None):
-            params[flag] = value  # else there is a chain already, which has its own temperature
-        elif value == 0:
-            params["filters"] = ",".join(filter(str.strip, [params["filters"], "temp=0"]))
+
+
+def _warm(params: dict[str, Any], temperature: float) -> None:
+    """Give the temperature; a chain that is there already keeps its own, but for the argmax at its end."""
+    greedy, whole = temperature == 0, params["filters"]
+    if whole is not None:
+        params["filters"] = f"{whole},temp=0" if greedy else whole
+    elif params["temp"] is None and (greedy or params["from_state"] is None):
+        params["temp"] = temperature
 
 
 def _shown(flag: str, value: Any = None) -> str:

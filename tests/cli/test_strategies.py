@@ -87,6 +87,7 @@ def test_a_model_of_pairs_can_be_asked_to_draw(run, pairs):
     ("name", "flags"),
     [
         ("greedy", "--temp 0.8"),
+        ("greedy", "--filters top_k=9,temp=2"),
         ("greedy", "--beam 4"),
         ("sample", "--beam 4"),
         ("sample", "--temp 0.0"),
@@ -121,6 +122,7 @@ def test_a_flag_overrules_a_settings_file_and_no_less_the_other_way(run, place, 
     (place / "rnngen.toml").write_text('[sample]\nstrategy = "greedy"\n')
     assert run(*TALE).out == run(*TALE, "--temp", "0").out
     assert run(*TALE, "--temp", "1.5").out != run(*TALE).out
+    assert run(*TALE, "--filters", "temp=1.5").out == run(*TALE, "--temp", "1.5").out
     monkeypatch.setenv("RNNGEN_SAMPLE_STRATEGY", "beam")
     assert run(*TALE).out == run(*TALE, "--beam", "5").out
 
@@ -146,6 +148,13 @@ def test_contrastive_search_needs_no_seed_and_is_the_same_every_time(run):
     assert len(done.out) == len("the") + 60
     assert done.err == ""
     assert run(*CONTRAST, "--seed", "9", "the").out == done.out
+
+
+def test_a_count_in_a_settings_file_does_not_stand_against_it(run, place):
+    alone = run(*CONTRAST, "the").out
+    (place / "rnngen.toml").write_text("[sample]\ncount = 3\n")
+    assert run(*CONTRAST, "the").out == alone
+    assert run(*TALE, "-0", "the").out.count("\0") == 3
 
 
 def test_without_a_penalty_it_is_greedy(run):
