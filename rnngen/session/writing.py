@@ -214,7 +214,7 @@ class Writer:
         stops: Sequence[str] = (),
         seed: int = 0,
     ) -> Iterator[str]:
-        """Generate text by contrastive search, piece by piece; the arguments are those of ``write``.
+        """Generate text by contrastive search, piece by piece; what ``write`` takes too means the same here.
 
         Raises:
             UsageError: if several networks write together.
