@@ -77,7 +77,11 @@ class Answering:
         Raises:
             UsageError: naming the flag.
         """
-        refused = {"--no-prompt": self.params["no_prompt"], "-n -1": self.options.length == -1}
+        refused = {
+            "--no-prompt": self.params["no_prompt"],
+            "-n -1": self.options.length == -1,
+            "--strategy contrastive": self.params["contrast"],
+        }
         for flag, given in refused.items():
             if given:
                 raise UsageError(f"{flag} is for free text, and this model answers sources; leave it out")

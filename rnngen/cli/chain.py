@@ -139,7 +139,7 @@ def collect(params: dict[str, Any]) -> list[tuple[str, str]]:
         pairs = [text.partition("=") for text in divide(params["filters"], ",") if text.strip()]
         return [(name.strip(), value) for name, _, value in pairs]
     _check_constraints(params)
-    if params["temp"] is None and not params["beam"]:
+    if params["temp"] is None and not (params["beam"] or params.get("contrast")):
         plain.append(("temp", "0.8"))
     order = ORDERS[params["order"] or "hf"]
     return sorted(plain, key=lambda pair: order.index(pair[0]))

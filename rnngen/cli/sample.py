@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rnngen.cli import answers, chain, flags, keeping, prompts, talk, ui
+from rnngen.cli import answers, chain, flags, keeping, prompts, strategies, talk, ui
 from rnngen.cli.app import session
 from rnngen.cli.texts import Writing
 from rnngen.decode.options import BeamOptions, DecodingOptions
@@ -33,6 +33,7 @@ BEAM_FLAGS = {
     'echo -n "ROMEO:" | rnngen sample --seed 7 | head -c 300',
     "rnngen sample -m names --count 10",
     'rnngen sample --beam 5 -n 80 "Once upon a time"',
+    'rnngen sample --strategy contrastive "Once upon a time"',
     "rnngen sample -m en-zh --mbr 30 --temp 1 'How are you?'",
     'rnngen sample --filters "top_k=40,top_p=0.95,temp=0.8"',
     'rnngen sample -m en-zh --beam 5 "How are you?"',
@@ -44,6 +45,7 @@ BEAM_FLAGS = {
 @flags.models_flag
 @click.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
 @click.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
+@strategies.strategy_flags
 @flags.options_from(DecodingOptions, short={"length": "-n", "seed": "-s"}, heading="Generation")
 @flags.options_from(
     BeamOptions, only=BEAM_FLAGS.keys(), rename=BEAM_FLAGS, heading="Beam search (with --beam K)"
@@ -78,6 +80,7 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     """
     flags.overrule(ctx, params, ["filters"], [*chain.CHAIN, "order"])
     flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
+    strategies.settle(ctx, params)
     flags.overrule(ctx, params, ["beam"], ["best_of"], ["mbr"])
     flags.overrule(ctx, params, ["from_state"], ["prompt", "prompt_file"], ["seed"])
     keeping.check(params)
@@ -114,7 +117,7 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     remember(writer, stored)
     filters = build(writer.tokenizer)
     prompts.tell_unseen(writer, prompt)
-    if options.seed is None and not (options.beam or kept):
+    if options.seed is None and not (options.beam or params["contrast"] or kept):
         options = replace(options, seed=secrets.randbelow(2**31))
         if not params["quiet"]:
             ui.note(f"seed {options.seed}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnngen.cli import streams
-from rnngen.decode.options import BeamOptions, DecodingOptions
+from rnngen.decode.options import BeamOptions, ContrastiveOptions, DecodingOptions
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Writing:
         self.shown = "" if params["no_prompt"] else self.prompt
         self.passage: Passage | None = None
         self.choice: Hypothesis | None = None
+        self.contrast: ContrastiveOptions | None = params["contrast"]
         self.seal: tuple[str, FilterChain] = "", ()
 
     def keep(self, kept: "Kept | None", model: str, chain: "FilterChain") -> None:
@@ -93,6 +94,15 @@ class Writing:
     def _texts(self) -> Iterator[Iterator[str]]:
         if self.beam:
             yield from (iter([text]) for text in self._found(self.beam))
+        elif self.contrast:
+            yield self.writer.contrast(
+                self.prompt,
+                self.contrast,
+                length=self._length(),
+                filters=self.filters,
+                stops=self.params["stop"],
+                seed=self.seed or 0,
+            )
         elif self.passage:
             last = not self.params["save_state"]
             yield self.passage.write(self._length(), self.params["stop"], last=last)
@@ -152,7 +162,7 @@ class Writing:
         return None if self.options.length == -1 else self.options.length
 
     def _record(self, number: int, text: str) -> dict[str, Any]:
-        drawn = {} if self.beam else {"seed": self.seed, "number": number}
+        drawn = {} if self.beam or self.contrast else {"seed": self.seed, "number": number}
         told: dict[str, Any] = {"prompt": self.prompt, "text": text, **drawn}
         if self.choice:
             told |= {"log_probability": self.choice.log_probability, "score": self.choice.score}

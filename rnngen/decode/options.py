@@ -125,6 +125,24 @@ class BeamOptions:
         )
 
 
+@dataclass(frozen=True)
+class ContrastiveOptions:
+    """How contrastive search weighs its candidates."""
+
+    top_k: int = 4
+    """How many of the most probable tokens are candidates."""
+    alpha: float = 0.6
+    """How much likeness to what is written already costs, against probability: 0 is greedy, 1 looks at
+    likeness alone (alpha of Su et al. 2022)."""
+    window: int = 4096
+    """With how many of the latest tokens candidates are compared."""
+
+    def __post_init__(self) -> None:
+        _demand(self.top_k >= 1, f"top_k={self.top_k}: 1 or more expected")
+        _demand(0 <= self.alpha <= 1, f"alpha={self.alpha}: a number from 0 to 1 expected")
+        _demand(self.window >= 1, f"window={self.window}: 1 or more expected")
+
+
 def _demand(holds: bool, otherwise: str) -> None:
     if not holds:
         raise ValueError(otherwise)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from rnngen.contracts import AnyFilter, StreamStep, Tokenizer
 from rnngen.decode.beam import Hypothesis, beam_search, log_softmax
 from rnngen.decode.moment import Moment, blend, read_up
-from rnngen.decode.options import BeamOptions
+from rnngen.decode.options import BeamOptions, ContrastiveOptions
 from rnngen.decode.sampling import Sampler, feed
 from rnngen.decode.stop import until
 from rnngen.decode.stream import TextStream, decode
@@ -203,6 +203,35 @@ class Writer:
             seeds=[seed],
         )
         return [(decode(self.tokenizer.pieces, one.tokens), one) for one in found]
+
+    def contrast(
+        self,
+        prompt: str,
+        options: ContrastiveOptions,
+        *,
+        length: int | None,
+        filters: Sequence[AnyFilter] = (),
+        stops: Sequence[str] = (),
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Generate text by contrastive search, piece by piece; what ``write`` takes too means the same here.
+
+        Raises:
+            UsageError: if several networks write together.
+        """
+        from rnngen.decode.contrastive import contrastive_search
+
+        tokens = contrastive_search(
+            self.step,
+            self.step.start(1),
+            self.context(prompt),
+            options,
+            filters=filters,
+            forbidden=self.forbidden,
+            seed=seed,
+        )
+        own = takewhile(lambda token: token != self.tokenizer.end, islice(tokens, length))
+        return until(self.pieces(own), stops)
 
     # ── judging ────────────────────────────────────────────────────────────────────────────────────────────
 
