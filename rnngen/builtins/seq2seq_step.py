@@ -59,10 +59,9 @@ class Seq2SeqStep:
         An attention without it keeps what it has.
         """
         self.encoder.quantise(make)
-        parts: list[Any] = [*self.layers, self.bridge, self.attention]
-        for part in parts:
-            if hasattr(part, "quantise"):
-                part.quantise(make)
+        parts: list[Any] = [*self.layers, self.bridge]
+        for part in parts + [self.attention] * hasattr(self.attention, "quantise"):
+            part.quantise(make)
         self.combine, self.head = make(self.combine), make(self.head)
 
     def start(self, source: TokenIds) -> State:
