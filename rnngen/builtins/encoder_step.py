@@ -1,11 +1,13 @@
 """The half of ``seq2seq`` that reads, the face that generates: NumPy alone, all rows side by side."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.contracts import Floats, LayerStep, Maker, State, Weights
+from rnngen.errors import UsageError
 
 Mask = NDArray[np.bool_]
 
@@ -40,6 +42,22 @@ class EncoderStep:
             [cell.step(weights, f"encoder.{way}.{i}.") for way in ways] for i in range(layers)
         ]
         self.size = hidden * len(ways)
+
+    def quantise(self, make: Callable[[Floats], Any]) -> None:
+        """Replace the matrices of all layers.
+
+        Raises:
+            UsageError: if they have no method for it; nothing is replaced then.
+        """
+        layers: list[Any] = [layer for ways in self.layers for layer in ways]
+        for layer in layers:
+            if not hasattr(layer, "quantise"):
+                raise UsageError(
+                    f"{type(layer).__name__}, which reads the source, cannot quantise its weights (it has no "
+                    "method 'quantise'); leave --quantize out"
+                )
+        for layer in layers:
+            layer.quantise(make)
 
     def __call__(self, x: Floats, mask: Mask) -> Reading:
         """Embeddings (B,S,E) and mask (B,S) → what is made of them."""

@@ -3,6 +3,7 @@
 The equations and the layout of the state stand in ``seq2seq`` and ``encoder``, whose twin this is.
 """
 
+from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -51,6 +52,17 @@ class Seq2SeqStep:
         ]
         self.spans = [slice(*ends) for ends in pairwise(accumulate([0, *sizes]))]
         self.fixed = sizes[0] + sizes[1]
+
+    def quantise(self, make: Callable[[Floats], Any]) -> None:
+        """Replace all matrices, as ``LayerStep`` tells; the layers of both sides must have this method.
+
+        An attention without it keeps what it has.
+        """
+        self.encoder.quantise(make)
+        parts: list[Any] = [*self.layers, self.bridge]
+        for part in parts + [self.attention] * hasattr(self.attention, "quantise"):
+            part.quantise(make)
+        self.combine, self.head = make(self.combine), make(self.head)
 
     def start(self, source: TokenIds) -> State:
         """Read the sources (B,S), padded with ``NO_TOKEN`` → the state before the first token."""
@@ -119,6 +131,10 @@ class _Bridge:
             else None
             for i, array in enumerate(zeros)
         ]
+
+    def quantise(self, make: Callable[[Floats], Any]) -> None:
+        """Replace the matrices of the maps."""
+        self.maps = [one and (make(one[0]), one[1]) for one in self.maps]
 
     def __call__(self, reading: Reading) -> State:
         """The states in which all layers begin, one after another."""

@@ -43,11 +43,12 @@ def bench() -> None:
 @flags.json_flag
 @click.pass_context
 def sample(ctx: click.Context, /, **params: Any) -> None:
-    """Measure the generation of one text, on one thread.
+    """Measure the generation of one text; on the CPU, on one thread.
 
     Beside it, a plain PyTorch loop of a network of the same sizes (nn.LSTM called a token at a time, softmax,
     multinomial). The bandwidth fraction is the bytes of weights that are read a second, over what a plain
-    matrix-vector product of as many reads.
+    matrix-vector product of as many reads. With --device both run through torch on that device, and no
+    fraction is told.
     """
     _hold_to_one_thread()
     network, options = flags.collect(BenchNetwork, params), flags.collect(SampleBench, params)
@@ -113,8 +114,9 @@ def _show_generation(found: "Generation") -> None:
     if found.quantized is not None:
         rows.append([f"rnngen, {found.quantize}", f"{found.quantized:,.0f}", ""])
         ui.note(f"{found.quantize}: {found.quantized / found.rnngen:.2f} times the rate of fp32")
-    ui.table(rows, ["one thread", "tokens/s", "ratio"])
-    ui.note(f"bandwidth fraction {found.bandwidth_fraction:.2f} ({found.weight_bytes:,} bytes a token)")
+    ui.table(rows, ["one thread" if found.device == "cpu" else found.device, "tokens/s", "ratio"])
+    if found.bandwidth_fraction is not None:
+        ui.note(f"bandwidth fraction {found.bandwidth_fraction:.2f} ({found.weight_bytes:,} bytes a token)")
 
 
 def _show_learning(found: "Learning") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnngen.cli import streams
+from rnngen.cli import streams, threads
 from rnngen.decode.options import BeamOptions, ContrastiveOptions, DecodingOptions
 from rnngen.errors import UsageError
 
@@ -66,6 +66,8 @@ class Writing:
         ending = self.options.length != -1 or self.writer.ends or self.params["stop"]
         if self.params["json"] and not ending:
             raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
+        if self.params["count"] == 1 and not (self.beam or self.options.drafts):
+            threads.take_one()
         with streams.Output() as out:
             for number, text in enumerate(self._texts()):
                 if self.params["json"]:

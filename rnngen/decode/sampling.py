@@ -6,7 +6,8 @@
                         ▴─────────── step ◂───────────────┘
 """
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 from itertools import compress
 from typing import Self
 
@@ -35,6 +36,11 @@ def feed_many(step: NetworkStep, state: State, prompts: Sequence[Sequence[int]])
     return step(columns[-1], state)
 
 
+def packed(tokens: Iterable[int]) -> MutableSequence[int]:
+    """A text that will grow, at four bytes a token, since streams are long; a list takes forty."""
+    return array("i", tokens)
+
+
 class Sampler:
     """One text in the making: an iterator of its tokens, for ever, that can be left off between any two.
 
@@ -61,7 +67,8 @@ class Sampler:
         self.step, self.chain, self.rng = step, Chain(filters), rng
         remembers = self.chain.remembers
         self.memory = self.chain.initial(rng.integers(1 << 62, size=1)) if remembers else ()
-        self.history, self.state, self.logits = [list(moment.history)], moment.state, moment.logits
+        self.history: list[MutableSequence[int]] = [packed(moment.history)]
+        self.state, self.logits = moment.state, moment.logits
         self.surprise: NDArray[np.float64] | None = None
         """(1,) that of the last token, as long as the chain has not been told."""
         self._never = np.array(forbidden, np.int64)
@@ -146,7 +153,7 @@ def rounds(
         lengths: tokens of each text at most.
         forbidden: tokens that never come.
     """
-    chain, past, never = Chain(filters), [list(one) for one in history], np.array(forbidden, np.int64)
+    chain, past, never = Chain(filters), [packed(one) for one in history], np.array(forbidden, np.int64)
     seeds = [int(rng.integers(1 << 62)) if chain.remembers else 0 for rng in rngs]
     memory = chain.initial(np.array(seeds, np.int64))
     chances, made = Chances(rngs), 0

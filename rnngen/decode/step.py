@@ -1,11 +1,13 @@
 """The two backends of a network's step: NumPy, which starts at once, and torch, which runs any cell."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rnngen.contracts import Floats, LayerStep, State, TokenIds, Weights
+from rnngen.decode.captured import CapturedStep, record_on_cuda
 
 
 class NumpyStep:
@@ -82,7 +84,7 @@ class NumpyStep:
 
 
 class TorchStep:
-    """Any network that trains, one token at a time.
+    """Any network that trains, one token at a time; on CUDA as a graph where shapes stay.
 
     Args:
         network: on its device, a ``Network`` or a ``SourceNetwork``.
@@ -92,6 +94,9 @@ class TorchStep:
         self.network = network.eval()
         self.fixed: int = getattr(network, "fixed", 0)
         self.device = next(network.parameters()).device
+        on_cuda = self.device.type == "cuda"
+        recorder = partial(record_on_cuda, self.device)
+        self.captured = CapturedStep(self.network, self.fixed, recorder) if on_cuda else None
 
     def start(self, about: "int | TokenIds") -> State:
         """The state before the first token: of so many streams, or of sources (B,S)."""
@@ -106,8 +111,11 @@ class TorchStep:
         import torch
 
         with torch.inference_mode():
-            inputs = torch.from_numpy(tokens).to(self.device)[:, None]
-            logits, state = self.network(inputs, state)
+            inputs = torch.from_numpy(tokens)
+            if self.captured is not None:
+                logits, state = self.captured(inputs, state)
+                return logits.cpu().numpy(), state
+            logits, state = self.network(inputs.to(self.device)[:, None], state)
             return logits[:, 0].float().cpu().numpy(), state
 
     def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:

@@ -40,7 +40,7 @@ def quick_product(monkeypatch):
 
 def test_the_json_of_sample_has_its_keys(run):
     told = json.loads(run(*SAMPLE, *SIZES, "--json").out)
-    assert set(told) == SHARED | {"weight_bytes", "products_per_second", "bandwidth_fraction"}
+    assert set(told) == SHARED | {"device", "weight_bytes", "products_per_second", "bandwidth_fraction"}
     assert (told["layers"], told["hidden"], told["embed"], told["vocab"]) == (1, 8, 8, 7)
 
 
@@ -94,6 +94,7 @@ def test_a_model_that_is_not_there_is_not_found(run):
         ([*SAMPLE, "--count", "0"], "--count=0"),
         ([*SAMPLE, "--quantize", "int7"], "int7"),
         ([*SAMPLE, "--seconds", "-1"], "--seconds=-1"),
+        ([*SAMPLE, "--device", "gpu9"], "gpu9"),
         ([*TRAIN, "--cell", "lstn"], "did you mean 'lstm'"),
         ([*TRAIN, "--batch", "0"], "--batch=0"),
         ([*TRAIN, "--precision", "fp8"], "fp8"),

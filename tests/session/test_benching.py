@@ -11,8 +11,8 @@ from rnngen.decode.step import NumpyStep
 from rnngen.engine.batches import StreamBatches
 from rnngen.engine.devices import choose_precision
 from rnngen.engine.evaluation import batch_loss
-from rnngen.errors import UnknownName, UsageError
-from rnngen.session.benching import BenchNetwork, SampleBench, TrainBench
+from rnngen.errors import DeviceError, UnknownName, UsageError
+from rnngen.session.benching import BenchNetwork, SampleBench, TrainBench, generation
 from rnngen.session.benching.generation import bench_sample, many_streams, numbers_read, one_stream
 from rnngen.session.benching.plain import PlainNetwork, train
 from rnngen.session.benching.training import LARGE, bench_train, make_trainer, random_text
@@ -200,3 +200,43 @@ def test_a_cell_without_a_plain_module_is_refused(session):
 def test_an_unknown_cell_is_named_with_the_closest(session):
     with pytest.raises(UnknownName, match="did you mean 'lstm'"):
         bench_sample(session.registry, small("lstn"), SampleBench())
+
+
+# ── elsewhere than on the CPU ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def on_torch(monkeypatch):
+    """A device that is not called cpu, and where torch works all the same."""
+    chosen = torch.device("cpu", 0)
+    monkeypatch.setattr(generation, "choose_device", lambda name: chosen)
+    monkeypatch.setattr(generation, "by_numpy", lambda device: False)
+    return chosen
+
+
+def test_through_torch_the_fields_of_numpy_are_left_out(session, on_torch):
+    options = SampleBench(count=3, seconds=0.01, device="cuda")
+    told = bench_sample(session.registry, small(), options).as_json()
+    assert told["device"] == str(on_torch)
+    assert told["ratio"] == told["rnngen_tokens_per_second"] / told["plain_tokens_per_second"]
+    assert told["batched_ratio"] > 0
+    assert not {"products_per_second", "bandwidth_fraction"} & set(told)
+
+
+def test_a_format_of_weights_is_for_numpy_alone(session, on_torch):
+    with pytest.raises(UsageError, match="leave it or --device out"):
+        bench_sample(session.registry, small(), SampleBench(quantize="int8", device="cuda"))
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps"])
+def test_a_device_that_is_not_there_is_told_with_those_that_are(session, monkeypatch, device):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match=rf"'{device}' is not here; there is cpu"):
+        bench_sample(session.registry, small(), SampleBench(device=device))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_gpu_is_measured(session):
+    found = bench_sample(session.registry, small(), SampleBench(count=4, seconds=0.1, device="cuda"))
+    assert found.device.startswith("cuda")
+    assert found.batched

@@ -6,6 +6,7 @@ import itertools
 import random
 import types
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -528,6 +529,17 @@ def test_several_models_of_one_vocabulary_write_together(shelf):
     assert texts(found) == texts(other)
     for best in found:
         np.testing.assert_allclose(best[0].hypothesis.attention.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="Numba is not there (rnngen[fast])")
+@pytest.mark.parametrize("names", [["one"], ["one", "two"]], ids=len)
+def test_answers_in_8_bits_are_about_as_probable(shelf, names):
+    models = [shelf.read(name) for name in names]
+    full, held = (shelf.answerer(*models, quantize=form) for form in (None, "int8"))
+    for source in ("abc", "fed"):
+        exact, near = (one.token_scores(source, source[::-1].upper()) for one in (full, held))
+        assert exact != near
+        assert [nats for _, nats in near] == pytest.approx([nats for _, nats in exact], abs=0.1)
 
 
 def test_models_of_unlike_vocabularies_or_tasks_do_not_write_together(shelf, session, train, corpus):

@@ -43,6 +43,8 @@ def additive_scores(query: Floats, keys: Floats, v: Floats) -> Floats:
 class AdditiveStep(SoftmaxStep):
     """The twin of ``additive.Additive``."""
 
+    matrices = ("query", "memory")
+
     def __init__(self, weights: Weights, options: SizeOptions) -> None:  # noqa: ARG002
         self.query = columns(weights, "query.weight")  # (H,A)
         self.memory = columns(weights, "memory.weight")  # (M,A)

@@ -11,6 +11,8 @@ from rnngen.contracts import Floats, State, Weights
 class _RecallingStep(SoftmaxStep):
     """The twin of ``coverage._Recalling``."""
 
+    matrices = ("query", "memory")
+
     def __init__(self, weights: Weights, filters: Floats, summed: bool) -> None:
         self.query = columns(weights, "query.weight")  # (H,A)
         self.memory, self.bias = columns(weights, "memory.weight"), weights["memory.bias"]  # (M,A)

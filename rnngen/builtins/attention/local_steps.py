@@ -14,6 +14,8 @@ _HALF = np.float32(0.5)
 class LocalStep(GeneralStep):
     """The twin of ``local.Local``."""
 
+    matrices = (*GeneralStep.matrices, "place")
+
     def __init__(self, weights: Weights, options: LocalOptions) -> None:
         super().__init__(weights, NoOptions())
         self.window = np.float32(options.window)

@@ -13,6 +13,8 @@ _HALF = np.float32(0.5)
 class MonotonicStep(SoftmaxStep):
     """The twin of ``monotonic.Monotonic``."""
 
+    matrices = ("query", "memory")
+
     def __init__(self, weights: Weights, options: MonotonicOptions) -> None:  # noqa: ARG002
         self.query = columns(weights, "query.weight")  # (H,A)
         self.memory, self.offset = columns(weights, "memory.weight"), weights["memory.bias"]  # (M,A)

@@ -1,9 +1,12 @@
 """Attentions that multiply a query with keys, the face that generates; equations in ``products``."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from rnngen.builtins.attention.softmax_steps import (
     Mask,
+    Products,
     SoftmaxStep,
     columns,
     masked_softmax,
@@ -25,6 +28,8 @@ class DotStep(SoftmaxStep):
 class GeneralStep(SoftmaxStep):
     """The twin of ``products.General``."""
 
+    matrices: ClassVar[tuple[str, ...]] = ("memory",)
+
     def __init__(self, weights: Weights, options: NoOptions) -> None:  # noqa: ARG002
         self.memory = columns(weights, "memory.weight")  # (M,H)
 
@@ -35,6 +40,8 @@ class GeneralStep(SoftmaxStep):
 
 class ScaledDotStep(SoftmaxStep):
     """The twin of ``products.ScaledDot``; what it does to a query is done to the keys instead, once."""
+
+    matrices = ("key", "value")
 
     def __init__(self, weights: Weights, options: SizeOptions) -> None:  # noqa: ARG002
         query = weights["query.weight"]  # (A,H)
@@ -50,8 +57,10 @@ class ScaledDotStep(SoftmaxStep):
         return memory @ self.value
 
 
-class MultiheadStep:
+class MultiheadStep(Products):
     """The twin of ``products.Multihead``."""
+
+    matrices = ("key", "value", "query", "out")
 
     def __init__(self, weights: Weights, options: MultiheadOptions) -> None:
         self.heads = options.heads

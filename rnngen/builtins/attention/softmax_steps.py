@@ -1,5 +1,8 @@
 """What the attentions share, the face that generates: NumPy alone, one query a stream at a time."""
 
+from collections.abc import Callable
+from typing import Any, ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,7 +46,19 @@ def weighted(weights: Floats, values: Floats) -> Floats:
     return row[..., 0, :]
 
 
-class SoftmaxStep:
+class Products:
+    """What multiplies with matrices, and can do so with what stands for them."""
+
+    matrices: ClassVar[tuple[str, ...]] = ()
+    """The attributes that hold one on the right of products."""
+
+    def quantise(self, make: Callable[[Floats], Any]) -> None:
+        """Replace them, as ``rnngen.contracts.LayerStep`` tells."""
+        for name in self.matrices:
+            setattr(self, name, make(getattr(self, name)))
+
+
+class SoftmaxStep(Products):
     """An attention whose weights are the softmax of scores of keys; a subclass says what these are."""
 
     def keys(self, memory: Floats) -> Floats:

@@ -50,6 +50,8 @@ class SampleBench:
     """Measure so many texts side by side as well, and tell their rate as a ratio to one text alone."""
     quantize: Literal["int8"] | None = None
     """Measure one text with the weights in this format as well, and tell its rate as a ratio to fp32."""
+    device: str = "cpu"
+    """Where to generate: cpu, cuda, cuda:N, mps or auto; elsewhere than on the CPU through torch."""
     seconds: float = 10.0
     """How long to measure, about."""
 
@@ -107,12 +109,13 @@ class Compared:
 
 @dataclass(frozen=True)
 class Generation(Compared):
-    """What was measured of generation, one stream on one thread."""
+    """What was measured of generation, one stream; on the CPU on one thread."""
 
+    device: str
     weight_bytes: int
     """What is read of the weights for a token."""
-    products: float
-    """Matrix-vector products a second, of one fp32 matrix of that size."""
+    products: float | None = None
+    """Matrix-vector products a second, of one fp32 matrix of that size; None elsewhere than on the CPU."""
     count: int | None = None
     """Texts side by side."""
     batched: float | None = None
@@ -123,18 +126,19 @@ class Generation(Compared):
     """Tokens a second of one stream with the weights in that format."""
 
     @property
-    def bandwidth_fraction(self) -> float:
+    def bandwidth_fraction(self) -> float | None:
         """Bytes of weights read a second, over what the matrix-vector product reads."""
-        return self.rnngen / self.products
+        return None if self.products is None else self.rnngen / self.products
 
     def as_json(self) -> dict[str, Any]:
         """All of it; what was not measured is left out."""
         told = {
             **super().as_json(),
+            "device": self.device,
             "weight_bytes": self.weight_bytes,
-            "products_per_second": self.products,
-            "bandwidth_fraction": self.bandwidth_fraction,
         }
+        if self.products is not None:
+            told |= {"products_per_second": self.products, "bandwidth_fraction": self.bandwidth_fraction}
         if self.batched is not None:
             told |= {"count": self.count, **self._beside("batched", self.batched)}
         if self.quantized is not None:

@@ -11,8 +11,9 @@ import torch
 from rnngen.contracts import AnyFilter, StreamStep, Weights
 from rnngen.decode.quantized import QuantizedStep, quantise
 from rnngen.decode.sampling import sample, sample_many
-from rnngen.decode.step import NumpyStep
+from rnngen.decode.step import NumpyStep, TorchStep
 from rnngen.engine.config import ModelConfig
+from rnngen.engine.devices import choose_device
 from rnngen.engine.models import StoredModel
 from rnngen.engine.network import RecurrentNetwork
 from rnngen.errors import UsageError
@@ -20,6 +21,7 @@ from rnngen.registry import Registry
 from rnngen.session.benching import GATES, BenchNetwork, Generation, SampleBench, require_plain
 from rnngen.session.benching.plain import PlainNetwork, generate
 from rnngen.session.benching.turns import Work, rates
+from rnngen.session.opening import open_network
 from rnngen.session.parts import Part, choose, choose_filters, numpy_layers, restore
 
 TEMPERATURE = 0.8
@@ -28,7 +30,7 @@ TEMPERATURE = 0.8
 def bench_sample(
     registry: Registry, network: BenchNetwork, options: SampleBench, model: StoredModel | None = None
 ) -> Generation:
-    """Measure how fast one stream is generated on one thread, and how fast many are side by side.
+    """Measure how fast one stream is generated, on the CPU on one thread, and how fast many side by side.
 
     NumPy takes its number of threads from ``OMP_NUM_THREADS`` and the like when it is first imported; who
     wants one thread sets them before that.
@@ -41,28 +43,33 @@ def bench_sample(
 
     Raises:
         UnknownName: if there is no such cell.
-        UsageError: if torch has no module of that cell to compare with.
+        UsageError: if torch has no module of that cell to compare with, or a format is for the CPU alone.
         PluginError: if what a format of weights needs is not installed.
+        DeviceError: if the device is not there.
     """
-    sizes, make = _opened(registry, model) if model else _made(registry, network)
+    device = _device(options)
+    sizes, make = _opened(registry, model, device) if model else _made(registry, network, device)
     step = make()
     filters = [part.build() for part in choose_filters(registry, [("temp", str(TEMPERATURE))])]
     numbers = numbers_read(sizes)
-    works: dict[str, Work] = {"rnngen": one_stream(step, filters), "product": _product(numbers, sizes.hidden)}
+    works: dict[str, Work] = {"rnngen": one_stream(step, filters)}
+    if by_numpy(device):
+        works["product"] = _product(numbers, sizes.hidden)
     if options.count:
         works["batched"] = many_streams(step, filters, options.count)
     if options.quantize:
         works["quantized"] = one_stream(_quantised(make(), options.quantize), filters)
     with _one_thread():
-        plain = PlainNetwork(sizes)
+        plain = PlainNetwork(sizes).to(device)
         works["plain"] = lambda length: len(generate(plain, length, TEMPERATURE))
         found = rates(works, options.seconds)
     return Generation(
         sizes,
         found["rnngen"],
         found["plain"],
+        str(device),
         4 * numbers,
-        found["product"],
+        found.get("product"),
         options.count,
         found.get("batched"),
         options.quantize,
@@ -118,24 +125,40 @@ def numbers_read(sizes: BenchNetwork) -> int:
 # ── the network ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-Making = Callable[[], NumpyStep]
+Making = Callable[[], StreamStep]
 """Gives a step of its own at each call."""
 
 
-def _made(registry: Registry, sizes: BenchNetwork) -> tuple[BenchNetwork, Making]:
+def by_numpy(device: torch.device) -> bool:
+    """Whether NumPy generates there."""
+    return device.type == "cpu"
+
+
+def _device(options: SampleBench) -> torch.device:
+    device = choose_device(options.device)
+    if options.quantize and not by_numpy(device):
+        raise UsageError(f"--quantize {options.quantize} is for NumPy on the CPU; leave it or --device out")
+    return device
+
+
+def _made(registry: Registry, sizes: BenchNetwork, device: torch.device) -> tuple[BenchNetwork, Making]:
     """A network of random weights."""
     cell = choose(registry, {"cell": sizes.cell}, {})["cell"]
     require_plain(sizes.cell)
     network = RecurrentNetwork(sizes.vocab, sizes.sizes(), cell.build)
+    if not by_numpy(device):
+        return sizes, lambda: TorchStep(network.to(device))
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     return sizes, partial(_step, cell, weights, sizes)
 
 
-def _opened(registry: Registry, model: StoredModel) -> tuple[BenchNetwork, Making]:
+def _opened(registry: Registry, model: StoredModel, device: torch.device) -> tuple[BenchNetwork, Making]:
     """A model's network."""
     config, cell = model.config, restore(registry, "cell", model.config.cell)
     require_plain(config.cell.name)
     sizes = _sizes(config)
+    if not by_numpy(device):
+        return sizes, lambda: TorchStep(open_network(cell, model, str(device)))
     return sizes, partial(_step, cell, model.weights, sizes)
 
 
@@ -154,7 +177,7 @@ def _step(cell: Part, weights: Weights, sizes: BenchNetwork) -> NumpyStep:
     return NumpyStep(weights, layers)
 
 
-def _quantised(step: NumpyStep, form: str) -> QuantizedStep:
+def _quantised(step: StreamStep, form: str) -> QuantizedStep:
     quantise(step, form)
     return QuantizedStep(step)
 

@@ -53,9 +53,10 @@ def train(network: PlainNetwork, tokens: Tensor, batch: int, seq: int) -> Iterat
 
 @torch.inference_mode()
 def generate(network: PlainNetwork, count: int, temperature: float) -> list[int]:
-    """Draw tokens one at a time: forward, softmax, multinomial."""
+    """Draw tokens one at a time, where the network is: forward, softmax, multinomial."""
     network.eval()
-    token, state, drawn = torch.zeros(1, 1, dtype=torch.long), None, []
+    device = network.embedding.weight.device
+    token, state, drawn = torch.zeros(1, 1, dtype=torch.long, device=device), None, []
     for _ in range(count):
         logits, state = network(token, state)
         token = torch.multinomial(torch.softmax(logits[0, -1] / temperature, 0), 1)[None]

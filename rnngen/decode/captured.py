@@ -1,0 +1,162 @@
+"""A torch network's step, recorded once and replayed: a GPU waits longer for its orders than it works.
+
+::
+
+    step 1 … 8    any shapes       called as it is
+    step 9        the same again   recorded:  tokens ┐              ┌ logits
+                                              state  ┴─▸ network ─▸─┴ the state's own buffers
+    from then on                   tokens in, replay, logits and state out
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rnngen.contracts import State
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+PATIENCE = 8
+"""Steps of one shape after which it is worth a recording, which costs as much as some dozen of them."""
+WARM_UPS = 3
+"""Calls before a recording, in which libraries choose their kernels and take their memory."""
+
+
+class Recorder(Protocol):
+    """Records what a function does to tensors, to do it again."""
+
+    def __call__(self, work: "Callable[[], Tensor]") -> "tuple[Callable[[], object], Tensor]":
+        """Call ``work`` → what does the same again, and the tensor in which its result then lies.
+
+        Raises:
+            RuntimeError: if it cannot be recorded.
+        """
+        ...
+
+
+def record_on_cuda(
+    device: "torch.device", work: "Callable[[], Tensor]"
+) -> "tuple[Callable[[], object], Tensor]":
+    """A recorder for one device: it makes a CUDA graph."""
+    import torch
+
+    with torch.cuda.device(device):
+        _warm_up(work)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on
+            result = work()
+    return graph.replay, result
+
+
+def _warm_up(work: "Callable[[], Tensor]") -> None:
+    """Call it a few times, on a stream of its own as CUDA wants it before a graph."""
+    import torch
+
+    here, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(here)
+    try:
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                work()
+    finally:
+        here.wait_stream(side)  # whatever came of it: the buffers are this stream's
+
+
+class CapturedStep:
+    """Steps of a network that is called with one shape many times.
+
+    There is one recording at a time. It serves every batch that is smaller too, down to half of its own, in
+    its first rows: that a row does not depend on the others is every network's promise.
+
+    Args:
+        network: a ``Network`` or a ``SourceNetwork``, not in training.
+        fixed: how many arrays of its state never change.
+        recorder: what records.
+    """
+
+    def __init__(self, network: Any, fixed: int, recorder: Recorder) -> None:
+        self.network, self.fixed, self.recorder = network, fixed, recorder
+        self.device = next(network.parameters()).device
+        self.recording: _Recording | None = None
+        self.possible = True
+        self._kind: tuple[Any, ...] = ()
+        self._met = 0
+
+    def __call__(self, tokens: "Tensor", state: State) -> "tuple[Tensor, State]":
+        """``tokens`` (B,) on any device, state → logits (B,V) float32, state; in inference mode.
+
+        The logits are only there until the next call; the state is the caller's.
+        """
+        recording = self._fitting(tokens, state)
+        if recording:
+            return recording.play(tokens, state)
+        logits, after = self.network(tokens.to(self.device)[:, None], state)
+        return logits[:, 0].float(), tuple(after)
+
+    def _fitting(self, tokens: "Tensor", state: State) -> "_Recording | None":
+        """The recording that serves this shape, made anew when that has come often enough."""
+        rows, kind = len(tokens), _kind(state)
+        if self.recording and self.recording.serves(rows, kind):
+            return self.recording
+        self._met = self._met + 1 if (rows, *kind) == self._kind else 1
+        self._kind = (rows, *kind)
+        if self._met <= PATIENCE or not self.possible:
+            return None
+        self.recording = None  # its memory is free before there is another
+        try:
+            self.recording = _Recording(
+                self.network, self.fixed, tokens.to(self.device), state, self.recorder
+            )
+        except RuntimeError:  # it waits for the device, say, or its state grows
+            self.possible = False
+        return self.recording
+
+
+class _Recording:
+    """A recorded step and its buffers: the tokens and the state, which it reads and brings up to date."""
+
+    def __init__(self, network: Any, fixed: int, tokens: "Tensor", state: State, recorder: Recorder) -> None:
+        self.network, self.fixed = network, fixed
+        self.kind, self.rows = _kind(state), len(tokens)
+        self.tokens = tokens.clone()
+        self.buffers = [array.clone() for array in state]
+        self.last: State = ()
+        self.replay, self.logits = recorder(self._advance)
+
+    def serves(self, rows: int, kind: tuple[Any, ...]) -> bool:
+        """Whether it can make so many rows of a state of this kind, without wasting more than that."""
+        return self.rows < 2 * rows <= 2 * self.rows and kind == self.kind
+
+    def play(self, tokens: "Tensor", state: State) -> "tuple[Tensor, State]":
+        """``tokens`` (B,), state → logits (B,V), state; what the last call gave is in its place already."""
+        rows = len(tokens)
+        self.tokens[:rows].copy_(tokens)
+        lasts = self.last or (None,) * len(state)
+        for buffer, array, last in zip(self.buffers, state, lasts, strict=True):
+            if array is not last:
+                buffer[:rows].copy_(array)
+        self.replay()
+        changed = (buffer[:rows].clone() for buffer in self.buffers[self.fixed :])
+        self.last = (*state[: self.fixed], *changed)
+        return self.logits[:rows], self.last
+
+    def _advance(self) -> "Tensor":
+        """One step from the buffers to the buffers → logits (B,V).
+
+        Raises:
+            RuntimeError: if the state after it does not fit where the one before was.
+        """
+        logits, after = self.network(self.tokens[:, None], tuple(self.buffers))
+        if _kind(after) != self.kind:
+            raise RuntimeError("the state grows")
+        fresh = [array.clone() for array in after[self.fixed :]]  # one may be part of another's buffer
+        for buffer, array in zip(self.buffers[self.fixed :], fresh, strict=True):
+            buffer.copy_(array)
+        made: Tensor = logits[:, 0].float()
+        return made
+
+
+def _kind(state: State) -> tuple[Any, ...]:
+    """What arrays of a state have in common with those of another batch."""
+    return tuple((tuple(array.shape[1:]), array.dtype) for array in state)
