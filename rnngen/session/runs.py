@@ -102,6 +102,7 @@ def _new(registry: Registry, models: ModelStore, name: str, path: Path, request:
     _check_sides(registry, task, names["cell"], options, text)
     if task.pairs and request.network.get("learn_state"):
         raise UsageError("--learn-state is for free text and lines: an answer begins in what its source left")
+    _check_head(task, request)
     only_task = choose(registry, {"task": options.task}, {})["task"]
     texts = Texts.find(registry, only_task, request.corpus, text)
     names |= choose_tokenizers(options, texts, text.val_fraction)
@@ -145,6 +146,19 @@ def _check_sides(
         raise UsageError(
             "--shared-vocabulary takes one tokenizer for both sides; leave --source-tokenizer out"
         )
+
+
+def _check_head(task: TaskSpec, request: Request) -> None:
+    """Refuse an output layer where it cannot be had.
+
+    Raises:
+        UsageError: naming the flag.
+    """
+    head = request.network.get("head", "full")
+    if task.pairs and head != "full":
+        raise UsageError(f"--head {head} is for models of text without a source; leave it out")
+    if head == "adaptive" and request.training.get("label_smoothing"):
+        raise UsageError("--label-smoothing spreads over all tokens, which --head adaptive never computes")
 
 
 def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, request: Request) -> Plan:

@@ -23,8 +23,8 @@ from rnngen.errors import DivergedError
 from rnngen.events import Evaluated, Finished, Step
 
 TEXT = "so much depends upon a red wheel barrow glazed with rain water beside the white chickens " * 4
-OPTIMIZERS = ["sgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
-RATES = {"sgd": 0.5, "momentum": 0.1}
+OPTIMIZERS = ["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
+RATES = {"sgd": 0.5, "nt-asgd": 0.5, "momentum": 0.1}
 """Those that do not scale by the gradient's size need larger ones."""
 
 
