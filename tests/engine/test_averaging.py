@@ -89,12 +89,14 @@ def told(mean, losses):
         ([9, 8, 7, 6, 5, 4, 3, 2, 1, 0.5], None),
         ([9, 5, 6, 6, 6, 6, 6, 6], 80),
         ([5, 6, 6, 6, 6, 6, 6], 70),
-            ([5, 6, 6, 6, 6, 6, 4, 6], 80),
+        ([5, 6, 6, 6, 6, 6, 4, 6], 80),
         ([5, 5, 5, 5, 5, 5, 5, 5], None),
         ([5, 9, 9, 9, 9], None),
     ],
 )
-def test_the_mean_begins_when_the_loss_is_worse_than_the_best_of_more_than_five_evaluations_ago(losses, since):
+def test_the_mean_begins_when_the_loss_is_worse_than_the_best_of_more_than_five_evaluations_ago(
+    losses, since
+):
     assert told(TriggeredMean(parameters()), losses) == since
 
 
