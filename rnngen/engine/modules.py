@@ -1,4 +1,4 @@
-"""What every network is made of besides its layers and its output layer, and how that is chosen."""
+"""What every network is made of besides its layers: dropout, and the output layer that was chosen."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias

@@ -98,8 +98,8 @@ class TrainingOptions:
     optimizer: OptimizerName = field(default="adamw", metadata={SEARCH: OneOf(("adamw", "muon"))})
     """How gradients become updates. muon makes those of recurrent matrices orthogonal, each gate alone
     (Jordan et al. 2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982).
-    nt-asgd is sgd that, once validation has not improved for more than five evaluations, judges and saves the mean of
-    all weights from there on (Merity et al. 2017, with the schedule constant)."""
+    nt-asgd is sgd that, once validation has not improved for more than five evaluations, judges and saves
+    the mean of all weights from there on (Merity et al. 2017, with the schedule constant)."""
     muon: MuonName = "recurrent"
     """What the optimizer muon takes: recurrent matrices alone, or all matrices of the layers; never
     embeddings and output layers."""
