@@ -8,6 +8,7 @@ import numpy as np
 
 from rnngen.contracts import Floats, LayerStep, State, TokenIds, Weights
 from rnngen.decode.captured import CapturedStep, record_on_cuda
+from rnngen.decode.heads import make_head
 
 
 class NumpyStep:
@@ -34,10 +35,7 @@ class NumpyStep:
         tabulated = len(embedding) * width <= self.TABLE_LIMIT
         self.table = self.first.project(embedding) if tabulated else None
         self.embedding = embedding
-        head = weights.get("head.weight", embedding)  # tied weights are stored once
-        if "projection.weight" in weights:
-            head = head @ weights["projection.weight"]  # two matrices in a row are one
-        self.head, self.bias = np.ascontiguousarray(head.T), weights["head.bias"]
+        self.head = make_head(weights)
         self.spans = _spans([len(layer.initial_state(1)) for layer in layers])
         self.initial = [weights[f"initial.{i}"] for i in range(_count(weights, "initial."))]
 
@@ -62,9 +60,7 @@ class NumpyStep:
 
     def predict(self, features: Floats) -> Floats:
         """(B,H) → logits (B,V)."""
-        logits: Floats = np.dot(features, self.head)
-        logits += self.bias
-        return logits
+        return self.head(features)
 
     def _entering(self, tokens: TokenIds) -> Floats:
         """What the first layer makes of tokens (B,); of one row, ``take`` is 3 times as quick as ``[]``."""
@@ -77,7 +73,7 @@ class NumpyStep:
         layers: Sequence[Any] = self.layers
         for layer in layers:
             layer.quantise(make)
-        self.head = make(self.head)
+        self.head.quantise(make)
 
     def attended(self, state: State) -> None:
         """None: there is no source to look at."""

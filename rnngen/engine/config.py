@@ -8,6 +8,8 @@ from typing import Any
 from rnngen.engine.options import NetworkOptions, TrainingOptions
 from rnngen.errors import ModelError
 
+LATER = {"head": "full", "mixture": None}
+"""Sizes that came after the first models, with what those have."""
 FORMAT = 1
 """The version of the folder's layout and of ``config.json``; a newer one is refused, not guessed at."""
 
@@ -96,6 +98,9 @@ class ModelConfig:
         kinds = ["cell", "tokenizer", "task", "network", "vocabulary", "opening"]
         reads = ["source_tokenizer", "source_vocabulary"]
         parts = {key: whole[key] for key in (*kinds, *(key for key in reads if whole[key] is not None))}
+        parts["network"] = {
+            key: one for key, one in whole["network"].items() if (key, one) not in LATER.items()
+        }
         return json.dumps(_without(parts, "parts"), sort_keys=True, ensure_ascii=False)
 
     @classmethod

@@ -1,13 +1,15 @@
-"""What every network is made of besides its layers: dropout and the output layer, which owns the loss."""
+"""What every network is made of besides its layers: dropout, and the output layer that was chosen."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from rnngen.contracts import IGNORE
+from rnngen.engine.adaptive import AdaptiveHead
+from rnngen.engine.heads import Head, MixtureHead
+from rnngen.engine.options import NetworkOptions
 
 
 class VariationalDropout(nn.Module):
@@ -102,61 +104,27 @@ def _mean_square(x: Tensor, counts: Tensor) -> Tensor:
     return (squares * counts).sum() / counts.sum().clamp(min=1)
 
 
-class Head(nn.Linear):
-    """The output layer: logits, and the loss of targets.
+OutputLayer: TypeAlias = Head | AdaptiveHead
+
+
+def make_head(
+    options: NetworkOptions, inputs: int, vocabulary: int, weight: nn.Parameter | None = None
+) -> OutputLayer:
+    """The output layer that the options name.
 
     Args:
-        inputs: I, the features that it reads.
+        options: ``head`` and ``mixture``.
+        inputs: I.
         vocabulary: V.
-        weight: an embedding (V,I) to share the matrix with (Press and Wolf 2017).
+        weight: an embedding (V,I) to tie it to; the adaptive one has none, which ``options`` see to.
     """
-
-    smoothing = 0.0
-    """Share of the target's probability that is spread over all tokens in training (Szegedy et al. 2016)."""
-
-    def __init__(self, inputs: int, vocabulary: int, weight: nn.Parameter | None = None) -> None:
-        super().__init__(inputs, vocabulary)
-        nn.init.normal_(self.weight, std=inputs**-0.5)  # the first predictions are near uniform
-        nn.init.zeros_(self.bias)
-        if weight is not None:
-            self.weight = weight
-        self._occurring: tuple[Tensor, Tensor] | None = None
-
-    def expect(self, counts: Tensor) -> None:
-        """Start the bias at the tokens' log-frequencies, (V,) counts.
-
-        The first predictions are then those of a unigram model, and no step is spent on learning which
-        tokens never occur.
-        """
-        with torch.no_grad():
-            self.bias.copy_(torch.log((counts + 0.1) / (counts + 0.1).sum()))
-
-    def restrict(self, counts: Tensor) -> None:
-        """Train on the tokens that occur, (V,) counts; the others keep the little that ``expect`` gives them.
-
-        A character model has 256 byte tokens that its text may never need: to normalise over them at every
-        step would cost more than over all its characters.
-        """
-        there = counts.nonzero().flatten()
-        column = torch.zeros(len(counts), dtype=torch.long)
-        column[there] = torch.arange(len(there))
-        self._occurring = (there.to(self.weight.device), column.to(self.weight.device))
-
-    def surprisal(self, x: Tensor, targets: Tensor) -> Tensor:
-        """The summed cross-entropy of ``targets`` (B,T) given ``x`` (B,T,I), those that count, in nats."""
-        if self.training and self._occurring:
-            there, column = self._occurring
-            logits = nn.functional.linear(x, self.weight[there], self.bias[there])
-            targets = torch.where(targets == IGNORE, IGNORE, column[targets.clamp(min=0)])
-        else:
-            logits = self(x)
-        return nn.functional.cross_entropy(
-            logits.float().flatten(0, 1),
-            targets.flatten(),
-            ignore_index=IGNORE,
-            reduction="sum",
-            label_smoothing=self.smoothing if self.training else 0.0,
-        )
+    match options.head:
+        case "full":
+            return Head(inputs, vocabulary, weight)
+        case "mixture":
+            return MixtureHead(inputs, vocabulary, weight, options.softmaxes)
+        case "adaptive":
+            return AdaptiveHead(inputs, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -176,6 +144,6 @@ class Workshop:
         return VariationalDropout(self.share)
 
 
-def heads(network: nn.Module) -> list[Head]:
+def heads(network: nn.Module) -> list[OutputLayer]:
     """The output layers of a network, for the trainer to prepare."""
-    return [module for module in network.modules() if isinstance(module, Head)]
+    return [module for module in network.modules() if isinstance(module, (Head, AdaptiveHead))]

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rnngen.contracts import IGNORE, State
-from rnngen.engine.modules import Restless, TypeDropout, WeightDrop, Workshop, recurrent
+from rnngen.engine.modules import Restless, TypeDropout, WeightDrop, Workshop, make_head, recurrent
 from rnngen.engine.options import NetworkOptions, TrainingOptions
 from rnngen.errors import UsageError
 
@@ -47,9 +47,8 @@ class RecurrentNetwork(nn.Module):
         kit = Workshop(vocabulary, options.dropout or 0.0)
         self.dropout = kit.dropout()
         self.entry, self.weight_drop, self.restless = TypeDropout(), WeightDrop(), Restless()
-        self.head = (
-            kit.head(embed, self.embedding.get_parameter("weight")) if options.tied else kit.head(hidden)
-        )
+        shared = self.embedding.get_parameter("weight") if options.tied else None
+        self.head = make_head(options, embed if options.tied else hidden, vocabulary, shared)
         zeros = [layer.initial_state(1) for layer in self._layers()]
         self._spans = _spans([len(state) for state in zeros])
         flat = [array for state in zeros for array in state]

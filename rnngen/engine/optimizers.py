@@ -27,7 +27,7 @@ def make_optimizer(network: nn.Module, options: TrainingOptions) -> Optimizer:
     groups = [group for group in groups if group["params"]]
     fused = parameters[0].device.type in ("cpu", "cuda")
     match options.optimizer:
-        case "sgd":
+        case "sgd" | "nt-asgd":
             return SGD(groups, options.lr, fused=fused)
         case "momentum":
             return SGD(groups, options.lr, momentum=0.9, nesterov=True, fused=fused)

@@ -5,8 +5,9 @@ from typing import Literal
 
 from rnngen.options import SEARCH, OneOf, Range
 
-OptimizerName = Literal["sgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
+OptimizerName = Literal["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
 MuonName = Literal["recurrent", "layers"]
+HeadName = Literal["full", "adaptive", "mixture"]
 RuleName = Literal["sgd", "rms"]
 ScheduleName = Literal["cosine", "linear", "plateau", "constant"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
@@ -38,11 +39,21 @@ class NetworkOptions:
     """Use the embedding as the output matrix too (Press and Wolf 2017)."""
     learn_state: bool = False
     """Learn the state before the first token; it starts from the cell's own."""
+    head: HeadName = "full"
+    """The output layer: one softmax over all tokens; an adaptive one that spends little on rare tokens, for
+    vocabularies of many thousands (Grave et al. 2017); or a mixture of several (Yang et al. 2018)."""
+    mixture: int | None = None
+    """How many softmaxes the head mixture mixes (K); 4 if not given."""
 
     def __post_init__(self) -> None:
         require(self.hidden >= 1, f"hidden={self.hidden}: at least 1 expected")
         require(self.layers >= 1, f"layers={self.layers}: at least 1 expected")
         require(self.embed is None or self.embed >= 1, f"embed={self.embed}: at least 1 expected")
+        require(self.mixture is None or self.mixture >= 1, f"mixture={self.mixture}: at least 1 expected")
+        mixes = self.mixture is None or self.head == "mixture"
+        require(mixes, f"mixture={self.mixture} is for head=mixture; leave it out")
+        shared = self.tied and self.head == "adaptive"
+        require(not shared, "head=adaptive has several matrices, and tied=True shares one; leave one out")
         dropout = self.dropout or 0.0
         require(0 <= dropout < 1, f"dropout={dropout}: a number from 0 to below 1 expected")
 
@@ -56,6 +67,11 @@ class NetworkOptions:
         if self.dropout is not None:
             return self
         return replace(self, dropout=0.5 if tokens < 300_000 else 0.2 if tokens < 3_000_000 else 0.1)
+
+    @property
+    def softmaxes(self) -> int:
+        """K in force."""
+        return self.mixture or 4
 
     def embedding(self, vocabulary: int) -> int:
         """The embedding size in force: a character says little and needs few numbers, a word needs many."""
@@ -81,7 +97,9 @@ class TrainingOptions:
     """The highest learning rate; reached after the warm-up."""
     optimizer: OptimizerName = field(default="adamw", metadata={SEARCH: OneOf(("adamw", "muon"))})
     """How gradients become updates. muon makes those of recurrent matrices orthogonal, each gate alone
-    (Jordan et al. 2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982)."""
+    (Jordan et al. 2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982).
+    nt-asgd is sgd that, once validation has not improved for more than five evaluations, judges and saves
+    the mean of all weights from there on (Merity et al. 2017, with the schedule constant)."""
     muon: MuonName = "recurrent"
     """What the optimizer muon takes: recurrent matrices alone, or all matrices of the layers; never
     embeddings and output layers."""
@@ -158,6 +176,8 @@ class TrainingOptions:
         for name in ("scheduled_sampling", "average", *shares):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name}={value}: a number from 0 to below 1 expected")
+        both = self.optimizer == "nt-asgd" and self.average
+        require(not both, f"average={self.average}: optimizer=nt-asgd has a mean of its own; leave one out")
         require(0 <= self.warmup < 1, f"warmup={self.warmup}: a number from 0 to below 1 expected")
         for name in ("epochs", "steps", "minutes"):
             value = getattr(self, name)

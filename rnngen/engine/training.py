@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from rnngen.contracts import IGNORE, State
-from rnngen.engine.averaging import RunningMean
+from rnngen.engine.averaging import make_mean
 from rnngen.engine.batches import Batch, Batches
 from rnngen.engine.checkpoint import Tensors
 from rnngen.engine.distributed import Team
@@ -117,7 +117,7 @@ class Trainer:
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.optimizer = make_optimizer(self.network, self.options)
-        self.mean = RunningMean(self.parameters, self.options.average)
+        self.mean = make_mean(self.parameters, self.options)
         self.steps = planned_steps(self.options, self.batches.steps_per_epoch, len(self.batches.store))
         self.interval = max(1, (self.steps or 0) // self.options.evaluations, self.pause)
         self._speed = 0.0
@@ -264,6 +264,7 @@ class Trainer:
         with self.mean.applied():
             loss, score = self.judge(), self.score() if self.score else None
         merit = loss.nats_per_token if score is None else -score
+        self.mean.observe(p.step, merit)
         best = merit < p.best
         if best:
             p.best, p.best_nats_per_char, p.best_step = merit, loss.nats_per_char, p.step
@@ -301,14 +302,14 @@ class Trainer:
         tensors["rng.cpu"] = torch.get_rng_state().numpy()
         if self.device.type == "cuda":
             tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device).numpy()
-        return tensors, {"progress": asdict(self.progress), "position": self.batches.position()}
+        progress, mean = asdict(self.progress), self.mean.record()
+        return tensors, {"progress": progress, "position": self.batches.position(), "mean": mean}
 
     def restore(self, tensors: Tensors, record: dict[str, Any]) -> None:
         """Go on from a snapshot."""
         self.network.load_state_dict(_tensors(tensors, "network."))
         means = _tensors(tensors, "mean.")
-        for i, mean in enumerate(self.mean.mean):
-            mean.copy_(means[str(i)])
+        self.mean.restore(record.get("mean", {}), [means[str(i)] for i in range(len(means))])
         slots: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in _tensors(tensors, "optimizer.").items():
             index, _, key = name.partition(".")

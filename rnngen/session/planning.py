@@ -153,6 +153,7 @@ def _rate(plan: Plan, seconds: float) -> float:
         network = build_network(plan.parts["cell"], plan.config).to(device)
         counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
         for head in heads(network):
+            head.expect(counts.to(device))
             head.restrict(counts)
         optimizer, batches = make_optimizer(network, options), make_batches(plan)
         tokens, began = 0, 0.0

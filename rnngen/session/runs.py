@@ -102,6 +102,7 @@ def _new(registry: Registry, models: ModelStore, name: str, path: Path, request:
     _check_sides(registry, task, names["cell"], options, text)
     if task.pairs and request.network.get("learn_state"):
         raise UsageError("--learn-state is for free text and lines: an answer begins in what its source left")
+    _check_head(task, request.network.get("head", "full"), request)
     only_task = choose(registry, {"task": options.task}, {})["task"]
     texts = Texts.find(registry, only_task, request.corpus, text)
     names |= choose_tokenizers(options, texts, text.val_fraction)
@@ -147,6 +148,18 @@ def _check_sides(
         )
 
 
+def _check_head(task: TaskSpec, head: str, request: Request) -> None:
+    """Refuse an output layer where it cannot be had.
+
+    Raises:
+        UsageError: naming the flag.
+    """
+    if task.pairs and head != "full":
+        raise UsageError(f"--head {head} is for models of text without a source; leave it out")
+    if head == "adaptive" and request.training.get("label_smoothing"):
+        raise UsageError("--label-smoothing spreads over all tokens, which --head adaptive never computes")
+
+
 def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, request: Request) -> Plan:
     """A new model with the parts, the vocabulary and the weights of another."""
     base = read_model(models.find(request.init_from))
@@ -157,6 +170,7 @@ def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, reques
     options = CorpusOptions(**request.text)
     task, cell = (parts[kind].registered for kind in ("task", "cell"))
     _check_sides(registry, task.spec, cell.qualified, PartsOptions(), options)
+    _check_head(task.spec, base.config.network.head, request)
     texts = Texts.find(registry, parts["task"], request.corpus, options)
     encoded = texts.encode(parts, options.val_fraction, base.tokenizer_json)
     config = _config(parts, base.config.network, encoded, request)

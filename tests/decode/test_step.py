@@ -18,6 +18,9 @@ NETWORKS = [
         for extra in ({}, {"tied": True}, {"learn_state": True})
     ),
     {"layers": 2, "tied": True, "embed": 7, "learn_state": True},
+    {"head": "mixture", "mixture": 3, "tied": True, "embed": 5},
+    {"head": "mixture", "layers": 2},
+    {"head": "adaptive"},
     {"layers": 1, "embed": 20},
 ]
 CELLS = [

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.engine.averaging import RunningMean
+from rnngen.engine.averaging import RunningMean, TriggeredMean, make_mean
+from rnngen.engine.options import TrainingOptions
 
 SHAPES = [(3, 4), (5,), ()]
 
@@ -73,3 +74,66 @@ def test_without_a_mean_nothing_is_kept_and_nothing_changes():
     with mean.applied():
         assert all(torch.equal(*pair) for pair in zip(weights, before, strict=True))
     assert mean.mean == []
+
+
+def told(mean, losses):
+    """After which evaluation the mean began, evaluation k being at step 10k."""
+    for number, loss in enumerate(losses, 1):
+        mean.observe(10 * number, loss)
+    return mean.since
+
+
+@pytest.mark.parametrize(
+    ("losses", "since"),
+    [
+        ([9, 8, 7, 6, 5, 4, 3, 2, 1, 0.5], None),
+        ([9, 5, 6, 6, 6, 6, 6, 6], 80),
+        ([5, 6, 6, 6, 6, 6, 6], 70),
+        ([5, 6, 6, 6, 6, 6, 4, 6], 80),
+        ([5, 5, 5, 5, 5, 5, 5, 5], None),
+        ([5, 9, 9, 9, 9], None),
+    ],
+)
+def test_the_mean_begins_when_the_loss_is_worse_than_the_best_of_more_than_five_evaluations_ago(
+    losses, since
+):
+    assert told(TriggeredMean(parameters()), losses) == since
+
+
+def test_once_begun_it_is_the_plain_mean_of_all_weights_since():
+    weights, generator = parameters(), torch.Generator().manual_seed(5)
+    mean, seen = TriggeredMean(weights), []
+    mean.update(69)
+    assert mean.mean == []
+    told(mean, [5, 6, 6, 6, 6, 6, 6])
+    for step in range(71, 90):
+        walk(weights, generator)
+        mean.update(step)
+        seen.append([weight.detach().double().clone() for weight in weights])
+    for kept, *all_of_it in zip(mean.mean, *seen, strict=True):
+        torch.testing.assert_close(kept.double(), torch.stack(all_of_it).mean(0), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("heard", [3, 7])
+def test_what_is_restored_goes_on_as_the_mean_would_have(heard):
+    weights = parameters()
+    mean, again = TriggeredMean(weights), TriggeredMean(weights)
+    losses = [5, 6, 6, 6, 6, 6, 7, 7, 6]
+    told(mean, losses[:heard])
+    mean.update(10 * heard + 1)
+    again.restore(mean.record(), [one.clone() for one in mean.mean])
+    walk(weights, torch.Generator().manual_seed(5))
+    for one in (mean, again):
+        for number in range(heard + 1, 10):
+            one.observe(10 * number, losses[number - 1])
+            one.update(10 * number + 1)
+    assert again.since == mean.since == 70
+    for mine, theirs in zip(again.mean, mean.mean, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_the_optimizer_decides_which_mean_there_is():
+    assert isinstance(make_mean(parameters(), TrainingOptions(optimizer="nt-asgd")), TriggeredMean)
+    assert isinstance(make_mean(parameters(), TrainingOptions(average=0.9)), RunningMean)
+    with pytest.raises(ValueError, match="nt-asgd has a mean of its own"):
+        TrainingOptions(optimizer="nt-asgd", average=0.9)

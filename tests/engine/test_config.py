@@ -91,12 +91,23 @@ def test_an_entry_too_many_is_damage(config):
         {"tokenizer": component("word")},
         {"task": component("lines")},
         {"network": NetworkOptions(hidden=9)},
+        {"network": NetworkOptions(hidden=8, head="adaptive")},
+        {"network": NetworkOptions(hidden=8, head="mixture")},
         {"vocabulary": 301},
         {"opening": ""},
     ],
 )
 def test_weights_belong_to_parts_and_sizes(config, change):
     assert config.replace(**change).identity != config.identity
+
+
+def test_models_from_before_there_were_other_output_layers_are_the_same_models(config):
+    values = json.loads(config.to_json())
+    for key in ("head", "mixture"):
+        del values["network"][key]
+    read = ModelConfig.from_json(values, PLACE)
+    assert read == config
+    assert sorted(json.loads(read.identity)["network"]) == sorted(values["network"])
 
 
 @pytest.mark.parametrize("change", [{"training": TrainingOptions(steps=99)}, {"rnngen": "0.2"}])
@@ -122,6 +133,9 @@ def test_the_shorter_the_text_the_more_is_dropped_unless_said_otherwise(tokens, 
         {"dropout": 1.0},
         {"dropout": -0.1},
         {"dropout": float("nan")},
+        {"mixture": 0, "head": "mixture"},
+        {"mixture": 4},
+        {"head": "adaptive", "tied": True},
     ],
 )
 def test_impossible_sizes_are_refused_by_name(options):

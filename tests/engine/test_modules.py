@@ -5,7 +5,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from rnngen.contracts import IGNORE
-from rnngen.engine.modules import Head, VariationalDropout
+from rnngen.engine.heads import Head
+from rnngen.engine.modules import VariationalDropout
 
 INPUTS, VOCABULARY = 5, 7
 

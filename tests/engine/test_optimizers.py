@@ -10,7 +10,7 @@ from torch import nn
 from rnngen.engine.optimizers import FLOOR, add_l1, make_optimizer, rate
 from rnngen.engine.options import TrainingOptions
 
-OPTIMIZERS = ["sgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
+OPTIMIZERS = ["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
 
 
 class Small(nn.Module):

@@ -13,6 +13,7 @@ from rnngen.builtins.options import LSTMOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.engine import training
+from rnngen.engine.averaging import TriggeredMean
 from rnngen.engine.batches import SpanBatches, StreamBatches, example_spans
 from rnngen.engine.evaluation import Judge, Loss, batch_loss
 from rnngen.engine.network import RecurrentNetwork
@@ -23,8 +24,8 @@ from rnngen.errors import DivergedError
 from rnngen.events import Evaluated, Finished, Step
 
 TEXT = "so much depends upon a red wheel barrow glazed with rain water beside the white chickens " * 4
-OPTIMIZERS = ["sgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
-RATES = {"sgd": 0.5, "momentum": 0.1}
+OPTIMIZERS = ["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
+RATES = {"sgd": 0.5, "nt-asgd": 0.5, "momentum": 0.1}
 """Those that do not scale by the gradient's size need larger ones."""
 
 
@@ -387,6 +388,28 @@ def test_a_run_in_pieces_is_the_unbroken_run_to_the_bit(store, optimizer, ends, 
     assert finished(pieces).reason == "budget"
     assert bits(pieces) == bits(unbroken)
     assert evaluations + [e for e in pieces.save.evaluations if e] == unbroken.save.evaluations
+
+
+@pytest.mark.parametrize("cut", range(1, 14))
+def test_a_mean_that_validation_triggers_goes_on_to_the_bit(store, monkeypatch, cut):
+    """The loss rises, so that the mean begins at the third evaluation, after six of fourteen steps."""
+    monkeypatch.setattr(TriggeredMean, "INTERVAL", 1)
+
+    def trained(stop=lambda: False, snapshot=None):
+        trainer = make(store, optimizer="nt-asgd", lr=0.5, steps=14, evaluations=7, stop=stop)
+        trainer.judge = lambda: Loss(1.0 + trainer.progress.step, 1, 1.0)
+        if snapshot:
+            trainer.restore(*snapshot)
+        finished(trainer)
+        return trainer
+
+    unbroken, first = trained(), trained(after(cut))
+    assert unbroken.mean.since == 6
+    assert first.mean.since == (6 if cut >= 6 else None)
+    resumed = trained(snapshot=first.save.snapshots[-1])
+    assert bits(resumed) == bits(unbroken)
+    own, kept = unbroken._current(), unbroken.weights()
+    assert any((own[name] != kept[name]).any() for name in own)
 
 
 def test_a_snapshot_is_a_copy(store):

@@ -9,7 +9,7 @@ from rnngen.session.runs import Request
 
 WORDS = ("the sun", "a star", "we", "sing of", "love", "and", "night", "day", "until", "dawn", "a rose")
 STAGES = {
-    "network": {"hidden", "layers", "embed", "dropout", "tied", "learn_state"},
+    "network": {"hidden", "layers", "embed", "dropout", "tied", "learn_state", "head", "mixture"},
     "parts": {"cell", "task", "tokenizer", "vocab_size"},
     "text": {"val", "val_fraction", "encoding", "field"},
 }

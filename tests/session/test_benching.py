@@ -110,7 +110,7 @@ def test_the_numbers_read_are_those_of_the_steps_matrices(session, cell, layers)
     sizes = small(cell, layers)
     _, step = plain_and_step(session.registry, sizes)
     matrices = [one.recurrent for one in (step.first, *step.rest)] + [one.input for one in step.rest]
-    assert numbers_read(sizes) == sum(matrix.size for matrix in [*matrices, step.head])
+    assert numbers_read(sizes) == sum(matrix.size for matrix in [*matrices, step.head.matrix])
 
 
 def test_the_works_make_as_many_tokens_as_they_say(session):

@@ -30,6 +30,8 @@ VARIANTS = {
     "rmsprop, learned state": {"optimizer": "rmsprop", "learn_state": True},
     "adam, gru": {"optimizer": "adam", "schedule": "linear", "cell": "gru", "dropout": 0.5},
     "bf16, words": {"precision": "bf16", "tokenizer": "bpe", "vocab_size": 280},
+    "adaptive": {"head": "adaptive", "dropout": 0.3, "learn_state": True},
+    "mixture, tied": {"head": "mixture", "mixture": 2, "tied": True, "label_smoothing": 0.1},
     "early stop": {"lr": 1e-30, "weight_decay": 0, "patience": 2, "steps": 24, "evaluations": 12},
 }
 
@@ -238,6 +240,8 @@ def test_training_stops_early_and_says_so(train):
         {"tied": True, "embed": 5},
         {"learn_state": True, "layers": 2},
         {"tied": True, "embed": 5, "learn_state": True, "layers": 2},
+        {"head": "adaptive"},
+        {"head": "mixture", "tied": True, "embed": 5},
     ],
 )
 def test_a_trained_model_is_the_same_in_numpy_and_in_torch(session, train, cell, shape):

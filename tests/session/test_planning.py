@@ -38,6 +38,22 @@ def test_parameters_are_counted_without_making_them(planned):
         assert parameters_of(plan) == made
 
 
+@pytest.mark.parametrize("head", ["full", "adaptive", "mixture"])
+def test_the_parameters_of_every_output_layer_are_counted(planned, head):
+    plan = planned(head=head, hidden=24, tokenizer="byte")
+    network = build_network(plan.parts["cell"], plan.config)
+    matrices = {
+        "full": 257 * (24 + 1),
+        "mixture": 257 * (24 + 1) + 4 * 24 * (24 + 1) + 4 * 24,
+        "adaptive": (17 + 2) * (24 + 1) + 6 * (24 + 34) + 1 * (24 + 206),
+    }
+    recurrent = 4 * 24 * (24 + 24 + 1)
+    own = sum(p.numel() for p in network.head.parameters())
+    assert own == matrices[head]
+    assert parameters_of(plan) >= own + 257 * 24 + recurrent
+    assert parameters_of(plan) == sum(p.numel() for p in network.parameters())
+
+
 @pytest.mark.parametrize("wanted", [50_000, 1_000_000, 3_000_000])
 def test_as_many_parameters_as_asked_for_to_a_twentieth(planned, machine, wanted):
     machine(1e12)

@@ -51,6 +51,25 @@ def test_a_folder_gives_its_name_and_all_its_texts(session, ask, corpus, tmp_pat
     assert [path.rpartition("/")[2] for path in plan.config.corpus.paths] == ["a.txt", "b.txt"]
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"task": "pairs", "head": "mixture"}, "--head mixture is for models of text without a source"),
+        ({"head": "adaptive", "label_smoothing": 0.1}, "--label-smoothing .* --head adaptive"),
+    ],
+)
+def test_an_output_layer_that_cannot_be_had_is_refused_by_its_flag(session, ask, given, named):
+    with pytest.raises(UsageError, match=named):
+        session.plan(ask(**given))
+
+
+def test_a_tuned_model_refuses_what_its_output_layer_cannot(session, train, ask):
+    train(head="adaptive", steps=1)
+    training = {**ask().training, "label_smoothing": 0.1}
+    with pytest.raises(UsageError, match="--label-smoothing"):
+        session.plan(Request(corpus=ask().corpus, name="tuned", init_from="verse", training=training))
+
+
 def test_planning_writes_nothing_but_the_cache(session, ask, home):
     session.plan(ask())
     assert not session.models.root.exists()
