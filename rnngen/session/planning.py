@@ -97,8 +97,14 @@ def propose(plan: Plan, parameters: int | None = None, *, sized: bool = False) -
     share = tokens / max(1, len(plan.encoded.train))
     reasons.append(f"the text is read {share:.1f} times, {tokens / count:.0f} tokens for each parameter")
     if count > PARAMETERS_A_TOKEN * len(plan.encoded.train):
-        reasons.append("many parameters for so short a text: the held-out part decides when to stop")
+        reasons.append(_RISK)
     return Proposal(plan, count, tokens, rate, tokens / rate, tuple(reasons))
+
+
+_RISK = (
+    "so many parameters learn so short a text by heart: the held-out part decides which weights are kept, "
+    "and the end says if a 5-gram does as well"
+)
 
 
 def _affordable(plan: Plan) -> tuple[Plan, list[str]]:

@@ -184,7 +184,7 @@ def test_a_listener_that_fails_is_told_no_more_and_stops_nothing(train):
     events = train(listeners=[fails, heard.append])
     assert len(deaf) == 1
     assert heard == [e for e in events if not (isinstance(e, Warned) and "listener" in e.message)]
-    assert [e.message for e in events if isinstance(e, Warned)] == [
+    assert [e.message for e in events if isinstance(e, Warned) and "listener" in e.message] == [
         "a listener failed and is told no more (ZeroDivisionError: mine)"
     ]
 
@@ -200,7 +200,6 @@ def test_the_callers_arithmetic_is_left_as_it_was(session, ask, train):
 
 def test_a_text_shorter_than_its_streams_is_told(train):
     told = [e.message for e in train(batch=100) if isinstance(e, Warned)]
-    assert len(told) == 1
     assert "streams of --seq 8 instead of --batch 100" in told[0]
 
 
