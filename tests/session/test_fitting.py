@@ -155,7 +155,7 @@ def test_events_come_in_the_order_that_is_promised(train):
 
 
 def test_what_is_reported_is_what_is_written(session, train):
-    events = train()
+    events = [event for event in train() if not isinstance(event, Warned)]
     judged, finished = events[-2:]
     model = read_model(session.models.find("verse"))
     assert events[0].parameters == sum(a.size for n, a in model.weights.items() if n != "seen")
@@ -377,7 +377,7 @@ def test_a_finished_run_that_is_gone_on_with_changes_nothing(session, train):
     train()
     before = files(session), resumable(session)
     events = go_on(session)
-    assert [type(event) for event in events] == [Started, Judged, Finished]
+    assert [type(event) for event in events] == [Started, Judged, Warned, Finished]  # a 5-gram does better
     assert (files(session), resumable(session)) == before
 
 
