@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rnngen.cli import answers, chain, flags, keeping, prompts, strategies, talk, ui
+from rnngen.cli import adapting, answers, chain, flags, keeping, prompts, strategies, talk, ui
 from rnngen.cli.app import session
 from rnngen.cli.texts import Writing
 from rnngen.decode.options import BeamOptions, DecodingOptions
@@ -52,6 +52,7 @@ BEAM_FLAGS = {
 )
 @answers.pair_flags
 @keeping.state_flags
+@adapting.adapting_flags
 @chain.flags
 @click.option(
     "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
@@ -86,7 +87,7 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     keeping.check(params)
     if params["interactive"]:
         talk.check()
-    options = flags.collect(DecodingOptions, params)
+    options, adapts = flags.collect(DecodingOptions, params), adapting.options(params)
     if "" in params["stop"]:
         raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
     from rnngen.session.prefixes import remember
@@ -104,6 +105,7 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     where = {"device": params["device"], "quantize": params["quantize"]}
     if any(model.config.source_vocabulary is not None for model in stored):
         keeping.refuse_state_flags(params)
+        adapting.refuse(params)
         answerer = here.answerer(*stored, **where)
         answering = answers.Answering(answerer, options, beam, build, params)
         if params["interactive"]:
@@ -113,7 +115,8 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
         return
     answers.refuse_pair_flags(params)
     prompt = "" if kept else prompts.read(params["prompt"], params["prompt_file"])
-    writer = here.writer(*stored, **where)
+    stored[0] = adapting.adapted(here, stored[0], prompt, adapts, params)
+    writer = here.writer(*stored, **where, adapting=adapts)
     remember(writer, stored)
     filters = build(writer.tokenizer)
     prompts.tell_unseen(writer, prompt)

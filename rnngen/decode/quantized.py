@@ -122,6 +122,18 @@ class QuantizedStep:
         """``tokens`` (B,), state → logits (B,V), state."""
         return self.step(tokens, state)
 
+    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """The first half, of networks that have halves (``rnngen.contracts.FeatureStep``)."""
+        whole: Any = self.step
+        found: tuple[Floats, State] = whole.read(tokens, state)
+        return found
+
+    def predict(self, features: Floats) -> Floats:
+        """The second half."""
+        whole: Any = self.step
+        logits: Floats = whole.predict(features)
+        return logits
+
 
 # ── The product ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,7 +4,8 @@
 
     p(w) = (1 − λ)·p_network(w) + λ·Σᵢ αᵢ·[w = xᵢ₊₁],    α = softmax over the last N places i of θ·hᵢ·hₜ
 
-The weights stay; only outputs hᵢ and the tokens that came after them are remembered.
+The weights stay; only outputs hᵢ, as the output layer reads them, and the tokens that came after them are
+remembered. ``rnngen.decode.cached`` does the same while writing.
 """
 
 from typing import Any
@@ -46,8 +47,8 @@ def cached(network: nn.Module, store: TokenStore, *, ends: bool, options: Readin
             inputs, targets = (torch.from_numpy(array).to(_device(network)) for array in batch[:2])
             h, state = network.hidden(inputs, entry_state(network, batch, state))
             counts = targets != IGNORE
-            h, targets = network.projection(h)[counts].float(), targets[counts]
-            logs = torch.log_softmax(network.head(h).float(), dim=-1)
+            h, targets = h[counts].float(), targets[counts]
+            logs = torch.log_softmax(network.predict(h).float(), dim=-1)
             surprisal = cache.read(h, targets, logs.gather(1, targets[:, None])[:, 0])
             nats, tokens = nats + float(surprisal.double().sum()), tokens + len(targets)
     network.train(training)

@@ -44,6 +44,12 @@ def read(
     network: nn.Module, batches: Iterable[Batch], store: TokenStore, follow: "Follower", *, ends: bool
 ) -> Loss:
     """Score each batch, then let the weights follow its gradient."""
+    nats, tokens = followed(network, batches, follow)
+    return summed(nats, tokens, store, ends=ends)
+
+
+def followed(network: nn.Module, batches: Iterable[Batch], follow: "Follower") -> tuple[float, int]:
+    """As ``read`` → the nats that were lost, and the tokens that they were lost on."""
     nats, tokens, state = 0.0, 0, None
     for batch in batches:
         network.zero_grad(set_to_none=True)
@@ -54,7 +60,7 @@ def read(
             (loss / count).backward()  # type: ignore[no-untyped-call]
             follow.move()
     network.zero_grad(set_to_none=True)
-    return summed(nats, tokens, store, ends=ends)
+    return nats, tokens
 
 
 class Follower:

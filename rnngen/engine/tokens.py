@@ -48,6 +48,8 @@ class TokenStore:
     """V, of the tokenizer that made the ids."""
     source: "TokenStore | None" = None
     """What each example was written about, as many examples; None where there is no source."""
+    tally: NDArray[np.int64] | None = None
+    """(V,) how often each token occurs, where that was written down."""
 
     def __len__(self) -> int:
         """All tokens, ends included."""
@@ -78,16 +80,20 @@ class TokenStore:
         tokens = np.concatenate([self.tokens[:length], end])
         text = length - len(inside)
         chars = round(self.chars * text / max(1, self.text_tokens))
-        return replace(self, tokens=tokens, starts=np.append(inside, length), chars=chars)
+        starts = np.append(inside, length)
+        return replace(self, tokens=tokens, starts=starts, chars=chars, tally=None)
 
     def _first(self, examples: int) -> Self:
         starts = self.starts[: examples + 1]
         text = int(starts[-1]) - examples
         chars = round(self.chars * text / max(1, self.text_tokens))
-        return replace(self, tokens=self.tokens[: int(starts[-1]) + 1], starts=starts, chars=chars)
+        tokens = self.tokens[: int(starts[-1]) + 1]
+        return replace(self, tokens=tokens, starts=starts, chars=chars, tally=None)
 
     def counts(self, vocabulary: int) -> NDArray[np.int64]:
         """How often each token occurs, (V,); read in blocks, since the text may be larger than memory."""
+        if self.tally is not None and len(self.tally) == vocabulary:
+            return self.tally.copy()
         total = np.zeros(vocabulary, np.int64)
         for start in range(0, len(self), 1 << 24):
             total += np.bincount(self.tokens[start : start + (1 << 24)], minlength=vocabulary)
@@ -127,7 +133,7 @@ class TokenStore:
         starts = _mapped(folder / header["files"][1], np.dtype("<i8"), header["examples"] + 1)
         if starts[0] != 0 or starts[-1] != len(tokens) - 1:
             raise _damaged(folder / header["files"][1], "its borders do not fit the tokens")
-        return cls(tokens, starts, header["chars"], header["vocabulary"])
+        return cls(tokens, starts, header["chars"], header["vocabulary"], tally=_tally(header, folder))
 
 
 # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,27 +142,54 @@ class TokenStore:
 def _encode_into(place: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> list[Path]:
     """Write the arrays and the header; gives their paths, the header last."""
     vocabulary, chars = len(tokenizer.pieces), 0
+    tally = _Tally(vocabulary)
     end = np.array([tokenizer.end])
     with _Column(place, "tokens", _id_type(vocabulary)) as tokens, _Column(place, "starts", "<i8") as starts:
         for text, opens, _ in segments(chunks):
             if opens:
                 starts.append(np.array([tokens.length]))
                 tokens.append(end)
-            tokens.append(tokenizer.encode(text))
+            ids = tokenizer.encode(text)
+            tokens.append(ids)
+            tally.add(ids)
             chars += len(text)
         starts.append(np.array([tokens.length]))
         tokens.append(end)
+    tally.add(np.full(starts.length, tokenizer.end))
     header = place / HEADER
     counts = {"tokens": tokens.length, "examples": starts.length - 1, "chars": chars}
     files = [tokens.path.name, starts.path.name]
+    about = {"version": VERSION, "vocabulary": vocabulary, **counts, "files": files}
     with header.open("w", encoding="utf-8") as file:
-        json.dump({"version": VERSION, "vocabulary": vocabulary, **counts, "files": files}, file)
+        json.dump({**about, "tally": tally.total().tolist()}, file)
         _flush(file)
     return [tokens.path, starts.path, header]
 
 
 def _id_type(vocabulary: int) -> str:
     return "<u2" if vocabulary <= 1 << 16 else "<u4"
+
+
+class _Tally:
+    """Counts tokens while they pass, many at a time, since examples may be short and vocabularies large."""
+
+    def __init__(self, vocabulary: int) -> None:
+        self._counts = np.zeros(vocabulary, np.int64)
+        self._held: list[NDArray[np.integer[Any]]] = []
+        self._size = 0
+
+    def add(self, ids: "NDArray[np.integer[Any]]") -> None:
+        self._held.append(ids)
+        self._size += len(ids)
+        if self._size >= SEGMENT:
+            self.total()
+
+    def total(self) -> NDArray[np.int64]:
+        """The counts so far, (V,)."""
+        if self._held:
+            self._counts += np.bincount(np.concatenate(self._held), minlength=len(self._counts))
+        self._held, self._size = [], 0
+        return self._counts
 
 
 class _Column:
@@ -287,6 +320,19 @@ def _read_header(folder: Path) -> dict[str, Any]:
     if not all(isinstance(number, int) for number in numbers) or not isinstance(first + second, str):
         raise _damaged(path, "an entry is not what it should be")
     return header
+
+
+def _tally(header: dict[str, Any], folder: Path) -> NDArray[np.int64] | None:
+    """The counts of a header; older ones have none."""
+    if (tally := header.get("tally")) is None:
+        return None
+    try:
+        counts = np.array(tally, np.int64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _damaged(folder / HEADER, str(error)) from error
+    if counts.shape != (header["vocabulary"],) or counts.sum() != header["tokens"] or counts.min() < 0:
+        raise _damaged(folder / HEADER, "its counts do not fit the tokens")
+    return counts
 
 
 def _mapped(path: Path, kind: "np.dtype[Any]", length: int) -> NDArray[Any]:

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from rnngen.engine.options import ReadingOptions
     from rnngen.events import Event
     from rnngen.registry import Registry
+    from rnngen.session.adapting import Adapted
     from rnngen.session.answering import Answerer
     from rnngen.session.judging import Judgement
     from rnngen.session.marking import Marks
-    from rnngen.session.options import CorpusOptions
+    from rnngen.session.options import AdaptingOptions, CorpusOptions
     from rnngen.session.planning import Proposal
     from rnngen.session.runs import Plan, Request
     from rnngen.session.writing import Writer
@@ -90,11 +91,25 @@ class Session:
 
         return read_model(self.models.find(name))
 
-    def writer(self, *models: "StoredModel", device: str = "cpu", quantize: str | None = None) -> "Writer":
+    def writer(
+        self,
+        *models: "StoredModel",
+        device: str = "cpu",
+        quantize: str | None = None,
+        adapting: "AdaptingOptions | None" = None,
+    ) -> "Writer":
         """Get a model ready to write, or several to write together."""
         from rnngen.session.opening import open_writer
 
-        return open_writer(self.registry, *models, device=device, quantize=quantize)
+        return open_writer(self.registry, *models, device=device, quantize=quantize, adapting=adapting)
+
+    def adapt(
+        self, model: "StoredModel", prompt: str, options: "AdaptingOptions", device: str = "cpu"
+    ) -> "Adapted":
+        """Let a model's weights adapt to a prompt; those on disk stay as they are."""
+        from rnngen.session.adapting import adapt
+
+        return adapt(self.registry, model, prompt, options, device)
 
     def answerer(
         self, *models: "StoredModel", device: str = "cpu", quantize: str | None = None

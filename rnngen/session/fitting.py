@@ -33,6 +33,7 @@ from rnngen.errors import CorpusError, ModelError
 from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Warned
 from rnngen.session.answering import Answerer
 from rnngen.session.card import model_card
+from rnngen.session.floors import below_floor
 from rnngen.session.parts import Part, Tokenizers, blueprint, numpy_step
 from rnngen.session.runs import Plan
 from rnngen.session.sharing import SharedJudge, run_folder
@@ -148,6 +149,9 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             judged = _judge(plan, trainer, folder)
             folder.write_card(model_card(plan.name, plan.config, judged, event))
             yield judged
+            improving = trainer.progress.best_step == trainer.progress.step
+            if worse := below_floor(plan.encoded, judged.stream, improving=improving):
+                yield Warned(worse)
         yield event
         tried = tried or isinstance(event, Evaluated)
         if tried and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnngen.decode.cached import CachedStep
 from rnngen.decode.ensemble import Ensemble
 from rnngen.decode.quantized import QuantizedStep, quantise
 from rnngen.decode.step import TorchStep
@@ -12,6 +13,7 @@ from rnngen.engine.models import SEEN, StoredModel
 from rnngen.errors import UsageError
 from rnngen.registry import Registry
 from rnngen.session.answering import Answerer
+from rnngen.session.options import AdaptingOptions
 from rnngen.session.parts import Part, Tokenizers, load_tokenizers, make_task, numpy_step, restore
 from rnngen.session.texts import TOKENIZERS
 from rnngen.session.writing import Writer
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def open_writer(
-    registry: Registry, *models: StoredModel, device: str = "cpu", quantize: str | None = None
+    registry: Registry,
+    *models: StoredModel,
+    device: str = "cpu",
+    quantize: str | None = None,
+    adapting: AdaptingOptions | None = None,
 ) -> Writer:
     """Get a model ready to write, or several of one vocabulary.
 
@@ -30,16 +36,20 @@ def open_writer(
         models: as read from disk.
         device: ``cpu``, which uses NumPy if the cell can, or any device of torch's.
         quantize: the format of the weights' matrices (``rnngen.decode.quantized.FORMATS``); None as they are.
+        adapting: whether there is a cache, and which; none by default. What is ``dynamic`` happens before
+            (``rnngen.session.adapting``).
 
     Raises:
         PluginError: if a part, or what the format needs, is not installed.
         ModelError: if something does not fit.
-        UsageError: if the models cannot write together, or not in that format.
+        UsageError: if the models cannot write together, or not in that format, or not with a cache.
     """
     model = models[0]
     task = make_task(restore(registry, "task", model.config.task))
     tokenizer = _tokenizers(registry, model).target
     step, seen = _together(registry, models, device, quantize), _seen(models)
+    if adapting is not None and adapting.cache:
+        step = _remembering(step, len(models), adapting)
     return Writer(step, tokenizer, ends=task.ends, opening=model.config.opening, seen=seen)
 
 
@@ -79,6 +89,14 @@ def _together(registry: Registry, models: Sequence[StoredModel], device: str, qu
             _quantise(step, quantize)
     whole = steps[0] if len(steps) == 1 else Ensemble(steps)
     return whole if quantize is None else QuantizedStep(whole)
+
+
+def _remembering(step: Any, models: int, options: AdaptingOptions) -> CachedStep:
+    """The step with a cache."""
+    if models > 1:
+        raise UsageError("--cache remembers what one network was like; give one model, or leave it out")
+    size, weight, flatness = options.cache_size, options.cache_weight, options.cache_flatness
+    return CachedStep(step, size=size, weight=weight, flatness=flatness)
 
 
 def _step(registry: Registry, model: StoredModel, device: str) -> Any:

@@ -1,6 +1,8 @@
-"""What can be chosen about a model's parts and its text."""
+"""What can be chosen about a model's parts, its text, and how it adapts to a prompt."""
 
 from dataclasses import dataclass
+
+from rnngen.engine.options import ReadingOptions
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,19 @@ class CorpusOptions:
             raise ValueError(f"val_source={self.val_source}: there is no --val for it to be the source of")
         if not 0 < self.val_fraction < 1:
             raise ValueError(f"val_fraction={self.val_fraction}: a number between 0 and 1 expected")
+
+
+@dataclass(frozen=True)
+class AdaptingOptions(ReadingOptions):
+    """How a model adapts to its prompt, and to what it writes."""
+
+    dynamic: bool = False
+    """Let the weights adapt to the prompt before the text begins (dynamic evaluation: Krause et al. 2017).
+    What is on disk stays as it is."""
+    dynamic_segment: int = 32
+    """Tokens of the prompt that are read before the weights move."""
+    cache: bool = False
+    """Remember what followed in the prompt and in the text, and expect it again where the network is in a
+    similar state (Grave et al. 2016)."""
+    cache_size: int = 500
+    """Tokens that the cache remembers."""

@@ -23,7 +23,7 @@ FilterChain = Sequence[tuple[str, str]]
 
 def fingerprint(models: Sequence[StoredModel], step: Any) -> str:
     """A hash of all that a state depends on: configurations, tokenizers, weights, and what computes it."""
-    digest = hashlib.sha256(type(step).__name__.encode())
+    digest = hashlib.sha256(getattr(step, "identity", type(step).__name__).encode())
     for model in models:
         digest.update(f"{model.config.identity}\0{model.tokenizer_json}\0".encode())
         for name in sorted(model.weights):

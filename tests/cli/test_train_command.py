@@ -74,8 +74,13 @@ def test_a_model_is_a_folder_of_these_files(run, tale, models, tiny):
     assert [json.loads(row)["step"] for row in rows] == [20, 40]
 
 
-def test_quiet_is_silent(run, tale, tiny):
+def test_quiet_says_nothing_but_warnings(run, tale, tiny, monkeypatch):
     done = run("train", "tale.txt", "-q", *tiny)
+    assert done.out == ""
+    assert "worse than a 5-gram" in done.err
+    assert len(done.err.splitlines()) == 1
+    monkeypatch.setattr("rnngen.session.floors.CHEAP", 0)  # nothing to warn of
+    done = run("train", "tale.txt", "-q", "--force", *tiny)
     assert (done.out, done.err) == ("", "")
 
 

@@ -49,8 +49,8 @@ def by_hand(network, ends, size, weight, theta):
         for token, target in pairwise(ids):
             with torch.no_grad():
                 h, state = network.hidden(torch.tensor([[token]]), state)
-                h = network.projection(h)[0, 0]
-                p = torch.softmax(network.head(h), 0)[target].item()
+                h = h[0, 0]
+                p = torch.softmax(network.predict(h), 0)[target].item()
             h = h.double().numpy()
             if near := memory[-size:]:
                 scores = np.exp([theta * h @ key for key, _ in near])

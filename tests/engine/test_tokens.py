@@ -72,6 +72,28 @@ def test_a_store_is_mapped_not_read(tmp_path):
     assert not store.tokens.flags.writeable
 
 
+@pytest.mark.parametrize("segment", [3, 1 << 20])
+def test_counts_are_kept_and_are_those_of_the_tokens(tmp_path, segment, monkeypatch):
+    monkeypatch.setattr(tokens, "SEGMENT", segment)
+    store = TokenStore.write(tmp_path, chunks(TEXTS), Bytes(300))
+    for part in (store, store.prefix(9), store.prefix(1)):
+        expected = np.bincount(part.tokens, minlength=300)
+        assert part.counts(300).tolist() == expected.tolist()
+    assert store.tally is not None
+    store.counts(300)[:] = 0
+    assert store.counts(300).sum() == len(store)
+
+
+def test_a_store_of_an_older_version_without_counts_still_counts(tmp_path):
+    counts = TokenStore.write(tmp_path, chunks(TEXTS), Bytes()).counts(257)
+    header = tmp_path / "store.json"
+    old = {key: value for key, value in json.loads(header.read_text()).items() if key != "tally"}
+    header.write_text(json.dumps(old))
+    store = TokenStore.open(tmp_path)
+    assert store.tally is None
+    assert store.counts(257).tolist() == counts.tolist()
+
+
 # ── Segments ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -181,7 +203,11 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"version": 2}, {"tokens": 3}, {"examples": 1}, {"vocabulary": 70_000}, {"files": []}]
+    "change",
+    [
+        *({"version": 2}, {"tokens": 3}, {"examples": 1}, {"vocabulary": 70_000}, {"files": []}),
+        *({"tally": 3}, {"tally": ["a"]}, {"tally": [1]}, {"tally": [1] * 257}),
+    ],
 )
 def test_a_header_that_does_not_fit_is_refused(tmp_path, change):
     TokenStore.write(tmp_path, chunks(TEXTS), Bytes())

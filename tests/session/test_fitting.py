@@ -157,7 +157,7 @@ def test_events_come_in_the_order_that_is_promised(train):
 
 
 def test_what_is_reported_is_what_is_written(session, train):
-    events = train()
+    events = [event for event in train() if not isinstance(event, Warned)]
     judged, finished = events[-2:]
     model = read_model(session.models.find("verse"))
     assert events[0].parameters == sum(a.size for n, a in model.weights.items() if n != "seen")
@@ -186,7 +186,7 @@ def test_a_listener_that_fails_is_told_no_more_and_stops_nothing(train):
     events = train(listeners=[fails, heard.append])
     assert len(deaf) == 1
     assert heard == [e for e in events if not (isinstance(e, Warned) and "listener" in e.message)]
-    assert [e.message for e in events if isinstance(e, Warned)] == [
+    assert [e.message for e in events if isinstance(e, Warned) and "listener" in e.message] == [
         "a listener failed and is told no more (ZeroDivisionError: mine)"
     ]
 
@@ -202,7 +202,6 @@ def test_the_callers_arithmetic_is_left_as_it_was(session, ask, train):
 
 def test_a_text_shorter_than_its_streams_is_told(train):
     told = [e.message for e in train(batch=100) if isinstance(e, Warned)]
-    assert len(told) == 1
     assert "streams of --seq 8 instead of --batch 100" in told[0]
 
 
@@ -382,7 +381,7 @@ def test_a_finished_run_that_is_gone_on_with_changes_nothing(session, train):
     train()
     before = files(session), resumable(session)
     events = go_on(session)
-    assert [type(event) for event in events] == [Started, Judged, Finished]
+    assert [type(event) for event in events] == [Started, Judged, Warned, Finished]  # a 5-gram does better
     assert (files(session), resumable(session)) == before
 
 

@@ -81,11 +81,23 @@ def test_more_time_never_gives_a_narrower_network_and_enough_is_read(planned, ma
     assert widths == sorted(widths)
 
 
-def test_a_short_text_gets_no_wide_network_however_long_the_time(planned, machine):
+def test_a_network_that_is_wide_for_its_text_is_told_what_to_expect(planned, machine):
+    machine(1e12)
+    reasons = propose(planned(hidden=384), sized=True).reasons
+    assert any("by heart" in reason for reason in reasons)
+    assert any(f"--hidden {planning.SHORT_TEXT}" in reason for reason in reasons)
+    assert not any("--hidden" in reason for reason in propose(planned(hidden=64), sized=True).reasons)
+
+
+@pytest.mark.parametrize(("short", "widest"), [(planning.SHORT, planning.SHORT_TEXT), (100, ANY_TEXT)])
+def test_a_short_text_gets_no_wide_network_however_long_the_time(
+    planned, machine, monkeypatch, short, widest
+):
+    monkeypatch.setattr(planning, "SHORT", short)
     machine(1e18)
     plan = unsized(planned(steps=None, minutes=100.0))
     proposal = propose(plan)
-    assert proposal.plan.config.network.hidden == ANY_TEXT
+    assert proposal.plan.config.network.hidden == widest
     assert proposal.parameters > PARAMETERS_A_TOKEN * len(plan.encoded.train)
     assert any("short" in reason for reason in proposal.reasons)
 
