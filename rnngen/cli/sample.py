@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from rnngen.cli import answers, chain, flags, keeping, prompts, talk, ui
+from rnngen.cli import answers, chain, drafts, flags, keeping, prompts, talk, ui
 from rnngen.cli.app import session
 from rnngen.cli.texts import Writing
-from rnngen.decode.options import BeamOptions, DecodingOptions
+from rnngen.decode.options import BeamOptions, DecodingOptions, DraftOptions
 from rnngen.errors import UsageError
 
 BEAM_FLAGS = {
@@ -48,6 +48,7 @@ BEAM_FLAGS = {
 @flags.options_from(
     BeamOptions, only=BEAM_FLAGS.keys(), rename=BEAM_FLAGS, heading="Beam search (with --beam K)"
 )
+@flags.options_from(DraftOptions, complete={"draft": flags.complete_models}, heading="Speculative decoding")
 @answers.pair_flags
 @keeping.state_flags
 @chain.flags
@@ -78,9 +79,10 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     """
     flags.overrule(ctx, params, ["filters"], [*chain.CHAIN, "order"])
     flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
-    flags.overrule(ctx, params, ["beam"], ["best_of"], ["mbr"])
+    flags.overrule(ctx, params, ["beam"], ["best_of"], ["mbr"], ["draft"])
     flags.overrule(ctx, params, ["from_state"], ["prompt", "prompt_file"], ["seed"])
     keeping.check(params)
+    drafts.check(params)
     if params["interactive"]:
         talk.check()
     options = flags.collect(DecodingOptions, params)
@@ -112,6 +114,7 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     prompt = "" if kept else prompts.read(params["prompt"], params["prompt_file"])
     writer = here.writer(*stored, **where)
     remember(writer, stored)
+    drafts.begin(here, writer, stored[0], params)
     filters = build(writer.tokenizer)
     prompts.tell_unseen(writer, prompt)
     if options.seed is None and not (options.beam or kept):
