@@ -2,13 +2,15 @@
 
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
 
 import numpy as np
 
 from rnngen.contracts import Floats, State, StreamStep
-from rnngen.decode.draws import draw
+from rnngen.decode.draws import draw, surprise
 from rnngen.decode.sampling import Sampler
+from rnngen.errors import RnngenError
 
 LOOKUP = "lookup"
 """What users call the draft that looks up."""
@@ -92,25 +94,30 @@ class SmallModel:
         """Guesses that were read too, each with the state after it."""
 
     def propose(self, sampler: Sampler, count: int) -> list[int]:
-        """Write on for ``count`` tokens with a copy of the sampler's generator."""
+        """Write on for ``count`` tokens, or until there is nothing to write."""
         logits = self._catch_up(sampler.history[0])
+        guesses: list[int] = []
         known = len(self.read)
-        try:
-            return [*self._written(logits, sampler, count)]
-        finally:
-            del self.read[known:]
+        with suppress(RnngenError):  # a draft that cannot go on is no reason to end the text
+            guesses.extend(self._written(logits, sampler, count))
+        del self.read[known:]
+        return guesses
 
     def _written(self, logits: Floats, sampler: Sampler, count: int) -> Iterator[int]:
-        """What comes next; filters see the guesses at the end of ``read``."""
-        rng, state = deepcopy(sampler.rng), self.state
-        for made in range(count):
-            if made:
-                logits, state = self.step(np.array(self.read[-1:]), state)
-                self.guessed.append((self.read[-1], state))
+        """What the sampler would draw from this network; filters see the guesses at the end of ``read``."""
+        rng, memory, state = deepcopy(sampler.rng), sampler.memory, self.state
+        for left in reversed(range(count)):
             logits[:, self.never] = -np.inf
-            token = draw(sampler.chain(logits, [self.read], sampler.memory)[0], rng)
+            shaped = sampler.chain(logits, [self.read], memory)
+            token = draw(shaped[0], rng)
+            last = np.array([token])
+            if sampler.chain.remembers:
+                memory = sampler.chain.observe(last, surprise(shaped, last), memory)
             self.read.append(token)
             yield token
+            if left:
+                logits, state = self.step(last, state)
+                self.guessed.append((token, state))
 
     def _catch_up(self, history: Sequence[int]) -> Floats:
         """Read what was written since → the logits (1,V) for what follows."""

@@ -132,7 +132,8 @@ class DraftOptions:
     draft: str | None = None
     """Guess several tokens ahead, and let the model read all of them at once; what is written stays the same.
     A smaller model of the same vocabulary guesses, or lookup: what followed when the text so far last ended
-    as it ends now. It pays where texts repeat themselves, and where a model is large."""
+    as it ends now. Lookup pays where a text repeats itself, and the more the larger the vocabulary; a model
+    seldom does."""
     draft_length: int = 8
     """Tokens that are guessed at once, at most."""
 

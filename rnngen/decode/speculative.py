@@ -76,13 +76,22 @@ class Foresight:
 
     def _look(self, token: int, state: State) -> None:
         """Read a token, and what may come after it."""
-        self.reach = min(self.length, 2 * self.reach if not self.read else self.right + 1)
+        self._judge()
         guesses = self.draft.propose(self.sampler, self.reach)
-        self.proposed, self.right = self.proposed + len(guesses), 0
+        if not guesses:
+            self.read.append((token, *self.step(np.array([token]), state)))
+            return
         tokens = [token, *guesses]
-        if guesses:
-            logits, states = self.step.ahead(np.array(tokens), state)
-        else:
-            logits, after = self.step(np.array(tokens), state)
-            states = [after]
-        self.read = deque(zip(tokens, np.split(logits, len(tokens)), states, strict=True))
+        logits, states = self.step.ahead(np.array(tokens), state)
+        self.proposed += len(guesses)
+        rows = (logits[place : place + 1] for place in range(len(tokens)))
+        self.read.extend(zip(tokens, rows, states, strict=True))
+
+    def _judge(self) -> None:
+        """Set the reach by what came of the last draft, and drop what is left of it."""
+        if self.read:
+            self.reach = min(self.right + 1, self.length)
+        elif self.right:
+            self.reach = min(2 * self.reach, self.length)
+        self.right = 0
+        self.read.clear()

@@ -166,6 +166,17 @@ def test_drafts_leave_the_sampler_as_it_is(large, small):
         np.testing.assert_array_equal(array, before[0][name])
 
 
+def test_a_draft_that_breaks_down_costs_no_more_than_its_guesses(large):
+    class Broken(Counting):
+        def __call__(self, tokens, state):
+            logits, state = super().__call__(tokens, state)
+            return logits * (np.nan if self.calls % 4 == 0 else 1), state
+
+    sampler = hastened(large, SmallModel(Broken(large)), 3)
+    assert taken(sampler) == taken(plain(large, 3))
+    assert sampler.step.accepted > 0
+
+
 # ── The same distribution ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -236,8 +247,10 @@ def test_a_perfect_draft_of_k_tokens_needs_one_call_for_k_and_one_more(large):
     assert sampler.step.accepted == 50
 
 
-def test_a_network_that_drafts_for_itself_is_always_right(large):
-    sampler = hastened(large, SmallModel(large), 2)
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_network_that_drafts_for_itself_is_always_right(large, chain):
+    """So a draft has the draws to come, and the filters' memory as it will be."""
+    sampler = hastened(large, SmallModel(large), 2, CHAINS[chain])
     taken(sampler, 60)  # ten times five and one more
     assert sampler.step.accepted == sampler.step.proposed == 50
 
