@@ -132,8 +132,8 @@ class DraftOptions:
     draft: str | None = None
     """Guess several tokens ahead, and let the model read all of them at once; what is written stays the same.
     A smaller model of the same vocabulary guesses, or lookup: what followed when the text so far last ended
-    as it ends now. Lookup pays where a text repeats itself, and the more the larger the vocabulary; a model
-    seldom does."""
+    as it ends now. It is seldom quicker: lookup where a text repeats itself nearly word for word; a model
+    hardly ever, since a recurrence has to be followed token by token all the same."""
     draft_length: int = 8
     """Tokens that are guessed at once, at most."""
 
