@@ -46,8 +46,8 @@ def state_flags(command: F) -> F:
 
 
 def refuse_state_flags(params: dict[str, Any]) -> None:
-    """Raise ``UsageError`` if one of them was given for a model of pairs."""
-    for name, flag in STATE_FLAGS.items():
+    """Raise ``UsageError`` if one of them, or a draft, was given for a model of pairs."""
+    for name, flag in {**STATE_FLAGS, "draft": "--draft"}.items():
         if params[name] is not None:
             raise UsageError(
                 f"{flag} is for free text or lines, and this model answers sources; leave it out"

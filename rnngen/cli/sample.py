@@ -3,15 +3,20 @@
 import secrets
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import adapting, answers, chain, flags, keeping, prompts, strategies, talk, ui
+from rnngen.cli import adapting, answers, chain, drafts, flags, keeping, prompts, strategies, talk, ui
 from rnngen.cli.app import session
 from rnngen.cli.texts import Writing
-from rnngen.decode.options import BeamOptions, DecodingOptions
+from rnngen.decode.options import BeamOptions, DecodingOptions, DraftOptions
 from rnngen.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnngen.engine.models import StoredModel
+    from rnngen.session import Session
+    from rnngen.session.states import FilterChain, Kept
 
 BEAM_FLAGS = {
     "penalty": "length_norm",
@@ -50,6 +55,7 @@ BEAM_FLAGS = {
 @flags.options_from(
     BeamOptions, only=BEAM_FLAGS.keys(), rename=BEAM_FLAGS, heading="Beam search (with --beam K)"
 )
+@flags.options_from(DraftOptions, complete={"draft": flags.complete_models}, heading="Speculative decoding")
 @answers.pair_flags
 @keeping.state_flags
 @adapting.adapting_flags
@@ -79,63 +85,101 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     is made, and nothing else does. A model of pairs takes every line of that for a source, and answers
     each with a line, in order: greedily, or with --beam, or by drawing if --temp or the like is given.
     """
-    flags.overrule(ctx, params, ["filters"], [*chain.CHAIN, "order"])
-    flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
-    strategies.settle(ctx, params)
-    flags.overrule(ctx, params, ["beam"], ["best_of"], ["mbr"])
-    flags.overrule(ctx, params, ["from_state"], ["prompt", "prompt_file"], ["seed"])
-    keeping.check(params)
-    if params["interactive"]:
-        talk.check()
-    options, adapts = flags.collect(DecodingOptions, params), adapting.options(params)
-    if "" in params["stop"]:
-        raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
-    from rnngen.session.prefixes import remember
-    from rnngen.session.states import fingerprint
-
+    _settle(ctx, params)
     here = session(ctx)
     kept = keeping.opened(params)
     chosen = keeping.chain_of(params, kept)
-    build = here.filters(chosen)
+    here.filters(chosen)  # what is wrong with them is told before a model is read
     paths = [here.models.find(name) for name in params["model"] or (None,)]
     if not params["model"] and not params["quiet"]:
         ui.note(f"model {paths[0].name}")
     stored = [here.read(str(path)) for path in paths]
-    beam = _beam(params, options)
-    where = {"device": params["device"], "quantize": params["quantize"]}
     if any(model.config.source_vocabulary is not None for model in stored):
-        keeping.refuse_state_flags(params)
-        adapting.refuse(params)
-        answerer = here.answerer(*stored, **where)
-        answering = answers.Answering(answerer, options, beam, build, params)
-        if params["interactive"]:
-            talk.talk_of_pairs(answering, params)
-        else:
-            answering.run()
-        return
+        _answer(here, stored, chosen, params)
+    else:
+        _write(here, stored, kept, chosen, params)
+
+
+def _settle(ctx: click.Context, params: dict[str, Any]) -> None:
+    """Let flags overrule settings, and refuse what cannot stand together.
+
+    Raises:
+        UsageError: naming the flags.
+    """
+    flags.overrule(ctx, params, ["filters"], [*chain.CHAIN, "order"])
+    flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
+    strategies.settle(ctx, params)
+    flags.overrule(ctx, params, ["beam"], ["best_of"], ["mbr"], ["draft"])
+    flags.overrule(ctx, params, ["from_state"], ["prompt", "prompt_file"], ["seed"])
+    keeping.check(params)
+    drafts.check(params)
+    adapting.options(params)
+    _beam(params)
+    if params["interactive"]:
+        talk.check()
+    if "" in params["stop"]:
+        raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
+
+
+def _answer(
+    here: "Session", stored: "list[StoredModel]", chosen: "FilterChain", params: dict[str, Any]
+) -> None:
+    """Answer sources with models of pairs."""
+    keeping.refuse_state_flags(params)
+    adapting.refuse(params)
+    answerer = here.answerer(*stored, device=params["device"], quantize=params["quantize"])
+    options = flags.collect(DecodingOptions, params)
+    answering = answers.Answering(answerer, options, _beam(params), here.filters(chosen), params)
+    if params["interactive"]:
+        talk.talk_of_pairs(answering, params)
+    else:
+        answering.run()
+
+
+def _write(
+    here: "Session",
+    stored: "list[StoredModel]",
+    kept: "Kept | None",
+    chosen: "FilterChain",
+    params: dict[str, Any],
+) -> None:
+    """Write text, from a prompt or from where another text was left off."""
+    from rnngen.session.prefixes import remember
+    from rnngen.session.states import fingerprint
+
     answers.refuse_pair_flags(params)
     prompt = "" if kept else prompts.read(params["prompt"], params["prompt_file"])
+    adapts = adapting.options(params)
     stored[0] = adapting.adapted(here, stored[0], prompt, adapts, params)
-    writer = here.writer(*stored, **where, adapting=adapts)
+    writer = here.writer(*stored, device=params["device"], quantize=params["quantize"], adapting=adapts)
     remember(writer, stored)
-    filters = build(writer.tokenizer)
+    drafts.begin(here, writer, stored[0], params)
     prompts.tell_unseen(writer, prompt)
-    if options.seed is None and not (options.beam or params["contrast"] or kept):
-        options = replace(options, seed=secrets.randbelow(2**31))
-        if not params["quiet"]:
-            ui.note(f"seed {options.seed}")
+    options, params = _seeded(params, chance=not kept), {**params, "prompt": prompt}
     if params["interactive"]:
         model = partial(fingerprint, stored, writer.step)
-        talk.talk(here, writer, options, chosen, params={**params, "prompt": prompt}, model=model)
+        talk.talk(here, writer, options, chosen, params=params, model=model)
         return
-    writing = Writing(writer, options, beam, filters, {**params, "prompt": prompt})
+    writing = Writing(writer, options, _beam(params), here.filters(chosen)(writer.tokenizer), params)
     if kept or params["save_state"]:
         writing.keep(kept, fingerprint(stored, writer.step), chosen)
     writing.run()
 
 
-def _beam(params: dict[str, Any], options: DecodingOptions) -> BeamOptions | None:
+def _seeded(params: dict[str, Any], *, chance: bool) -> DecodingOptions:
+    """What was asked for, with a seed where a new text is drawn; a seed that nobody gave is told."""
+    options = flags.collect(DecodingOptions, params)
+    if options.seed is not None or options.beam or params["contrast"] or not chance:
+        return options
+    options = replace(options, seed=secrets.randbelow(2**31))
+    if not params["quiet"]:
+        ui.note(f"seed {options.seed}")
+    return options
+
+
+def _beam(params: dict[str, Any]) -> BeamOptions | None:
     """How to search, if that is what is asked for."""
+    options = flags.collect(DecodingOptions, params)
     if options.beam:
         return flags.collect(BeamOptions, params, width=options.beam, alpha=options.length_penalty)
     shaping = [name for name in BEAM_FLAGS.values() if params[name] is not None]

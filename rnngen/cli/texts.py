@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnngen.cli import streams, threads
+from rnngen.cli import drafts, streams, threads
 from rnngen.decode.options import BeamOptions, ContrastiveOptions, DecodingOptions
 from rnngen.errors import UsageError
 
@@ -78,6 +78,7 @@ class Writing:
             from rnngen.session.states import save
 
             save(Path(self.params["save_state"]), self.passage, *self.seal)
+        drafts.tell(self.writer, self.params)
 
     def _write(self, out: streams.Output, text: Iterator[str]) -> None:
         out.write(self.shown)

@@ -143,6 +143,22 @@ class ContrastiveOptions:
         _demand(self.window >= 1, f"window={self.window}: 1 or more expected")
 
 
+@dataclass(frozen=True)
+class DraftOptions:
+    """How a text is written in fewer, larger steps (speculative decoding)."""
+
+    draft: str | None = None
+    """Guess several tokens ahead, and let the model read all of them at once; what is written stays the same.
+    A smaller model of the same vocabulary guesses, or lookup: what followed when the text so far last ended
+    as it ends now. It is seldom quicker: lookup where a text repeats itself nearly word for word; a model
+    hardly ever, since a recurrence has to be followed token by token all the same."""
+    draft_length: int = 8
+    """Tokens that are guessed at once, at most."""
+
+    def __post_init__(self) -> None:
+        _demand(self.draft_length >= 1, f"draft_length={self.draft_length}: 1 or more expected")
+
+
 def _demand(holds: bool, otherwise: str) -> None:
     if not holds:
         raise ValueError(otherwise)

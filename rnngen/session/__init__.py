@@ -119,7 +119,7 @@ class Session:
 
         return open_answerer(self.registry, *models, device=device, quantize=quantize)
 
-    def filters(self, chain: list[tuple[str, str]]) -> "Callable[[Tokenizer], list[AnyFilter]]":
+    def filters(self, chain: Sequence[tuple[str, str]]) -> "Callable[[Tokenizer], list[AnyFilter]]":
         """Check a chain of filters, names and the texts of their options → what builds it for a tokenizer."""
         from functools import partial
 

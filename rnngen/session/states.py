@@ -114,6 +114,7 @@ class Kept:
             over = bool(self.record["over"])
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
+        sampler = writer.hasten(sampler) if writer.hasten else sampler
         return Passage(sampler, writer.tokenizer, given, shown, over=over)
 
     def _damaged(self, error: Exception) -> ModelError:
