@@ -268,7 +268,7 @@ def make_task(part: Part) -> Task:
 # ── Filters ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def choose_filters(registry: Registry, chain: list[tuple[str, str]]) -> list[Part]:
+def choose_filters(registry: Registry, chain: Sequence[tuple[str, str]]) -> list[Part]:
     """Look up filters by name, with the text of their main option: ``"40"``, or ``"40;window=9"`` for others.
 
     A backslash before ``;`` or ``=`` takes its meaning away.
