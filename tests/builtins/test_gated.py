@@ -12,6 +12,7 @@ from rnngen.builtins.gated_steps import GatedLSTMStep, lstm_step
 from rnngen.contracts import NetworkSpec
 from rnngen.engine.modules import WeightDrop, recurrent
 from rnngen.engine.muon import block_rows
+from rnngen.options import construct
 from rnngen.testing import check_cell
 
 SPECS = {spec.name: spec for spec in rnngen_cells() if not isinstance(spec, NetworkSpec)}
@@ -87,6 +88,12 @@ def test_without_options_a_cell_is_the_fused_one_with_its_draws(make, fused, opt
         f"rnn.{kind}_{side}_l0" for kind in ("weight", "bias") for side in ("ih", "hh")
     }
     assert all(torch.equal(p, theirs.state_dict()[name]) for name, p in ours.state_dict().items())
+
+
+def test_options_of_a_model_made_before_these_mean_the_fused_cell():
+    made_then = construct(LSTMOptions, {"forget_bias": 2.0}, owner="cell 'lstm'")
+    assert type(lstm(E, H, made_then)) is LSTM
+    assert not made_then.gated
 
 
 @pytest.mark.parametrize(
