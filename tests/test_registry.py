@@ -202,12 +202,12 @@ def test_what_cannot_be_loaded_is_told_with_its_distribution(tmp_path, monkeypat
 
 
 def test_a_spec_may_name_more_than_one_thing():
-    from rnngen.builtins.cell_steps import LSTMStep
-    from rnngen.builtins.cells import LSTM
+    from rnngen.builtins.seq2seq import Seq2Seq
+    from rnngen.builtins.seq2seq_step import Seq2SeqStep
 
-    found = Registry().find("cell", "lstm")
-    assert found.resolve() is LSTM
-    assert found.resolve(found.spec.step) is LSTMStep
+    found = Registry().find("cell", "seq2seq")
+    assert found.resolve() is Seq2Seq
+    assert found.resolve(found.spec.step) is Seq2SeqStep
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,6 +6,7 @@ decoders or the session, nor anything that a stranger's plugin may not import.
 
 from collections.abc import Iterable
 
+from rnngen.builtins import cell_options as c
 from rnngen.builtins import filter_options as f
 from rnngen.builtins import options as o
 from rnngen.builtins.attention import rnngen_attentions as rnngen_attentions
@@ -17,27 +18,28 @@ from rnngen.hookspecs import hookimpl
 @hookimpl
 def rnngen_cells() -> Iterable[CellSpec]:
     """The classical recurrent cells."""
-    torch_side, numpy_side = "rnngen.builtins.cells", "rnngen.builtins.cell_steps"
+    torch_side, numpy_side = "rnngen.builtins.gated", "rnngen.builtins.gated_steps"
     return [
         CellSpec(
             name="lstm",
             summary="long short-term memory (Hochreiter and Schmidhuber 1997), with forget gate",
-            load=f"{torch_side}:LSTM",
-            step=f"{numpy_side}:LSTMStep",
-            options=o.LSTMOptions,
+            load=f"{torch_side}:lstm",
+            step=f"{numpy_side}:lstm_step",
+            options=c.LSTMOptions,
         ),
         CellSpec(
             name="gru",
             summary="gated recurrent unit (Cho et al. 2014)",
-            load=f"{torch_side}:GRU",
-            step=f"{numpy_side}:GRUStep",
+            load=f"{torch_side}:gru",
+            step=f"{numpy_side}:gru_step",
+            options=c.GRUOptions,
         ),
         CellSpec(
             name="rnn",
             summary="simple recurrent network (Elman 1990), with tanh, relu or sigmoid",
-            load=f"{torch_side}:RNN",
-            step=f"{numpy_side}:RNNStep",
-            options=o.RNNOptions,
+            load=f"{torch_side}:rnn",
+            step=f"{numpy_side}:rnn_step",
+            options=c.RNNOptions,
         ),
         NetworkSpec(
             name="seq2seq",

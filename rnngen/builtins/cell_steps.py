@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rnngen.builtins.options import LSTMOptions, RNNOptions
+from rnngen.builtins.cell_options import GRUOptions, LSTMOptions, RNNOptions
 from rnngen.contracts import Floats, State, Weights
-from rnngen.options import NoOptions
 
 
-def _columns(weights: Weights, name: str, order: list[int], scale: list[float]) -> Floats:
+def columns(weights: Weights, name: str, order: list[int], scale: list[float]) -> Floats:
     """A torch weight (gates·H, …), its gates reordered and scaled, transposed to multiply from the right."""
     gates = np.split(weights[name], len(order))
     stacked = np.concatenate(
@@ -50,9 +49,9 @@ class LSTMStep(_Products):
 
     def __init__(self, weights: Weights, options: LSTMOptions) -> None:  # noqa: ARG002
         order, scale = [0, 1, 3, 2], [0.5, 0.5, 0.5, 1.0]  # torch's i f g o → i f o g, sigmoids halved
-        self.input = _columns(weights, "rnn.weight_ih_l0", order, scale)  # (I,4H)
-        self.recurrent = _columns(weights, "rnn.weight_hh_l0", order, scale)  # (H,4H)
-        self.bias = _columns(weights, "rnn.bias_ih_l0", order, scale) + _columns(
+        self.input = columns(weights, "rnn.weight_ih_l0", order, scale)  # (I,4H)
+        self.recurrent = columns(weights, "rnn.weight_hh_l0", order, scale)  # (H,4H)
+        self.bias = columns(weights, "rnn.bias_ih_l0", order, scale) + columns(
             weights, "rnn.bias_hh_l0", order, scale
         )
         self.size = len(self.recurrent)
@@ -68,17 +67,9 @@ class LSTMStep(_Products):
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """Gate inputs (B,4H), state → (B,H), state."""
         h, c = state
-        size = self.size
         gates = np.dot(h, self.recurrent)
         gates += projected
-        np.tanh(gates, out=gates)
-        i, f, o, g = gates[:, :size], gates[:, size : 2 * size], gates[:, 2 * size : -size], gates[:, -size:]
-        sigmoids = gates[:, :-size]
-        sigmoids *= _HALF
-        sigmoids += _HALF
-        c = f * c
-        i *= g
-        c += i
+        o, c = remember(gates, c)
         h = np.tanh(c)
         h *= o
         return h, (h, c)
@@ -95,12 +86,12 @@ class GRUStep(_Products):
         h' = (1 − z) ∘ n + z ∘ h
     """
 
-    def __init__(self, weights: Weights, options: NoOptions) -> None:  # noqa: ARG002
+    def __init__(self, weights: Weights, options: GRUOptions) -> None:  # noqa: ARG002
         order, scale = [0, 1, 2], [0.5, 0.5, 1.0]  # r z n, sigmoids halved
-        self.input = _columns(weights, "rnn.weight_ih_l0", order, scale)  # (I,3H)
-        self.recurrent = _columns(weights, "rnn.weight_hh_l0", order, scale)  # (H,3H)
-        self.input_bias = _columns(weights, "rnn.bias_ih_l0", order, scale)
-        self.recurrent_bias = _columns(weights, "rnn.bias_hh_l0", order, scale)
+        self.input = columns(weights, "rnn.weight_ih_l0", order, scale)  # (I,3H)
+        self.recurrent = columns(weights, "rnn.weight_hh_l0", order, scale)  # (H,3H)
+        self.input_bias = columns(weights, "rnn.bias_ih_l0", order, scale)
+        self.recurrent_bias = columns(weights, "rnn.bias_hh_l0", order, scale)
         self.size = len(self.recurrent)
 
     def initial_state(self, batch: int) -> State:
@@ -114,22 +105,9 @@ class GRUStep(_Products):
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """Gate inputs (B,3H), state → (B,H), state."""
         (h,) = state
-        size = self.size
         recurrent = np.dot(h, self.recurrent)
         recurrent += self.recurrent_bias
-        gates = recurrent[:, :-size]
-        gates += projected[:, :-size]
-        np.tanh(gates, out=gates)
-        gates *= _HALF
-        gates += _HALF
-        r, z = gates[:, :size], gates[:, size:]
-        n = recurrent[:, -size:]
-        n *= r
-        n += projected[:, -size:]
-        np.tanh(n, out=n)
-        h = h - n
-        h *= z
-        h += n  # n + z ∘ (h − n)
+        h = update(projected, recurrent, h)
         return h, (h,)
 
 
@@ -137,11 +115,11 @@ class RNNStep(_Products):
     r"""Simple recurrent network (Elman 1990): ``h' = φ(W x + U h + b)`` with φ tanh, relu or sigmoid."""
 
     def __init__(self, weights: Weights, options: RNNOptions) -> None:
-        self.activation = _ACTIVATIONS[options.activation]
+        self.activation = ACTIVATIONS[options.activation]
         scale = [0.5 if options.activation == "sigmoid" else 1.0]
-        self.input = _columns(weights, "rnn.weight_ih_l0", [0], scale)  # (I,H)
-        self.recurrent = _columns(weights, "rnn.weight_hh_l0", [0], scale)  # (H,H)
-        self.bias = _columns(weights, "rnn.bias_ih_l0", [0], scale) + _columns(
+        self.input = columns(weights, "rnn.weight_ih_l0", [0], scale)  # (I,H)
+        self.recurrent = columns(weights, "rnn.weight_hh_l0", [0], scale)  # (H,H)
+        self.bias = columns(weights, "rnn.bias_ih_l0", [0], scale) + columns(
             weights, "rnn.bias_hh_l0", [0], scale
         )
 
@@ -159,6 +137,45 @@ class RNNStep(_Products):
         h += projected
         self.activation(h)
         return h, (h,)
+
+
+def remember(gates: Floats, c: Floats) -> tuple[Floats, Floats]:
+    """What an LSTM does with its gates' inputs (B,4H), i f o g, sigmoids halved: output gate and memory.
+
+    The inputs are written over; ``c`` (B,H) is not.
+    """
+    size = c.shape[1]
+    np.tanh(gates, out=gates)
+    i, f, o, g = gates[:, :size], gates[:, size : 2 * size], gates[:, 2 * size : -size], gates[:, -size:]
+    sigmoids = gates[:, :-size]
+    sigmoids *= _HALF
+    sigmoids += _HALF
+    c = f * c
+    i *= g
+    c += i
+    return o, c
+
+
+def update(projected: Floats, recurrent: Floats, h: Floats) -> Floats:
+    """What a GRU does with its two products (B,3H), r z n, sigmoids halved: the next output.
+
+    ``recurrent`` is written over; the others are not.
+    """
+    size = h.shape[1]
+    gates = recurrent[:, :-size]
+    gates += projected[:, :-size]
+    np.tanh(gates, out=gates)
+    gates *= _HALF
+    gates += _HALF
+    r, z = gates[:, :size], gates[:, size:]
+    n = recurrent[:, -size:]
+    n *= r
+    n += projected[:, -size:]
+    np.tanh(n, out=n)
+    h = h - n
+    h *= z
+    h += n  # n + z ∘ (h − n)
+    return h
 
 
 _HALF = np.array(0.5, np.float32)
@@ -187,4 +204,4 @@ def _halved_sigmoid(a: Floats) -> None:
     a += _HALF
 
 
-_ACTIVATIONS = {"tanh": _tanh, "relu": _relu, "sigmoid": _halved_sigmoid}
+ACTIVATIONS = {"tanh": _tanh, "relu": _relu, "sigmoid": _halved_sigmoid}

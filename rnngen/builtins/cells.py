@@ -2,7 +2,8 @@
 
 Where torch has no fused way, their parameters go through ``recurrences`` instead.
 
-The equations stand in ``cell_steps``, whose NumPy twins the conformance suite holds equal to these.
+The equations stand in ``cell_steps``, whose NumPy twins the conformance suite holds equal to these. ``gated``
+chooses between these and cells that can do more.
 """
 
 from collections.abc import Callable
@@ -10,13 +11,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rnngen.builtins.options import LSTMOptions, RNNOptions
+from rnngen.builtins.cell_options import GRUOptions, LSTMOptions, RNNOptions
 from rnngen.builtins.recurrences import gated, simple
 from rnngen.contracts import State
-from rnngen.options import NoOptions
 
 
-def _initialise(module: nn.Module, gates: int) -> None:
+def initialise(module: nn.Module, gates: int) -> None:
     """Orthogonal recurrent matrices gate by gate (Saxe et al. 2014), Glorot input matrices, biases zero.
 
     An orthogonal matrix keeps the norm of what passes through it, so that gradients neither vanish nor
@@ -32,7 +32,7 @@ def _initialise(module: nn.Module, gates: int) -> None:
                 start(gate)
 
 
-def _zeros(rnn: nn.Module, batch: int) -> Tensor:
+def zeros(rnn: nn.Module, batch: int) -> Tensor:
     """(B,H) zeros where the parameters are, and of their type."""
     recurrent = rnn.get_parameter("weight_hh_l0")
     return recurrent.new_zeros(batch, recurrent.shape[1])
@@ -54,14 +54,14 @@ class LSTM(nn.Module):
     def __init__(self, input_size: int, hidden_size: int, options: LSTMOptions) -> None:
         super().__init__()
         self.rnn = nn.LSTM(input_size, hidden_size, batch_first=True)
-        _initialise(self.rnn, gates=4)
+        initialise(self.rnn, gates=4)
         with torch.no_grad():  # torch's gates are i f g o, and its two biases add up
             bias = self.rnn.get_parameter("bias_ih_l0")
             bias[hidden_size : 2 * hidden_size].fill_(options.forget_bias)
 
     def initial_state(self, batch: int) -> State:
         """Zeros: ``(h, c)``, each (B,H)."""
-        return _zeros(self.rnn, batch), _zeros(self.rnn, batch)
+        return zeros(self.rnn, batch), zeros(self.rnn, batch)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
@@ -73,14 +73,14 @@ class LSTM(nn.Module):
 class GRU(nn.Module):
     """Gated recurrent unit; state ``(h,)`` of (B,H)."""
 
-    def __init__(self, input_size: int, hidden_size: int, options: NoOptions) -> None:  # noqa: ARG002
+    def __init__(self, input_size: int, hidden_size: int, options: GRUOptions) -> None:  # noqa: ARG002
         super().__init__()
         self.rnn = nn.GRU(input_size, hidden_size, batch_first=True)
-        _initialise(self.rnn, gates=3)
+        initialise(self.rnn, gates=3)
 
     def initial_state(self, batch: int) -> State:
         """Zeros: ``(h,)`` of (B,H)."""
-        return (_zeros(self.rnn, batch),)
+        return (zeros(self.rnn, batch),)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
@@ -101,11 +101,11 @@ class RNN(nn.Module):
             self.rnn: nn.RNN | PlainRNN = PlainRNN(input_size, hidden_size, torch.sigmoid)
         else:
             self.rnn = nn.RNN(input_size, hidden_size, nonlinearity=options.activation, batch_first=True)
-        _initialise(self.rnn, gates=1)
+        initialise(self.rnn, gates=1)
 
     def initial_state(self, batch: int) -> State:
         """Zeros: ``(h,)`` of (B,H)."""
-        return (_zeros(self.rnn, batch),)
+        return (zeros(self.rnn, batch),)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""

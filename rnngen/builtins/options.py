@@ -1,27 +1,6 @@
 """The options of the built-ins, apart from them so that listing what there is imports nothing heavy."""
 
-from dataclasses import dataclass, field
-from typing import Literal
-
-from rnngen.options import SEARCH, OneOf, Range
-
-
-@dataclass(frozen=True)
-class RNNOptions:
-    """Options of the cell ``rnn``."""
-
-    activation: Literal["tanh", "relu", "sigmoid"] = field(
-        default="tanh", metadata={SEARCH: OneOf(("tanh", "relu"))}
-    )
-    """The nonlinearity of the recurrence."""
-
-
-@dataclass(frozen=True)
-class LSTMOptions:
-    """Options of the cell ``lstm``."""
-
-    forget_bias: float = field(default=1.0, metadata={SEARCH: Range(0.0, 3.0)})
-    """What the forget gate's bias starts at; above 0, the cell remembers until it learns to forget."""
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)

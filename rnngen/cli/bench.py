@@ -60,9 +60,14 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     ui.write_json(found.as_json()) if params["json"] else _show_generation(found)
 
 
-@flags.examples("rnngen bench train", "rnngen bench train --cell gru --layers 1 --hidden 384 --json")
+@flags.examples(
+    "rnngen bench train",
+    "rnngen bench train --cell gru --layers 1 --hidden 384 --json",
+    "rnngen bench train -o layer_norm=true -o mogrifier=5",
+)
 @bench.command(cls=flags.Command)
 @flags.options_from(BenchNetwork, heading="The network")
+@flags.set_flag
 @flags.options_from(TrainBench)
 @flags.json_flag
 @click.pass_context
@@ -76,7 +81,7 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     here = session(ctx)
     from rnngen.session.benching.training import bench_train
 
-    found = bench_train(here.registry, network, options)
+    found = bench_train(here.registry, network, options, params["option"])
     ui.write_json(found.as_json()) if params["json"] else _show_learning(found)
 
 

@@ -54,7 +54,15 @@ def test_a_count_measures_many_texts_too(run):
 def test_the_json_of_train_has_its_keys(run):
     told = json.loads(run(*TRAIN, *SIZES, "--precision", "fp32", "--json").out)
     measured = {"parameters", "gemm_flops_per_second", "gemm_fraction"}
-    assert set(told) == SHARED | measured | {"batch", "seq", "device", "precision"}
+    assert set(told) == SHARED | measured | {"batch", "seq", "device", "precision", "options"}
+
+
+def test_a_cell_is_measured_with_its_options(run):
+    plain, gated = (
+        json.loads(run(*TRAIN, *SIZES, "--json", *o).out) for o in ([], ["-o", "layer_norm=true"])
+    )
+    assert (plain["options"], gated["options"]) == ({}, {"layer_norm": "true"})
+    assert gated["parameters"] == plain["parameters"] + 2 * 4 * 8 + 2 * 8  # gains of gates, and the memory's
 
 
 @pytest.mark.parametrize("command", [SAMPLE, TRAIN])

@@ -300,7 +300,7 @@ def test_settings_files_and_environment_give_flags(run, tale, models, monkeypatc
     run("train", "tale.txt", "-q", *flags, "--steps", "2")
     config = json.loads((models / "tale" / "config.json").read_text())
     assert (config["network"]["hidden"], config["training"]["seq"]) == (5, 8)
-    assert config["cell"]["options"] == {"forget_bias": 2.0}
+    assert config["cell"]["options"]["forget_bias"] == 2.0
 
 
 def test_a_budget_on_the_command_line_overrules_another_budget_in_a_settings_file(

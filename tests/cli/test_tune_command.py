@@ -63,7 +63,8 @@ def test_the_result_is_a_command_that_trains_to_the_same_loss_as_the_study_does(
 def test_off_a_terminal_there_is_a_line_a_trial(run, tale):
     lines = run("tune", "tale.txt", *FLAGS).err.splitlines()
     assert "study tale in" in lines[0]
-    assert "searching dropout 0.0..0.7, lr 0.0003..0.03:log, lstm.forget_bias 0.0..3.0" in lines[0]
+    assert "searching dropout 0.0..0.7, lr 0.0003..0.03:log, lstm." in lines[0]
+    assert "lstm.mogrifier 0|2|5, lstm.forget_bias 0.0..3.0" in lines[0]
     assert [line.split()[:3] for line in lines[1:3]] == [["rnngen:", "trial", str(n)] for n in (0, 1)]
     assert "best of 2 trials" in lines[3]
     assert len(lines) == 4
@@ -169,7 +170,10 @@ def test_flags_count_above_the_study(run, tale, models):
     config = json.loads((models / "tale" / "config.json").read_text())
     assert (config["network"]["hidden"], config["network"]["embed"]) == (12, 8)
     assert (config["training"]["lr"], config["training"]["batch"]) == (0.5, 8)
-    assert (config["cell"]["name"], config["cell"]["options"]) == ("gru", {})
+    assert (config["cell"]["name"], config["cell"]["options"]) == (
+        "gru",
+        {"zoneout_h": 0.0, "layer_norm": False},
+    )
 
 
 def test_a_study_in_another_place_is_found_there(run, tale, models, tmp_path):

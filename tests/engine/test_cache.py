@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from rnngen.builtins.cell_options import LSTMOptions
 from rnngen.builtins.cells import LSTM
-from rnngen.builtins.options import LSTMOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.engine import cache

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from rnngen.builtins.cell_options import LSTMOptions, RNNOptions
 from rnngen.builtins.cells import GRU, LSTM, RNN
-from rnngen.builtins.options import LSTMOptions, RNNOptions
 from rnngen.engine.muon import QUINTIC, ROUNDS, Muon, block_rows, orthogonal
 from rnngen.engine.network import RecurrentNetwork
 from rnngen.engine.optimizers import make_optimizer

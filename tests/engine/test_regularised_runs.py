@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 import torch
 
+from rnngen.builtins.cell_options import LSTMOptions
 from rnngen.builtins.cells import LSTM
-from rnngen.builtins.options import LSTMOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.engine.batches import StreamBatches

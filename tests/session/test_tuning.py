@@ -93,7 +93,8 @@ def outcomes(events):
 
 def test_what_is_given_is_held_fixed_and_what_is_declared_is_searched(search):
     opened, *_ = search()
-    assert set(opened.space) == {"lr", "lstm.forget_bias"}
+    own = ("forget_bias", "layer_norm", "mogrifier", "zoneout_c", "zoneout_h")
+    assert set(opened.space) == {"lr", *(f"lstm.{key}" for key in own)}
     assert opened.budget == {"steps": 8}
 
 
@@ -107,6 +108,10 @@ def test_the_first_trial_is_what_trains_without_a_search(search, request_, sessi
         "embed": config.network.embedding(config.vocabulary),
         "dropout": config.network.dropout,
         "lstm.forget_bias": 1.0,
+        "lstm.layer_norm": False,
+        "lstm.mogrifier": 0,
+        "lstm.zoneout_c": 0.0,
+        "lstm.zoneout_h": 0.0,
     }
 
 
@@ -155,9 +160,12 @@ def test_what_cannot_be_searched_is_refused_before_a_study_is_made(search, searc
     assert study_names() == []
 
 
+PLAIN_GRU = {"zoneout_h": "0", "layer_norm": "false"}
+
+
 def test_with_everything_held_fixed_there_is_nothing_to_search(search, request_):
     with pytest.raises(UsageError, match="nothing is left to search"):
-        search(request_(training={"lr": 0.01}, settings={"forget_bias": "1"}))
+        search(request_(training={"lr": 0.01}, parts={"cell": "gru"}, settings=PLAIN_GRU))
 
 
 # ── Budgets and ends ───────────────────────────────────────────────────────────────────────────────────────

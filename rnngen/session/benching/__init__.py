@@ -3,7 +3,8 @@
 This module is light: what can be chosen, and what was found. ``generation`` and ``training`` measure.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from rnngen.engine.options import NetworkOptions, PrecisionName, require
@@ -161,6 +162,8 @@ class Learning(Compared):
     parameters: int
     gemm: float
     """Floating-point operations a second of a large matrix product."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The options of the cell, as they were given; plain PyTorch's has none."""
 
     @property
     def gemm_fraction(self) -> float:
@@ -178,6 +181,7 @@ class Learning(Compared):
             "parameters": self.parameters,
             "gemm_flops_per_second": self.gemm,
             "gemm_fraction": self.gemm_fraction,
+            "options": dict(self.settings),
         }
 
 

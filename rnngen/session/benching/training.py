@@ -1,8 +1,9 @@
 """Training measured: rnngen's trainer, a plain PyTorch loop in fp32, and a large matrix product, by turns."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -27,16 +28,22 @@ LARGE = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 """Rows and columns of a matrix that is large for its device."""
 
 
-def bench_train(registry: Registry, network: BenchNetwork, options: TrainBench) -> Learning:
+def bench_train(
+    registry: Registry,
+    network: BenchNetwork,
+    options: TrainBench,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Learning:
     """Measure how fast a network is trained on random text, without evaluations and saves.
 
     Args:
         registry: where the cell is looked up.
         network: the sizes.
         options: what to measure.
+        settings: options of the cell, as texts.
 
     Raises:
-        UnknownName: if there is no such cell.
+        UnknownName: if there is no such cell, or it has no such option.
         UsageError: if torch has no module of that cell to compare with.
         DeviceError: if the device is not there.
     """
@@ -44,7 +51,7 @@ def bench_train(registry: Registry, network: BenchNetwork, options: TrainBench) 
     precision = choose_precision(options.precision, device)
     text = random_text(network.vocab, options.batch * (options.seq * WINDOWS + 1))
     batches = StreamBatches(text, options.batch, options.seq)
-    trainer = make_trainer(registry, network, batches, precision, device)
+    trainer = make_trainer(registry, network, batches, precision, device, settings=settings)
     rest = torch.from_numpy(text.tokens[1:-1].astype(np.int64)).to(device)
     plain = plainly.train(plainly.PlainNetwork(network).to(device), rest, options.batch, options.seq)
     works = {
@@ -65,6 +72,7 @@ def bench_train(registry: Registry, network: BenchNetwork, options: TrainBench) 
         precision,
         parameters,
         2 * LARGE[device.type] ** 3 * found["gemm"],
+        settings,
     )
 
 
@@ -85,9 +93,11 @@ def make_trainer(
     batches: StreamBatches,
     precision: str,
     device: torch.device,
+    *,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Trainer:
     """The trainer of ``rnngen train``, with a budget that does not end."""
-    cell = choose(registry, {"cell": sizes.cell}, {})["cell"]
+    cell = choose(registry, {"cell": sizes.cell}, settings)["cell"]
     require_plain(sizes.cell)
     network = RecurrentNetwork(sizes.vocab, sizes.sizes(), cell.build).to(device)
     for head in heads(network):
