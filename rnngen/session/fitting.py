@@ -22,6 +22,7 @@ from rnngen.engine.config import ModelConfig
 from rnngen.engine.devices import choose_precision
 from rnngen.engine.distributed import Team, current
 from rnngen.engine.evaluation import Judge
+from rnngen.engine.memory import kept_memory
 from rnngen.engine.models import SEEN, TRAINING, read_model
 from rnngen.engine.modules import Workshop, heads
 from rnngen.engine.network import RecurrentNetwork, regularise
@@ -75,14 +76,15 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
         DeviceError: if the device is not there.
     """
     heard = list(listeners)
-    for event in _flushing_denormals(_fit(plan, stop)):
-        yield event
-        for listener in list(heard):
-            try:
-                listener(event)
-            except Exception as error:  # a stranger's code must not stop the training
-                heard.remove(listener)
-                yield Warned(f"a listener failed and is told no more ({type(error).__name__}: {error})")
+    with kept_memory():
+        for event in _flushing_denormals(_fit(plan, stop)):
+            yield event
+            for listener in list(heard):
+                try:
+                    listener(event)
+                except Exception as error:  # a stranger's code must not stop the training
+                    heard.remove(listener)
+                    yield Warned(f"a listener failed and is told no more ({type(error).__name__}: {error})")
 
 
 def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:

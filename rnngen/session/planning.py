@@ -24,6 +24,7 @@ import torch
 from rnngen.engine.batches import Batch
 from rnngen.engine.devices import choose_device, choose_precision
 from rnngen.engine.evaluation import batch_loss
+from rnngen.engine.memory import kept_memory
 from rnngen.engine.modules import heads
 from rnngen.engine.optimizers import make_optimizer
 from rnngen.engine.training import planned_steps
@@ -165,7 +166,7 @@ def _rate(plan: Plan, seconds: float) -> float:
     options = plan.config.training
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), kept_memory():
         network = build_network(plan.parts["cell"], plan.config).to(device)
         counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
         for head in heads(network):

@@ -11,6 +11,7 @@ import torch
 from rnngen.engine.batches import StreamBatches
 from rnngen.engine.devices import choose_device, choose_precision
 from rnngen.engine.evaluation import Loss
+from rnngen.engine.memory import kept_memory
 from rnngen.engine.modules import heads
 from rnngen.engine.network import RecurrentNetwork
 from rnngen.engine.options import TrainingOptions
@@ -107,13 +108,14 @@ def make_trainer(
 
 
 def _steps(trainer: Trainer) -> Work:
-    """Make so many steps; on a GPU, where few are reported, up to the next report."""
+    """Make so many steps, as ``fit`` does; on a GPU, where few are reported, up to the next report."""
     events = trainer.run()
 
     def work(steps: int) -> int:
         before = trainer.progress.step
-        while trainer.progress.step < before + steps:
-            next(events)
+        with kept_memory():
+            while trainer.progress.step < before + steps:
+                next(events)
         return trainer.progress.step - before
 
     return work
