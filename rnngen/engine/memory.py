@@ -1,8 +1,8 @@
 """Memory that training keeps between its steps.
 
 Each step needs the same tens of MiB again. The C library gives large blocks back to the system as soon as
-they are free and then asks for new ones, which come as pages of zeros, one fault a page: on two cores that was
-a third of an LSTM's step.
+they are free and then asks for new ones, which come as pages of zeros, one fault a page: on two cores that
+was a third of an LSTM's step.
 """
 
 import ctypes
