@@ -38,7 +38,7 @@ def zeros(rnn: nn.Module, batch: int) -> Tensor:
     return recurrent.new_zeros(batch, recurrent.shape[1])
 
 
-def _by_hand(x: Tensor) -> bool:
+def by_hand(x: Tensor) -> bool:
     """Whether gradients are wanted on a processor, where torch has no fused way."""
     return x.device.type == "cpu" and torch.is_grad_enabled()
 
@@ -84,7 +84,7 @@ class GRU(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
-        if _by_hand(x):
+        if by_hand(x):
             y, h = gated(x, state[0], _weights(self.rnn))
             return y, (h,)
         y, h = self.rnn(x, state[0].unsqueeze(0))
@@ -109,7 +109,7 @@ class RNN(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
-        if _by_hand(x):
+        if by_hand(x):
             y, h = simple(x, state[0], _weights(self.rnn), self.activation)
             return y, (h,)
         y, h = self.rnn(x, state[0].unsqueeze(0))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rnngen.builtins.cell_options import GatedOptions, GRUOptions, LSTMOptions, RNNOptions
 from rnngen.builtins.cells import GRU, LSTM, RNN, initialise, zeros
 from rnngen.builtins.mogrifier import Mogrifier
+from rnngen.builtins.normalised import normalised_lstm
 from rnngen.contracts import State
 
 LEVELS = 1 << 15
@@ -88,7 +89,7 @@ class Gated(nn.Module):
         zoneout: Sequence[float],
     ) -> None:
         super().__init__()
-        self.rnn = Products(input_size, hidden_size, gates, normalised=options.layer_norm)
+        self.rnn = Products(input_size, hidden_size, gates, normalised=bool(options.layer_norm))
         self.zoneout = zoneout
         self.mogrifier: Mogrifier | None = None
 
@@ -138,8 +139,17 @@ class GatedLSTM(Gated):
         with torch.no_grad():  # torch's gates are i f g o, and its two biases add up
             self.rnn.bias_ih_l0[hidden_size : 2 * hidden_size].fill_(options.forget_bias)
         self.memory = nn.LayerNorm(hidden_size) if options.layer_norm else nn.Identity()
+        self.only_normalised = bool(options.layer_norm) and not (any(zoneout) or options.mogrifier)
         if options.mogrifier:
             self.mogrifier = Mogrifier(input_size, hidden_size, options.mogrifier, options.mogrifier_rank)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """``x`` (B,T,I), state → (B,T,H), state."""
+        if not (self.only_normalised and x.device.type == "cpu"):
+            return super().forward(x, state)
+        products, memory = self.rnn, self.memory
+        recall = (products.weight_hh_l0, products.gain_hh_l0, products.bias_hh_l0)
+        return normalised_lstm(products.read(x.transpose(0, 1)), state, recall, (memory.weight, memory.bias))
 
     def advance(self, read: Tensor, recalled: Tensor, state: State) -> State:
         """One step without zoneout: both products (B,4H) and the state → ``(h, c)``."""

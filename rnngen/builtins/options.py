@@ -21,10 +21,15 @@ class CharOptions:
 
     vocab_size: int | None = None
     """How many tokens at most, bytes and end included: rarer characters go by their bytes."""
+    min_count: int | None = None
+    """How often a character must occur to have a token of its own; others go by their bytes. If not given,
+    twice in scripts of many characters, so that training learns to spell what it has not met; else once."""
 
     def __post_init__(self) -> None:
         if self.vocab_size is not None and self.vocab_size < 257:
             raise ValueError(f"vocab_size={self.vocab_size}: at least 257 are needed (256 bytes and the end)")
+        if self.min_count is not None and self.min_count < 1:
+            raise ValueError(f"min_count={self.min_count}: 1 or more expected")
 
 
 @dataclass(frozen=True)

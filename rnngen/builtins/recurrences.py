@@ -16,23 +16,23 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
-_relu_backward = torch.ops.aten.threshold_backward.grad_input
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+tanh_backward = torch.ops.aten.tanh_backward.grad_input
+relu_backward = torch.ops.aten.threshold_backward.grad_input
 
 Nonlinearity: TypeAlias = tuple[Callable[[Tensor], Any], Callable[[Tensor, Tensor], Any]]
 """φ in place; and what turns a gradient by φ(a), given φ(a), into one by a, in place."""
 
 
-def _tanh_(x: Tensor) -> None:
+def tanh_(x: Tensor) -> None:
     """In place, as 2σ(2x) − 1: torch's own takes eight times as long as its σ."""
     x.mul_(2).sigmoid_().mul_(2).sub_(1)
 
 
 NONLINEARITIES: dict[str, Nonlinearity] = {
-    "tanh": (_tanh_, lambda d, y: _tanh_backward(d, y, grad_input=d)),
-    "relu": (torch.relu_, lambda d, y: _relu_backward(d, y, 0, grad_input=d)),
-    "sigmoid": (torch.sigmoid_, lambda d, y: _sigmoid_backward(d, y, grad_input=d)),
+    "tanh": (tanh_, lambda d, y: tanh_backward(d, y, grad_input=d)),
+    "relu": (torch.relu_, lambda d, y: relu_backward(d, y, 0, grad_input=d)),
+    "sigmoid": (torch.sigmoid_, lambda d, y: sigmoid_backward(d, y, grad_input=d)),
 }
 
 
@@ -50,17 +50,18 @@ def simple(x: Tensor, h: Tensor, weights: tuple[Tensor, ...], activation: str) -
     """
     w, u, b, d = weights
     phi = NONLINEARITIES[activation]
-    y, last = _Simple.apply(x, h, (phi, _product_type(w)), w, u, b + d)  # type: ignore[no-untyped-call]
+    y, last = _Simple.apply(x, h, (phi, product_type(w)), w, u, b + d)  # type: ignore[no-untyped-call]
     return y, last
 
 
 def gated(x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """The GRU over T steps, as ``cell_steps.GRUStep`` has it; as ``simple``, with 3H rows: r, z, n."""
-    y, last = _Gated.apply(x, h, _product_type(weights[0]), *weights)  # type: ignore[no-untyped-call]
+    y, last = _Gated.apply(x, h, product_type(weights[0]), *weights)  # type: ignore[no-untyped-call]
     return y, last
 
 
-def _product_type(weight: Tensor) -> torch.dtype:
+def product_type(weight: Tensor) -> torch.dtype:
+    """What to multiply in: as autocast asks, or as the weights are."""
     lowered = torch.is_autocast_enabled("cpu") and weight.dtype == torch.float32
     return torch.get_autocast_dtype("cpu") if lowered else weight.dtype
 
@@ -71,10 +72,10 @@ class _Simple(torch.autograd.Function):
         ctx: Any, x: Tensor, h: Tensor, how: tuple[Nonlinearity, torch.dtype], *weights: Tensor
     ) -> tuple[Tensor, Tensor]:
         (phi, low), (w, u, b) = how, weights
-        states, lows = _room(x, h, low)
+        states, lows = room(x.shape[1], h, low)
         xs, w, u = x.transpose(0, 1).to(low).contiguous(), w.to(low), u.to(low)
         products = torch.nn.functional.linear(xs, w, b.to(low))
-        for product, after, low_before, low_after in _walk(products, states[1:], lows[:-1], lows[1:]):
+        for product, after, low_before, low_after in walk(products, states[1:], lows[:-1], lows[1:]):
             product.addmm_(low_before, u.T)
             after.copy_(product)
             phi[0](after)
@@ -89,13 +90,13 @@ class _Simple(torch.autograd.Function):
         xs, w, u, states, lows = ctx.saved_tensors
         dh, d = dlast.clone(), torch.empty_like(dlast)
         das, product = torch.empty_like(lows[1:]), torch.empty_like(lows[0])
-        for dy_now, after, da in reversed(_walk(dy.transpose(0, 1), states[1:], das)):
+        for dy_now, after, da in reversed(walk(dy.transpose(0, 1), states[1:], das)):
             torch.add(dh, dy_now, out=d)
             ctx.phi[1](d, after)
             da.copy_(d)
             dh.copy_(torch.mm(da, u, out=product))
-        dw, db = _weight_gradients(das, xs, dh.dtype)
-        du, _ = _weight_gradients(das, lows[:-1], dh.dtype)
+        dw, db = weight_gradients(das, xs, dh.dtype)
+        du, _ = weight_gradients(das, lows[:-1], dh.dtype)
         return (das @ w).transpose(0, 1), dh, None, dw, du, db
 
 
@@ -103,7 +104,7 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, h: Tensor, low: torch.dtype, *weights: Tensor) -> tuple[Tensor, Tensor]:
         w, u, b, d = weights
-        states, lows = _room(x, h, low)
+        states, lows = room(x.shape[1], h, low)
         xs, w, u = x.transpose(0, 1).to(low).contiguous(), w.to(low), u.to(low)
         size = h.shape[1]
         bias = torch.cat([(b + d)[:-size], b[-size:]])
@@ -113,15 +114,15 @@ class _Gated(torch.autograd.Function):
         n_products.copy_(d[-size:])  # r gates what the past gives alone
         gates, ns = states.new_empty(products.shape), torch.empty_like(states[1:])
         rzs, pasts = _split(gates)
-        steps = _walk(products, n_inputs, gates, rzs, *rzs.chunk(2, 2), pasts, ns)
-        memory = _walk(states[:-1], states[1:], lows[:-1], lows[1:])
+        steps = walk(products, n_inputs, gates, rzs, *rzs.chunk(2, 2), pasts, ns)
+        memory = walk(states[:-1], states[1:], lows[:-1], lows[1:])
         for (product, n_in, gate, rz, r, z, past, n), (before, after, low_before, low_after) in zip(
             steps, memory, strict=True
         ):
             gate.copy_(product.addmm_(low_before, u.T))
             rz.sigmoid_()
             torch.mul(r, past, out=n).add_(n_in)
-            _tanh_(n)
+            tanh_(n)
             torch.lerp(n, before, z, out=after)
             low_after.copy_(after)
         ctx.save_for_backward(xs, w, u, gates, ns, states, lows)
@@ -137,34 +138,34 @@ class _Gated(torch.autograd.Function):
         dgates, product = torch.empty_like(gates, dtype=u.dtype), torch.empty_like(lows[0])
         dns = torch.empty_like(lows[1:])  # by the candidates' arguments
         rzs, pasts = _split(gates)
-        steps = _walk(dy.transpose(0, 1), rzs, *rzs.chunk(2, 2), pasts, ns, states[:-1], dgates, dns)
+        steps = walk(dy.transpose(0, 1), rzs, *rzs.chunk(2, 2), pasts, ns, states[:-1], dgates, dns)
         for dy_now, rz, r, z, past, n, h, dgate_now, dn in reversed(steps):
             dh.add_(dy_now)
             torch.mul(torch.sub(h, n, out=dz), dh, out=dz)
             torch.mul(dh, z, out=through)
-            _tanh_backward(dh.sub_(through), n, grad_input=dh)
+            tanh_backward(dh.sub_(through), n, grad_input=dh)
             dn.copy_(dh)
             torch.mul(dh, past, out=dr)
             torch.mul(dh, r, out=dpast)
-            _sigmoid_backward(drz, rz, grad_input=drz)
+            sigmoid_backward(drz, rz, grad_input=drz)
             dgate_now.copy_(dgate)
             torch.add(through, torch.mm(dgate_now, u, out=product), out=dh)
-        du, dd = _weight_gradients(dgates, lows[:-1], dh.dtype)
+        du, dd = weight_gradients(dgates, lows[:-1], dh.dtype)
         _split(dgates)[1].copy_(dns)  # what enters the candidate from the input is not gated by r
-        dw, db = _weight_gradients(dgates, xs, dh.dtype)
+        dw, db = weight_gradients(dgates, xs, dh.dtype)
         return (dgates @ w).transpose(0, 1), dh, None, dw, du, db, dd
 
 
-def _room(x: Tensor, h: Tensor, low: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Arrays (T+1,B,H) for all states, in their own type and in that of products; ``h`` is in its place."""
-    states = h.new_empty(x.shape[1] + 1, *h.shape)
-    lows = states if low == h.dtype else torch.empty_like(states, dtype=low)
-    states[0].copy_(h)
-    lows[0].copy_(h)
+def room(steps: int, first: Tensor, low: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Arrays (T+1,B,H) for all states, in their type and in that of products, the first in its place."""
+    states = first.new_empty(steps + 1, *first.shape)
+    lows = states if low == first.dtype else torch.empty_like(states, dtype=low)
+    states[0].copy_(first)
+    lows[0].copy_(first)
     return states, lows
 
 
-def _walk(*arrays: Tensor) -> list[tuple[Tensor, ...]]:
+def walk(*arrays: Tensor) -> list[tuple[Tensor, ...]]:
     """(T,…) arrays, step by step; to index each of them at each step takes longer."""
     return list(zip(*(array.unbind() for array in arrays), strict=True))
 
@@ -175,7 +176,7 @@ def _split(gates: Tensor) -> tuple[Tensor, ...]:
     return gates[..., :-size], gates[..., -size:]
 
 
-def _weight_gradients(d: Tensor, inputs: Tensor, wide: torch.dtype) -> tuple[Tensor, Tensor]:
+def weight_gradients(d: Tensor, inputs: Tensor, wide: torch.dtype) -> tuple[Tensor, Tensor]:
     """Gradients by results (T,B,G) and the inputs (T,B,I) → by the matrix (G,I) and the bias (G,)."""
     flat = d.flatten(0, 1)
     return (flat.T @ inputs.flatten(0, 1)).to(wide), flat.sum(0, dtype=wide)

@@ -25,7 +25,11 @@ class Spec:
     load: str
     """Where the thing is: ``"package.module:attribute"``, imported only when it is used."""
     options: type[Any] = NoOptions
-    """A frozen dataclass (see ``rnngen.options``); its fields are what ``-o key=value`` sets."""
+    """A frozen dataclass (see ``rnngen.options``); its fields are what ``-o key=value`` sets.
+
+    A cell's may have a method ``suited(device)`` → the options with what nobody gave decided for training on
+    a ``cpu``, ``cuda`` or ``mps``; it is asked once for a new model, and what it says is kept with it.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

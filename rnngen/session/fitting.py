@@ -110,6 +110,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     torch.manual_seed(options.seed or 0)
     team = current()
     device = team.device(options.device)
+    plan = plan.suited(device.type)
     precision = choose_precision(options.precision, device)
     network = build_network(plan.parts["cell"], plan.config)
     counts = torch.from_numpy(_counts(plan))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, BinaryIO, NamedTuple
 
 from rnngen.contracts import (
@@ -46,6 +46,11 @@ class Part:
     def whole(self) -> bool:
         """Whether it is a whole network, not a layer."""
         return isinstance(self.registered.spec, NetworkSpec)
+
+    def suited(self, device: str) -> "Part":
+        """With what its options leave open decided for training on a kind of device (``Spec.options``)."""
+        suit = getattr(self.options, "suited", None)
+        return replace(self, options=suit(device)) if suit else self
 
     def build(self, *arguments: Any) -> Any:
         """Call what the spec loads with some arguments and the options."""

@@ -95,6 +95,7 @@ def propose(plan: Plan, parameters: int | None = None, *, sized: bool = False) -
         UsageError: if no network has so few parameters.
     """
     reasons: list[str] = []
+    plan = plan.suited(choose_device(plan.config.training.device).type)
     if parameters is not None:
         plan = _sized(plan, _nearest(plan, parameters))
         reasons.append(f"hidden {plan.config.network.hidden}: the width nearest to {parameters:,} parameters")

@@ -63,6 +63,14 @@ class Plan:
     start_from: StoredModel | None = None
     """The model whose weights a new one begins with."""
 
+    def suited(self, device: str) -> "Plan":
+        """With what the cell of a new model leaves open decided for a kind of device."""
+        if self.resumed or self.start_from:
+            return self
+        cell = self.parts["cell"].suited(device)
+        config = self.config.replace(cell=cell.component)
+        return replace(self, config=config, parts={**self.parts, "cell": cell})
+
 
 def plan(registry: Registry, models: ModelStore, request: Request) -> Plan:
     """Check a request and read its text.

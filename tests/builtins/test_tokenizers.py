@@ -291,6 +291,22 @@ def test_char_culls_the_rarest_and_the_later_of_equals():
     assert tokenizer.characters == "abcz"
 
 
+@pytest.mark.parametrize(("different", "own"), [(512, 512), (513, 1)])
+def test_in_scripts_of_many_characters_those_that_occur_once_are_spelt(different, own):
+    text = "".join(chr(0x4E00 + number) for number in range(different)) + chr(0x4E00)
+    tokenizer = CharTokenizer.train([Chunk(text, True)], CharOptions())
+    assert len(tokenizer.characters) == own
+    assert b"".join(tokenizer.pieces[token] for token in tokenizer.encode(text)).decode() == text
+
+
+def test_how_often_a_character_must_occur_can_be_chosen():
+    for least, characters in ((1, "abc"), (2, "bc"), (3, "c")):
+        options = CharOptions(min_count=least)
+        assert CharTokenizer.train([Chunk("abbccc", True)], options).characters == characters
+    with pytest.raises(ValueError, match="min_count=0"):
+        CharOptions(min_count=0)
+
+
 def test_char_counts_the_same_in_many_chunks_as_in_one():
     text = made_up_prose() * 100
     many = [Chunk(text[at : at + 7], at == 0) for at in range(0, len(text), 7)]

@@ -19,6 +19,8 @@ from rnngen.contracts import Chunk
 BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
 """How the library spells single bytes. Their ids are 0 to 255, here and in every built-in tokenizer."""
 
+MANY = 512
+"""Different characters above which a text's script has more than the text shows."""
 _CODE_POINTS = 0x110000
 _BLOCK = 1 << 20
 """Characters that are counted at once."""
@@ -111,13 +113,17 @@ class CharTokenizer:
     def train(cls, chunks: Iterable[Chunk], options: CharOptions) -> Self:
         """Give the characters of a text tokens of their own: the most frequent ones if not all have room.
 
-        Ties go to the lower code point. Memory does not grow with the text.
+        Ties go to the lower code point. Memory does not grow with the text. Of a script of many characters a
+        text does not have all: what occurs once is spelt in bytes, or the bytes of those yet to come would
+        never have been learnt (7,000 characters of Chinese: MEASURE).
 
         Raises:
             CorpusError: if the text holds a lone surrogate.
         """
         counts = _count(chunks)
         seen = np.flatnonzero(counts)
+        least = options.min_count or (2 if len(seen) > MANY else 1)
+        seen = seen[counts[seen] >= least]
         room = len(seen) if options.vocab_size is None else options.vocab_size - len(BYTE_TOKENS) - 1
         frequent = seen[np.argsort(-counts[seen], kind="stable")][:room]
         return cls("".join(map(chr, sorted(frequent.tolist()))))
