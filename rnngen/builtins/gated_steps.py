@@ -58,20 +58,43 @@ class Product:
 
     def __init__(self, weights: Weights, name: str, order: list[int], scale: list[float]) -> None:
         gain = f"rnn.gain_{name}_l0"
-        self.gain = columns(weights, gain, order, scale) if gain in weights else None
+        self.scaling = Scaling(columns(weights, gain, order, scale)) if gain in weights else None
         unscaled = [1.0] * len(order)  # to normalise takes the gates as they are; their gains are scaled
         self.matrix: Any = columns(
-            weights, f"rnn.weight_{name}_l0", order, scale if self.gain is None else unscaled
+            weights, f"rnn.weight_{name}_l0", order, unscaled if self.scaling else scale
         )
-        self.bias = columns(weights, f"rnn.bias_{name}_l0", order, scale)
+        if self.scaling:  # the product of rows whose mean is 0 has the mean 0
+            self.matrix = self.matrix - self.matrix.mean(axis=1, keepdims=True)
+        self.bias: Any = columns(weights, f"rnn.bias_{name}_l0", order, scale)
 
     def __call__(self, x: Floats) -> Floats:
         """``x`` (B,I) → (B,G), an array of its own."""
         product: Floats = np.dot(x, self.matrix)
-        if self.gain is not None:
-            return normalised(product, self.gain, self.bias)
-        product += self.bias
+        if self.scaling:
+            self.scaling(product)
+        if self.bias is not None:
+            product += self.bias
         return product
+
+
+class Scaling:
+    """``gain ∘ a / √(mean a² + ε)`` of what has the mean 0, written over it.
+
+    Args:
+        gain: (G,); it takes the √G of the mean in.
+    """
+
+    def __init__(self, gain: Floats) -> None:
+        self.gain = gain * np.float32(len(gain) ** 0.5)
+        self.epsilon = np.full((1, 1), EPSILON * len(gain), np.float32)
+
+    def __call__(self, a: Floats) -> None:
+        """``a`` (B,G)."""
+        lengths = np.einsum("bg,bg->b", a, a)[:, None]
+        lengths += self.epsilon
+        np.sqrt(lengths, out=lengths)
+        a *= self.gain
+        a /= lengths
 
 
 class MogrifierStep:
@@ -147,7 +170,11 @@ class GatedLSTMStep(GatedStep):
     def __init__(self, weights: Weights, options: LSTMOptions) -> None:
         super().__init__(weights, options, [0, 1, 3, 2], [0.5, 0.5, 0.5, 1.0])  # as in LSTMStep
         self.fresh_c = np.float32(1 - options.zoneout_c)
-        self.shown = (weights["memory.weight"], weights["memory.bias"]) if options.layer_norm else None
+        self.mean = np.full((self.size, 1), 1 / self.size, np.float32)
+        self.shown = Scaling(weights["memory.weight"]) if options.layer_norm else None
+        self.offset: Any = weights["memory.bias"] if options.layer_norm else None
+        if self.read.bias is not None:  # the products are added, and so are their biases
+            self.read.bias, self.recall.bias = self.read.bias + self.recall.bias, None
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """What ``project`` gives and the state → (B,H), state."""
@@ -155,11 +182,19 @@ class GatedLSTMStep(GatedStep):
         read, gates = self.products(projected, h)
         gates += read
         o, memory = remember(gates, c)
-        shown = normalised(memory.copy(), *self.shown) if self.shown else memory
-        y = np.tanh(shown)
+        y = np.tanh(self._shown(memory))
         y *= o
         y, c = _zoned(h, y, self.fresh_h), _zoned(c, memory, self.fresh_c)
         return y, (y, c)
+
+    def _shown(self, memory: Floats) -> Floats:
+        """What the memory (B,H) shows; it is not written over."""
+        if self.shown is None:
+            return memory
+        shown: Floats = memory - np.dot(memory, self.mean)
+        self.shown(shown)
+        shown += self.offset
+        return shown
 
 
 class GatedGRUStep(GatedStep):
@@ -190,15 +225,6 @@ class GatedRNNStep(GatedStep):
         self.activation(y)
         y = _zoned(h, y, self.fresh_h)
         return y, (y,)
-
-
-def normalised(a: Floats, gain: Floats, bias: Floats) -> Floats:
-    """``gain ∘ N(a) + bias``, written over ``a`` (B,G)."""
-    a -= a.mean(axis=1, keepdims=True)
-    a /= np.sqrt((a * a).mean(axis=1, keepdims=True) + EPSILON)
-    a *= gain
-    a += bias
-    return a
 
 
 def _zoned(old: Floats, new: Floats, share: np.float32) -> Floats:
