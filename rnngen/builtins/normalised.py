@@ -17,7 +17,7 @@ from rnngen.builtins.recurrences import (
     tanh_,
     tanh_backward,
     walk,
-    weight_gradients,
+    weight_gradient,
 )
 from rnngen.contracts import State
 
@@ -114,8 +114,7 @@ class _NormalisedLSTM(torch.autograd.Function):
                 total.add_(more)
             da.copy_(through)
             dh.copy_(torch.mm(da, u, out=product))
-        du, _ = weight_gradients(das, lows[:-1], dh.dtype)
-        return dreads, dh, dc, None, du, *sums
+        return dreads, dh, dc, None, weight_gradient(das, lows[:-1], dh.dtype), *sums
 
 
 def _blocks(gates: Tensor) -> tuple[Tensor, ...]:

@@ -95,9 +95,8 @@ class _Simple(torch.autograd.Function):
             ctx.phi[1](d, after)
             da.copy_(d)
             dh.copy_(torch.mm(da, u, out=product))
-        dw, db = weight_gradients(das, xs, dh.dtype)
-        du, _ = weight_gradients(das, lows[:-1], dh.dtype)
-        return (das @ w).transpose(0, 1), dh, None, dw, du, db
+        dw, du = (weight_gradient(das, read, dh.dtype) for read in (xs, lows[:-1]))
+        return (das @ w).transpose(0, 1), dh, None, dw, du, das.sum((0, 1), dtype=dh.dtype)
 
 
 class _Gated(torch.autograd.Function):
@@ -150,9 +149,9 @@ class _Gated(torch.autograd.Function):
             sigmoid_backward(drz, rz, grad_input=drz)
             dgate_now.copy_(dgate)
             torch.add(through, torch.mm(dgate_now, u, out=product), out=dh)
-        du, dd = weight_gradients(dgates, lows[:-1], dh.dtype)
+        du, dd = weight_gradient(dgates, lows[:-1], dh.dtype), dgates.sum((0, 1), dtype=dh.dtype)
         _split(dgates)[1].copy_(dns)  # what enters the candidate from the input is not gated by r
-        dw, db = weight_gradients(dgates, xs, dh.dtype)
+        dw, db = weight_gradient(dgates, xs, dh.dtype), dgates.sum((0, 1), dtype=dh.dtype)
         return (dgates @ w).transpose(0, 1), dh, None, dw, du, db, dd
 
 
@@ -176,7 +175,6 @@ def _split(gates: Tensor) -> tuple[Tensor, ...]:
     return gates[..., :-size], gates[..., -size:]
 
 
-def weight_gradients(d: Tensor, inputs: Tensor, wide: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Gradients by results (T,B,G) and the inputs (T,B,I) → by the matrix (G,I) and the bias (G,)."""
-    flat = d.flatten(0, 1)
-    return (flat.T @ inputs.flatten(0, 1)).to(wide), flat.sum(0, dtype=wide)
+def weight_gradient(d: Tensor, inputs: Tensor, wide: torch.dtype) -> Tensor:
+    """Gradients by products (T,B,G), and what was multiplied (T,B,I) → by the matrix (G,I)."""
+    return (d.flatten(0, 1).T @ inputs.flatten(0, 1)).to(wide)
