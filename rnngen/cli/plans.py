@@ -32,13 +32,18 @@ COUNT: Final = Count()
 
 def show_plan(proposal: "Proposal") -> None:
     """Tell a plan on stderr."""
-    network, config = proposal.plan.config.network, proposal.plan.config
+    config = proposal.plan.config
+    network, training = config.network, config.training
     sizes = f"hidden {network.hidden}, layers {network.layers}, dropout {network.dropout}"
     parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
     ui.note(f"plan: {parts}, {sizes}, {amount(proposal.parameters)} parameters")
     ui.note(
         f"plan: {amount(proposal.tokens)} tokens in about {clock(proposal.seconds)} "
         f"at {amount(proposal.tokens_per_second)} tok/s"
+    )
+    ui.note(
+        f"plan: {training.batch} streams of {training.seq}, {training.optimizer} at {training.lr:g}, "
+        f"{training.schedule} schedule"
     )
     for reason in proposal.reasons:
         ui.note(f"plan: {reason}")

@@ -144,19 +144,23 @@ def train(ctx: click.Context, /, **params: Any) -> None:
 
 
 def _proposed(here: "Session", request: "Request", params: dict[str, Any]) -> "Request":
-    """The request with the width that suits the budget, where there is one to choose; told on stderr."""
-    sized = bool({"hidden", "layers"} & request.network.keys())
+    """The request with sizes and a pace that suit the budget, where they are to choose; told on stderr."""
+    given = {*request.network, *request.training}
+    sized = bool({"hidden", "layers"} & given)
     if params["params"] and sized:
         raise UsageError("--params chooses the width; leave --hidden and --layers out")
     choosing = params["params"] or (request.training.get("minutes") and not sized and params["nproc"] == 1)
     if not (choosing or params["plan"]):
         return request
-    proposal = here.propose(here.plan(request), params["params"], sized=sized)
+    proposal = here.propose(here.plan(request), params["params"], given=given)
     if params["json"] and params["plan"]:
         ui.write_json(proposal.as_json())
     elif not params["quiet"]:
         show_plan(proposal)
-    return replace(request, network={**request.network, "hidden": proposal.plan.config.network.hidden})
+    network, training = proposal.plan.config.network, proposal.plan.config.training
+    sizes = {"hidden": network.hidden, "dropout": network.dropout}
+    pace = {"batch": training.batch, "lr": training.lr}
+    return replace(request, network={**request.network, **sizes}, training={**request.training, **pace})
 
 
 def _from_study(request: "Request", params: dict[str, Any]) -> "Request":

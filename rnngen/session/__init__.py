@@ -11,7 +11,7 @@ a program that wants to train or to generate without a shell starts here::
     writer = session.open("corpus")
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,11 +68,13 @@ class Session:
 
         return plan(self.registry, self.models, request)
 
-    def propose(self, plan: "Plan", parameters: int | None = None, *, sized: bool = False) -> "Proposal":
+    def propose(
+        self, plan: "Plan", parameters: int | None = None, *, given: Collection[str] = ()
+    ) -> "Proposal":
         """Choose the sizes of a planned network by what it may cost, and say what to expect."""
         from rnngen.session.planning import propose
 
-        return propose(plan, parameters, sized=sized)
+        return propose(plan, parameters, given=given)
 
     def train(
         self,

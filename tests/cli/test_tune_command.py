@@ -172,7 +172,7 @@ def test_flags_count_above_the_study(run, tale, models):
     assert (config["training"]["lr"], config["training"]["batch"]) == (0.5, 8)
     assert (config["cell"]["name"], config["cell"]["options"]) == (
         "gru",
-        {"zoneout_h": 0.0, "layer_norm": False},
+        {"zoneout_h": 0.0, "layer_norm": None},
     )
 
 

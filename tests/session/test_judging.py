@@ -91,16 +91,20 @@ def test_a_training_text_that_has_changed_is_no_floor(train, judge, corpus, tmp_
 
 
 @pytest.mark.parametrize("task", ["continue", "lines"])
-def test_readings_that_adapt_are_there_when_asked_for(session, train, judge, task):
+def test_readings_that_adapt_are_there_when_asked_for(session, train, judge, tmp_path, task):
     train(task=task)
-    model, text = session.read("verse"), CorpusOptions()
-    assert set(judge().readings) == {"window", "stream"}
-    asked = session.judge(model, [], text, readings=ReadingOptions(dynamic=True, cache=True))
+    model, text = session.read("verse"), tmp_path / "other.txt"
+    text.write_text("the night and a rose\n" * 30)  # more than is read before the weights first move
+    assert set(judge(text).readings) == {"window", "stream"}
+    asked = session.judge(
+        model, [str(text)], CorpusOptions(), readings=ReadingOptions(dynamic=True, cache=True)
+    )
     assert list(asked.readings) == ["window", "stream", "dynamic", "cache"]
     assert asked.as_json()["dynamic"]["nats_per_char"] == asked.dynamic.nats_per_char
-    assert asked.stream == judge().stream
+    assert asked.stream == judge(text).stream
     assert {loss.tokens for loss in (asked.stream, asked.dynamic, asked.cache)} == {asked.stream.tokens}
-    assert len({loss.nats for loss in asked.readings.values()} - {asked.stream.nats}) >= 2
+    for adapted in (asked.dynamic, asked.cache):  # one line over and over is soon better known
+        assert adapted.nats < asked.stream.nats
 
 
 def test_an_empty_text_is_refused(train, judge, tmp_path):

@@ -83,10 +83,10 @@ def test_more_time_never_gives_a_narrower_network_and_enough_is_read(planned, ma
 
 def test_a_network_that_is_wide_for_its_text_is_told_what_to_expect(planned, machine):
     machine(1e12)
-    reasons = propose(planned(hidden=384), sized=True).reasons
+    reasons = propose(planned(hidden=384), given={"hidden"}).reasons
     assert any("by heart" in reason for reason in reasons)
     assert any(f"--hidden {planning.SHORT_TEXT}" in reason for reason in reasons)
-    assert not any("--hidden" in reason for reason in propose(planned(hidden=64), sized=True).reasons)
+    assert not any("--hidden" in reason for reason in propose(planned(hidden=64), given={"hidden"}).reasons)
 
 
 @pytest.mark.parametrize(("short", "widest"), [(planning.SHORT, planning.SHORT_TEXT), (100, ANY_TEXT)])
@@ -104,7 +104,7 @@ def test_a_short_text_gets_no_wide_network_however_long_the_time(
 
 def test_sizes_that_were_given_stand(planned, machine):
     machine(1e12)
-    proposal = propose(planned(steps=None, minutes=50.0, hidden=24), sized=True)
+    proposal = propose(planned(steps=None, minutes=50.0, hidden=24), given={"hidden"})
     assert proposal.plan.config.network.hidden == 24
 
 
@@ -115,3 +115,21 @@ def test_measuring_leaves_the_random_numbers_alone(planned, monkeypatch):
     before = torch.get_rng_state()
     assert propose(planned()).tokens_per_second > 0
     assert (torch.get_rng_state() == before).all()
+
+
+def test_a_long_text_has_its_own_pace_and_what_was_given_stands(planned, machine, monkeypatch):
+    machine(1e12)
+    plan = planned(steps=None, minutes=1.0, batch=8)
+    paced = {"batch": 64, "lr": 0.005, "dropout": planning.DROPOUT}
+
+    def pace(**given):
+        config = propose(plan, **given).plan.config
+        return {"batch": config.training.batch, "lr": config.training.lr, "dropout": config.network.dropout}
+
+    short = pace()
+    assert short == {"batch": 8, "lr": plan.config.training.lr, "dropout": plan.config.network.dropout}
+    monkeypatch.setattr(planning, "LONG", 10)
+    assert pace() == paced
+    assert pace(given={"dropout"}) == {**paced, "dropout": short["dropout"]}
+    assert pace(given={"batch"}) == {**short, "dropout": paced["dropout"]}
+    assert pace(given={"hidden"}) == short

@@ -93,7 +93,7 @@ def outcomes(events):
 
 def test_what_is_given_is_held_fixed_and_what_is_declared_is_searched(search):
     opened, *_ = search()
-    own = ("forget_bias", "layer_norm", "mogrifier", "zoneout_c", "zoneout_h")
+    own = ("forget_bias", "mogrifier", "zoneout_c", "zoneout_h")
     assert set(opened.space) == {"lr", *(f"lstm.{key}" for key in own)}
     assert opened.budget == {"steps": 8}
 
@@ -108,7 +108,6 @@ def test_the_first_trial_is_what_trains_without_a_search(search, request_, sessi
         "embed": config.network.embedding(config.vocabulary),
         "dropout": config.network.dropout,
         "lstm.forget_bias": 1.0,
-        "lstm.layer_norm": False,
         "lstm.mogrifier": 0,
         "lstm.zoneout_c": 0.0,
         "lstm.zoneout_h": 0.0,
@@ -160,7 +159,7 @@ def test_what_cannot_be_searched_is_refused_before_a_study_is_made(search, searc
     assert study_names() == []
 
 
-PLAIN_GRU = {"zoneout_h": "0", "layer_norm": "false"}
+PLAIN_GRU = {"zoneout_h": "0"}
 
 
 def test_with_everything_held_fixed_there_is_nothing_to_search(search, request_):
