@@ -1,6 +1,5 @@
 """``rnngen train``: learn from a text."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -157,10 +156,7 @@ def _proposed(here: "Session", request: "Request", params: dict[str, Any]) -> "R
         ui.write_json(proposal.as_json())
     elif not params["quiet"]:
         show_plan(proposal)
-    network, training = proposal.plan.config.network, proposal.plan.config.training
-    sizes = {"hidden": network.hidden, "dropout": network.dropout}
-    pace = {"batch": training.batch, "lr": training.lr}
-    return replace(request, network={**request.network, **sizes}, training={**request.training, **pace})
+    return proposal.under(request)
 
 
 def _from_study(request: "Request", params: dict[str, Any]) -> "Request":

@@ -41,7 +41,7 @@ from rnngen.engine.optimizers import make_optimizer
 from rnngen.engine.training import planned_steps
 from rnngen.errors import UsageError
 from rnngen.session.fitting import build_network, make_batches
-from rnngen.session.runs import Plan
+from rnngen.session.runs import Plan, Request
 
 TOKENS_A_PARAMETER = 4
 """How many tokens a network should read for each of its parameters."""
@@ -80,6 +80,13 @@ class Proposal:
     seconds: float
     """How long that takes; evaluations come on top."""
     reasons: tuple[str, ...]
+
+    def under(self, request: Request) -> Request:
+        """A request with what this chooses below it."""
+        network, training = self.plan.config.network, self.plan.config.training
+        sizes = {"hidden": network.hidden, "dropout": network.dropout}
+        pace = {"batch": training.batch, "lr": training.lr}
+        return replace(request, network={**sizes, **request.network}, training={**pace, **request.training})
 
     def as_json(self) -> dict[str, object]:
         """As ``--plan --json`` prints it."""

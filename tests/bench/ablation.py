@@ -39,6 +39,11 @@ CHANGES: dict[str, dict[str, Any]] = {
     "two layers": {"layers": 2},
     "linear schedule": {"schedule": "linear"},
     "no weight decay": {"weight_decay": 0.0},
+    "NT-ASGD": {"optimizer": "nt-asgd", "lr": 10.0, "schedule": "constant"},
+    "mixture of two softmaxes": {"head": "mixture", "mixture": 2},
+    "no layer normalisation": {"-o layer_norm": "false"},
+    "Mogrifier, 4 rounds": {"-o mogrifier": "4"},
+    "zoneout 0.05 and 0.2": {"-o zoneout_h": "0.05", "-o zoneout_c": "0.2"},
 }
 """What is changed, alone; a change to what is the default anyhow is left out."""
 SIZES = {field.name for field in dataclasses.fields(NetworkOptions)}
@@ -47,7 +52,7 @@ SIZES = {field.name for field in dataclasses.fields(NetworkOptions)}
 def effective(change: dict[str, Any]) -> bool:
     """Whether it differs from the defaults."""
     default = {**dataclasses.asdict(NetworkOptions()), **dataclasses.asdict(TrainingOptions())}
-    return any(default[key] != value for key, value in change.items())
+    return any(default.get(key) != value for key, value in change.items())
 
 
 def trained(corpus: str, change: dict[str, Any], seed: int, minutes: float) -> float:
@@ -55,11 +60,18 @@ def trained(corpus: str, change: dict[str, Any], seed: int, minutes: float) -> f
     with tempfile.TemporaryDirectory() as home:
         os.environ["RNNGEN_HOME"] = home
         session = Session.here()
+        settings = {key.removeprefix("-o "): v for key, v in change.items() if key.startswith("-o ")}
         network = {key: value for key, value in change.items() if key in SIZES}
-        training = {key: value for key, value in change.items() if key not in SIZES}
+        rest = {key: value for key, value in change.items() if key not in SIZES}
+        training = {key: value for key, value in rest.items() if not key.startswith("-o ")}
         request = Request(
-            corpus=[corpus], network=network, training={"minutes": minutes, "seed": seed, **training}
+            corpus=[corpus],
+            network=network,
+            training={"minutes": minutes, "seed": seed, **training},
+            settings=settings,
         )
+        given = {*request.network, *request.training}
+        request = session.propose(session.plan(request), given=given).under(request)
         events = session.train(session.plan(request))
         return next(event.stream for event in events if isinstance(event, Judged))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cells import LSTM
 from rnngen.builtins.cell_options import LSTMOptions
+from rnngen.builtins.cells import LSTM
 from rnngen.decode.cached import CachedStep
 from rnngen.decode.candidates import log_softmax
 from rnngen.decode.options import BeamOptions
