@@ -47,7 +47,7 @@ LANES = 32
 """Stretches of the held-out text that are read side by side while training; the final figure is exact."""
 TRIED = 500_000
 """Tokens of the held-out text that are tried while training; more would take longer and say little more."""
-JUDGED = 2_000_000
+JUDGED = 500_000
 """Tokens of it that the final figure is taken from; ``rnngen eval`` reads all."""
 TASTE = 240
 """Tokens of the samples that are shown while training."""
