@@ -75,8 +75,8 @@ class LSTMOptions(GatedOptions):
         """The options with layer normalisation decided.
 
         On tiny Shakespeare, 1×384, three minutes on two cores, it gave 1.439 nats a character in little more
-        than half as many steps as the plain cell, which gave 1.472; on 96,000 characters of prose 1.470 against
-        1.573. On a GPU torch's fused cell is many times as fast.
+        than half as many steps as the plain cell, which gave 1.472; on 96,000 characters of prose 1.470
+        against 1.573. On a GPU torch's fused cell is many times as fast.
         """
         return replace(self, layer_norm=device == "cpu") if self.layer_norm is None else self
 

@@ -115,7 +115,7 @@ class CharTokenizer:
 
         Ties go to the lower code point. Memory does not grow with the text. Of a script of many characters a
         text does not have all: what occurs once is spelt in bytes, or the bytes of those yet to come would
-        never have been learnt (7,000 characters of Chinese had a quarter of them).
+        never have been learnt (of 7,000 characters of Chinese they are a quarter of the last tenth).
 
         Raises:
             CorpusError: if the text holds a lone surrogate.
