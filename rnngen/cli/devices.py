@@ -27,10 +27,11 @@ def devices(json: bool) -> None:
             _gibibytes(device.memory_free),
             _gibibytes(device.memory_total),
             "bf16" if device.bf16 else "fp32",
+            device.driver,
         ]
         for device in found
     ]
-    ui.table(rows, ["device", "what it is", "GiB free", "GiB", "precision auto"])
+    ui.table(rows, ["device", "what it is", "GiB free", "GiB", "precision auto", "driver"])
 
 
 def _gibibytes(size: int | None) -> str:

@@ -1,6 +1,8 @@
 """Where to compute, and in which number format."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -22,17 +24,21 @@ class Device:
     """Bytes, where it can be told."""
     bf16: bool
     """Whether it multiplies bf16 matrices faster than fp32."""
+    driver: str = ""
+    """What stands between it and torch: CUDA's version and the newest that the driver knows, or Metal."""
 
 
 def devices() -> list[Device]:
     """All that there are, the processor first."""
-    found = [Device("cpu", _processor(), None, None, _fast_bf16(torch.device("cpu")))]
+    found = [Device("cpu", _processor(), *_memory(), _fast_bf16(torch.device("cpu")))]
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         device = torch.device("cuda", index)
-        found.append(Device(str(device), torch.cuda.get_device_name(index), free, total, _fast_bf16(device)))
+        name = torch.cuda.get_device_name(index)
+        found.append(Device(str(device), name, free, total, _fast_bf16(device), _cuda()))
     if torch.backends.mps.is_available():
-        found.append(Device("mps", "Apple GPU", None, None, bf16=False))
+        free, total = _memory()  # one memory for both
+        found.append(Device("mps", "Apple GPU", free, total, bf16=False, driver="Metal"))
     return found
 
 
@@ -81,3 +87,33 @@ def _processor() -> str:
     import platform
 
     return f"{platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """Bytes of the machine's memory that are free and that there are, where the system tells."""
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        total = page * os.sysconf("SC_PHYS_PAGES")
+        free = _available() or page * os.sysconf("SC_AVPHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # no such call, or no such name, on this system
+        return None, None
+    return free, total
+
+
+def _available() -> int | None:
+    """What Linux could give to programs, what it caches included."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
+    return None if found is None else int(found) * 1024
+
+
+def _cuda() -> str:
+    """``CUDA 12.8, driver for 13.0``; builds without CUDA have no such call."""
+    ask = getattr(torch._C, "_cuda_getDriverVersion", None)
+    newest = ask() if ask else 0
+    return f"CUDA {torch.version.cuda}" + (
+        f", driver for {newest // 1000}.{newest % 1000 // 10}" if newest else ""
+    )

@@ -1,6 +1,7 @@
 """``rnngen devices``: what ``--device`` can name here."""
 
 import json
+import sys
 
 import torch
 
@@ -8,9 +9,12 @@ import torch
 def test_the_json_lists_devices_that_torch_takes(run):
     devices = json.loads(run("devices", "--json").out)
     for device in devices:
-        assert set(device) == {"name", "description", "memory_free", "memory_total", "bf16", "auto"}
+        told = {"name", "description", "memory_free", "memory_total", "bf16", "driver", "auto"}
+        assert set(device) == told
         torch.device(device["name"])
     assert devices[0]["name"] == "cpu"
+    if sys.platform == "linux":
+        assert 0 < devices[0]["memory_free"] <= devices[0]["memory_total"]
 
 
 def test_exactly_one_is_what_auto_takes(run):
