@@ -37,8 +37,9 @@ def devices() -> list[Device]:
         name = torch.cuda.get_device_name(index)
         found.append(Device(str(device), name, free, total, _fast_bf16(device), _cuda()))
     if torch.backends.mps.is_available():
-        free, total = _memory()  # one memory for both
-        found.append(Device("mps", "Apple GPU", free, total, bf16=False, driver="Metal"))
+        found.append(
+            Device("mps", "Apple GPU", *_memory(), bf16=False, driver="Metal")
+        )  # one memory for both
     return found
 
 
