@@ -39,6 +39,10 @@ def long(spawn, tale, tiny):
     raise AssertionError(process.stderr.read().decode())
 
 
+PLAIN = ("-o", "layer_norm=false")
+"""What is normalised when it is near 0 makes rounding large, and curves of two sums drift apart by it."""
+
+
 def events(text):
     return [json.loads(line) for line in text.splitlines()]
 
@@ -75,7 +79,7 @@ def ended(process):
 @needs_gloo
 @pytest.mark.slow
 def test_two_processes_tell_and_leave_what_one_does(run, spawn, tale, tiny, home):
-    flags = ["--dropout=0", "--json", *tiny]
+    flags = ["--dropout=0", "--json", *tiny, *PLAIN]
     alone = events(run("train", tale, "--name=one", *flags).out)
     status, out, err = ended(spawn("train", tale, "--name=two", "--nproc=2", *flags))
     assert (status, err) == (0, "")
@@ -92,7 +96,7 @@ def test_two_processes_tell_and_leave_what_one_does(run, spawn, tale, tiny, home
 @needs_gloo
 @pytest.mark.slow
 def test_torchs_own_launcher_does_too_and_all_have_the_seed_that_was_chosen(run, tale, tiny):
-    flags = ["--dropout=0", "--json", *(flag for flag in tiny if not flag.startswith("--seed"))]
+    flags = ["--dropout=0", "--json", *(flag for flag in tiny if not flag.startswith("--seed")), *PLAIN]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "rnngen"]
     command = [sys.executable, *launcher, "train", str(tale), "--name=two", *flags]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -124,11 +124,16 @@ def write_texts(folder):
     (folder / "pairs.tsv").write_text("\n".join(f"{line}\t{line[::-1]}" for line in sentences[:80]))
 
 
-def curve(folder, name, task, *, stop_after=STEPS, resume=False, **options):
-    """Train, and say what each step and each evaluation told."""
+def curve(folder, name, task, *, stop_after=STEPS, resume=False, normalised=False, **options):
+    """Train, and say what each step and each evaluation told.
+
+    With layer normalisation, which divides by what is near 0 at first, rounding grows from step to step.
+    """
     network = {"hidden": 12, "dropout": 0.0, "embed": 8}
     training = {**OPTIONS, "precision": "fp32", "device": "cpu", **options}
-    request = Request([str(folder / TASKS[task])], name, {"task": task}, {}, network, training, resume=resume)
+    corpus, cell = [str(folder / TASKS[task])], {"layer_norm": str(normalised).lower()}
+    settings = {} if task == "pairs" else cell
+    request = Request(corpus, name, {"task": task}, {}, network, training, settings, resume=resume)
     session, made, losses = Session.here(), [], []
     for event in session.train(session.plan(request), lambda: len(made) >= stop_after):
         if isinstance(event, Step):
@@ -146,6 +151,7 @@ def work(folder):
         told["noise"] = curve(folder, "two-noise", "continue", gradient_noise=0.1)
         told["begun"] = curve(folder, "two-begun", "continue", stop_after=7)
         told["ended"] = curve(folder, "one-begun", "continue", resume=True)
+        told["normalised"] = curve(folder, "two-normalised", "continue", normalised=True, lr=0.003)
         told["minutes"] = curve(folder, "two-minutes", "continue", steps=None, minutes=0.02)
         (folder / f"told-{team.rank}.json").write_text(json.dumps(told))
 
@@ -182,6 +188,7 @@ def told(tmp_path_factory):
         patch.setenv("RNNGEN_HOME", str(folder / "home"))
         one = {task: curve(folder, f"one-{task}", task) for task in TASKS}
         one["noise"] = curve(folder, "one-noise", "continue", gradient_noise=0.1)
+        one["normalised"] = curve(folder, "one-normalised", "continue", normalised=True, lr=0.003)
         one["begun"] = curve(folder, "one-begun", "continue", stop_after=7)
         two, second = run_two(folder)
         one["ended"] = curve(folder, "two-begun", "continue", resume=True)
@@ -197,6 +204,13 @@ def test_two_processes_have_the_loss_curve_of_one(told, task):
     assert len(one[task]) >= STEPS + 2
     assert one[task][0] > one[task][-1] + 0.1  # a curve that falls, so that the gradients are compared
     assert two[task] == pytest.approx(one[task], abs=NEAR)
+
+
+@gloo
+@pytest.mark.slow
+def test_with_layer_normalisation_the_curves_begin_alike(told):
+    one, two, _ = told
+    assert two["normalised"][:12] == pytest.approx(one["normalised"][:12], abs=10 * NEAR)
 
 
 @gloo

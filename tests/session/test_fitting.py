@@ -141,6 +141,7 @@ def test_the_same_bytes_in_another_process(session, train, corpus, tmp_path):
     command = [sys.executable, "-m", "rnngen", "train", str(corpus), "--quiet", *arguments.split()]
     command += ["--device", "cpu", "--precision", "fp32", "--tokenizer", "bpe", "--vocab-size", "290"]
     environment = {**os.environ, "RNNGEN_HOME": str(tmp_path / "other"), "PYTHONHASHSEED": "7"}
+    environment["OMP_NUM_THREADS"] = str(torch.get_num_threads())  # sums are rounded otherwise by others
     subprocess.run(command, check=True, env=environment)
     other = Session(session.registry, ModelStore(tmp_path / "other" / "models"))
     assert files(other) == files(session)
