@@ -9,8 +9,8 @@
 Everything that the future depends on is in ``Trainer.snapshot``: a run that is stopped and resumed writes the
 bytes that an unbroken run would have written (on one machine, with one number of threads, on a processor).
 Several processes (``rnngen.engine.distributed``) learn what one would, to the rounding of sums (which layer
-normalisation makes large in the end), and may be resumed in another number: exactly where nothing is drawn at random in the network; its dropout is each
-process's own, and is other in another number of them.
+normalisation makes large in the end), and may be resumed in another number: exactly where nothing is drawn at
+random in the network; its dropout is each process's own, and is other in another number of them.
 """
 
 import json
