@@ -170,11 +170,11 @@ class BiasOptions:
 
 
 @dataclass(frozen=True)
-class BanOptions:
-    """Options of the filter ``ban``."""
+class TextsOptions:
+    """Options of a filter that is given texts."""
 
     texts: str = ""
-    """What is never written, several with | between."""
+    """Several with | between."""
 
     def strings(self) -> list[str]:
         """The texts."""
@@ -182,16 +182,20 @@ class BanOptions:
 
 
 @dataclass(frozen=True)
-class ForceOptions:
+class BanOptions(TextsOptions):
+    """Options of the filter ``ban``."""
+
+    texts: str = ""
+    """What is never written, several with | between."""
+
+
+@dataclass(frozen=True)
+class ForceOptions(TextsOptions):
     """Options of the filter ``force``."""
 
     texts: str = ""
     """What alone is written, several with | between: nothing but the tokens of these texts, in any order. To
     a model of characters those are the characters, to a model of words the words and the spaces."""
-
-    def strings(self) -> list[str]:
-        """The texts."""
-        return [unescape(part) for part in divide(self.texts, "|")]
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,8 @@ def options(params: dict[str, Any]) -> AdaptingOptions:
     }
     refused = {"cache": ("--blend", "several models"), "dynamic": [one for one in others if one != "--blend"]}
     for kind, names in refused.items():
-        for other in names:
-            if getattr(asked, kind) and others[other]:
-                raise UsageError(f"--{kind} and {other} cannot stand together; leave one of them out")
+        if getattr(asked, kind):
+            flags.keep_apart(f"--{kind}", names, others)
     return asked
 
 

@@ -4,13 +4,14 @@ The parameter of a flag has the flag's name, so that its environment variable an
 files have it too.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from rnngen.cli.stages import Completer, StageOption, collect, given, options_from
+from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -192,3 +193,19 @@ def examples_of(command: click.Command) -> list[str]:
     if EXAMPLES_HEADING not in lines:
         return []
     return [line.strip() for line in lines[lines.index(EXAMPLES_HEADING) + 1 :]]
+
+
+def keep_apart(flag: str, others: Iterable[str], asked: Mapping[str, bool]) -> None:
+    """Refuse what a flag cannot stand beside.
+
+    Args:
+        flag: which is given.
+        others: the names of what is refused beside it.
+        asked: whether each thing is asked for, by its name.
+
+    Raises:
+        UsageError: naming both.
+    """
+    for other in others:
+        if asked[other]:
+            raise UsageError(f"{flag} and {other} cannot stand together; leave one of them out")

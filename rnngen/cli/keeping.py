@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rnngen.cli import chain
+from rnngen.cli import chain, flags
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,9 +82,7 @@ def check(params: dict[str, Any]) -> None:
     }
     for name, flag in STATE_FLAGS.items():
         if params[name] is not None:
-            for other in refused[name]:
-                if others[other]:
-                    raise UsageError(f"{flag} and {other} cannot stand together; leave one of them out")
+            flags.keep_apart(flag, refused[name], others)
     if params["blend"] is not None and not 0 <= params["blend"][1] <= 1:
         raise UsageError(f"--blend: weight {params['blend'][1]}: a number from 0 to 1 expected")
 

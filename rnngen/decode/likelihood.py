@@ -1,7 +1,7 @@
 """How probable texts are that were drawn: the network's own word on them, before any filter."""
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rnngen.contracts import Floats, NetworkStep, State
 from rnngen.decode.draws import surprise
 from rnngen.decode.hypotheses import Hypothesis
+from rnngen.decode.prompts import take
 
 
 def log_probabilities(
@@ -24,15 +25,15 @@ def log_probabilities(
     """
     totals = np.zeros(len(texts))
     alive = [number for number, text in enumerate(texts) if text]
-    logits, state, place = logits[alive], _rows(state, alive), 0
+    logits, state, place = logits[alive], take(state, alive), 0
     while alive:
         tokens = np.array([texts[number][place] for number in alive])
         totals[alive] -= surprise(logits, tokens)
         place += 1
         going = [place < len(texts[number]) for number in alive]
-        alive = [number for number in alive if place < len(texts[number])]
+        alive = list(compress(alive, going))
         if alive:
-            logits, state = step(tokens[going], _rows(state, going))
+            logits, state = step(tokens[going], take(state, going))
     return totals
 
 
@@ -49,7 +50,3 @@ def weighed(
         Hypothesis(tuple(token for token in text if token != end), total, total / max(len(text), 1))
         for text, total in zip(texts, totals, strict=True)
     ]
-
-
-def _rows(state: State, rows: Any) -> State:
-    return tuple(array[rows] for array in state)

@@ -32,14 +32,12 @@ def devices() -> list[Device]:
     """All that there are, the processor first."""
     found = [Device("cpu", _processor(), *_memory(), _fast_bf16(torch.device("cpu")))]
     for index in range(torch.cuda.device_count()):
-        free, total = torch.cuda.mem_get_info(index)
-        device = torch.device("cuda", index)
-        name = torch.cuda.get_device_name(index)
-        found.append(Device(str(device), name, free, total, _fast_bf16(device), _cuda()))
+        device, name = torch.device("cuda", index), torch.cuda.get_device_name(index)
+        memory = torch.cuda.mem_get_info(index)
+        found.append(Device(str(device), name, *memory, _fast_bf16(device), _cuda()))
     if torch.backends.mps.is_available():
-        found.append(
-            Device("mps", "Apple GPU", *_memory(), bf16=False, driver="Metal")
-        )  # one memory for both
+        free, total = _memory()  # there is one memory for both
+        found.append(Device("mps", "Apple GPU", free, total, bf16=False, driver="Metal"))
     return found
 
 

@@ -116,6 +116,11 @@ def regularise(network: nn.Module, options: TrainingOptions) -> None:
     network.restless.size, network.restless.change = options.activation_reg, options.temporal_reg
 
 
+def weights_of(network: nn.Module) -> dict[str, Any]:
+    """The parameters and buffers of a network on any device, by name, as NumPy arrays of their own."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
+
+
 def _spans(lengths: list[int]) -> list[slice]:
     """Where each layer's arrays lie in the flat state."""
     spans, start = [], 0

@@ -31,6 +31,7 @@ from rnngen.engine.checkpoint import Tensors
 from rnngen.engine.distributed import Team
 from rnngen.engine.evaluation import Loss, batch_loss
 from rnngen.engine.guessing import with_guesses
+from rnngen.engine.network import weights_of
 from rnngen.engine.optimizers import add_l1, make_optimizer, rate
 from rnngen.engine.options import TrainingOptions
 from rnngen.errors import DivergedError
@@ -283,10 +284,7 @@ class Trainer:
     def weights(self) -> Tensors:
         """The parameters that are judged and saved, in fp32: their running mean, if there is one."""
         with self.mean.applied():
-            return self._current()
-
-    def _current(self) -> Tensors:
-        return {name: _array(p) for name, p in self.network.state_dict().items()}
+            return weights_of(self.network)
 
     def remembered(self) -> State:
         """What the streams of all processes remember; all must ask together."""
@@ -294,7 +292,7 @@ class Trainer:
 
     def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
         """All that the future depends on: tensors, and a record for JSON; asks for ``remembered``."""
-        tensors = {f"network.{name}": array for name, array in self._current().items()}
+        tensors = {f"network.{name}": array for name, array in weights_of(self.network).items()}
         tensors |= {f"mean.{i}": _array(mean) for i, mean in enumerate(self.mean.mean)}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": _array(v) for key, v in slots.items() if v is not None}

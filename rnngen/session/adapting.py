@@ -52,6 +52,7 @@ def adapt(
     if len(tokens) < 2 or not prompt:
         raise UsageError("--dynamic adapts to the prompt, and there is none; give one, or --prompt-file")
     from rnngen.engine.dynamic import Follower, followed, restored
+    from rnngen.engine.network import weights_of
 
     network: Any = open_network(restore(registry, "cell", model.config.cell), model, device)
     with restored(network):
@@ -60,7 +61,7 @@ def adapt(
         follow = Follower(parameters, options.dynamic_rule, options.rate, options.dynamic_decay)
         followed(network, _segments(tokens, options.dynamic_segment), follow)
         after = _loss(network, tokens, options.dynamic_segment)
-        weights = {name: _array(tensor) for name, tensor in network.state_dict().items()}
+        weights = weights_of(network)
     kept = {name: array for name, array in model.weights.items() if name == SEEN}
     return Adapted(replace(model, weights={**weights, **kept}), len(tokens) - 1, before, after)
 
@@ -87,8 +88,3 @@ def _loss(network: Any, tokens: Sequence[int], size: int) -> float:
             loss, state = batch_loss(network, batch, state, "fp32", reduction="sum")
             nats += float(loss)
     return nats / (len(tokens) - 1)
-
-
-def _array(tensor: Any) -> Any:
-    """A tensor on any device as an array of its own."""
-    return tensor.detach().float().cpu().numpy().copy()

@@ -25,7 +25,7 @@ from rnngen.engine.evaluation import Judge
 from rnngen.engine.memory import kept_memory
 from rnngen.engine.models import SEEN, TRAINING, read_model
 from rnngen.engine.modules import Workshop, heads
-from rnngen.engine.network import RecurrentNetwork, regularise
+from rnngen.engine.network import RecurrentNetwork, regularise, weights_of
 from rnngen.engine.optimizers import make_noisy
 from rnngen.engine.run import RunFolder
 from rnngen.engine.tokens import TokenStore
@@ -198,8 +198,7 @@ def _scorer(plan: Plan, network: nn.Module, team: Team) -> Callable[[], float] |
     texts = [decode(tokenizers.target.pieces, val.example(number)) for number in numbers]
 
     def score() -> float:
-        weights = {name: w.detach().float().cpu().numpy() for name, w in network.state_dict().items()}
-        step = numpy_step(plan.parts["cell"], plan.config, weights) or TorchStep(network)
+        step = numpy_step(plan.parts["cell"], plan.config, weights_of(network)) or TorchStep(network)
         answers = Answerer(step, tokenizers).greedy(sources)
         network.train()
         return MEASURES[measure](answers, texts)

@@ -16,7 +16,7 @@ from rnngen.engine import training
 from rnngen.engine.averaging import TriggeredMean
 from rnngen.engine.batches import SpanBatches, StreamBatches, example_spans
 from rnngen.engine.evaluation import Judge, Loss, batch_loss
-from rnngen.engine.network import RecurrentNetwork
+from rnngen.engine.network import RecurrentNetwork, weights_of
 from rnngen.engine.options import NetworkOptions, TrainingOptions
 from rnngen.engine.tokens import TokenStore
 from rnngen.engine.training import Trainer, planned_steps
@@ -408,7 +408,7 @@ def test_a_mean_that_validation_triggers_goes_on_to_the_bit(store, monkeypatch, 
     assert first.mean.since == (6 if cut >= 6 else None)
     resumed = trained(snapshot=first.save.snapshots[-1])
     assert bits(resumed) == bits(unbroken)
-    own, kept = unbroken._current(), unbroken.weights()
+    own, kept = weights_of(unbroken.network), unbroken.weights()
     assert any((own[name] != kept[name]).any() for name in own)
 
 
