@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+pytest_plugins = ["fixtures.commands", "fixtures.small_runs", "fixtures.toys"]
+
 os.environ.setdefault(
     "GOMP_SPINCOUNT", "1000"
 )  # before torch: threads that wait must not starve other programs

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from rnngen.session import Session
-from rnngen.session.runs import Request
+from rnngen.api import Session
+from rnngen.training.plan import Request
 
 TORCH = {"torch", "tokenizers"}
 HEAVY = TORCH | {"numpy", "rich", "safetensors", "zstandard", "pluggy"}
@@ -120,7 +120,9 @@ def test_generation_imports_no_torch(model, arguments):
     assert not modules & (TORCH | {"rich"} if arguments[0] == "sample" else TORCH)
 
 
-@pytest.mark.parametrize("layer", ["rnngen.engine.models", "rnngen.engine.tokens", "rnngen.session.runs"])
+@pytest.mark.parametrize(
+    "layer", ["rnngen.store.model_folder", "rnngen.data.token_store", "rnngen.training.plan"]
+)
 def test_what_plans_and_finds_imports_no_torch(layer):
     code = f"import sys, {layer}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

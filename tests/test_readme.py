@@ -33,10 +33,10 @@ def test_the_plugin_in_the_readme_passes_its_own_test(mgu):
 def test_the_plugin_in_the_readme_trains_and_generates(mgu, tmp_path):
     import rnngen_mgu
 
-    from rnngen.engine.models import ModelStore
+    from rnngen.api import Session
     from rnngen.registry import Distribution, Registry
-    from rnngen.session import Session
-    from rnngen.session.runs import Request
+    from rnngen.store.model_folder import ModelStore
+    from rnngen.training.plan import Request
 
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("the sea, the sky, and the sand between them. " * 40)

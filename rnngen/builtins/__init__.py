@@ -7,9 +7,9 @@ decoders or the session, nor anything that a stranger's plugin may not import.
 from collections.abc import Iterable
 
 from rnngen.builtins import cell_options as c
-from rnngen.builtins import filter_options as f
 from rnngen.builtins import options as o
 from rnngen.builtins.attention import rnngen_attentions as rnngen_attentions
+from rnngen.builtins.filters import options as f
 from rnngen.builtins.seq2seq_options import Seq2SeqOptions
 from rnngen.contracts import CellSpec, FilterSpec, NetworkSpec, ReaderSpec, TaskSpec, TokenizerSpec
 from rnngen.hookspecs import hookimpl
@@ -144,7 +144,7 @@ def rnngen_readers() -> Iterable[ReaderSpec]:
 @hookimpl
 def rnngen_filters() -> Iterable[FilterSpec]:
     """What shapes the next-token distribution."""
-    home = "rnngen.builtins.filters"
+    home = "rnngen.builtins.filters.basic"
     return [
         FilterSpec(
             name="repetition",
@@ -179,95 +179,95 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         FilterSpec(
             name="frequency",
             summary="subtract from the logits of tokens, for each time that they occurred",
-            load="rnngen.builtins.penalties:frequency",
+            load="rnngen.builtins.filters.penalties:frequency",
             options=f.CountOptions,
         ),
         FilterSpec(
             name="presence",
             summary="subtract from the logits of tokens that have occurred",
-            load="rnngen.builtins.penalties:presence",
+            load="rnngen.builtins.filters.penalties:presence",
             options=f.CountOptions,
         ),
         FilterSpec(
             name="dry",
             summary="punish what would go on with a repetition, more the longer it is (p-e-w 2024)",
-            load="rnngen.builtins.penalties:dry",
+            load="rnngen.builtins.filters.penalties:dry",
             options=f.DryOptions,
             needs_text=True,
         ),
         FilterSpec(
             name="no_repeat_ngram",
             summary="never n tokens in a row twice (Paulus et al. 2017)",
-            load="rnngen.builtins.penalties:no_repeat_ngram",
+            load="rnngen.builtins.filters.penalties:no_repeat_ngram",
             options=f.NoRepeatOptions,
         ),
         FilterSpec(
             name="dynatemp",
             summary="a temperature that follows the entropy (Zhang et al. 2024)",
-            load="rnngen.builtins.cuts:dynatemp",
+            load="rnngen.builtins.filters.truncation:dynatemp",
             options=f.DynatempOptions,
         ),
         FilterSpec(
             name="typical",
             summary="keep tokens of typical surprise (Meister et al. 2022)",
-            load="rnngen.builtins.cuts:typical",
+            load="rnngen.builtins.filters.truncation:typical",
             options=f.TypicalOptions,
         ),
         FilterSpec(
             name="epsilon",
             summary="keep tokens of probability ε or more (Hewitt et al. 2022)",
-            load="rnngen.builtins.cuts:epsilon",
+            load="rnngen.builtins.filters.truncation:epsilon",
             options=f.EpsilonOptions,
         ),
         FilterSpec(
             name="eta",
             summary="the same, with a bound that falls with the entropy (Hewitt et al. 2022)",
-            load="rnngen.builtins.cuts:eta",
+            load="rnngen.builtins.filters.truncation:eta",
             options=f.EtaOptions,
         ),
         FilterSpec(
             name="top_nsigma",
             summary="keep tokens within n standard deviations of the best (Tang et al. 2024)",
-            load="rnngen.builtins.cuts:top_nsigma",
+            load="rnngen.builtins.filters.truncation:top_nsigma",
             options=f.TopNSigmaOptions,
         ),
         FilterSpec(
             name="xtc",
             summary="now and then exclude the top choices (p-e-w 2024)",
-            load="rnngen.builtins.feedback:xtc",
+            load="rnngen.builtins.filters.adaptive:xtc",
             options=f.XTCOptions,
         ),
         FilterSpec(
             name="mirostat",
             summary="hold the surprise of the text near a target (Basu et al. 2021)",
-            load="rnngen.builtins.feedback:mirostat",
+            load="rnngen.builtins.filters.adaptive:mirostat",
             options=f.MirostatOptions,
         ),
         FilterSpec(
             name="ban",
             summary="never write some texts",
-            load="rnngen.builtins.wording:ban",
+            load="rnngen.builtins.filters.lexical:ban",
             options=f.BanOptions,
             needs_text=True,
         ),
         FilterSpec(
             name="force",
             summary="write nothing but the tokens of some texts",
-            load="rnngen.builtins.wording:force",
+            load="rnngen.builtins.filters.lexical:force",
             options=f.ForceOptions,
             needs_text=True,
         ),
         FilterSpec(
             name="logit_bias",
             summary="add to the logits of given tokens",
-            load="rnngen.builtins.wording:logit_bias",
+            load="rnngen.builtins.filters.lexical:logit_bias",
             options=f.BiasOptions,
             needs_text=True,
         ),
         FilterSpec(
             name="min_length",
             summary="no end before so many tokens",
-            load="rnngen.builtins.wording:min_length",
+            load="rnngen.builtins.filters.lexical:min_length",
             options=f.MinLengthOptions,
             needs_text=True,
         ),

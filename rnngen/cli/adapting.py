@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rnngen.cli import flags, ui
+from rnngen.cli import flags
+from rnngen.cli.render import console as ui
 from rnngen.errors import UsageError
-from rnngen.session.options import AdaptingOptions
+from rnngen.options.corpus import AdaptingOptions
 
 if TYPE_CHECKING:
-    from rnngen.engine.models import StoredModel
-    from rnngen.session import Session
+    from rnngen.api import Session
+    from rnngen.store.model_folder import StoredModel
 
 adapting_flags = flags.options_from(AdaptingOptions, heading="Adapting to the prompt")
 """A decorator that gives a command these flags."""

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rnngen.cli import streams, ui
+from rnngen.builtins.strategies.options import GREEDY, BeamOptions, DecodingOptions
+from rnngen.cli import streams
 from rnngen.cli.chain import CHAIN, CONSTRAINTS
-from rnngen.decode.options import GREEDY, BeamOptions, DecodingOptions
+from rnngen.cli.render import console as ui
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
     from rnngen.contracts import AnyFilter, Tokenizer
-    from rnngen.session.answering import Answer, Answerer
+    from rnngen.generation.answering import Answer, Answerer
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -153,7 +154,7 @@ class Answering:
         ]
 
     def _best(self, answers: "list[Answer]") -> "Answer":
-        from rnngen.session.choosing import best, rank_of
+        from rnngen.generation.choosing import best, rank_of
 
         drafts = [(self._stopped(one.text), one.hypothesis) for one in answers if one.hypothesis]
         text, hypothesis = best(drafts, rank_of(self.options))
@@ -171,7 +172,7 @@ class Answering:
         return text if self.params["null"] else " ".join(text.splitlines())
 
     def _stopped(self, text: str) -> str:
-        from rnngen.decode.stop import until
+        from rnngen.decoding.stop import until
 
         return "".join(until([text], self.params["stop"]))
 

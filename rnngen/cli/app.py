@@ -18,8 +18,8 @@ from rnngen.errors import UnknownName
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from rnngen.api import Session
     from rnngen.registry import Registry
-    from rnngen.session import Session
 
 
 class Builtin(NamedTuple):
@@ -34,24 +34,28 @@ class Builtin(NamedTuple):
 
 
 COMMANDS: dict[str, Builtin] = {
-    "train": Builtin("rnngen.cli.train:train", "Train a model on text, or go on training one."),
-    "tune": Builtin("rnngen.cli.tune:tune", "Search for the sizes and settings that suit a text."),
-    "sample": Builtin("rnngen.cli.sample:sample", "Write text with a model."),
-    "eval": Builtin("rnngen.cli.eval:evaluate", "Measure how well a model predicts a text."),
-    "score": Builtin("rnngen.cli.score:score", "Say how probable a model finds each line."),
-    "next": Builtin("rnngen.cli.next:next_token", "Show which tokens a model expects after a text."),
-    "fill": Builtin("rnngen.cli.fill:fill", "Find what may stand in a gap of a text."),
-    "attend": Builtin("rnngen.cli.attend:attend", "Draw where a model looked while it wrote."),
-    "bench": Builtin("rnngen.cli.bench:bench", "Measure how fast rnngen is here."),
-    "models": Builtin("rnngen.cli.models:models", "List, show, copy and remove models."),
-    "export": Builtin("rnngen.cli.export:export", "Pack a model into one file."),
-    "devices": Builtin("rnngen.cli.devices:devices", "Show what this machine can compute on."),
-    "plugins": Builtin("rnngen.cli.plugins:plugins", "Show cells, tokenizers, filters and other plugins."),
-    "corpora": Builtin(
-        "rnngen.cli.corpora:corpora", "Show the corpora that ship with rnngen, and build others."
+    "train": Builtin("rnngen.cli.commands.train:train", "Train a model on text, or go on training one."),
+    "tune": Builtin("rnngen.cli.commands.tune:tune", "Search for the sizes and settings that suit a text."),
+    "sample": Builtin("rnngen.cli.commands.sample:sample", "Write text with a model."),
+    "eval": Builtin("rnngen.cli.commands.eval:evaluate", "Measure how well a model predicts a text."),
+    "score": Builtin("rnngen.cli.commands.score:score", "Say how probable a model finds each line."),
+    "next": Builtin("rnngen.cli.commands.next:next_token", "Show which tokens a model expects after a text."),
+    "fill": Builtin("rnngen.cli.commands.fill:fill", "Find what may stand in a gap of a text."),
+    "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw where a model looked while it wrote."),
+    "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure how fast rnngen is here."),
+    "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
+    "export": Builtin("rnngen.cli.commands.export:export", "Pack a model into one file."),
+    "devices": Builtin("rnngen.cli.commands.devices:devices", "Show what this machine can compute on."),
+    "plugins": Builtin(
+        "rnngen.cli.commands.plugins:plugins", "Show cells, tokenizers, filters and other plugins."
     ),
-    "completion": Builtin("rnngen.cli.completion:completion", "Print the completion script of a shell."),
-    "man": Builtin("rnngen.cli.man:man", "Write the manual pages.", hidden=True),
+    "corpora": Builtin(
+        "rnngen.cli.commands.corpora:corpora", "Show the corpora that ship with rnngen, and build others."
+    ),
+    "completion": Builtin(
+        "rnngen.cli.commands.completion:completion", "Print the completion script of a shell."
+    ),
+    "man": Builtin("rnngen.cli.commands.man:man", "Write the manual pages.", hidden=True),
 }
 """The commands that ship with rnngen, in the order in which ``--help`` shows them."""
 
@@ -81,7 +85,7 @@ def registry(ctx: click.Context | None = None) -> "Registry":
     program = ctx.find_root().ensure_object(Program)
     program.registry.names("cell")  # `failures` is complete only after a look-up
     if not (program.reported or ctx.resilient_parsing):
-        from rnngen.cli.extensions import report
+        from rnngen.cli.plugin_commands import report
 
         program.reported = True
         report(program.registry.failures)
@@ -90,7 +94,7 @@ def registry(ctx: click.Context | None = None) -> "Registry":
 
 def session(ctx: click.Context | None = None) -> "Session":
     """What plugins there are, and the user's models."""
-    from rnngen.session import Session, models
+    from rnngen.api import Session, models
 
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     return Session(registry(ctx), models())
@@ -109,7 +113,7 @@ class App(click.Group):
             module, _, attribute = COMMANDS[cmd_name].target.partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
-        from rnngen.cli import extensions
+        from rnngen.cli import plugin_commands as extensions
 
         return extensions.find(cmd_name, reserved=COMMANDS, quiet=ctx.resilient_parsing)
 
@@ -159,7 +163,7 @@ class App(click.Group):
         for name, builtin in COMMANDS.items():
             if not builtin.hidden:
                 yield name, builtin.summary
-        from rnngen.cli import extensions
+        from rnngen.cli import plugin_commands as extensions
 
         yield from extensions.summaries(reserved=COMMANDS, quiet=ctx.resilient_parsing)
 

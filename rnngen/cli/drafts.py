@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rnngen.cli import flags, ui
-from rnngen.decode.options import DraftOptions
+from rnngen.builtins.strategies.options import DraftOptions
+from rnngen.cli import flags
+from rnngen.cli.render import console as ui
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnngen.engine.models import StoredModel
-    from rnngen.session import Session
-    from rnngen.session.writing import Writer
+    from rnngen.api import Session
+    from rnngen.generation.writing import Writer
+    from rnngen.store.model_folder import StoredModel
 
 
 def check(params: dict[str, Any]) -> None:
@@ -43,7 +44,7 @@ def begin(here: "Session", writer: "Writer", model: "StoredModel", params: dict[
     """Let a writer draft, if it is asked to."""
     options = flags.collect(DraftOptions, params)
     if options.draft is not None:
-        from rnngen.session.drafting import speculate
+        from rnngen.generation.drafting import speculate
 
         speculate(here, writer, model, options)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
-from rnngen.cli.stages import Completer, StageOption, collect, given, options_from
+from rnngen.cli.option_flags import Completer, StageOption, collect, given, options_from
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> "
     from click.shell_completion import CompletionItem
 
     try:
-        from rnngen.session import model_names
+        from rnngen.api import model_names
 
         names = [name for name in model_names() if name.startswith(incomplete)]
     except Exception:  # as above

@@ -10,7 +10,7 @@ from rnngen.cli import chain, flags
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnngen.session.states import Kept
+    from rnngen.generation.saved_state import Kept
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -91,7 +91,7 @@ def opened(params: dict[str, Any]) -> "Kept | None":
     """The state to go on from, if there is one."""
     if params["from_state"] is None:
         return None
-    from rnngen.session.states import Kept
+    from rnngen.generation.saved_state import Kept
 
     return Kept.read(Path(params["from_state"]))
 

@@ -3,11 +3,12 @@
 import sys
 from typing import TYPE_CHECKING
 
-from rnngen.cli import streams, ui
+from rnngen.cli import streams
+from rnngen.cli.render import console as ui
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnngen.session.writing import Writer
+    from rnngen.generation.writing import Writer
 
 SHOWN = 60
 """Characters of a prompt that a warning repeats at most."""

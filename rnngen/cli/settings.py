@@ -73,7 +73,7 @@ def _check_tables(tables: Mapping[str, Any], path: Path) -> None:
     strangers = [key for key in tables if key not in COMMANDS]
     if not strangers:
         return
-    from rnngen.cli.extensions import rows
+    from rnngen.cli.plugin_commands import rows
 
     known = {*COMMANDS, *(row.name for row in rows(quiet=True)), *(row.qualified for row in rows(quiet=True))}
     for key in strangers:

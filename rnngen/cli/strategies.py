@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
+from rnngen.builtins.strategies.options import ContrastiveOptions
 from rnngen.cli.flags import collect, options_from, overrule
-from rnngen.cli.stages import NONE
-from rnngen.decode.options import ContrastiveOptions
+from rnngen.cli.option_flags import NONE
 from rnngen.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnngen.builtins.strategies.options import BeamOptions, ContrastiveOptions, DecodingOptions
 from rnngen.cli import drafts, streams, threads
-from rnngen.decode.options import BeamOptions, ContrastiveOptions, DecodingOptions
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from rnngen.contracts import AnyFilter
-    from rnngen.decode.hypotheses import Hypothesis
-    from rnngen.session.passages import Passage
-    from rnngen.session.states import FilterChain, Kept
-    from rnngen.session.writing import Writer
+    from rnngen.decoding.hypothesis import Hypothesis
+    from rnngen.generation.resumable import Passage
+    from rnngen.generation.saved_state import FilterChain, Kept
+    from rnngen.generation.writing import Writer
 
 LENGTH = 500
 """Tokens that free text is long if nobody says otherwise."""
@@ -75,7 +75,7 @@ class Writing:
                 else:
                     self._write(out, text)
         if self.params["save_state"] and self.passage:
-            from rnngen.session.states import save
+            from rnngen.generation.saved_state import save
 
             save(Path(self.params["save_state"]), self.passage, *self.seal)
         drafts.tell(self.writer, self.params)
@@ -116,7 +116,7 @@ class Writing:
 
     def _chosen(self, size: int, length: int) -> Iterator[Iterator[str]]:
         """The texts that are chosen, each out of ``size`` that are drawn."""
-        from rnngen.session.choosing import chosen, rank_of
+        from rnngen.generation.choosing import chosen, rank_of
 
         rngs = map(self._rng, range(self.params["count"] * size))
         rank = rank_of(self.options)
@@ -155,7 +155,7 @@ class Writing:
             filters=self.filters,
             seed=self.seed or 0,
         )
-        from rnngen.decode.stop import until
+        from rnngen.decoding.stop import until
 
         return ["".join(until([text], self.params["stop"])) for text, _ in found[:count]]
 

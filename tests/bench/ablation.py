@@ -15,10 +15,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rnngen.engine.options import NetworkOptions, TrainingOptions
+from rnngen.api import Session
 from rnngen.events import Judged
-from rnngen.session import Session
-from rnngen.session.runs import Request
+from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.training.plan import Request
 
 CHANGES: dict[str, dict[str, Any]] = {
     "AdamW": {"optimizer": "adamw"},

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnngen.builtins import cuts
-from rnngen.builtins import filter_options as o
+from rnngen.builtins.filters import options as o
+from rnngen.builtins.filters import truncation as cuts
 
 NEVER = -math.inf
 numbers = st.one_of(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rnngen.builtins import feedback
-from rnngen.builtins import filter_options as o
+from rnngen.builtins.filters import adaptive as feedback
+from rnngen.builtins.filters import options as o
 
 NEVER = -math.inf
 rows = st.lists(st.floats(-8, 8, width=32, allow_subnormal=False), min_size=1, max_size=9)

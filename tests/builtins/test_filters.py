@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnngen.builtins import filters
 from rnngen.builtins import options as o
+from rnngen.builtins.filters import basic as filters
 
 NEVER = -math.inf
 numbers = st.one_of(

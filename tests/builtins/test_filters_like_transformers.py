@@ -9,10 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rnngen.builtins import cuts, filters, penalties, wording
-from rnngen.builtins import filter_options as fo
 from rnngen.builtins import options as o
-from rnngen.decode.chain import Chain
+from rnngen.builtins.filters import basic as filters
+from rnngen.builtins.filters import lexical as wording
+from rnngen.builtins.filters import options as fo
+from rnngen.builtins.filters import penalties
+from rnngen.builtins.filters import truncation as cuts
+from rnngen.decoding.filter_chain import Chain
 
 ROWS, VOCABULARY = 24, 40
 PIECES = [bytes([65 + token]) for token in range(VOCABULARY)]

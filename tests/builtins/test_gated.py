@@ -10,10 +10,10 @@ from rnngen.builtins.cells import GRU, LSTM, RNN
 from rnngen.builtins.gated import GatedGRU, GatedLSTM, GatedRNN, gru, lstm, rnn
 from rnngen.builtins.gated_steps import GatedLSTMStep, lstm_step
 from rnngen.contracts import NetworkSpec
-from rnngen.engine.modules import WeightDrop, recurrent
-from rnngen.engine.muon import block_rows
+from rnngen.nn.regularizers import WeightDrop, recurrent
 from rnngen.options import construct
 from rnngen.testing import check_cell
+from rnngen.training.muon import block_rows
 
 SPECS = {spec.name: spec for spec in rnngen_cells() if not isinstance(spec, NetworkSpec)}
 B, T, E, H = 3, 6, 5, 4

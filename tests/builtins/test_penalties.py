@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.builtins import filter_options as o
-from rnngen.builtins import penalties
+from rnngen.builtins.filters import options as o
+from rnngen.builtins.filters import penalties
 
 V = 4
 pasts = st.lists(st.integers(0, V - 1), max_size=14)

@@ -8,11 +8,11 @@ import torch
 
 from rnngen.builtins.attention import rnngen_attentions
 from rnngen.contracts import NO_TOKEN, Blueprint
-from rnngen.decode.quantized import Int8Matrix, QuantizedStep, quantise
-from rnngen.engine.modules import Workshop
 from rnngen.errors import UsageError
+from rnngen.inference.quantized import Int8Matrix, QuantizedStep, quantise
+from rnngen.nn.regularizers import Workshop
 from rnngen.registry import Registry
-from rnngen.session.parts import choose
+from rnngen.registry.components import choose
 
 V = 19
 ATTENTIONS = [spec.name for spec in rnngen_attentions()]

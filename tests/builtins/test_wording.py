@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.builtins import filter_options as o
-from rnngen.builtins import wording
+from rnngen.builtins.filters import lexical as wording
+from rnngen.builtins.filters import options as o
 from rnngen.errors import UsageError
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rnngen.engine import checkpoint
+from rnngen.store import checkpoint
 
 
 def contents(folder):
@@ -351,7 +351,7 @@ def test_a_model_whose_plugin_is_not_installed_names_the_package(refused, shelf,
 
 def reseal(folder):
     """Let the weights belong to what config.json says now."""
-    from rnngen.engine.models import read_config, read_tokenizer, write_weights
+    from rnngen.store.model_folder import read_config, read_tokenizer, write_weights
 
     tensors, _ = checkpoint.read_tensors(folder / "model.safetensors")
     write_weights(folder, tensors, read_config(folder), read_tokenizer(folder))

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from rnngen.decode import quantized
-from rnngen.session.benching.training import LARGE
+from rnngen.benchmark.training import LARGE
+from rnngen.inference import quantized
 
 SAMPLE = ["bench", "sample", "--seconds", "0.01"]
 TRAIN = ["bench", "train", "--seconds", "0.01", "--batch", "2", "--seq", "4", "--device", "cpu"]
@@ -169,6 +169,6 @@ def test_without_numba_what_to_install_is_told(run, shelf, monkeypatch, command)
 
 
 def test_a_model_on_torch_is_not_quantised(run, shelf, monkeypatch):
-    monkeypatch.setattr("rnngen.session.opening.numpy_step", lambda *_: None)
+    monkeypatch.setattr("rnngen.generation.loading.numpy_step", lambda *_: None)
     ran = run("sample", "-m", "tale", "--quantize", "int8", "the", status=2)
     assert "leave --quantize out" in ran.err

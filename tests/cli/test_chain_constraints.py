@@ -11,7 +11,7 @@ from rnngen.cli.app import Program
 from rnngen.contracts import FilterSpec
 from rnngen.errors import UsageError
 from rnngen.registry import Distribution, Registry
-from rnngen.session.parts import choose_filters
+from rnngen.registry.components import choose_filters
 
 OWN = Distribution("rnngen-constrain", "0")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rnngen.decode.risk import chrf
+from rnngen.builtins.strategies.minimum_bayes_risk import chrf
 
 pytestmark = pytest.mark.usefixtures("shelf")
 

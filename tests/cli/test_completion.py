@@ -54,9 +54,9 @@ def test_names_of_plugins_complete(complete):
 def test_names_of_models_complete(complete, monkeypatch):
     import types
 
-    session = types.ModuleType("rnngen.session")
+    session = types.ModuleType("rnngen.api")
     session.model_names = lambda: ["shakespeare", "names"]
-    monkeypatch.setitem(sys.modules, "rnngen.session", session)
+    monkeypatch.setitem(sys.modules, "rnngen.api", session)
     assert complete("rnngen work -m ") == ["shakespeare", "names"]
 
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from rnngen.__main__ import main
-from rnngen.cli import corpora
+from rnngen.cli.commands import corpora
 from rnngen.errors import NotFoundError
 
 SHIPPED = [corpus for corpus in corpora.known().values() if corpus.file]
@@ -172,7 +172,7 @@ def test_corpora_are_found_inside_an_installed_package_first(tmp_path, monkeypat
 
 def test_importing_the_command_is_light():
     program = (
-        "import sys, rnngen.cli.corpora as c; c.known(); c.find('python-stdlib').path;"
+        "import sys, rnngen.cli.commands.corpora as c; c.known(); c.find('python-stdlib').path;"
         "print(sorted({'torch', 'numpy', 'tokenizers', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

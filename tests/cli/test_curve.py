@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rnngen.cli.curve import Series, draw
+from rnngen.cli.render.curve import Series, draw
 
 FALLING = [(step, 4.0 - 2.0 * step / 100) for step in range(101)]
 

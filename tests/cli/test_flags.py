@@ -168,9 +168,9 @@ def fake_session(monkeypatch, names):
     import sys
     import types
 
-    module = types.ModuleType("rnngen.session")
+    module = types.ModuleType("rnngen.api")
     module.model_names = names
-    monkeypatch.setitem(sys.modules, "rnngen.session", module)
+    monkeypatch.setitem(sys.modules, "rnngen.api", module)
 
 
 def test_models_are_completed(monkeypatch):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from rnngen.cli import ui
-from rnngen.cli.heatmap import SHADES, STEPS, TRACE, draw, paint
-from rnngen.decode.alignment import Alignment
+from rnngen.cli.render import console as ui
+from rnngen.cli.render.heatmap import SHADES, STEPS, TRACE, draw, paint
+from rnngen.generation.alignment import Alignment
 
 SOURCE = ("It", "'s", " very", " easy", " to", " sound", " natural", ".", "")
 TARGET = ("听", "起来", "自然", "easy", "。", "")

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 import pytest
 
-from rnngen.cli import flags, man
+from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS
-from rnngen.cli.roff import Page, escaped
+from rnngen.cli.commands import man
+from rnngen.cli.render.roff import Page, escaped
 from rnngen.errors import RnngenError
 
 PAGES = Path(__file__).parents[2] / "man"

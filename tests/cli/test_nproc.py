@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from torch import distributed
 
-from rnngen.engine.models import TRAINING, read_model
+from rnngen.store.model_folder import TRAINING, read_model
 
 needs_gloo = pytest.mark.skipif(
     not (distributed.is_available() and distributed.is_gloo_available()), reason="this torch is without gloo"

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from rnngen.__main__ import main
-from rnngen.decode.risk import chrf
+from rnngen.builtins.strategies.minimum_bayes_risk import chrf
 
 SIZES = {
     "hidden": 24,
@@ -114,7 +114,7 @@ def test_an_argument_of_several_lines_is_several_sources(answer):
 
 def test_more_lines_than_are_answered_together_keep_their_order(answer, monkeypatch):
     from rnngen.cli import answers
-    from rnngen.session import answering
+    from rnngen.generation import answering
 
     rng = random.Random(4)
     lines = [rng.choice([*SOURCES, "", "abcdef"]) for _ in range(60)]
@@ -421,7 +421,7 @@ def test_eval_tells_what_was_promised(run, models, place, flags):
 
 
 def test_without_a_text_the_pairs_held_out_are_judged(run, models, learnt):
-    from rnngen.engine.corpus import held_out
+    from rnngen.data.corpus import held_out
 
     words = [line.split("\t")[0] for line in (learnt / "pairs.tsv").read_text().splitlines()]
     told = json.loads(run("eval", "-m", "pairs", "--json").out)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.cli import corpora
+from rnngen.cli.commands import corpora
 
 parallel = corpora.generators()
 NAMES = [Path(corpus.generator).stem for corpus in corpora.known().values() if corpus.generator]
@@ -111,10 +111,10 @@ def test_a_generator_that_runs_out_ends():
 
 def test_generators_need_nothing_but_the_standard_library():
     program = (
-        "import io, sys, rnngen.cli.corpora as c; package = c.generators();"
+        "import io, sys, rnngen.cli.commands.corpora as c; package = c.generators();"
         "options = {'count': 9, 'seed': 1, 'held_out': False};"
         "[package.write(package.generator(name), io.StringIO(), **options) for name in sys.argv[1:]];"
-        "print(sorted({'torch', 'numpy', 'tokenizers', 'rich', 'rnngen.session'} & set(sys.modules)))"
+        "print(sorted({'torch', 'numpy', 'tokenizers', 'rich', 'rnngen.api'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program, *NAMES], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

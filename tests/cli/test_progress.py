@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from rnngen.cli.progress import Progress, amount, clock, ending, json_line, plain_lines, printable, shown
+from rnngen.cli.render.progress import Progress, amount, clock, ending, json_line, plain_lines
 from rnngen.events import Evaluated, Finished, Judged, Sampled, Saved, Started, Step, Warned
+from rnngen.printable import printable, shown
 
 STARTED = Started("names", "m/names", 670_123, 65, 1_003_854, 111_540, "cpu", "bf16", 1337, 0, 4900)
 STEP = Step(1200, 2.44, 0.245, 1.63121, 0.0021, 0.31, 41_234.0, 72.4)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rnngen.cli import typed
+from rnngen.cli import repl as typed
 
 pty = pytest.importorskip("pty")
 pytestmark = [pytest.mark.usefixtures("shelf"), pytest.mark.slow]

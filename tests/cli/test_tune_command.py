@@ -11,9 +11,10 @@ import pytest
 
 pytest.importorskip("optuna", reason="the extra 'tune' is not installed")
 
-from rnngen.cli import trials, ui
-from rnngen.session.tuning import Best, Opened, Searched, Settings, Tried, Trying
-from rnngen.session.tuning import trials as searching
+from rnngen.cli.render import console as ui
+from rnngen.cli.render import trials
+from rnngen.tuning import Best, Opened, Searched, Settings, Tried, Trying
+from rnngen.tuning import trials as searching
 
 FIXED = ["--hidden=8", "--layers=1", "--embed=8", "--batch=8", "--seq=16", "--weight-decay=0.01"]
 FAST = ["--optimizer=adamw", "--evaluations=2", "--steps=6", "--precision=fp32", "--device=cpu", "--seed=1"]
@@ -134,7 +135,7 @@ def test_help_imports_nothing_heavy():
     look = "import sys; from rnngen.__main__ import main; main(['tune', '--help']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     modules = set(done.stdout.splitlines()[-1].split())
-    assert "rnngen.cli.tune" in modules
+    assert "rnngen.cli.commands.tune" in modules
     assert not modules & {"torch", "tokenizers", "numpy", "rich", "safetensors", "optuna"}
 
 

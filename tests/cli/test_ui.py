@@ -8,8 +8,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from rnngen.cli import ui
-from rnngen.cli.progress import Progress
+from rnngen.cli.render import console as ui
+from rnngen.cli.render.progress import Progress
 from rnngen.events import Evaluated, Finished, Sampled, Saved, Started, Step, Warned
 
 FINISHED = Finished("budget", 20, 20, 1.5, 3.0)

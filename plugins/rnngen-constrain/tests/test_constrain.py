@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rnngen.builtins.strategies.beam import beam_search
+from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.builtins.tokenizers.bpe import BPETokenizer
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer
 from rnngen.builtins.tokenizers.word import WordTokenizer
 from rnngen.contracts import Chunk, State, Tokenizer
-from rnngen.decode.beam import beam_search
-from rnngen.decode.chain import Chain
-from rnngen.decode.options import BeamOptions
-from rnngen.decode.sampling import sample
+from rnngen.decoding.filter_chain import Chain
+from rnngen.decoding.sampler import sample
 from rnngen.errors import RnngenError, UsageError
+from rnngen.generation.writing import Writer
 from rnngen.registry import Distribution, Registry
-from rnngen.session.parts import choose_filters, make_filters
-from rnngen.session.writing import Writer
+from rnngen.registry.components import choose_filters, make_filters
 
 import rnngen_constrain
 

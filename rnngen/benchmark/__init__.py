@@ -1,0 +1,201 @@
+"""How fast rnngen generates and trains here, as ratios to plain PyTorch and to what the hardware can do.
+
+This module is light: what can be chosen, and what was found. ``generation`` and ``training`` measure.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from rnngen.errors import UsageError
+from rnngen.options.model import NetworkOptions, PrecisionName, require
+
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+"""The cells that torch has a module of, and how many rows of H each gives its weight matrices."""
+
+
+@dataclass(frozen=True)
+class BenchNetwork:
+    """The network that is measured, where no model is given; its weights are random."""
+
+    cell: str = "lstm"
+    """The recurrent layer: lstm, gru or rnn, which are those that torch has a module of."""
+    layers: int = 2
+    """How many recurrent layers are stacked (L)."""
+    hidden: int = 256
+    """Size of each recurrent layer (H)."""
+    embed: int | None = None
+    """Size of a token's embedding (E); as in training if not given."""
+    vocab: int = 65
+    """How many tokens there are (V)."""
+
+    def __post_init__(self) -> None:
+        require(self.vocab >= 2, f"vocab={self.vocab}: at least 2 expected")
+        self.sizes()
+
+    def sizes(self) -> NetworkOptions:
+        """The same, as the engine takes it."""
+        return NetworkOptions(hidden=self.hidden, layers=self.layers, embed=self.embed, dropout=0.0)
+
+    @property
+    def embedding(self) -> int:
+        """The embedding size in force."""
+        return self.sizes().embedding(self.vocab)
+
+
+@dataclass(frozen=True)
+class SampleBench:
+    """How generation is measured."""
+
+    count: int | None = None
+    """Measure so many texts side by side as well, and tell their rate as a ratio to one text alone."""
+    quantize: Literal["int8"] | None = None
+    """Measure one text with the weights in this format as well, and tell its rate as a ratio to fp32."""
+    device: str = "cpu"
+    """Where to generate: cpu, cuda, cuda:N, mps or auto; elsewhere than on the CPU through torch."""
+    seconds: float = 10.0
+    """How long to measure, about."""
+
+    def __post_init__(self) -> None:
+        require(self.count is None or self.count >= 1, f"count={self.count}: at least 1 expected")
+        _require_time(self.seconds)
+
+
+@dataclass(frozen=True)
+class TrainBench:
+    """How training is measured."""
+
+    batch: int = 64
+    """Streams that are trained side by side (B)."""
+    seq: int = 128
+    """Tokens that a gradient flows back through (T)."""
+    precision: PrecisionName = "auto"
+    """Number format of rnngen's matrix products; plain PyTorch always has fp32."""
+    device: str = "auto"
+    """Where to train: auto, cpu, cuda, cuda:N or mps."""
+    seconds: float = 20.0
+    """How long to measure, about."""
+
+    def __post_init__(self) -> None:
+        require(self.batch >= 1, f"batch={self.batch}: at least 1 expected")
+        require(self.seq >= 1, f"seq={self.seq}: at least 1 expected")
+        _require_time(self.seconds)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Tokens a second of rnngen and of a plain PyTorch program with a network of the same sizes."""
+
+    network: BenchNetwork
+    rnngen: float
+    """Tokens a second."""
+    plain: float
+    """Tokens a second."""
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as plain PyTorch."""
+        return self.rnngen / self.plain
+
+    def as_json(self) -> dict[str, Any]:
+        """The sizes, the two rates and their ratio."""
+        return {
+            **asdict(self.network),
+            "embed": self.network.embedding,
+            "rnngen_tokens_per_second": self.rnngen,
+            "plain_tokens_per_second": self.plain,
+            "ratio": self.ratio,
+        }
+
+
+@dataclass(frozen=True)
+class Generation(Compared):
+    """What was measured of generation, one stream; on the CPU on one thread."""
+
+    device: str
+    weight_bytes: int
+    """What is read of the weights for a token."""
+    products: float | None = None
+    """Matrix-vector products a second, of one fp32 matrix of that size; None elsewhere than on the CPU."""
+    count: int | None = None
+    """Texts side by side."""
+    batched: float | None = None
+    """Tokens a second of all these together."""
+    quantize: str | None = None
+    """A format of weights."""
+    quantized: float | None = None
+    """Tokens a second of one stream with the weights in that format."""
+
+    @property
+    def bandwidth_fraction(self) -> float | None:
+        """Bytes of weights read a second, over what the matrix-vector product reads."""
+        return None if self.products is None else self.rnngen / self.products
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it; what was not measured is left out."""
+        told = {
+            **super().as_json(),
+            "device": self.device,
+            "weight_bytes": self.weight_bytes,
+        }
+        if self.products is not None:
+            told |= {"products_per_second": self.products, "bandwidth_fraction": self.bandwidth_fraction}
+        if self.batched is not None:
+            told |= {"count": self.count, **self._beside("batched", self.batched)}
+        if self.quantized is not None:
+            told |= {"quantize": self.quantize, **self._beside("quantized", self.quantized)}
+        return told
+
+    def _beside(self, name: str, rate: float) -> dict[str, float]:
+        """A rate, and its ratio to that of one stream in fp32."""
+        return {f"{name}_tokens_per_second": rate, f"{name}_ratio": rate / self.rnngen}
+
+
+@dataclass(frozen=True)
+class Learning(Compared):
+    """What was measured of training."""
+
+    training: TrainBench
+    device: str
+    precision: str
+    """Of rnngen's matrix products, and of the large one."""
+    parameters: int
+    gemm: float
+    """Floating-point operations a second of a large matrix product."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The options of the cell, as they were given; plain PyTorch's has none."""
+
+    @property
+    def gemm_fraction(self) -> float:
+        """6·parameters·tokens/s, which is what the products of a training step take, over ``gemm``."""
+        return 6 * self.parameters * self.rnngen / self.gemm
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {
+            **super().as_json(),
+            "batch": self.training.batch,
+            "seq": self.training.seq,
+            "device": self.device,
+            "precision": self.precision,
+            "parameters": self.parameters,
+            "gemm_flops_per_second": self.gemm,
+            "gemm_fraction": self.gemm_fraction,
+            "options": dict(self.settings),
+        }
+
+
+def require_plain(cell: str) -> None:
+    """Refuse a cell that plain PyTorch has no module of.
+
+    Raises:
+        UsageError: then.
+    """
+    if cell not in GATES:
+        raise UsageError(
+            f"cell {cell!r}: torch has no module of it to compare with; bench takes {', '.join(GATES)}"
+        )
+
+
+def _require_time(seconds: float) -> None:
+    require(0 < seconds < float("inf"), f"seconds={seconds}: a number above 0 expected")

@@ -1,0 +1,195 @@
+"""Generation by turns: rnngen's own path, a plain PyTorch loop, and a matrix-vector product."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+
+import numpy as np
+import torch
+
+from rnngen.benchmark import GATES, BenchNetwork, Generation, SampleBench, require_plain
+from rnngen.benchmark.plain import PlainNetwork, generate
+from rnngen.benchmark.turns import Work, rates
+from rnngen.contracts import AnyFilter, StreamStep, Weights
+from rnngen.decoding.sampler import sample, sample_many
+from rnngen.errors import UsageError
+from rnngen.generation.loading import open_network
+from rnngen.inference.build import numpy_layers
+from rnngen.inference.numpy_model import NumpyStep
+from rnngen.inference.quantized import QuantizedStep, quantise
+from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.devices import choose_device
+from rnngen.nn.network import RecurrentNetwork
+from rnngen.registry import Registry
+from rnngen.registry.components import Part, choose, choose_filters, restore
+from rnngen.store.config import ModelConfig
+from rnngen.store.model_folder import StoredModel
+
+TEMPERATURE = 0.8
+
+
+def bench_sample(
+    registry: Registry, network: BenchNetwork, options: SampleBench, model: StoredModel | None = None
+) -> Generation:
+    """Measure how fast one stream is generated, on the CPU on one thread, and how fast many side by side.
+
+    NumPy takes its number of threads from ``OMP_NUM_THREADS`` and the like when it is first imported; who
+    wants one thread sets them before that.
+
+    Args:
+        registry: where the cell and the temperature are looked up.
+        network: the sizes, where no model is given.
+        options: what to measure.
+        model: whose network to measure, with a plain one of its sizes beside it.
+
+    Raises:
+        UnknownName: if there is no such cell.
+        UsageError: if torch has no module of that cell to compare with, or a format is for the CPU alone.
+        PluginError: if what a format of weights needs is not installed.
+        DeviceError: if the device is not there.
+    """
+    device = _device(options)
+    sizes, make = _opened(registry, model, device) if model else _made(registry, network, device)
+    step = make()
+    filters = [part.build() for part in choose_filters(registry, [("temp", str(TEMPERATURE))])]
+    numbers = numbers_read(sizes)
+    works: dict[str, Work] = {"rnngen": one_stream(step, filters)}
+    if by_numpy(device):
+        works["product"] = _product(numbers, sizes.hidden)
+    if options.count:
+        works["batched"] = many_streams(step, filters, options.count)
+    if options.quantize:
+        works["quantized"] = one_stream(_quantised(make(), options.quantize), filters)
+    with _one_thread():
+        plain = PlainNetwork(sizes).to(device)
+        works["plain"] = lambda length: len(generate(plain, length, TEMPERATURE))
+        found = rates(works, options.seconds)
+    return Generation(
+        sizes,
+        found["rnngen"],
+        found["plain"],
+        str(device),
+        4 * numbers,
+        found.get("product"),
+        options.count,
+        found.get("batched"),
+        options.quantize,
+        found.get("quantized"),
+    )
+
+
+# ── what is measured ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def one_stream(step: StreamStep, filters: Sequence[AnyFilter]) -> Work:
+    """Generate a text of so many tokens."""
+
+    def work(length: int) -> int:
+        tokens = sample(step, step.start(1), [0], filters, np.random.default_rng(0))
+        return len(list(islice(tokens, length)))
+
+    return work
+
+
+def many_streams(step: StreamStep, filters: Sequence[AnyFilter], count: int) -> Work:
+    """Generate texts side by side, so many tokens in all or as many more as make them of one length."""
+
+    def work(tokens: int) -> int:
+        rngs = [np.random.default_rng(seed) for seed in range(count)]
+        prompts, lengths = [[0]] * count, [-(-tokens // count)] * count
+        texts = sample_many(step, step.start(count), prompts, filters, rngs, end=None, lengths=lengths)
+        return sum(map(len, texts))
+
+    return work
+
+
+def _product(numbers: int, width: int) -> Work:
+    """Multiply one fp32 matrix of so many numbers with a vector of ``width``, so many times."""
+    rng = np.random.default_rng(0)
+    matrix = rng.random((numbers // width, width), np.float32)
+    vector, product = rng.random(width, np.float32), np.empty(len(matrix), np.float32)
+
+    def work(times: int) -> int:
+        for _ in range(times):
+            np.dot(matrix, vector, out=product)
+        return times
+
+    return work
+
+
+def numbers_read(sizes: BenchNetwork) -> int:
+    """How many weights a step reads: all matrices but the first layer's input product, which is a table."""
+    matrices = 2 * sizes.layers - 1  # a recurrent one each, an input one each but the first
+    return sizes.hidden * (matrices * GATES[sizes.cell] * sizes.hidden + sizes.vocab)
+
+
+# ── the network ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+Making = Callable[[], StreamStep]
+"""Gives a step of its own at each call."""
+
+
+def by_numpy(device: torch.device) -> bool:
+    """Whether NumPy generates there."""
+    return device.type == "cpu"
+
+
+def _device(options: SampleBench) -> torch.device:
+    device = choose_device(options.device)
+    if options.quantize and not by_numpy(device):
+        raise UsageError(f"--quantize {options.quantize} is for NumPy on the CPU; leave it or --device out")
+    return device
+
+
+def _made(registry: Registry, sizes: BenchNetwork, device: torch.device) -> tuple[BenchNetwork, Making]:
+    """A network of random weights."""
+    cell = choose(registry, {"cell": sizes.cell}, {})["cell"]
+    require_plain(sizes.cell)
+    network = RecurrentNetwork(sizes.vocab, sizes.sizes(), cell.build)
+    if not by_numpy(device):
+        return sizes, lambda: TorchStep(network.to(device))
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    return sizes, partial(_step, cell, weights, sizes)
+
+
+def _opened(registry: Registry, model: StoredModel, device: torch.device) -> tuple[BenchNetwork, Making]:
+    """A model's network."""
+    config, cell = model.config, restore(registry, "cell", model.config.cell)
+    require_plain(config.cell.name)
+    sizes = _sizes(config)
+    if not by_numpy(device):
+        return sizes, lambda: TorchStep(open_network(cell, model, str(device)))
+    return sizes, partial(_step, cell, model.weights, sizes)
+
+
+def _sizes(config: ModelConfig) -> BenchNetwork:
+    network, vocabulary = config.network, config.vocabulary
+    embed = network.embedding(vocabulary)
+    return BenchNetwork(config.cell.name, network.layers, network.hidden, embed, vocabulary)
+
+
+def _step(cell: Part, weights: Weights, sizes: BenchNetwork) -> NumpyStep:
+    layers = numpy_layers(cell, weights, sizes.layers)
+    if layers is None:
+        raise UsageError(
+            f"cell {sizes.cell!r} has no NumPy step to measure; install the one of rnngen itself"
+        )
+    return NumpyStep(weights, layers)
+
+
+def _quantised(step: StreamStep, form: str) -> QuantizedStep:
+    quantise(step, form)
+    return QuantizedStep(step)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Hold torch to one thread; afterwards as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,163 @@
+"""Training measured: rnngen's trainer, a plain PyTorch loop in fp32, and a large matrix product, by turns."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+import numpy as np
+import torch
+
+from rnngen.benchmark import BenchNetwork, Learning, TrainBench, require_plain
+from rnngen.benchmark import plain as plainly
+from rnngen.benchmark.turns import Work, rates
+from rnngen.data.batches import StreamBatches
+from rnngen.data.token_store import TokenStore
+from rnngen.evaluation.perplexity import Loss
+from rnngen.nn.allocator import kept_memory
+from rnngen.nn.devices import choose_device, choose_precision
+from rnngen.nn.network import RecurrentNetwork
+from rnngen.nn.regularizers import heads
+from rnngen.options.model import TrainingOptions
+from rnngen.registry import Registry
+from rnngen.registry.components import choose
+from rnngen.training.trainer import Trainer
+
+WINDOWS = 50
+"""How many windows each stream of the text has before it is read anew."""
+LARGE = {"cpu": 2048, "mps": 4096, "cuda": 8192}
+"""Rows and columns of a matrix that is large for its device."""
+
+
+def bench_train(
+    registry: Registry,
+    network: BenchNetwork,
+    options: TrainBench,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Learning:
+    """Measure how fast a network is trained on random text, without evaluations and saves.
+
+    Args:
+        registry: where the cell is looked up.
+        network: the sizes.
+        options: what to measure.
+        settings: options of the cell, as texts.
+
+    Raises:
+        UnknownName: if there is no such cell, or it has no such option.
+        UsageError: if torch has no module of that cell to compare with.
+        DeviceError: if the device is not there.
+    """
+    device = choose_device(options.device)
+    precision = choose_precision(options.precision, device)
+    text = random_text(network.vocab, options.batch * (options.seq * WINDOWS + 1))
+    batches = StreamBatches(text, options.batch, options.seq)
+    trainer = make_trainer(registry, network, batches, precision, device, settings=settings)
+    rest = torch.from_numpy(text.tokens[1:-1].astype(np.int64)).to(device)
+    plain = plainly.train(plainly.PlainNetwork(network).to(device), rest, options.batch, options.seq)
+    works = {
+        "rnngen": _steps(trainer),
+        "plain": lambda steps: len([next(plain) for _ in range(steps)]),
+        "gemm": _large_product(precision, device),
+    }
+    with _denormals_flushed():
+        found = rates({name: _waiting(work, device) for name, work in works.items()}, options.seconds)
+    tokens = options.batch * options.seq
+    parameters = sum(parameter.numel() for parameter in trainer.parameters)
+    return Learning(
+        network,
+        tokens * found["rnngen"],
+        tokens * found["plain"],
+        options,
+        str(device),
+        precision,
+        parameters,
+        2 * LARGE[device.type] ** 3 * found["gemm"],
+        settings,
+    )
+
+
+# ── what is measured ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def random_text(vocabulary: int, length: int) -> TokenStore:
+    """One example of ``length`` tokens in memory, each of the V − 1 that are not its end as likely."""
+    end = vocabulary - 1
+    tokens = np.random.default_rng(0).integers(end, size=length + 2, dtype=np.uint32)
+    tokens[[0, -1]] = end
+    return TokenStore(tokens, np.array([0, length + 1]), length, vocabulary)
+
+
+def make_trainer(
+    registry: Registry,
+    sizes: BenchNetwork,
+    batches: StreamBatches,
+    precision: str,
+    device: torch.device,
+    *,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Trainer:
+    """The trainer of ``rnngen train``, with a budget that does not end."""
+    cell = choose(registry, {"cell": sizes.cell}, settings)["cell"]
+    require_plain(sizes.cell)
+    network = RecurrentNetwork(sizes.vocab, sizes.sizes(), cell.build).to(device)
+    for head in heads(network):
+        head.restrict(torch.ones(sizes.vocab, dtype=torch.long))  # all occur: the plain one has them all
+    training = TrainingOptions(batch=batches.batch, seq=batches.seq, steps=1 << 40, patience=0)
+    return Trainer(network, batches, lambda: Loss(1, 1, 1), training, precision, lambda *_: iter(()))
+
+
+def _steps(trainer: Trainer) -> Work:
+    """Make so many steps, as ``fit`` does; on a GPU, where few are reported, up to the next report."""
+    events = trainer.run()
+
+    def work(steps: int) -> int:
+        before = trainer.progress.step
+        with kept_memory():
+            while trainer.progress.step < before + steps:
+                next(events)
+        return trainer.progress.step - before
+
+    return work
+
+
+def _large_product(precision: str, device: torch.device) -> Work:
+    """Multiply two large matrices so many times."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = torch.rand(2, LARGE[device.type], LARGE[device.type], device=device).to(kind)
+    product = torch.empty_like(a)
+
+    def work(times: int) -> int:
+        for _ in range(times):
+            torch.mm(a, b, out=product)
+        return times
+
+    return work
+
+
+# ── where it is measured ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _waiting(work: Work, device: torch.device) -> Work:
+    """The same work, done when it returns: a GPU goes on by itself."""
+    if device.type == "cpu":
+        return work
+    wait = torch.cuda.synchronize if device.type == "cuda" else torch.mps.synchronize
+
+    def whole(units: int) -> int:
+        done = work(units)
+        wait()
+        return done
+
+    return whole
+
+
+@contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """As in training: a denormal slows a recurrence tenfold; afterwards as before."""
+    before = sys.float_info.min / 2 == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)

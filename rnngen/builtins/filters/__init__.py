@@ -1,0 +1,1 @@
+"""The built-in filters of the next-token distribution."""

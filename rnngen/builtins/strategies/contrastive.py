@@ -1,0 +1,156 @@
+"""Contrastive search: of the few most probable tokens, the one that says most that was not said yet.
+
+::
+
+    logits ─▸ filters ─▸ the k best ─▸ read, as k rows ─▸ features (k,H) ─▸ how like those so far? ─▸ one row
+      ▴                                                                                               │
+      └─────────────────────────────────── predict ◂──────────────────────────────────────────────────┘
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.builtins.strategies.options import ContrastiveOptions
+from rnngen.contracts import AnyFilter, FeatureStep, Floats, State, StreamStep, TokenIds
+from rnngen.decoding.filter_chain import Chain
+from rnngen.decoding.prefill import take
+from rnngen.errors import RnngenError, UsageError
+
+Doubles = NDArray[np.float64]
+
+
+def contrastive_search(
+    step: StreamStep,
+    state: State,
+    prompt: Sequence[int],
+    options: ContrastiveOptions,
+    *,
+    filters: Sequence[AnyFilter] = (),
+    forbidden: Sequence[int] = (),
+    seed: int = 0,
+) -> Iterator[int]:
+    """Generate tokens for ever; stop asking when there are enough (Su et al. 2022, arXiv 2202.06417).
+
+    Each is the candidate v of the greatest (1 − α)·p(v) − α·maxⱼ cos(hᵥ, hⱼ): hᵥ is what the output layer
+    reads after v, and j goes over all tokens so far, the prompt's too. Of equals, the lowest id wins. No
+    chance is in it, but for that of filters which toss coins.
+
+    Args:
+        step: the network, one that shows its features.
+        state: of one stream, before the prompt.
+        prompt: tokens to go on from, at least one; not repeated in the output.
+        options: how to weigh.
+        filters: the chain that shapes p, and so what the candidates are.
+        forbidden: tokens that never come, whatever the network says.
+        seed: of the filters that toss coins.
+
+    Raises:
+        UsageError: at once, if the network shows no features, as an ensemble does not.
+        RnngenError: while generating, if filters leave nothing, or a logit is not a number.
+    """
+    if not (hasattr(step, "read") and hasattr(step, "predict")):
+        raise UsageError(
+            "contrastive search compares what one network's output layer reads, and several networks have "
+            "no such thing in common; give one model"
+        )
+    features: Any = step
+    never = np.array(forbidden, np.int64)
+    return _tokens(features, state, prompt, options, chain=Chain(filters), never=never, seed=seed)
+
+
+def _tokens(
+    step: FeatureStep,
+    state: State,
+    prompt: Sequence[int],
+    options: ContrastiveOptions,
+    *,
+    chain: Chain,
+    never: TokenIds,
+    seed: int,
+) -> Iterator[int]:
+    seen = Seen(options.window)
+    for token in prompt:
+        features, state = step.read(np.array([token]), state)
+        seen.add(features[0])
+    memory, history = chain.initial(np.array([seed])), [list(prompt)]
+    while True:
+        logits = step.predict(features)
+        logits[:, never] = -np.inf
+        tokens, chances = candidates(chain(logits, history, memory)[0], options.top_k)
+        read, after = step.read(tokens, take(state, [0] * len(tokens)))
+        scores = (1 - options.alpha) * chances - options.alpha * seen.likeness(read)
+        best = int(scores.argmax())
+        features, state = read[[best]], take(after, [best])
+        seen.add(features[0])
+        if chain.remembers:
+            memory = chain.observe(tokens[[best]], -np.log(chances[[best]]), memory)
+        token = int(tokens[best])
+        if chain.links:  # nobody else looks back, and a text may be endless
+            history[0].append(token)
+        yield token
+
+
+def candidates(logits: Floats, k: int) -> tuple[TokenIds, Doubles]:
+    """Logits (V,) → the k most probable tokens, by rising id, and their probabilities among all V.
+
+    Of equals at the edge, those of lowest id; what is forbidden, or of no probability, is none.
+
+    Raises:
+        RnngenError: if every token is forbidden, or a logit is not a number.
+    """
+    highest = logits.max()
+    if not -np.inf < highest < np.inf:
+        raise RnngenError(
+            f"no token can be chosen: the highest logit is {highest}; loosen the filters, or, if there are "
+            "none, train the model again with a smaller --lr"
+        )
+    weights = np.exp(logits.astype(np.float64) - highest)
+    edge = np.partition(logits, -k)[-k] if k < len(logits) else -np.inf
+    near = np.flatnonzero((logits >= edge) & (weights > 0))
+    tokens = np.sort(near[np.argsort(-logits[near], kind="stable")[:k]])
+    chances: Doubles = weights[tokens] / weights.sum()
+    return tokens, chances
+
+
+class Seen:
+    """The directions of features so far, or of the latest ``window`` of them: memory is flat then.
+
+    ::
+
+        rows   a b c d ─▸ a b c d e · · · ─▸ i j c d e f g h    window 8: the tenth replaces the second
+    """
+
+    FIRST = 256
+    """Rows to begin with; they are doubled as they fill."""
+
+    def __init__(self, window: int) -> None:
+        self.window, self.count = window, 0
+        self.rows: Floats = np.empty((0, 0), np.float32)
+
+    def add(self, features: Floats) -> None:
+        """Take note of features (H,)."""
+        if self.count == len(self.rows) < self.window:
+            room = min(max(self.FIRST, 2 * self.count), self.window)
+            grown = np.empty((room, len(features)), np.float32)
+            if self.count:
+                grown[: self.count] = self.rows
+            self.rows = grown
+        self.rows[self.count % len(self.rows)] = _directions(features)
+        self.count += 1
+
+    def likeness(self, features: Floats) -> Doubles:
+        """Features (k,H) → the greatest cosine (k,) of each with any that were seen."""
+        known = self.rows[: self.count]
+        greatest: Doubles = (_directions(features) @ known.T).max(axis=1).astype(np.float64)
+        return greatest
+
+
+def _directions(features: Floats) -> Floats:
+    """Vectors (…,H) of length 1; nought stays nought, and is like nothing."""
+    wide = features.astype(np.float64)  # in float32 the square of a small number is nought
+    lengths = np.linalg.norm(wide, axis=-1, keepdims=True)
+    directions: Floats = (wide / np.maximum(lengths, np.finfo(np.float64).tiny)).astype(np.float32)
+    return directions

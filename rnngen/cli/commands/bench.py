@@ -1,0 +1,137 @@
+"""``rnngen bench``: how fast rnngen is on this machine, beside plain PyTorch and what the hardware can do."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnngen.benchmark import BenchNetwork, SampleBench, TrainBench
+from rnngen.cli import flags
+from rnngen.cli.app import session
+from rnngen.cli.render import console as ui
+from rnngen.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnngen.api import Session
+    from rnngen.benchmark import Generation, Learning
+    from rnngen.store.model_folder import StoredModel
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""Where the libraries that multiply for NumPy read how many threads to take, once, when they are loaded."""
+
+
+@click.group()
+def bench() -> None:
+    """Measure how fast rnngen generates and trains here, beside plain PyTorch programs.
+
+    All that is compared takes turns on the same machine, and medians are told: other work on the machine
+    changes the rates but hardly their ratios.
+    """
+
+
+@flags.examples("rnngen bench sample", "rnngen bench sample -m tinyshakespeare --count 64 --json")
+@bench.command(cls=flags.Command)
+@click.option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    shell_complete=flags.complete_models,
+    help="Measure the network of this model: its name, or the path of its folder or file.",
+)
+@flags.options_from(BenchNetwork, heading="The network, where no model is given")
+@flags.options_from(SampleBench)
+@flags.json_flag
+@click.pass_context
+def sample(ctx: click.Context, /, **params: Any) -> None:
+    """Measure the generation of one text; on the CPU, on one thread.
+
+    Beside it, a plain PyTorch loop of a network of the same sizes (nn.LSTM called a token at a time, softmax,
+    multinomial). The bandwidth fraction is the bytes of weights that are read a second, over what a plain
+    matrix-vector product of as many reads. With --device both run through torch on that device, and no
+    fraction is told.
+    """
+    _hold_to_one_thread()
+    network, options = flags.collect(BenchNetwork, params), flags.collect(SampleBench, params)
+    here = session(ctx)
+    model = _model(here, params)
+    from rnngen.benchmark.generation import bench_sample
+
+    found = bench_sample(here.registry, network, options, model)
+    ui.write_json(found.as_json()) if params["json"] else _show_generation(found)
+
+
+@flags.examples(
+    "rnngen bench train",
+    "rnngen bench train --cell gru --layers 1 --hidden 384 --json",
+    "rnngen bench train -o layer_norm=true -o mogrifier=5",
+)
+@bench.command(cls=flags.Command)
+@flags.options_from(BenchNetwork, heading="The network")
+@flags.set_flag
+@flags.options_from(TrainBench)
+@flags.json_flag
+@click.pass_context
+def train(ctx: click.Context, /, **params: Any) -> None:
+    """Measure training, on random text.
+
+    Beside it, a plain PyTorch loop in fp32 with a network of the same sizes. The gemm fraction is
+    6 x parameters x tokens a second, over the rate of a large matrix product in the same number format.
+    """
+    network, options = flags.collect(BenchNetwork, params), flags.collect(TrainBench, params)
+    here = session(ctx)
+    from rnngen.benchmark.training import bench_train
+
+    found = bench_train(here.registry, network, options, params["option"])
+    ui.write_json(found.as_json()) if params["json"] else _show_learning(found)
+
+
+def _hold_to_one_thread() -> None:
+    """Tell NumPy's libraries to take one thread, before they are loaded."""
+    if "numpy" not in sys.modules:
+        os.environ.update(dict.fromkeys(THREADS, "1"))
+    elif os.environ.get("OMP_NUM_THREADS") != "1":
+        ui.warn(
+            "NumPy is loaded already and may take several threads; set OMP_NUM_THREADS=1 before the start"
+        )
+
+
+def _model(here: "Session", params: dict[str, Any]) -> "StoredModel | None":
+    """The model that is asked for.
+
+    Raises:
+        UsageError: if sizes are given as well.
+    """
+    if params["model"] is None:
+        return None
+    if sizes := flags.given(BenchNetwork, params):
+        raise UsageError(f"-m measures a model of its own sizes; leave out --{' and --'.join(sizes)}")
+    return here.read(params["model"])
+
+
+def _show_generation(found: "Generation") -> None:
+    rows = [
+        ["rnngen", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"],
+        ["plain PyTorch", f"{found.plain:,.0f}", "1.00"],
+    ]
+    if found.batched is not None:
+        rows.append([f"rnngen, {found.count} texts", f"{found.batched:,.0f}", ""])
+        ui.note(f"side by side: {found.batched / found.rnngen:.1f} times the rate of one text")
+    if found.quantized is not None:
+        rows.append([f"rnngen, {found.quantize}", f"{found.quantized:,.0f}", ""])
+        ui.note(f"{found.quantize}: {found.quantized / found.rnngen:.2f} times the rate of fp32")
+    ui.table(rows, ["one thread" if found.device == "cpu" else found.device, "tokens/s", "ratio"])
+    if found.bandwidth_fraction is not None:
+        ui.note(f"bandwidth fraction {found.bandwidth_fraction:.2f} ({found.weight_bytes:,} bytes a token)")
+
+
+def _show_learning(found: "Learning") -> None:
+    rows = [
+        [f"rnngen, {found.precision}", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"],
+        ["plain PyTorch, fp32", f"{found.plain:,.0f}", "1.00"],
+    ]
+    ui.table(rows, [found.device, "tokens/s", "ratio"])
+    speed = f"{found.gemm / 1e9:,.0f} GFLOP/s"
+    ui.note(
+        f"gemm fraction {found.gemm_fraction:.2f} ({found.parameters:,} parameters; a large product: {speed})"
+    )

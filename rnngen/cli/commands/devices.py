@@ -1,0 +1,39 @@
+"""``rnngen devices``: what this machine can compute on."""
+
+from dataclasses import asdict
+
+import click
+
+from rnngen.cli import flags
+from rnngen.cli.render import console as ui
+
+
+@flags.examples("rnngen devices", "rnngen devices --json")
+@click.command(cls=flags.Command)
+@flags.json_flag
+def devices(json: bool) -> None:
+    """Show what --device can name here; * marks what auto takes."""
+    from rnngen.nn.devices import choose_device
+    from rnngen.nn.devices import devices as present
+
+    automatic = str(choose_device("auto"))
+    found = present()
+    if json:
+        ui.write_json([{**asdict(device), "auto": device.name == automatic} for device in found])
+        return
+    rows = [
+        [
+            f"{device.name}{' *' if device.name == automatic else ''}",
+            device.description,
+            _gibibytes(device.memory_free),
+            _gibibytes(device.memory_total),
+            "bf16" if device.bf16 else "fp32",
+            device.driver,
+        ]
+        for device in found
+    ]
+    ui.table(rows, ["device", "what it is", "GiB free", "GiB", "precision auto", "driver"])
+
+
+def _gibibytes(size: int | None) -> str:
+    return "" if size is None else f"{size / 2**30:.1f}"

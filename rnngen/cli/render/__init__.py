@@ -1,0 +1,1 @@
+"""Output for people; the only package that knows rich."""

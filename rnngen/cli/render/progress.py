@@ -1,0 +1,216 @@
+"""What training says, in words: numbers as people read them, the state of a run, and its plain lines."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from math import isclose, isfinite
+from typing import Any
+
+from rnngen.cli.render.curve import Series
+from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Step, Warned
+from rnngen.printable import printable, shown
+
+PLAIN_EVERY = 0.08
+"""How much of the budget passes between two plain lines, at most: more than between the 20 evaluations that
+there are by default, so that these are the lines."""
+
+
+class Follower:
+    """What keeps account of events as they pass."""
+
+    def follow(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Hand the events on, each after it has been taken in."""
+        for event in events:
+            self.take(event)
+            yield event
+
+    def take(self, event: Event) -> None:
+        """Take in one event."""
+        raise NotImplementedError
+
+
+@dataclass
+class Progress(Follower):
+    """How a run stands, as its events have told so far."""
+
+    started: Started | None = None
+    step: Step | None = None
+    evaluated: Evaluated | None = None
+    best: Evaluated | None = None
+    sample: Sampled | None = None
+    judged: Judged | None = None
+    finished: Finished | None = None
+    train: Series = field(default_factory=Series)
+    val: Series = field(default_factory=Series)
+
+    def take(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case Started():
+                self.started = event
+            case Step():
+                self.step = event
+                self.train.add(event.step, event.loss)
+            case Evaluated():
+                self.evaluated = event
+                self.best = event if event.best else self.best
+                self.val.add(event.step, event.loss)
+            case Sampled():
+                self.sample = event
+            case Judged():
+                self.judged = event
+            case Finished():
+                self.finished = event
+
+    def facts(self) -> list[str]:
+        """What does not change during a run."""
+        if not (run := self.started):
+            return []
+        return [
+            f"{amount(run.parameters)} parameters",
+            f"{amount(run.vocabulary)} vocabulary",
+            f"{amount(run.train_tokens)} tokens",
+            f"{amount(run.val_tokens)} held out",
+            f"{run.device} {run.precision}",
+            f"seed {run.seed}",
+        ]
+
+    def figures(self) -> list[tuple[str, str]]:
+        """What changes with each step, as labels and values."""
+        if not (step := self.step):
+            return []
+        return [
+            ("step", self.steps_done),
+            ("epoch", f"{step.epoch:.1f}"),
+            ("tok/s", amount(step.tokens_per_second)),
+            ("lr", f"{step.lr:.2g}"),
+            ("grad", f"{step.grad_norm:.2f}"),
+        ]
+
+    def losses(self) -> list[tuple[str, str]]:
+        """The losses of now and the best of all, likewise."""
+        losses = [("train", loss(self.step.loss))] if self.step else []
+        if self.evaluated:
+            losses.append(("val", held_out(self.evaluated)))
+        if self.best:
+            losses.append(("best", f"{loss(self.best.loss)} at {self.best.step}"))
+        if self.judged:
+            losses += [("stream", loss(self.judged.stream)), ("window", loss(self.judged.window))]
+        return losses
+
+    @property
+    def steps_done(self) -> str:
+        """``1200/4900``, or ``1200`` where only the clock decides."""
+        done = str(self.step.step) if self.step else "0"
+        return f"{done}/{self.started.steps}" if self.started and self.started.steps else done
+
+
+# ── Lines ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -> Iterator[str]:
+    """A line for each evaluation, and some between; ``progress`` must follow the same events."""
+    due = 0.0
+    for event in events:
+        match event:
+            case Started():
+                yield f"rnngen: {shown(event.model)}: {', '.join(progress.facts())}"
+            case Step(progress=spent) if spent >= due:
+                due = spent + PLAIN_EVERY
+                yield step_line(progress)
+            case Evaluated():
+                due = (progress.step.progress if progress.step else 0) + PLAIN_EVERY
+                yield step_line(progress, event)
+            case Saved(path=path) if verbose:
+                yield f"rnngen: saved {shown(path)}"
+            case Sampled(text=text) if verbose:
+                yield from (f"  | {line}" for line in printable(text).split("\n"))
+            case Judged():
+                yield f"rnngen: {verdict(event)}"
+            case Finished():
+                yield f"rnngen: {ending(event)}"
+
+
+def step_line(progress: Progress, evaluated: Evaluated | None = None) -> str:
+    """``step 1200/4900  epoch 2.4  train 1.6312  val 1.7120 (best)  lr 0.0021  41.2k tok/s  left 1:12``."""
+    step = progress.step
+    if step is None:  # evaluated before the first step, as after a resume
+        return f"step {evaluated.step}  val {held_out(evaluated)}" if evaluated else ""
+    words = [f"step {progress.steps_done}", f"epoch {step.epoch:.1f}", f"train {loss(step.loss)}"]
+    if evaluated:
+        words.append(f"val {held_out(evaluated)}" + (" (best)" if evaluated.best else ""))
+    words += [f"lr {step.lr:.2g}", f"{amount(step.tokens_per_second)} tok/s"]
+    if step.seconds_left is not None:
+        words.append(f"left {clock(step.seconds_left)}")
+    return "  ".join(words)
+
+
+def verdict(event: Judged) -> str:
+    """``step 4400, nats per character: stream 1.4601, window 1.4712``."""
+    return f"step {event.step}, nats per character: stream {loss(event.stream)}, window {loss(event.window)}"
+
+
+def ending(event: Finished) -> str:
+    """How a run ended, in one line."""
+    made = f"finished ({event.reason}): {event.step} steps in {clock(event.seconds)}"
+    if not event.best_step:  # interrupted before that
+        return f"{made}, the held-out text not tried yet"
+    return f"{made}, best {loss(event.best_nats_per_char)} nats/char at step {event.best_step}"
+
+
+def json_line(event: Event) -> str:
+    """The event as one line of JSON."""
+    return json_text(event.as_json())
+
+
+def json_text(record: dict[str, Any]) -> str:
+    """A record as one line of JSON; what is not a number is ``null``, as JSON has no word for it."""
+    text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
+
+
+def warning(event: Event) -> str | None:
+    """What an event warns of, if it does."""
+    return shown(event.message) if isinstance(event, Warned) else None
+
+
+# ── Numbers and text ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def amount(count: float) -> str:
+    """``950``, ``41.2k``, ``1.00M``: three figures, as one reads them."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= 0.9995 * size:
+            digits = 2 if count < 9.995 * size else 1 if count < 99.95 * size else 0
+            return f"{count / size:.{digits}f}{letter}"
+    return f"{count:.0f}"
+
+
+def clock(seconds: float) -> str:
+    """``1:12``, ``1:02:05``."""
+    if not isfinite(seconds):
+        return "?"
+    minutes, rest = divmod(max(round(seconds), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def loss(value: float) -> str:
+    """A loss in nats, to four places."""
+    return f"{value:.4f}"
+
+
+def held_out(event: Evaluated) -> str:
+    """A held-out loss; by character too, where that is another number."""
+    if isclose(event.loss, event.nats_per_char, rel_tol=1e-6):
+        return loss(event.loss)
+    return f"{loss(event.loss)} ({loss(event.nats_per_char)} per char)"
+
+
+def finite(value: Any) -> Any:
+    """The same JSON value with ``None`` for every float that is not a finite number."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value

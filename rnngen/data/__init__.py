@@ -1,0 +1,1 @@
+"""Text on its way to the network: files, splits, tokens, batches."""

@@ -1,0 +1,292 @@
+"""From a token store to batches: parallel streams of free text, or examples of similar length side by side.
+
+::
+
+    streams   ├─ stream 0 ──┤├─ stream 1 ──┤├─ stream 2 ──┤     the text, cut in B equal stretches
+               w0 w1 w2 …      w0 w1 w2 …     w0 w1 w2 …        window k of every stream is batch k
+                      ║ a document begins: the window ends before it, the next one starts afresh
+
+    spans     ├──────────┤            each span from a fresh state; what is shorter than its
+              ├───────┤░░░            neighbours is padded with targets that do not count
+              ├─────────┤░
+
+Targets are inputs one position on. Where batches stand is plain data, so that a resumed run reads on exactly.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.contracts import IGNORE, NO_TOKEN
+from rnngen.data.token_store import TokenStore
+
+Ints = NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """What one step of training or evaluation reads."""
+
+    inputs: Ints
+    """(B,T) token ids."""
+    targets: Ints
+    """(B,T) token ids, or ``IGNORE``."""
+    fresh: NDArray[np.bool_]
+    """(B,) whether the row begins from the network's initial state."""
+    source: Ints | None = None
+    """(B,S) what each row is written about, closed by the end token and padded with ``NO_TOKEN``."""
+
+    def rows(self, which: slice) -> "Batch":
+        """Some of its rows."""
+        source = None if self.source is None else self.source[which]
+        return Batch(self.inputs[which], self.targets[which], self.fresh[which], source)
+
+
+class Batches(Protocol):
+    """An endless supply of training batches that can say where it stands."""
+
+    store: TokenStore
+    """The text that they are cut from."""
+    epoch: int
+    """Complete readings of the text so far."""
+    steps_per_epoch: int
+    """Batches that make one reading (of the first epoch, where they differ a little)."""
+
+    def __next__(self) -> Batch:
+        """The next batch; a new epoch begins by itself."""
+        ...
+
+    def position(self) -> dict[str, Any]:
+        """Where it stands, as JSON."""
+        ...
+
+    def restore(self, position: dict[str, Any]) -> None:
+        """Go where ``position()`` said it stood."""
+        ...
+
+
+class StreamBatches:
+    """Free text in B parallel streams, for truncated backpropagation through time.
+
+    Args:
+        store: the tokens.
+        batch: B; fewer where the text is shorter than B sequences.
+        seq: T.
+        refresh: how probable it is that a stream begins a window afresh though its text goes on. A network
+            that has always remembered something writes nonsense from its initial state, where every prompt
+            begins.
+        seed: of those draws.
+        vary: how much T varies from batch to batch: the standard deviation, as a share of it (Merity et al.
+            2017); 0 is not at all.
+    """
+
+    HALVED = 0.05
+    """How probable it is that a T varies around half of it."""
+
+    def __init__(
+        self,
+        store: TokenStore,
+        batch: int,
+        seq: int,
+        *,
+        refresh: float = 0.0,
+        seed: int = 0,
+        vary: float = 0.0,
+    ) -> None:
+        self.store, self.seq, self.epoch = store, seq, 0
+        self.refresh, self.seed, self.read, self.vary = refresh, seed, 0, vary
+        self.end = int(store.tokens[0])
+        last = len(store) - 1  # the last token is nobody's input
+        self.batch = max(1, min(batch, last // seq))
+        self.edges = np.linspace(0, last, self.batch + 1).astype(np.int64)
+        self.pointers = self.edges[:-1].copy()
+        self.steps_per_epoch = max(map(self._windows, self.edges[:-1], self.edges[1:]))
+
+    def _windows(self, start: int, stop: int) -> int:
+        """How many windows a stream has: every document in it begins a new one."""
+        starts = self.store.starts
+        inside = starts[np.searchsorted(starts, start, "right") : np.searchsorted(starts, stop, "left")]
+        lengths = np.diff(np.concatenate([[start], inside, [stop]]))
+        return int(-(-lengths // self.seq).sum())
+
+    def _length(self) -> int:
+        """T of the next batch; it follows from the seed and the count of batches, as resuming needs."""
+        if not self.vary:
+            return self.seq
+        rng = np.random.default_rng([self.seed, self.read, 1])
+        mean = self.seq / 2 if rng.random() < self.HALVED else self.seq
+        drawn = round(mean + self.vary * self.seq * rng.standard_normal())
+        return min(max(drawn, 5, self.seq // 4), 2 * self.seq)
+
+    def __next__(self) -> Batch:
+        """The next window of every stream."""
+        if (self.pointers >= self.edges[1:]).all():
+            self.epoch += 1
+            self.pointers = self.edges[:-1].copy()
+        starts = self.store.starts
+        here = np.searchsorted(starts, self.pointers, "right")  # the next document's index in starts
+        stops = np.minimum(self.edges[1:], starts[np.minimum(here, len(starts) - 1)])
+        lengths = np.clip(stops - self.pointers, 0, self._length())
+        fresh = (self.pointers == self.edges[:-1]) | (starts[here - 1] == self.pointers)
+        if self.refresh:
+            fresh |= np.random.default_rng([self.seed, self.read]).random(self.batch) < self.refresh
+        inputs, targets = gather(self.store, self.pointers, lengths, int(lengths.max()))
+        targets[targets == self.end] = IGNORE  # free text is not taught to end
+        self.pointers = self.pointers + lengths
+        self.read += 1
+        return Batch(inputs, targets, fresh)
+
+    def sweep(self) -> Iterator[Batch]:
+        """Read the text once from its beginning, and no further."""
+        self.pointers = self.edges[:-1].copy()
+        while (self.pointers < self.edges[1:]).any():
+            yield next(self)
+
+    def position(self) -> dict[str, Any]:
+        """The epoch, the batches read, and every stream's place."""
+        return {"epoch": self.epoch, "read": self.read, "pointers": self.pointers.tolist()}
+
+    def restore(self, position: dict[str, Any]) -> None:
+        """Go where ``position()`` said it stood."""
+        self.epoch, self.read = position["epoch"], position["read"]
+        self.pointers = np.array(position["pointers"], np.int64)
+
+
+class SpanBatches:
+    """Spans of the store, each read from a fresh state, in batches of similar length.
+
+    Args:
+        store: the tokens.
+        spans: ``(starts, stops)``: inputs are ``tokens[start:stop]``, targets one position on.
+        budget: tokens in a batch, padding included.
+        seed: the order of each epoch follows from it and the epoch's number.
+    """
+
+    POOL = 32
+    """Batches that are sorted by length together; more would pad less and shuffle less."""
+
+    def __init__(self, store: TokenStore, spans: tuple[Ints, Ints], budget: int, seed: int = 0) -> None:
+        self.store, self.budget, self.seed = store, budget, seed
+        self.starts, self.stops = spans
+        self.lengths = self._lengths()
+        self.epoch = self.index = 0
+        self.order = self._shuffled()
+        self.steps_per_epoch = len(self.order)
+
+    def _lengths(self) -> Ints:
+        """What a row takes of the budget."""
+        return self.stops - self.starts
+
+    def _shuffled(self) -> list[Ints]:
+        """This epoch's batches, each an array of span numbers."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(len(self.starts))
+        lengths, own = self.lengths, self.stops - self.starts
+        mean = int(lengths.sum()) // max(1, len(lengths))
+        pool = max(1, self.POOL * self.budget // max(1, mean))
+        pools = [order[i : i + pool] for i in range(0, len(order), pool)]
+        by_length = [pool[np.lexsort((own[pool], lengths[pool]))] for pool in pools]
+        batches = [batch for pool in by_length for batch in _packed(pool, lengths, self.budget)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def _batch(self, rows: Ints) -> Batch:
+        lengths = self.stops[rows] - self.starts[rows]
+        inputs, targets = gather(self.store, self.starts[rows], lengths, int(lengths.max()))
+        return Batch(inputs, targets, np.ones(len(rows), bool))
+
+    def __next__(self) -> Batch:
+        """The next batch of this epoch's order."""
+        if self.index == len(self.order):
+            self.epoch, self.index = self.epoch + 1, 0
+            self.order = self._shuffled()
+        self.index += 1
+        return self._batch(self.order[self.index - 1])
+
+    def sweep(self) -> Iterator[Batch]:
+        """Every span once."""
+        for rows in self.order:
+            yield self._batch(rows)
+
+    def position(self) -> dict[str, Any]:
+        """The epoch, and how many of its batches have been read."""
+        return {"epoch": self.epoch, "index": self.index}
+
+    def restore(self, position: dict[str, Any]) -> None:
+        """Go where ``position()`` said it stood."""
+        self.epoch, self.index = position["epoch"], position["index"]
+        self.order = self._shuffled()
+
+
+class PairBatches(SpanBatches):
+    """Examples with their sources, in batches in which both sides are of similar length.
+
+    Args:
+        store: the texts, with their sources.
+        budget: tokens in a batch, padding included, on either side.
+        seed: the order of each epoch follows from it and the epoch's number.
+        limit: pairs with more tokens than that on a side are left out; ``left_out`` says how many.
+    """
+
+    def __init__(self, store: TokenStore, budget: int, seed: int = 0, limit: int = 1 << 30) -> None:
+        assert store.source is not None
+        self.source = store.source
+        longer = np.maximum(np.diff(store.starts), np.diff(self.source.starts)) - 1
+        kept = np.flatnonzero(longer <= limit)
+        self.left_out = len(longer) - len(kept)
+        self.source_starts = self.source.starts[:-1][kept] + 1
+        self.source_lengths = self.source.starts[1:][kept] - self.source_starts + 1  # the end token too
+        super().__init__(store, (store.starts[:-1][kept], store.starts[1:][kept]), budget, seed)
+
+    def _lengths(self) -> Ints:
+        longer: Ints = np.maximum(self.stops - self.starts, self.source_lengths)
+        return longer
+
+    def _batch(self, rows: Ints) -> Batch:
+        lengths = self.source_lengths[rows]
+        columns = np.arange(lengths.max())
+        places = np.minimum(self.source_starts[rows][:, None] + columns, len(self.source) - 1)
+        tokens = self.source.tokens[places].astype(np.int64)
+        source = np.where(columns < lengths[:, None], tokens, NO_TOKEN)
+        return super()._batch(rows)._replace(source=source)
+
+
+def gather(store: TokenStore, starts: Ints, lengths: Ints, width: int) -> tuple[Ints, Ints]:
+    """Cut rows of up to ``width`` tokens → inputs and targets (B,width).
+
+    Past a row's length the targets are ``IGNORE`` and the inputs whatever stands there.
+    """
+    columns = np.arange(width + 1)
+    places = np.minimum(starts[:, None] + columns, len(store) - 1)
+    tokens = store.tokens[places].astype(np.int64)
+    targets = np.where(columns[:-1] < lengths[:, None], tokens[:, 1:], IGNORE)
+    return tokens[:, :-1], targets
+
+
+def example_spans(store: TokenStore, limit: int) -> tuple[Ints, Ints]:
+    """Every example from its opening ``end`` to the one that closes it, cut where longer than ``limit``."""
+    return _cut(store.starts[:-1], store.starts[1:], limit)
+
+
+def window_spans(store: TokenStore, window: int) -> tuple[Ints, Ints]:
+    """Non-overlapping windows over each document's own tokens, the first of which nothing predicts."""
+    return _cut(store.starts[:-1] + 1, store.starts[1:] - 1, window)
+
+
+def _cut(starts: Ints, stops: Ints, limit: int) -> tuple[Ints, Ints]:
+    """Cut spans into pieces of at most ``limit``; empty ones vanish."""
+    lengths = np.maximum(stops - starts, 0)
+    pieces = -(-lengths // limit)
+    which = np.repeat(np.arange(len(starts)), pieces)
+    nth = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    first = np.asarray(starts)[which] + nth * limit
+    return first, np.minimum(first + limit, np.asarray(stops)[which])
+
+
+def _packed(rows: Ints, lengths: Ints, budget: int) -> Iterator[Ints]:
+    """Cut rows, sorted by length, into batches whose longest row times their number is within the budget."""
+    begin = 0
+    for i in range(1, len(rows) + 1):
+        if i == len(rows) or int(lengths[rows[i]]) * (i - begin + 1) > budget:
+            yield rows[begin:i]
+            begin = i

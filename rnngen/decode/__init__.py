@@ -1,1 +1,0 @@
-"""From a network's step to text: filters, sampling, beam search, streaming. Prints nothing."""

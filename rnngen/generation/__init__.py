@@ -1,0 +1,1 @@
+"""Generation with a loaded model: prompts in, text out."""

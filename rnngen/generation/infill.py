@@ -1,0 +1,194 @@
+"""Filling a gap: the tokens between two given texts that make the whole most probable.
+
+::
+
+    left ─▸ beam over fillings of 1, 2 … tokens ─▸ all that ever lived, a row each
+                                                      │ fed the right text, side by side
+                                       ln p(filling | left) + ln p(right | left, filling) ─▸ the best
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.builtins.strategies.beam.candidates import log_softmax
+from rnngen.builtins.strategies.beam.scores import length_penalty
+from rnngen.contracts import NetworkStep, State, TokenIds
+from rnngen.decoding.generation_state import Moment, read_out
+from rnngen.decoding.prefill import take
+from rnngen.errors import RnngenError
+
+Doubles = NDArray[np.float64]
+ROWS = 256
+"""Fillings that read the right text side by side."""
+
+
+@dataclass(frozen=True)
+class FillOptions:
+    """How a gap is filled."""
+
+    beam: int = 16
+    """Fillings of each length that are gone on with (K)."""
+    length: int = 40
+    """Tokens of a filling at most."""
+    length_penalty: float = 0.0
+    """How much longer fillings are favoured: the log-probability is divided by ((5 + tokens) / 6)^this. At 0
+    it is ranked by as it is: a filling pays for each of its tokens, and is paid by what it makes of the text
+    to the right."""
+
+    def __post_init__(self) -> None:
+        for name in ("beam", "length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: 1 or more expected")
+        if not 0 <= self.length_penalty < float("inf"):
+            raise ValueError(f"length_penalty={self.length_penalty}: 0 or more expected")
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What may stand in a gap."""
+
+    tokens: tuple[int, ...]
+    log_probability: float
+    """Of the filling and of all to its right, given what is to its left, in nats."""
+    score: float
+    """What fillings are ranked by: the log-probability, divided by the length penalty."""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Fillings that the network has read."""
+
+    texts: list[tuple[int, ...]]
+    """R of them."""
+    totals: Doubles
+    """(R,) their log-probabilities, the right text's first token included."""
+    state: State
+    """Of R streams, after the fillings."""
+
+
+def fill(
+    step: NetworkStep,
+    moment: Moment,
+    right: Sequence[int],
+    options: FillOptions,
+    *,
+    forbidden: Sequence[int] = (),
+    fits: Callable[[tuple[int, ...]], bool] = lambda _: True,
+) -> list[Filling]:
+    """The best fillings of a gap, best first.
+
+    Each length has a beam of its own, by the likelihood of the filling; every filling that lived is then
+    completed with the right text. With a beam as wide as there are texts this is an exhaustive search.
+
+    Args:
+        step: the network.
+        moment: after the text to the left.
+        right: the tokens after the gap.
+        options: of the search.
+        forbidden: tokens that no filling has.
+        fits: whether tokens may stand in the gap; what does not may still be gone on with.
+
+    Raises:
+        RnngenError: if nothing fits.
+    """
+    moment = read_out(step, moment)
+    read = _lengths(step, moment, right[:1], options, np.array(sorted({*forbidden}), np.int64))
+    found: list[Filling] = []
+    for batch in _batches([_some(one, [fits(text) for text in one.texts]) for one in read]):
+        totals = _completed(step, batch, right)
+        penalties = length_penalty([len(text) for text in batch.texts], options.length_penalty)
+        rows = zip(batch.texts, totals.tolist(), (totals / penalties).tolist(), strict=True)
+        found += [Filling(*row) for row in rows if row[1] > -np.inf]
+    if not found:
+        raise RnngenError("nothing fits the gap: all that was tried ends within a character; widen --beam")
+    return sorted(found, key=lambda one: -one.score)
+
+
+def _lengths(
+    step: NetworkStep, moment: Moment, right: Sequence[int], options: FillOptions, never: TokenIds
+) -> Iterator[_Read]:
+    """The fillings that live, of each length."""
+    assert moment.logits is not None
+    texts: list[tuple[int, ...]] = [()]
+    totals, chances, state = np.zeros(1), log_softmax(moment.logits), moment.state
+    for _ in range(options.length):
+        chances[:, never] = -np.inf
+        keys = totals[:, None] + chances
+        rows, tokens = _best(keys, options.beam)
+        if not len(rows):
+            return
+        texts = [(*texts[row], token) for row, token in zip(rows.tolist(), tokens.tolist(), strict=True)]
+        totals = keys[rows, tokens]
+        logits, state = step(tokens, take(state, rows))
+        chances = log_softmax(logits)
+        yield _Read(texts, totals + chances[:, list(right)].sum(axis=1), state)
+
+
+def _best(keys: Doubles, count: int) -> tuple[TokenIds, TokenIds]:
+    """The rows and the columns of the highest keys (R,V), best first; of equals the first."""
+    flat = keys.ravel()
+    if len(flat) > count:
+        bound = np.partition(flat, len(flat) - count)[len(flat) - count]
+        places = np.flatnonzero(flat >= bound)
+    else:
+        places = np.arange(len(flat))
+    places = places[np.argsort(-flat[places], kind="stable")][:count]
+    places = places[flat[places] > -np.inf]
+    rows, columns = np.divmod(places, keys.shape[1])
+    return rows, columns
+
+
+def _completed(step: NetworkStep, read: _Read, right: Sequence[int]) -> Doubles:
+    """The log-probabilities (R,) with the rest of the right text, which all are fed side by side."""
+    totals, state = read.totals.copy(), read.state
+    for token, target in pairwise(right):
+        logits, state = step(np.full(len(totals), token), state)
+        totals += log_softmax(logits)[:, target]
+    return totals
+
+
+# ── Batches ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _some(read: _Read, wanted: Sequence[bool]) -> _Read:
+    rows = np.flatnonzero(wanted)
+    return _Read([read.texts[row] for row in rows], read.totals[rows], take(read.state, rows))
+
+
+def _batches(parts: Iterable[_Read]) -> Iterator[_Read]:
+    """The same, as many together as may be: states that grow with the text are as long only at one age."""
+    waiting: list[_Read] = []
+    for part in parts:
+        full = sum(len(one.texts) for one in waiting) + len(part.texts) > ROWS
+        if waiting and (full or _shapes(part) != _shapes(waiting[0])):
+            yield _joined(waiting)
+            waiting = []
+        if part.texts:
+            waiting.append(part)
+    if waiting:
+        yield _joined(waiting)
+
+
+def _shapes(read: _Read) -> list[tuple[int, ...]]:
+    return [tuple(array.shape[1:]) for array in read.state]
+
+
+def _joined(parts: Sequence[_Read]) -> _Read:
+    texts = [text for part in parts for text in part.texts]
+    states = zip(*(part.state for part in parts), strict=True)
+    totals = np.concatenate([part.totals for part in parts])
+    return _Read(texts, totals, tuple(_rows_of(arrays) for arrays in states))
+
+
+def _rows_of(arrays: Sequence[Any]) -> Any:
+    """The rows of several arrays, NumPy's or torch's, one after another."""
+    if isinstance(arrays[0], np.ndarray):
+        return np.concatenate(arrays)
+    import torch
+
+    return torch.cat(list(arrays))

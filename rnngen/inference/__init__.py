@@ -1,0 +1,1 @@
+"""One step of a trained model, on NumPy or torch."""

@@ -1,0 +1,67 @@
+"""One step of any network in torch."""
+
+from functools import partial
+from typing import Any
+
+from rnngen.contracts import Floats, State, TokenIds
+from rnngen.inference.cuda_graph import CapturedStep, record_on_cuda
+
+
+class TorchStep:
+    """Any network that trains, one token at a time; on CUDA as a graph where shapes stay.
+
+    Args:
+        network: on its device, a ``Network`` or a ``SourceNetwork``.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self.network = network.eval()
+        self.fixed: int = getattr(network, "fixed", 0)
+        self.device = next(network.parameters()).device
+        on_cuda = self.device.type == "cuda"
+        recorder = partial(record_on_cuda, self.device)
+        self.captured = CapturedStep(self.network, self.fixed, recorder) if on_cuda else None
+
+    def start(self, about: "int | TokenIds") -> State:
+        """The state before the first token: of so many streams, or of sources (B,S)."""
+        import torch
+
+        with torch.inference_mode():
+            given = about if isinstance(about, int) else torch.from_numpy(about).to(self.device)
+            return tuple(self.network.start(given))
+
+    def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → logits (B,V), state."""
+        import torch
+
+        with torch.inference_mode():
+            inputs = torch.from_numpy(tokens)
+            if self.captured is not None:
+                logits, state = self.captured(inputs, state)
+                return logits.cpu().numpy(), state
+            logits, state = self.network(inputs.to(self.device)[:, None], state)
+            return logits[:, 0].float().cpu().numpy(), state
+
+    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → what the output layer reads (B,H), state; of networks without a source."""
+        import torch
+
+        with torch.inference_mode():
+            inputs = torch.from_numpy(tokens).to(self.device)[:, None]
+            features, state = self.network.hidden(inputs, state)
+            return features[:, 0].float().cpu().numpy(), state
+
+    def predict(self, features: Floats) -> Floats:
+        """(B,H) → logits (B,V)."""
+        import torch
+
+        with torch.inference_mode():
+            logits: Floats = (
+                self.network.predict(torch.from_numpy(features).to(self.device)).float().cpu().numpy()
+            )
+            return logits
+
+    def attended(self, state: State) -> "Floats | None":
+        """Where it looked for the last token, (B,S); None where there is no source."""
+        weights = self.network.attended(state) if hasattr(self.network, "attended") else None
+        return None if weights is None else weights.float().cpu().numpy()

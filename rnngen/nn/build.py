@@ -1,0 +1,35 @@
+"""From a configuration and stored weights to a network in torch."""
+
+import torch
+from torch import nn
+
+from rnngen.errors import ModelError
+from rnngen.inference.build import blueprint
+from rnngen.nn.network import RecurrentNetwork
+from rnngen.nn.regularizers import Workshop
+from rnngen.registry.components import Part
+from rnngen.store.checkpoint import Tensors
+from rnngen.store.config import ModelConfig
+from rnngen.store.model_folder import SEEN
+
+
+def build_network(cell: Part, config: ModelConfig) -> nn.Module:
+    """The network that a configuration describes, freshly initialised from torch's global generator."""
+    if cell.whole:
+        kit = Workshop(config.vocabulary, config.network.dropout or 0.0)
+        made: nn.Module = cell.build(blueprint(cell, config), kit)
+        return made
+    return RecurrentNetwork(config.vocabulary, config.network, cell.build)
+
+
+def load_weights(network: nn.Module, weights: Tensors) -> None:
+    """Put stored weights into a network, leaving what else a model stores aside.
+
+    Raises:
+        ModelError: if they do not fit it.
+    """
+    tensors = {name: torch.tensor(array) for name, array in weights.items() if name != SEEN}
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f"the weights do not fit the model's configuration: {error}") from error

@@ -1,0 +1,118 @@
+"""Where to compute, and in which number format."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from rnngen.errors import DeviceError, UsageError
+from rnngen.options.model import PrecisionName
+
+
+@dataclass(frozen=True)
+class Device:
+    """One place to compute."""
+
+    name: str
+    """As ``--device`` takes it: cpu, cuda:0, mps."""
+    description: str
+    """What the hardware calls itself."""
+    memory_free: int | None
+    """Bytes, where it can be told."""
+    memory_total: int | None
+    """Bytes, where it can be told."""
+    bf16: bool
+    """Whether it multiplies bf16 matrices faster than fp32."""
+    driver: str = ""
+    """What stands between it and torch: CUDA's version and the newest that the driver knows, or Metal."""
+
+
+def devices() -> list[Device]:
+    """All that there are, the processor first."""
+    found = [Device("cpu", _processor(), *_memory(), _fast_bf16(torch.device("cpu")))]
+    for index in range(torch.cuda.device_count()):
+        device, name = torch.device("cuda", index), torch.cuda.get_device_name(index)
+        memory = torch.cuda.mem_get_info(index)
+        found.append(Device(str(device), name, *memory, _fast_bf16(device), _cuda()))
+    if torch.backends.mps.is_available():
+        free, total = _memory()  # there is one memory for both
+        found.append(Device("mps", "Apple GPU", free, total, bf16=False, driver="Metal"))
+    return found
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` into a device that is there.
+
+    ``auto`` takes the GPU with most free memory, else the processor; so does ``cuda`` among the GPUs.
+
+    Raises:
+        DeviceError: if it is not there; what is there is named.
+        UsageError: if the name means nothing.
+    """
+    there = devices()
+    gpus = sorted((d for d in there if d.name.startswith("cuda")), key=lambda d: -(d.memory_free or 0))
+    if name == "auto":
+        return torch.device(next((d.name for d in (*gpus, *reversed(there))), "cpu"))
+    try:
+        wanted = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"device {name!r}: auto, cpu, cuda, cuda:N or mps expected") from None
+    if name == "cuda" and gpus:
+        return torch.device(gpus[0].name)
+    if str(wanted) not in [device.name for device in there]:
+        names = ", ".join(device.name for device in there)
+        raise DeviceError(f"device {name!r} is not here; there is {names} (see rnngen devices)")
+    return wanted
+
+
+def choose_precision(name: PrecisionName, device: torch.device) -> str:
+    """Turn ``auto`` into ``bf16`` where the hardware multiplies it fast, else ``fp32``."""
+    if name == "auto":
+        return "bf16" if _fast_bf16(device) else "fp32"
+    return name
+
+
+def _fast_bf16(device: torch.device) -> bool:
+    """Emulated bf16 is slower than fp32, so only hardware that multiplies it counts."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return False
+
+
+def _processor() -> str:
+    import platform
+
+    return f"{platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """Bytes of the machine's memory that are free and that there are, where the system tells."""
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        total = page * os.sysconf("SC_PHYS_PAGES")
+        free = _available() or page * os.sysconf("SC_AVPHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # no such call, or no such name, on this system
+        return None, None
+    return free, total
+
+
+def _available() -> int | None:
+    """What Linux could give to programs, what it caches included."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
+    return None if found is None else int(found) * 1024
+
+
+def _cuda() -> str:
+    """``CUDA 12.8, driver for 13.0``; builds without CUDA have no such call."""
+    ask = getattr(torch._C, "_cuda_getDriverVersion", None)
+    newest = ask() if ask else 0
+    return f"CUDA {torch.version.cuda}" + (
+        f", driver for {newest // 1000}.{newest % 1000 // 10}" if newest else ""
+    )

@@ -1,0 +1,180 @@
+"""Where everything stands on a drawn picture, whatever it is drawn with: rectangles and words, in pixels.
+
+::
+
+    title
+              It  's very easy          the source, slanted where its words are long
+         听   ▓▓  ░░
+         起       ▓▓                    the target
+    weight in %  0 25 50 75 100
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Literal, TypeAlias
+
+from rnngen.generation.alignment import Alignment
+from rnngen.plots.labels import label, legend, one_line
+
+Measure: TypeAlias = Callable[[str, float], float]
+"""How wide a text is at a size, both in pixels."""
+
+CELL = 36.0
+PAD = 20.0
+SIZE, SMALL, LARGE = 15.0, 11.0, 18.0
+LONGEST = 40
+"""The characters of a name, and twice as many of the title, that are drawn at most."""
+INK, MUTED, PAPER = "#1a1a1a", "#5a5a5a", "#ffffff"
+GRADIENT = ((243, 246, 250), (158, 202, 225), (66, 146, 198), (8, 81, 156), (4, 36, 84))
+"""Darker with every step: white paper is no weight."""
+WRITTEN = 0.05
+"""The least weight that is written into its cell."""
+DRAWN = 0.0005
+"""The least weight that has a cell of its own upon the ground."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A filled rectangle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+    about: str = ""
+    """What it shows, in words, for pictures that can tell."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text, its middle line at ``y``."""
+
+    x: float
+    y: float
+    text: str
+    size: float = SIZE
+    ink: str = INK
+    anchor: Literal["start", "middle", "end"] = "start"
+    """Which part of it is at ``x``."""
+    slanted: bool = False
+    """Whether it rises by 45 degrees from there."""
+
+
+@dataclass
+class Sheet:
+    """A picture under construction; it grows with what is put on it."""
+
+    measure: Measure
+    width: float = 0.0
+    height: float = PAD
+    marks: list[Box | Words] = field(default_factory=list)
+
+    def put(self, mark: Box | Words) -> None:
+        """Add a mark, and room for it to the right."""
+        self.marks.append(mark)
+        if isinstance(mark, Box):
+            reach = mark.width
+        else:
+            length = self.measure(mark.text, mark.size)
+            share = {"start": 1.0, "middle": 0.5, "end": 0.0}[mark.anchor]
+            reach = length * share / (sqrt(2) if mark.slanted else 1)
+        self.width = max(self.width, mark.x + reach + PAD)
+
+    def line(self, text: str, size: float, ink: str = INK) -> None:
+        """Add a line of text below what is there."""
+        if text:
+            self.put(Words(PAD, self.height + size / 2, text, size, ink))
+            self.height += size + PAD / 2
+
+
+def compose(alignments: Sequence[Alignment], title: str, measure: Measure) -> Sheet:
+    """Lay several alignments out on one sheet, from top to bottom."""
+    sheet = Sheet(measure)
+    sheet.line(cut(one_line(title), 2 * LONGEST), LARGE)
+    for number, alignment in enumerate(alignments, 1):
+        sheet.line(f"{number}" if len(alignments) > 1 else "", SIZE, MUTED)
+        _grid(sheet, alignment)
+    _scale(sheet)
+    names = [label(text) for one in alignments for text in (*one.source, *one.target)]
+    sheet.line("   ".join(legend(names)), SMALL, MUTED)
+    sheet.height += PAD / 2
+    return sheet
+
+
+def _grid(sheet: Sheet, alignment: Alignment) -> None:
+    sources = [cut(label(text), LONGEST) for text in alignment.source]
+    targets = [cut(label(text), LONGEST) for text in alignment.target]
+    left = PAD + max((sheet.measure(name, SIZE) for name in targets), default=0.0) + PAD / 2
+    _heading(sheet, sources, left)
+    top = sheet.height
+    for row, name in enumerate(targets):
+        sheet.put(Words(left - PAD / 2, top + (row + 0.5) * CELL, name, anchor="end"))
+    for mark in _cells(alignment.weights.tolist(), sources, targets, left, top):
+        sheet.put(mark)
+    sheet.height = top + len(targets) * CELL + PAD
+
+
+def _heading(sheet: Sheet, names: Sequence[str], left: float) -> None:
+    """The source above its columns."""
+    longest = max((sheet.measure(name, SIZE) for name in names), default=0.0)
+    slanted = longest > CELL - 4
+    sheet.height += longest / sqrt(2) + SIZE if slanted else SIZE + PAD / 2
+    for column, name in enumerate(names):
+        middle = left + (column + 0.5) * CELL
+        anchor: Literal["start", "middle"] = "start" if slanted else "middle"
+        rise = PAD / 4 if slanted else SIZE
+        sheet.put(Words(middle, sheet.height - rise, name, anchor=anchor, slanted=slanted))
+
+
+def _cells(
+    weights: list[list[float]], sources: Sequence[str], targets: Sequence[str], left: float, top: float
+) -> Iterator[Box | Words]:
+    """The ground, the weights upon it, and thin lines between them."""
+    width, height = len(sources) * CELL, len(targets) * CELL
+    yield Box(left, top, width, height, colour(0.0))
+    for row, target in enumerate(targets):
+        for column, source in enumerate(sources):
+            about = f"{target} ← {source}: {weights[row][column]:.3f}"
+            yield from _cell(left + column * CELL, top + row * CELL, weights[row][column], about)
+    yield from (Box(left + column * CELL - 0.5, top, 1, height, PAPER) for column in range(1, len(sources)))
+    yield from (Box(left, top + row * CELL - 0.5, width, 1, PAPER) for row in range(1, len(targets)))
+
+
+def _cell(x: float, y: float, weight: float, about: str = "") -> Iterator[Box | Words]:
+    if weight >= DRAWN:
+        yield Box(x, y, CELL, CELL, colour(weight), about)
+    if weight >= WRITTEN:
+        yield Words(x + CELL / 2, y + CELL / 2, f"{100 * weight:.0f}", SMALL, ink(weight), "middle")
+
+
+def _scale(sheet: Sheet) -> None:
+    """What the colours mean."""
+    text = "weight in %"
+    sheet.put(Words(PAD, sheet.height + CELL / 4, text, SMALL, MUTED))
+    left = PAD + sheet.measure(text, SMALL) + PAD / 2
+    for step in range(5):
+        weight, x = step / 4, left + step * CELL
+        sheet.put(Box(x, sheet.height, CELL, CELL / 2, colour(weight)))
+        number = f"{100 * weight:.0f}"
+        sheet.put(Words(x + CELL / 2, sheet.height + CELL / 4, number, SMALL, ink(weight), "middle"))
+    sheet.height += CELL / 2 + PAD / 2
+
+
+def colour(weight: float) -> str:
+    """The colour of a weight, ``#rrggbb``: the higher, the darker."""
+    place = min(max(weight, 0.0), 1.0) * (len(GRADIENT) - 1)
+    low = min(int(place), len(GRADIENT) - 2)
+    pairs = zip(GRADIENT[low], GRADIENT[low + 1], strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in pairs)
+
+
+def ink(weight: float) -> str:
+    """What reads well on the colour of a weight."""
+    return PAPER if weight > 0.56 else INK
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, or its beginning and ``…``."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

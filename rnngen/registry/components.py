@@ -1,0 +1,292 @@
+"""From names and options to built objects, and back from what a model's config says."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, BinaryIO, NamedTuple
+
+from rnngen.contracts import (
+    AnyFilter,
+    Chunk,
+    FilterSpec,
+    NetworkSpec,
+    Task,
+    Tokenizer,
+    Weights,
+)
+from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
+from rnngen.options import build, construct, describe, divide
+from rnngen.registry import Registered, Registry
+
+KIND_OF = {"source_tokenizer": "tokenizer"}
+"""Of the parts of a model, those that are not called after their kind."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part that came through a plugin hook: enough to find it again, and to say what is missing."""
+
+    name: str
+    distribution: str
+    version: str
+    options: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, "Component"] = field(default_factory=dict)
+    """Other plugins' parts that it is made of, by the option that names them."""
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Component":
+        """Read it back; raises what a mistaken call raises."""
+        parts = {name: cls.from_json(one) for name, one in values.get("parts", {}).items()}
+        return cls(**{**values, "parts": parts})
+
+    @property
+    def qualified(self) -> str:
+        """``distribution/name``."""
+        return f"{self.distribution}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A spec with its options chosen: everything needed to build the thing (``rnngen.contracts.Maker``)."""
+
+    registered: Registered[Any]
+    options: Any
+    parts: "Mapping[str, Part]" = field(default_factory=dict)
+    """Other plugins' parts that it is made of, by the option that names them."""
+
+    @property
+    def component(self) -> Component:
+        """As ``config.json`` records it."""
+        owner = self.registered.distribution
+        parts = {name: part.component for name, part in self.parts.items()}
+        return Component(self.registered.spec.name, owner.name, owner.version, asdict(self.options), parts)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a whole network, not a layer."""
+        return isinstance(self.registered.spec, NetworkSpec)
+
+    def suited(self, device: str) -> "Part":
+        """With what its options leave open decided for training on a kind of device (``Spec.options``)."""
+        suit = getattr(self.options, "suited", None)
+        return replace(self, options=suit(device)) if suit else self
+
+    def build(self, *arguments: Any) -> Any:
+        """Call what the spec loads with some arguments and the options."""
+        return self.registered.resolve()(*arguments, self.options)
+
+    @property
+    def has_step(self) -> bool:
+        """Whether it has a NumPy face, and all that it is made of have one."""
+        return bool(self.registered.spec.step) and all(part.has_step for part in self.parts.values())
+
+    def step(self, weights: Weights, prefix: str = "", *arguments: Any) -> Any:
+        """The NumPy face, from those of the weights whose names begin with ``prefix``."""
+        own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+        return self.registered.resolve(self.registered.spec.step)(own, *arguments, self.options)
+
+
+def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Part]:
+    """Look up one part of each kind, and give each the settings that are its own.
+
+    Args:
+        registry: where to look.
+        names: a name for each kind.
+        settings: option values by key; ``kind.key`` where two parts have the same key.
+
+    Raises:
+        UnknownName: for a name or a key that nothing answers to.
+        UsageError: for a key that two parts answer to, or a value that is refused.
+    """
+    found = {kind: registry.find(KIND_OF.get(kind, kind), name) for kind, name in names.items()}
+    shares = _distribute(found, settings)
+    return {kind: _part(registry, kind, one, shares[kind]) for kind, one in found.items()}
+
+
+def _part(registry: Registry, kind: str, found: Registered[Any], given: Mapping[str, str]) -> Part:
+    options = build(found.spec.options, given, owner=f"{kind} {found.spec.name!r}")
+    named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
+    return Part(found, options, {o: _named(registry, k, getattr(options, o)) for o, k in named.items()})
+
+
+def _named(registry: Registry, kind: str, text: str) -> Part:
+    """A part from ``NAME`` or ``NAME;key=value;key=value``."""
+    name, *settings = divide(text, ";")
+    found = registry.find(kind, name)
+    if kind == "cell" and isinstance(found.spec, NetworkSpec):
+        raise UsageError(f"cell {name!r} is a whole network; name a recurrent layer, as lstm or gru")
+    return Part(found, build(found.spec.options, _keyed(settings, text), owner=f"{kind} {name!r}"))
+
+
+def _keyed(settings: Sequence[str], text: str) -> dict[str, str]:
+    given = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"{text!r}: {setting!r} is not of the form KEY=VALUE")
+        given[key.strip().replace("-", "_")] = value
+    return given
+
+
+def _distribute(
+    found: Mapping[str, Registered[Any]], settings: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    keys = {kind: [option.name for option in describe(one.spec.options)] for kind, one in found.items()}
+    shares: dict[str, dict[str, str]] = {kind: {} for kind in found}
+    for key, value in settings.items():
+        kind, dot, rest = key.partition(".")
+        owners = [kind] if dot and kind in keys else [kind for kind in keys if key in keys[kind]]
+        if not owners:
+            raise UnknownName("option", key, [name for names in keys.values() for name in names])
+        if len(owners) > 1:
+            choice = " or ".join(f"-o {kind}.{key}={value}" for kind in owners)
+            raise UsageError(f"option {key!r} belongs to {' and '.join(owners)}; say {choice}")
+        shares[owners[0]][rest if dot else key] = value
+    return shares
+
+
+def restore(registry: Registry, kind: str, component: Component) -> Part:
+    """Find the part that a model was made with.
+
+    Raises:
+        PluginError: if it is not installed; the distribution to install is named.
+        ModelError: if it no longer takes the model's options.
+    """
+    try:
+        found = registry.find(KIND_OF.get(kind, kind), component.qualified)
+    except UnknownName:
+        broken = [f for f in registry.failures if f.distribution.name == component.distribution]
+        mend = (
+            f"{component.distribution} is installed but does not work ({broken[0].reason})"
+            if broken
+            else f"it is not installed: pip install {component.distribution}"
+        )
+        raise PluginError(
+            f"this model needs the {kind} {component.name!r} from {component.distribution} "
+            f"{component.version}; {mend}"
+        ) from None
+    try:
+        owner = f"{kind} {component.name!r}"
+        named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
+        parts = {name: restore(registry, named[name], one) for name, one in component.parts.items()}
+        return Part(found, construct(found.spec.options, component.options, owner=owner), parts)
+    except UsageError as error:
+        raise ModelError(
+            f"this model was made with {component.distribution} {component.version}, and "
+            f"{found.distribution.version} does not take its options ({error})"
+        ) from error
+
+
+# ── Text ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reader_for(
+    registry: Registry, settings: Mapping[str, str]
+) -> Callable[[str], Callable[[BinaryIO, str], Iterator[Chunk]]]:
+    """From a file ending to its reader; what no reader claims is plain text.
+
+    Args:
+        registry: where to look.
+        settings: option values; each reader takes those that it knows.
+    """
+
+    def reader(suffix: str) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
+        claims = [r for r in registry.all("reader") if suffix in r.spec.suffixes]
+        found = claims[-1] if claims else registry.find("reader", "text")
+        known = {option.name for option in describe(found.spec.options)}
+        given = {key: value for key, value in settings.items() if key in known}
+        options = build(found.spec.options, given, owner=f"reader {found.spec.name!r}")
+        read = found.resolve()
+        return lambda stream, name: read(stream, name, options)
+
+    return reader
+
+
+def suffixes(registry: Registry) -> set[str]:
+    """The file endings that some reader claims."""
+    return {suffix for one in registry.all("reader") for suffix in one.spec.suffixes}
+
+
+class Tokenizers(NamedTuple):
+    """Those of a model."""
+
+    target: Tokenizer
+    """Of what is written."""
+    source: Tokenizer
+    """Of what is read; often the same."""
+
+
+def load_tokenizers(parts: Mapping[str, Part], text: str, place: object) -> Tokenizers:
+    """Build a model's tokenizers from ``tokenizer.json``, which holds one or two.
+
+    Raises:
+        ModelError: if the form is damaged.
+    """
+    if "source_tokenizer" not in parts:
+        one = load_tokenizer(parts["tokenizer"], text, place)
+        return Tokenizers(one, one)
+    try:
+        both = json.loads(text)
+        written, read = (str(both[side]) for side in ("target", "source"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{place}: tokenizer.json is damaged ({error}); restore it") from error
+    return Tokenizers(
+        load_tokenizer(parts["tokenizer"], written, place),
+        load_tokenizer(parts["source_tokenizer"], read, place),
+    )
+
+
+def load_tokenizer(part: Part, text: str, place: object) -> Tokenizer:
+    """Build a tokenizer from its saved form.
+
+    Raises:
+        ModelError: if the form is damaged.
+    """
+    try:
+        tokenizer: Tokenizer = part.registered.resolve().from_json(text)
+    except ValueError as error:
+        raise ModelError(f"{place}: tokenizer.json is damaged ({error}); restore it") from error
+    return tokenizer
+
+
+def make_task(part: Part) -> Task:
+    """Build a task."""
+    task: Task = part.build()
+    return task
+
+
+# ── Filters ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def choose_filters(registry: Registry, chain: Sequence[tuple[str, str]]) -> list[Part]:
+    """Look up filters by name, with the text of their main option: ``"40"``, or ``"40;window=9"`` for others.
+
+    A backslash before ``;`` or ``=`` takes its meaning away.
+
+    Raises:
+        UnknownName: for a name or a key that nothing answers to.
+        UsageError: for a value that is refused.
+    """
+    return [_filter(registry.find("filter", name), value) for name, value in chain]
+
+
+def make_filters(chain: Sequence[Part], tokenizer: Tokenizer) -> list[AnyFilter]:
+    """Build chosen filters for a model with this tokenizer."""
+    made = []
+    for part in chain:
+        text = [tokenizer] if part.registered.spec.needs_text else []
+        made.append(part.registered.resolve()(part.options, *text))
+    return made
+
+
+def _filter(found: Registered[Any], value: str) -> Part:
+    spec: FilterSpec = found.spec
+    fields = describe(spec.options)
+    given: dict[str, str] = {}
+    for index, text in enumerate(divide(value, ";")):
+        key = divide(text, "=")[0] if text[0] != "=" else ""
+        named = len(key) < len(text)
+        if not named and (index or not fields):
+            raise UsageError(f"filter {spec.name!r}: {text!r} is not of the form KEY=VALUE")
+        given |= {key: text[len(key) + 1 :]} if named else {fields[0].name: text}
+    return Part(found, build(spec.options, given, owner=f"filter {spec.name!r}"))

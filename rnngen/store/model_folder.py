@@ -1,0 +1,219 @@
+"""The models on disk: a folder each, listed by name, opened by name or path.
+
+::
+
+    NAME/
+      config.json          what it is made of
+      tokenizer.json       text ↔ ids
+      model.safetensors    the best weights so far, in fp32
+      metrics.jsonl        a line an evaluation
+      README.md            the model card
+      last/training.safetensors    all that resuming needs
+
+A model in one file (``rnngen export``) is a model.safetensors whose record holds the first two files too.
+"""
+
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rnngen.errors import ModelError, NotFoundError, UnknownName, UsageError
+from rnngen.store import checkpoint
+from rnngen.store.checkpoint import Tensors
+from rnngen.store.config import ModelConfig
+
+CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
+METRICS, CARD, TRAINING = "metrics.jsonl", "README.md", "last/training.safetensors"
+
+SEEN = "seen"
+"""A tensor beside the network's: (V,) which tokens occurred in training; no others are ever generated."""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model as read from disk, whole and verified."""
+
+    path: Path
+    config: ModelConfig
+    tokenizer_json: str
+    weights: Tensors
+
+
+def read_model(path: Path) -> StoredModel:
+    """Read a model from its folder or from its one file.
+
+    Raises:
+        ModelError: if a file is missing, cut short, changed, of another model, or from a newer rnngen.
+    """
+    if path.is_dir():
+        config = read_config(path)
+        tokenizer = read_tokenizer(path)
+        weights, record = checkpoint.read_tensors(path / WEIGHTS)
+    else:
+        weights, record = checkpoint.read_tensors(path)
+        try:
+            config, tokenizer = ModelConfig.from_json(record["config"], str(path)), record["tokenizer"]
+        except KeyError:
+            raise ModelError(f"{path} holds weights alone; give the model's folder or export it") from None
+    if record.get("config_sha256") != checkpoint.fingerprint(config.identity):
+        raise ModelError(f"{path}: {CONFIG} does not belong to {WEIGHTS}; restore the one that does")
+    if record.get("tokenizer_sha256") != checkpoint.fingerprint(tokenizer):
+        raise ModelError(f"{path}: {TOKENIZER} does not belong to {WEIGHTS}; restore the one that does")
+    return StoredModel(path, config, tokenizer, weights)
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Read the configuration alone."""
+    place = folder / CONFIG
+    return ModelConfig.from_json(checkpoint.read_json(place), str(place))
+
+
+def last_evaluation(folder: Path) -> float | None:
+    """The held-out nats per character of the weights that are kept.
+
+    None before the first evaluation, or where the record of them is damaged.
+    """
+    try:
+        best = [row["val_nats_per_char"] for row in read_metrics(folder) if row["best"]]
+        return float(best[-1]) if best else None
+    except (ModelError, KeyError, TypeError, ValueError):
+        return None
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The evaluations so far, a row each.
+
+    Raises:
+        ModelError: if the record of them is damaged.
+    """
+    path = folder / METRICS
+    lines = _read_text(path).splitlines() if path.exists() else []
+    rows = [checkpoint.parse(path, line) for line in lines]
+    if not all(isinstance(row.get("step"), int) for row in rows):
+        raise ModelError(f"{path} is damaged (a line without its step); restore it, or train the model again")
+    return rows
+
+
+def read_tokenizer(folder: Path) -> str:
+    """Read the tokenizer alone, as text."""
+    return _read_text(folder / TOKENIZER)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; restore it, or train the model again") from None
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
+
+
+def write_weights(folder: Path, weights: Tensors, config: ModelConfig, tokenizer_json: str) -> Path:
+    """Replace the weights of a model; returns the file."""
+    path = folder / WEIGHTS
+    checkpoint.write_tensors(path, weights, _seal(config, tokenizer_json))
+    return path
+
+
+def export(model: StoredModel, target: Path) -> None:
+    """Write a model as one file that ``-m`` takes."""
+    record = {
+        **_seal(model.config, model.tokenizer_json),
+        "config": asdict(model.config),
+        "tokenizer": model.tokenizer_json,
+    }
+    checkpoint.write_tensors(target, model.weights, record)
+
+
+def _seal(config: ModelConfig, tokenizer_json: str) -> dict[str, str]:
+    """What ties weights to the only configuration and tokenizer that they make sense with."""
+    return {
+        "config_sha256": checkpoint.fingerprint(config.identity),
+        "tokenizer_sha256": checkpoint.fingerprint(tokenizer_json),
+    }
+
+
+@dataclass(frozen=True)
+class ModelStore:
+    """The folder of all models.
+
+    Args:
+        root: where each model has a folder of its own.
+    """
+
+    root: Path
+
+    def names(self) -> list[str]:
+        """All models, in order of their names."""
+        for cut_short in checkpoint.set_aside(self.root):
+            checkpoint.recover(cut_short)
+        return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{CONFIG}"))
+
+    def path(self, name: str) -> Path:
+        """Where a model of that name is, or would be.
+
+        Raises:
+            UsageError: if no folder can have that name.
+        """
+        if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
+            raise UsageError(f"model name {name!r}: letters, digits and signs but no slash, no dot first")
+        checkpoint.recover(self.root / name)
+        return self.root / name
+
+    def find(self, name: str | None) -> Path:
+        """The folder or file of a model, from its name or path; without either, the one trained last.
+
+        Raises:
+            NotFoundError: if there is none; the closest name is given.
+        """
+        if name is None:
+            return self.latest()
+        looks_like_path = os.sep in name or name.endswith(".safetensors") or name.startswith(".")
+        if looks_like_path and Path(name).exists():
+            return Path(name)
+        if not looks_like_path and self.path(name).is_dir():
+            return self.path(name)
+        if looks_like_path:
+            raise NotFoundError(f"model {name}: no such file or folder")
+        raise NotFoundError(f"{UnknownName('model', name, self.names())} (see rnngen models list)")
+
+    def latest(self) -> Path:
+        """The model trained last.
+
+        Raises:
+            NotFoundError: if there is none at all.
+        """
+        trained = [path for name in self.names() if (path := self.root / name / WEIGHTS).is_file()]
+        if not trained:
+            raise NotFoundError("there is no model yet; make one with rnngen train CORPUS")
+        return max(trained, key=lambda path: path.stat().st_mtime_ns).parent
+
+    def remove(self, name: str) -> None:
+        """Delete a model; it vanishes from the list at once, however long the deleting takes.
+
+        Raises:
+            UsageError: if it is a path, which may lead anywhere.
+        """
+        found, doomed = self.find(name), self.root / f".{name}.removed-{os.getpid()}"
+        if found.parent != self.root:
+            raise UsageError(f"{name} is a path; only named models are removed (see rnngen models list)")
+        found.rename(doomed)
+        shutil.rmtree(doomed)
+
+    def copy(self, name: str, target: str) -> Path:
+        """Copy a model under another name.
+
+        Raises:
+            UsageError: if that name is taken.
+        """
+        destination = self.path(target)
+        if destination.exists():
+            raise UsageError(
+                f"there is a model {target!r} already; remove it first: rnngen models rm {target}"
+            )
+        staged = self.root / f".{target}.copy-{os.getpid()}"
+        shutil.copytree(self.find(name), staged)
+        staged.rename(destination)
+        return destination

@@ -1,0 +1,1 @@
+"""Training: from a request to a plan, and from a plan to a saved model."""

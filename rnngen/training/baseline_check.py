@@ -1,0 +1,65 @@
+"""What training says at its end where a 5-gram of the same text does as well as what it kept."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from rnngen.contracts import Chunk
+from rnngen.data.dataset import Encoded
+from rnngen.data.token_store import TokenStore
+from rnngen.decoding.text_stream import decode
+from rnngen.evaluation.ngram import witten_bell
+
+CHEAP = 1_500_000
+"""Characters of a text, held-out part included, up to which the floor takes less than a second."""
+
+
+def below_floor(encoded: Encoded, nats_per_char: float, *, improving: bool) -> str | None:
+    """A warning, with figures and the mend, if the model is worse than the floor; else None.
+
+    Larger texts, where the floor would take its time and networks beat it, are not looked at; neither are
+    pairs, for which there is none.
+
+    Args:
+        encoded: the text.
+        nats_per_char: what the model's held-out text costs it, read as ``stream``.
+        improving: whether the last weights were the best ones.
+    """
+    train, val = encoded.train, encoded.val
+    if train.source is not None or train.chars + val.chars > CHEAP or not (train.chars and val.chars):
+        return None
+    known, held_out = list(_chunks(train, encoded)), list(_chunks(val, encoded))
+    floor = witten_bell(known, held_out, ends=encoded.ends).nats_per_char
+    if not nats_per_char > floor:
+        return None
+    return (
+        f"the model is worse than a 5-gram of the same text: {nats_per_char:.3f} nats a character of the "
+        f"held-out text, and the 5-gram {floor:.3f}; {_mend(improving)}{_strangers(known, held_out)}"
+    )
+
+
+def _mend(improving: bool) -> str:
+    if improving:
+        return "it was still improving when its time was up: give it a larger budget"
+    return (
+        "it has learnt this text by heart: give more text, begin with another model (--init-from), or try a "
+        "smaller --hidden"
+    )
+
+
+def _strangers(known: list[Chunk], held_out: list[Chunk]) -> str:
+    """What to know of characters that training never met, if there are some."""
+    alphabet = set(chain.from_iterable(chunk.text for chunk in known))
+    strange = sum(character not in alphabet for chunk in held_out for character in chunk.text)
+    if not strange:
+        return ""
+    share = strange / sum(len(chunk.text) for chunk in held_out)
+    return (
+        f" ({share:.1%} of the held-out characters never occur in the text that was learnt; the model has to "
+        "spell them, and the 5-gram takes all of them for one)"
+    )
+
+
+def _chunks(store: TokenStore, encoded: Encoded) -> Iterator[Chunk]:
+    """The examples of a store, as text."""
+    pieces = encoded.tokenizer.pieces
+    return (Chunk(decode(pieces, store.example(number)), opens=True) for number in range(store.examples))

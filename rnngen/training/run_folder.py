@@ -1,0 +1,109 @@
+"""One training run on disk: what is saved when, into a folder that takes its place once it holds a model."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnngen.events import Event, Saved
+from rnngen.store import checkpoint
+from rnngen.store.checkpoint import Tensors
+from rnngen.store.config import ModelConfig
+from rnngen.store.model_folder import (
+    CARD,
+    CONFIG,
+    METRICS,
+    TOKENIZER,
+    TRAINING,
+    WEIGHTS,
+    read_metrics,
+    read_model,
+    write_weights,
+)
+from rnngen.training.trainer import Evaluation, Trainer
+
+
+@dataclass
+class RunFolder:
+    """Saves a run.
+
+    A new run is written beside its place and moved there with its first save, so that a model of the same
+    name is there, whole, until the new one is.
+
+    Args:
+        target: the model's folder.
+        config: what it is made of.
+        tokenizer_json: text ↔ ids.
+        extra: tensors that belong to the model beside the network's (``seen``).
+    """
+
+    target: Path
+    config: ModelConfig
+    tokenizer_json: str
+    extra: Tensors
+
+    def __post_init__(self) -> None:
+        self.folder = self.target
+        self.steps_saved = -1
+
+    def begin(self) -> None:
+        """Prepare a new run, leaving what is in the target's place alone."""
+        self.folder = self.target.with_name(f".{self.target.name}.new-{os.getpid()}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.write_config()
+        checkpoint.write_text(self.folder / TOKENIZER, self.tokenizer_json)
+
+    def write_config(self) -> None:
+        """Write ``config.json``."""
+        checkpoint.write_text(self.folder / CONFIG, self.config.to_json())
+
+    def abandon(self) -> None:
+        """Forget a run that saved nothing."""
+        if self.folder != self.target:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def save(self, trainer: Trainer, evaluation: Evaluation | None) -> Iterator[Event]:
+        """Save the weights if they are the best, and always what resuming needs."""
+        if evaluation:
+            self._append(evaluation)
+        if (evaluation and evaluation.best) or not (self.folder / WEIGHTS).exists():
+            weights = {**trainer.weights(), **self.extra}
+            write_weights(self.folder, weights, self.config, self.tokenizer_json)
+            yield Saved(trainer.progress.step, str(self.target / WEIGHTS))
+        tensors, record = trainer.snapshot()
+        checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
+        self._publish()
+        yield Saved(trainer.progress.step, str(self.target / TRAINING))
+
+    def load(self) -> tuple[Tensors, dict[str, Any]]:
+        """What ``save`` saved for resuming; evaluations after it are forgotten.
+
+        Raises:
+            ModelError: if any file of the model is missing or damaged.
+        """
+        read_model(self.folder)  # a run that goes on keeps the best weights so far, so they must be sound
+        tensors, record = checkpoint.read_tensors(self.folder / TRAINING)
+        self._forget_after(record["progress"]["step"])
+        return tensors, record
+
+    def write_card(self, text: str) -> None:
+        """Write the model card."""
+        checkpoint.write_text(self.folder / CARD, text)
+
+    def _append(self, evaluation: Evaluation) -> None:
+        path = self.folder / METRICS
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        checkpoint.write_text(path, before + evaluation.as_line())
+
+    def _forget_after(self, step: int) -> None:
+        kept = [row for row in read_metrics(self.folder) if row["step"] <= step]
+        checkpoint.write_text(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def _publish(self) -> None:
+        """Move a new run to its place."""
+        if self.folder != self.target:
+            checkpoint.replace_folder(self.folder, self.target)
+            self.folder = self.target

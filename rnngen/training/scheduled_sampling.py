@@ -1,0 +1,27 @@
+"""Scheduled sampling: in training the network reads some of its own guesses in place of the text's tokens.
+
+A network that has only ever read flawless text does not know how to go on after a mistake of its own. The
+guesses come from a first pass without gradient, all at once (Mihaylova and Martins 2019), instead of one
+after another (Bengio et al. 2015).
+"""
+
+from typing import Any
+
+import torch
+
+from rnngen.contracts import State
+from rnngen.data.batches import Batch
+from rnngen.evaluation.perplexity import entry_state
+
+
+def with_guesses(network: Any, batch: Batch, state: State | None, share: float, precision: str) -> Batch:
+    """The batch with a share of its inputs, but each row's first, replaced by the most probable tokens."""
+    if not share:
+        return batch
+    device = next(network.parameters()).device
+    inputs = torch.from_numpy(batch.inputs).to(device)
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits, _ = network(inputs, entry_state(network, batch, state))
+    coins = torch.rand(inputs[:, 1:].shape) < share
+    guesses = torch.where(coins.to(device), logits[:, :-1].argmax(-1), inputs[:, 1:])
+    return batch._replace(inputs=torch.cat([inputs[:, :1], guesses], dim=1).cpu().numpy())

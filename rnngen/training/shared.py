@@ -1,0 +1,52 @@
+"""What differs where several processes train together: how the held-out text is tried, and who writes."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rnngen.data.batches import Batch
+from rnngen.data.token_store import TokenStore
+from rnngen.evaluation.perplexity import Judge, Loss
+from rnngen.events import Event
+from rnngen.training.distributed import Team
+from rnngen.training.run_folder import RunFolder
+from rnngen.training.trainer import Evaluation, Trainer
+
+
+@dataclass(frozen=True)
+class SharedJudge(Judge):
+    """Tries a network on a text together with the other processes: each reads its rows, and all sum up."""
+
+    team: Team = field(default_factory=Team)
+
+    def read(self, batches: Iterable[Batch], store: TokenStore, *, ends: bool) -> Loss:
+        """Sum the surprisal of every target, over all processes."""
+        own = super().read(map(self.team.share, batches), store, ends=ends)
+        nats, tokens = self.team.total(own.nats, own.tokens)
+        return replace(own, nats=nats, tokens=int(tokens))
+
+
+class Onlooker(RunFolder):
+    """The run's folder for a process that only reads it, since another one writes."""
+
+    def begin(self) -> None:
+        """Leave it to the other."""
+
+    def abandon(self) -> None:
+        """There is nothing to forget."""
+
+    def write_config(self) -> None:
+        """Leave it to the other."""
+
+    def save(self, trainer: Trainer, evaluation: Evaluation | None) -> Iterator[Event]:  # noqa: ARG002
+        """Only hand over what this process's streams remember."""
+        trainer.remembered()
+        return iter(())
+
+    def _forget_after(self, step: int) -> None:
+        """Leave it to the other."""
+
+
+def run_folder(team: Team, *arguments: Any) -> RunFolder:
+    """The folder of a run, for the process that writes or for one that only reads."""
+    return Onlooker(*arguments) if team.rank else RunFolder(*arguments)

@@ -1,0 +1,355 @@
+"""The training loop, as a generator of events.
+
+::
+
+    next batch ─▸ loss ─▸ gradient ─▸ clip ─▸ update        every step
+                       try the held-out text, save           every so many steps
+    budget spent · no better for long · asked to stop        ends it
+
+Everything that the future depends on is in ``Trainer.snapshot``: a run that is stopped and resumed writes the
+bytes that an unbroken run would have written (on one machine, with one number of threads, on a processor).
+Several processes (``rnngen.training.distributed``) learn what one would, to the rounding of sums (which layer
+normalisation makes large in the end), and may be resumed in another number: exactly where nothing is drawn at
+random in the network; its dropout is each process's own, and is other in another number of them.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import nn
+
+from rnngen.contracts import IGNORE, State
+from rnngen.data.batches import Batch, Batches
+from rnngen.errors import DivergedError
+from rnngen.evaluation.perplexity import Loss, batch_loss
+from rnngen.events import Evaluated, Event, Finished, Step
+from rnngen.nn.network import weights_of
+from rnngen.options.model import TrainingOptions
+from rnngen.store.checkpoint import Tensors
+from rnngen.training.averaging import make_mean
+from rnngen.training.distributed import Team
+from rnngen.training.optimizers import add_l1, make_optimizer, rate
+from rnngen.training.scheduled_sampling import with_guesses
+
+FEWEST_TOKENS, MOST_TOKENS, MOST_EPOCHS = 12_000_000, 40_000_000, 40
+"""What is read where no budget is given: two epochs, but within these bounds; minutes on two cores."""
+GPU_STRIDE = 10
+"""On a GPU the loss is looked at once in so many steps, since looking means waiting for it."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands, in numbers that JSON can hold."""
+
+    step: int = 0
+    best: float = math.inf
+    """The lowest held-out nats per token so far or, where a score decides, minus the highest."""
+    best_nats_per_char: float = math.inf
+    best_step: int = 0
+    since_best: int = 0
+    """Evaluations since then."""
+    cuts: int = 0
+    """How often the plateau schedule has halved the rate."""
+    seconds: float = 0.0
+    """Wall-clock time spent, over all sittings."""
+    losses: float = 0.0
+    """Sum of training losses since the last evaluation…"""
+    counted: int = 0
+    """…and how many."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One line of ``metrics.jsonl``: nothing in it depends on the clock."""
+
+    step: int
+    epoch: float
+    lr: float
+    train_nats_per_token: float | None
+    val_nats_per_token: float
+    val_nats_per_char: float
+    best: bool
+    val_score: float | None = None
+    """What answers to held-out sources score, where that decides."""
+
+    def as_line(self) -> str:
+        """The line, with its end."""
+        return json.dumps(asdict(self)) + "\n"
+
+
+@dataclass
+class Trainer:
+    """Trains a network.
+
+    Args:
+        network: on its device.
+        batches: the training text.
+        judge: the loss of the network on the held-out text, now.
+        options: everything else that can be chosen.
+        precision: ``fp32`` or ``bf16``.
+        save: called with the trainer after each evaluation and at the end; yields what to report.
+        stop: asked after each step whether to stop.
+    """
+
+    network: nn.Module
+    batches: Batches
+    judge: Callable[[], Loss]
+    options: TrainingOptions
+    precision: str
+    save: Callable[["Trainer", Evaluation | None], Iterator[Event]]
+    stop: Callable[[], bool] = lambda: False
+    score: Callable[[], float] | None = None
+    """What answers to held-out sources score now, the higher the better; where given, it decides."""
+    pause: int = 1
+    """Steps at least between two evaluations, so that a long held-out text does not take all the time."""
+    progress: Progress = field(default_factory=Progress)
+    state: State | None = None
+    """What this process's streams remember, carried from batch to batch."""
+    team: Team = field(default_factory=Team)
+    """The processes that train together."""
+
+    def __post_init__(self) -> None:
+        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self.device = self.parameters[0].device
+        self.optimizer = make_optimizer(self.network, self.options)
+        self.mean = make_mean(self.parameters, self.options)
+        self.steps = planned_steps(self.options, self.batches.steps_per_epoch, len(self.batches.store))
+        self.interval = max(1, (self.steps or 0) // self.options.evaluations, self.pause)
+        self._speed = 0.0
+        self._rows = 0
+        """Of the last batch, over all processes."""
+
+    def run(self) -> Iterator[Event]:
+        """Train until the budget is spent, validation stops improving, or ``stop`` says so."""
+        self.network.train()
+        began = time.monotonic() - self.progress.seconds
+        next_evaluation = self._next_evaluation()
+        reason = self._ended()
+        while reason is None:
+            yield from self._step()
+            self.progress.seconds = self._since(began)
+            if self._elapsed() >= next_evaluation or self._spent() >= 1:
+                yield from self._evaluate()
+                self.progress.seconds = self._since(began)
+                next_evaluation = self._next_evaluation()
+                reason = self._ended() or ("interrupt" if self._asked_to_stop() else None)
+            elif self._asked_to_stop():
+                reason = "interrupt"
+                self._refuse_broken_weights()
+                yield from self.save(self, None)
+        p = self.progress
+        yield Finished(reason, p.step, p.best_step, p.best_nats_per_char, p.seconds)
+
+    def _ended(self) -> str | None:
+        """Why there is nothing left to do; a run that is resumed after its end ends there again."""
+        if self._spent() >= 1:
+            return "budget"
+        patience = self.options.patience
+        return "early stop" if patience and self.progress.since_best >= patience else None
+
+    def _since(self, began: float) -> float:
+        """Seconds; where the clock decides, those of process 0, so that all decide the same."""
+        seconds = time.monotonic() - began
+        return seconds if self.steps else self.team.tell(seconds)
+
+    def _asked_to_stop(self) -> bool:
+        return self.team.any(self.stop())
+
+    # ── where the budget stands ────────────────────────────────────────────────────────────────────────────
+
+    def _elapsed(self) -> float:
+        """Steps made, or seconds spent where the clock decides."""
+        return self.progress.step if self.steps else self.progress.seconds
+
+    def _budget(self) -> float:
+        return self.steps or (self.options.minutes or 0) * 60
+
+    def _spent(self) -> float:
+        """Share of the budget that is spent."""
+        return min(1.0, self._elapsed() / self._budget())
+
+    def _next_evaluation(self) -> float:
+        """At multiples of the interval, wherever the run was stopped and resumed in between."""
+        interval = self.interval if self.steps else self._budget() / self.options.evaluations
+        return interval * (math.floor(self._elapsed() / interval + 1e-9) + 1)
+
+    # ── one step ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _step(self) -> Iterator[Event]:
+        began, p = time.monotonic(), self.progress
+        batch = next(self.batches)
+        lr = rate(self.options, self._progress_of_next(), p.cuts)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._learn(batch)
+        if self.options.l1:
+            add_l1(self.parameters, self.options.l1)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.options.clip or math.inf)
+        looked_at = self.device.type == "cpu" or (p.step + 1) % GPU_STRIDE == 0
+        if looked_at:
+            self._refuse_divergence(loss.item(), lr)
+        self.optimizer.step()
+        p.step += 1
+        self.mean.update(p.step)
+        self._measure(batch.inputs.size / max(1e-9, time.monotonic() - began))
+        if looked_at:
+            p.losses, p.counted = p.losses + loss.item(), p.counted + 1
+            yield self._report(loss.item(), lr, norm.item())
+
+    def _learn(self, batch: Batch) -> torch.Tensor:
+        """The batch's mean loss, with its gradient: of this process's share part by part, then of all."""
+        self._rows, share = len(batch.fresh), self.team.share(batch)
+        count = max(1, int((batch.targets != IGNORE).sum()))
+        loss, states = torch.zeros((), device=self.device), []
+        with self.team.own_draws(self.options.seed or 0, self.progress.step, self.device):
+            for rows in _parts(len(share.fresh), self.options.accumulate):
+                mean, state = self._learn_part(share.rows(rows), rows, count)
+                loss += mean.detach()
+                states.append(state)
+        self.state = tuple(torch.cat(arrays) for arrays in zip(*states, strict=True))
+        return self.team.sum_gradients(self.parameters, loss)
+
+    def _learn_part(self, part: Batch, rows: slice, count: int) -> tuple[torch.Tensor, State]:
+        """Add the gradient of some rows' surprisal over ``count`` → it, and their state after."""
+        before = None if self.state is None else tuple(array[rows] for array in self.state)
+        guessed = self.options.scheduled_sampling * self._progress_of_next()
+        part = with_guesses(self.network, part, before, guessed, self.precision)
+        loss, after = batch_loss(self.network, part, before, self.precision, reduction="sum")
+        mean = loss / count
+        mean.backward()  # type: ignore[no-untyped-call]
+        return mean, after
+
+    def _progress_of_next(self) -> float:
+        """The step about to be made counts as made, or the first one would learn nothing."""
+        return (self.progress.step + 1) / self.steps if self.steps else self._spent()
+
+    def _refuse_divergence(self, loss: float, lr: float) -> None:
+        if not math.isfinite(loss):
+            step = self.progress.step + 1
+            self._diverged(f"the loss became {loss} at step {step} (learning rate {lr:.2g})")
+
+    def _refuse_broken_weights(self) -> None:
+        """A gradient may overflow where the loss does not, and on a GPU the loss is looked at seldom."""
+        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
+            self._diverged(f"the weights are no longer numbers after step {self.progress.step}")
+
+    def _diverged(self, what: str) -> NoReturn:
+        raise DivergedError(
+            f"{what}; the last saved state is kept. "
+            f"Try --lr {self.options.lr / 3:.1g}, --clip 1 or --precision fp32"
+        )
+
+    def _measure(self, speed: float) -> None:
+        self._speed = speed if not self._speed else 0.95 * self._speed + 0.05 * speed
+
+    def _report(self, loss: float, lr: float, norm: float) -> Step:
+        p, spent = self.progress, self._spent()
+        left = p.seconds * (1 - spent) / spent if spent and p.seconds else None
+        return Step(p.step, self._epoch(), spent, loss, lr, norm, self._speed, left)
+
+    def _epoch(self) -> float:
+        return self.progress.step / self.batches.steps_per_epoch
+
+    # ── trying and saving ──────────────────────────────────────────────────────────────────────────────────
+
+    def _evaluate(self) -> Iterator[Event]:
+        self._refuse_broken_weights()
+        p = self.progress
+        with self.mean.applied():
+            loss, score = self.judge(), self.score() if self.score else None
+        merit = loss.nats_per_token if score is None else -score
+        self.mean.observe(p.step, merit)
+        best = merit < p.best
+        if best:
+            p.best, p.best_nats_per_char, p.best_step = merit, loss.nats_per_char, p.step
+        p.since_best = 0 if best else p.since_best + 1
+        if p.since_best and p.since_best % 2 == 0:  # two in a row: plateau halves the rate
+            p.cuts += 1
+        train = p.losses / p.counted if p.counted else None
+        p.losses, p.counted = 0.0, 0
+        lr = self.optimizer.param_groups[0]["lr"]
+        evaluation = Evaluation(
+            p.step, self._epoch(), lr, train, loss.nats_per_token, loss.nats_per_char, best, score
+        )
+        yield Evaluated(p.step, loss.nats_per_token, loss.nats_per_char, best, score)
+        yield from self.save(self, evaluation)
+
+    def weights(self) -> Tensors:
+        """The parameters that are judged and saved, in fp32: their running mean, if there is one."""
+        with self.mean.applied():
+            return weights_of(self.network)
+
+    def remembered(self) -> State:
+        """What the streams of all processes remember; all must ask together."""
+        return self.team.whole(self.state or (), self._rows)
+
+    def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
+        """All that the future depends on: tensors, and a record for JSON; asks for ``remembered``."""
+        tensors = {f"network.{name}": array for name, array in weights_of(self.network).items()}
+        tensors |= {f"mean.{i}": _array(mean) for i, mean in enumerate(self.mean.mean)}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": _array(v) for key, v in slots.items() if v is not None}
+        tensors |= {f"state.{i}": _array(array) for i, array in enumerate(self.remembered())}
+        tensors["rng.cpu"] = torch.get_rng_state().numpy()
+        if self.device.type == "cuda":
+            tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device).numpy()
+        progress, mean = asdict(self.progress), self.mean.record()
+        return tensors, {"progress": progress, "position": self.batches.position(), "mean": mean}
+
+    def restore(self, tensors: Tensors, record: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.network.load_state_dict(_tensors(tensors, "network."))
+        means = _tensors(tensors, "mean.")
+        self.mean.restore(record.get("mean", {}), [means[str(i)] for i in range(len(means))])
+        slots: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in _tensors(tensors, "optimizer.").items():
+            index, _, key = name.partition(".")
+            slots.setdefault(int(index), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        state = _tensors(tensors, "state.")
+        self._rows = len(state["0"]) if state else 0
+        own = self.team.rows(self._rows)
+        self.state = tuple(state[str(i)][own].to(self.device) for i in range(len(state))) or None
+        torch.set_rng_state(torch.from_numpy(tensors["rng.cpu"]))
+        if self.device.type == "cuda" and "rng.cuda" in tensors:
+            torch.cuda.set_rng_state(torch.from_numpy(tensors["rng.cuda"]), self.device)
+        self.progress = Progress(**record["progress"])
+        self.batches.restore(record["position"])
+
+
+def planned_steps(options: TrainingOptions, steps_per_epoch: int, tokens: int) -> int | None:
+    """The budget in updates; None where the clock decides."""
+    if options.minutes:
+        return None
+    if options.steps:
+        return options.steps
+    read = min(max(2 * tokens, FEWEST_TOKENS), MOST_TOKENS, MOST_EPOCHS * tokens)
+    epochs = options.epochs or read / max(1, tokens)
+    return max(1, math.ceil(epochs * steps_per_epoch))
+
+
+def _parts(rows: int, count: int) -> list[slice]:
+    """Cut so many rows into as many parts as asked for, and none of them empty."""
+    count = min(rows, count)
+    return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value).copy()
+
+
+def _tensors(arrays: Tensors, prefix: str) -> dict[str, torch.Tensor]:
+    """The arrays under a prefix, without it, as torch tensors of their own."""
+    return {
+        name.removeprefix(prefix): torch.from_numpy(array.copy())
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,148 @@
+"""Studies on disk: what was tried and what it gave, in a storage that processes and machines share.
+
+By default a study is a journal file of its own in the user's home folder. ``--storage`` takes another journal
+file, on a shared disk say, or the URL of a database; both hold any number of studies.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnngen.errors import NotFoundError, PluginError, UnknownName, UsageError
+from rnngen.paths import home
+from rnngen.tuning import Best, Settings
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.pruners import BasePruner
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+SETTINGS = "settings"
+"""The attribute of a trial that holds all of its settings."""
+
+
+def require_optuna() -> None:
+    """Refuse to begin without what the search is done with.
+
+    Raises:
+        PluginError: with the command that installs it.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise PluginError("Optuna is not installed; pip install 'rnngen[tune]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def place_of(name: str, storage: str | None) -> str:
+    """Where a study is kept: a path, or a URL.
+
+    Raises:
+        UsageError: if no file can have that name.
+    """
+    if storage is not None:
+        return storage
+    if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
+        raise UsageError(f"study name {name!r}: letters, digits and signs but no slash, no dot first")
+    return str(_folder() / f"{name}.journal")
+
+
+def _folder() -> Path:
+    return home() / "studies"
+
+
+def _is_url(place: str) -> bool:
+    return "://" in place
+
+
+def open_storage(place: str) -> "BaseStorage":
+    """Open a journal file or a database, made if need be.
+
+    Raises:
+        UsageError: if the database cannot be reached.
+    """
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if _is_url(place):
+        try:
+            return RDBStorage(place)
+        except Exception as error:  # each database has errors of its own
+            said = str(error).strip().split("\n", 1)[0]
+            raise UsageError(f"--storage {place}: {said}; give the path of a file or a URL") from error
+    path = Path(place).expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def open_study(name: str, place: str, prune: str, evaluations: int) -> "Study":
+    """Open a study, made if need be.
+
+    Args:
+        name: what it is called.
+        place: as ``place_of`` gives it.
+        prune: as ``TuningOptions`` has it.
+        evaluations: how often a trial reports a loss.
+    """
+    import optuna
+
+    return optuna.create_study(
+        study_name=name,
+        storage=open_storage(place),
+        pruner=_pruner(prune, evaluations),
+        direction="minimize",
+        load_if_exists=True,
+    )
+
+
+def _pruner(prune: str, evaluations: int) -> "BasePruner":
+    from optuna.pruners import MedianPruner, NopPruner, SuccessiveHalvingPruner
+
+    if prune == "median":  # not before a fifth: a good rate is slow to show
+        return MedianPruner(n_startup_trials=4, n_warmup_steps=evaluations // 5)
+    if prune == "halving":
+        return SuccessiveHalvingPruner(min_resource=max(1, evaluations // 10), reduction_factor=3)
+    return NopPruner()
+
+
+def best_of(study: "Study") -> Best | None:
+    """The best complete trial; None where there is none."""
+    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    if not complete:
+        return None
+    best = min(complete, key=lambda trial: (_value(trial), trial.number))
+    return Best(best.number, _value(best), best.params, Settings(best.user_attrs[SETTINGS]))
+
+
+def _value(trial: "FrozenTrial") -> float:
+    return float("inf") if trial.value is None else trial.value
+
+
+def find_best(name: str, storage: str | None) -> Best:
+    """The best trial of a study by name.
+
+    Raises:
+        PluginError: if Optuna is not installed.
+        UnknownName: if there is no such study; the closest is named.
+        NotFoundError: if the storage is not there, or no trial of the study is complete.
+    """
+    require_optuna()
+    import optuna
+
+    place = place_of(name, storage)
+    there = _is_url(place) or Path(place).expanduser().is_file()
+    if storage is not None and not there:
+        raise NotFoundError(f"--storage {storage}: no such file")
+    held = open_storage(place) if there else None
+    names = optuna.get_all_study_names(held) if held else []
+    if held is None or name not in names:
+        raise UnknownName("study", name, names if storage else study_names())
+    best = best_of(optuna.load_study(study_name=name, storage=held))
+    if best is None:
+        raise NotFoundError(f"study {name!r} has no complete trial yet; search on with rnngen tune")
+    return best
+
+
+def study_names() -> list[str]:
+    """The studies in the user's home folder."""
+    return sorted(path.stem for path in _folder().glob("*.journal"))

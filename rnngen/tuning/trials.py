@@ -1,0 +1,234 @@
+"""The search itself: ask the study for settings, train, report the held-out loss, tell the study.
+
+What a trial tries depends on the study's seed, the trial's number and the trials that ended before it, so
+that a search which is stopped and goes on tries what an unbroken one would have tried.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
+
+from rnngen.api import Session
+from rnngen.errors import RnngenError
+from rnngen.events import Evaluated, Event, Started, Step, Warned
+from rnngen.store.model_folder import ModelStore
+from rnngen.training.plan import Request
+from rnngen.tuning import Opened, Searched, Settings, Trying, TuningOptions
+from rnngen.tuning.attempt import Attempt
+from rnngen.tuning.record import Record, agree, record_of
+from rnngen.tuning.space import Space, space
+from rnngen.tuning.studies import SETTINGS, best_of, open_study, place_of, require_optuna
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+UNLUCKY = 3
+"""So many failed trials in a row, without one that worked, end the search with the last one's error."""
+
+
+def tune(
+    session: Session,
+    request: Request,
+    options: TuningOptions,
+    searches: Mapping[str, str],
+    *,
+    storage: str | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Search for good settings, and report; models are trained in a temporary folder and not kept.
+
+    Args:
+        session: its plugins are used, its models are left alone.
+        request: what it gives is held fixed; its steps or epochs, if any, are a trial's; its name is the
+            study's.
+        options: how long, and how.
+        searches: what to search besides what options declare, or in narrower ranges; see ``space``.
+        storage: a journal file or the URL of a database; a file of the study's own if not given.
+        stop: asked after each step whether to stop.
+
+    Raises:
+        RnngenError: of every kind, before the first trial; and if no trial works.
+    """
+    require_optuna()
+    began = time.monotonic()
+    with TemporaryDirectory(prefix="rnngen-tune-") as folder:
+        workshop = replace(session, models=ModelStore(Path(folder)))
+        opened = _Search.of(
+            workshop, request, options, searches=searches, storage=storage, stop=stop, began=began
+        )
+        yield from opened.run()
+
+
+@dataclass
+class _Search:
+    """One sitting of a search."""
+
+    session: Session
+    request: Request
+    """What is held fixed, budget and seed included."""
+    options: TuningOptions
+    space: Space
+    study: "Study"
+    place: str
+    record: Record
+    stop: Callable[[], bool]
+    deadline: float
+    evaluations: int
+    """How often a trial's network is tried."""
+    held: int
+    """Trials of earlier sittings, and of other processes."""
+    took: list[float] = field(default_factory=list)
+    """Seconds that complete trials took."""
+    failures: int = 0
+    """Trials that failed since the last one that did not."""
+
+    @classmethod
+    def of(
+        cls,
+        session: Session,
+        request: Request,
+        options: TuningOptions,
+        *,
+        searches: Mapping[str, str],
+        storage: str | None,
+        stop: Callable[[], bool],
+        began: float,
+    ) -> "_Search":
+        """Read the text, and open the study."""
+        plan = session.plan(request)
+        space_ = space(session.registry, plan, request, searches)
+        place = place_of(plan.name, storage)
+        evaluations = plan.config.training.evaluations
+        study = open_study(plan.name, place, options.prune, evaluations)
+        own = [key for key in ("steps", "epochs") if key in request.training]
+        record = agree(
+            study,
+            record_of(plan, request, options, space_),
+            seed_given="seed" in request.training,
+            budget_given=bool(own or options.trial_minutes),
+        )
+        training = {**request.training, **record.budget, "seed": record.seed}
+        fixed = replace(request, corpus=plan.config.corpus.paths, training=training)  # stdin is read by now
+        held = len(study.trials)
+        if not held:
+            study.enqueue_trial(space_.defaults(), skip_if_exists=True)
+        deadline = began + options.seconds
+        return cls(session, fixed, options, space_, study, place, record, stop, deadline, evaluations, held)
+
+    def run(self) -> Iterator[Event]:
+        """Trial after trial, while there is time."""
+        record = self.record
+        name, seed = self.study.study_name, record.seed
+        yield Opened(name, self.place, self.held, seed, self.space.described(), record.budget)
+        made = 0
+        while not self.stop() and self._room(made):
+            yield from self._try()
+            made += 1
+        reason = "interrupt" if self.stop() else "budget"
+        yield Searched(name, reason, len(self._begun()), best_of(self.study))
+
+    def _begun(self) -> list[Any]:
+        return [trial for trial in self.study.trials if trial.state.name != "WAITING"]
+
+    def _room(self, made: int) -> bool:
+        """Whether one more trial would end in time."""
+        if self.options.trials is not None and made >= self.options.trials:
+            return False
+        expected = sum(self.took) / len(self.took) if self.took else self._minutes * 60
+        return made == 0 or time.monotonic() + expected <= self.deadline
+
+    @property
+    def _minutes(self) -> float:
+        return self.record.budget.get("minutes", 0.0)
+
+    # ── one trial ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _try(self) -> Iterator[Event]:
+        from optuna.trial import TrialState
+
+        trial = self.study.ask()
+        attempt, state = Attempt(trial), TrialState.FAIL
+        try:
+            yield from self._train(attempt)
+            state = TrialState.COMPLETE if attempt.outcome == "complete" else state
+            state = TrialState.PRUNED if attempt.outcome == "pruned" else state
+        finally:
+            value = attempt.lowest if state == TrialState.COMPLETE else None
+            self.study.tell(trial, value, state=state)
+            if attempt.outcome == "interrupted" and trial.params:  # the next sitting tries it again
+                self.study.enqueue_trial(trial.params)
+        best = best_of(self.study)
+        yield attempt.told(best=best is not None and best.trial == attempt.number)
+        self._count(attempt)
+
+    def _train(self, attempt: Attempt) -> Iterator[Event]:
+        """Choose, train and report; what goes wrong is the trial's, and not the search's."""
+        try:
+            plan = self.session.plan(self._request(attempt))
+            events = cast("Generator[Event]", self.session.train(plan, self.stop))
+            with closing(events):  # which puts away what is half done
+                yield from self._follow(attempt, events)
+        except (RnngenError, MemoryError, RuntimeError) as error:  # torch's lack of memory is the last
+            attempt.outcome, attempt.error = "failed", error
+
+    def _request(self, attempt: Attempt) -> Request:
+        """What the trial chooses, above what is held fixed."""
+        from optuna.samplers import TPESampler
+
+        trial = attempt.trial
+        self.study.sampler = TPESampler(seed=(self.record.seed + 7919 * trial.number) % 2**32)
+        try:
+            chosen = Settings(self.space.choose(trial))
+        except ValueError as error:  # Optuna's: a list of values that is another by now
+            raise RnngenError(
+                f"study {self.study.study_name!r}: {error}; give a new study a --name"
+            ) from error
+        attempt.chosen = dict(trial.params)
+        request = chosen.over(self.request)
+        kept = {key: value for key, value in request.training.items() if key not in self.record.budget}
+        trial.set_user_attr(SETTINGS, dict(Settings.of(replace(request, training=kept)).stages))
+        return replace(request, name="trial", force=True)
+
+    def _follow(self, attempt: Attempt, events: Iterator[Event]) -> Iterator[Event]:
+        """Watch a training, and end it when it is done or not worth its time."""
+        for event in events:
+            match event:
+                case Started():
+                    attempt.parameters = event.parameters
+                    yield Trying(attempt.number, attempt.chosen, 0.0, None)
+                case Step():
+                    attempt.progress = event.progress
+                    yield Trying(attempt.number, attempt.chosen, event.progress, attempt.lowest)
+                case Warned():
+                    yield event
+                case Evaluated():
+                    attempt.take(event, self.evaluations, by_clock=bool(self._minutes))
+            if attempt.ended or self._ends(attempt):
+                return
+        attempt.outcome = "complete"
+
+    def _ends(self, attempt: Attempt) -> bool:
+        """Whether to end a training before its time."""
+        if self.stop():
+            attempt.outcome = "interrupted"
+            return True
+        if not self._minutes and time.monotonic() > self.deadline:  # minutes end by themselves
+            attempt.outcome = "pruned"
+            return True
+        return False
+
+    def _count(self, attempt: Attempt) -> None:
+        """Take note of how it went.
+
+        Raises:
+            Exception: the last trial's, if none has worked so far.
+        """
+        if attempt.outcome == "complete":
+            self.took.append(attempt.seconds)
+        self.failures = self.failures + 1 if attempt.error else 0
+        if attempt.error and self.failures >= UNLUCKY and best_of(self.study) is None:
+            raise attempt.error

@@ -1,0 +1,35 @@
+"""Beam options that make no sense are refused, and say what would."""
+
+import pytest
+
+from rnngen.builtins.strategies.options import BeamOptions
+from rnngen.options import describe
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"width": 0}, "width=0: 1 or more"),
+        ({"least": -1}, "least=-1: 0 or more"),
+        ({"alpha": float("nan")}, "alpha=nan: a number"),
+        ({"alpha": float("inf")}, "alpha=inf: a number"),
+        ({"offset": -0.5}, "offset=-0.5: 0 or more"),
+        ({"coverage": -1.0}, "coverage=-1.0: 0 or more"),
+        ({"diversity": float("inf")}, "diversity=inf: 0 or more"),
+        ({"diversity_range": 0.0}, "diversity_range=0.0: more than 0"),
+        ({"penalty": "wu"}, "penalty=wu: one of"),
+        ({"diversity_kind": "ngram"}, "diversity_kind=ngram: one of"),
+        ({"width": 5, "groups": 2}, "groups=2: a divisor of the width, 5"),
+        ({"groups": 0}, "groups=0: a divisor"),
+        ({"stochastic": True, "early": True}, "a stochastic beam has no"),
+        ({"stochastic": True, "width": 4, "groups": 2}, "a stochastic beam has no"),
+        ({"stochastic": True, "coverage": 0.1}, "a stochastic beam has no"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        BeamOptions(**given)
+
+
+def test_every_option_can_be_described():
+    assert all(option.help for option in describe(BeamOptions))

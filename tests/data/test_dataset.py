@@ -1,0 +1,243 @@
+"""From files to token stores: the same text gives the same bytes, and what is held out is not learnt."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from rnngen.builtins.tokenizers.char import CharTokenizer
+from rnngen.data.dataset import Texts
+from rnngen.data.splits import Split
+from rnngen.decoding.text_stream import decode
+from rnngen.errors import CorpusError, NotFoundError
+from rnngen.options.corpus import CorpusOptions
+from rnngen.registry import Registry
+from rnngen.registry.components import choose
+
+TEXT = "".join(f"line {i} of the text\n" for i in range(50))
+
+
+@pytest.fixture
+def path(tmp_path):
+    made = tmp_path / "corpus.txt"
+    made.write_text(TEXT)
+    return made
+
+
+def parts(task="continue", tokenizer="char", **settings):
+    names = {"cell": "lstm", "task": task, "tokenizer": tokenizer}
+    return choose(Registry(), names, settings)
+
+
+def encode(*paths, task="continue", tokenizer="char", tokenizer_json=None, **options):
+    chosen, options = parts(task, tokenizer), CorpusOptions(**options)
+    texts = Texts.find(Registry(), chosen["task"], [str(path) for path in paths], options)
+    return texts.encode(chosen, options.val_fraction, tokenizer_json)
+
+
+def text_of(encoded, side):
+    store = getattr(encoded, side)
+    return [decode(encoded.tokenizer.pieces, store.example(i)) for i in range(store.examples)]
+
+
+def cached(home):
+    """Every file of the cache by its name, which for a store holds a digest."""
+    return {p.relative_to(home): p.read_bytes() for p in home.rglob("*") if p.is_file()}
+
+
+# ── the split ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "bpe"])
+def test_free_text_is_cut_once_and_nothing_is_lost(path, fraction, tokenizer):
+    encoded = encode(path, val_fraction=fraction, tokenizer=tokenizer)
+    train, val = ("".join(text_of(encoded, side)) for side in ("train", "val"))
+    assert train + val == TEXT
+    assert len(val) == pytest.approx(fraction * len(TEXT), abs=1)
+    assert encoded.record.chars == len(TEXT)
+    assert encoded.record.cut == len(train)
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5, 0.99])
+def test_examples_are_held_out_whole(path, fraction):
+    encoded = encode(path, val_fraction=fraction, task="lines")
+    train, val = (text_of(encoded, side) for side in ("train", "val"))
+    assert train + val == TEXT.splitlines()
+    assert train
+    assert val
+
+
+def test_the_vocabulary_is_learnt_from_what_is_trained_on_alone(tmp_path):
+    (tmp_path / "t.txt").write_text("abc" * 300 + "天" * 100)
+    encoded = encode(tmp_path / "t.txt")
+    known = set(encoded.tokenizer.pieces)
+    assert "天".encode() not in known
+    assert b"a" in known
+    assert text_of(encoded, "val") == ["天" * 100]
+
+
+def test_a_validation_file_leaves_the_whole_corpus_to_train_on(path, tmp_path):
+    (tmp_path / "val.txt").write_text("held out")
+    encoded = encode(path, val=str(tmp_path / "val.txt"))
+    assert text_of(encoded, "train") == [TEXT]
+    assert text_of(encoded, "val") == ["held out"]
+    assert encoded.record.val_paths == (str(tmp_path / "val.txt"),)
+
+
+@pytest.mark.parametrize("text", ["", "x", "one line and no more"])
+def test_a_text_with_nothing_left_for_one_side_is_refused(tmp_path, text):
+    (tmp_path / "t.txt").write_text(text)
+    with pytest.raises(CorpusError, match=r"\.txt is (empty|too small).*(--val|this is the text)"):
+        encode(tmp_path / "t.txt", task="lines")
+
+
+# ── where generation starts ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "opening"),
+    [
+        (TEXT, "continue", "\n"),
+        (TEXT, "lines", ""),
+        (TEXT.replace("\n", " "), "continue", ""),
+        (TEXT.replace("\n", " ") + "\n", "continue", ""),
+    ],
+    ids=["lines of free text", "examples", "one line", "one line and its end, which is held out"],
+)
+def test_generation_starts_from_what_training_has_met(tmp_path, text, task, opening):
+    (tmp_path / "t.txt").write_text(text)
+    assert encode(tmp_path / "t.txt", task=task).opening == opening
+
+
+# ── the cache ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("task", ["continue", "lines"])
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "bpe", "word", "unigram", "wordpiece"])
+def test_the_same_text_gives_the_same_bytes(path, tmp_path, monkeypatch, task, tokenizer):
+    made = []
+    for name in ("one", "two"):
+        monkeypatch.setenv("RNNGEN_HOME", str(tmp_path / name))
+        encode(path, task=task, tokenizer=tokenizer)
+        made.append(cached(tmp_path / name))
+    assert len(made[0]) == 8  # a survey, a tokenizer, and three files of each side
+    assert made[0] == made[1]
+
+
+def test_what_is_in_the_cache_is_not_made_again(path, monkeypatch):
+    first = encode(path)
+
+    def fail(*_):
+        raise AssertionError("learnt again")
+
+    monkeypatch.setattr(CharTokenizer, "train", fail)
+    again = encode(path)
+    assert (again.record, again.opening) == (first.record, first.opening)
+    assert (again.train.tokens == first.train.tokens).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task": "lines"},
+        {"tokenizer": "byte"},
+        {"val_fraction": 0.3},
+        {"encoding": "latin-1"},
+        {"text": TEXT + "x"},
+        {"file": "corpus.jsonl"},
+    ],
+)
+def test_whatever_matters_makes_another_entry(path, home, tmp_path, change):
+    """A text read in another way is another text, though its bytes are the same."""
+    (tmp_path / "corpus.txt").write_text('{"text": "some text"}\n' * 30)
+    encode(path)
+    place = tmp_path / change.pop("file", "corpus.txt")
+    place.write_text(change.pop("text", path.read_text()))
+    before = len(list((home / "cache" / "corpora").iterdir()))
+    encoded = encode(place, **change)
+    assert len(list((home / "cache" / "corpora").iterdir())) == before + 1
+    if place.suffix == ".jsonl":
+        assert text_of(encoded, "train")[0] == "some text"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\x00\xff"])
+def test_a_damaged_entry_is_made_again(path, home, damage):
+    whole = encode(path)
+    for file in [p for p in home.rglob("*") if p.is_file()]:
+        file.write_bytes(damage)
+        again = encode(path)
+        assert (again.train.tokens == whole.train.tokens).all()
+        assert (again.val.tokens == whole.val.tokens).all()
+        assert again.tokenizer_json == whole.tokenizer_json
+    for file in [p for p in home.rglob("*") if p.is_file()]:
+        file.unlink()
+        assert encode(path).tokenizer_json == whole.tokenizer_json
+
+
+def test_an_interrupted_entry_is_made_again(path, home, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(CharTokenizer, "to_json", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            encode(path)
+    assert "".join(text_of(encode(path), "train") + text_of(encode(path), "val")) == TEXT
+
+
+def test_a_tokenizer_that_is_given_is_not_learnt(path, tmp_path, monkeypatch):
+    learnt = encode(path)
+    (tmp_path / "other.txt").write_text("quite other characters: xyz" * 20)
+    monkeypatch.setattr(CharTokenizer, "train", None)
+    taken = encode(tmp_path / "other.txt", tokenizer_json=learnt.tokenizer_json)
+    assert taken.tokenizer_json == learnt.tokenizer_json
+    assert taken.record.own_vocabulary is False
+    assert learnt.record.own_vocabulary is True
+
+
+# ── finding it again ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_recorded_text_is_found_again(path):
+    encoded, task = encode(path, encoding="latin-1"), parts()["task"]
+    texts = Texts.recorded(Registry(), task, encoded.record)
+    assert "".join(c.text for c in texts.train_chunks(Split.of(encoded.record))) == "".join(
+        text_of(encoded, "train")
+    )
+    assert texts.reader_options == {"encoding": "latin-1"}
+
+
+def test_a_recorded_text_that_has_changed_or_gone_is_named(path, tmp_path):
+    (tmp_path / "val.txt").write_text("held out")
+    record, task = encode(path, val=str(tmp_path / "val.txt")).record, parts()["task"]
+    (tmp_path / "val.txt").write_text("held 0ut")
+    with pytest.raises(CorpusError, match=r"val\.txt: not the text"):
+        Texts.recorded(Registry(), task, record)
+    path.unlink()
+    with pytest.raises(CorpusError, match=r"corpus\.txt.*not there"):
+        Texts.recorded(Registry(), task, record)
+
+
+def test_a_closed_standard_input_is_told(session, ask, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(CorpusError, match="standard input is closed"):
+        session.plan(ask("-"))
+
+
+def test_standard_input_is_kept_for_as_long_as_it_is_needed(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+    encoded = encode("-")
+    assert "".join(text_of(encoded, "train") + text_of(encoded, "val")) == TEXT
+    Texts.recorded(Registry(), parts()["task"], encoded.record)
+
+
+def test_a_corpus_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(NotFoundError, match="no such file"):
+        encode(tmp_path / "nothing.txt")
+
+
+def test_documents_of_a_file_format_stay_apart(tmp_path):
+    rows = [{"body": {"text": f"document {i}"}} for i in range(20)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    encoded = encode(tmp_path / "t.jsonl", field="body.text", val_fraction=0.5)
+    assert text_of(encoded, "train")[:3] == ["document 0", "document 1", "document 2"]
+    assert encoded.record.reader_options == {"field": "body.text"}

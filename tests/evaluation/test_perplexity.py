@@ -1,0 +1,231 @@
+"""Losses are what a reading token by token gives, however the text is cut for speed."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from rnngen.builtins.cell_options import LSTMOptions
+from rnngen.builtins.cells import LSTM
+from rnngen.builtins.strategies.beam import log_softmax
+from rnngen.builtins.tokenizers.byte import ByteTokenizer
+from rnngen.contracts import IGNORE, Chunk
+from rnngen.data.batches import Batch, StreamBatches
+from rnngen.data.token_store import TokenStore
+from rnngen.evaluation import perplexity as evaluation
+from rnngen.evaluation.perplexity import Judge, Loss, batch_loss, entry_state
+from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.network import RecurrentNetwork
+from rnngen.options.model import NetworkOptions
+
+END = 256
+TEXTS = ["the quick brown fox jumps over the lazy dog\n", "a", "xy", "天地玄黃,宇宙洪荒", "z" * 29]
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    options = NetworkOptions(hidden=8, layers=2, dropout=0.5, learn_state=True)
+    made = RecurrentNetwork(257, options, lambda i, h: LSTM(i, h, LSTMOptions()))
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.uniform_(-0.5, 0.5)
+    return made
+
+
+@pytest.fixture
+def store(tmp_path):
+    return TokenStore.write(tmp_path, [Chunk(text, opens=True) for text in TEXTS], ByteTokenizer())
+
+
+def surprisal(network, read, targets):
+    """Summed over ``targets``, from a fresh state; ``read`` stands before them, one token each."""
+    step = TorchStep(network)
+    state, nats = step.start(1), 0.0
+    for token, target in zip(read, targets, strict=True):
+        logits, state = step(np.array([token]), state)
+        nats -= float(log_softmax(logits)[0, target])
+    return nats
+
+
+def documents():
+    return [list(text.encode()) for text in TEXTS]
+
+
+def test_stream_loss_equals_brute_force(network, store):
+    nats = sum(surprisal(network, [END, *d[:-1]], d) for d in documents())
+    loss = Judge(network).stream(store, ends=False)
+    assert loss.tokens == sum(map(len, documents()))
+    assert loss.nats == pytest.approx(nats, rel=1e-5)
+
+
+def test_loss_of_examples_counts_their_ends(network, store):
+    nats = sum(surprisal(network, [END, *d], [*d, END]) for d in documents())
+    for loss in (Judge(network).stream(store, ends=True), Judge(network).window(store, ends=True)):
+        assert loss.tokens == sum(len(d) + 1 for d in documents())
+        assert loss.nats == pytest.approx(nats, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 7, 16, 256])
+def test_window_loss_equals_brute_force(network, store, size, monkeypatch):
+    monkeypatch.setattr(evaluation, "WINDOW", size)
+    nats, tokens = 0.0, 0
+    for document in documents():
+        for start in range(0, len(document) - 1, size):
+            window = document[start : start + size + 1]
+            nats += surprisal(network, window[:-1], window[1:])
+            tokens += len(window) - 1
+    loss = Judge(network).window(store, ends=False)
+    assert loss.tokens == tokens
+    assert loss.nats == pytest.approx(nats, rel=1e-5)
+
+
+@pytest.mark.parametrize("seq", [1, 7, 64, 1024])
+def test_stream_loss_is_the_same_however_many_tokens_are_read_at_a_time(network, store, seq):
+    whole = Judge(network).stream(store, ends=False)
+    loss = Judge(network).stream(store, ends=False, seq=seq)
+    assert loss.nats == pytest.approx(whole.nats, rel=1e-6)
+    assert (loss.tokens, loss.chars_per_token) == (whole.tokens, whole.chars_per_token)
+
+
+@pytest.mark.parametrize("budget", [1, 10, 100_000])
+def test_window_loss_is_the_same_whatever_is_batched_together(network, store, budget, monkeypatch):
+    whole = Judge(network).window(store, ends=False)
+    monkeypatch.setattr(evaluation, "BUDGET", budget)
+    assert Judge(network).window(store, ends=False).nats == pytest.approx(whole.nats, rel=1e-6)
+
+
+def test_lanes_forget_only_where_they_begin(network, store):
+    """Read in three stretches, the loss is the sum of three readings from a fresh state."""
+    tokens = store.tokens.tolist()
+    edges, starts = StreamBatches(store, 3, 8).edges.tolist(), store.starts.tolist()
+    borders = sorted({*edges, *starts})
+    nats = 0.0
+    for start, stop in pairwise(borders):
+        read, targets = tokens[start:stop], tokens[start + 1 : stop + 1]
+        if targets[-1] == END:
+            read, targets = read[:-1], targets[:-1]
+        nats += surprisal(network, read, targets)
+    loss = Judge(network).stream(store, ends=False, lanes=3, seq=8)
+    assert loss.nats == pytest.approx(nats, rel=1e-5)
+    assert loss.tokens == sum(map(len, documents()))
+
+
+def test_a_document_is_read_as_if_no_other_stood_before_it(network, tmp_path):
+    def nats(*texts):
+        chunks = [Chunk(text, opens=True) for text in texts]
+        store = TokenStore.write(tmp_path / texts[0], chunks, ByteTokenizer())
+        return Judge(network).stream(store, ends=False).nats
+
+    assert nats("first", "second") == pytest.approx(nats("first") + nats("second"), rel=1e-5)
+
+
+def test_the_beginning_of_a_text_is_a_text(network, store):
+    """What is tried while training a long held-out text has the losses that it has in the whole."""
+    tokens = store.tokens.tolist()
+    for length in range(1, len(store) + 1):
+        first = store.prefix(length)
+        assert first.tokens.tolist() == ([*tokens[:length], END] if length < len(store) else tokens)
+        assert [i for i, token in enumerate(first.tokens[:-1]) if token == END] == first.starts[:-1].tolist()
+        assert first.starts[-1] == len(first) - 1
+    nats = sum(surprisal(network, [END, *d[:-1]], d) for d in documents()[:3])
+    three = store.prefix(int(store.starts[3]))
+    assert Judge(network).stream(three, ends=False).nats == pytest.approx(nats, rel=1e-5)
+    assert three.text_tokens == sum(map(len, documents()[:3]))
+
+
+def test_the_network_keeps_its_mode(network, store):
+    for mode in (True, False):
+        network.train(mode)
+        Judge(network).stream(store, ends=False)
+        assert network.training is mode
+
+
+def test_judging_draws_nothing(network, store):
+    network.train()
+    before = torch.get_rng_state()
+    first = Judge(network).stream(store, ends=False)
+    assert Judge(network).stream(store, ends=False) == first
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# ── units ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_losses_are_told_in_nats_bits_and_perplexity():
+    told = Loss(nats=20.0, tokens=10, chars_per_token=4.0).as_json()
+    assert told == {
+        "nats_per_token": 2.0,
+        "nats_per_char": 0.5,
+        "bits_per_char": pytest.approx(0.5 / math.log(2)),
+        "perplexity": pytest.approx(math.exp(2)),
+    }
+
+
+def test_a_loss_by_character_does_not_depend_on_what_a_token_is(network, store):
+    """Nats per character are the nats over the characters, ends of examples included where they count."""
+    free = Judge(network).stream(store, ends=False)
+    assert free.nats_per_char == pytest.approx(free.nats / sum(map(len, TEXTS)))
+    lines = Judge(network).stream(store, ends=True)
+    assert lines.nats_per_char == pytest.approx(lines.nats / sum(len(text) + 1 for text in TEXTS))
+
+
+def test_a_text_with_nothing_to_predict_has_no_loss(network, tmp_path):
+    store = TokenStore.write(tmp_path, [Chunk("a", opens=True)], ByteTokenizer())
+    loss = Judge(network).window(store, ends=False)
+    assert loss.tokens == 0
+    assert all(math.isnan(value) for value in loss.as_json().values())
+
+
+# ── one batch ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def one_batch(targets, fresh=(True, True)):
+    targets = np.array(targets)
+    return Batch(np.full_like(targets, 65), targets, np.array(fresh))
+
+
+def test_a_batch_in_which_nothing_counts_is_no_loss_and_no_gradient(network):
+    loss, _ = batch_loss(network, one_batch([[IGNORE], [IGNORE]]), None, "fp32")
+    loss.backward()
+    assert loss.item() == 0
+    assert all(p.grad is None or not p.grad.any() for p in network.parameters())
+    network.zero_grad()
+
+
+def test_the_mean_is_over_the_targets_that_count(network):
+    network.eval()
+    whole, _ = batch_loss(network, one_batch([[66, 67], [68, IGNORE]]), None, "fp32")
+    total, _ = batch_loss(network, one_batch([[66, 67], [68, IGNORE]]), None, "fp32", reduction="sum")
+    assert whole.item() == pytest.approx(total.item() / 3)
+
+
+def test_the_state_that_goes_on_carries_no_gradient(network):
+    _, state = batch_loss(network, one_batch([[66], [67]]), None, "fp32")
+    assert not any(array.requires_grad for array in state)
+
+
+def test_fresh_rows_begin_at_the_initial_state_and_others_go_on(network):
+    told = tuple(torch.full((2, 8), float(i)) for i in range(4))
+    state = entry_state(network, one_batch([[1], [1]], fresh=(False, True)), told)
+    for array, old, new in zip(state, told, network.start(2), strict=True):
+        assert torch.equal(array[0], old[0])
+        assert torch.equal(array[1], new[1])
+    assert entry_state(network, one_batch([[1], [1]], fresh=(False, False)), told) is told
+
+
+def test_the_learned_initial_state_learns_from_fresh_rows_alone(network):
+    told = tuple(torch.zeros(2, 8) for _ in range(4))
+    for fresh, learns in (((False, False), False), ((True, False), True)):
+        network.zero_grad()
+        loss, _ = batch_loss(network, one_batch([[66], [67]], fresh=fresh), told, "fp32")
+        loss.backward()
+        assert any(p.grad is not None and bool(p.grad.any()) for p in network.initial) is learns
+
+
+def test_bf16_is_close_to_fp32(network, store):
+    exact = Judge(network).stream(store, ends=False).nats_per_token
+    rough = Judge(network, "bf16").stream(store, ends=False, seq=16).nats_per_token
+    assert rough == pytest.approx(exact, rel=0.02)

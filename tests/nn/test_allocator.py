@@ -1,0 +1,60 @@
+"""Large blocks are kept while training asks for it, and only then."""
+
+import ctypes
+import platform
+from contextlib import ExitStack
+
+import pytest
+import torch
+
+from rnngen.nn.allocator import kept_memory
+
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or not hasattr(ctypes.CDLL(None), "mallinfo2"),
+    reason="needs glibc 2.33 or newer, which tells where its memory lies",
+)
+BLOCK = 48 << 20
+"""More than glibc ever keeps by itself."""
+
+
+class Mallinfo(ctypes.Structure):
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+
+def told():
+    tell = ctypes.CDLL(None).mallinfo2
+    tell.restype = Mallinfo
+    return tell()
+
+
+def mapped_for_a_block():
+    """Bytes of mappings of their own that a block adds while it lives."""
+    before = told().hblkhd
+    block = torch.ones(BLOCK, dtype=torch.uint8)
+    return told().hblkhd - before if len(block) else 0
+
+
+def kept_after_a_block():
+    """Bytes of free memory that the process holds after a block is freed."""
+    block = torch.ones(BLOCK, dtype=torch.uint8)
+    del block
+    return told().fordblks
+
+
+def test_blocks_are_kept_within_and_mapped_alone_before_and_after():
+    assert mapped_for_a_block() >= BLOCK
+    with kept_memory():
+        assert mapped_for_a_block() == 0
+        assert kept_after_a_block() >= BLOCK
+    assert mapped_for_a_block() >= BLOCK
+
+
+def test_the_last_of_several_gives_back():
+    outer, inner = ExitStack(), ExitStack()
+    for stack in (outer, inner):
+        stack.enter_context(kept_memory())
+    outer.close()
+    assert mapped_for_a_block() == 0
+    inner.close()
+    assert mapped_for_a_block() >= BLOCK

@@ -1,0 +1,135 @@
+"""A plan fits its budget and its text, and says why; what a person gave stands."""
+
+import pytest
+
+from rnngen.errors import UsageError
+from rnngen.nn.build import build_network
+from rnngen.options.model import NetworkOptions
+from rnngen.training import sizing as planning
+from rnngen.training.sizing import ANY_TEXT, PARAMETERS_A_TOKEN, TOKENS_A_PARAMETER, parameters_of, propose
+
+
+@pytest.fixture
+def planned(session, ask):
+    def make(**given):
+        return session.plan(ask(**given))
+
+    return make
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine whose speed is known: so many parameters times tokens a second."""
+
+    def runs_at(power):
+        monkeypatch.setattr(planning, "_rate", lambda plan, _: power / parameters_of(plan))
+
+    return runs_at
+
+
+def unsized(plan, **changes):
+    return planning.replace(plan, config=plan.config.replace(network=NetworkOptions(dropout=0.0), **changes))
+
+
+def test_parameters_are_counted_without_making_them(planned):
+    for cell in ("lstm", "gru", "rnn"):
+        plan = planned(cell=cell, hidden=24, layers=2)
+        made = sum(p.numel() for p in build_network(plan.parts["cell"], plan.config).parameters())
+        assert parameters_of(plan) == made
+
+
+@pytest.mark.parametrize("head", ["full", "adaptive", "mixture"])
+def test_the_parameters_of_every_output_layer_are_counted(planned, head):
+    plan = planned(head=head, hidden=24, tokenizer="byte")
+    network = build_network(plan.parts["cell"], plan.config)
+    matrices = {
+        "full": 257 * (24 + 1),
+        "mixture": 257 * (24 + 1) + 4 * 24 * (24 + 1) + 4 * 24,
+        "adaptive": (17 + 2) * (24 + 1) + 6 * (24 + 34) + 1 * (24 + 206),
+    }
+    recurrent = 4 * 24 * (24 + 24 + 1)
+    own = sum(p.numel() for p in network.head.parameters())
+    assert own == matrices[head]
+    assert parameters_of(plan) >= own + 257 * 24 + recurrent
+    assert parameters_of(plan) == sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("wanted", [50_000, 1_000_000, 3_000_000])
+def test_as_many_parameters_as_asked_for_to_a_twentieth(planned, machine, wanted):
+    machine(1e12)
+    proposal = propose(planned(), wanted)
+    assert proposal.parameters == pytest.approx(wanted, rel=0.05)
+    assert proposal.parameters == parameters_of(proposal.plan)
+
+
+def test_fewer_parameters_than_any_network_has_are_refused(planned, machine):
+    machine(1e12)
+    with pytest.raises(UsageError, match="at least"):
+        propose(planned(), 100)
+
+
+@pytest.mark.parametrize("power", [1e9, 1e11, 1e13])
+def test_more_time_never_gives_a_narrower_network_and_enough_is_read(planned, machine, power):
+    machine(power)
+    widths = []
+    for given in (0.1, 1.0, 10.0, 100.0):
+        plan = unsized(planned(steps=None, minutes=given))
+        proposal = propose(plan)
+        widths.append(proposal.plan.config.network.hidden)
+        if widths[-1] > planning.SIZES[0]:
+            assert proposal.tokens >= TOKENS_A_PARAMETER * proposal.parameters * 0.99
+    assert widths == sorted(widths)
+
+
+def test_a_network_that_is_wide_for_its_text_is_told_what_to_expect(planned, machine):
+    machine(1e12)
+    reasons = propose(planned(hidden=384), given={"hidden"}).reasons
+    assert any("by heart" in reason for reason in reasons)
+    assert any(f"--hidden {planning.SHORT_TEXT}" in reason for reason in reasons)
+    assert not any("--hidden" in reason for reason in propose(planned(hidden=64), given={"hidden"}).reasons)
+
+
+@pytest.mark.parametrize(("short", "widest"), [(planning.SHORT, planning.SHORT_TEXT), (100, ANY_TEXT)])
+def test_a_short_text_gets_no_wide_network_however_long_the_time(
+    planned, machine, monkeypatch, short, widest
+):
+    monkeypatch.setattr(planning, "SHORT", short)
+    machine(1e18)
+    plan = unsized(planned(steps=None, minutes=100.0))
+    proposal = propose(plan)
+    assert proposal.plan.config.network.hidden == widest
+    assert proposal.parameters > PARAMETERS_A_TOKEN * len(plan.encoded.train)
+    assert any("short" in reason for reason in proposal.reasons)
+
+
+def test_sizes_that_were_given_stand(planned, machine):
+    machine(1e12)
+    proposal = propose(planned(steps=None, minutes=50.0, hidden=24), given={"hidden"})
+    assert proposal.plan.config.network.hidden == 24
+
+
+def test_measuring_leaves_the_random_numbers_alone(planned, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(planning, "SECONDS", 0.01)
+    before = torch.get_rng_state()
+    assert propose(planned()).tokens_per_second > 0
+    assert (torch.get_rng_state() == before).all()
+
+
+def test_a_long_text_has_its_own_pace_and_what_was_given_stands(planned, machine, monkeypatch):
+    machine(1e12)
+    plan = planned(steps=None, minutes=1.0, batch=8)
+    paced = {"batch": 64, "lr": 0.005, "dropout": planning.DROPOUT}
+
+    def pace(**given):
+        config = propose(plan, **given).plan.config
+        return {"batch": config.training.batch, "lr": config.training.lr, "dropout": config.network.dropout}
+
+    short = pace()
+    assert short == {"batch": 8, "lr": plan.config.training.lr, "dropout": plan.config.network.dropout}
+    monkeypatch.setattr(planning, "LONG", 10)
+    assert pace() == paced
+    assert pace(given={"dropout"}) == {**paced, "dropout": short["dropout"]}
+    assert pace(given={"batch"}) == {**short, "dropout": paced["dropout"]}
+    assert pace(given={"hidden"}) == short
