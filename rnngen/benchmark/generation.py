@@ -22,7 +22,7 @@ from rnngen.inference.torch_model import TorchStep
 from rnngen.nn.devices import choose_device
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.registry import Registry
-from rnngen.registry.components import Part, choose, choose_filters, restore
+from rnngen.registry.components import Component, choose, choose_filters, restore
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import StoredModel
 
@@ -98,7 +98,7 @@ def many_streams(step: StreamStep, filters: Sequence[AnyFilter], count: int) -> 
     def work(tokens: int) -> int:
         rngs = [np.random.default_rng(seed) for seed in range(count)]
         prompts, lengths = [[0]] * count, [-(-tokens // count)] * count
-        texts = sample_many(step, step.start(count), prompts, filters, rngs, end=None, lengths=lengths)
+        texts = sample_many(step, step.start(count), prompts, filters, rngs, eos_id=None, lengths=lengths)
         return sum(map(len, texts))
 
     return work
@@ -170,7 +170,7 @@ def _sizes(config: ModelConfig) -> BenchNetwork:
     return BenchNetwork(config.cell.name, network.layers, network.hidden, embed, vocabulary)
 
 
-def _step(cell: Part, weights: Weights, sizes: BenchNetwork) -> NumpyStep:
+def _step(cell: Component, weights: Weights, sizes: BenchNetwork) -> NumpyStep:
     layers = numpy_layers(cell, weights, sizes.layers)
     if layers is None:
         raise UsageError(

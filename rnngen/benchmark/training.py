@@ -82,9 +82,9 @@ def bench_train(
 
 def random_text(vocabulary: int, length: int) -> TokenStore:
     """One example of ``length`` tokens in memory, each of the V − 1 that are not its end as likely."""
-    end = vocabulary - 1
-    tokens = np.random.default_rng(0).integers(end, size=length + 2, dtype=np.uint32)
-    tokens[[0, -1]] = end
+    eos_id = vocabulary - 1
+    tokens = np.random.default_rng(0).integers(eos_id, size=length + 2, dtype=np.uint32)
+    tokens[[0, -1]] = eos_id
     return TokenStore(tokens, np.array([0, length + 1]), length, vocabulary)
 
 

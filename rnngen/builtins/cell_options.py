@@ -71,7 +71,7 @@ class LSTMOptions(GatedOptions):
                 f"mogrifier_rank={self.mogrifier_rank} is of no use without mogrifier; give mogrifier=5 too"
             )
 
-    def suited(self, device: str) -> Self:
+    def with_device_defaults(self, device: str) -> Self:
         """The options with layer normalisation decided.
 
         On tiny Shakespeare, 1×384, three minutes on two cores, it gave 1.439 nats a character in little more

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnngen.contracts import NO_TOKEN, Kit, Maker, State
+from rnngen.contracts import NO_TOKEN, ComponentFactory, ModuleFactory, State
 
 
 class Reading(NamedTuple):
@@ -46,13 +46,13 @@ class Encoder(nn.Module):
 
     def __init__(
         self,
-        cell: Maker,
+        cell: ComponentFactory,
         embed: int,
         hidden: int,
         layers: int,
         *,
         bidirectional: bool,
-        kit: Kit,
+        modules: ModuleFactory,
         keep_states: bool = False,
     ) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Encoder(nn.Module):
         inputs = [embed] + [self.size] * (layers - 1)
         self.forth = nn.ModuleList(cell.build(size, hidden) for size in inputs)
         self.back = nn.ModuleList(cell.build(size, hidden) for size in inputs if bidirectional)
-        self.dropout = kit.dropout()
+        self.dropout = modules.dropout()
         self.keep_states = keep_states
 
     def forward(self, x: Tensor, source: Tensor) -> Reading:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import Floats, LayerStep, Maker, State, Weights
+from rnngen.contracts import ComponentFactory, Floats, LayerStep, State, Weights
 from rnngen.errors import UsageError
 
 Mask = NDArray[np.bool_]
@@ -35,11 +35,11 @@ class EncoderStep:
     """
 
     def __init__(
-        self, weights: Weights, cell: Maker, layers: int, hidden: int, *, bidirectional: bool
+        self, weights: Weights, cell: ComponentFactory, layers: int, hidden: int, *, bidirectional: bool
     ) -> None:
         ways = ["forth", "back"] if bidirectional else ["forth"]
         self.layers: list[list[LayerStep]] = [
-            [cell.step(weights, f"encoder.{way}.{i}.") for way in ways] for i in range(layers)
+            [cell.numpy(weights, f"encoder.{way}.{i}.") for way in ways] for i in range(layers)
         ]
         self.size = hidden * len(ways)
 

@@ -31,10 +31,10 @@ def read_text(stream: BinaryIO, name: str, options: TextReaderOptions) -> Iterat
         CorpusError: at a byte that the encoding does not allow, with its offset and the way out.
         UsageError: if there is no such encoding.
     """
-    opens = True
+    starts_document = True
     for text in _decoded(stream, name, options.encoding):
-        yield Chunk(text, opens)
-        opens = False
+        yield Chunk(text, starts_document)
+        starts_document = False
 
 
 def read_json_lines(stream: BinaryIO, name: str, options: JSONLinesOptions) -> Iterator[Chunk]:

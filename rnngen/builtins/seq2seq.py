@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from rnngen.builtins.bridges import make_bridge
 from rnngen.builtins.encoder import Encoder, full
 from rnngen.builtins.seq2seq_options import Seq2SeqOptions
-from rnngen.contracts import IGNORE, Blueprint, Kit, State
+from rnngen.contracts import IGNORE, Blueprint, ModuleFactory, State
 from rnngen.errors import UsageError
 
 
@@ -50,7 +50,7 @@ class Seq2Seq(nn.Module):
         UsageError: if options do not go together.
     """
 
-    def __init__(self, blueprint: Blueprint, kit: Kit, options: Seq2SeqOptions) -> None:
+    def __init__(self, blueprint: Blueprint, modules: ModuleFactory, options: Seq2SeqOptions) -> None:
         super().__init__()
         self.options, plan = options, blueprint
         hidden, layers = plan.hidden, plan.layers
@@ -65,7 +65,7 @@ class Seq2Seq(nn.Module):
             hidden,
             options.encoder_layers or layers,
             bidirectional=options.bidirectional,
-            kit=kit,
+            modules=modules,
             keep_states=options.bridge == "copy",
         )
         self.attention = plan.parts["attention"].build(hidden, self.encoder.size)
@@ -75,11 +75,11 @@ class Seq2Seq(nn.Module):
         self.layers = nn.ModuleList(plan.parts["decoder"].build(size, hidden) for size in inputs)
         self.bridge = make_bridge(options.bridge, self.encoder, self.layers)
         self.combine = nn.Linear(hidden + self.attention.size, hidden, bias=False)
-        self.dropout = kit.dropout()
+        self.dropout = modules.dropout()
         narrowed = plan.tied and plan.embed != hidden
         self.projection = nn.Linear(hidden, plan.embed, bias=False) if narrowed else nn.Identity()
         tied = self.embedding.get_parameter("weight") if plan.tied else None
-        self.head = kit.head(hidden if tied is None else plan.embed, tied)
+        self.head = modules.head(hidden if tied is None else plan.embed, tied)
         mixed = self.attention.size + hidden + plan.embed + fed
         self.copying = nn.Linear(mixed, 1) if options.copying else None
         self._lay_out()
@@ -95,7 +95,7 @@ class Seq2Seq(nn.Module):
             int(self.options.input_feeding),
             *(len(layer.initial_state(1)) for layer in self._layers()),
         ]
-        self.spans = [slice(*ends) for ends in pairwise(accumulate([0, *sizes]))]
+        self.spans = [slice(*has_eos) for has_eos in pairwise(accumulate([0, *sizes]))]
         self.fixed = sizes[0] + sizes[1]
 
     def _layers(self) -> list[Any]:
@@ -136,14 +136,14 @@ class Seq2Seq(nn.Module):
             logits = self._with_copies(logits, written, self._source(state))
         return logits, written.state
 
-    def surprisal(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+    def nll(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         """The summed loss of ``targets`` (B,T), those that count, in nats, and the state after."""
         written = self._write(tokens, state)
         x = self.projection(self.dropout(written.z))
         if self.copying is not None:
             loss = self._loss_with_copies(self.head(x), written, self._source(state), targets)
         else:
-            loss = self.head.surprisal(x, targets)
+            loss = self.head.nll(x, targets)
         if self.training and self.options.coverage_loss:
             loss = loss + self.options.coverage_loss * _overlap(written.weights, targets != IGNORE)
         return loss, written.state

@@ -28,8 +28,8 @@ class Seq2SeqStep:
             blueprint.hidden,
             bidirectional=options.bidirectional,
         )
-        self.attention = parts["attention"].step(weights, "attention.")
-        self.layers = [parts["decoder"].step(weights, f"layers.{i}.") for i in range(blueprint.layers)]
+        self.attention = parts["attention"].numpy(weights, "attention.")
+        self.layers = [parts["decoder"].numpy(weights, f"layers.{i}.") for i in range(blueprint.layers)]
         self.bridge = _Bridge(options.bridge, weights, self.layers)
         self.combine = _transposed(weights["combine.weight"])
         self.attends = len(self.combine) > self.combine.shape[1]  # it reads a context too
@@ -50,7 +50,7 @@ class Seq2SeqStep:
             int(self.options.input_feeding),
             *(len(layer.initial_state(1)) for layer in self.layers),
         ]
-        self.spans = [slice(*ends) for ends in pairwise(accumulate([0, *sizes]))]
+        self.spans = [slice(*has_eos) for has_eos in pairwise(accumulate([0, *sizes]))]
         self.fixed = sizes[0] + sizes[1]
 
     def quantise(self, make: Callable[[Floats], Any]) -> None:

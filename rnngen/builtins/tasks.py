@@ -14,7 +14,7 @@ class Continue:
         options: nothing to choose.
     """
 
-    ends = False
+    has_eos = False
     separator = "\n"
 
     def __init__(self, options: NoOptions) -> None:
@@ -22,12 +22,12 @@ class Continue:
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Pass the chunks on, less the empty ones."""
-        opens = True
+        starts_document = True
         for chunk in chunks:
-            opens = opens or chunk.opens
+            starts_document = starts_document or chunk.starts_document
             if chunk.text:
-                yield Chunk(chunk.text, opens)
-                opens = False
+                yield Chunk(chunk.text, starts_document)
+                starts_document = False
 
 
 class Lines:
@@ -39,7 +39,7 @@ class Lines:
         options: nothing to choose.
     """
 
-    ends = True
+    has_eos = True
     separator = "\n"
 
     def __init__(self, options: NoOptions) -> None:
@@ -49,7 +49,7 @@ class Lines:
         """Cut documents into lines; a line longer than a chunk comes in several, as it was read."""
         line = _Line()
         for chunk in chunks:
-            if chunk.opens:
+            if chunk.starts_document:
                 yield from line.close()
             first, *others = chunk.text.split("\n")
             line.held += first
@@ -68,7 +68,7 @@ class Pairs:
         options: nothing to choose.
     """
 
-    ends = True
+    has_eos = True
     separator = "\n"
 
     def __init__(self, options: NoOptions) -> None:
@@ -85,7 +85,7 @@ class Pairs:
             if chunk.source:
                 yield chunk
                 continue
-            if chunk.opens and held:
+            if chunk.starts_document and held:
                 held += "\n"
             *lines, held = (held + chunk.text).split("\n")
             for number, line in enumerate(lines, start=done + 1):
@@ -119,7 +119,7 @@ def _whole(texts: Iterable[str]) -> Iterator[Chunk]:
     for text in texts:
         line = text.removesuffix("\r")
         if line and not line.isspace():
-            yield Chunk(line, opens=True)
+            yield Chunk(line, starts_document=True)
 
 
 @dataclass
@@ -154,5 +154,5 @@ class _Line:
 
     def _give(self, text: str) -> Iterator[Chunk]:
         if text and (self.begun or not text.isspace()):
-            yield Chunk(text, opens=not self.begun)
+            yield Chunk(text, starts_document=not self.begun)
             self.begun = True

@@ -60,7 +60,7 @@ def talk(
         conversation.load(Path(params["from_state"]))
         if conversation.chain != tuple(filters):
             conversation.choose(filters)
-    talks = Turns(conversation, params, _length_of(options, ends=writer.ends))
+    talks = Turns(conversation, params, _length_of(options, has_eos=writer.has_eos))
     _introduce(params)
     if prompt := params["prompt"]:
         talks.out.write("" if params["no_prompt"] else prompt)
@@ -88,9 +88,9 @@ def talk_of_pairs(answering: "Answering", params: dict[str, Any]) -> None:
     typed.converse(take)
 
 
-def _length_of(options: DecodingOptions, *, ends: bool) -> int | None:
+def _length_of(options: DecodingOptions, *, has_eos: bool) -> int | None:
     if options.length is None:
-        return LONGEST if ends else LENGTH
+        return LONGEST if has_eos else LENGTH
     return None if options.length == -1 else options.length
 
 

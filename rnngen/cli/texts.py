@@ -63,7 +63,7 @@ class Writing:
 
     def run(self) -> None:
         """Write all texts."""
-        ending = self.options.length != -1 or self.writer.ends or self.params["stop"]
+        ending = self.options.length != -1 or self.writer.has_eos or self.params["stop"]
         if self.params["json"] and not ending:
             raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
         if self.params["count"] == 1 and not (self.beam or self.options.drafts):
@@ -91,7 +91,7 @@ class Writing:
         ending = self.passage is None or self.passage.ends
         if self.params["null"]:
             return "\0" if ending else ""
-        several = self.params["count"] > 1 or (self.writer.ends and ending)
+        several = self.params["count"] > 1 or (self.writer.has_eos and ending)
         return "\n" if several or sys.stdout.isatty() else ""
 
     def _texts(self) -> Iterator[Iterator[str]]:
@@ -161,7 +161,7 @@ class Writing:
 
     def _length(self) -> int | None:
         if self.options.length is None:
-            return LONGEST if self.writer.ends else LENGTH
+            return LONGEST if self.writer.has_eos else LENGTH
         return None if self.options.length == -1 else self.options.length
 
     def _record(self, number: int, text: str) -> dict[str, Any]:

@@ -35,11 +35,11 @@ class StatefulFilter(Protocol):
         """Logits (B,V) → logits (B,V), as ``Filter`` does. Writes to none of its arguments."""
         ...
 
-    def observe(self, tokens: TokenIds, surprise: "NDArray[np.float64]", state: State) -> State:
+    def observe(self, tokens: TokenIds, surprisal: "NDArray[np.float64]", state: State) -> State:
         """Take note of the tokens (B,) that were chosen → the state after them.
 
-        ``surprise`` (B,) is −ln p of each, under the distribution that it was chosen from: that at the end of
-        the chain.
+        ``surprisal`` (B,) is −ln p of each, under the distribution that it was chosen from: that at the
+        end of the chain.
         """
         ...
 

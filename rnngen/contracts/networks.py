@@ -143,7 +143,7 @@ class _Reads(Protocol):
         """``tokens`` (B,T) and the state before them → logits (B,T,V) and the state after."""
         ...
 
-    def surprisal(self, tokens: "Tensor", targets: "Tensor", state: State) -> "tuple[Tensor, State]":
+    def nll(self, tokens: "Tensor", targets: "Tensor", state: State) -> "tuple[Tensor, State]":
         """The loss of ``targets`` (B,T), those not ``IGNORE``: summed, in nats, and the state after.
 
         In training mode it may hold more than the cross-entropy, whatever is to be made small.
@@ -231,12 +231,12 @@ class Head(Protocol):
         """(…,I) → logits (…,V)."""
         ...
 
-    def surprisal(self, x: "Tensor", targets: "Tensor") -> "Tensor":
-        """``x`` (B,T,I), ``targets`` (B,T) → the summed loss, as ``Network.surprisal`` tells it."""
+    def nll(self, x: "Tensor", targets: "Tensor") -> "Tensor":
+        """``x`` (B,T,I), ``targets`` (B,T) → the summed loss, as ``Network.nll`` tells it."""
         ...
 
 
-class Kit(Protocol):
+class ModuleFactory(Protocol):
     """What the engine lends to whole networks, so that all are trained alike."""
 
     def head(self, inputs: int, weight: "Tensor | None" = None) -> Any:
@@ -248,11 +248,11 @@ class Kit(Protocol):
         ...
 
 
-class Maker(Protocol):
+class ComponentFactory(Protocol):
     """Another plugin's part, with its options chosen, for a network to build itself from."""
 
     @property
-    def has_step(self) -> bool:
+    def has_numpy(self) -> bool:
         """Whether it has a NumPy face."""
         ...
 
@@ -260,7 +260,7 @@ class Maker(Protocol):
         """The torch face: ``build(input_size, hidden_size)`` for a cell."""
         ...
 
-    def step(self, weights: Weights, prefix: str = "") -> Any:
+    def numpy(self, weights: Weights, prefix: str = "") -> Any:
         """The NumPy face, from those of the network's weights whose names begin with ``prefix``."""
         ...
 
@@ -281,5 +281,5 @@ class Blueprint:
     source_embed: int
     dropout: float
     tied: bool
-    parts: Mapping[str, Maker]
+    parts: Mapping[str, ComponentFactory]
     """The parts that its options name, by option."""

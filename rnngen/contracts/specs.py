@@ -36,7 +36,7 @@ class Spec:
 class CellSpec(Spec):
     """A recurrent layer. ``load`` names a ``Layer`` class."""
 
-    step: str | None = None
+    numpy: str | None = None
     """Names a ``LayerStep`` class. Without one the cell still generates, through torch."""
 
 
@@ -59,7 +59,7 @@ class NetworkSpec(CellSpec):
 class AttentionSpec(Spec):
     """A way to attend. ``load`` names an ``Attention`` class."""
 
-    step: str | None = None
+    numpy: str | None = None
     """Names an ``AttentionStep`` class. Without one the network still generates, through torch."""
 
 

@@ -12,7 +12,7 @@ class Chunk(NamedTuple):
     """A piece of text on its way from a reader to the token store; a document is one chunk or more."""
 
     text: str
-    opens: bool
+    starts_document: bool
     """Whether a new document (or example) begins with this chunk."""
     source: str = ""
     """What the text is written about, where examples are pairs; it comes with the chunk that opens one."""
@@ -28,7 +28,7 @@ class Tokenizer(Protocol):
 
     pieces: Sequence[bytes]
     """The bytes of each id, V of them; the end token's are empty."""
-    end: int
+    eos_id: int
     """The token between examples. ``encode`` never returns it, whatever the text says."""
 
     def encode(self, text: str) -> "NDArray[np.integer[Any]]":
@@ -64,7 +64,7 @@ class Task(Protocol):
 
     It is built as ``Task(options)``.
 
-    ``ends`` decides how batches are made::
+    ``has_eos`` decides how batches are made::
 
         False  free text: documents are read in parallel streams, the state carried from window to
                window and reset where a document begins; generation goes on for ever
@@ -72,13 +72,13 @@ class Task(Protocol):
                generation stops by itself
     """
 
-    ends: bool
+    has_eos: bool
     """Whether an example ends by itself."""
     separator: str
     """What the command line writes between generated examples."""
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Cut what a reader gave of one file into examples, a chunk with ``opens`` beginning each.
+        """Cut what a reader gave of one file into examples, a chunk with ``starts_document`` beginning each.
 
         Raises:
             ValueError: if the text is not as the task needs it; the message says where in the file, what is

@@ -96,7 +96,7 @@ class StreamBatches:
     ) -> None:
         self.store, self.seq, self.epoch = store, seq, 0
         self.refresh, self.seed, self.read, self.vary = refresh, seed, 0, vary
-        self.end = int(store.tokens[0])
+        self.eos_id = int(store.tokens[0])
         last = len(store) - 1  # the last token is nobody's input
         self.batch = max(1, min(batch, last // seq))
         self.edges = np.linspace(0, last, self.batch + 1).astype(np.int64)
@@ -132,7 +132,7 @@ class StreamBatches:
         if self.refresh:
             fresh |= np.random.default_rng([self.seed, self.read]).random(self.batch) < self.refresh
         inputs, targets = gather(self.store, self.pointers, lengths, int(lengths.max()))
-        targets[targets == self.end] = IGNORE  # free text is not taught to end
+        targets[targets == self.eos_id] = IGNORE  # free text is not taught to end
         self.pointers = self.pointers + lengths
         self.read += 1
         return Batch(inputs, targets, fresh)

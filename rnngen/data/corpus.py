@@ -62,11 +62,11 @@ class Corpus:
                 yield _Line(text.removesuffix("\r"), f"{path}: line {number}")
 
     def _document(self, path: Path) -> Iterator[Chunk]:
-        read, opens = self.reader_for(suffix_of(path)), True
+        read, starts_document = self.reader_for(suffix_of(path)), True
         with opened(path) as raw:
             for chunk in read(decompressed(raw), str(path)):
-                yield Chunk(chunk.text, opens or chunk.opens, chunk.source)
-                opens = False
+                yield Chunk(chunk.text, starts_document or chunk.starts_document, chunk.source)
+                starts_document = False
 
     def sha256(self) -> str:
         """The digest of the files' digests: it knows bytes, order and file borders, but not names.
@@ -128,18 +128,18 @@ class Survey:
     """Documents, or whatever the task takes for an example."""
     newline: bool
     r"""Whether there is a ``\n`` within an example."""
-    ends: bool = False
+    has_eos: bool = False
     """Whether examples end by themselves."""
     last: int = 0
     """The position, in ``chars``, at which the last example opens."""
 
 
-def survey(chunks: Iterable[Chunk], ends: bool = False, name: str = "the corpus") -> Survey:
+def survey(chunks: Iterable[Chunk], has_eos: bool = False, name: str = "the corpus") -> Survey:
     """Measure a text in one pass, keeping nothing of it.
 
     Args:
         chunks: the examples.
-        ends: whether they end by themselves.
+        has_eos: whether they end by themselves.
         name: what the text is called, for messages.
 
     Raises:
@@ -148,13 +148,13 @@ def survey(chunks: Iterable[Chunk], ends: bool = False, name: str = "the corpus"
     chars = examples = last = 0
     newline = False
     for chunk in chunks:
-        if chunk.opens:
-            examples, last, chars = examples + 1, chars, chars + ends
+        if chunk.starts_document:
+            examples, last, chars = examples + 1, chars, chars + has_eos
         chars += len(chunk.text)
         newline = newline or "\n" in chunk.text
-    if chars == examples * ends:
+    if chars == examples * has_eos:
         raise CorpusError(f"{name} is empty: not one character was read; check that this is the text")
-    return Survey(chars, examples, newline, ends, last)
+    return Survey(chars, examples, newline, has_eos, last)
 
 
 def split_at(survey: Survey, fraction: float) -> int:
@@ -167,27 +167,27 @@ def split_at(survey: Survey, fraction: float) -> int:
         fraction: how much of its end to hold out, from 0 to 1.
     """
     cut = int(survey.chars * (1 - fraction))
-    if not survey.ends:
+    if not survey.has_eos:
         return cut
     # an example goes where it opens: one opens at 0, the last at ``last``
     return max(1, min(cut, survey.last) if fraction > 0 and survey.examples > 1 else cut)
 
 
-def head(chunks: Iterable[Chunk], cut: int, ends: bool) -> Iterator[Chunk]:
+def head(chunks: Iterable[Chunk], cut: int, has_eos: bool) -> Iterator[Chunk]:
     """The text before ``cut``; where examples end by themselves, whole ones, all that open before it."""
-    for position, chunk in _placed(chunks, ends):
+    for position, chunk in _placed(chunks, has_eos):
         if position >= cut:
             return
-        yield chunk if ends else Chunk(chunk.text[: cut - position], chunk.opens)
+        yield chunk if has_eos else Chunk(chunk.text[: cut - position], chunk.starts_document)
 
 
-def tail(chunks: Iterable[Chunk], cut: int, ends: bool) -> Iterator[Chunk]:
+def tail(chunks: Iterable[Chunk], cut: int, has_eos: bool) -> Iterator[Chunk]:
     """The rest of what ``head`` gives; where it begins, a document opens."""
     first = True
-    for position, chunk in _placed(chunks, ends):
-        text = chunk.text if ends else chunk.text[max(0, cut - position) :]
-        if text and (position >= cut or not ends):
-            yield Chunk(text, chunk.opens or first)
+    for position, chunk in _placed(chunks, has_eos):
+        text = chunk.text if has_eos else chunk.text[max(0, cut - position) :]
+        if text and (position >= cut or not has_eos):
+            yield Chunk(text, chunk.starts_document or first)
             first = False
 
 
@@ -197,11 +197,11 @@ def held_out(source: str, fraction: float) -> bool:
     return int.from_bytes(digest, "big") < fraction * 2**64
 
 
-def _placed(chunks: Iterable[Chunk], ends: bool) -> Iterator[tuple[int, Chunk]]:
-    """Chunks with the position that decides for them: their own or, with ``ends``, their example's."""
+def _placed(chunks: Iterable[Chunk], has_eos: bool) -> Iterator[tuple[int, Chunk]]:
+    """Chunks with the position that decides for them: their own or, with ``has_eos``, their example's."""
     position = opened = 0
     for chunk in chunks:
-        if chunk.opens:
-            opened, position = position, position + ends
-        yield opened if ends else position, chunk
+        if chunk.starts_document:
+            opened, position = position, position + has_eos
+        yield opened if has_eos else position, chunk
         position += len(chunk.text)

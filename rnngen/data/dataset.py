@@ -22,7 +22,7 @@ from rnngen.errors import CorpusError, ModelError
 from rnngen.options.corpus import CorpusOptions
 from rnngen.paths import cache
 from rnngen.registry import Registry
-from rnngen.registry.components import Part, load_tokenizers, make_task, reader_for, suffixes
+from rnngen.registry.components import Component, load_tokenizers, make_task, reader_for, suffixes
 from rnngen.store.checkpoint import write_text
 from rnngen.store.config import CorpusRecord
 
@@ -44,7 +44,7 @@ class Encoded:
     """That of the sources; the same where both sides share a vocabulary or there are none."""
     opening: str
     """The text that generation starts from when there is no prompt."""
-    ends: bool
+    has_eos: bool
     """Whether examples end by themselves."""
 
 
@@ -53,7 +53,7 @@ class Texts:
     """The files of a corpus and of its validation text, and how they are read."""
 
     registry: Registry
-    task_part: Part
+    task_part: Component
     paths: Sequence[Path]
     val_paths: Sequence[Path] = ()
     reader_options: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Texts:
 
     @classmethod
     def find(
-        cls, registry: Registry, task: Part, arguments: Sequence[str], options: CorpusOptions
+        cls, registry: Registry, task: Component, arguments: Sequence[str], options: CorpusOptions
     ) -> "Texts":
         """Find the files; standard input (``-``) is kept in the cache, since training reads it again.
 
@@ -84,7 +84,7 @@ class Texts:
         )
 
     @classmethod
-    def recorded(cls, registry: Registry, task: Part, record: CorpusRecord) -> "Texts":
+    def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "Texts":
         """Find again what a model was trained on.
 
         Raises:
@@ -146,7 +146,7 @@ class Texts:
             return whole
         if self.pairs:
             return (chunk for chunk in whole if not held_out(chunk.source, split.fraction))
-        return head(whole, split.cut, self.task.ends)
+        return head(whole, split.cut, self.task.has_eos)
 
     def val_chunks(self, split: Split) -> Iterator[Chunk]:
         """The text held out."""
@@ -154,12 +154,12 @@ class Texts:
             return self._held_out().chunks()
         if self.pairs:
             return (chunk for chunk in self.all_chunks() if held_out(chunk.source, split.fraction))
-        return tail(self.all_chunks(), split.cut, self.task.ends)
+        return tail(self.all_chunks(), split.cut, self.task.has_eos)
 
     # ── encoding ───────────────────────────────────────────────────────────────────────────────────────────
 
     def encode(
-        self, parts: Mapping[str, Part], fraction: float, tokenizer_json: str | None = None
+        self, parts: Mapping[str, Component], fraction: float, tokenizer_json: str | None = None
     ) -> Encoded:
         """Survey, split, learn the vocabulary from the training side alone, and encode both.
 
@@ -187,9 +187,9 @@ class Texts:
         return opened()
 
     def _make(
-        self, folder: Path, parts: Mapping[str, Part], fraction: float, tokenizer_json: str | None
+        self, folder: Path, parts: Mapping[str, Component], fraction: float, tokenizer_json: str | None
     ) -> None:
-        measured = survey(self.all_chunks(), self.task.ends, named(self.paths))
+        measured = survey(self.all_chunks(), self.task.has_eos, named(self.paths))
         split = Split(split_at(measured, fraction), fraction)
         text = tokenizer_json or self._learn(parts, split)
         tokenizers = load_tokenizers(parts, text, folder)
@@ -200,7 +200,7 @@ class Texts:
         write_text(folder / "tokenizer.json", text)
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
 
-    def _learn(self, parts: Mapping[str, Part], split: Split) -> str:
+    def _learn(self, parts: Mapping[str, Component], split: Split) -> str:
         """Learn the vocabularies from the training side → ``tokenizer.json``."""
         target, options = parts["tokenizer"].registered.resolve(), parts["tokenizer"].options
         if not self.pairs:
@@ -216,7 +216,7 @@ class Texts:
     def _open(
         self,
         folder: Path,
-        parts: Mapping[str, Part],
+        parts: Mapping[str, Component],
         digests: tuple[str, str],
         fraction: float,
         own_vocabulary: bool,
@@ -228,9 +228,9 @@ class Texts:
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
-        opening = _opening(tokenizer, train) if measured.newline and not self.task.ends else ""
+        opening = _opening(tokenizer, train) if measured.newline and not self.task.has_eos else ""
         record = self._record(digests, measured, fraction, own_vocabulary)
-        return Encoded(tokenizer, text, train, val, record, source_tokenizer, opening, self.task.ends)
+        return Encoded(tokenizer, text, train, val, record, source_tokenizer, opening, self.task.has_eos)
 
     def _record(
         self, digests: tuple[str, str], measured: Survey, fraction: float, own_vocabulary: bool

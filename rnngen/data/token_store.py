@@ -143,10 +143,10 @@ def _encode_into(place: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> 
     """Write the arrays and the header; gives their paths, the header last."""
     vocabulary, chars = len(tokenizer.pieces), 0
     tally = _Tally(vocabulary)
-    end = np.array([tokenizer.end])
+    end = np.array([tokenizer.eos_id])
     with _Column(place, "tokens", _id_type(vocabulary)) as tokens, _Column(place, "starts", "<i8") as starts:
-        for text, opens, _ in segments(chunks):
-            if opens:
+        for text, starts_document, _ in segments(chunks):
+            if starts_document:
                 starts.append(np.array([tokens.length]))
                 tokens.append(end)
             ids = tokenizer.encode(text)
@@ -155,7 +155,7 @@ def _encode_into(place: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> 
             chars += len(text)
         starts.append(np.array([tokens.length]))
         tokens.append(end)
-    tally.add(np.full(starts.length, tokenizer.end))
+    tally.add(np.full(starts.length, tokenizer.eos_id))
     header = place / HEADER
     counts = {"tokens": tokens.length, "examples": starts.length - 1, "chars": chars}
     files = [tokens.path.name, starts.path.name]
@@ -262,28 +262,28 @@ def segments(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
     A segment is about ``SEGMENT`` characters, or a whole example where that is shorter.
     """
-    held, opens, goal = "", True, SEGMENT
+    held, starts_document, goal = "", True, SEGMENT
     for piece in _pieces(chunks):
-        if piece.opens:
+        if piece.starts_document:
             if held:
-                yield Chunk(held, opens)
-            held, opens, goal = "", True, SEGMENT
+                yield Chunk(held, starts_document)
+            held, starts_document, goal = "", True, SEGMENT
         held += piece.text
         while len(held) >= goal:
             if cut := _cut(held):
-                yield Chunk(held[:cut], opens)
-                held, opens, goal = held[cut:], False, SEGMENT
+                yield Chunk(held[:cut], starts_document)
+                held, starts_document, goal = held[cut:], False, SEGMENT
             else:
                 goal += SEGMENT  # look again when there is that much more
     if held:
-        yield Chunk(held, opens)
+        yield Chunk(held, starts_document)
 
 
 def _pieces(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """The same text with no chunk longer than a segment."""
-    for text, opens, _ in chunks:
+    for text, starts_document, _ in chunks:
         for at in range(0, len(text), SEGMENT):
-            yield Chunk(text[at : at + SEGMENT], opens and at == 0)
+            yield Chunk(text[at : at + SEGMENT], starts_document and at == 0)
 
 
 def _cut(text: str) -> int:

@@ -30,7 +30,7 @@ def draw(logits: Floats, rng: np.random.Generator) -> int:
     return token if token < len(weights) and weights[token] else int(weights.nonzero()[0][-1])
 
 
-def surprise(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
+def surprisal(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
     """−ln p (B,) of tokens (B,) under logits (B,V), in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     nats: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=-1)) - shifted[np.arange(len(tokens)), tokens]

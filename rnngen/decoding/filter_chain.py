@@ -16,7 +16,7 @@ class Chain:
     ::
 
         logits ─▸ link ─▸ link ─▸ link ─▸ what tokens are chosen from
-                            ▴ state ▴ ─── observe ◂─── tokens, surprise
+                            ▴ state ▴ ─── observe ◂─── tokens, surprisal
 
     Args:
         filters: the links, in the order in which they apply.
@@ -40,10 +40,10 @@ class Chain:
             logits = link(logits, history, state[span])
         return logits
 
-    def observe(self, tokens: TokenIds, surprise: NDArray[np.float64], state: State) -> State:
+    def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:
         """The state after these tokens (B,), each of a surprise in nats."""
         after = (
-            link.observe(tokens, surprise, state[span])
+            link.observe(tokens, surprisal, state[span])
             for link, span in zip(self.links, self.spans, strict=True)
         )
         return tuple(array for arrays in after for array in arrays)
@@ -61,5 +61,5 @@ class _Forgetful:
     def __call__(self, logits: Floats, history: History, state: State) -> Floats:  # noqa: ARG002
         return self.keep(logits, history)
 
-    def observe(self, tokens: TokenIds, surprise: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
+    def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
         return state

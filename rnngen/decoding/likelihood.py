@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.contracts import Floats, NetworkStep, State
-from rnngen.decoding.draws import surprise
+from rnngen.decoding.draws import surprisal
 from rnngen.decoding.hypothesis import Hypothesis
 from rnngen.decoding.prefill import take
 
@@ -28,7 +28,7 @@ def log_probabilities(
     logits, state, place = logits[alive], take(state, alive), 0
     while alive:
         tokens = np.array([texts[number][place] for number in alive])
-        totals[alive] -= surprise(logits, tokens)
+        totals[alive] -= surprisal(logits, tokens)
         place += 1
         going = [place < len(texts[number]) for number in alive]
         alive = list(compress(alive, going))
@@ -38,7 +38,7 @@ def log_probabilities(
 
 
 def weighed(
-    step: NetworkStep, logits: Floats, state: State, texts: Sequence[Sequence[int]], end: int
+    step: NetworkStep, logits: Floats, state: State, texts: Sequence[Sequence[int]], eos_id: int
 ) -> list[Hypothesis]:
     """The same as hypotheses, whose score is the log-probability per token.
 
@@ -47,6 +47,6 @@ def weighed(
     """
     totals = log_probabilities(step, logits, state, texts).tolist()
     return [
-        Hypothesis(tuple(token for token in text if token != end), total, total / max(len(text), 1))
+        Hypothesis(tuple(token for token in text if token != eos_id), total, total / max(len(text), 1))
         for text, total in zip(texts, totals, strict=True)
     ]

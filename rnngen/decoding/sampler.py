@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.contracts import AnyFilter, Floats, NetworkStep, State
-from rnngen.decoding.draws import Chances, draw, draw_rows, surprise
+from rnngen.decoding.draws import Chances, draw, draw_rows, surprisal
 from rnngen.decoding.filter_chain import Chain
 from rnngen.decoding.generation_state import Moment, read_up
 from rnngen.decoding.prefill import take
 
-__all__ = ["Sampler", "draw", "feed", "feed_many", "rounds", "sample", "sample_many", "surprise"]
+__all__ = ["Sampler", "draw", "feed", "feed_many", "rounds", "sample", "sample_many", "surprisal"]
 
 
 def feed(step: NetworkStep, state: State, tokens: Sequence[int]) -> tuple[Floats, State]:
@@ -69,7 +69,7 @@ class Sampler:
         self.memory = self.chain.initial(rng.integers(1 << 62, size=1)) if remembers else ()
         self.history: list[MutableSequence[int]] = [packed(moment.history)]
         self.state, self.logits = moment.state, moment.logits
-        self.surprise: NDArray[np.float64] | None = None
+        self.surprisal: NDArray[np.float64] | None = None
         """(1,) that of the last token, as long as the chain has not been told."""
         self._never = np.array(forbidden, np.int64)
 
@@ -82,7 +82,7 @@ class Sampler:
         shaped = self.chain(logits, self.history, self.memory)
         token = draw(shaped[0], self.rng)
         if self.chain.remembers:
-            self.surprise = surprise(shaped, np.array([token]))
+            self.surprisal = surprisal(shaped, np.array([token]))
         self.history[0].append(token)
         return token
 
@@ -92,9 +92,9 @@ class Sampler:
             logits, self.logits = self.logits.copy(), None
             return logits
         last = np.array(self.history[0][-1:])
-        if self.surprise is not None:
-            self.memory = self.chain.observe(last.copy(), self.surprise, self.memory)
-            self.surprise = None
+        if self.surprisal is not None:
+            self.memory = self.chain.observe(last.copy(), self.surprisal, self.memory)
+            self.surprisal = None
         logits, self.state = self.step(last, self.state)
         return logits
 
@@ -132,7 +132,7 @@ def rounds(
     *,
     filters: Sequence[AnyFilter],
     rngs: Sequence[np.random.Generator],
-    end: int | None,
+    eos_id: int | None,
     lengths: Sequence[int],
     forbidden: Sequence[int] = (),
 ) -> Iterator[tuple[list[int], list[int]]]:
@@ -149,7 +149,7 @@ def rounds(
         history: what each text goes on from.
         filters: the chain that shapes the distribution.
         rngs: where the draws of each text come from; they are asked for more than is used.
-        end: the token that ends a text, the last that comes of it. None where texts do not end by themselves.
+        eos_id: the token that ends a text, its last. None where texts do not end by themselves.
         lengths: tokens of each text at most.
         forbidden: tokens that never come.
     """
@@ -164,12 +164,12 @@ def rounds(
         shaped = chain(logits, [past[number] for number in alive], memory)
         tokens = draw_rows(shaped, chances.next(alive))
         if chain.remembers:
-            memory = chain.observe(tokens, surprise(shaped, tokens), memory)
+            memory = chain.observe(tokens, surprisal(shaped, tokens), memory)
         listed, made = tokens.tolist(), made + 1
         for number, token in zip(alive, listed, strict=True):
             past[number].append(token)
         yield alive, listed
-        going = [token != end and made < lengths[n] for n, token in zip(alive, listed, strict=True)]
+        going = [token != eos_id and made < lengths[n] for n, token in zip(alive, listed, strict=True)]
         if not all(going):
             alive, tokens = list(compress(alive, going)), tokens[going]
             state, memory = take(state, going), take(memory, going)
@@ -184,7 +184,7 @@ def sample_many(
     filters: Sequence[AnyFilter],
     rngs: Sequence[np.random.Generator],
     *,
-    end: int | None,
+    eos_id: int | None,
     lengths: Sequence[int],
     forbidden: Sequence[int] = (),
 ) -> list[list[int]]:
@@ -196,7 +196,7 @@ def sample_many(
         prompts: tokens to go on from, as many for each.
         filters: the chain that shapes the distribution.
         rngs: where the draws of each text come from.
-        end: the token that ends a text; it is not part of it. None where texts do not end by themselves.
+        eos_id: the token that ends a text; it is not part of it. None where texts do not end by themselves.
         lengths: tokens of each text at most.
         forbidden: tokens that never come.
     """
@@ -209,12 +209,12 @@ def sample_many(
         prompts,
         filters=filters,
         rngs=rngs,
-        end=end,
+        eos_id=eos_id,
         lengths=lengths,
         forbidden=forbidden,
     )
     for numbers, tokens in made:
         for number, token in zip(numbers, tokens, strict=True):
-            if token != end:
+            if token != eos_id:
                 texts[number].append(token)
     return texts

@@ -25,27 +25,29 @@ EPSILON = 1e-5
 """Keeps weights that have hardly had a gradient from leaping."""
 
 
-def dynamic(network: nn.Module, store: TokenStore, *, ends: bool, options: ReadingOptions) -> Loss:
+def dynamic(network: nn.Module, store: TokenStore, *, has_eos: bool, options: ReadingOptions) -> Loss:
     """Read a text with weights that adapt; the state is carried through, as in the reading ``stream``.
 
     Args:
         network: in any mode; mode and weights are put back.
         store: the text.
-        ends: whether every example is read from a fresh state, to its end.
+        has_eos: whether every example is read from a fresh state, to its end.
         options: the rule, its rate, and how often the weights move.
     """
     with restored(network):
         parameters = [p for p in network.parameters() if p.requires_grad]
         follow = Follower(parameters, options.dynamic_rule, options.rate, options.dynamic_decay)
-        return read(network, segments(store, options.dynamic_segment, ends=ends), store, follow, ends=ends)
+        return read(
+            network, segments(store, options.dynamic_segment, has_eos=has_eos), store, follow, has_eos=has_eos
+        )
 
 
 def read(
-    network: nn.Module, batches: Iterable[Batch], store: TokenStore, follow: "Follower", *, ends: bool
+    network: nn.Module, batches: Iterable[Batch], store: TokenStore, follow: "Follower", *, has_eos: bool
 ) -> Loss:
     """Score each batch, then let the weights follow its gradient."""
     nats, tokens = followed(network, batches, follow)
-    return summed(nats, tokens, store, ends=ends)
+    return summed(nats, tokens, store, has_eos=has_eos)
 
 
 def followed(network: nn.Module, batches: Iterable[Batch], follow: "Follower") -> tuple[float, int]:
@@ -106,9 +108,9 @@ class Follower:
         return back * way_home - self.rate * gradient / (root + EPSILON)
 
 
-def segments(store: TokenStore, size: int, *, ends: bool) -> Iterator[Batch]:
+def segments(store: TokenStore, size: int, *, has_eos: bool) -> Iterator[Batch]:
     """A text in order, about ``size`` tokens at a time; examples are never cut."""
-    if ends:
+    if has_eos:
         return _groups(store, size)
     return StreamBatches(store, 1, size).sweep()
 

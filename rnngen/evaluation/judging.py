@@ -85,7 +85,7 @@ def judge(
     tokenizer = load_tokenizer(
         restore(registry, "tokenizer", config.tokenizer), model.tokenizer_json, model.path
     )
-    ends = task.build().ends
+    has_eos = task.build().has_eos
     texts = Texts.find(registry, task, corpus, options) if corpus else None
 
     def held_out() -> Iterable[Chunk]:
@@ -97,30 +97,30 @@ def judge(
     with TemporaryDirectory(prefix="rnngen-eval-") as folder:
         store = TokenStore.write(Path(folder), _not_empty(held_out()), tokenizer)
         reader = Judge(network)
-        window, stream = reader.window(store, ends=ends), reader.stream(store, ends=ends)
-        more = _more(network, store, ends, readings or ReadingOptions())
+        window, stream = reader.window(store, has_eos=has_eos), reader.stream(store, has_eos=has_eos)
+        more = _more(network, store, has_eos, readings or ReadingOptions())
         tokens, chars = store.text_tokens, store.chars
-    floor, why = _floor(registry, model, held_out, ends)
+    floor, why = _floor(registry, model, held_out, has_eos)
     return Judgement(tokens, chars, window, stream, floor, why, **more)
 
 
-def _more(network: Any, store: TokenStore, ends: bool, options: ReadingOptions) -> dict[str, Loss]:
+def _more(network: Any, store: TokenStore, has_eos: bool, options: ReadingOptions) -> dict[str, Loss]:
     """The readings that were asked for besides."""
     asked = {"dynamic": (options.dynamic, dynamic), "cache": (options.cache, cached)}
     return {
-        name: read(network, store, ends=ends, options=options)
+        name: read(network, store, has_eos=has_eos, options=options)
         for name, (wanted, read) in asked.items()
         if wanted
     }
 
 
-def _floor(registry: Registry, model: StoredModel, held_out: Any, ends: bool) -> tuple[Floor | None, str]:
+def _floor(registry: Registry, model: StoredModel, held_out: Any, has_eos: bool) -> tuple[Floor | None, str]:
     record = model.config.corpus
     try:
         texts = Texts.recorded(registry, restore(registry, "task", model.config.task), record)
     except CorpusError as error:
         return None, f"no 5-gram to compare with: {error}"
-    return witten_bell(texts.train_chunks(Split.of(record)), held_out(), ends=ends), ""
+    return witten_bell(texts.train_chunks(Split.of(record)), held_out(), has_eos=has_eos), ""
 
 
 def _not_empty(chunks: Iterable[Chunk]) -> Iterable[Chunk]:

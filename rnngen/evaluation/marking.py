@@ -85,4 +85,4 @@ def _loss(
     network = open_network(restore(registry, "cell", model.config.cell), model, device)
     with TemporaryDirectory(prefix="rnngen-eval-") as folder:
         store = write_store(Path(folder) / "pairs", lambda: iter(pairs), tokenizers, pairs=True)
-        return Judge(network).window(store, ends=True)
+        return Judge(network).window(store, has_eos=True)

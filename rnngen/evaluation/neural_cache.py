@@ -25,13 +25,13 @@ BLOCK = 256
 """Tokens that are looked up at once; a matter of speed and memory alone."""
 
 
-def cached(network: nn.Module, store: TokenStore, *, ends: bool, options: ReadingOptions) -> Loss:
+def cached(network: nn.Module, store: TokenStore, *, has_eos: bool, options: ReadingOptions) -> Loss:
     """Read a text with a cache; the state is carried through, as in the reading ``stream``.
 
     Args:
         network: in any mode; it is put back.
         store: the text.
-        ends: whether every example is read from a fresh state; what is remembered lasts beyond it.
+        has_eos: whether every example is read from a fresh state; what is remembered lasts beyond it.
         options: the cache's size, weight and flatness.
 
     Raises:
@@ -43,7 +43,7 @@ def cached(network: nn.Module, store: TokenStore, *, ends: bool, options: Readin
     network.eval()
     cache, nats, tokens = Cache(options), 0.0, 0
     with torch.inference_mode():
-        for batch in segments(store, BLOCK, ends=ends):
+        for batch in segments(store, BLOCK, has_eos=has_eos):
             inputs, targets = (torch.from_numpy(array).to(_device(network)) for array in batch[:2])
             h, state = network.hidden(inputs, entry_state(network, batch, state))
             counts = targets != IGNORE
@@ -52,7 +52,7 @@ def cached(network: nn.Module, store: TokenStore, *, ends: bool, options: Readin
             surprisal = cache.read(h, targets, logs.gather(1, targets[:, None])[:, 0])
             nats, tokens = nats + float(surprisal.double().sum()), tokens + len(targets)
     network.train(training)
-    return summed(nats, tokens, store, ends=ends)
+    return summed(nats, tokens, store, has_eos=has_eos)
 
 
 class Cache:

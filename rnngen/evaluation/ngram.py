@@ -45,24 +45,26 @@ class Floor:
 
 
 def witten_bell(
-    train: Iterable[Chunk], held_out: Iterable[Chunk], *, ends: bool, order: int = 5, limit: int = LIMIT
+    train: Iterable[Chunk], held_out: Iterable[Chunk], *, has_eos: bool, order: int = 5, limit: int = LIMIT
 ) -> Floor:
     """Train a Witten-Bell n-gram on one text and measure it on another.
 
     Args:
         train: examples to learn from.
         held_out: examples to predict; streamed, there may be any number.
-        ends: whether an example's end is predicted as one more character.
+        has_eos: whether an example's end is predicted as one more character.
         order: n; the history is of n - 1 symbols, and begins anew at each document.
         limit: the most characters to learn from.
 
     Raises:
         CorpusError: if either text is empty.
     """
-    model = NGram.fit(_joined(blocks(head(train, limit, ends=False), ends)), ends=ends, order=order)
+    model = NGram.fit(
+        _joined(blocks(head(train, limit, has_eos=False), has_eos)), has_eos=has_eos, order=order
+    )
     nats, chars, known = 0.0, 0, 1
     history = _joined([])
-    for block in blocks(held_out, ends):
+    for block in blocks(held_out, has_eos):
         text = np.concatenate([history, block])
         surprisals = model.surprisals(text, known)
         nats, chars = nats + float(surprisals.sum()), chars + len(surprisals)
@@ -75,15 +77,15 @@ def witten_bell(
     return Floor(nats / chars, chars, model.chars)
 
 
-def blocks(chunks: Iterable[Chunk], ends: bool) -> Iterator[Codes]:
+def blocks(chunks: Iterable[Chunk], has_eos: bool) -> Iterator[Codes]:
     """A text as code points with boundaries, about ``BLOCK`` at a time."""
     border, buffer = BOUNDARY.to_bytes(4, "little"), bytearray()
-    for text, opens, _ in chunks:
-        buffer += border * opens + text.encode("utf-32-le", "surrogatepass")
+    for text, starts_document, _ in chunks:
+        buffer += border * starts_document + text.encode("utf-32-le", "surrogatepass")
         if len(buffer) >= 4 * BLOCK:
             yield np.frombuffer(bytes(buffer), "<u4")
             buffer.clear()
-    buffer += border * ends
+    buffer += border * has_eos
     yield np.frombuffer(bytes(buffer), "<u4")
 
 
@@ -102,18 +104,18 @@ class NGram:
     """(BOUNDARY + 1,) from code point to symbol."""
     tables: "tuple[_Table, ...]"
     """One for each length of history, the empty one first."""
-    ends: bool
+    has_eos: bool
     """Whether boundaries are predicted."""
     chars: int
     """Predicted symbols in the training text."""
 
     @classmethod
-    def fit(cls, codes: Codes, *, ends: bool, order: int) -> Self:
+    def fit(cls, codes: Codes, *, has_eos: bool, order: int) -> Self:
         """Count every n-gram up to ``order`` in a text (N,)."""
         symbol_of = _numbered(codes)
         symbols = symbol_of[codes]
         size = int(symbol_of.max()) + 1
-        predicted = _predicted(symbols, 1, ends)
+        predicted = _predicted(symbols, 1, has_eos)
         tables = [_Table.of_symbols(symbols[predicted], size)]
         context = np.zeros(len(symbols), np.int32)
         for length in range(1, order):
@@ -121,7 +123,7 @@ class NGram:
             live = predicted & (context >= 0)
             histories = len(tables[-1].keys)
             tables.append(_Table.of_pairs(_packed(context[live], symbols[live], size), histories, size))
-        return cls(symbol_of, tuple(tables), ends, int(predicted.sum()))
+        return cls(symbol_of, tuple(tables), has_eos, int(predicted.sum()))
 
     def surprisals(self, codes: Codes, known: int = 1) -> NDArray[np.float64]:
         """The surprisal, in nats, of each symbol that is to be predicted.
@@ -132,13 +134,13 @@ class NGram:
         """
         symbols = self.symbol_of[codes]
         context = np.zeros(len(symbols), np.int32)
-        uniform = 1 / (self.tables[0].size - 1 + self.ends)
+        uniform = 1 / (self.tables[0].size - 1 + self.has_eos)
         p = np.full(len(symbols), uniform)
         for length, table in enumerate(self.tables, start=1):
             gram = table.find(context, symbols)
             p = table.interpolate(p, context, gram)
             context = _following(gram, symbols, length)
-        surprisals: NDArray[np.float64] = -np.log(p[_predicted(symbols, known, self.ends)])
+        surprisals: NDArray[np.float64] = -np.log(p[_predicted(symbols, known, self.has_eos)])
         return surprisals
 
 
@@ -152,9 +154,9 @@ def _numbered(codes: Codes) -> NDArray[np.int32]:
     return numbers
 
 
-def _predicted(symbols: NDArray[np.int32], known: int, ends: bool) -> NDArray[np.bool_]:
+def _predicted(symbols: NDArray[np.int32], known: int, has_eos: bool) -> NDArray[np.bool_]:
     """Which places (N,) count: all behind the history, boundaries only where examples end."""
-    counts = np.ones(len(symbols), bool) if ends else symbols != 0
+    counts = np.ones(len(symbols), bool) if has_eos else symbols != 0
     counts[:known] = False
     return counts
 

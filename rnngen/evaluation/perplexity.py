@@ -67,27 +67,27 @@ class Judge:
     network: nn.Module
     precision: str = "fp32"
 
-    def window(self, store: TokenStore, *, ends: bool) -> Loss:
+    def window(self, store: TokenStore, *, has_eos: bool) -> Loss:
         """Windows from a fresh state; where examples end, each example is a window."""
         if store.source is not None:
-            return self.read(PairBatches(store, BUDGET).sweep(), store, ends=ends)
-        spans = example_spans(store, 1 << 30) if ends else window_spans(store, WINDOW)
-        return self.read(SpanBatches(store, spans, BUDGET).sweep(), store, ends=ends)
+            return self.read(PairBatches(store, BUDGET).sweep(), store, has_eos=has_eos)
+        spans = example_spans(store, 1 << 30) if has_eos else window_spans(store, WINDOW)
+        return self.read(SpanBatches(store, spans, BUDGET).sweep(), store, has_eos=has_eos)
 
-    def stream(self, store: TokenStore, *, ends: bool, lanes: int = 1, seq: int = 1024) -> Loss:
+    def stream(self, store: TokenStore, *, has_eos: bool, lanes: int = 1, seq: int = 1024) -> Loss:
         """The state carried through the text.
 
         Args:
             store: the text.
-            ends: whether every example is read from a fresh state, to its end.
+            has_eos: whether every example is read from a fresh state, to its end.
             lanes: stretches read side by side, each from a fresh state; 1 is exact.
             seq: tokens at a time; a matter of speed and memory alone.
         """
-        if ends:
-            return self.window(store, ends=True)
-        return self.read(StreamBatches(store, lanes, seq).sweep(), store, ends=False)
+        if has_eos:
+            return self.window(store, has_eos=True)
+        return self.read(StreamBatches(store, lanes, seq).sweep(), store, has_eos=False)
 
-    def read(self, batches: Iterable[Batch], store: TokenStore, *, ends: bool) -> Loss:
+    def read(self, batches: Iterable[Batch], store: TokenStore, *, has_eos: bool) -> Loss:
         """Sum the surprisal of every target."""
         training = self.network.training
         self.network.eval()
@@ -98,12 +98,12 @@ class Judge:
                 nats += float(loss)
                 tokens += int((batch.targets != IGNORE).sum())
         self.network.train(training)
-        return summed(nats, tokens, store, ends=ends)
+        return summed(nats, tokens, store, has_eos=has_eos)
 
 
-def summed(nats: float, tokens: int, store: TokenStore, *, ends: bool) -> Loss:
+def summed(nats: float, tokens: int, store: TokenStore, *, has_eos: bool) -> Loss:
     """The loss that ``nats`` over so many ``tokens`` of a text are."""
-    closed = store.examples if ends else 0  # an end is a token too and, as a line's end, a character
+    closed = store.examples if has_eos else 0  # an end is a token too and, as a line's end, a character
     return Loss(nats, tokens, (store.chars + closed) / max(1, store.text_tokens + closed))
 
 
@@ -115,7 +115,7 @@ def batch_loss(
     inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
     targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        loss, state = network.surprisal(inputs, targets, entry_state(network, batch, state))
+        loss, state = network.nll(inputs, targets, entry_state(network, batch, state))
     if reduction == "mean":  # where a text's end token is left over, none counts: 0, not torch's 0 / 0
         loss = loss / max(1, int((batch.targets != IGNORE).sum()))
     if batch.source is not None:

@@ -52,14 +52,14 @@ class Answerer:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        self.end = self.tokenizers.target.end
+        self.eos_id = self.tokenizers.target.eos_id
         never = np.zeros(0, np.int64) if self.seen is None else np.flatnonzero(self.seen == 0)
-        self.forbidden = sorted({*never.tolist()} - {self.end})
+        self.forbidden = sorted({*never.tolist()} - {self.eos_id})
 
     def read(self, source: str) -> tuple[int, ...]:
         """The tokens of a source, as the encoder reads them."""
         tokens: list[int] = self.tokenizers.source.encode(source).tolist()
-        return (*tokens, self.tokenizers.source.end)
+        return (*tokens, self.tokenizers.source.eos_id)
 
     def too_long(self, source: str) -> bool:
         """Whether training met no source as long as this."""
@@ -92,10 +92,10 @@ class Answerer:
         found = beam_search(
             self.step,
             self.step.start(side_by_side(read)),
-            [[self.end, *begun]] * len(read),
+            [[self.eos_id, *begun]] * len(read),
             self._lengths(read, length),
             options,
-            end=self.end,
+            eos_id=self.eos_id,
             filters=filters,
             forbidden=self.forbidden,
             seeds=seeds,
@@ -152,10 +152,10 @@ class Answerer:
                 found = sample_many(
                     self.step,
                     self.step.start(side_by_side(read)),
-                    [[self.end, *begun]] * len(read),
+                    [[self.eos_id, *begun]] * len(read),
                     filters,
                     [np.random.default_rng([seeds[number], one]) for number in numbers],
-                    end=self.end,
+                    eos_id=self.eos_id,
                     lengths=self._lengths(read, length),
                     forbidden=self.forbidden,
                 )
@@ -175,17 +175,19 @@ class Answerer:
         """How probable answers are; the end counts where one came to it."""
         limits = self._lengths(read, length)
         whole = [
-            [*tokens, self.end] if len(tokens) < limit else tokens
+            [*tokens, self.eos_id] if len(tokens) < limit else tokens
             for tokens, limit in zip(found, limits, strict=True)
         ]
         start = self.step.start(side_by_side(read))
-        logits, state = feed_many(self.step, start, [[self.end, *begun]] * len(read))
-        return weighed(self.step, logits, state, whole, self.end)
+        logits, state = feed_many(self.step, start, [[self.eos_id, *begun]] * len(read))
+        return weighed(self.step, logits, state, whole, self.eos_id)
 
     @property
     def attends(self) -> bool:
         """Whether the network looks at its source."""
-        return self.step.attended(self.step.start(side_by_side([(self.tokenizers.source.end,)]))) is not None
+        return (
+            self.step.attended(self.step.start(side_by_side([(self.tokenizers.source.eos_id,)]))) is not None
+        )
 
     def _lengths(self, read: Sequence[Sequence[int]], length: int | None) -> list[int]:
         """Tokens that answers may have."""
@@ -205,7 +207,7 @@ class Answerer:
 
     def token_scores(self, source: str, text: str) -> list[tuple[int, float]]:
         """The tokens of a text about a source, its end too, each with its log-probability in nats."""
-        targets = [*self.tokenizers.target.encode(text).tolist(), self.end]
+        targets = [*self.tokenizers.target.encode(text).tolist(), self.eos_id]
         chances = [log_softmax(logits) for logits, _ in self._given(self.read(source), targets[:-1])]
         return [(token, float(chance[0, token])) for token, chance in zip(targets, chances, strict=True)]
 
@@ -220,7 +222,7 @@ class Answerer:
     def _given(self, source: Sequence[int], tokens: Sequence[int]) -> Iterator[tuple[Floats, State]]:
         """Logits and state after the opening and after each of some tokens, given a source."""
         state = self.step.start(side_by_side([source]))
-        for token in (self.end, *tokens):
+        for token in (self.eos_id, *tokens):
             logits, state = self.step(np.array([token]), state)
             yield logits, state
 
@@ -228,7 +230,7 @@ class Answerer:
         """Where the network looked for each token of an answer that kept it."""
         assert answer.hypothesis is not None
         assert answer.hypothesis.attention is not None
-        written = [*answer.hypothesis.tokens, self.end][: len(answer.hypothesis.attention)]
+        written = [*answer.hypothesis.tokens, self.eos_id][: len(answer.hypothesis.attention)]
         source, target = self.tokenizers.source.pieces, self.tokenizers.target.pieces
         return Alignment.from_pieces(
             [source[token] for token in answer.source],

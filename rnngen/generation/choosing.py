@@ -79,9 +79,9 @@ def chosen(
         other: a prompt whose state is mixed in.
     """
     moment = read_out(writer.step, writer.begin(prompt, other))
-    end = writer.tokenizer.end
+    eos_id = writer.tokenizer.eos_id
     forbidden = writer.forbidden
-    texts = drawn(writer.step, moment, rngs, length, filters=filters, end=end, forbidden=forbidden)
+    texts = drawn(writer.step, moment, rngs, length, filters=filters, eos_id=eos_id, forbidden=forbidden)
     taken = (_taken(writer, tokens, length, stops) for tokens in texts)
     while group := list(islice(taken, size)):
         hypotheses = _weighed(writer, moment, [tokens for _, tokens in group])
@@ -97,7 +97,7 @@ def _taken(writer: Writer, tokens: Iterator[int], length: int, stops: Sequence[s
             noted.append(token)
             yield token
         if len(noted) < length:
-            noted.append(writer.tokenizer.end)
+            noted.append(writer.tokenizer.eos_id)
 
     return "".join(until(writer.pieces(noting()), stops)), noted
 
@@ -106,5 +106,5 @@ def _weighed(writer: Writer, moment: Moment, texts: Sequence[Sequence[int]]) -> 
     found = []
     for first in range(0, len(texts), TOGETHER):
         some = texts[first : first + TOGETHER]
-        found += weighed(writer.step, *repeated(moment, len(some)), some, writer.tokenizer.end)
+        found += weighed(writer.step, *repeated(moment, len(some)), some, writer.tokenizer.eos_id)
     return found

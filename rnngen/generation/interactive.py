@@ -163,8 +163,8 @@ class Conversation:
     @property
     def text(self) -> str:
         """All that was said and written; where an example ended, a line ends."""
-        pieces, end = self.writer.tokenizer.pieces, self.writer.tokenizer.end
-        ends = groupby(self.tokens[self._hidden :], key=lambda token: token == end)
+        pieces, eos_id = self.writer.tokenizer.pieces, self.writer.tokenizer.eos_id
+        ends = groupby(self.tokens[self._hidden :], key=lambda token: token == eos_id)
         return "".join(LINE_END * len([*run]) if ended else decode(pieces, run) for ended, run in ends)
 
     def save(self, path: Path) -> None:
@@ -183,7 +183,7 @@ class Conversation:
         sampler = kept.passage(self.writer, self._model(), filters, kept.chain).sampler
         self._turns.append(self._now(None))
         self._sampler, self._rng, self._filters, self.chain = sampler, sampler.rng, filters, tuple(kept.chain)
-        self._hidden = int(self.tokens[0] == self.writer.tokenizer.end)
+        self._hidden = int(self.tokens[0] == self.writer.tokenizer.eos_id)
 
     # ── within ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -197,7 +197,7 @@ class Conversation:
 
     def _begin(self, prompt: str) -> Sampler:
         self._sampler = self.writer.sampler(prompt, self._filters, self._rng)
-        self._hidden = int(self.writer.ends) if prompt else len(self.tokens)
+        self._hidden = int(self.writer.has_eos) if prompt else len(self.tokens)
         return self._sampler
 
     def _begun(self) -> Sampler:
@@ -213,7 +213,7 @@ class Conversation:
     def _pieces(self, length: int | None, halt: Callable[[], bool]) -> Iterator[str]:
         stream, sampler = TextStream(self.writer.tokenizer.pieces), self._begun()
         for token in concatenated(_tokens(sampler, length, halt), _rest(sampler, stream)):
-            if token == self.writer.tokenizer.end:
+            if token == self.writer.tokenizer.eos_id:
                 break
             if text := stream.push(token):
                 yield text
@@ -226,10 +226,10 @@ def _hear(sampler: Sampler, tokens: Sequence[int]) -> None:
     history = sampler.history[0]
     if sampler.logits is None:
         last = np.array(history[-1:])
-        if sampler.surprise is not None:
-            sampler.memory = sampler.chain.observe(last, sampler.surprise, sampler.memory)
+        if sampler.surprisal is not None:
+            sampler.memory = sampler.chain.observe(last, sampler.surprisal, sampler.memory)
         _, sampler.state = sampler.step(last, sampler.state)
-    sampler.logits = sampler.surprise = None
+    sampler.logits = sampler.surprisal = None
     sampler.state = read_up(sampler.step, sampler.state, tokens).state
     history.extend(tokens)
 

@@ -16,7 +16,7 @@ from rnngen.inference.quantized import QuantizedStep, quantise
 from rnngen.inference.torch_model import TorchStep
 from rnngen.options.corpus import AdaptingOptions
 from rnngen.registry import Registry
-from rnngen.registry.components import Part, Tokenizers, load_tokenizers, make_task, restore
+from rnngen.registry.components import Component, Tokenizers, load_tokenizers, make_task, restore
 from rnngen.store.model_folder import SEEN, StoredModel
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def open_writer(
         registry: where its parts are looked up.
         models: as read from disk.
         device: ``cpu``, which uses NumPy if the cell can, or any device of torch's.
-        quantize: the format of the weights' matrices (``rnngen.inference.quantized.FORMATS``); None as they are.
+        quantize: the format of the weights' matrices (``quantized.FORMATS``); None as they are.
         adapting: whether there is a cache, and which; none by default. What is ``dynamic`` happens before
             (``rnngen.evaluation.adaptation``).
 
@@ -51,7 +51,7 @@ def open_writer(
     step, seen = _together(registry, models, device, quantize), _seen(models)
     if adapting is not None and adapting.cache:
         step = _remembering(step, len(models), adapting)
-    return Writer(step, tokenizer, ends=task.ends, opening=model.config.opening, seen=seen)
+    return Writer(step, tokenizer, has_eos=task.has_eos, opening=model.config.opening, seen=seen)
 
 
 def open_answerer(
@@ -119,7 +119,7 @@ def _quantise(step: Any, form: str) -> None:
     quantise(step, form)
 
 
-def open_network(cell: Part, model: StoredModel, device: str) -> "nn.Module":
+def open_network(cell: Component, model: StoredModel, device: str) -> "nn.Module":
     """Build the network with its weights, on a device.
 
     Raises:

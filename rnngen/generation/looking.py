@@ -38,8 +38,8 @@ def fillings(writer: Writer, left: str, right: str, options: FillOptions) -> lis
         UsageError: if there is nothing to the right that a filling could lead to.
         RnngenError: if nothing fits.
     """
-    end = writer.tokenizer.end
-    after: list[int] = writer.tokenizer.encode(right).tolist() + [end] * writer.ends
+    eos_id = writer.tokenizer.eos_id
+    after: list[int] = writer.tokenizer.encode(right).tolist() + [eos_id] * writer.has_eos
     if not after:
         raise UsageError("there is nothing after the gap to lead to; to go on with a text, use rnngen sample")
     pieces = writer.tokenizer.pieces
@@ -48,7 +48,7 @@ def fillings(writer: Writer, left: str, right: str, options: FillOptions) -> lis
         writer.begin(left),
         after,
         options,
-        forbidden=[*writer.forbidden, end],
+        forbidden=[*writer.forbidden, eos_id],
         fits=lambda tokens: _is_whole(b"".join(pieces[token] for token in tokens)),
     )
     texts: dict[str, Filling] = {}

@@ -54,7 +54,7 @@ class Passage:
     def _pieces(self, length: int | None, last: bool) -> Iterator[str]:
         stream = TextStream(self.tokenizer.pieces)
         for token in self._tokens(length, last):
-            if token == self.tokenizer.end:
+            if token == self.tokenizer.eos_id:
                 break
             if text := stream.push(token):
                 yield text

@@ -30,7 +30,7 @@ def drawn(
     length: int,
     *,
     filters: Sequence[AnyFilter] = (),
-    end: int | None,
+    eos_id: int | None,
     forbidden: Sequence[int] = (),
 ) -> Iterator[Iterator[int]]:
     """The tokens of texts that go on from one moment, text b drawn with ``rngs[b]``, the end not among them.
@@ -44,7 +44,7 @@ def drawn(
         rngs: where the draws come from, as many as there are texts.
         length: tokens at most.
         filters: the chain that shapes the distribution.
-        end: the token that ends a text; None where texts do not end by themselves.
+        eos_id: the token that ends a text; None where texts do not end by themselves.
         forbidden: tokens that never come.
     """
     moment = read_out(step, moment)
@@ -59,11 +59,11 @@ def drawn(
             [moment.history] * len(batch),
             filters=filters,
             rngs=batch,
-            end=end,
+            eos_id=eos_id,
             lengths=[length] * len(batch),
             forbidden=forbidden,
         )
-        yield from _in_turn(made, len(batch), end)
+        yield from _in_turn(made, len(batch), eos_id)
 
 
 def repeated(moment: Moment, count: int) -> tuple[Floats, State]:
@@ -75,13 +75,13 @@ def repeated(moment: Moment, count: int) -> tuple[Floats, State]:
 
 
 def _in_turn(
-    made: Iterator[tuple[list[int], list[int]]], count: int, end: int | None
+    made: Iterator[tuple[list[int], list[int]]], count: int, eos_id: int | None
 ) -> Iterator[Iterator[int]]:
     """The tokens of each text, from rounds that bring one of each."""
     waiting = [array("i") for _ in range(count)]
     over: set[int] = set()
     for number in range(count):
-        yield _of_one(number, made, waiting, over, end)
+        yield _of_one(number, made, waiting, over, eos_id)
         waiting[number] = array("i")
 
 
@@ -90,7 +90,7 @@ def _of_one(
     made: Iterator[tuple[list[int], list[int]]],
     waiting: "list[array[int]]",
     over: set[int],
-    end: int | None,
+    eos_id: int | None,
 ) -> Iterator[int]:
     """Those that wait, and then, until the text is over, those of further rounds."""
     yield from waiting[number]
@@ -100,7 +100,7 @@ def _of_one(
         if number not in numbers:
             return
         for other, token in zip(numbers, tokens, strict=True):
-            if token == end:
+            if token == eos_id:
                 over.add(other)
             elif other > number:
                 waiting[other].append(token)

@@ -40,9 +40,9 @@ def take_down(sampler: Sampler) -> tuple[Arrays, dict[str, Any]]:
     """All that the next tokens of a text depend on, beside the network and the filters."""
     arrays = {**freeze(sampler.state), **freeze(sampler.memory, "memory")}
     arrays["history"] = np.array(sampler.history[0], np.int32)
-    for name in ("surprise", "logits"):
+    for name, key in (("surprisal", "surprise"), ("logits", "logits")):
         if (value := getattr(sampler, name)) is not None:
-            arrays[name] = value
+            arrays[key] = value
     return arrays, {"rng": sampler.rng.bit_generator.state}
 
 
@@ -74,7 +74,7 @@ def take_up(
     rng = np.random.default_rng(0)
     sampler = Sampler(step, moment, filters, rng, forbidden=forbidden)
     sampler.memory = thaw(arrays, sampler.memory, "memory")
-    sampler.surprise = arrays.get("surprise")
+    sampler.surprisal = arrays.get("surprise")
     rng.bit_generator.state = record["rng"]  # after the sampler drew the seed of its filters
     return sampler
 

@@ -32,7 +32,7 @@ class Writer:
     Args:
         step: the network.
         tokenizer: text ↔ ids.
-        ends: whether examples end by themselves.
+        has_eos: whether examples end by themselves.
         opening: what generation starts from where there is no prompt.
         seen: (V,) which tokens occurred in training; no others are generated.
         prefixes: where the states after long prompts are kept, if they are.
@@ -41,7 +41,7 @@ class Writer:
 
     step: StreamStep
     tokenizer: Tokenizer
-    ends: bool
+    has_eos: bool
     opening: str = ""
     seen: "np.ndarray[Any, Any] | None" = None
     prefixes: "Prefixes | None" = None
@@ -49,17 +49,17 @@ class Writer:
 
     def __post_init__(self) -> None:
         never = np.zeros(0, np.int64) if self.seen is None else np.flatnonzero(self.seen == 0)
-        allowed_end = [self.tokenizer.end] if self.ends else []
-        self.forbidden = sorted({*never.tolist(), self.tokenizer.end} - {*allowed_end})
+        allowed_end = [self.tokenizer.eos_id] if self.has_eos else []
+        self.forbidden = sorted({*never.tolist(), self.tokenizer.eos_id} - {*allowed_end})
 
     # ── prompts ────────────────────────────────────────────────────────────────────────────────────────────
 
     def context(self, prompt: str) -> list[int]:
         """What the network reads before it writes: at least one token."""
         tokens: list[int] = self.tokenizer.encode(prompt).tolist()
-        if self.ends:
-            return [self.tokenizer.end, *tokens]
-        return tokens or self.tokenizer.encode(self.opening).tolist() or [self.tokenizer.end]
+        if self.has_eos:
+            return [self.tokenizer.eos_id, *tokens]
+        return tokens or self.tokenizer.encode(self.opening).tolist() or [self.tokenizer.eos_id]
 
     def never_seen(self, prompt: str) -> list[str]:
         """The stretches of a prompt, in whole characters, whose tokens training never met."""
@@ -123,7 +123,7 @@ class Writer:
     ) -> Iterator[int]:
         """Draw tokens, for ever or up to the end of an example, which is not among them."""
         for token in self.sampler(prompt, filters, rng, other):
-            if token == self.tokenizer.end:
+            if token == self.tokenizer.eos_id:
                 return
             yield token
 
@@ -172,7 +172,7 @@ class Writer:
             rngs,
             length,
             filters=filters,
-            end=self.tokenizer.end,
+            eos_id=self.tokenizer.eos_id,
             forbidden=self.forbidden,
         )
         return (until(self.pieces(tokens), stops) for tokens in texts)
@@ -202,7 +202,7 @@ class Writer:
             [self.context(prompt)],
             [length],
             options,
-            end=self.tokenizer.end,
+            eos_id=self.tokenizer.eos_id,
             filters=filters,
             forbidden=self.forbidden,
             seeds=[seed],
@@ -235,7 +235,7 @@ class Writer:
             forbidden=self.forbidden,
             seed=seed,
         )
-        own = takewhile(lambda token: token != self.tokenizer.end, islice(tokens, length))
+        own = takewhile(lambda token: token != self.tokenizer.eos_id, islice(tokens, length))
         return until(self.pieces(own), stops)
 
     # ── judging ────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,7 +247,7 @@ class Writer:
 
     def token_scores(self, text: str) -> list[tuple[int, float]]:
         """The tokens of a text, with the end where examples end, each with its log-probability in nats."""
-        targets: list[int] = self.tokenizer.encode(text).tolist() + [self.tokenizer.end] * self.ends
+        targets: list[int] = self.tokenizer.encode(text).tolist() + [self.tokenizer.eos_id] * self.has_eos
         logits, state = feed(self.step, self.step.start(1), self.context(""))
         found = []
         for target in targets:

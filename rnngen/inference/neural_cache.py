@@ -10,8 +10,8 @@
              settled  ▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪  N′ = N rounded up to blocks of R, touched once a block
              recent   ▪▪▪▪▫▫                    R, copied at every token
 
-``rnngen.evaluation.neural_cache`` measures the same on a text; here the memory is part of the state, so that streams
-fork, are kept and go on as without it.
+``rnngen.evaluation.neural_cache`` measures the same on a text; here the memory is part of the state, so that
+streams fork, are kept and go on as without it.
 """
 
 from dataclasses import dataclass

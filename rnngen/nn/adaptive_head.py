@@ -93,7 +93,7 @@ class AdaptiveHead(nn.Module):
         ]
         return torch.cat([first, *rest], dim=-1)[..., self.rank]
 
-    def surprisal(self, x: Tensor, targets: Tensor) -> Tensor:
+    def nll(self, x: Tensor, targets: Tensor) -> Tensor:
         """The summed cross-entropy of ``targets`` (B,T) given ``x`` (B,T,I), those that count, in nats."""
         counts = targets != IGNORE
         x, place = x[counts], self.rank[targets[counts]]

@@ -6,18 +6,18 @@ from torch import nn
 from rnngen.errors import ModelError
 from rnngen.inference.build import blueprint
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.nn.regularizers import Workshop
-from rnngen.registry.components import Part
+from rnngen.nn.regularizers import TorchModuleFactory
+from rnngen.registry.components import Component
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import SEEN
 
 
-def build_network(cell: Part, config: ModelConfig) -> nn.Module:
+def build_network(cell: Component, config: ModelConfig) -> nn.Module:
     """The network that a configuration describes, freshly initialised from torch's global generator."""
     if cell.whole:
-        kit = Workshop(config.vocabulary, config.network.dropout or 0.0)
-        made: nn.Module = cell.build(blueprint(cell, config), kit)
+        modules = TorchModuleFactory(config.vocabulary, config.network.dropout or 0.0)
+        made: nn.Module = cell.build(blueprint(cell, config), modules)
         return made
     return RecurrentNetwork(config.vocabulary, config.network, cell.build)
 

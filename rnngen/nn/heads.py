@@ -5,7 +5,7 @@
     full       logits = W h + b
     mixture    p = Σₖ πₖ softmax(W tanh(Wₖ h + bₖ) + b),    π = softmax(P h)        Yang et al. 2018
 
-What the mixture gives for logits are log-probabilities. Their twins for NumPy are in ``rnngen.inference.heads``.
+What the mixture gives for logits are log-probabilities. ``rnngen.inference.heads`` has them in NumPy.
 """
 
 import torch
@@ -58,7 +58,7 @@ class Head(nn.Linear):
         column[there] = torch.arange(len(there))
         self._occurring = (there.to(self.weight.device), column.to(self.weight.device))
 
-    def surprisal(self, x: Tensor, targets: Tensor) -> Tensor:
+    def nll(self, x: Tensor, targets: Tensor) -> Tensor:
         """The summed cross-entropy of ``targets`` (B,T) given ``x`` (B,T,I), those that count, in nats.
 
         No more than ``rnngen.nn.chunked_loss.LIMIT`` logits exist at a time.

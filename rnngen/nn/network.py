@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rnngen.contracts import IGNORE, State
 from rnngen.errors import UsageError
-from rnngen.nn.regularizers import Restless, TypeDropout, WeightDrop, Workshop, make_head, recurrent
+from rnngen.nn.regularizers import Restless, TorchModuleFactory, TypeDropout, WeightDrop, make_head, recurrent
 from rnngen.options.model import NetworkOptions, TrainingOptions
 
 REGULARISERS = ("embed_dropout", "weight_drop", "activation_reg", "temporal_reg")
@@ -44,8 +44,8 @@ class RecurrentNetwork(nn.Module):
         narrowed = options.tied and embed != hidden
         self.projection = nn.Linear(hidden, embed, bias=False) if narrowed else nn.Identity()
         nn.init.normal_(self.embedding.weight, std=embed**-0.5)
-        kit = Workshop(vocabulary, options.dropout or 0.0)
-        self.dropout = kit.dropout()
+        modules = TorchModuleFactory(vocabulary, options.dropout or 0.0)
+        self.dropout = modules.dropout()
         self.entry, self.weight_drop, self.restless = TypeDropout(), WeightDrop(), Restless()
         shared = self.embedding.get_parameter("weight") if options.tied else None
         self.head = make_head(options, embed if options.tied else hidden, vocabulary, shared)
@@ -88,14 +88,14 @@ class RecurrentNetwork(nn.Module):
         logits: Tensor = self.head(self.projection(x))
         return logits
 
-    def surprisal(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+    def nll(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         """The summed cross-entropy of ``targets`` (B,T), those that count, in nats, and the state after.
 
         In training with what ``regularise`` adds to it.
         """
         x, raw, state = self._hidden(tokens, state)
         penalty = self.restless(x, raw, targets != IGNORE)
-        return self.head.surprisal(self.projection(x), targets) + penalty, state
+        return self.head.nll(self.projection(x), targets) + penalty, state
 
 
 def regularise(network: nn.Module, options: TrainingOptions) -> None:

@@ -128,7 +128,7 @@ def make_head(
 
 
 @dataclass(frozen=True)
-class Workshop:
+class TorchModuleFactory:
     """What whole networks are lent (``rnngen.contracts.Kit``)."""
 
     vocabulary: int

@@ -57,7 +57,7 @@ class NetworkOptions:
         dropout = self.dropout or 0.0
         require(0 <= dropout < 1, f"dropout={dropout}: a number from 0 to below 1 expected")
 
-    def fitted(self, tokens: int) -> "NetworkOptions":
+    def with_data_defaults(self, tokens: int) -> "NetworkOptions":
         """The options with what depends on the length of the training text filled in.
 
         Measured with the default sizes: dropout 0.6 against 0.2 gave 1.583 against 1.632 nats on 86,000

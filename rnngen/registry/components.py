@@ -23,18 +23,18 @@ KIND_OF = {"source_tokenizer": "tokenizer"}
 
 
 @dataclass(frozen=True)
-class Component:
+class ComponentRecord:
     """A part that came through a plugin hook: enough to find it again, and to say what is missing."""
 
     name: str
     distribution: str
     version: str
     options: dict[str, Any] = field(default_factory=dict)
-    parts: dict[str, "Component"] = field(default_factory=dict)
+    parts: dict[str, "ComponentRecord"] = field(default_factory=dict)
     """Other plugins' parts that it is made of, by the option that names them."""
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Component":
+    def from_json(cls, values: dict[str, Any]) -> "ComponentRecord":
         """Read it back; raises what a mistaken call raises."""
         parts = {name: cls.from_json(one) for name, one in values.get("parts", {}).items()}
         return cls(**{**values, "parts": parts})
@@ -46,29 +46,31 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A spec with its options chosen: everything needed to build the thing (``rnngen.contracts.Maker``)."""
+class Component:
+    """A spec with its options chosen: everything needed to build the thing (a ``ComponentFactory``)."""
 
     registered: Registered[Any]
     options: Any
-    parts: "Mapping[str, Part]" = field(default_factory=dict)
+    parts: "Mapping[str, Component]" = field(default_factory=dict)
     """Other plugins' parts that it is made of, by the option that names them."""
 
     @property
-    def component(self) -> Component:
+    def component(self) -> ComponentRecord:
         """As ``config.json`` records it."""
         owner = self.registered.distribution
         parts = {name: part.component for name, part in self.parts.items()}
-        return Component(self.registered.spec.name, owner.name, owner.version, asdict(self.options), parts)
+        return ComponentRecord(
+            self.registered.spec.name, owner.name, owner.version, asdict(self.options), parts
+        )
 
     @property
     def whole(self) -> bool:
         """Whether it is a whole network, not a layer."""
         return isinstance(self.registered.spec, NetworkSpec)
 
-    def suited(self, device: str) -> "Part":
+    def with_device_defaults(self, device: str) -> "Component":
         """With what its options leave open decided for training on a kind of device (``Spec.options``)."""
-        suit = getattr(self.options, "suited", None)
+        suit = getattr(self.options, "with_device_defaults", None)
         return replace(self, options=suit(device)) if suit else self
 
     def build(self, *arguments: Any) -> Any:
@@ -76,17 +78,17 @@ class Part:
         return self.registered.resolve()(*arguments, self.options)
 
     @property
-    def has_step(self) -> bool:
+    def has_numpy(self) -> bool:
         """Whether it has a NumPy face, and all that it is made of have one."""
-        return bool(self.registered.spec.step) and all(part.has_step for part in self.parts.values())
+        return bool(self.registered.spec.numpy) and all(part.has_numpy for part in self.parts.values())
 
-    def step(self, weights: Weights, prefix: str = "", *arguments: Any) -> Any:
+    def numpy(self, weights: Weights, prefix: str = "", *arguments: Any) -> Any:
         """The NumPy face, from those of the weights whose names begin with ``prefix``."""
         own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
-        return self.registered.resolve(self.registered.spec.step)(own, *arguments, self.options)
+        return self.registered.resolve(self.registered.spec.numpy)(own, *arguments, self.options)
 
 
-def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Part]:
+def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Component]:
     """Look up one part of each kind, and give each the settings that are its own.
 
     Args:
@@ -103,19 +105,19 @@ def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, 
     return {kind: _part(registry, kind, one, shares[kind]) for kind, one in found.items()}
 
 
-def _part(registry: Registry, kind: str, found: Registered[Any], given: Mapping[str, str]) -> Part:
+def _part(registry: Registry, kind: str, found: Registered[Any], given: Mapping[str, str]) -> Component:
     options = build(found.spec.options, given, owner=f"{kind} {found.spec.name!r}")
     named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
-    return Part(found, options, {o: _named(registry, k, getattr(options, o)) for o, k in named.items()})
+    return Component(found, options, {o: _named(registry, k, getattr(options, o)) for o, k in named.items()})
 
 
-def _named(registry: Registry, kind: str, text: str) -> Part:
+def _named(registry: Registry, kind: str, text: str) -> Component:
     """A part from ``NAME`` or ``NAME;key=value;key=value``."""
     name, *settings = divide(text, ";")
     found = registry.find(kind, name)
     if kind == "cell" and isinstance(found.spec, NetworkSpec):
         raise UsageError(f"cell {name!r} is a whole network; name a recurrent layer, as lstm or gru")
-    return Part(found, build(found.spec.options, _keyed(settings, text), owner=f"{kind} {name!r}"))
+    return Component(found, build(found.spec.options, _keyed(settings, text), owner=f"{kind} {name!r}"))
 
 
 def _keyed(settings: Sequence[str], text: str) -> dict[str, str]:
@@ -145,7 +147,7 @@ def _distribute(
     return shares
 
 
-def restore(registry: Registry, kind: str, component: Component) -> Part:
+def restore(registry: Registry, kind: str, component: ComponentRecord) -> Component:
     """Find the part that a model was made with.
 
     Raises:
@@ -169,7 +171,7 @@ def restore(registry: Registry, kind: str, component: Component) -> Part:
         owner = f"{kind} {component.name!r}"
         named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
         parts = {name: restore(registry, named[name], one) for name, one in component.parts.items()}
-        return Part(found, construct(found.spec.options, component.options, owner=owner), parts)
+        return Component(found, construct(found.spec.options, component.options, owner=owner), parts)
     except UsageError as error:
         raise ModelError(
             f"this model was made with {component.distribution} {component.version}, and "
@@ -216,7 +218,7 @@ class Tokenizers(NamedTuple):
     """Of what is read; often the same."""
 
 
-def load_tokenizers(parts: Mapping[str, Part], text: str, place: object) -> Tokenizers:
+def load_tokenizers(parts: Mapping[str, Component], text: str, place: object) -> Tokenizers:
     """Build a model's tokenizers from ``tokenizer.json``, which holds one or two.
 
     Raises:
@@ -236,7 +238,7 @@ def load_tokenizers(parts: Mapping[str, Part], text: str, place: object) -> Toke
     )
 
 
-def load_tokenizer(part: Part, text: str, place: object) -> Tokenizer:
+def load_tokenizer(part: Component, text: str, place: object) -> Tokenizer:
     """Build a tokenizer from its saved form.
 
     Raises:
@@ -249,7 +251,7 @@ def load_tokenizer(part: Part, text: str, place: object) -> Tokenizer:
     return tokenizer
 
 
-def make_task(part: Part) -> Task:
+def make_task(part: Component) -> Task:
     """Build a task."""
     task: Task = part.build()
     return task
@@ -258,7 +260,7 @@ def make_task(part: Part) -> Task:
 # ── Filters ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def choose_filters(registry: Registry, chain: Sequence[tuple[str, str]]) -> list[Part]:
+def choose_filters(registry: Registry, chain: Sequence[tuple[str, str]]) -> list[Component]:
     """Look up filters by name, with the text of their main option: ``"40"``, or ``"40;window=9"`` for others.
 
     A backslash before ``;`` or ``=`` takes its meaning away.
@@ -270,7 +272,7 @@ def choose_filters(registry: Registry, chain: Sequence[tuple[str, str]]) -> list
     return [_filter(registry.find("filter", name), value) for name, value in chain]
 
 
-def make_filters(chain: Sequence[Part], tokenizer: Tokenizer) -> list[AnyFilter]:
+def make_filters(chain: Sequence[Component], tokenizer: Tokenizer) -> list[AnyFilter]:
     """Build chosen filters for a model with this tokenizer."""
     made = []
     for part in chain:
@@ -279,7 +281,7 @@ def make_filters(chain: Sequence[Part], tokenizer: Tokenizer) -> list[AnyFilter]
     return made
 
 
-def _filter(found: Registered[Any], value: str) -> Part:
+def _filter(found: Registered[Any], value: str) -> Component:
     spec: FilterSpec = found.spec
     fields = describe(spec.options)
     given: dict[str, str] = {}
@@ -289,4 +291,4 @@ def _filter(found: Registered[Any], value: str) -> Part:
         if not named and (index or not fields):
             raise UsageError(f"filter {spec.name!r}: {text!r} is not of the form KEY=VALUE")
         given |= {key: text[len(key) + 1 :]} if named else {fields[0].name: text}
-    return Part(found, build(spec.options, given, owner=f"filter {spec.name!r}"))
+    return Component(found, build(spec.options, given, owner=f"filter {spec.name!r}"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from rnngen.errors import ModelError
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.registry.components import Component
+from rnngen.registry.components import ComponentRecord
 
 LATER = {"head": "full", "mixture": None}
 """Sizes that came after the first models, with what those have."""
@@ -47,9 +47,9 @@ class CorpusRecord:
 class ModelConfig:
     """Everything but the numbers."""
 
-    cell: Component
-    tokenizer: Component
-    task: Component
+    cell: ComponentRecord
+    tokenizer: ComponentRecord
+    task: ComponentRecord
     network: NetworkOptions
     training: TrainingOptions
     corpus: CorpusRecord
@@ -59,7 +59,7 @@ class ModelConfig:
     """The text that generation starts from when there is no prompt; not shown."""
     rnngen: str
     """The version that wrote it."""
-    source_tokenizer: Component | None = None
+    source_tokenizer: ComponentRecord | None = None
     """That of what is read, where it is another one than that of what is written."""
     source_vocabulary: int | None = None
     """V of what is read; None where nothing is."""
@@ -101,10 +101,10 @@ class ModelConfig:
         reads = values.get("source_tokenizer")
         try:
             parts = {
-                "cell": Component.from_json(values["cell"]),
-                "tokenizer": Component.from_json(values["tokenizer"]),
-                "task": Component.from_json(values["task"]),
-                "source_tokenizer": Component.from_json(reads) if reads else None,
+                "cell": ComponentRecord.from_json(values["cell"]),
+                "tokenizer": ComponentRecord.from_json(values["tokenizer"]),
+                "task": ComponentRecord.from_json(values["task"]),
+                "source_tokenizer": ComponentRecord.from_json(reads) if reads else None,
                 "network": NetworkOptions(**values["network"]),
                 "training": TrainingOptions(**values["training"]),
                 "corpus": CorpusRecord(**_tuples(values["corpus"])),

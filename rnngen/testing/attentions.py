@@ -43,11 +43,11 @@ def check_attention(spec: AttentionSpec, **options: str) -> None:
         mask = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
         _check_torch(attention.eval(), query, memory, mask)
         _check_training(attention.train(), query, memory, mask)
-    if spec.step is not None:
+    if spec.numpy is not None:
         weights = {name: p.detach().numpy() for name, p in attention.state_dict().items()}
         with torch.no_grad():
             whole = _asked(attention.eval(), query, memory, mask)
-        step = imported(spec.step)(weights, chosen)
+        step = imported(spec.numpy)(weights, chosen)
         _check_step(step, query.numpy(), memory.numpy(), mask.numpy(), whole)
 
 

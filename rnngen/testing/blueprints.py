@@ -26,28 +26,28 @@ END = 0
 
 
 @dataclass(frozen=True)
-class Maker:
-    """A part with its options chosen (``rnngen.contracts.Maker``)."""
+class ComponentFactory:
+    """A part with its options chosen (``rnngen.contracts.ComponentFactory``)."""
 
     spec: Any
     options: Any
 
     @property
-    def has_step(self) -> bool:
+    def has_numpy(self) -> bool:
         """Whether it has a NumPy face."""
-        return self.spec.step is not None
+        return self.spec.numpy is not None
 
     def build(self, *sizes: int) -> Any:
         """The torch face."""
         return imported(self.spec.load)(*sizes, self.options)
 
-    def step(self, weights: Weights, prefix: str = "") -> Any:
+    def numpy(self, weights: Weights, prefix: str = "") -> Any:
         """The NumPy face."""
         own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
-        return imported(self.spec.step)(own, self.options)
+        return imported(self.spec.numpy)(own, self.options)
 
 
-def maker(kind: str, text: str, parts: Sequence[Spec]) -> Maker:
+def maker(kind: str, text: str, parts: Sequence[Spec]) -> ComponentFactory:
     """A part from ``NAME`` or ``NAME;key=value``."""
     name, *settings = divide(text, ";")
     wanted = AttentionSpec if kind == "attention" else CellSpec
@@ -55,10 +55,10 @@ def maker(kind: str, text: str, parts: Sequence[Spec]) -> Maker:
     if name not in known:
         raise UnknownName(kind, name, known)
     given = dict(setting.split("=", 1) for setting in settings)
-    return Maker(known[name], build(known[name].options, given, owner=f"{kind} {name!r}"))
+    return ComponentFactory(known[name], build(known[name].options, given, owner=f"{kind} {name!r}"))
 
 
-def plan(makers: Mapping[str, Maker], *, shared: bool, tied: bool) -> Blueprint:
+def plan(makers: Mapping[str, ComponentFactory], *, shared: bool, tied: bool) -> Blueprint:
     """A small network of two layers."""
     return Blueprint(
         vocabulary=VOCABULARY,
@@ -74,7 +74,7 @@ def plan(makers: Mapping[str, Maker], *, shared: bool, tied: bool) -> Blueprint:
     )
 
 
-class Kit:
+class ModuleFactory:
     """A kit that needs no engine."""
 
     def head(self, inputs: int, weight: Any = None) -> Any:
@@ -82,8 +82,8 @@ class Kit:
         from torch import nn
 
         class Head(nn.Linear):
-            def surprisal(self, x: Any, targets: Any) -> Any:
-                return surprisal(self(x), targets)
+            def nll(self, x: Any, targets: Any) -> Any:
+                return nll(self(x), targets)
 
         head = Head(inputs, VOCABULARY)
         if weight is not None:
@@ -100,7 +100,7 @@ class Kit:
         return nn.Dropout(DROPOUT)
 
 
-def surprisal(logits: Any, targets: Any) -> Any:
+def nll(logits: Any, targets: Any) -> Any:
     """The summed cross-entropy of the targets (B,T) that count."""
     from torch.nn.functional import cross_entropy
 

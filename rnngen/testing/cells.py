@@ -37,9 +37,9 @@ def check_cell(spec: CellSpec, **options: str) -> None:
         _check_split(layer, x, whole, final)
         _check_rows(layer, x, whole)
     _check_gradients(layer, x)
-    if spec.step is not None:
+    if spec.numpy is not None:
         weights = {name: p.detach().numpy() for name, p in layer.state_dict().items()}
-        _check_step(imported(spec.step)(weights, chosen), x.numpy(), whole.numpy())
+        _check_step(imported(spec.numpy)(weights, chosen), x.numpy(), whole.numpy())
 
 
 def _check_state(state: State) -> None:

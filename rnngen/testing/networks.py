@@ -7,7 +7,7 @@ from typing import Any
 
 from rnngen.contracts import IGNORE, NO_TOKEN, AttentionSpec, CellSpec, NetworkSpec, State, imported
 from rnngen.options import build
-from rnngen.testing.blueprints import LENGTHS, VOCABULARY, Kit, maker, plan, sources, stir, surprisal
+from rnngen.testing.blueprints import LENGTHS, VOCABULARY, ModuleFactory, maker, nll, plan, sources, stir
 
 TIME = 5
 """T, how many tokens are written about each source."""
@@ -44,7 +44,7 @@ def check_network(
     size = plan(makers, shared=shared, tied=tied)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = imported(spec.load)(size, Kit(), chosen)
+        network = imported(spec.load)(size, ModuleFactory(), chosen)
         assert hasattr(network, "named_parameters"), f"{spec.load} makes no torch.nn.Module"
         stir(network)
         source = sources(size.source_vocabulary)
@@ -52,11 +52,11 @@ def check_network(
         with torch.no_grad():
             _check_torch(network.eval(), source, tokens)
         _check_training(network.train(), source, tokens)
-    if spec.step is not None and all(one.has_step for one in makers.values()):
+    if spec.numpy is not None and all(one.has_numpy for one in makers.values()):
         weights = {name: p.detach().numpy() for name, p in network.state_dict().items()}
         with torch.no_grad():
             told = _told(network.eval(), tokens, network.start(source))
-        step = imported(spec.step)(weights, size, chosen)
+        step = imported(spec.numpy)(weights, size, chosen)
         _check_step(step, network.fixed, source.numpy(), tokens.numpy(), told)
 
 
@@ -160,11 +160,11 @@ def _check_padding(network: Any, source: Any, tokens: Any, told: _Told) -> None:
 
 def _check_loss(network: Any, source: Any, tokens: Any, logits: Any) -> None:
     targets = _targets(tokens)
-    loss, _ = network.surprisal(tokens, targets, network.start(source))
-    expected = float(surprisal(logits, targets))
+    loss, _ = network.nll(tokens, targets, network.start(source))
+    expected = float(nll(logits, targets))
     worst = abs(float(loss) - expected)
     assert worst <= TOLERANCE * max(1.0, expected) * 10, (
-        f"in evaluation surprisal() is {float(loss):.6g}, and the cross-entropy of the logits {expected:.6g}"
+        f"in evaluation nll() is {float(loss):.6g}, and the cross-entropy of the logits {expected:.6g}"
     )
 
 
@@ -180,12 +180,12 @@ def _check_training(network: Any, source: Any, tokens: Any) -> None:
     import torch
 
     targets = _targets(tokens)
-    loss, _ = network.surprisal(tokens, targets, network.start(source))
+    loss, _ = network.nll(tokens, targets, network.start(source))
     loss.backward()
     _check_gradients(network)
     network.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
-        loss, state = network.surprisal(tokens, targets, network.start(source))
+        loss, state = network.nll(tokens, targets, network.start(source))
         look = network.attended(state)
     assert torch.isfinite(loss), f"under autocast to bf16 the loss is {float(loss.detach())}"
     loss.backward()

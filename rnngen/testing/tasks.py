@@ -54,7 +54,7 @@ def check_task(spec: TaskSpec, **options: str) -> None:
 
 
 def _check_attributes(task: Any) -> None:
-    for name, expected in (("ends", bool), ("separator", str)):
+    for name, expected in (("has_eos", bool), ("separator", str)):
         value = getattr(task, name, None)
         assert isinstance(value, expected), f"{name} should be a {expected.__name__}, and is {value!r}"
 
@@ -64,7 +64,7 @@ def _pieces(documents: Iterable[str], size: int | None = None) -> Iterator[Chunk
     for text in documents:
         step = size or len(text)
         for at in range(0, len(text), step):
-            yield Chunk(text[at : at + step], opens=at == 0)
+            yield Chunk(text[at : at + step], starts_document=at == 0)
 
 
 def _joined(task: Task, chunks: Iterable[Chunk]) -> list[str]:
@@ -72,8 +72,8 @@ def _joined(task: Task, chunks: Iterable[Chunk]) -> list[str]:
     found: list[str] = []
     for chunk in task.examples(chunks):
         assert isinstance(chunk, Chunk), f"examples are given as Chunks, not as {type(chunk).__name__}"
-        assert found or chunk.opens, "the first chunk does not open an example"
-        if chunk.opens:
+        assert found or chunk.starts_document, "the first chunk does not open an example"
+        if chunk.starts_document:
             found.append(chunk.source)
         found[-1] += chunk.text
     return found
@@ -89,7 +89,7 @@ def _difference(found: list[str], whole: list[str]) -> str:
 def _check_sources(task: Task) -> None:
     """Examples have sources, and a reader that knows them is believed."""
     for chunk in task.examples(_pieces(PAIRED)):
-        assert chunk.source or not chunk.opens, f"the example {chunk.text!r} opens without a source"
+        assert chunk.source or not chunk.starts_document, f"the example {chunk.text!r} opens without a source"
     given = [Chunk("a\tb\nc", True, "d\te"), Chunk("f", True, "g")]
     found = list(task.examples(given))
     assert found == given, f"pairs that a reader has told apart come out as {found}"

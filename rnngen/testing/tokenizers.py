@@ -74,12 +74,12 @@ def check_tokenizer(spec: TokenizerSpec, **options: str) -> None:
 def _chunks() -> Iterator[Chunk]:
     """The sample as a stream that can be read once, in small pieces."""
     for text in SAMPLE:
-        yield Chunk(text[:20], opens=True)
-        yield Chunk(text[20:], opens=False)
+        yield Chunk(text[:20], starts_document=True)
+        yield Chunk(text[20:], starts_document=False)
 
 
 def _check_vocabulary(tokenizer: Tokenizer) -> None:
-    pieces, end = tokenizer.pieces, tokenizer.end
+    pieces, end = tokenizer.pieces, tokenizer.eos_id
     strange = next((piece for piece in pieces if not isinstance(piece, bytes)), None)
     assert strange is None, f"pieces holds {strange!r}, which is no bytes"
     assert isinstance(end, int), f"end should be the id of a token, and is {end!r}"
@@ -93,7 +93,7 @@ def _check_law(tokenizer: Tokenizer, text: str) -> None:
     size = len(tokenizer.pieces)
     outside = [token for token in ids if not 0 <= token < size]
     assert not outside, f"encode({_short(text)}) gives the id {outside[:1]}, but ids go from 0 to {size - 1}"
-    assert tokenizer.end not in ids, f"encode({_short(text)}) gives the end token, which no text may"
+    assert tokenizer.eos_id not in ids, f"encode({_short(text)}) gives the end token, which no text may"
     found, expected = b"".join(tokenizer.pieces[token] for token in ids), text.encode()
     at = next((i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), len(expected))
     assert found == expected, (
@@ -138,7 +138,7 @@ def _check_saved(cls: type[Tokenizer], tokenizer: Tokenizer) -> None:
     loaded = cls.from_json(saved)
     assert loaded.to_json() == saved, "saved, loaded and saved again, its JSON has changed"
     assert list(loaded.pieces) == list(tokenizer.pieces), "saved and loaded, its pieces have changed"
-    assert loaded.end == tokenizer.end, "saved and loaded, its end token has changed"
+    assert loaded.eos_id == tokenizer.eos_id, "saved and loaded, its end token has changed"
     for text in (*NASTY, *SAMPLE):
         same = _ids(loaded, text) == _ids(tokenizer, text)
         assert same, f"saved and loaded, it gives other ids for {_short(text)}"

@@ -28,7 +28,7 @@ def below_floor(encoded: Encoded, nats_per_char: float, *, improving: bool) -> s
     if train.source is not None or train.chars + val.chars > CHEAP or not (train.chars and val.chars):
         return None
     known, held_out = list(_chunks(train, encoded)), list(_chunks(val, encoded))
-    floor = witten_bell(known, held_out, ends=encoded.ends).nats_per_char
+    floor = witten_bell(known, held_out, has_eos=encoded.has_eos).nats_per_char
     if not nats_per_char > floor:
         return None
     return (
@@ -62,4 +62,6 @@ def _strangers(known: list[Chunk], held_out: list[Chunk]) -> str:
 def _chunks(store: TokenStore, encoded: Encoded) -> Iterator[Chunk]:
     """The examples of a store, as text."""
     pieces = encoded.tokenizer.pieces
-    return (Chunk(decode(pieces, store.example(number)), opens=True) for number in range(store.examples))
+    return (
+        Chunk(decode(pieces, store.example(number)), starts_document=True) for number in range(store.examples)
+    )

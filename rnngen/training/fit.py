@@ -110,7 +110,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     torch.manual_seed(options.seed or 0)
     team = current()
     device = team.device(options.device)
-    plan = plan.suited(device.type)
+    plan = plan.with_device_defaults(device.type)
     precision = choose_precision(options.precision, device)
     network = build_network(plan.parts["cell"], plan.config)
     counts = torch.from_numpy(_counts(plan))
@@ -126,7 +126,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
             head.restrict(counts)
     batches, judge, folder = make_batches(plan), SharedJudge(network, precision, team), _folder(plan, team)
     val = plan.encoded.val.prefix(TRIED)
-    held_out = partial(judge.stream, val, ends=plan.encoded.ends, lanes=LANES, seq=256)
+    held_out = partial(judge.stream, val, has_eos=plan.encoded.has_eos, lanes=LANES, seq=256)
     pause = 2 * len(val) // (options.batch * options.seq)
     trainer = Trainer(network, batches, held_out, options, precision, folder.save, stop, pause=pause)
     trainer.score, trainer.team = _scorer(plan, network, team), team
@@ -165,10 +165,10 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
 def _judge(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
     """Try the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
     began, judge = time.monotonic(), Judge(trainer.network)
-    val, ends = plan.encoded.val.prefix(JUDGED), plan.encoded.ends
+    val, has_eos = plan.encoded.val.prefix(JUDGED), plan.encoded.has_eos
     load_weights(trainer.network, read_model(folder.folder).weights)
-    stream = judge.stream(val, ends=ends).nats_per_char
-    window = judge.window(val, ends=ends).nats_per_char
+    stream = judge.stream(val, has_eos=has_eos).nats_per_char
+    window = judge.window(val, has_eos=has_eos).nats_per_char
     return Judged(trainer.progress.best_step, stream, window, time.monotonic() - began)
 
 
@@ -181,7 +181,7 @@ def _taste(plan: Plan, trainer: Trainer) -> str:
         answerer = Answerer(step, Tokenizers(encoded.tokenizer, encoded.source_tokenizer))
         text = _answers(answerer, encoded.val, trainer.progress.step)
     else:
-        writer = Writer(step, encoded.tokenizer, ends=encoded.ends, opening=encoded.opening)
+        writer = Writer(step, encoded.tokenizer, has_eos=encoded.has_eos, opening=encoded.opening)
         text = "".join(writer.write("", rng=np.random.default_rng(trainer.progress.step), length=TASTE))
     trainer.network.train()
     return text.strip()
@@ -228,7 +228,7 @@ def make_batches(plan: Plan) -> Batches:
     budget = options.batch * options.seq
     if store.source is not None:
         return _pair_batches(plan, budget)
-    if plan.encoded.ends:
+    if plan.encoded.has_eos:
         return SpanBatches(store, example_spans(store, budget), budget, options.seed or 0)
     if store.text_tokens < options.seq:
         raise CorpusError(
@@ -295,7 +295,7 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
                 f"{which} have a side of more than {options.max_length} tokens and are left out of training; "
                 "--max-length lets them in"
             )
-    elif plan.encoded.ends:
+    elif plan.encoded.has_eos:
         limit = options.batch * options.seq
         long = int((np.diff(store.starts) > limit).sum())
         if long:

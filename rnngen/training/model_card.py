@@ -6,7 +6,7 @@ from typing import Any
 
 from rnngen.events import Finished, Judged
 from rnngen.options import describe
-from rnngen.registry.components import Component
+from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import ModelConfig
 
 
@@ -49,7 +49,7 @@ def _held_out(config: ModelConfig) -> str:
     return f"the last {100 * config.corpus.val_fraction:.3g}%"
 
 
-def _part(kind: str, component: Component) -> str:
+def _part(kind: str, component: ComponentRecord) -> str:
     options = "".join(f", {key}={value}" for key, value in component.options.items())
     return f"- {kind} `{component.name}` ({component.distribution} {component.version}){options}"
 

@@ -17,7 +17,7 @@ from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
-from rnngen.registry.components import Part, choose, restore
+from rnngen.registry.components import Component, choose, restore
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_model, read_tokenizer
 
@@ -57,17 +57,17 @@ class Plan:
     name: str
     path: Path
     config: ModelConfig
-    parts: dict[str, Part]
+    parts: dict[str, Component]
     encoded: Encoded
     resumed: bool
     start_from: StoredModel | None = None
     """The model whose weights a new one begins with."""
 
-    def suited(self, device: str) -> "Plan":
+    def with_device_defaults(self, device: str) -> "Plan":
         """With what the cell of a new model leaves open decided for a kind of device."""
         if self.resumed or self.start_from:
             return self
-        cell = self.parts["cell"].suited(device)
+        cell = self.parts["cell"].with_device_defaults(device)
         config = self.config.replace(cell=cell.component)
         return replace(self, config=config, parts={**self.parts, "cell": cell})
 
@@ -220,7 +220,7 @@ def _changed(options: TrainingOptions, given: dict[str, Any]) -> TrainingOptions
 
 
 def _refuse_changes(
-    registry: Registry, parts: dict[str, Part], config: ModelConfig, request: Request
+    registry: Registry, parts: dict[str, Component], config: ModelConfig, request: Request
 ) -> None:
     """What was given again must be what it was.
 
@@ -247,7 +247,9 @@ def _refuse_changes(
     _refuse_changed_settings(registry, parts, request.settings)
 
 
-def _refuse_changed_settings(registry: Registry, parts: dict[str, Part], settings: dict[str, str]) -> None:
+def _refuse_changed_settings(
+    registry: Registry, parts: dict[str, Component], settings: dict[str, str]
+) -> None:
     was = {kind: asdict(part.options) for kind, part in parts.items()}
     recorded = {
         f"{kind}.{key}": "none" if value is None else str(value)
@@ -268,13 +270,13 @@ def _refuse_change(flag: str, value: Any, was: Any) -> None:
         )
 
 
-def _restored(registry: Registry, config: ModelConfig) -> dict[str, Part]:
+def _restored(registry: Registry, config: ModelConfig) -> dict[str, Component]:
     made = {kind: getattr(config, kind) for kind in KINDS}
     return {kind: restore(registry, kind, one) for kind, one in made.items() if one is not None}
 
 
 def _config(
-    parts: dict[str, Part], network: NetworkOptions, encoded: Encoded, request: Request
+    parts: dict[str, Component], network: NetworkOptions, encoded: Encoded, request: Request
 ) -> ModelConfig:
     training = TrainingOptions(**request.training)
     if training.seed is None:
@@ -283,7 +285,7 @@ def _config(
         cell=parts["cell"].component,
         tokenizer=parts["tokenizer"].component,
         task=parts["task"].component,
-        network=network.fitted(len(encoded.train)),
+        network=network.with_data_defaults(len(encoded.train)),
         training=training,
         corpus=encoded.record,
         vocabulary=len(encoded.tokenizer.pieces),

@@ -19,9 +19,9 @@ class SharedJudge(Judge):
 
     team: Team = field(default_factory=Team)
 
-    def read(self, batches: Iterable[Batch], store: TokenStore, *, ends: bool) -> Loss:
+    def read(self, batches: Iterable[Batch], store: TokenStore, *, has_eos: bool) -> Loss:
         """Sum the surprisal of every target, over all processes."""
-        own = super().read(map(self.team.share, batches), store, ends=ends)
+        own = super().read(map(self.team.share, batches), store, has_eos=has_eos)
         nats, tokens = self.team.total(own.nats, own.tokens)
         return replace(own, nats=nats, tokens=int(tokens))
 

@@ -125,7 +125,7 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
         UsageError: if no network has so few parameters.
     """
     reasons: list[str] = []
-    plan = plan.suited(choose_device(plan.config.training.device).type)
+    plan = plan.with_device_defaults(choose_device(plan.config.training.device).type)
     if parameters is not None:
         plan = _sized(plan, _nearest(plan, parameters))
         reasons.append(f"hidden {plan.config.network.hidden}: the width nearest to {parameters:,} parameters")
@@ -154,7 +154,7 @@ _RISK = (
 def _paced(plan: Plan, given: Collection[str]) -> Plan:
     """The plan at the pace of long texts, if its text is one; what was given stands."""
     length = len(plan.encoded.train)
-    if plan.encoded.ends or length < LONG:
+    if plan.encoded.has_eos or length < LONG:
         return plan
     pace = {} if PACE.keys() & {*given} else PACE
     drops = "dropout" not in given and length < 3_000_000

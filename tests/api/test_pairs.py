@@ -615,7 +615,7 @@ def test_the_perplexity_is_that_of_reading_each_pair_alone(shelf, tmp_path):
         source, text = line.split("\t")
         state = answerer.step.start(np.array([answerer.read(source)]))
         written = answerer.tokenizers.target.encode(text).tolist()
-        for token, target in zip([answerer.end, *written], [*written, answerer.end], strict=True):
+        for token, target in zip([answerer.eos_id, *written], [*written, answerer.eos_id], strict=True):
             logits, state = answerer.step(np.array([token]), state)
             logits = logits[0].astype(np.float64)
             nats += np.logaddexp.reduce(logits) - logits[target]

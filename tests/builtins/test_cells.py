@@ -67,6 +67,6 @@ def test_forget_gate_starts_open():
 def test_conformance_suite_catches_a_step_that_differs():
     from dataclasses import replace
 
-    wrong = replace(SPECS["gru"], step="rnngen.builtins.cell_steps:LSTMStep")
+    wrong = replace(SPECS["gru"], numpy="rnngen.builtins.cell_steps:LSTMStep")
     with pytest.raises((AssertionError, ValueError)):
         check_cell(wrong)

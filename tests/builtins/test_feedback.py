@@ -77,9 +77,9 @@ def test_coins_depend_on_the_seed_and_the_step_alone():
 
 @given(row=rows, bound=st.floats(0.1, 12))
 def test_mirostat_2_drops_what_surprises_more_than_the_bound(row, bound):
-    surprise = [-math.log2(p) for p in softmax(row)]
-    assume(all(abs(s - bound) > 1e-6 for s in surprise))
-    expected = {t for t, s in enumerate(surprise) if s <= bound} | {
+    surprisal = [-math.log2(p) for p in softmax(row)]
+    assume(all(abs(s - bound) > 1e-6 for s in surprisal))
+    expected = {t for t, s in enumerate(surprisal) if s <= bound} | {
         t for t, x in enumerate(row) if x == max(row)
     }
     assert apply(feedback.mirostat(o.MirostatOptions(2)), row, (np.array([bound]),)) == expected

@@ -19,7 +19,7 @@ from rnngen.decoding.filter_chain import Chain
 
 ROWS, VOCABULARY = 24, 40
 PIECES = [bytes([65 + token]) for token in range(VOCABULARY)]
-LETTERS = SimpleNamespace(pieces=PIECES, end=VOCABULARY - 1)
+LETTERS = SimpleNamespace(pieces=PIECES, eos_id=VOCABULARY - 1)
 """A tokenizer of single characters, so that a text has but one row of tokens."""
 
 
@@ -112,7 +112,7 @@ def test_min_length_is_that_of_new_tokens(theirs, made):
     memory = chain.initial(np.zeros(ROWS, np.int64))
     for _ in range(made):
         memory = chain.observe(np.zeros(ROWS, np.int64), np.zeros(ROWS), memory)
-    options = {"prompt_length_to_skip": prompt, "min_new_tokens": 3, "eos_token_id": LETTERS.end}
+    options = {"prompt_length_to_skip": prompt, "min_new_tokens": 3, "eos_token_id": LETTERS.eos_id}
     same(chain(logits, past, memory), theirs("MinNewTokensLengthLogitsProcessor", logits, past, **options))
 
 
@@ -178,8 +178,8 @@ def test_their_other_min_length_counts_the_prompt_and_ours_does_not(theirs):
     logits, past = LOGITS["peaked"], texts(5)
     chain = Chain([wording.min_length(fo.MinLengthOptions(3), LETTERS)])
     ours = chain(logits, past, chain.initial(np.zeros(ROWS, np.int64)))
-    assert np.isneginf(ours[:, LETTERS.end]).all()
-    others = theirs("MinLengthLogitsProcessor", logits, past, min_length=3, eos_token_id=LETTERS.end)
+    assert np.isneginf(ours[:, LETTERS.eos_id]).all()
+    others = theirs("MinLengthLogitsProcessor", logits, past, min_length=3, eos_token_id=LETTERS.eos_id)
     assert np.isfinite(others).all()
 
 

@@ -35,7 +35,7 @@ def test_text_is_the_same_whatever_the_block(encoding):
 @pytest.mark.usefixtures("block")
 def test_only_the_first_chunk_opens_and_none_is_empty():
     chunks = list(read_text(io.BytesIO("天地 玄黃".encode()), "a.txt", TextReaderOptions()))
-    assert [chunk.opens for chunk in chunks] == [True] + [False] * (len(chunks) - 1)
+    assert [chunk.starts_document for chunk in chunks] == [True] + [False] * (len(chunks) - 1)
     assert all(chunk.text for chunk in chunks)
 
 
@@ -126,7 +126,9 @@ def test_json_lines_give_one_document_a_line():
 
 def test_each_json_line_opens_a_document():
     data = b'{"text": "a"}\n{"text": "b"}\n'
-    assert all(chunk.opens for chunk in read_json_lines(io.BytesIO(data), "a.jsonl", JSONLinesOptions()))
+    assert all(
+        chunk.starts_document for chunk in read_json_lines(io.BytesIO(data), "a.jsonl", JSONLinesOptions())
+    )
 
 
 def test_dots_reach_into_objects():

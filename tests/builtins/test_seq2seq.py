@@ -141,7 +141,7 @@ class MatrixStep:
 
 STRICT = CellSpec(name="strict", summary="Elman's, strictly", load=f"{__name__}:Strict")
 MATRIX = CellSpec(
-    name="matrix", summary="fast weights", load=f"{__name__}:Matrix", step=f"{__name__}:MatrixStep"
+    name="matrix", summary="fast weights", load=f"{__name__}:Matrix", numpy=f"{__name__}:MatrixStep"
 )
 
 
@@ -253,14 +253,14 @@ def network(**options):
     """A small GRU network with input feeding and a shared vocabulary, its parameters drawn at random."""
     from rnngen.builtins.seq2seq import Seq2Seq
     from rnngen.builtins.seq2seq_options import Seq2SeqOptions
-    from rnngen.nn.regularizers import Workshop
+    from rnngen.nn.regularizers import TorchModuleFactory
     from rnngen.testing.blueprints import maker, plan
 
     chosen = Seq2SeqOptions(encoder="gru", decoder="gru", input_feeding=True, **options)
     makers = {name: maker(kind, getattr(chosen, name), PARTS) for name, kind in SEQ2SEQ.parts.items()}
     size = replace(plan(makers, shared=True, tied=False), hidden=HIDDEN, layers=1, vocabulary=VOCABULARY)
     torch.manual_seed(7)
-    made = Seq2Seq(replace(size, source_vocabulary=VOCABULARY), Workshop(VOCABULARY, 0.0), chosen)
+    made = Seq2Seq(replace(size, source_vocabulary=VOCABULARY), TorchModuleFactory(VOCABULARY, 0.0), chosen)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     return made
@@ -296,8 +296,8 @@ def test_the_loss_is_that_of_the_reference_and_coverage_is_punished_in_training_
     covered = torch.stack([looks[:t].sum(0) for t in range(len(looks))])
     overlap = float(torch.minimum(looks, covered).sum(-1)[targets[0] >= 0].sum())
     with torch.no_grad():
-        in_evaluation, _ = made.eval().surprisal(tokens, targets, made.start(padded(SOURCE)))
-        in_training, _ = made.train().surprisal(tokens, targets, made.start(padded(SOURCE)))
+        in_evaluation, _ = made.eval().nll(tokens, targets, made.start(padded(SOURCE)))
+        in_training, _ = made.train().nll(tokens, targets, made.start(padded(SOURCE)))
     assert float(in_evaluation) == pytest.approx(plain, rel=1e-5)
     assert float(in_training) == pytest.approx(plain + strong * overlap, rel=1e-5)
 
@@ -313,7 +313,7 @@ class LouderStep(MatrixStep):
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_the_suite_catches_a_step_that_differs(part):
     with pytest.raises(AssertionError, match="NumPy step's logits 0 differ"):
-        check(replace(MATRIX, step=f"{__name__}:LouderStep"), **{part: "matrix"})
+        check(replace(MATRIX, numpy=f"{__name__}:LouderStep"), **{part: "matrix"})
 
 
 class Blind(torch.nn.Module):

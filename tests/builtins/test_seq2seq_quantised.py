@@ -10,7 +10,7 @@ from rnngen.builtins.attention import rnngen_attentions
 from rnngen.contracts import NO_TOKEN, Blueprint
 from rnngen.errors import UsageError
 from rnngen.inference.quantized import Int8Matrix, QuantizedStep, quantise
-from rnngen.nn.regularizers import Workshop
+from rnngen.nn.regularizers import TorchModuleFactory
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
 
@@ -28,7 +28,7 @@ def step_of(layers=2, hidden=24, **options):
         **sizes, hidden=hidden, layers=layers, embed=hidden, source_embed=hidden, parts=part.parts
     )
     torch.manual_seed(3)
-    network = part.build(plan, Workshop(V, 0.0))
+    network = part.build(plan, TorchModuleFactory(V, 0.0))
     weights = {name: array.numpy().copy() for name, array in network.state_dict().items()}
     return part.step(weights, "", plan)
 

@@ -15,8 +15,8 @@ from rnngen.testing.tasks import check_task
 
 def joined(chunks):
     found = []
-    for text, opens, _ in chunks:
-        if opens:
+    for text, starts_document, _ in chunks:
+        if starts_document:
             found.append("")
         found[-1] += text
     return found
@@ -109,7 +109,7 @@ class Forgetful(Continue):
 
 
 class Untyped(Continue):
-    ends = "no"
+    has_eos = "no"
 
 
 class Silent(Continue):
@@ -125,7 +125,7 @@ class Silent(Continue):
         (Hoarder, "stream them"),
         (Shut, "does not open"),
         (Forgetful, "read in chunks of 1 characters, there are 0 examples instead of"),
-        (Untyped, "ends should be a bool"),
+        (Untyped, "has_eos should be a bool"),
         (Silent, "no example was found"),
     ],
 )

@@ -93,7 +93,7 @@ def test_any_text_comes_back(name, text):
 @settings(max_examples=50)
 def test_other_programs_read_the_same_tokenizer_out_of_the_file(name, text):
     other, ours = library(TRAINED[name]), TRAINED[name]
-    assert other.get_vocab_size() == ours.end
+    assert other.get_vocab_size() == ours.eos_id
     for sample in (text, *SAMPLE):
         ids = other.encode(sample).ids
         assert ids == ours.encode(sample).tolist()
@@ -177,7 +177,7 @@ assert not heavy, heavy
 def test_single_bytes_come_first_and_the_end_comes_last(name):
     tokenizer = TRAINED[name]
     assert tokenizer.pieces[:256] == tuple(bytes([byte]) for byte in range(256))
-    assert tokenizer.end == len(tokenizer.pieces) - 1
+    assert tokenizer.eos_id == len(tokenizer.pieces) - 1
     assert tokenizer.pieces.count(b"") == 1
 
 
@@ -486,7 +486,7 @@ class Lowers(ByteTokenizer):
 class SpellsItsEnd(ByteTokenizer):
     def encode(self, text):
         ids = super().encode(text.replace("<eos>", ""))
-        return np.append(ids, self.end) if "<eos>" in text else ids
+        return np.append(ids, self.eos_id) if "<eos>" in text else ids
 
 
 class Lists(ByteTokenizer):

@@ -16,7 +16,7 @@ class Pieces:
     """Tokens that overlap in what they say, and the end."""
 
     pieces = (b"a", b"b", b"ab", b"ba", b"c", b"aba", b"")
-    end = 6
+    eos_id = 6
 
     def encode(self, text):
         return np.array([self.pieces.index(character.encode()) for character in text])
@@ -68,7 +68,7 @@ def test_only_the_tokens_of_forced_texts_and_the_end_are_left_and_as_they_were(f
     logits = np.arange(2 * V, dtype=np.float32).reshape(2, V)
     logits.flags.writeable = False
     result = wording.force(o.ForceOptions("|".join(forced)), Pieces())(logits, [past, []])
-    left = {Pieces.pieces.index(sign.encode()) for text in forced for sign in text} | {Pieces.end}
+    left = {Pieces.pieces.index(sign.encode()) for text in forced for sign in text} | {Pieces.eos_id}
     for token in range(V):
         expected = logits[:, token] if token in left else np.full(2, -np.inf)
         assert (result[:, token] == expected).all()
@@ -113,6 +113,6 @@ def test_the_end_is_forbidden_until_enough_tokens_are_made(length):
     state = keep.initial(np.arange(2))
     for made in range(5):
         result = keep(zeros(2), [[0] * 9] * 2, state)
-        assert (result[:, Pieces.end] == (-np.inf if made < length else 0)).all()
+        assert (result[:, Pieces.eos_id] == (-np.inf if made < length else 0)).all()
         assert (result[:, :-1] == 0).all()
         state = keep.observe(np.array([1, 2]), np.zeros(2), state)

@@ -55,7 +55,7 @@ class Screen:
     def shows(typed):
         return not typed.startswith(("/seed", "/length", "/save"))
 
-    def ends(self):
+    def has_eos(self):
         return self.process.wait(PATIENCE)
 
 
@@ -92,7 +92,7 @@ def test_a_turn_is_taken_back_and_comes_again_the_same(talk):
     assert screen.line("the cat") == first
     assert screen.line("/retry") != first
     screen.type("\x04")
-    assert screen.ends() == 0
+    assert screen.has_eos() == 0
 
 
 def test_a_command_that_is_wrong_costs_nothing(talk):
@@ -107,7 +107,7 @@ def test_a_command_that_is_wrong_costs_nothing(talk):
     assert screen.line("/text").strip() == f"the cat{first}".strip()
     screen.line("/length 3")
     screen.type("/quit\n")
-    assert screen.ends() == 0
+    assert screen.has_eos() == 0
 
 
 def test_ctrl_c_ends_the_text_and_keeps_it_and_at_the_prompt_drops_the_line(talk):
@@ -128,7 +128,7 @@ def test_ctrl_c_ends_the_text_and_keeps_it_and_at_the_prompt_drops_the_line(talk
     assert text.count("\n") >= 4
     assert "half a line" not in text
     screen.type("\x04")
-    assert screen.ends() == 0
+    assert screen.has_eos() == 0
 
 
 def test_it_is_saved_gone_on_from_and_its_lines_are_remembered(talk, place, home):
@@ -137,7 +137,7 @@ def test_it_is_saved_gone_on_from_and_its_lines_are_remembered(talk, place, home
     text = screen.line("/text")
     screen.line("/save state")
     screen.type("/quit\n")
-    assert screen.ends() == 0
+    assert screen.has_eos() == 0
     assert (place / "state").exists()
     assert "the cat\n" in (home / "history").read_text()
     again = talk("-n", "20")

@@ -15,7 +15,7 @@ from rnngen.errors import CorpusError
 
 
 class Whole:
-    ends, separator = False, "\n"
+    has_eos, separator = False, "\n"
 
     def examples(self, chunks):
         return iter(chunks)
@@ -23,7 +23,7 @@ class Whole:
 
 def read_in_threes(stream, name):
     while block := stream.read(3):
-        yield Chunk(block.decode(), opens=False)
+        yield Chunk(block.decode(), starts_document=False)
 
 
 def corpus_of(*paths):
@@ -32,8 +32,8 @@ def corpus_of(*paths):
 
 def joined(chunks):
     found = []
-    for text, opens, _ in chunks:
-        if opens:
+    for text, starts_document, _ in chunks:
+        if starts_document:
             found.append("")
         found[-1] += text
     return found
@@ -114,27 +114,27 @@ TEXTS = st.lists(st.text(alphabet="abcd\n", min_size=1, max_size=12), min_size=1
 FRACTION = st.floats(0, 0.99)
 
 
-def split(texts, size, fraction, ends):
-    cut = split_at(survey(chunks(texts, size), ends), fraction)
-    return head(chunks(texts, size), cut, ends), tail(chunks(texts, size), cut, ends)
+def split(texts, size, fraction, has_eos):
+    cut = split_at(survey(chunks(texts, size), has_eos), fraction)
+    return head(chunks(texts, size), cut, has_eos), tail(chunks(texts, size), cut, has_eos)
 
 
 def test_a_survey_counts_characters_and_ends():
     measured = survey(chunks(["abc", "de\n"], 2))
     assert (measured.chars, measured.examples, measured.newline) == (6, 2, True)
-    measured = survey(chunks(["abc", "de"], 2), ends=True)
+    measured = survey(chunks(["abc", "de"], 2), has_eos=True)
     assert (measured.chars, measured.examples, measured.newline) == (7, 2, False)
 
 
-@pytest.mark.parametrize("ends", [False, True])
-def test_an_empty_corpus_is_an_error(ends):
+@pytest.mark.parametrize("has_eos", [False, True])
+def test_an_empty_corpus_is_an_error(has_eos):
     with pytest.raises(CorpusError, match="the corpus is empty: "):
-        survey([], ends)
+        survey([], has_eos)
 
 
 @given(TEXTS, st.integers(1, 5), FRACTION)
 def test_free_text_is_cut_at_the_character(texts, size, fraction):
-    before, after = split(texts, size, fraction, ends=False)
+    before, after = split(texts, size, fraction, has_eos=False)
     before, after, whole = "".join(joined(before)), "".join(joined(after)), "".join(texts)
     assert before + after == whole
     assert len(before) == int(len(whole) * (1 - fraction))
@@ -142,7 +142,7 @@ def test_free_text_is_cut_at_the_character(texts, size, fraction):
 
 @given(TEXTS, st.integers(1, 5), FRACTION)
 def test_examples_that_end_stay_whole(texts, size, fraction):
-    before, after = split(texts, size, fraction, ends=True)
+    before, after = split(texts, size, fraction, has_eos=True)
     before, after = joined(before), joined(after)
     assert before + after == texts
     assert before
@@ -153,17 +153,21 @@ def test_examples_that_end_stay_whole(texts, size, fraction):
 @pytest.mark.parametrize("fraction", [1e-9, 0.5, 0.99])
 @pytest.mark.parametrize("texts", [["a", "b" * 1000], ["a" * 1000, "b"], ["a", "b"]])
 def test_both_parts_get_an_example_however_unequal_they_are(texts, fraction):
-    assert [joined(part) for part in split(texts, 7, fraction, ends=True)] == [texts[:1], texts[1:]]
+    assert [joined(part) for part in split(texts, 7, fraction, has_eos=True)] == [texts[:1], texts[1:]]
 
 
 def test_an_example_across_the_cut_goes_to_the_head():
-    before, after = split(["aaaa", "bbbb", "cccc"], 3, 0.5, ends=True)
+    before, after = split(["aaaa", "bbbb", "cccc"], 3, 0.5, has_eos=True)
     assert (joined(before), joined(after)) == (["aaaa", "bbbb"], ["cccc"])
 
 
 def test_the_tail_opens_a_document_where_it_begins():
-    assert list(tail(chunks(["abcdef"]), 2, ends=False)) == [Chunk("cdef", True)]
-    assert [c.opens for c in tail(chunks(["abcdef", "g"], 2), 3, ends=False)] == [True, False, True]
+    assert list(tail(chunks(["abcdef"]), 2, has_eos=False)) == [Chunk("cdef", True)]
+    assert [c.starts_document for c in tail(chunks(["abcdef", "g"], 2), 3, has_eos=False)] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_the_head_reads_no_further_than_the_cut():
@@ -172,7 +176,7 @@ def test_the_head_reads_no_further_than_the_cut():
         yield Chunk("def", False)
         raise AssertionError("read too far")
 
-    assert joined(head(text(), 3, ends=False)) == ["abc"]
+    assert joined(head(text(), 3, has_eos=False)) == ["abc"]
 
 
 def test_a_file_that_unpacks_to_a_thousandfold_is_not_unpacked_at_once(tmp_path):

@@ -149,14 +149,14 @@ def test_the_loss_of_pairs_does_not_depend_on_the_batches(store):
         def start(self, source):
             return ((source != NO_TOKEN).sum(1),)
 
-        def surprisal(self, tokens, targets, state):
+        def nll(self, tokens, targets, state):
             counts = targets != IGNORE
             return (counts * state[0][:, None]).sum() * self.weight, state
 
     judge = Judge(Counting())
     sizes = np.diff(store.starts) * np.diff(store.source.starts)
     for budget in (64, 5000):
-        loss = judge.read(PairBatches(store, budget).sweep(), store, ends=True)
+        loss = judge.read(PairBatches(store, budget).sweep(), store, has_eos=True)
         assert loss.nats == pytest.approx(float(sizes.sum()))
         assert loss.tokens == store.text_tokens + store.examples
 

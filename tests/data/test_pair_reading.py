@@ -41,7 +41,7 @@ def read(tmp_path):
         path = written(tmp_path, name, texts)
         beside = [] if sources is None else [written(tmp_path, "sources.txt", sources)]
         chunks = list(Corpus([path], Pairs(NoOptions()), reader_for, beside).chunks())
-        assert all(chunk.opens for chunk in chunks)
+        assert all(chunk.starts_document for chunk in chunks)
         return [(chunk.source, chunk.text) for chunk in chunks]
 
     return pairs

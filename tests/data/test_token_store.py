@@ -20,7 +20,7 @@ TEXTS = ["hello\nworld", "x", "天地玄黃", "a b  c\n\n d"]
 class Bytes:
     """A tokenizer of bytes, with a vocabulary as large as wanted."""
 
-    end = 256
+    eos_id = 256
 
     def __init__(self, vocabulary=257):
         self.pieces = [b""] * vocabulary
@@ -128,7 +128,7 @@ def test_a_text_without_good_places_is_cut_at_the_limit(size, filling, monkeypat
 def test_segments_of_one_example_open_once(monkeypatch):
     monkeypatch.setattr(tokens, "SEGMENT", 10)
     found = list(segments(chunks(["word\n" * 10, "b", "c"])))
-    assert [s.opens for s in found] == [True] + [False] * (len(found) - 3) + [True, True]
+    assert [s.starts_document for s in found] == [True] + [False] * (len(found) - 3) + [True, True]
 
 
 # ── Damage and interruption ────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from rnngen.builtins.options import TemperatureOptions, TopKOptions
 from rnngen.builtins.strategies.beam import beam_search, log_softmax
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.decoding.filter_chain import Chain
-from rnngen.decoding.sampler import sample, surprise
+from rnngen.decoding.sampler import sample, surprisal
 
 V, END = 6, 5
 PROMPT = [1, 0]
@@ -23,7 +23,7 @@ PROMPT = [1, 0]
 
 class Pieces:
     pieces = (b"a", b"b", b"c", b"d", b"e", b"")
-    end = END
+    eos_id = END
 
 
 def everything():
@@ -50,7 +50,7 @@ def course(chain, logits, chosen, seeds):
     for now, tokens in zip(logits, chosen, strict=True):
         shaped.append(chain(now, history, state))
         states.append(state)
-        state = chain.observe(tokens, surprise(now, tokens), state)
+        state = chain.observe(tokens, surprisal(now, tokens), state)
         history = [[*past, int(token)] for past, token in zip(history, tokens, strict=True)]
     return shaped, states
 
@@ -101,7 +101,7 @@ def test_a_fork_goes_on_by_itself_and_as_the_original_would_have(walk):
         shaped = chain(np.stack([now, now]), history, state)
         assert shaped[0].tobytes() == expected[1].tobytes()
         tokens = np.array([token, (token + 1) % V])
-        state = chain.observe(tokens, surprise(np.stack([now, now]), tokens), state)
+        state = chain.observe(tokens, surprisal(np.stack([now, now]), tokens), state)
         history = [[*past, int(one)] for past, one in zip(history, tokens, strict=True)]
     assert any((array[0] != array[1]).any() for array in state)
     assert all((a == b).all() for a, b in zip(states[8], before, strict=True))
@@ -140,8 +140,8 @@ def test_sampling_tells_filters_each_token_and_its_surprise(toy):
             seen.append((logits.copy(), int(state[0][0, 0]), float(state[0][0, 1])))
             return logits
 
-        def observe(self, tokens, surprise, state):
-            return (np.stack([tokens, surprise], axis=1),)
+        def observe(self, tokens, surprisal, state):
+            return (np.stack([tokens, surprisal], axis=1),)
 
     tokens = drawn(toy(V), [top_k(TopKOptions(3)), Watch()], 0, 10)
     for (logits, *_), (_, token, nats), expected in zip(seen, seen[1:], tokens, strict=False):
@@ -172,7 +172,7 @@ def test_each_hypothesis_has_the_memory_of_its_own_tokens(toy, width):
         [PROMPT],
         [6],
         BeamOptions(width, alpha=0.0),
-        end=None,
+        eos_id=None,
         filters=everything(),
         seeds=[9],
     )
@@ -190,7 +190,7 @@ def test_the_coins_of_a_beam_are_those_of_its_seed(toy):
             [PROMPT],
             [8],
             BeamOptions(4),
-            end=None,
+            eos_id=None,
             filters=[xtc(o.XTCOptions(0.5, 0.1))],
             seeds=[seed],
         )
@@ -207,7 +207,7 @@ def test_no_hypothesis_ends_too_soon(toy, length):
         [PROMPT],
         [6],
         BeamOptions(20, alpha=0.0),
-        end=END,
+        eos_id=END,
         filters=[min_length(o.MinLengthOptions(length), Pieces())],
     )
     assert min(len(h.tokens) for h in found) == length

@@ -185,7 +185,7 @@ def test_each_of_many_texts_is_the_one_made_alone(toy, chain, end):
         [[1, 2]] * 6,
         CHAINS[chain],
         [np.random.default_rng([7, number]) for number in range(6)],
-        end=end,
+        eos_id=end,
         lengths=lengths,
         forbidden=[0],
     )
@@ -196,5 +196,5 @@ def test_each_of_many_texts_is_the_one_made_alone(toy, chain, end):
 def test_many_texts_cost_no_step_after_the_last_is_over(toy):
     step = toy(6)
     rngs = [np.random.default_rng(seed) for seed in range(3)]
-    sample_many(step, step.start(3), [[1, 2]] * 3, (), rngs, end=None, lengths=[2, 5, 3])
+    sample_many(step, step.start(3), [[1, 2]] * 3, (), rngs, eos_id=None, lengths=[2, 5, 3])
     assert step.steps == 2 + 4

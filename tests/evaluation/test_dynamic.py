@@ -28,7 +28,7 @@ def network():
 
 @pytest.fixture
 def store(tmp_path):
-    return TokenStore.write(tmp_path, [Chunk(text, opens=True) for text in TEXTS], ByteTokenizer())
+    return TokenStore.write(tmp_path, [Chunk(text, starts_document=True) for text in TEXTS], ByteTokenizer())
 
 
 def options(**given):
@@ -72,13 +72,13 @@ def by_hand(network, rule, lr, decay, size):
 @pytest.mark.parametrize("rule", ["sgd", "rms"])
 @pytest.mark.parametrize("size", [5, 8, 1000])
 def test_it_is_the_loop_that_one_would_write_by_hand(network, store, rule, size):
-    loss = dynamic(network, store, ends=False, options=options(dynamic_rule=rule, dynamic_segment=size))
+    loss = dynamic(network, store, has_eos=False, options=options(dynamic_rule=rule, dynamic_segment=size))
     assert loss.tokens == sum(map(len, TEXTS))
     assert loss.nats == pytest.approx(by_hand(network, rule, 0.01, 0.05, size), rel=1e-4)
 
 
-@pytest.mark.parametrize("ends", [False, True])
-def test_every_token_is_scored_before_the_weights_see_it(network, store, ends, monkeypatch):
+@pytest.mark.parametrize("has_eos", [False, True])
+def test_every_token_is_scored_before_the_weights_see_it(network, store, has_eos, monkeypatch):
     """A text whose end is another has the same losses up to there."""
 
     def losses(texts):
@@ -90,7 +90,7 @@ def test_every_token_is_scored_before_the_weights_see_it(network, store, ends, m
             return loss, state
 
         monkeypatch.setattr(module, "batch_loss", spy)
-        dynamic(network, texts, ends=ends, options=options())
+        dynamic(network, texts, has_eos=has_eos, options=options())
         monkeypatch.setattr(module, "batch_loss", plain)
         return told
 
@@ -111,12 +111,12 @@ def test_every_token_is_scored_before_the_weights_see_it(network, store, ends, m
         assert (mine, now) == (theirs, then)
 
 
-@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("has_eos", [False, True])
 @pytest.mark.parametrize("training", [False, True])
-def test_the_network_is_as_it_was(network, store, ends, training):
+def test_the_network_is_as_it_was(network, store, has_eos, training):
     network.train(training)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    dynamic(network, store, ends=ends, options=options())
+    dynamic(network, store, has_eos=has_eos, options=options())
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())
     assert {m.training for m in network.modules()} == {training}
@@ -127,23 +127,23 @@ def test_the_network_is_as_it_was_after_a_failure(network, store, monkeypatch):
     calls = iter(range(3))
     monkeypatch.setattr(Follower, "move", lambda self: self.parameters[0].data.add_(next(calls)))
     with pytest.raises(StopIteration):
-        dynamic(network, store, ends=False, options=options())
+        dynamic(network, store, has_eos=False, options=options())
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
-@pytest.mark.parametrize("ends", [False, True])
-def test_with_a_rate_of_nothing_it_is_the_stream(network, store, ends):
-    loss = dynamic(network, store, ends=ends, options=options(dynamic_lr=1e-30, dynamic_rule="sgd"))
-    stream = Judge(network).stream(store, ends=ends)
+@pytest.mark.parametrize("has_eos", [False, True])
+def test_with_a_rate_of_nothing_it_is_the_stream(network, store, has_eos):
+    loss = dynamic(network, store, has_eos=has_eos, options=options(dynamic_lr=1e-30, dynamic_rule="sgd"))
+    stream = Judge(network).stream(store, has_eos=has_eos)
     assert loss.nats == pytest.approx(stream.nats, rel=1e-6)
     assert (loss.tokens, loss.chars_per_token) == (stream.tokens, stream.chars_per_token)
 
 
 @pytest.mark.parametrize("rule", ["sgd", "rms"])
 def test_on_a_text_that_repeats_itself_it_is_better(network, store, rule):
-    stream = Judge(network).stream(store, ends=False)
+    stream = Judge(network).stream(store, has_eos=False)
     rate = 0.3 if rule == "sgd" else 0.01
-    loss = dynamic(network, store, ends=False, options=options(dynamic_rule=rule, dynamic_lr=rate))
+    loss = dynamic(network, store, has_eos=False, options=options(dynamic_rule=rule, dynamic_lr=rate))
     assert loss.nats < 0.95 * stream.nats
 
 
@@ -151,7 +151,7 @@ def test_on_a_text_that_repeats_itself_it_is_better(network, store, rule):
 def test_examples_are_read_whole_in_order_and_once(store, size):
     read = [
         [int(t) for t in row if t != IGNORE]
-        for batch in segments(store, size, ends=True)
+        for batch in segments(store, size, has_eos=True)
         for row in batch.targets
     ]
     assert read == [[*text.encode(), END] for text in TEXTS]

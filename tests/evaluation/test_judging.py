@@ -35,16 +35,16 @@ def test_eval_reads_what_a_writer_reads(session, train, judge, tmp_path, task):
     train(task=task)
     (tmp_path / "other.txt").write_text("the night and a rose")
     writer = session.writer(session.read("verse"))
-    end = [writer.tokenizer.end]
+    end = [writer.tokenizer.eos_id]
     targets, nats, state = writer.tokenizer.encode("the night and a rose").tolist(), 0.0, writer.step.start(1)
-    targets += end * writer.ends
+    targets += end * writer.has_eos
     for token, target in zip(end + targets, targets, strict=False):
         logits, state = writer.step(np.array([token]), state)
         nats -= log_softmax(logits)[0, target]
     loss = judge(tmp_path / "other.txt").stream
     assert loss.tokens == len(targets)
     assert loss.nats == pytest.approx(nats, rel=1e-4)
-    if writer.ends:
+    if writer.has_eos:
         assert writer.score("the night and a rose") == (pytest.approx(-loss.nats, rel=1e-4), loss.tokens)
 
 

@@ -33,19 +33,19 @@ def network(request):
 
 @pytest.fixture
 def store(tmp_path):
-    return TokenStore.write(tmp_path, [Chunk(text, opens=True) for text in TEXTS], ByteTokenizer())
+    return TokenStore.write(tmp_path, [Chunk(text, starts_document=True) for text in TEXTS], ByteTokenizer())
 
 
 def options(**given):
     return ReadingOptions(**{"cache_size": 30, "cache_weight": 0.2, "cache_flatness": 1.5, **given})
 
 
-def by_hand(network, ends, size, weight, theta):
+def by_hand(network, has_eos, size, weight, theta):
     """Token by token, with a list for a memory."""
     network.eval()
     memory, nats = [], 0.0
     for text in TEXTS:
-        state, ids = network.start(1), [END, *text.encode(), *([END] * ends)]
+        state, ids = network.start(1), [END, *text.encode(), *([END] * has_eos)]
         for token, target in pairwise(ids):
             with torch.no_grad():
                 h, state = network.hidden(torch.tensor([[token]]), state)
@@ -61,22 +61,22 @@ def by_hand(network, ends, size, weight, theta):
     return nats
 
 
-@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("has_eos", [False, True])
 @pytest.mark.parametrize("size", [1, 7, 30, 10_000])
 @pytest.mark.parametrize("block", [1, 16, 256])
-def test_it_is_the_formula_however_much_is_read_at_once(network, store, ends, size, block):
+def test_it_is_the_formula_however_much_is_read_at_once(network, store, has_eos, size, block):
     before, cache.BLOCK = cache.BLOCK, block
     try:
-        loss = cached(network, store, ends=ends, options=options(cache_size=size))
+        loss = cached(network, store, has_eos=has_eos, options=options(cache_size=size))
     finally:
         cache.BLOCK = before
-    assert loss.tokens == sum(len(text) + ends for text in TEXTS)
-    assert loss.nats == pytest.approx(by_hand(network, ends, size, 0.2, 1.5), rel=1e-4)
+    assert loss.tokens == sum(len(text) + has_eos for text in TEXTS)
+    assert loss.nats == pytest.approx(by_hand(network, has_eos, size, 0.2, 1.5), rel=1e-4)
 
 
 def test_a_share_of_nothing_is_the_stream(network, store):
-    loss = cached(network, store, ends=False, options=options(cache_weight=0.0))
-    assert loss.nats == pytest.approx(Judge(network).stream(store, ends=False).nats, rel=1e-5)
+    loss = cached(network, store, has_eos=False, options=options(cache_weight=0.0))
+    assert loss.nats == pytest.approx(Judge(network).stream(store, has_eos=False).nats, rel=1e-5)
 
 
 def test_the_present_token_is_not_known_yet():
@@ -90,10 +90,10 @@ def test_the_present_token_is_not_known_yet():
 def test_the_network_is_put_back(network, store):
     for training in (True, False):
         network.train(training)
-        cached(network, store, ends=False, options=options())
+        cached(network, store, has_eos=False, options=options())
         assert network.training is training
 
 
 def test_a_network_that_is_not_the_engines_is_refused(store):
     with pytest.raises(UsageError, match="--cache is for models of text without a source"):
-        cached(nn.Linear(2, 2), store, ends=False, options=options())
+        cached(nn.Linear(2, 2), store, has_eos=False, options=options())

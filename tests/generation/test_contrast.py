@@ -36,7 +36,7 @@ def test_what_never_occurred_is_no_candidate_and_every_token_may_be_one(session,
 def test_an_example_is_over_at_its_end(session, train, after):
     train(name="verse", task="lines")
     writer = session.writer(session.read("verse"))
-    end = writer.tokenizer.end
+    end = writer.tokenizer.eos_id
 
     def ending(logits, history):
         wanted = (np.arange(logits.shape[1]) == end) == (len(history[0]) == 4 + after)  # ␃ t h e

@@ -31,7 +31,8 @@ def test_filters_shape_it_as_they_shape_what_is_drawn(writer):
     assert np.isfinite(nats).sum() == 3
     drawn = {
         next(
-            writer.tokens("the ", [top_k(TopKOptions(3))], np.random.default_rng(seed)), writer.tokenizer.end
+            writer.tokens("the ", [top_k(TopKOptions(3))], np.random.default_rng(seed)),
+            writer.tokenizer.eos_id,
         )
         for seed in range(60)
     }
@@ -70,7 +71,7 @@ def test_a_gap_at_the_end_of_free_text_is_refused(session, train):
 
 def test_the_scores_of_tokens_are_that_of_the_text(writer):
     found = writer.token_scores("the sun")
-    assert [token for token, _ in found] == [*writer.tokenizer.encode("the sun"), writer.tokenizer.end]
+    assert [token for token, _ in found] == [*writer.tokenizer.encode("the sun"), writer.tokenizer.eos_id]
     assert writer.score("the sun") == (pytest.approx(sum(nats for _, nats in found)), len(found))
     assert math.exp(found[0][1]) == pytest.approx(
         np.exp(next_tokens(writer, ""))[found[0][0]], rel=0.05

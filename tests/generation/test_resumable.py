@@ -17,7 +17,7 @@ class Says:
     fixed = 0
 
     def __init__(self, tokenizer, text):
-        self.tokens, self.vocabulary = [*tokenizer.encode(text), tokenizer.end], len(tokenizer.pieces)
+        self.tokens, self.vocabulary = [*tokenizer.encode(text), tokenizer.eos_id], len(tokenizer.pieces)
 
     def __call__(self, tokens, state):
         logits = np.zeros((1, self.vocabulary), np.float32)
@@ -26,7 +26,7 @@ class Says:
 
 
 def sampler():
-    moment = Moment((ByteTokenizer().end,), (np.zeros(1, np.int64),))
+    moment = Moment((ByteTokenizer().eos_id,), (np.zeros(1, np.int64),))
     return Sampler(Says(ByteTokenizer(), TEXT), moment, [], np.random.default_rng(0))
 
 

@@ -53,7 +53,7 @@ def begun():
 
 def test_a_text_comes_as_it_is_made_and_those_behind_it_wait():
     step = Clock()
-    first, *_ = texts = drawn(step, begun(), rngs(4), 50, end=None), None
+    first, *_ = texts = drawn(step, begun(), rngs(4), 50, eos_id=None), None
     one = next(first)
     taken = list(islice(one, 5))
     assert step.rows == [1, 4, 4, 4, 4]
@@ -65,19 +65,19 @@ def test_a_text_comes_as_it_is_made_and_those_behind_it_wait():
 def test_texts_of_great_length_are_made_in_small_batches(monkeypatch):
     monkeypatch.setattr(side_by_side, "WAITING", 100)
     step = Clock()
-    assert [len(list(text)) for text in drawn(step, begun(), rngs(5), 50, end=None)] == [50] * 5
+    assert [len(list(text)) for text in drawn(step, begun(), rngs(5), 50, eos_id=None)] == [50] * 5
     assert max(step.rows) == 2
 
 
 def test_generators_are_taken_as_they_are_needed():
     taken = []
     many = (taken.append(number) or rng for number, rng in enumerate(rngs(200)))
-    next(drawn(Clock(), begun(), many, 5, end=None))
+    next(drawn(Clock(), begun(), many, 5, eos_id=None))
     assert len(taken) == side_by_side.TOGETHER
 
 
 def test_texts_that_end_are_over_and_the_others_go_on():
-    lengths = [len(list(text)) for text in drawn(Clock(), begun(), rngs(40), 3, end=2)]
+    lengths = [len(list(text)) for text in drawn(Clock(), begun(), rngs(40), 3, eos_id=2)]
     assert max(lengths) == 3 > min(lengths)
 
 
@@ -91,7 +91,7 @@ def test_free_text_that_a_filter_ends_is_over_likewise(session, train):
         for row, past in zip(shaped, history, strict=True):
             if writer.tokenizer.pieces[past[-1]] == b"e":
                 row[:] = -np.inf
-                row[writer.tokenizer.end] = 0
+                row[writer.tokenizer.eos_id] = 0
         return shaped
 
     shared = {"length": 200, "filters": [ending]}

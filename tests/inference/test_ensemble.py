@@ -86,7 +86,7 @@ def test_a_beam_over_twice_the_same_network_is_a_beam_over_it(attentive):
             [[END]] * 2,
             [6, 6],
             BeamOptions(3, coverage=0.4),
-            end=END,
+            eos_id=END,
             sources=[3, 2],
             attention=True,
         )

@@ -137,7 +137,7 @@ def test_a_beam_ranks_by_the_mixture():
 
     step = cached(weight=0.6)
     (found,) = beam_search(
-        step, step.start(1), [TEXT[:40]], [4], BeamOptions(width=4, penalty="none"), end=None
+        step, step.start(1), [TEXT[:40]], [4], BeamOptions(width=4, penalty="none"), eos_id=None
     )
     best = found[0]
     logs, _ = walk(step, [*TEXT[:40], *best.tokens])

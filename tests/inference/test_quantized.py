@@ -188,7 +188,9 @@ def test_same_seed_same_text_and_texts_side_by_side_are_those_made_alone():
     ]
     rngs = [np.random.default_rng(seed) for seed in range(20)]
     other = in_8_bits(layers=3)
-    together = sample_many(other, other.start(20), [[0]] * 20, filters(), rngs, end=None, lengths=[60] * 20)
+    together = sample_many(
+        other, other.start(20), [[0]] * 20, filters(), rngs, eos_id=None, lengths=[60] * 20
+    )
     assert [list(text) for text in together] == alone
     assert len({tuple(text) for text in alone}) == 20
 

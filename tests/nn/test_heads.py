@@ -43,7 +43,7 @@ def learnt(head, x):
     """The loss and all gradients."""
     head.zero_grad()
     x = x.clone().requires_grad_()
-    loss = head.surprisal(x, TARGETS)
+    loss = head.nll(x, TARGETS)
     loss.backward()
     return [loss.detach(), x.grad, *(parameter.grad.clone() for parameter in head.parameters())]
 
@@ -54,7 +54,7 @@ def test_the_loss_is_that_of_the_distribution(kind, x):
     logs = head(x).log_softmax(-1).flatten(0, 1)
     expected = nll_loss(logs, TARGETS.flatten(), ignore_index=IGNORE, reduction="sum")
     for training in (True, False):
-        torch.testing.assert_close(head.train(training).surprisal(x, TARGETS), expected)
+        torch.testing.assert_close(head.train(training).nll(x, TARGETS), expected)
 
 
 @pytest.mark.parametrize("kind", ["mixture", "adaptive"])
@@ -90,7 +90,7 @@ def test_smoothing_a_mixture_spreads_over_all_tokens(x):
     head.smoothing = 0.3
     logs, counted = head(x)[TARGETS != IGNORE], TARGETS[TARGETS != IGNORE]
     expected = -(0.7 * logs.gather(1, counted[:, None])[:, 0] + 0.3 * logs.mean(-1)).sum()
-    torch.testing.assert_close(head.surprisal(x, TARGETS), expected)
+    torch.testing.assert_close(head.nll(x, TARGETS), expected)
 
 
 def test_a_mixture_is_the_sum_that_the_paper_gives(x):

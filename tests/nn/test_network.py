@@ -45,7 +45,7 @@ def numpy_step(network, cell="lstm"):
     found = Registry().find("cell", cell)
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     layers = [
-        found.resolve(found.spec.step)(
+        found.resolve(found.spec.numpy)(
             {n.removeprefix(f"layers.{i}."): w for n, w in weights.items() if n.startswith(f"layers.{i}.")},
             found.spec.options(),
         )
@@ -182,7 +182,7 @@ def test_surprisal_is_the_negative_log_probability_of_the_targets_that_count(sha
     network = build(**shape).train(training)
     with torch.no_grad():
         logits, state = network(tokens(), network.start(B))
-        loss, same = network.surprisal(tokens(), targets(), network.start(B))
+        loss, same = network.nll(tokens(), targets(), network.start(B))
     logs = torch.log_softmax(logits, dim=-1)
     rows = [(b, t) for b in range(B) for t in range(T) if targets()[b, t] != IGNORE]
     expected = -sum(logs[b, t, targets()[b, t]].item() for b, t in rows)
@@ -202,11 +202,11 @@ def test_training_is_among_the_tokens_that_occur_and_judging_among_all(shape):
     among[..., there] = whole[..., there]
     network.head.restrict(counts)
     for training, logits in ((True, among), (False, whole)):
-        loss, _ = network.train(training).surprisal(tokens(), wanted, network.start(B))
+        loss, _ = network.train(training).nll(tokens(), wanted, network.start(B))
         expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")
         torch.testing.assert_close(loss, expected)
     network.zero_grad()
-    network.train().surprisal(tokens(), wanted, network.start(B))[0].backward()
+    network.train().nll(tokens(), wanted, network.start(B))[0].backward()
     assert not network.head.bias.grad[counts == 0].any()
     assert network.head.bias.grad[there].all()
 

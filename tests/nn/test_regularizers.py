@@ -34,7 +34,7 @@ def test_the_loss_is_torchs_smoothed_in_training_alone(head, x, smoothing):
         flat, targets = head(x).flatten(0, 1), TARGETS.flatten()
         share = smoothing if training else 0.0
         expected = cross_entropy(flat, targets, ignore_index=IGNORE, reduction="sum", label_smoothing=share)
-        torch.testing.assert_close(head.train(training).surprisal(x, TARGETS), expected)
+        torch.testing.assert_close(head.train(training).nll(x, TARGETS), expected)
 
 
 def test_smoothing_is_the_mix_that_the_paper_gives(head, x):
@@ -44,7 +44,7 @@ def test_smoothing_is_the_mix_that_the_paper_gives(head, x):
     for row, column in (TARGETS != IGNORE).nonzero().tolist():
         said = chances[row, column]
         expected -= 0.7 * float(said[TARGETS[row, column]]) + 0.3 * float(said.mean())
-    assert float(head.train().surprisal(x, TARGETS).detach()) == pytest.approx(expected, rel=1e-5)
+    assert float(head.train().nll(x, TARGETS).detach()) == pytest.approx(expected, rel=1e-5)
 
 
 def test_restricted_to_what_occurs_smoothing_spreads_over_that_alone(head, x):
@@ -57,7 +57,7 @@ def test_restricted_to_what_occurs_smoothing_spreads_over_that_alone(head, x):
     expected = cross_entropy(
         flat, columns.flatten(), ignore_index=IGNORE, reduction="sum", label_smoothing=0.2
     )
-    torch.testing.assert_close(head.train().surprisal(x, TARGETS), expected)
+    torch.testing.assert_close(head.train().nll(x, TARGETS), expected)
 
 
 def test_a_mask_is_one_for_all_steps_and_keeps_the_mean():

@@ -264,6 +264,6 @@ def test_every_default_of_ours_lies_in_what_is_searched_and_all_of_that_is_accep
         if search is None:
             continue
         assert option.default is None or option.default in search, option.name
-        ends = search.values if isinstance(search, OneOf) else (search.low, search.high)
-        for value in ends:
+        has_eos = search.values if isinstance(search, OneOf) else (search.low, search.high)
+        for value in has_eos:
             assert getattr(cls(**{option.name: option.parse(str(value))}), option.name) == value

@@ -13,7 +13,7 @@ from rnngen.contracts import CellSpec, ReaderSpec, TokenizerSpec
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
 from rnngen.registry import Distribution, Registry
 from rnngen.registry import components as parts
-from rnngen.registry.components import Component
+from rnngen.registry.components import ComponentRecord
 
 NAMES = {"cell": "lstm", "tokenizer": "char", "task": "continue"}
 
@@ -102,26 +102,26 @@ def test_what_was_chosen_is_found_again_with_its_options():
 
 
 def test_a_part_that_is_not_installed_names_the_package():
-    gone = Component("swish", "acme-cells", "2.1", {})
+    gone = ComponentRecord("swish", "acme-cells", "2.1", {})
     with pytest.raises(PluginError, match=r"cell 'swish' from acme-cells 2\.1.*pip install acme-cells"):
         parts.restore(Registry(), "cell", gone)
 
 
 def test_a_part_of_the_same_name_from_elsewhere_is_not_taken_for_it():
     here = registry(cells=[CellSpec(name="lstm", summary="", load="x:y")])
-    own = parts.restore(here, "cell", Component("lstm", "rnngen", "0.1.0", {"forget_bias": 1.0}))
+    own = parts.restore(here, "cell", ComponentRecord("lstm", "rnngen", "0.1.0", {"forget_bias": 1.0}))
     assert own.registered.distribution.name == "rnngen"
 
 
 def test_a_part_whose_plugin_is_broken_gives_the_reason():
     broken = Registry(plugins=[(Distribution("acme-cells", "2.1"), plugin(cells=["no spec"]))])
-    gone = Component("swish", "acme-cells", "2.1", {})
+    gone = ComponentRecord("swish", "acme-cells", "2.1", {})
     with pytest.raises(PluginError, match=r"acme-cells is installed but does not work.*no CellSpec"):
         parts.restore(broken, "cell", gone)
 
 
 def test_options_that_a_newer_plugin_no_longer_takes_are_told():
-    older = Component("lstm", "rnngen", "0.0.1", {"peepholes": True})
+    older = ComponentRecord("lstm", "rnngen", "0.0.1", {"peepholes": True})
     with pytest.raises(ModelError, match=r"made with rnngen 0\.0\.1.*peepholes"):
         parts.restore(Registry(), "cell", older)
 
@@ -164,7 +164,7 @@ def test_a_plugins_reader_wins_its_suffix_over_a_built_in():
 def read_loud(stream, name, options):
     from rnngen.contracts import Chunk
 
-    yield Chunk(stream.read().decode().upper(), opens=True)
+    yield Chunk(stream.read().decode().upper(), starts_document=True)
 
 
 # ── Filters ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -207,7 +207,7 @@ def test_a_spec_may_name_more_than_one_thing():
 
     found = Registry().find("cell", "seq2seq")
     assert found.resolve() is Seq2Seq
-    assert found.resolve(found.spec.step) is Seq2SeqStep
+    assert found.resolve(found.spec.numpy) is Seq2SeqStep
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,14 +6,14 @@ import pytest
 
 from rnngen.errors import ModelError
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.registry.components import Component
+from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import FORMAT, CorpusRecord, ModelConfig
 
 PLACE = "home/config.json"
 
 
 def component(name):
-    return Component(name, "rnngen-mine", "1.2", {"key": "天", "number": 0.5, "none": None})
+    return ComponentRecord(name, "rnngen-mine", "1.2", {"key": "天", "number": 0.5, "none": None})
 
 
 @pytest.fixture
@@ -118,8 +118,8 @@ def test_weights_do_not_depend_on_how_long_or_with_what_they_were_trained(config
 
 @pytest.mark.parametrize(("tokens", "dropout"), [(1000, 0.5), (300_000, 0.2), (3_000_000, 0.1)])
 def test_the_shorter_the_text_the_more_is_dropped_unless_said_otherwise(tokens, dropout):
-    assert NetworkOptions().fitted(tokens).dropout == dropout
-    assert NetworkOptions(dropout=0.0).fitted(tokens).dropout == 0.0
+    assert NetworkOptions().with_data_defaults(tokens).dropout == dropout
+    assert NetworkOptions(dropout=0.0).with_data_defaults(tokens).dropout == 0.0
 
 
 # ── what the options refuse ────────────────────────────────────────────────────────────────────────────────

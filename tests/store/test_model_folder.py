@@ -9,7 +9,7 @@ import pytest
 
 from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.registry.components import Component
+from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import CorpusRecord, ModelConfig
 from rnngen.store.model_folder import (
     CONFIG,
@@ -28,7 +28,7 @@ MATRIX = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
 def config_of(hidden=8):
-    parts = [Component(name, "rnngen", "0.1") for name in ("lstm", "char", "continue")]
+    parts = [ComponentRecord(name, "rnngen", "0.1") for name in ("lstm", "char", "continue")]
     corpus = CorpusRecord(("/corpus",), "f" * 64, 100, 90, 0.1, own_vocabulary=True)
     return ModelConfig(
         *parts, NetworkOptions(hidden=hidden), TrainingOptions(seed=1), corpus, 300, "\n", rnngen="0.1"

@@ -29,7 +29,7 @@ class Words:
     """A tokenizer of many tokens, so that Python does not hold their numbers ready."""
 
     pieces = (*(f"{number} ".encode() for number in range(V - 1)), b"")
-    end = V - 1
+    eos_id = V - 1
 
     def encode(self, text):
         return np.array([int(word) for word in text.split()], np.int64)
@@ -65,7 +65,7 @@ def filters(chain):
 
 @pytest.mark.parametrize("chain", CHAINS, ids=str)
 def test_a_text_that_goes_on_keeps_a_few_bytes_a_token(chain):
-    writer = Writer(Uniform(), Words(), ends=False)
+    writer = Writer(Uniform(), Words(), has_eos=False)
     rng = np.random.default_rng(1)
     text = writer.write("5", rng=rng, length=None, filters=filters(chain), stops=["no such"])
     assert grown(text) < PER_TOKEN * LENGTH + SLACK
@@ -76,6 +76,6 @@ def test_texts_side_by_side_keep_as_little_of_each():
     rngs = [np.random.default_rng(seed) for seed in range(count)]
     logits, state = step(np.zeros(count, np.int64), step.start(count))
     texts = rounds(
-        step, logits, state, [[5]] * count, filters=[], rngs=rngs, end=None, lengths=[1 << 40] * count
+        step, logits, state, [[5]] * count, filters=[], rngs=rngs, eos_id=None, lengths=[1 << 40] * count
     )
     assert grown(texts) < count * PER_TOKEN * LENGTH + count * SLACK

@@ -6,14 +6,14 @@ import pytest
 
 from rnngen.events import Finished, Judged
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.registry.components import Component
+from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import CorpusRecord, ModelConfig
 from rnngen.training.model_card import model_card
 
 CONFIG = ModelConfig(
-    cell=Component("lstm", "rnngen", "0.1.0", {"forget_bias": 1.5}),
-    tokenizer=Component("runes", "acme-runes", "2.3", {}),
-    task=Component("continue", "rnngen", "0.1.0", {}),
+    cell=ComponentRecord("lstm", "rnngen", "0.1.0", {"forget_bias": 1.5}),
+    tokenizer=ComponentRecord("runes", "acme-runes", "2.3", {}),
+    task=ComponentRecord("continue", "rnngen", "0.1.0", {}),
     network=NetworkOptions(hidden=77, layers=2),
     training=TrainingOptions(steps=1200, seed=5),
     corpus=CorpusRecord(("/home/me/odes.txt", "/home/me/愛.txt"), "abcdef" * 10, 123_456, 111_110, 0.1, True),

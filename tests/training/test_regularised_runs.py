@@ -34,7 +34,7 @@ EVERYTHING = {
 
 @pytest.fixture
 def store(tmp_path):
-    return TokenStore.write(tmp_path, [Chunk(TEXT, opens=True)], ByteTokenizer())
+    return TokenStore.write(tmp_path, [Chunk(TEXT, starts_document=True)], ByteTokenizer())
 
 
 def make(store, stop_after=None, **given):
@@ -50,7 +50,7 @@ def make(store, stop_after=None, **given):
         snapshots.append(trainer.snapshot())
         return iter(())
 
-    judge = partial(Judge(network).stream, store, ends=False, lanes=2, seq=64)
+    judge = partial(Judge(network).stream, store, has_eos=False, lanes=2, seq=64)
     trainer = Trainer(network, batches, judge, options, "fp32", save)
     trainer.stop = lambda: trainer.progress.step == stop_after
     make_noisy(trainer.optimizer, options.gradient_noise, lambda: trainer.progress.step, 1)

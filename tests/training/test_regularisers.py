@@ -40,8 +40,8 @@ def targets():
     return some
 
 
-def surprisal(network):
-    return network.surprisal(tokens(), targets(), network.start(B))[0]
+def nll(network):
+    return network.nll(tokens(), targets(), network.start(B))[0]
 
 
 def test_all_that_can_be_chosen_is_tried_here():
@@ -56,18 +56,18 @@ def test_all_that_can_be_chosen_is_tried_here():
 def test_evaluation_and_the_numpy_step_are_those_of_a_network_without(cell, shape):
     plain, noisy = build(cell, shape).eval(), build(cell, shape, **ALL).eval()
     noisy.train()
-    surprisal(noisy).backward()  # as after a step
+    nll(noisy).backward()  # as after a step
     noisy.eval()
     assert plain.state_dict().keys() == noisy.state_dict().keys()
     with torch.no_grad():
         expected, _ = plain(tokens(), plain.start(B))
         assert torch.equal(noisy(tokens(), noisy.start(B))[0], expected)
-        assert torch.equal(surprisal(noisy), surprisal(plain))
+        assert torch.equal(nll(noisy), nll(plain))
     found = Registry().find("cell", cell)
     weights = {name: tensor.numpy() for name, tensor in noisy.state_dict().items()}
     parts = [f"layers.{i}." for i in range(len(noisy.layers))]
     layers = [
-        found.resolve(found.spec.step)(
+        found.resolve(found.spec.numpy)(
             {name.removeprefix(part): w for name, w in weights.items() if name.startswith(part)},
             found.spec.options(),
         )
@@ -83,8 +83,8 @@ def test_evaluation_and_the_numpy_step_are_those_of_a_network_without(cell, shap
 @pytest.mark.parametrize("name", REGULARISERS)
 def test_each_alone_changes_the_training_loss_and_every_parameter_learns(name):
     network, plain = build(**{name: ALL[name]}), build()
-    loss = surprisal(network)
-    assert loss.item() != surprisal(plain).item()
+    loss = nll(network)
+    assert loss.item() != nll(plain).item()
     loss.backward()
     dead = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert dead == []
@@ -93,11 +93,11 @@ def test_each_alone_changes_the_training_loss_and_every_parameter_learns(name):
 def test_without_them_training_is_as_it_was():
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    assert torch.equal(surprisal(build().train()), surprisal(build().eval()))
+    assert torch.equal(nll(build().train()), nll(build().eval()))
     torch.manual_seed(5)
-    surprisal(network := build())
+    nll(network := build())
     torch.manual_seed(5)
-    surprisal(network)
+    nll(network)
     assert torch.equal(torch.get_rng_state(), before)  # no number is drawn
 
 
@@ -150,7 +150,7 @@ def test_weight_drop_is_the_cell_with_a_thinned_matrix_and_its_gradient(cell):
     with torch.no_grad():
         other.layers[0].rnn.weight_hh_l0.mul_(mask)
     torch.manual_seed(3)
-    loss, expected = surprisal(network), surprisal(other)
+    loss, expected = nll(network), nll(other)
     torch.testing.assert_close(loss, expected)
     loss.backward(), expected.backward()
     gradient = other.layers[0].rnn.weight_hh_l0.grad * mask
@@ -177,7 +177,7 @@ def test_embedding_dropout_drops_whole_tokens_wherever_they_stand():
 def test_a_tied_output_layer_keeps_what_the_embedding_drops():
     network = build(shape={"tied": True}, embed_dropout=0.9)
     with torch.no_grad():
-        network.surprisal(tokens(), targets(), network.start(B))
+        network.nll(tokens(), targets(), network.start(B))
         assert network.head(torch.ones(1, H)).ne(0).all()
 
 
@@ -213,13 +213,13 @@ def test_they_are_added_to_the_loss_of_the_last_layer(layers):
     network, plain = build(shape=shape, activation_reg=2.0, temporal_reg=1.0), build(shape=shape)
     with torch.no_grad():
         h = plain.hidden(tokens(), plain.start(B))[0].double().numpy()
-        added = surprisal(network).item() - surprisal(plain).item()
+        added = nll(network).item() - nll(plain).item()
     assert added == pytest.approx(penalty(h, h, (targets() != IGNORE).numpy(), 2.0, 1.0), rel=1e-3)
 
 
 def test_where_no_target_counts_nothing_is_added():
     network = build(activation_reg=2.0, temporal_reg=1.0)
-    loss, _ = network.surprisal(tokens(), torch.full((B, T), IGNORE), network.start(B))
+    loss, _ = network.nll(tokens(), torch.full((B, T), IGNORE), network.start(B))
     assert loss.item() == 0
 
 
@@ -301,7 +301,7 @@ def store(tmp_path):
     from rnngen.builtins.tokenizers.byte import ByteTokenizer
 
     text = "".join(chr(32 + (i * i + i // 7) % 65) for i in range(40_000))
-    return TokenStore.write(tmp_path, [Chunk(text, opens=True)], ByteTokenizer())
+    return TokenStore.write(tmp_path, [Chunk(text, starts_document=True)], ByteTokenizer())
 
 
 def widths(batches, count):
@@ -320,7 +320,7 @@ def test_whatever_the_lengths_every_token_is_read_once(store):
     batches = StreamBatches(store, 3, 32, vary=0.5, seed=2)
     read = [batch.targets[0][batch.targets[0] != IGNORE] for batch in batches.sweep()]
     stream = store.tokens[1 : batches.edges[1] + 1].astype(np.int64)
-    assert np.array_equal(np.concatenate(read), stream[stream != batches.end])
+    assert np.array_equal(np.concatenate(read), stream[stream != batches.eos_id])
     assert min(map(len, read[:-1])) >= 8
     assert max(map(len, read)) <= 64
 

@@ -12,7 +12,7 @@ import pytest
 from rnngen.errors import ModelError
 from rnngen.events import Saved
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.registry.components import Component
+from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import CorpusRecord, ModelConfig
 from rnngen.store.model_folder import METRICS, TRAINING, WEIGHTS, ModelStore, read_metrics, read_model
 from rnngen.training.run_folder import RunFolder
@@ -105,7 +105,7 @@ class Run:
 
 
 def config_of(hidden):
-    parts = [Component(name, "rnngen", "0.1") for name in ("lstm", "char", "continue")]
+    parts = [ComponentRecord(name, "rnngen", "0.1") for name in ("lstm", "char", "continue")]
     corpus = CorpusRecord(("/corpus",), "f" * 64, 100, 90, 0.1, own_vocabulary=True)
     return ModelConfig(
         *parts, NetworkOptions(hidden=hidden), TrainingOptions(seed=1), corpus, 4, "\n", rnngen="0.1"

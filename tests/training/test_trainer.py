@@ -41,7 +41,7 @@ def one_thread():
 @pytest.fixture
 def store(tmp_path):
     return TokenStore.write(
-        tmp_path, [Chunk(line + " ", opens=True) for line in [TEXT, TEXT[:50]]], ByteTokenizer()
+        tmp_path, [Chunk(line + " ", starts_document=True) for line in [TEXT, TEXT[:50]]], ByteTokenizer()
     )
 
 
@@ -57,16 +57,16 @@ class Saves:
         return iter(())
 
 
-def make(store, *, ends=False, judge=None, stop=lambda: False, dropout=0.0, **options):
+def make(store, *, has_eos=False, judge=None, stop=lambda: False, dropout=0.0, **options):
     options = TrainingOptions(**{"batch": 2, "seq": 8, "steps": 12, "evaluations": 3, "seed": 1, **options})
     torch.manual_seed(options.seed)
     sizes = NetworkOptions(hidden=8, embed=8, dropout=dropout, learn_state=True)
     network = RecurrentNetwork(257, sizes, lambda i, h: LSTM(i, h, LSTMOptions()))
-    if ends:
+    if has_eos:
         batches = SpanBatches(store, example_spans(store, 16), 16, seed=1)
     else:
         batches = StreamBatches(store, options.batch, options.seq, refresh=0.1, seed=1)
-    judge = judge or partial(Judge(network).stream, store, ends=ends, lanes=2, seq=64)
+    judge = judge or partial(Judge(network).stream, store, has_eos=has_eos, lanes=2, seq=64)
     return Trainer(network, batches, judge, options, "fp32", Saves(), stop)
 
 
@@ -98,10 +98,10 @@ def bits(trainer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("ends", [False, True])
-def test_every_optimizer_learns(store, optimizer, ends):
+@pytest.mark.parametrize("has_eos", [False, True])
+def test_every_optimizer_learns(store, optimizer, has_eos):
     rate = RATES.get(optimizer, 0.02)
-    trainer = make(store, ends=ends, optimizer=optimizer, lr=rate, steps=60, weight_decay=0)
+    trainer = make(store, has_eos=has_eos, optimizer=optimizer, lr=rate, steps=60, weight_decay=0)
     before = trainer.judge().nats_per_token
     assert finished(trainer).reason == "budget"
     assert trainer.judge().nats_per_token < before - 1
@@ -119,7 +119,7 @@ def test_training_reads_as_evaluation_does(store):
     """With a rate of nearly nothing, an epoch of training sums up to the loss of the same streams."""
     trainer = make(store, lr=1e-30, optimizer="sgd", weight_decay=0, warmup=0, evaluations=1)
     trainer.batches.refresh = 0.0
-    expected = Judge(trainer.network).stream(store, ends=False, lanes=2, seq=8)
+    expected = Judge(trainer.network).stream(store, has_eos=False, lanes=2, seq=8)
     nats = tokens = 0
     for _ in range(trainer.batches.steps_per_epoch):
         batch = next(trainer.batches)
@@ -348,7 +348,7 @@ def test_weights_that_are_no_numbers_are_never_saved(store, stop_at):
 
 def test_a_batch_of_nothing_but_an_end_is_no_divergence(tmp_path):
     """32 tokens in 4 streams of 8: what remains is the closing end, which nobody is taught."""
-    made = TokenStore.write(tmp_path, [Chunk(TEXT[:32], opens=True)], ByteTokenizer())
+    made = TokenStore.write(tmp_path, [Chunk(TEXT[:32], starts_document=True)], ByteTokenizer())
     trainer = make(made, batch=4, seq=8, steps=6)
     assert finished(trainer).reason == "budget"
 
@@ -371,10 +371,10 @@ def test_it_can_be_stopped_though_every_step_is_an_evaluation(store):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("has_eos", [False, True])
 @pytest.mark.parametrize("cuts", [(1,), (4,), (2, 5, 1, 1)])
-def test_a_run_in_pieces_is_the_unbroken_run_to_the_bit(store, optimizer, ends, cuts):
-    options = {"ends": ends, "optimizer": optimizer, "schedule": "plateau", "dropout": 0.3, "steps": 14}
+def test_a_run_in_pieces_is_the_unbroken_run_to_the_bit(store, optimizer, has_eos, cuts):
+    options = {"has_eos": has_eos, "optimizer": optimizer, "schedule": "plateau", "dropout": 0.3, "steps": 14}
     unbroken = make(store, **options)
     finished(unbroken)
     pieces, evaluations = make(store, **options, stop=after(cuts[0])), []

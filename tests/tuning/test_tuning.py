@@ -282,7 +282,10 @@ def test_two_searches_side_by_side_share_one_study(session, request_):
                 both.remove(one)
     assert sorted(trial.trial for trial in tried(found)) == [0, 1, 2, 3]
     ends = [event for event in found if isinstance(event, Searched)]
-    assert (ends[-1].trials, ends[-1].best.nats_per_char) == (4, min(t.nats_per_char for t in tried(found)))
+    assert (ends[-1].trials, ends[-1].best.nats_per_char) == (
+        4,
+        min(t.nats_per_char for t in tried(found)),
+    )
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ class Inclusion:
 
     def __init__(self, words: Sequence[str], tokenizer: Tokenizer) -> None:
         self.words = [word.encode() for word in words]
-        self.pieces, self.end = tokenizer.pieces, tokenizer.end
+        self.pieces, self.eos_id = tokenizer.pieces, tokenizer.eos_id
         self.sizes = np.array([len(word) for word in self.words])
         self._read = lru_cache(1 << 16)(self._went_on)
 
@@ -39,7 +39,7 @@ class Inclusion:
         """
         missing = (state[0] < self.sizes).any(axis=1)
         kept = logits.copy()
-        kept[missing, self.end] = FORBIDDEN
+        kept[missing, self.eos_id] = FORBIDDEN
         if len(kept) and not (kept > FORBIDDEN).any():
             word = self.words[int((state[0][0] < self.sizes).argmax())].decode()
             raise RnngenError(
@@ -48,7 +48,7 @@ class Inclusion:
             )
         return kept
 
-    def observe(self, tokens: TokenIds, surprise: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
+    def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
         """Read the tokens (B,)."""
         after = [
             [self._read(word, place, token) for word, place in enumerate(places)]

@@ -58,7 +58,7 @@ class Matchers:
     """
 
     def __init__(self, language: Language, tokenizer: Tokenizer) -> None:
-        self.language, self.pieces, self.end = language, tokenizer.pieces, tokenizer.end
+        self.language, self.pieces, self.eos_id = language, tokenizer.pieces, tokenizer.eos_id
         self.vocabulary = LLTokenizer(TokenizerWrapper(_Vocabulary(tokenizer)), slices=[])
         self.met: Mask | None = None
         """(V,) the tokens that there were at first."""
@@ -73,7 +73,7 @@ class Matchers:
         if not self.language.regular:
             return
         if self.met is None:
-            self.met = tokens | (np.arange(len(tokens)) == self.end)
+            self.met = tokens | (np.arange(len(tokens)) == self.eos_id)
             self._narrow(character_class(self.pieces[token] for token in np.flatnonzero(tokens).tolist()))
         elif self.alphabet and (tokens & ~self.met).any():
             self._narrow("")
@@ -131,7 +131,7 @@ class Matchers:
         told = parser.get_error().split("\n", 1)[0]
         if parser.stop_reason() in BROKEN and told != "NoExtensionBias":
             raise RnngenError(f"filter {self.language.name!r}: llguidance gave up ({told}); simplify it")
-        mask[self.end] = accepts
+        mask[self.eos_id] = accepts
         return mask
 
 
@@ -142,10 +142,10 @@ class _Vocabulary:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.eos_token_id, self.bos_token_id = tokenizer.end, None
-        self.special_token_ids = [tokenizer.end]
+        self.eos_token_id, self.bos_token_id = tokenizer.eos_id, None
+        self.special_token_ids = [tokenizer.eos_id]
         self.tokens = [b"" if b"\xff" in piece else bytes(piece) for piece in tokenizer.pieces]
-        self.tokens[tokenizer.end] = b"\xff<end>"
+        self.tokens[tokenizer.eos_id] = b"\xff<end>"
 
     def __call__(self, text: bytes) -> list[int]:  # noqa: ARG002
         """Nothing is ever asked to be spelt in tokens."""

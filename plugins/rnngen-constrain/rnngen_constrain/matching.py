@@ -57,7 +57,7 @@ class Constraint:
         Raises:
             RnngenError: if in no stream any token may follow, nor the end.
         """
-        end = self.tokenizer.end
+        end = self.tokenizer.eos_id
         self.matchers.meet(np.any(logits > FORBIDDEN, axis=0))
         rows = [
             Row(past, count, now, before)
@@ -71,7 +71,7 @@ class Constraint:
             self._refuse(rows[0], logits[0])
         return kept
 
-    def observe(self, tokens: TokenIds, surprise: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
+    def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
         """One token more, and the text so far is now the shorter one."""
         return state[0] + 1, mixed(state[1], tokens), state[1]
 

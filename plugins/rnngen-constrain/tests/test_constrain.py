@@ -75,14 +75,14 @@ def text_of(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
 
 
 def drawn(
-    tokenizer: Tokenizer, chain: list[Any], *, seed: int, never: Sequence[int] = (), ends: bool = False
+    tokenizer: Tokenizer, chain: list[Any], *, seed: int, never: Sequence[int] = (), has_eos: bool = False
 ) -> tuple[str, bool]:
     """A text of at most 400 tokens, and whether it came to its end."""
-    forbidden = [*never, *([] if ends else [tokenizer.end])]
+    forbidden = [*never, *([] if has_eos else [tokenizer.eos_id])]
     tokens: list[int] = []
     step = Random(len(tokenizer.pieces), seed)
     for token in sample(step, step.start(1), [3], chain, np.random.default_rng(seed), forbidden=forbidden):
-        if token == tokenizer.end:
+        if token == tokenizer.eos_id:
             return b"".join(tokenizer.pieces[token] for token in tokens).decode(errors="replace"), True
         tokens.append(token)
         if len(tokens) == 400:
@@ -90,7 +90,9 @@ def drawn(
     return b"".join(tokenizer.pieces[token] for token in tokens).decode(errors="replace"), False
 
 
-def searched(tokenizer: Tokenizer, chain: list[Any], *, width: int = 4, ends: bool = False) -> Iterator[str]:
+def searched(
+    tokenizer: Tokenizer, chain: list[Any], *, width: int = 4, has_eos: bool = False
+) -> Iterator[str]:
     """What a beam search finds."""
     step = Random(len(tokenizer.pieces), 5)
     (found,) = beam_search(
@@ -99,9 +101,9 @@ def searched(tokenizer: Tokenizer, chain: list[Any], *, width: int = 4, ends: bo
         [[3]],
         [120],
         BeamOptions(width=width),
-        end=tokenizer.end,
+        eos_id=tokenizer.eos_id,
         filters=chain,
-        forbidden=[] if ends else [tokenizer.end],
+        forbidden=[] if has_eos else [tokenizer.eos_id],
     )
     return (text_of(tokenizer, one.tokens) for one in found)
 
@@ -144,7 +146,7 @@ def test_beams_match_the_pattern(name: str, pattern: str) -> None:
 def test_a_text_is_one_of_the_choices(name: str) -> None:
     choices = ["red", "green", "blue", "Zoë (6, 8)", "a.c|*", "naïve ünï", "gr"]
     chain = filters(ALL[name], ("choices", "|".join(one.replace("|", r"\|") for one in choices)))
-    texts = [drawn(ALL[name], chain, seed=seed, ends=True) for seed in range(8)]
+    texts = [drawn(ALL[name], chain, seed=seed, has_eos=True) for seed in range(8)]
     assert all(ended and text in choices for text, ended in texts)
     assert len(set(texts)) > 1
     assert {*searched(ALL[name], chain, width=6)} <= {*choices}
@@ -199,7 +201,7 @@ def allowed(
 
 def after(chain: Chain, state: State, history: Sequence[int], end: float) -> list[int]:
     logits = np.zeros((1, len(Pieces.pieces)), np.float32)
-    logits[:, Pieces.end] = end
+    logits[:, Pieces.eos_id] = end
     return np.flatnonzero(chain(logits, [history], state)[0] > -np.inf).tolist()
 
 
@@ -238,12 +240,12 @@ def test_the_prompt_is_not_constrained() -> None:
 
 def test_where_text_could_go_on_the_end_is_as_probable_as_the_model_has_it() -> None:
     chain = pieces_chain(("regex", "a+"))
-    assert b"" in allowed(chain, [0], end=-3.0)
+    assert b"" in allowed(chain, [0], eos_id=-3.0)
     assert b"" not in allowed(chain, [0])
 
 
 def test_where_text_is_not_complete_it_cannot_end() -> None:
-    assert b"" not in allowed(pieces_chain(("regex", "abc")), [2], end=5.0)
+    assert b"" not in allowed(pieces_chain(("regex", "abc")), [2], eos_id=5.0)
 
 
 def test_where_nothing_that_the_model_knows_may_follow_a_complete_text_ends() -> None:
@@ -254,7 +256,7 @@ def test_where_nothing_that_the_model_knows_may_follow_a_complete_text_ends() ->
 @every
 def test_free_text_ends_however_it_is_written(name: str) -> None:
     tokenizer = ALL[name]
-    writer = Writer(Random(len(tokenizer.pieces)), tokenizer, ends=False)
+    writer = Writer(Random(len(tokenizer.pieces)), tokenizer, has_eos=False)
     chain = filters(tokenizer, ("regex", "[a-e]{2,5};".replace(";", "\\;")))
     rngs = [np.random.default_rng([1, number]) for number in range(4)]
     alone = ["".join(writer.write("In", rng=rng, length=50, filters=chain)) for rng in rngs]
@@ -323,16 +325,16 @@ def test_no_text_ends_before_the_words_have_come(name: str) -> None:
     tokenizer = ALL[name]
     chain = filters(tokenizer, ("must_include", "7|e"), ("logit_bias", "7:9"))
     for seed in range(6):
-        text, ended = drawn(tokenizer, chain, seed=seed, ends=True)
+        text, ended = drawn(tokenizer, chain, seed=seed, has_eos=True)
         assert not ended or {"7", "e"} <= {*text}
 
 
 def test_a_word_may_begin_within_its_own_beginning_and_within_a_token() -> None:
     chain = pieces_chain(("must_include", "abab"))
-    assert b"" not in allowed(chain, [0, 1, 0], end=0)
-    assert b"" in allowed(chain, [0, 1, 2], end=0)
-    assert b"" in allowed(chain, [0, 1, 3], end=0)
-    assert b"" in allowed(chain, [2, 2, 4, 4], end=0)
+    assert b"" not in allowed(chain, [0, 1, 0], eos_id=0)
+    assert b"" in allowed(chain, [0, 1, 2], eos_id=0)
+    assert b"" in allowed(chain, [0, 1, 3], eos_id=0)
+    assert b"" in allowed(chain, [2, 2, 4, 4], eos_id=0)
 
 
 def test_a_word_that_the_form_has_no_room_for_is_an_error() -> None:
@@ -371,9 +373,9 @@ def test_what_cannot_be_written_is_an_error_of_a_beam_too() -> None:
             [[3]],
             [20],
             BeamOptions(width=3),
-            end=tokenizer.end,
+            eos_id=tokenizer.eos_id,
             filters=filters(tokenizer, ("regex", "[0-9]+7")),
-            forbidden=[tokenizer.end, *unseen(tokenizer, "7")],
+            forbidden=[tokenizer.eos_id, *unseen(tokenizer, "7")],
         )
 
 

@@ -35,13 +35,13 @@ def rnngen_cells() -> Iterable[CellSpec]:
             name="mingru",
             summary="minimal GRU (Feng et al. 2024), parallel over time",
             load="rnngen_mingru.layers:MinGRU",
-            step="rnngen_mingru.steps:MinGRUStep",
+            numpy="rnngen_mingru.steps:MinGRUStep",
         ),
         CellSpec(
             name="minlstm",
             summary="minimal LSTM (Feng et al. 2024), length-independent, parallel over time",
             load="rnngen_mingru.layers:MinLSTM",
-            step="rnngen_mingru.steps:MinLSTMStep",
+            numpy="rnngen_mingru.steps:MinLSTMStep",
             options=MinLSTMOptions,
         ),
     ]

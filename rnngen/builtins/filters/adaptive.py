@@ -33,7 +33,7 @@ class _XTC:
         dropped[np.arange(len(logits)), last] = False
         return np.where(dropped, FORBIDDEN, logits)
 
-    def observe(self, tokens: TokenIds, surprise: Doubles, state: State) -> State:  # noqa: ARG002
+    def observe(self, tokens: TokenIds, surprisal: Doubles, state: State) -> State:  # noqa: ARG002
         return state[0], state[1] + 1
 
 
@@ -82,8 +82,8 @@ class _Mirostat:
         log_k = (bound * np.log(2) - np.log(spread)) / s
         return len(log_p) if log_k >= size else max(int(np.exp(log_k)), 1)
 
-    def observe(self, tokens: TokenIds, surprise: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
-        return (state[0] - self.options.eta * (surprise / np.log(2) - self.options.tau),)
+    def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
+        return (state[0] - self.options.eta * (surprisal / np.log(2) - self.options.tau),)
 
 
 def mirostat(options: MirostatOptions) -> StatefulFilter:

@@ -63,7 +63,7 @@ def force(options: ForceOptions, tokenizer: Tokenizer) -> Filter:
     outside = np.ones(len(tokenizer.pieces), bool)
     for text in texts:
         outside[tokenizer.encode(text)] = False
-    outside[tokenizer.end] = False
+    outside[tokenizer.eos_id] = False
 
     def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
         return np.where(outside, _FORBIDDEN, logits)
@@ -97,20 +97,20 @@ class _MinLength:
     """Counts what was made; its state is that count (B,)."""
 
     def __init__(self, length: int, end: int) -> None:
-        self.length, self.end = length, end
+        self.length, self.eos_id = length, end
 
     def initial(self, seeds: TokenIds) -> State:
         return (np.zeros(len(seeds), np.int64),)
 
     def __call__(self, logits: Floats, history: History, state: State) -> Floats:  # noqa: ARG002
         kept = logits.copy()
-        kept[state[0] < self.length, self.end] = _FORBIDDEN
+        kept[state[0] < self.length, self.eos_id] = _FORBIDDEN
         return kept
 
-    def observe(self, tokens: TokenIds, surprise: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
+    def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
         return (state[0] + 1,)
 
 
 def min_length(options: MinLengthOptions, tokenizer: Tokenizer) -> StatefulFilter:
     """Forbid the end until so many tokens are made; the prompt does not count."""
-    return _MinLength(options.length, tokenizer.end)
+    return _MinLength(options.length, tokenizer.eos_id)

@@ -1,4 +1,4 @@
-"""Who guesses how a text goes on: the text itself, or a smaller network (``rnngen.builtins.strategies.speculative``)."""
+"""Drafts of speculative decoding: a look-up in the text itself, or a smaller network."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from copy import deepcopy
 import numpy as np
 
 from rnngen.contracts import Floats, State, StreamStep
-from rnngen.decoding.draws import draw, surprise
+from rnngen.decoding.draws import draw, surprisal
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import RnngenError
 
@@ -112,7 +112,7 @@ class SmallModel:
             token = draw(shaped[0], rng)
             last = np.array([token])
             if sampler.chain.remembers:
-                memory = sampler.chain.observe(last, surprise(shaped, last), memory)
+                memory = sampler.chain.observe(last, surprisal(shaped, last), memory)
             self.read.append(token)
             yield token
             if left:

@@ -17,7 +17,7 @@ class ByteTokenizer:
 
     def __init__(self) -> None:
         self.pieces: tuple[bytes, ...] = (*(bytes([byte]) for byte in range(256)), b"")
-        self.end = 256
+        self.eos_id = 256
 
     def encode(self, text: str) -> Ids:
         """The bytes of a text; wherever it is cut, the parts have the same ids as the whole.

@@ -63,7 +63,7 @@ class ByteLevelTokenizer:
     def __init__(self, model: Parts, pieces: Iterable[bytes]) -> None:
         self._library_parts = tokenizer_json.library(model, pre_tokenizer=PRE_TOKENIZER, decoder=self.decoder)
         self.pieces: tuple[bytes, ...] = (*pieces, b"")
-        self.end = len(self.pieces) - 1
+        self.eos_id = len(self.pieces) - 1
 
     @cached_property
     def _library(self) -> "Library":

@@ -58,13 +58,13 @@ class CharTokenizer:
         self.characters = characters
         single = (bytes([byte]) for byte in range(256))
         self.pieces: tuple[bytes, ...] = (*single, *(utf8(character) for character in characters), b"")
-        self.end = len(self.pieces) - 1
+        self.eos_id = len(self.pieces) - 1
 
     @cached_property
     def _table(self) -> Ids:
         """The id of each code point; the end's id, which no character has, where there is none."""
-        table = np.full(_CODE_POINTS, self.end, tokenizer_json.id_type(len(self.pieces)))
-        table[_code_points(self.characters)] = np.arange(256, self.end)
+        table = np.full(_CODE_POINTS, self.eos_id, tokenizer_json.id_type(len(self.pieces)))
+        table[_code_points(self.characters)] = np.arange(256, self.eos_id)
         return table
 
     def encode(self, text: str) -> Ids:
@@ -75,7 +75,7 @@ class CharTokenizer:
         """
         codes = _code_points(text)
         ids: Ids = self._table[codes]
-        unknown = ids == self.end
+        unknown = ids == self.eos_id
         return self._spell_out(ids, codes, unknown) if unknown.any() else ids
 
     def _spell_out(self, ids: Ids, codes: NDArray[np.uint32], unknown: NDArray[np.bool_]) -> Ids:

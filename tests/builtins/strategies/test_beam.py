@@ -26,10 +26,10 @@ RANKINGS = [
 ]
 
 
-def search(network, options, *, end=None, length=LENGTH, seed=0, **more):
+def search(network, options, *, eos_id=None, length=LENGTH, seed=0, **more):
     """The hypotheses of one sentence."""
     (found,) = beam_search(
-        network, network.start(1), [PROMPT], [length], options, end=end, seeds=[seed], **more
+        network, network.start(1), [PROMPT], [length], options, eos_id=eos_id, seeds=[seed], **more
     )
     return found
 
@@ -90,7 +90,7 @@ def by_definition(network, width, end, ranking, *, length=5, least=0):
 @pytest.mark.parametrize("end", [None, END])
 def test_a_full_beam_ranks_everything_as_enumeration_does(toy, end, ranking, seed):
     network = toy(V, seed)
-    found = search(network, BeamOptions(V**LENGTH, **ranking), end=end)
+    found = search(network, BeamOptions(V**LENGTH, **ranking), eos_id=end)
     expected = everything(network, end, ranking)
     assert len(found) == len(expected)
     np.testing.assert_allclose([h.score for h in found], [score for score, _, _ in expected], rtol=1e-5)
@@ -102,7 +102,7 @@ def test_a_full_beam_ranks_everything_as_enumeration_does(toy, end, ranking, see
 @pytest.mark.parametrize("least", [1, 3, LENGTH, LENGTH + 2])
 def test_a_full_beam_finds_the_best_that_is_long_enough(toy, least, ranking):
     network = toy(V, seed=2)
-    found = search(network, BeamOptions(V**LENGTH, least=least, **ranking), end=END)
+    found = search(network, BeamOptions(V**LENGTH, least=least, **ranking), eos_id=END)
     expected = everything(network, END, ranking, least=min(least, LENGTH))
     assert len(found) == len(expected)
     assert min(len(h.tokens) for h in found) == min(least, LENGTH)
@@ -116,7 +116,7 @@ def test_a_full_beam_finds_the_best_that_is_long_enough(toy, least, ranking):
 @pytest.mark.parametrize("width", [1, 2, 3])
 def test_a_narrow_beam_keeps_to_the_definition_though_it_stops_early(toy, width, end, ranking, seed):
     network = toy(V, seed)
-    found = search(network, BeamOptions(width, **ranking), end=end, length=5)
+    found = search(network, BeamOptions(width, **ranking), eos_id=end, length=5)
     assert [h.tokens for h in found] == by_definition(network, width, end, ranking)
 
 
@@ -125,22 +125,22 @@ def test_a_narrow_beam_keeps_to_the_definition_though_it_stops_early(toy, width,
 @pytest.mark.parametrize("width", [1, 3])
 def test_a_narrow_beam_with_a_least_length_keeps_to_the_definition(toy, width, least, seed):
     network = toy(V, seed)
-    found = search(network, BeamOptions(width, least=least), end=END, length=5)
+    found = search(network, BeamOptions(width, least=least), eos_id=END, length=5)
     assert [h.tokens for h in found] == by_definition(network, width, END, {}, least=least)
 
 
 @pytest.mark.parametrize("ranking", [{}, {"penalty": "none"}, {"penalty": "average", "alpha": -0.5}], ids=str)
 def test_it_stops_when_nothing_better_can_come(toy, ranking):
     network = toy(V, sharpness=1.0)
-    found = search(network, BeamOptions(3, **ranking), end=END, length=10_000)
+    found = search(network, BeamOptions(3, **ranking), eos_id=END, length=10_000)
     assert len(found) == 3
     assert network.steps < 1000
 
 
 def test_an_early_finish_stops_at_the_first_k_that_end(toy):
     patient, hasty = toy(V, sharpness=1.0), toy(V, sharpness=1.0)
-    search(patient, BeamOptions(3, alpha=1.0), end=END, length=200)
-    found = search(hasty, BeamOptions(3, alpha=1.0, early=True), end=END, length=200)
+    search(patient, BeamOptions(3, alpha=1.0), eos_id=END, length=200)
+    found = search(hasty, BeamOptions(3, alpha=1.0, early=True), eos_id=END, length=200)
     assert hasty.steps < patient.steps
     assert len(found) == 3
     longest = max(len(h.tokens) for h in found)
@@ -157,7 +157,7 @@ def test_a_beam_of_one_without_penalty_is_greedy(toy, end, seed):
             break
         text.append(token)
     for options in (BeamOptions(1, alpha=0.0), BeamOptions(1, penalty="none"), BeamOptions(1, early=True)):
-        (found,) = search(network, options, end=end, length=10)
+        (found,) = search(network, options, eos_id=end, length=10)
         assert list(found.tokens) == text[2:]
 
 
@@ -201,12 +201,12 @@ def test_forbidden_tokens_never_come_and_the_others_share_their_probability(toy)
 
 
 def test_no_length_is_the_empty_text(toy):
-    (found,) = search(toy(V), BeamOptions(3), length=0, end=END)
+    (found,) = search(toy(V), BeamOptions(3), length=0, eos_id=END)
     assert (found.tokens, found.log_probability, found.score) == ((), 0, 0)
 
 
 def test_no_sentences_are_no_hypotheses(toy):
-    assert beam_search(toy(V), toy(V).start(0), [], [], BeamOptions(), end=END) == []
+    assert beam_search(toy(V), toy(V).start(0), [], [], BeamOptions(), eos_id=END) == []
 
 
 # ── Filters ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -296,7 +296,7 @@ def test_what_a_sentence_gives_does_not_depend_on_the_others(toy, options, filte
             [PROMPTS[i] for i in order],
             [LENGTHS[i] for i in order],
             options,
-            end=END,
+            eos_id=END,
             filters=filters(),
             seeds=[seeds[i] for i in order],
         )
@@ -319,7 +319,7 @@ def test_sources_and_their_padding_do_not_depend_on_the_others(attentive, option
             [[END]] * len(order),
             [6] * len(order),
             BeamOptions(**{**vars(options), "coverage": 0.3}),
-            end=END,
+            eos_id=END,
             sources=[len(sources[i]) for i in order],
             attention=True,
         )
@@ -341,7 +341,7 @@ def test_a_finished_sentence_costs_nothing_any_more(toy):
             return super().__call__(tokens, state)
 
     network = Watched(V)
-    beam_search(network, network.start(3), [[0]] * 3, [2, 4, 4], BeamOptions(2), end=None)
+    beam_search(network, network.start(3), [[0]] * 3, [2, 4, 4], BeamOptions(2), eos_id=None)
     assert rows == [3, 6, 4, 4]
 
 
@@ -363,7 +363,7 @@ def test_what_never_changes_is_only_copied_when_the_rows_do():
             return rng.normal(size=(len(tokens), 9)).astype(np.float32), state
 
     state = np.arange(2.0)[:, None].view(Memory), np.arange(2.0)
-    beam_search(Reads(), state, [[0], [0]], [20, 30], BeamOptions(3), end=None)
+    beam_search(Reads(), state, [[0], [0]], [20, 30], BeamOptions(3), eos_id=None)
     assert copies == [2, 6, 3]
 
 
@@ -387,7 +387,7 @@ def test_a_full_beam_finds_the_best_under_the_coverage_penalty(attentive, rankin
         [prompt],
         [LENGTH],
         BeamOptions(V**LENGTH, coverage=beta, **ranking),
-        end=END,
+        eos_id=END,
     )
     texts = [*product(range(3), repeat=LENGTH)]
     texts += [(*text, END) for made in range(LENGTH) for text in product(range(3), repeat=made)]
@@ -411,7 +411,7 @@ def test_coverage_changes_the_ranking_but_never_what_is_missed(attentive, seed):
             [[END]],
             [length],
             BeamOptions(width, coverage=1.0),
-            end=END,
+            eos_id=END,
         )
         return found
 
@@ -430,7 +430,7 @@ def test_coverage_changes_the_ranking_but_never_what_is_missed(attentive, seed):
 def test_attention_is_that_with_which_each_token_was_written(attentive):
     network, source = attentive(V, seed=2), [0, 2, 1, 1]
     (found,) = beam_search(
-        network, network.start(np.array([source])), [[END]], [5], BeamOptions(6), end=END, attention=True
+        network, network.start(np.array([source])), [[END]], [5], BeamOptions(6), eos_id=END, attention=True
     )
     lengths = set()
     for one in found:
@@ -444,7 +444,7 @@ def test_attention_is_that_with_which_each_token_was_written(attentive):
 def test_attention_is_only_kept_if_asked_for(attentive, toy):
     network = attentive(V)
     state = network.start(np.array([[0, 1]]))
-    ((one, *_),) = beam_search(network, state, [[END]], [3], BeamOptions(), end=END)
+    ((one, *_),) = beam_search(network, state, [[END]], [3], BeamOptions(), eos_id=END)
     assert one.attention is None
     assert search(toy(V), BeamOptions(2), attention=True)[0].attention is None
 

@@ -184,8 +184,8 @@ def test_filters_see_the_whole_text_and_observe_each_token_once(halves):
             assert logits.shape == (1, 9)
             return logits
 
-        def observe(self, tokens, surprise, state):
-            told.append((int(tokens[0]), float(surprise[0])))
+        def observe(self, tokens, surprisal, state):
+            told.append((int(tokens[0]), float(surprisal[0])))
             return state
 
     step = halves(9)
@@ -193,7 +193,7 @@ def test_filters_see_the_whole_text_and_observe_each_token_once(halves):
     assert seen == [[3, 1, *tokens[:made]] for made in range(4)]
     assert [token for token, _ in told] == tokens
     nats = step.log_probabilities([3, 1], tokens)
-    np.testing.assert_allclose([-surprise for _, surprise in told], nats, rtol=1e-5)
+    np.testing.assert_allclose([-surprisal for _, surprisal in told], nats, rtol=1e-5)
 
 
 def test_it_is_the_same_every_time(halves):

@@ -9,8 +9,8 @@ from rnngen.builtins.strategies.options import BeamOptions
 V, END, PROMPT = 5, 4, [1, 0]
 
 
-def found_by(network, options, *, end=END, length=6):
-    (found,) = beam_search(network, network.start(1), [PROMPT], [length], options, end=end)
+def found_by(network, options, *, eos_id=END, length=6):
+    (found,) = beam_search(network, network.start(1), [PROMPT], [length], options, eos_id=eos_id)
     return found
 
 
@@ -55,7 +55,7 @@ def test_the_groups_are_those_of_the_definition(toy, *, width, groups, kind, rea
     )
     network = toy(V, seed, sharpness=1.5)
     expected = by_definition(network, options, 4)
-    found = found_by(network, options, end=None, length=4)
+    found = found_by(network, options, eos_id=None, length=4)
     assert {h.tokens for h in found} == set(expected)
     for one in found:
         assert one.score == one.log_probability == pytest.approx(expected[one.tokens], rel=1e-5)
@@ -75,7 +75,7 @@ def test_groups_that_need_not_differ_all_find_the_same_which_comes_once(toy, kin
 
 
 def test_much_diversity_makes_every_group_begin_in_its_own_way(toy):
-    found = found_by(toy(V, 2), BeamOptions(4, groups=4, diversity=100.0), end=None, length=1)
+    found = found_by(toy(V, 2), BeamOptions(4, groups=4, diversity=100.0), eos_id=None, length=1)
     assert len({h.tokens for h in found}) == 4
 
 

@@ -78,7 +78,7 @@ def search(network, torch):
     def run(options):
         step = Reading(network, torch)
         found = beam_search(
-            step, step.start(len(PROMPTS)), PROMPTS, [LENGTH] * len(PROMPTS), options, end=END
+            step, step.start(len(PROMPTS)), PROMPTS, [LENGTH] * len(PROMPTS), options, eos_id=END
         )
         return [[(whole(one.tokens), one.score) for one in best] for best in found]
 

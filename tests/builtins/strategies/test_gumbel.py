@@ -47,7 +47,7 @@ def drawn(width, length, seeds):
     options = BeamOptions(width, stochastic=True)
     lengths = [length] * len(seeds)
     return beam_search(
-        Tree(), Tree().start(len(seeds)), [[0]] * len(seeds), lengths, options, end=END, seeds=list(seeds)
+        Tree(), Tree().start(len(seeds)), [[0]] * len(seeds), lengths, options, eos_id=END, seeds=list(seeds)
     )
 
 
@@ -115,7 +115,7 @@ def test_same_seed_same_texts_and_another_seed_others():
 def test_lengths_are_not_normalised():
     (found,) = drawn(3, 3, [1])
     options = BeamOptions(3, stochastic=True, penalty="average", alpha=1.0)
-    (other,) = beam_search(Tree(), Tree().start(1), [[0]], [3], options, end=END, seeds=[1])
+    (other,) = beam_search(Tree(), Tree().start(1), [[0]], [3], options, eos_id=END, seeds=[1])
     assert found == other
 
 

@@ -31,7 +31,7 @@ def beam_search(
     lengths: Sequence[int],
     options: BeamOptions,
     *,
-    end: int | None,
+    eos_id: int | None,
     filters: Sequence[AnyFilter] = (),
     forbidden: Sequence[int] = (),
     seeds: Sequence[int] | None = None,
@@ -46,7 +46,7 @@ def beam_search(
         prompts: what each goes on from, at least one token.
         lengths: tokens at most, the end included; a hypothesis that reaches it counts as finished.
         options: how to search.
-        end: the token that finishes a hypothesis; None where text does not end by itself.
+        eos_id: the token that finishes a hypothesis; None where text does not end by itself.
         filters: shape the distribution before scoring, as in sampling.
         forbidden: tokens that never come.
         seeds: of the filters that toss coins and of a stochastic beam, one a sentence; 0 by default.
@@ -74,7 +74,7 @@ def beam_search(
     )
     sentences = [Sentence(*one) for one in given]
     found: list[list[Hypothesis]] = [[] for _ in sentences]
-    rules = Rules(options, end, Chain(filters), np.array(sorted({*forbidden}), np.int64), attention)
+    rules = Rules(options, eos_id, Chain(filters), np.array(sorted({*forbidden}), np.int64), attention)
     if options.coverage:
         step = covering = Covering(step)
         state = covering.begin(state, len(sentences))

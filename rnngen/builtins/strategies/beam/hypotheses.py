@@ -61,15 +61,15 @@ class Trail:
         self.parents.append(parents)
         self.tokens.append(tokens)
 
-    def back(self, ends: NDArray[Any]) -> "tuple[TokenIds, Floats | None]":
+    def back(self, has_eos: NDArray[Any]) -> "tuple[TokenIds, Floats | None]":
         """Walk back from records (M,) → tokens (M,T) and, if kept, weights (M,T,S), filled from the left."""
-        made, rows = ends["made"], ends["row"].copy()
+        made, rows = has_eos["made"], has_eos["row"].copy()
         longest = max(made, default=0)
-        texts = np.zeros((len(ends), longest), np.int64)
+        texts = np.zeros((len(has_eos), longest), np.int64)
         looked = np.zeros((*texts.shape, self.looks[0].shape[1]), np.float32) if self.looks else None
         for step in range(longest, 0, -1):
             last, before = np.flatnonzero(made == step), np.flatnonzero(made > step)
-            texts[last, step - 1] = ends["token"][last]
+            texts[last, step - 1] = has_eos["token"][last]
             if len(before):
                 texts[before, step - 1] = self.tokens[step - 1][rows[before]]
                 rows[before] = self.parents[step - 1][rows[before]]
@@ -80,14 +80,14 @@ class Trail:
 
 
 def assembled(
-    records: Sequence[NDArray[Any]], trail: Trail, end: int | None, sources: Sequence[int | None]
+    records: Sequence[NDArray[Any]], trail: Trail, eos_id: int | None, sources: Sequence[int | None]
 ) -> list[list[Hypothesis]]:
     """The hypotheses of each sentence from their records, no text twice.
 
     Args:
         records: of each sentence, best first.
         trail: of the search.
-        end: the token that does not belong to a text.
+        eos_id: the token that does not belong to a text.
         sources: how many source tokens each sentence has; None for as many as there are weights.
     """
     texts, looked = trail.back(np.concatenate(records))
@@ -98,7 +98,7 @@ def assembled(
         for record in table:
             tokens = tuple(texts[place, : record["made"]].tolist())
             weights = None if looked is None else looked[place, : record["made"], :source].copy()
-            ended = bool(tokens) and tokens[-1] == end
+            ended = bool(tokens) and tokens[-1] == eos_id
             by_text.setdefault(
                 tokens,
                 Hypothesis(

@@ -51,7 +51,7 @@ class Rules:
     """What holds for all sentences."""
 
     options: BeamOptions
-    end: int | None
+    eos_id: int | None
     chain: Chain
     forbidden: TokenIds
     attention: bool
@@ -68,7 +68,7 @@ class Search:
 
     def __init__(self, step: NetworkStep, sentences: Sequence[Sentence], rules: Rules) -> None:
         self.step, self.sentences, self.rules = step, sentences, rules
-        self.options, self.chain, self.end = rules.options, rules.chain, rules.end
+        self.options, self.chain, self.eos_id = rules.options, rules.chain, rules.eos_id
         self.groups, self.width = self.options.groups, self.options.width // self.options.groups
         self.owners = np.repeat(np.arange(len(sentences)), self.groups)
         self.limits = np.repeat([sentence.length for sentence in sentences], self.groups)
@@ -90,7 +90,7 @@ class Search:
                 "nothing can be written: every hypothesis came to where no token is allowed; loosen the "
                 "filters, or keep more hypotheses"
             )
-        return assembled(records, self.trail, self.end, [sentence.source for sentence in self.sentences])
+        return assembled(records, self.trail, self.eos_id, [sentence.source for sentence in self.sentences])
 
     # ── the beginning ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,8 +121,8 @@ class Search:
     def _step(self, made: int) -> None:
         """Choose the ``made``-th token of all hypotheses, and compute what may follow it."""
         chances = self._chances(made)
-        found = self.choose(self.living, chances, self.width if self.end is None else 2 * self.width)
-        ended = found.possible & (found.tokens == (NO_TOKEN if self.end is None else self.end))
+        found = self.choose(self.living, chances, self.width if self.eos_id is None else 2 * self.width)
+        ended = found.possible & (found.tokens == (NO_TOKEN if self.eos_id is None else self.eos_id))
         self._set_aside(made, found, ended & (np.arange(ended.shape[1]) < self.width), chances)
         alive = found.first(self.width, found.possible & ~ended)
         over = self.limits[self.living.beams] == made
@@ -132,8 +132,8 @@ class Search:
     def _chances(self, made: int) -> Chances:
         """The distributions of the ``made``-th token, filtered."""
         self.logits[:, self.rules.forbidden] = -np.inf
-        if self.end is not None and made <= self.options.least:
-            self.logits[:, self.end] = -np.inf
+        if self.eos_id is not None and made <= self.options.least:
+            self.logits[:, self.eos_id] = -np.inf
         if self.rules.attention and (looked := self.step.attended(self.state)) is not None:
             self.trail.looks.append(looked)
         return Chances(self.chain(self.logits, self._history(), self.memory))
@@ -199,10 +199,10 @@ class Search:
             self.trail.add(rows, tokens)
             self._feed(rows, tokens, -chances.of(rows, tokens), same)
 
-    def _feed(self, rows: TokenIds, tokens: TokenIds, surprise: Doubles, same: bool) -> None:
+    def _feed(self, rows: TokenIds, tokens: TokenIds, surprisal: Doubles, same: bool) -> None:
         """Bring the network and the filters up to the tokens chosen; ``same``: its shape stays."""
         if self.chain.remembers:
-            self.memory = self.chain.observe(tokens, surprise, take(self.memory, rows))
+            self.memory = self.chain.observe(tokens, surprisal, take(self.memory, rows))
         fixed, changing = self.state[: self.step.fixed], self.state[self.step.fixed :]
         if not same:  # hypotheses of one sentence share what is fixed: it only moves with the beams
             fixed = take(fixed, rows)
