@@ -160,7 +160,7 @@ def test_building_what_ships_is_refused(capsys):
 
 def test_corpora_are_found_inside_an_installed_package_first(tmp_path, monkeypatch):
     inside = tmp_path / "rnngen" / "corpora"
-    module = tmp_path / "rnngen" / "cli" / "corpora.py"
+    module = tmp_path / "rnngen" / "cli" / "commands" / "corpora.py"
     monkeypatch.setattr(corpora, "__file__", str(module))
     with pytest.raises(NotFoundError, match="install rnngen again"):
         corpora.shipped()

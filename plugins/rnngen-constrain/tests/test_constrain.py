@@ -185,7 +185,7 @@ class Pieces:
     """Tokens that overlap in every way; two say the same, and one holds a byte that no UTF-8 has."""
 
     pieces = (b"a", b"b", b"ab", b"abc", b"c", b"a", b"bc", b"", b"\xff", b"\xc3", b"\xa9")
-    end = 7
+    eos_id = 7
 
 
 def allowed(
@@ -240,12 +240,12 @@ def test_the_prompt_is_not_constrained() -> None:
 
 def test_where_text_could_go_on_the_end_is_as_probable_as_the_model_has_it() -> None:
     chain = pieces_chain(("regex", "a+"))
-    assert b"" in allowed(chain, [0], eos_id=-3.0)
+    assert b"" in allowed(chain, [0], end=-3.0)
     assert b"" not in allowed(chain, [0])
 
 
 def test_where_text_is_not_complete_it_cannot_end() -> None:
-    assert b"" not in allowed(pieces_chain(("regex", "abc")), [2], eos_id=5.0)
+    assert b"" not in allowed(pieces_chain(("regex", "abc")), [2], end=5.0)
 
 
 def test_where_nothing_that_the_model_knows_may_follow_a_complete_text_ends() -> None:
@@ -331,10 +331,10 @@ def test_no_text_ends_before_the_words_have_come(name: str) -> None:
 
 def test_a_word_may_begin_within_its_own_beginning_and_within_a_token() -> None:
     chain = pieces_chain(("must_include", "abab"))
-    assert b"" not in allowed(chain, [0, 1, 0], eos_id=0)
-    assert b"" in allowed(chain, [0, 1, 2], eos_id=0)
-    assert b"" in allowed(chain, [0, 1, 3], eos_id=0)
-    assert b"" in allowed(chain, [2, 2, 4, 4], eos_id=0)
+    assert b"" not in allowed(chain, [0, 1, 0], end=0)
+    assert b"" in allowed(chain, [0, 1, 2], end=0)
+    assert b"" in allowed(chain, [0, 1, 3], end=0)
+    assert b"" in allowed(chain, [2, 2, 4, 4], end=0)
 
 
 def test_a_word_that_the_form_has_no_room_for_is_an_error() -> None:
