@@ -161,7 +161,8 @@ def test_quiet_says_only_warnings(capsys):
 
 def test_only_terminals_import_rich():
     code = (
-        "import sys; from rnngen.cli.render import console as ui; ui.table([('a', 1)], ('x', 'y')); ui.warn('w');"
+        "import sys; from rnngen.cli.render import console as ui;"
+        "ui.table([('a', 1)], ('x', 'y')); ui.warn('w');"
         "ui.render(iter([]), 'plain'); assert 'rich' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
