@@ -7,7 +7,7 @@
         Conflict("save_state", "count", "a state is that of one text"),
     )
 
-An option counts as given if its value differs from the field's default; a property of the request that is true
+An option counts as given if its value differs from the field's default; a property that is true
 counts as well (``endless``). Errors name options as the request does; the command line turns them into flags.
 """
 
