@@ -20,11 +20,21 @@ growing cache of keys, (B,S,M) for what an encoder has read.
 
     networks   Layer · Attention · Network, SourceNetwork · the steps of each · Blueprint
     text       Chunk · Tokenizer · Task · Reader
-    decoding   Filter, StatefulFilter · Listener
+    decoding   Filter, StatefulFilter · Strategy, DecodingJob · Listener
     specs      what hooks return
 """
 
-from rnngen.contracts.decoding import AnyFilter, Filter, Listener, StatefulFilter
+from rnngen.contracts.decoding import (
+    AnyFilter,
+    DecodingJob,
+    Filter,
+    Generated,
+    GenerationState,
+    Hypothesis,
+    Listener,
+    StatefulFilter,
+    Strategy,
+)
 from rnngen.contracts.networks import (
     IGNORE,
     NO_TOKEN,
@@ -55,10 +65,12 @@ from rnngen.contracts.specs import (
     CellSpec,
     CommandSpec,
     FilterSpec,
+    Flag,
     ListenerSpec,
     NetworkSpec,
     ReaderSpec,
     Spec,
+    StrategySpec,
     TaskSpec,
     TokenizerSpec,
     imported,
@@ -78,12 +90,17 @@ __all__ = [
     "ChunkStep",
     "CommandSpec",
     "ComponentFactory",
+    "DecodingJob",
     "FeatureNetwork",
     "FeatureStep",
     "Filter",
     "FilterSpec",
+    "Flag",
     "Floats",
+    "Generated",
+    "GenerationState",
     "Head",
+    "Hypothesis",
     "Layer",
     "LayerStep",
     "Listener",
@@ -100,6 +117,8 @@ __all__ = [
     "Spec",
     "State",
     "StatefulFilter",
+    "Strategy",
+    "StrategySpec",
     "StreamStep",
     "Task",
     "TaskSpec",
