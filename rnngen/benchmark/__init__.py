@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from rnngen.errors import UsageError
-from rnngen.options.model import NetworkOptions, PrecisionName, require
+from rnngen.options import require
+from rnngen.options.model import NetworkOptions, PrecisionName
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 """The cells that torch has a module of, and how many rows of H each gives its weight matrices."""

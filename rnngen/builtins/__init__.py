@@ -6,9 +6,11 @@ decoders or the session, nor anything that a stranger's plugin may not import.
 
 from collections.abc import Iterable
 
-from rnngen.builtins import cell_options as c
 from rnngen.builtins import options as o
 from rnngen.builtins.attention import rnngen_attentions as rnngen_attentions
+from rnngen.builtins.cells.gru.options import GRUOptions
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.rnn.options import RNNOptions
 from rnngen.builtins.filters import options as f
 from rnngen.builtins.seq2seq_options import Seq2SeqOptions
 from rnngen.contracts import CellSpec, FilterSpec, NetworkSpec, ReaderSpec, TaskSpec, TokenizerSpec
@@ -18,28 +20,28 @@ from rnngen.hookspecs import hookimpl
 @hookimpl
 def rnngen_cells() -> Iterable[CellSpec]:
     """The classical recurrent cells."""
-    torch_side, numpy_side = "rnngen.builtins.gated", "rnngen.builtins.gated_steps"
+    home = "rnngen.builtins.cells"
     return [
         CellSpec(
             name="lstm",
             summary="long short-term memory (Hochreiter and Schmidhuber 1997), with forget gate",
-            load=f"{torch_side}:lstm",
-            numpy=f"{numpy_side}:lstm_step",
-            options=c.LSTMOptions,
+            load=f"{home}.lstm.torch:lstm",
+            numpy=f"{home}.lstm.numpy:LSTMStep",
+            options=LSTMOptions,
         ),
         CellSpec(
             name="gru",
             summary="gated recurrent unit (Cho et al. 2014)",
-            load=f"{torch_side}:gru",
-            numpy=f"{numpy_side}:gru_step",
-            options=c.GRUOptions,
+            load=f"{home}.gru.torch:gru",
+            numpy=f"{home}.gru.numpy:GRUStep",
+            options=GRUOptions,
         ),
         CellSpec(
             name="rnn",
             summary="simple recurrent network (Elman 1990), with tanh, relu or sigmoid",
-            load=f"{torch_side}:rnn",
-            numpy=f"{numpy_side}:rnn_step",
-            options=c.RNNOptions,
+            load=f"{home}.rnn.torch:rnn",
+            numpy=f"{home}.rnn.numpy:RNNStep",
+            options=RNNOptions,
         ),
         NetworkSpec(
             name="seq2seq",

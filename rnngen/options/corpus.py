@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rnngen.options import require, require_range
 from rnngen.options.model import ReadingOptions
 
 
@@ -46,10 +47,9 @@ class CorpusOptions:
     """Those of --val."""
 
     def __post_init__(self) -> None:
-        if self.val_source is not None and self.val is None:
-            raise ValueError(f"val_source={self.val_source}: there is no --val for it to be the source of")
-        if not 0 < self.val_fraction < 1:
-            raise ValueError(f"val_fraction={self.val_fraction}: a number between 0 and 1 expected")
+        given = self.val is not None or self.val_source is None
+        require(given, f"val_source={self.val_source}: there is no --val for it to be the source of")
+        require_range("val_fraction", self.val_fraction, 0, 1, above=True, below=True)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rnngen.events import Event
-from rnngen.options.model import require
+from rnngen.options import require
 
 if TYPE_CHECKING:
     from rnngen.training.plan import Request

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.cells import LSTM
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.evaluation.neural_cache import Cache

@@ -225,7 +225,7 @@ def test_a_step_without_the_method_is_refused_by_its_name(monkeypatch):
         quantize(step, "int8")
     with pytest.raises(UsageError, match="Stubborn"):
         quantize(Stubborn(), "int8")
-    assert isinstance(step.first.recurrent, np.ndarray)
+    assert isinstance(step.first.recurrent.matrix, np.ndarray)
 
 
 def test_an_unknown_format_is_named_with_the_closest():
