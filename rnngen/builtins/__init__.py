@@ -146,37 +146,37 @@ def rnngen_readers() -> Iterable[ReaderSpec]:
 @hookimpl
 def rnngen_filters() -> Iterable[FilterSpec]:
     """What shapes the next-token distribution."""
-    home = "rnngen.builtins.filters.basic"
+    home = "rnngen.builtins.filters"
     return [
         FilterSpec(
             name="repetition",
             summary="make tokens that have occurred less probable (Keskar et al. 2019)",
-            load=f"{home}:repetition",
-            options=o.RepetitionOptions,
+            load=f"{home}.penalties:repetition",
+            options=f.RepetitionOptions,
         ),
         FilterSpec(
             name="temp",
             summary="sharpen or flatten the distribution",
-            load=f"{home}:temperature",
-            options=o.TemperatureOptions,
+            load=f"{home}.truncation:temperature",
+            options=f.TemperatureOptions,
         ),
         FilterSpec(
             name="top_k",
             summary="keep the k most probable tokens (Fan et al. 2018)",
-            load=f"{home}:top_k",
-            options=o.TopKOptions,
+            load=f"{home}.truncation:top_k",
+            options=f.TopKOptions,
         ),
         FilterSpec(
             name="top_p",
             summary="keep the nucleus of probability p (Holtzman et al. 2020)",
-            load=f"{home}:top_p",
-            options=o.TopPOptions,
+            load=f"{home}.truncation:top_p",
+            options=f.TopPOptions,
         ),
         FilterSpec(
             name="min_p",
             summary="keep tokens near the most probable one (Nguyen et al. 2024)",
-            load=f"{home}:min_p",
-            options=o.MinPOptions,
+            load=f"{home}.truncation:min_p",
+            options=f.MinPOptions,
         ),
         FilterSpec(
             name="frequency",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnngen.builtins.strategies.beam import beam_search, log_softmax
+from rnngen.builtins.strategies.beam import beam_search
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import NO_TOKEN, AnyFilter, Floats, SourceStep, State, TokenIds
 from rnngen.decoding.hypothesis import Hypothesis
@@ -14,6 +14,7 @@ from rnngen.decoding.likelihood import weighed
 from rnngen.decoding.sampler import feed_many, sample_many
 from rnngen.decoding.text_stream import decode
 from rnngen.generation.alignment import Alignment, Unit
+from rnngen.numerics import log_softmax
 from rnngen.registry.components import Tokenizers
 
 BATCH = 64

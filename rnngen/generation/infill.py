@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.builtins.strategies.beam.scores import length_penalty
 from rnngen.contracts import NetworkStep, State, TokenIds
 from rnngen.decoding.generation_state import Moment, read_out
 from rnngen.decoding.prefill import take
 from rnngen.errors import RnngenError
+from rnngen.numerics import log_softmax
 
 Doubles = NDArray[np.float64]
 ROWS = 256

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam import log_softmax
 from rnngen.contracts import AnyFilter
 from rnngen.decoding.filter_chain import Chain
 from rnngen.decoding.generation_state import read_out
@@ -13,6 +12,7 @@ from rnngen.decoding.text_stream import decode
 from rnngen.errors import UsageError
 from rnngen.generation.infill import Filling, FillOptions, fill
 from rnngen.generation.writing import Blend, Writer
+from rnngen.numerics import log_softmax
 
 
 def next_tokens(

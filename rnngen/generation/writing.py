@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnngen.builtins.strategies.beam import beam_search, log_softmax
+from rnngen.builtins.strategies.beam import beam_search
 from rnngen.builtins.strategies.options import BeamOptions, ContrastiveOptions
 from rnngen.contracts import AnyFilter, StreamStep, Tokenizer
 from rnngen.decoding.generation_state import Moment, blend, read_up
@@ -15,6 +15,7 @@ from rnngen.decoding.hypothesis import Hypothesis
 from rnngen.decoding.sampler import Sampler, feed
 from rnngen.decoding.stop import until
 from rnngen.decoding.text_stream import TextStream, decode
+from rnngen.numerics import log_softmax
 
 if TYPE_CHECKING:
     from rnngen.generation.drafting import Drafting

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam import log_softmax
 from rnngen.errors import CorpusError, ModelError, NotFoundError
 from rnngen.events import Judged
+from rnngen.numerics import log_softmax
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import ReadingOptions
 

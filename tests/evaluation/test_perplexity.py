@@ -9,7 +9,6 @@ import torch
 
 from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import LSTM
-from rnngen.builtins.strategies.beam import log_softmax
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import IGNORE, Chunk
 from rnngen.data.batches import Batch, StreamBatches
@@ -18,6 +17,7 @@ from rnngen.evaluation import perplexity as evaluation
 from rnngen.evaluation.perplexity import Judge, Loss, batch_loss, entry_state
 from rnngen.inference.torch_model import TorchStep
 from rnngen.nn.network import RecurrentNetwork
+from rnngen.numerics import log_softmax
 from rnngen.options.model import NetworkOptions
 
 END = 256

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.builtins.strategies.beam.coverage import Covering
 from rnngen.builtins.strategies.beam.scores import length_penalty
 from rnngen.builtins.strategies.beam.search import Rules, Search, Sentence
@@ -21,7 +20,7 @@ from rnngen.decoding.filter_chain import Chain
 from rnngen.decoding.hypothesis import Hypothesis
 from rnngen.decoding.prefill import read
 
-__all__ = ["Hypothesis", "beam_search", "length_penalty", "log_softmax"]
+__all__ = ["Hypothesis", "beam_search", "length_penalty"]
 
 
 def beam_search(
