@@ -1,17 +1,17 @@
-"""Attentions that multiply a query with keys, the face that trains."""
+"""Attentions that multiply a query with keys, in torch."""
 
 import torch
 from torch import Tensor
 
-from rnngen.builtins.attention.softmax import SoftmaxAttention, linear, masked_softmax
-from rnngen.builtins.attention_options import MultiheadOptions, SizeOptions
+from rnngen.builtins.attention.options import LocalOptions, MultiheadOptions, SizeOptions
+from rnngen.builtins.attention.torch import SoftmaxAttention, linear, masked_softmax, to_float32, weighted_sum
 from rnngen.contracts import State
 from rnngen.errors import UsageError
 from rnngen.options import NoOptions
 
 
 class Dot(SoftmaxAttention):
-    """``e = qᵀ m`` (Luong et al. 2015); it has no parameters, and so query and memory must be of one size.
+    """``e = qᵀ m`` (Luong et al. 2015); without parameters, so that query and memory must be of one size.
 
     Raises:
         UsageError: if they are not.
@@ -21,8 +21,8 @@ class Dot(SoftmaxAttention):
         if query_size != memory_size:
             raise UsageError(
                 f"attention 'dot' multiplies the decoder's {query_size} features with the encoder's "
-                f"{memory_size}, which must be as many; take 'general', which maps one to the other, or an "
-                "encoder that reads in one direction (-o bidirectional=false)"
+                f"{memory_size}, which must be as many; use 'general', which maps one to the other, or an "
+                "encoder of one direction (-o bidirectional=false)"
             )
         super().__init__(memory_size)
 
@@ -84,7 +84,7 @@ class Multihead(ScaledDot):
         e_h = (Q_h q)ᵀ (K_h m) / √(A/heads)       for each head h
         context = O [Σ α_1 V_1 m; Σ α_2 V_2 m; …]
 
-    The weights that it shows are the mean of the heads'.
+    The weights returned are the mean of the heads'.
 
     Raises:
         UsageError: if the features cannot be shared out evenly.
@@ -101,18 +101,53 @@ class Multihead(ScaledDot):
         self.out = linear(self.size, self.size)
 
     def prepare(self, memory: Tensor, mask: Tensor) -> State:
-        """Keys and values (B,heads,S,A/heads), and the mask."""
+        """Return keys and values (B,heads,S,A/heads), and the mask."""
         keys, values, mask = super().prepare(memory, mask)
         return self._split(keys), self._split(values), mask
 
     def forward(self, query: Tensor, prepared: State, state: State) -> tuple[Tensor, Tensor, State]:
         """``query`` (B,T,H) → contexts (B,T,A), weights (B,T,S), state."""
         keys, values, mask = prepared
-        asked = self._split(self.query(query) * (self.size // self.heads) ** -0.5)
-        weights = masked_softmax(torch.matmul(asked, keys.mT), mask[:, None, None])  # (B,heads,T,S)
+        queries = self._split(self.query(query) * (self.size // self.heads) ** -0.5)
+        weights = masked_softmax(torch.matmul(queries, keys.mT), mask[:, None, None])  # (B,heads,T,S)
         contexts = torch.matmul(weights.to(values.dtype), values).transpose(1, 2).flatten(2)
         return self.out(contexts), weights.mean(dim=1), state
 
     def _split(self, x: Tensor) -> Tensor:
         """(B,·,A) → (B,heads,·,A/heads)."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+class Local(General):
+    """The predictive window, local-p of Luong et al. (2015), with scores ``eᵢ = qᵀ W mᵢ``.
+
+    ::
+
+        p = N·σ(vᵀ tanh(P q))                             a position, N the length of the row's own source
+        αᵢ ∝ exp(eᵢ) · exp(−(i − p)² / 2σ²), σ = D/2      where |i − p| ≤ D, and 0 elsewhere
+
+    Positions count from 0, tokens only. The paper leaves the product of softmax and Gaussian as it is; here
+    it sums to 1 again, so that contexts are of one scale wherever the window lies, and weights remain a
+    distribution to copy from.
+    """
+
+    def __init__(self, query_size: int, memory_size: int, options: LocalOptions) -> None:
+        super().__init__(query_size, memory_size, NoOptions())
+        self.window = options.window
+        self.place = linear(query_size, query_size)
+        self.v = linear(query_size, 1)
+
+    def prepare(self, memory: Tensor, mask: Tensor) -> State:
+        """Return keys, values, the mask, and each token's position (B,S); padding has the last token's."""
+        positions = (mask.cumsum(dim=1) - 1).to(self.v.weight.dtype)
+        return *super().prepare(memory, mask), positions
+
+    def forward(self, query: Tensor, prepared: State, state: State) -> tuple[Tensor, Tensor, State]:
+        """``query`` (B,T,H) → contexts (B,T,C), weights (B,T,S), state."""
+        keys, values, mask, positions = prepared
+        length = positions[:, None, -1:] + 1
+        centre = length * torch.sigmoid(to_float32(self.v(torch.tanh(self.place(query)))))  # (B,T,1)
+        away = (positions.unsqueeze(1) - centre) / self.window  # (B,T,S), 1 at the window's edge
+        scores = to_float32(self.scores(query, keys)) - 2 * away.square()
+        weights = masked_softmax(scores, mask.unsqueeze(1) & (away.abs() <= 1))
+        return weighted_sum(weights, values), weights, state
