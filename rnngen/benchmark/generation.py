@@ -14,11 +14,11 @@ from rnngen.benchmark.turns import Work, rates
 from rnngen.contracts import AnyFilter, StreamStep, Weights
 from rnngen.decoding.sampler import sample, sample_many
 from rnngen.errors import UsageError
-from rnngen.generation.loading import open_network
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.quantized import QuantizedStep, quantise
 from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.build import load_network
 from rnngen.nn.devices import choose_device
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.registry import Registry
@@ -160,7 +160,7 @@ def _opened(registry: Registry, model: StoredModel, device: torch.device) -> tup
     require_plain(config.cell.name)
     sizes = _sizes(config)
     if not by_numpy(device):
-        return sizes, lambda: TorchStep(open_network(cell, model, str(device)))
+        return sizes, lambda: TorchStep(load_network(cell, model, str(device)))
     return sizes, partial(_step, cell, model.weights, sizes)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,6 +183,12 @@ class NetworkStep(Protocol):
     fixed: int
     """How many arrays, at the beginning of the state, never change after the start."""
 
+    def start(self, about: Any) -> State:
+        """Return the state before the first token: of so many streams or, for a network that reads a source, of
+        sources (B,S).
+        """
+        ...
+
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,) and the state before them → logits (B,V) and the state after."""
         ...
@@ -200,7 +206,8 @@ class StreamStep(NetworkStep, Protocol):
         ...
 
 
-class FeatureStep(StreamStep, Protocol):
+@runtime_checkable
+class FeatureStep(NetworkStep, Protocol):
     """A stream's step in its two halves, for what works on features.
 
     ``predict(y), state`` of what ``read`` gives is what a call gives. Every single network without a source
@@ -213,6 +220,15 @@ class FeatureStep(StreamStep, Protocol):
 
     def predict(self, features: Floats) -> Floats:
         """(B,H) → logits (B,V)."""
+        ...
+
+
+@runtime_checkable
+class ChunkStep(NetworkStep, Protocol):
+    """A network that reads several tokens of one stream in a call."""
+
+    def ahead(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
+        """T tokens (T,) and the state before them → logits (T,V) after each, and the T states."""
         ...
 
 

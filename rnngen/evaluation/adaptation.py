@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from rnngen.errors import UsageError
-from rnngen.generation.loading import open_network, open_writer
+from rnngen.generation.loading import load_generator
+from rnngen.nn.build import load_network
 from rnngen.options.corpus import AdaptingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import restore
@@ -48,13 +49,13 @@ def adapt(
     Raises:
         UsageError: if the prompt is too short to learn anything from.
     """
-    tokens = open_writer(registry, model).context(prompt)
+    tokens = load_generator(registry, [model]).prefix_tokens(prompt)
     if len(tokens) < 2 or not prompt:
         raise UsageError("--dynamic adapts to the prompt, and there is none; give one, or --prompt-file")
     from rnngen.evaluation.dynamic import Follower, followed, restored
     from rnngen.nn.network import weights_of
 
-    network: Any = open_network(restore(registry, "cell", model.config.cell), model, device)
+    network: Any = load_network(restore(registry, "cell", model.config.cell), model, device)
     with restored(network):
         before = _loss(network, tokens, options.dynamic_segment)
         parameters = [p for p in network.parameters() if p.requires_grad]

@@ -15,7 +15,7 @@ from rnngen.evaluation.dynamic import dynamic
 from rnngen.evaluation.neural_cache import cached
 from rnngen.evaluation.ngram import Floor, witten_bell
 from rnngen.evaluation.perplexity import Judge, Loss
-from rnngen.generation.loading import open_network
+from rnngen.nn.build import load_network
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import ReadingOptions
 from rnngen.registry import Registry
@@ -93,7 +93,7 @@ def judge(
             return texts.all_chunks()
         return Texts.recorded(registry, task, config.corpus).val_chunks(Split.of(config.corpus))
 
-    network = open_network(restore(registry, "cell", config.cell), model, device)
+    network = load_network(restore(registry, "cell", config.cell), model, device)
     with TemporaryDirectory(prefix="rnngen-eval-") as folder:
         store = TokenStore.write(Path(folder), _not_empty(held_out()), tokenizer)
         reader = Judge(network)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rnngen.builtins.strategies.beam.strategy import BeamSearch
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.contracts import Chunk
 from rnngen.data.dataset import Texts
@@ -14,7 +15,9 @@ from rnngen.data.splits import Split, write_store
 from rnngen.errors import CorpusError, UsageError
 from rnngen.evaluation.perplexity import Judge, Loss
 from rnngen.evaluation.seq2seq_metrics import Scores, judge_answers
-from rnngen.generation.loading import open_answerer, open_network
+from rnngen.generation.generator import GenerationSettings, Prompt
+from rnngen.generation.loading import LoadOptions, load_generator
+from rnngen.nn.build import load_network
 from rnngen.options.corpus import CorpusOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Tokenizers, restore
@@ -55,10 +58,12 @@ def mark(
         RnngenError: if the text cannot be read, or its own is no longer there.
     """
     pairs = _pairs(registry, model, corpus, options)
-    answerer = open_answerer(registry, model, device=device)
-    loss = _loss(registry, model, pairs, answerer.tokenizers, device)
+    generator = load_generator(registry, [model], LoadOptions(device))
+    loss = _loss(registry, model, pairs, generator.tokenizers, device)
     began = time.monotonic()
-    answers = [best[0].text for best in answerer.search_all([pair.source for pair in pairs], beam)]
+    prompts = [Prompt("", pair.source) for pair in pairs]
+    outputs = generator.generate(prompts, BeamSearch(beam), GenerationSettings())
+    answers = [output.text for output in outputs]
     seconds = time.monotonic() - began
     scores = judge_answers(answers, [pair.text for pair in pairs])
     return Marks(len(pairs), loss, scores, seconds, beam.width)
@@ -82,7 +87,7 @@ def _pairs(
 def _loss(
     registry: Registry, model: StoredModel, pairs: Sequence[Chunk], tokenizers: Tokenizers, device: str
 ) -> Loss:
-    network = open_network(restore(registry, "cell", model.config.cell), model, device)
+    network = load_network(restore(registry, "cell", model.config.cell), model, device)
     with TemporaryDirectory(prefix="rnngen-eval-") as folder:
         store = write_store(Path(folder) / "pairs", lambda: iter(pairs), tokenizers, pairs=True)
         return Judge(network).window(store, has_eos=True)

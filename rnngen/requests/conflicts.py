@@ -30,6 +30,18 @@ class Conflict:
     """One clause that says why, where that is not plain."""
 
 
+@dataclass(frozen=True)
+class Requirement:
+    """An option of a request that is of no use without another."""
+
+    option: str
+    """A field of the request."""
+    needs: str
+    """The other field."""
+    reason: str
+    """What the option does, as one clause: "says how to adapt"."""
+
+
 class ConflictError(UsageError):
     """Two options that cannot stand together.
 
@@ -48,12 +60,32 @@ class ConflictError(UsageError):
         return f"{option} and {other} cannot stand together{reason}; leave one of them out"
 
 
-def check(request: Any, conflicts: Iterable[Conflict]) -> None:
-    """Refuse a request that gives both options of a row.
+class RequirementError(UsageError):
+    """An option that is of no use without another.
+
+    Args:
+        requirement: the row of the table.
+    """
+
+    def __init__(self, requirement: Requirement) -> None:
+        self.requirement = requirement
+        super().__init__(self.message(str))
+
+    def message(self, name: Callable[[str], str]) -> str:
+        """Return the message with options as ``name`` writes them."""
+        row = self.requirement
+        return f"{name(row.option)} {row.reason}; add {name(row.needs)}, or leave it out"
+
+
+def check(request: Any, conflicts: Iterable[Conflict], requirements: Iterable[Requirement] = ()) -> None:
+    """Refuse a request that gives both options of a conflict, or one of a requirement alone.
 
     Raises:
-        ConflictError: naming the first such row.
+        ConflictError, RequirementError: naming the first such row.
     """
+    for row in requirements:
+        if is_given(request, row.option) and not is_given(request, row.needs):
+            raise RequirementError(row)
     for conflict in conflicts:
         if is_given(request, conflict.option) and is_given(request, conflict.other):
             raise ConflictError(conflict)

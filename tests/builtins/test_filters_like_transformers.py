@@ -15,7 +15,7 @@ from rnngen.builtins.filters import lexical as wording
 from rnngen.builtins.filters import options as fo
 from rnngen.builtins.filters import penalties
 from rnngen.builtins.filters import truncation as cuts
-from rnngen.decoding.filter_chain import Chain
+from rnngen.decoding.filter_chain import FilterChain
 
 ROWS, VOCABULARY = 24, 40
 PIECES = [bytes([65 + token]) for token in range(VOCABULARY)]
@@ -108,7 +108,7 @@ def test_no_repeat_ngram_is_the_same(theirs, n, length):
 @pytest.mark.parametrize("made", [0, 2, 3, 9])
 def test_min_length_is_that_of_new_tokens(theirs, made):
     logits, past, prompt = LOGITS["with gaps"], texts(5 + made), 5
-    chain = Chain([wording.min_length(fo.MinLengthOptions(3), LETTERS)])
+    chain = FilterChain([wording.min_length(fo.MinLengthOptions(3), LETTERS)])
     memory = chain.initial(np.zeros(ROWS, np.int64))
     for _ in range(made):
         memory = chain.observe(np.zeros(ROWS, np.int64), np.zeros(ROWS), memory)
@@ -176,7 +176,7 @@ def test_repetition_looks_back_64_tokens_by_default_and_theirs_at_all(theirs):
 
 def test_their_other_min_length_counts_the_prompt_and_ours_does_not(theirs):
     logits, past = LOGITS["peaked"], texts(5)
-    chain = Chain([wording.min_length(fo.MinLengthOptions(3), LETTERS)])
+    chain = FilterChain([wording.min_length(fo.MinLengthOptions(3), LETTERS)])
     ours = chain(logits, past, chain.initial(np.zeros(ROWS, np.int64)))
     assert np.isneginf(ours[:, LETTERS.eos_id]).all()
     others = theirs("MinLengthLogitsProcessor", logits, past, min_length=3, eos_token_id=LETTERS.eos_id)
