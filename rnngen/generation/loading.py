@@ -12,8 +12,8 @@ from rnngen.generation.generator import Generator
 from rnngen.inference.build import numpy_step
 from rnngen.inference.ensemble import Ensemble
 from rnngen.inference.neural_cache import CachedStep
-from rnngen.inference.quantized import QuantizedStep, quantise
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.quantized import quantize, quantized_step
+from rnngen.inference.torch_model import TorchStep, torch_step
 from rnngen.options.model import ReadingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Tokenizers, load_tokenizers, make_task, restore
@@ -110,7 +110,7 @@ def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOption
             _quantize(step, options.quantize)
     whole = steps[0] if len(steps) == 1 else Ensemble(steps)
     if options.quantize is not None:
-        whole = QuantizedStep(whole)
+        whole = quantized_step(whole)
     return whole if options.cache is None else _with_cache(whole, options.cache)
 
 
@@ -132,7 +132,7 @@ def _one(registry: Registry, model: StoredModel, device: str) -> Any:
         return step
     from rnngen.nn.build import load_network
 
-    return TorchStep(load_network(cell, model, device))
+    return torch_step(load_network(cell, model, device))
 
 
 def _quantize(step: Any, form: str) -> None:
@@ -141,4 +141,4 @@ def _quantize(step: Any, form: str) -> None:
             f"weights are quantized where NumPy generates, and this model runs on torch ({step.device}): its "
             "cell has no NumPy implementation, or the device asks for it; leave quantize out"
         )
-    quantise(step, form)
+    quantize(step, form)

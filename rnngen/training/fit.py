@@ -23,7 +23,7 @@ from rnngen.evaluation.perplexity import Judge
 from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Warned
 from rnngen.generation.generator import GenerationSettings, Generator, Prompt
 from rnngen.inference.build import numpy_step
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.torch_model import torch_step
 from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision
@@ -193,7 +193,7 @@ def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
     """The network as it is, ready to generate."""
     encoded = plan.encoded
     return Generator(
-        numpy_step(plan.parts["cell"], plan.config, weights) or TorchStep(network),
+        numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network),
         Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
         has_eos=encoded.has_eos,
         reads_source=encoded.train.source is not None,

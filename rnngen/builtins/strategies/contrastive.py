@@ -82,14 +82,14 @@ def _tokens(
 ) -> Iterator[int]:
     seen = Seen(options.window)
     for token in prompt:
-        features, state = step.read(np.array([token]), state)
+        features, state = step.features(np.array([token]), state)
         seen.add(features[0])
     memory, history = chain.initial(np.array([seed])), [list(prompt)]
     while True:
-        logits = step.predict(features)
+        logits = step.logits(features)
         logits[:, never] = -np.inf
         tokens, chances = candidates(chain(logits, history, memory)[0], options.top_k)
-        read, after = step.read(tokens, select_rows(state, [0] * len(tokens)))
+        read, after = step.features(tokens, select_rows(state, [0] * len(tokens)))
         scores = (1 - options.alpha) * chances - options.alpha * seen.likeness(read)
         best = int(scores.argmax())
         features, state = read[[best]], select_rows(after, [best])

@@ -89,7 +89,7 @@ class SpeculativeSampler(Sampler):
             self._read.append((token, *self.model(np.array([token]), state.network)))
             return
         tokens = [token, *guesses]
-        logits, states = self.chunks.ahead(np.array(tokens), state.network)
+        logits, states = self.chunks.forward_chunk(np.array(tokens), state.network)
         self.proposed += len(guesses)
         rows = (logits[place : place + 1] for place in range(len(tokens)))
         self._read.extend(zip(tokens, rows, states, strict=True))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnngen.builtins.strategies.beam.hypotheses import RECORD, Finished, Backpointers, assembled
+from rnngen.builtins.strategies.beam.hypotheses import RECORD, Backpointers, Finished, assembled
 from rnngen.contracts import Hypothesis
 
 
