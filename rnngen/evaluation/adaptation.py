@@ -80,7 +80,7 @@ def _loss(network: Any, tokens: Sequence[int], size: int) -> float:
     """Nats per token, the weights as they are."""
     import torch
 
-    from rnngen.evaluation.perplexity import batch_loss
+    from rnngen.nn.loss import batch_loss
 
     nats, state = 0.0, None
     with torch.inference_mode():

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from rnngen.contracts import IGNORE
 from rnngen.data.batches import Batch, StreamBatches, example_spans, gather
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation.perplexity import Loss, batch_loss, summed
+from rnngen.evaluation.perplexity import Loss, summed
+from rnngen.nn.loss import batch_loss
 from rnngen.options.model import ReadingOptions, RuleName
 
 EPSILON = 1e-5

@@ -17,7 +17,8 @@ from rnngen.contracts import IGNORE
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import UsageError
 from rnngen.evaluation.dynamic import segments
-from rnngen.evaluation.perplexity import Loss, entry_state, summed
+from rnngen.evaluation.perplexity import Loss, summed
+from rnngen.nn.loss import initial_states
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import ReadingOptions
 
@@ -45,7 +46,7 @@ def cached(network: nn.Module, store: TokenStore, *, has_eos: bool, options: Rea
     with torch.inference_mode():
         for batch in segments(store, BLOCK, has_eos=has_eos):
             inputs, targets = (torch.from_numpy(array).to(_device(network)) for array in batch[:2])
-            h, state = network.hidden(inputs, entry_state(network, batch, state))
+            h, state = network.hidden(inputs, initial_states(network, batch, state))
             counts = targets != IGNORE
             h, targets = h[counts].float(), targets[counts]
             logs = torch.log_softmax(network.predict(h).float(), dim=-1)

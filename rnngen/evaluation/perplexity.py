@@ -9,14 +9,14 @@ cache    likewise, with a memory of what followed similar states (``rnngen.evalu
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
-from rnngen.contracts import IGNORE, State
+from rnngen.contracts import IGNORE
 from rnngen.data.batches import Batch, PairBatches, SpanBatches, StreamBatches, example_spans, window_spans
 from rnngen.data.token_store import TokenStore
+from rnngen.nn.loss import batch_loss
 
 WINDOW = 256
 """Tokens in a window, as in nanoGPT's report on tiny Shakespeare."""
@@ -105,36 +105,3 @@ def summed(nats: float, tokens: int, store: TokenStore, *, has_eos: bool) -> Los
     """The loss that ``nats`` over so many ``tokens`` of a text are."""
     closed = store.examples if has_eos else 0  # an end is a token too and, as a line's end, a character
     return Loss(nats, tokens, (store.chars + closed) / max(1, store.text_tokens + closed))
-
-
-def batch_loss(
-    network: Any, batch: Batch, state: State | None, precision: str, reduction: str = "mean"
-) -> tuple[torch.Tensor, State]:
-    """Cross-entropy of a batch in nats, and the state after; rows marked fresh do not see the one given."""
-    device = next(network.parameters()).device
-    inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
-    targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        loss, state = network.nll(inputs, targets, entry_state(network, batch, state))
-    if reduction == "mean":  # where a text's end token is left over, none counts: 0, not torch's 0 / 0
-        loss = loss / max(1, int((batch.targets != IGNORE).sum()))
-    if batch.source is not None:
-        return loss, ()  # an example's state is of no use to the next
-    return loss, tuple(array.detach().float() for array in state)
-
-
-def entry_state(network: Any, batch: Batch, state: State | None) -> State:
-    """The state in which each row begins."""
-    if batch.source is not None:
-        device = next(network.parameters()).device
-        return tuple(network.start(torch.from_numpy(batch.source).to(device)))
-    if state is None or batch.fresh.all():
-        return tuple(network.start(len(batch.fresh)))
-    if not batch.fresh.any():
-        return state
-    initial: State = network.start(len(batch.fresh))
-    fresh = torch.from_numpy(batch.fresh).to(state[0].device)
-    return tuple(
-        torch.where(fresh.view(-1, *[1] * (new.ndim - 1)), new, old)
-        for new, old in zip(initial, state, strict=True)
-    )

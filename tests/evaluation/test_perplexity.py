@@ -15,8 +15,9 @@ from rnngen.contracts import IGNORE, Chunk
 from rnngen.data.batches import Batch, StreamBatches
 from rnngen.data.token_store import TokenStore
 from rnngen.evaluation import perplexity as evaluation
-from rnngen.evaluation.perplexity import Judge, Loss, batch_loss, entry_state
+from rnngen.evaluation.perplexity import Judge, Loss
 from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import NetworkOptions
 
@@ -209,11 +210,11 @@ def test_the_state_that_goes_on_carries_no_gradient(network):
 
 def test_fresh_rows_begin_at_the_initial_state_and_others_go_on(network):
     told = tuple(torch.full((2, 8), float(i)) for i in range(4))
-    state = entry_state(network, one_batch([[1], [1]], fresh=(False, True)), told)
+    state = initial_states(network, one_batch([[1], [1]], fresh=(False, True)), told)
     for array, old, new in zip(state, told, network.start(2), strict=True):
         assert torch.equal(array[0], old[0])
         assert torch.equal(array[1], new[1])
-    assert entry_state(network, one_batch([[1], [1]], fresh=(False, False)), told) is told
+    assert initial_states(network, one_batch([[1], [1]], fresh=(False, False)), told) is told
 
 
 def test_the_learned_initial_state_learns_from_fresh_rows_alone(network):

@@ -15,8 +15,9 @@ from rnngen.contracts import Chunk
 from rnngen.data.batches import SpanBatches, StreamBatches, example_spans
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import DivergedError
-from rnngen.evaluation.perplexity import Judge, Loss, batch_loss
+from rnngen.evaluation.perplexity import Judge, Loss
 from rnngen.events import Evaluated, Finished, Step
+from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import RecurrentNetwork, weights_of
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training import trainer as training
