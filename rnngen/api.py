@@ -89,9 +89,7 @@ class Session:
 
     def read(self, name: str | None) -> "StoredModel":
         """Read a model by name or path; without either, the one trained last."""
-        from rnngen.store.model_folder import read_model
-
-        return read_model(self.models.find(name))
+        return self.models.open(name)
 
     def writer(
         self,
