@@ -18,17 +18,15 @@ from typing import TYPE_CHECKING
 from rnngen.paths import cache, home
 
 if TYPE_CHECKING:
-    from rnngen.builtins.strategies.options import BeamOptions
     from rnngen.contracts import AnyFilter, Listener, Tokenizer
-    from rnngen.evaluation.adaptation import Adapted
-    from rnngen.evaluation.judging import Judgement
-    from rnngen.evaluation.marking import Marks
+    from rnngen.evaluation.dynamic import Adapted
+    from rnngen.evaluation.evaluator import Evaluation
     from rnngen.events import Event
     from rnngen.generation.answering import Answerer
     from rnngen.generation.writing import Writer
-    from rnngen.options.corpus import AdaptingOptions, CorpusOptions
-    from rnngen.options.model import ReadingOptions
+    from rnngen.options.corpus import AdaptingOptions
     from rnngen.registry import Registry
+    from rnngen.requests.evaluate import EvaluateRequest
     from rnngen.store.model_folder import ModelStore, StoredModel
     from rnngen.training.plan import Plan, Request
     from rnngen.training.sizing import Proposal
@@ -107,7 +105,7 @@ class Session:
         self, model: "StoredModel", prompt: str, options: "AdaptingOptions", device: str = "cpu"
     ) -> "Adapted":
         """Let a model's weights adapt to a prompt; those on disk stay as they are."""
-        from rnngen.evaluation.adaptation import adapt
+        from rnngen.evaluation.dynamic import adapt
 
         return adapt(self.registry, model, prompt, options, device)
 
@@ -127,29 +125,8 @@ class Session:
 
         return partial(make_filters, choose_filters(self.registry, chain))
 
-    def mark(
-        self,
-        model: "StoredModel",
-        corpus: Sequence[str],
-        options: "CorpusOptions",
-        beam: "BeamOptions",
-        device: str = "cpu",
-    ) -> "Marks":
-        """Try a model of pairs on others."""
-        from rnngen.evaluation.marking import mark
+    def evaluate(self, model: "StoredModel", request: "EvaluateRequest") -> "Evaluation":
+        """Evaluate a model on a text, or on its own validation text."""
+        from rnngen.evaluation.evaluator import evaluate
 
-        return mark(self.registry, model, corpus, options, beam=beam, device=device)
-
-    def judge(
-        self,
-        model: "StoredModel",
-        corpus: Sequence[str],
-        options: "CorpusOptions",
-        device: str = "cpu",
-        *,
-        readings: "ReadingOptions | None" = None,
-    ) -> "Judgement":
-        """Try a model on a text."""
-        from rnngen.evaluation.judging import judge
-
-        return judge(self.registry, model, corpus, options, device, readings=readings)
+        return evaluate(self.registry, model, request)

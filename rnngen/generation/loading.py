@@ -47,7 +47,7 @@ def open_writer(
     """
     model = models[0]
     task = make_task(restore(registry, "task", model.config.task))
-    tokenizer = _tokenizers(registry, model).target
+    tokenizer = open_tokenizers(registry, model).target
     step, seen = _together(registry, models, device, quantize), _seen(models)
     if adapting is not None and adapting.cache:
         step = _remembering(step, len(models), adapting)
@@ -60,10 +60,11 @@ def open_answerer(
     """Get a model ready that writes about sources, or several; arguments and errors as in ``open_writer``."""
     limit = min(model.config.training.max_length for model in models)
     step = _together(registry, models, device, quantize)
-    return Answerer(step, _tokenizers(registry, models[0]), _seen(models), limit)
+    return Answerer(step, open_tokenizers(registry, models[0]), _seen(models), limit)
 
 
-def _tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
+def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
+    """Build the tokenizers of a model: of targets and of sources, which are often one."""
     kinds = [kind for kind in TOKENIZERS if getattr(model.config, kind)]
     parts = {kind: restore(registry, kind, getattr(model.config, kind)) for kind in kinds}
     return load_tokenizers(parts, model.tokenizer_json, model.path)
