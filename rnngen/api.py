@@ -23,11 +23,9 @@ from typing import TYPE_CHECKING, Any
 from rnngen.paths import cache, home
 
 if TYPE_CHECKING:
-    from rnngen.builtins.strategies.options import BeamOptions
     from rnngen.contracts import Listener, NetworkStep
-    from rnngen.evaluation.adaptation import Adapted
-    from rnngen.evaluation.judging import Judgement
-    from rnngen.evaluation.marking import Marks
+    from rnngen.evaluation.dynamic import Adapted
+    from rnngen.evaluation.evaluator import Evaluation
     from rnngen.events import Event
     from rnngen.generation.decoder import Decoder
     from rnngen.generation.decoding_choice import DecodingFlags
@@ -35,9 +33,9 @@ if TYPE_CHECKING:
     from rnngen.generation.infill import Filling
     from rnngen.generation.loading import LoadOptions
     from rnngen.generation.saved_state import SavedState
-    from rnngen.options.corpus import AdaptingOptions, CorpusOptions
-    from rnngen.options.model import ReadingOptions
+    from rnngen.options.corpus import AdaptingOptions
     from rnngen.registry import Registry
+    from rnngen.requests.evaluate import EvaluateRequest
     from rnngen.requests.sample import SampleRequest
     from rnngen.store.model_folder import ModelStore, StoredModel
     from rnngen.training.plan import Plan, Request
@@ -177,9 +175,7 @@ class Session:
 
     def read(self, name: str | None) -> "StoredModel":
         """Read a model by name or path; without either, the one trained last."""
-        from rnngen.store.model_folder import read_model
-
-        return read_model(self.models.find(name))
+        return self.models.open(name)
 
     def load(self, *names: str | None, options: "LoadOptions | None" = None) -> Model:
         """Get a model ready to generate, or several as one.
@@ -283,36 +279,15 @@ class Session:
         self, model: "StoredModel", prompt: str, options: "AdaptingOptions", device: str = "cpu"
     ) -> "Adapted":
         """Let a model's weights adapt to a prompt; those on disk stay as they are."""
-        from rnngen.evaluation.adaptation import adapt
+        from rnngen.evaluation.dynamic import adapt
 
         return adapt(self.registry, model, prompt, options, device)
 
-    def mark(
-        self,
-        model: "StoredModel",
-        corpus: Sequence[str],
-        options: "CorpusOptions",
-        beam: "BeamOptions",
-        device: str = "cpu",
-    ) -> "Marks":
-        """Try a model of pairs on others."""
-        from rnngen.evaluation.marking import mark
+    def evaluate(self, model: "StoredModel", request: "EvaluateRequest") -> "Evaluation":
+        """Evaluate a model on a text, or on its own validation text."""
+        from rnngen.evaluation.evaluator import evaluate
 
-        return mark(self.registry, model, corpus, options, beam=beam, device=device)
-
-    def judge(
-        self,
-        model: "StoredModel",
-        corpus: Sequence[str],
-        options: "CorpusOptions",
-        device: str = "cpu",
-        *,
-        readings: "ReadingOptions | None" = None,
-    ) -> "Judgement":
-        """Try a model on a text."""
-        from rnngen.evaluation.judging import judge
-
-        return judge(self.registry, model, corpus, options, device, readings=readings)
+        return evaluate(self.registry, model, request)
 
 
 def _flag_values(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

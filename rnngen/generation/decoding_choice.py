@@ -19,7 +19,7 @@ from rnngen.errors import UnknownName, UsageError
 from rnngen.options import build, describe, divide
 from rnngen.registry import Registry
 from rnngen.registry.components import choose_filters, make_filters
-from rnngen.requests.conflicts import Conflict, ConflictError, Requirement, RequirementError
+from rnngen.requests.conflicts import Conflict, ConflictError, Need
 from rnngen.requests.sample import ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
 
 ORDERS = ("hf", "llama")
@@ -72,7 +72,7 @@ class DecodingFlags:
             order: which ranks the filters have.
 
         Raises:
-            ConflictError, RequirementError: if flags cannot stand together, or one is of no use alone.
+            ConflictError: if flags cannot stand together, or one is of no use alone.
             UnknownName, UsageError: for a name, a key or a value that is refused.
         """
         values = {name: value for name, value in given.items() if value is not None}
@@ -201,9 +201,7 @@ class DecodingFlags:
                     Conflict("strategy", flag, f"{flag} is for {' and '.join(s.name for s in owners)}")
                 )
             needed = owners[0].flag.parameter if owners[0].flag else f"strategy {owners[0].name}"
-            raise RequirementError(
-                Requirement(flag, needed, f"is an option of the strategy {owners[0].name}")
-            )
+            raise ConflictError(Need(flag, needed, f"it is an option of the strategy {owners[0].name}"))
 
     def _check_filters(self, specs: Sequence[FilterSpec]) -> None:
         for spec in specs:

@@ -14,7 +14,7 @@ from rnngen.inference.ensemble import Ensemble
 from rnngen.inference.neural_cache import CachedStep
 from rnngen.inference.quantized import quantize, quantized_step
 from rnngen.inference.torch_model import TorchStep, torch_step
-from rnngen.options.model import ReadingOptions
+from rnngen.options.model import EvaluationOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Tokenizers, load_tokenizers, make_task, restore
 from rnngen.store.model_folder import SEEN, StoredModel
@@ -28,7 +28,7 @@ class LoadOptions:
     """``cpu``, which uses NumPy if the cell can, or any device of torch's."""
     quantize: str | None = None
     """The format of the weights' matrices (``rnngen.inference.quantized.FORMATS``); None as they are."""
-    cache: ReadingOptions | None = None
+    cache: EvaluationOptions | None = None
     """The neural cache, if there is to be one."""
 
 
@@ -58,7 +58,7 @@ def load_generator(
     task = restore(registry, "task", config.task)
     return Generator(
         _step(registry, models, options),
-        tokenizers_of(registry, first),
+        open_tokenizers(registry, first),
         has_eos=make_task(task).has_eos,
         reads_source=reads_source,
         default_prompt=config.opening,
@@ -69,8 +69,8 @@ def load_generator(
     )
 
 
-def tokenizers_of(registry: Registry, model: StoredModel) -> Tokenizers:
-    """Build a model's tokenizers."""
+def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
+    """Build the tokenizers of a model: of targets and of sources, which are often one."""
     kinds = [kind for kind in ("tokenizer", "source_tokenizer") if getattr(model.config, kind)]
     parts = {kind: restore(registry, kind, getattr(model.config, kind)) for kind in kinds}
     return load_tokenizers(parts, model.tokenizer_json, model.path)
@@ -114,7 +114,7 @@ def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOption
     return whole if options.cache is None else _with_cache(whole, options.cache)
 
 
-def _with_cache(step: Any, options: ReadingOptions) -> CachedStep:
+def _with_cache(step: Any, options: EvaluationOptions) -> CachedStep:
     if not isinstance(step, FeatureStep):
         raise UsageError(
             "cache remembers what the output layer of one network reads, and this model shows no such "

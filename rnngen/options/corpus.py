@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rnngen.options.model import ReadingOptions
+from rnngen.options.model import EvaluationOptions
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class CorpusOptions:
 
 
 @dataclass(frozen=True)
-class AdaptingOptions(ReadingOptions):
+class AdaptingOptions(EvaluationOptions):
     """How a model adapts to its prompt, and to what it writes."""
 
     dynamic: bool = False

@@ -1,21 +1,43 @@
-"""What cannot stand together in a request, as a table of rows.
+"""What cannot stand together in a request, and what needs something else, as a table of rows.
 
 ::
 
     CONFLICTS = (
         Conflict("save_state", "beam"),
         Conflict("save_state", "count", "a state is that of one text"),
+        Conflict("label_smoothing", "head=adaptive", "it never computes all probabilities"),
+        Need("val_source", "val|val_target", "these are the sources of the validation text"),
     )
 
 An option counts as given if its value differs from the field's default; a property that is true
-counts as well (``endless``). Errors name options as the request does; the command line turns them into flags.
+counts as well (``endless``), and ``head=adaptive`` if the value is that one. Options are looked for in the
+request and in the options dataclasses that it holds, where a ``Given`` knows what was given. Errors name
+options as the request does; the command line turns them into flags.
 """
 
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 from rnngen.errors import UsageError
+from rnngen.options.given import Given
+
+
+class OptionError(UsageError):
+    """An option whose value cannot be had; the message names options between backticks.
+
+    Args:
+        text: the message: ```hidden=16`: the run was made with 8``.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(self.message(str))
+
+    def message(self, name: Callable[[str], str]) -> str:
+        """Return the message with options as ``name`` writes them, ``--hidden 16`` for ``hidden=16``."""
+        return re.sub(r"`([^`]+)`", lambda found: name(found[1]), self.text)
 
 
 @dataclass(frozen=True)
@@ -29,73 +51,87 @@ class Conflict:
     reason: str = ""
     """One clause that says why, where that is not plain."""
 
+    def is_broken_by(self, request: Any) -> bool:
+        """Return whether a request gives both."""
+        return is_given(request, self.option) and is_given(request, self.other)
+
+    def __str__(self) -> str:
+        reason = f": {self.reason}" if self.reason else ""
+        return f"`{self.option}` and `{self.other}` cannot stand together{reason}; leave one of them out"
+
 
 @dataclass(frozen=True)
-class Requirement:
-    """An option of a request that is of no use without another."""
+class Need:
+    """An option that means nothing without another one."""
 
     option: str
-    """A field of the request."""
-    needs: str
-    """The other field."""
+    """A field of the request, or a property that is true where the option is given."""
+    other: str
+    """Likewise; of ``one|another`` any will do."""
     reason: str
-    """What the option does, as one clause: "says how to adapt"."""
+    """One clause that says why."""
+
+    def is_broken_by(self, request: Any) -> bool:
+        """Return whether a request gives the one without the other."""
+        others = self.other.split("|")
+        return is_given(request, self.option) and not any(is_given(request, one) for one in others)
+
+    def __str__(self) -> str:
+        others = " or ".join(f"`{one}`" for one in self.other.split("|"))
+        return f"`{self.option}` needs {others}: {self.reason}"
 
 
-class ConflictError(UsageError):
-    """Two options that cannot stand together.
+class ConflictError(OptionError):
+    """A request that breaks a row of its table.
 
     Args:
-        conflict: the row of the table.
+        conflict: the row.
     """
 
-    def __init__(self, conflict: Conflict) -> None:
+    def __init__(self, conflict: Conflict | Need) -> None:
         self.conflict = conflict
-        super().__init__(self.message(str))
-
-    def message(self, name: Callable[[str], str]) -> str:
-        """Return the message with options as ``name`` writes them, ``--save-state`` for ``save_state``."""
-        reason = f": {self.conflict.reason}" if self.conflict.reason else ""
-        option, other = name(self.conflict.option), name(self.conflict.other)
-        return f"{option} and {other} cannot stand together{reason}; leave one of them out"
+        super().__init__(str(conflict))
 
 
-class RequirementError(UsageError):
-    """An option that is of no use without another.
-
-    Args:
-        requirement: the row of the table.
-    """
-
-    def __init__(self, requirement: Requirement) -> None:
-        self.requirement = requirement
-        super().__init__(self.message(str))
-
-    def message(self, name: Callable[[str], str]) -> str:
-        """Return the message with options as ``name`` writes them."""
-        row = self.requirement
-        return f"{name(row.option)} {row.reason}; add {name(row.needs)}, or leave it out"
-
-
-def check(request: Any, conflicts: Iterable[Conflict], requirements: Iterable[Requirement] = ()) -> None:
-    """Refuse a request that gives both options of a conflict, or one of a requirement alone.
+def check(request: Any, rows: Iterable[Conflict | Need]) -> None:
+    """Refuse a request that breaks a row.
 
     Raises:
-        ConflictError, RequirementError: naming the first such row.
+        ConflictError: naming the first such row.
     """
-    for row in requirements:
-        if is_given(request, row.option) and not is_given(request, row.needs):
-            raise RequirementError(row)
-    for conflict in conflicts:
-        if is_given(request, conflict.option) and is_given(request, conflict.other):
-            raise ConflictError(conflict)
+    for row in rows:
+        if row.is_broken_by(request):
+            raise ConflictError(row)
 
 
 def is_given(request: Any, option: str) -> bool:
     """Return whether an option of a request was given: differs from its default, or is a true property."""
-    value = getattr(request, option)
+    name, equals, wanted = option.partition("=")
+    if equals:
+        value = _value(request, name)
+        return wanted in value if isinstance(value, tuple | list) else value == wanted
     for field in fields(request):
-        if field.name == option:
+        if field.name == name:
             default = field.default_factory() if field.default_factory is not MISSING else field.default
-            return bool(value != default)
-    return bool(value)
+            return bool(getattr(request, name) != default)
+    holder = _holder(request, name)
+    if isinstance(holder, Given):
+        return name in holder
+    return bool(getattr(request, name)) if holder is request else is_given(holder, name)
+
+
+def _value(request: Any, name: str) -> Any:
+    holder = _holder(request, name)
+    return getattr(holder.options if isinstance(holder, Given) else holder, name)
+
+
+def _holder(request: Any, name: str) -> Any:
+    """The request, or what it holds, that has an option of that name."""
+    if hasattr(type(request), name) or name in {field.name for field in fields(request)}:
+        return request
+    for field in fields(request):
+        held = getattr(request, field.name)
+        inner = held.options if isinstance(held, Given) else held
+        if is_dataclass(inner) and name in {one.name for one in fields(inner)}:
+            return held
+    raise AttributeError(f"{type(request).__name__} has no option {name!r}")

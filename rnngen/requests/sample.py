@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from rnngen.errors import UnknownName, UsageError
 from rnngen.options.corpus import AdaptingOptions
-from rnngen.requests.conflicts import Conflict, Requirement, RequirementError, check
+from rnngen.requests.conflicts import Conflict, ConflictError, Need, check
 
 FilterChoices: TypeAlias = tuple[tuple[str, str], ...]
 """A chain of filters by name, each with the text of its options: ``("top_k", "40")``."""
@@ -95,8 +95,8 @@ class SampleRequest:
         for option in self.adapting_given:
             kind = option.partition("_")[0]
             if not getattr(self.adapting, kind):
-                raise RequirementError(Requirement(option, kind, "says how to adapt"))
-        check(self, CONFLICTS, REQUIREMENTS)
+                raise ConflictError(Need(option, kind, "it says how to adapt"))
+        check(self, CONFLICTS)
 
     @property
     def endless(self) -> bool:
@@ -124,7 +124,7 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-CONFLICTS = (
+CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("prompt", "prompt_file"),
     Conflict("save_state", "count", "a state is that of one text"),
     Conflict("save_state", "nbest", "a state is that of one text"),
@@ -146,11 +146,9 @@ CONFLICTS = (
     Conflict("interactive", "blend"),
     Conflict("interactive", "count"),
     Conflict("count", "nbest", "nbest says how many of the best"),
+    Need("attention", "json", "it adds weights to the JSON output"),
 )
-"""What cannot stand together."""
-
-REQUIREMENTS = (Requirement("attention", "json", "adds weights to the JSON output"),)
-"""What is of no use alone."""
+"""What cannot stand together, and what is of no use alone."""
 
 
 def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> SampleRequest:

@@ -19,7 +19,7 @@ from rnngen.data.dataset import named
 from rnngen.decoding.text_stream import decode
 from rnngen.errors import CorpusError
 from rnngen.evaluation import seq2seq_metrics as metrics
-from rnngen.evaluation.perplexity import Judge
+from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Warned
 from rnngen.generation.generator import GenerationSettings, Generator, Prompt
 from rnngen.inference.build import numpy_step
@@ -38,7 +38,7 @@ from rnngen.training.model_card import model_card
 from rnngen.training.optimizers import make_noisy
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import RunFolder
-from rnngen.training.shared import SharedJudge, run_folder
+from rnngen.training.shared import SharedLossEvaluator, run_folder
 from rnngen.training.trainer import Trainer
 
 REFRESH = 0.02
@@ -124,9 +124,13 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
             head.expect(counts.to(device))
         if plan.config.corpus.own_vocabulary:  # what only the other model met has to be unlearnt
             head.restrict(counts)
-    batches, judge, folder = make_batches(plan), SharedJudge(network, precision, team), _folder(plan, team)
+    batches, judge, folder = (
+        make_batches(plan),
+        SharedLossEvaluator(network, precision, team),
+        _folder(plan, team),
+    )
     val = plan.encoded.val.prefix(TRIED)
-    held_out = partial(judge.stream, val, has_eos=plan.encoded.has_eos, lanes=LANES, seq=256)
+    held_out = partial(judge.stream, val, has_eos=plan.encoded.has_eos, streams=LANES, seq=256)
     pause = 2 * len(val) // (options.batch * options.seq)
     trainer = Trainer(network, batches, held_out, options, precision, folder.save, stop, pause=pause)
     trainer.score, trainer.team = _scorer(plan, network, team), team
@@ -164,7 +168,7 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
 
 def _judge(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
     """Try the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
-    began, judge = time.monotonic(), Judge(trainer.network)
+    began, judge = time.monotonic(), LossEvaluator(trainer.network)
     val, has_eos = plan.encoded.val.prefix(JUDGED), plan.encoded.has_eos
     load_weights(trainer.network, read_model(folder.folder).weights)
     stream = judge.stream(val, has_eos=has_eos).nats_per_char

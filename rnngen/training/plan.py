@@ -19,7 +19,7 @@ from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, restore
 from rnngen.store.config import ModelConfig
-from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_model, read_tokenizer
+from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
 BUDGETS = {"epochs", "steps", "minutes"}
@@ -170,7 +170,7 @@ def _check_head(task: TaskSpec, head: str, request: Request) -> None:
 
 def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, request: Request) -> Plan:
     """A new model with the parts, the vocabulary and the weights of another."""
-    base = read_model(models.find(request.init_from))
+    base = models.open(request.init_from)
     fixed = {**request.parts, **request.network, **request.settings}
     if fixed:
         raise UsageError(f"--init-from takes {', '.join(sorted(fixed))} from the other model; leave it out")

@@ -34,10 +34,10 @@ import torch
 
 from rnngen.data.batches import Batch
 from rnngen.errors import UsageError
-from rnngen.evaluation.perplexity import batch_loss
 from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network
 from rnngen.nn.devices import choose_device, choose_precision
+from rnngen.nn.loss import batch_loss
 from rnngen.nn.regularizers import heads
 from rnngen.training.fit import make_batches
 from rnngen.training.optimizers import make_optimizer

@@ -14,10 +14,10 @@ from rnngen.builtins.options import TemperatureOptions
 from rnngen.contracts import IGNORE
 from rnngen.data.batches import StreamBatches
 from rnngen.errors import DeviceError, UnknownName, UsageError
-from rnngen.evaluation.perplexity import batch_loss
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.nn.devices import choose_precision
+from rnngen.nn.loss import batch_loss
 from rnngen.registry.components import choose
 
 CELLS = ["lstm", "gru", "rnn"]

@@ -59,10 +59,10 @@ def attend(ctx: click.Context, /, **params: Any) -> None:
 
         pictures.chosen(output)  # refuses what cannot be drawn before the model is read
     here = session(ctx)
-    path = here.models.find(params["model"])
+    model = here.read(params["model"])
+    path = model.path
     if params["model"] is None:
         ui.note(f"model {path.name}")
-    model = here.read(str(path))
     if model.config.source_vocabulary is None:
         raise UsageError(f"{path.name} has no sources to attend to; give a model trained with --task pairs")
     answerer = here.answerer(model, device=params["device"])

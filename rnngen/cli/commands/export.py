@@ -21,7 +21,6 @@ def export(name: str, output: str, force: bool) -> None:
     """Pack a model into one .safetensors file that -m takes."""
     from rnngen.api import models as store
     from rnngen.store.model_folder import export as pack
-    from rnngen.store.model_folder import read_model
 
     target = Path(output)
     if target.is_dir():
@@ -32,5 +31,5 @@ def export(name: str, output: str, force: bool) -> None:
         )
     if target.exists() and not force:
         raise UsageError(f"{output} is there already; --force replaces it")
-    pack(read_model(store().find(name)), target)
+    pack(store().open(name), target)
     ui.note(f"wrote {output} ({target.stat().st_size:,} bytes)")

@@ -39,7 +39,7 @@ def fill(ctx: click.Context, /, **params: Any) -> None:
     flags.overrule(ctx, params, ["text"], ["prompt_file"])
     options = flags.collect(FillOptions, params)
     here = session(ctx)
-    stored = [here.read(str(here.models.find(name))) for name in params["model"] or (None,)]
+    stored = [here.read(name) for name in params["model"] or (None,)]
     if not params["model"] and not params["quiet"]:
         ui.note(f"model {stored[0].path.name}")
     if any(model.config.source_vocabulary is not None for model in stored):

@@ -72,9 +72,8 @@ def show(name: str, json: bool) -> None:
     from dataclasses import asdict
 
     from rnngen.api import models as store
-    from rnngen.store.model_folder import read_model
 
-    model = read_model(store().find(name))
+    model = store().open(name)
     config = asdict(model.config)
     if json:
         ui.write_json({"path": str(model.path), **config})

@@ -46,7 +46,7 @@ def next_token(ctx: click.Context, /, **params: Any) -> None:
     flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
     here = session(ctx)
     build = here.filters(chain.collect({**params, "beam": 1}))  # as under a beam: no temperature unasked
-    stored = [here.read(str(here.models.find(name))) for name in params["model"] or (None,)]
+    stored = [here.read(name) for name in params["model"] or (None,)]
     if not params["model"] and not params["quiet"]:
         ui.note(f"model {stored[0].path.name}")
     if any(model.config.source_vocabulary is not None for model in stored):
