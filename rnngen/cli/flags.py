@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
-from rnngen.cli.option_flags import Completer, StageOption, collect, given, options_from
+from rnngen.cli.option_flags import (
+    Completer,
+    StageOption,
+    collect,
+    flag_of,
+    given,
+    options_from,
+    parsed,
+)
 from rnngen.errors import UsageError
+from rnngen.requests.conflicts import OptionError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -24,12 +33,14 @@ __all__ = [
     "complete_names",
     "examples",
     "examples_of",
+    "flag_of",
     "given",
     "json_flag",
     "model_flag",
     "models_flag",
     "options_from",
     "overrule",
+    "parsed",
     "quiet_flag",
     "set_flag",
     "verbose_flag",
@@ -39,7 +50,21 @@ K = TypeVar("K", bound=click.Command)
 
 
 class Command(click.Command):
-    """A command whose help groups the flags by the headings that ``options_from`` gave them."""
+    """A command whose help groups the flags by the headings that ``options_from`` gave them.
+
+    Errors that name options name its flags.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Raises:
+            UsageError: with flags, where the request is refused by the names of options.
+        """
+        try:
+            return super().invoke(ctx)
+        except OptionError as error:
+            raise UsageError(error.message(flag_of)) from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, those without a heading first."""
