@@ -11,8 +11,8 @@
 
 An option counts as given if its value differs from the field's default; a property that is true
 counts as well (``endless``), and ``head=adaptive`` if the value is that one. Options are looked for in the
-request and in the options dataclasses that it holds, where a ``Given`` knows what was given. Errors name
-options as the request does; the command line turns them into flags.
+request and in the options dataclasses that it holds, where a ``Given`` knows what was given (``None`` is
+nothing). Errors name options as the request does; the command line turns them into flags.
 """
 
 import re
@@ -114,7 +114,7 @@ def is_given(request: Any, option: str) -> bool:
     if equals:
         return wanted in value if isinstance(value, tuple | list) else bool(value == wanted)
     if isinstance(holder, Given):
-        return name in holder
+        return name in holder and value is not None
     for field in fields(holder):
         if field.name == name:
             default = field.default_factory() if field.default_factory is not MISSING else field.default
