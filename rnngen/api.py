@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from rnngen.registry import Registry
     from rnngen.requests.evaluate import EvaluateRequest
     from rnngen.requests.sample import SampleRequest
+    from rnngen.requests.train import TrainRequest
     from rnngen.store.model_folder import ModelStore, StoredModel
-    from rnngen.training.plan import Plan, Request
+    from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
 
 __all__ = ["Model", "Session", "cache", "home", "load", "model_names", "models"]
@@ -250,7 +251,7 @@ class Session:
 
     # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
 
-    def plan(self, request: "Request") -> "Plan":
+    def plan(self, request: "TrainRequest") -> "Plan":
         """Check a request to train, and read its text; writes nothing but the cache."""
         from rnngen.training.plan import plan
 
