@@ -17,13 +17,14 @@ from rnngen.builtins.attention import rnngen_attentions
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import AttentionSpec, CellSpec
 from rnngen.errors import CorpusError, ModelError, PluginError, UnknownName, UsageError
-from rnngen.evaluation import seq2seq_metrics as metrics
+from rnngen.evaluation import seq2seq_metrics
 from rnngen.events import Evaluated, Finished, Judged, Sampled, Started, Warned
 from rnngen.inference.torch_model import TorchStep
 from rnngen.options.corpus import CorpusOptions
 from rnngen.registry import Distribution, Registry
 from rnngen.store.checkpoint import read_tensors
 from rnngen.store.model_folder import TRAINING, ModelStore
+from rnngen.training.fit import MEASURES
 from rnngen.training.plan import Request
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "README.md")
@@ -218,8 +219,6 @@ def test_a_mean_of_the_weights_is_what_is_kept_and_judged(session, train, ask):
 @pytest.mark.parametrize("measure", ["bleu", "chrf", "accuracy"])
 def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeypatch, measure):
     """The scores are made up, so that the second of four is the best whatever the loss."""
-    from rnngen.training import fit as fitting
-
     scores = iter([1.0, 5.0, 5.0, 3.0])
     asked = []
 
@@ -227,7 +226,7 @@ def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeyp
         asked.append((answers, texts))
         return next(scores)
 
-    monkeypatch.setitem(fitting.MEASURES, measure, score)
+    monkeypatch.setitem(MEASURES, measure, score)
     events = list(session.train(session.plan(ask(best=measure, steps=8, evaluations=4))))
     tried = [event for event in events if isinstance(event, Evaluated)]
     assert [event.best for event in tried] == [True, True, False, False]
@@ -242,9 +241,7 @@ def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeyp
 
 
 def test_a_score_stops_training_early(session, train, monkeypatch):
-    from rnngen.training import fit as fitting
-
-    monkeypatch.setitem(fitting.MEASURES, "bleu", lambda answers, texts: 0.0)
+    monkeypatch.setitem(MEASURES, "bleu", lambda answers, texts: 0.0)
     events = train(best="bleu", steps=20, evaluations=10, patience=2)
     assert events[-1].reason == "early stop"
 
@@ -602,7 +599,7 @@ def test_marks_are_the_scores_of_the_answers(shelf, tmp_path):
     ]
     assert marks.pairs == 20
     assert marks.beam == 2
-    assert marks.scores == metrics.judge_answers(found, list(references))
+    assert marks.scores == seq2seq_metrics.judge_answers(found, list(references))
 
 
 def test_the_perplexity_is_that_of_reading_each_pair_alone(shelf, tmp_path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import CorpusError, NotFoundError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -121,13 +121,13 @@ def list_corpora(json: bool) -> None:
     """List every corpus, with its size and licence."""
     found = [_described(corpus) for corpus in known().values()]
     if json:
-        ui.write_json(found)
+        console.write_json(found)
         return
     shown = ("name", "bytes", "characters", "distinct", "task", "licence", "summary")
-    ui.table([[row[key] for key in shown] for row in found], shown)
+    console.table([[row[key] for key in shown] for row in found], shown)
     missing = [row["name"] for row in found if not row["built"]]
     if missing:
-        ui.note(f"not built yet: {', '.join(missing)}; build one with rnngen corpora build {missing[0]}")
+        console.note(f"not built yet: {', '.join(missing)}; build one with rnngen corpora build {missing[0]}")
 
 
 def _described(corpus: Corpus) -> dict[str, Any]:
@@ -204,9 +204,9 @@ def build(name: str, output: str | None, count: int | None, seed: int | None, he
         raise UsageError(
             f"{name!r} ships with rnngen, there is nothing to build; see rnngen corpora path {name}"
         )
-    ui.note(f"collecting {name} ({corpus.licence})")
+    console.note(f"collecting {name} ({corpus.licence})")
     with _written(output, corpus.path) as out:
-        ui.note(f"{_collect(corpus, out):,} files")
+        console.note(f"{_collect(corpus, out):,} files")
 
 
 def _generate(corpus: Corpus, output: str | None, count: int | None, seed: int, held_out: bool) -> None:
@@ -215,7 +215,7 @@ def _generate(corpus: Corpus, output: str | None, count: int | None, seed: int, 
     side, place = ("held out", corpus.held_out) if held_out else ("to train on", corpus.path)
     wanted = count or (HELD_OUT_COUNT if held_out else COUNT)
     _require(wanted, package.most(name, held_out=held_out), f"{corpus.name} {side}")
-    ui.note(f"making {wanted:,} {corpus.name} {side}, seed {seed} ({corpus.licence})")
+    console.note(f"making {wanted:,} {corpus.name} {side}, seed {seed} ({corpus.licence})")
     with _written(output, place) as out:
         found = package.write(package.generator(name), out, count=wanted, seed=seed, held_out=held_out)
         _require(wanted, found, f"{corpus.name} {side}")
@@ -237,7 +237,7 @@ def _written(output: str | None, place: Path) -> Iterator[TextIO]:
     target = Path(output) if output else place
     with _atomic_text(target) as out:
         yield out
-    ui.note(f"{target.stat().st_size:,} bytes")
+    console.note(f"{target.stat().st_size:,} bytes")
     click.echo(target)
 
 

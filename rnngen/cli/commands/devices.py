@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 
 
 @flags.examples("rnngen devices", "rnngen devices --json")
@@ -19,7 +19,7 @@ def devices(json: bool) -> None:
     automatic = str(choose_device("auto"))
     found = present()
     if json:
-        ui.write_json([{**asdict(device), "auto": device.name == automatic} for device in found])
+        console.write_json([{**asdict(device), "auto": device.name == automatic} for device in found])
         return
     rows = [
         [
@@ -32,7 +32,7 @@ def devices(json: bool) -> None:
         ]
         for device in found
     ]
-    ui.table(rows, ["device", "what it is", "GiB free", "GiB", "precision auto", "driver"])
+    console.table(rows, ["device", "what it is", "GiB free", "GiB", "precision auto", "driver"])
 
 
 def _gibibytes(size: int | None) -> str:

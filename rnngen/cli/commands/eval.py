@@ -7,7 +7,7 @@ import click
 from rnngen.builtins.strategies.options import DecodingOptions, search_of
 from rnngen.cli import flags
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import ReadingOptions
@@ -48,20 +48,20 @@ def evaluate(ctx: click.Context, /, **params: Any) -> None:
     here = session(ctx)
     path = here.models.find(params["model"])
     if params["model"] is None:
-        ui.note(f"model {path.name}")
+        console.note(f"model {path.name}")
     model = here.read(str(path))
     options, decoding = flags.collect(CorpusOptions, params), flags.collect(DecodingOptions, params)
     if model.config.source_vocabulary is not None:
         _refuse_for_pairs(params)
         marks = here.mark(model, params["corpus"], options, search_of(decoding), params["device"])
-        ui.write_json(marks.as_json()) if params["json"] else _show_marks(marks)
+        console.write_json(marks.as_json()) if params["json"] else _show_marks(marks)
         return
     _refuse_for_free_text(params)
     readings = flags.collect(ReadingOptions, params)
     judgement = here.judge(model, params["corpus"], options, params["device"], readings=readings)
     if judgement.why:
-        ui.warn(judgement.why)
-    ui.write_json(judgement.as_json()) if params["json"] else _show(judgement)
+        console.warn(judgement.why)
+    console.write_json(judgement.as_json()) if params["json"] else _show(judgement)
 
 
 def _refuse_for_free_text(params: dict[str, Any]) -> None:
@@ -88,10 +88,10 @@ def _show_marks(marks: "Marks") -> None:
     }
     rows = [[name, f"{value:.2f}"] for name, value in told.items()]
     rows.append(["perplexity/token", f"{marks.loss.as_json()['perplexity']:.3f}"])
-    ui.table(rows, ["measure", "value"])
+    console.table(rows, ["measure", "value"])
     rate = marks.pairs / max(1e-9, marks.seconds)
-    ui.note(f"{marks.pairs:,} pairs, beam {marks.beam}, {rate:,.0f} sources/s")
-    ui.note(scores.signature)
+    console.note(f"{marks.pairs:,} pairs, beam {marks.beam}, {rate:,.0f} sources/s")
+    console.note(scores.signature)
 
 
 def _show(judgement: "Judgement") -> None:
@@ -99,8 +99,8 @@ def _show(judgement: "Judgement") -> None:
     if judgement.floor:
         nats = judgement.floor.nats_per_char
         rows.append(["floor (5-gram)", "", f"{nats:.4f}", f"{nats / 0.6931471805599453:.4f}", ""])
-    ui.table(rows, ["reading", "nats/token", "nats/char", "bits/char", "perplexity/token"])
-    ui.note(f"{judgement.tokens:,} tokens, {judgement.chars:,} characters")
+    console.table(rows, ["reading", "nats/token", "nats/char", "bits/char", "perplexity/token"])
+    console.note(f"{judgement.tokens:,} tokens, {judgement.chars:,} characters")
 
 
 def _row(name: str, loss: "Loss") -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
 
 
@@ -33,4 +33,4 @@ def export(name: str, output: str, force: bool) -> None:
     if target.exists() and not force:
         raise UsageError(f"{output} is there already; --force replaces it")
     pack(read_model(store().find(name)), target)
-    ui.note(f"wrote {output} ({target.stat().st_size:,} bytes)")
+    console.note(f"wrote {output} ({target.stat().st_size:,} bytes)")

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import RnngenError, UsageError
 
 WIDEST = 4
@@ -26,12 +26,12 @@ def list_models(json: bool) -> None:
 
     found = [_summary(store().path(name)) for name in store().names()]
     if json:
-        ui.write_json(found)
+        console.write_json(found)
     elif not found:
-        ui.note("there is no model yet; make one with rnngen train CORPUS")
+        console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
         columns = ["name", "task", "cell", "size", "tokenizer", "nats/char", "bytes"]
-        ui.table([[_shown(row.get(key, "")) for key in _KEYS] for row in found], columns)
+        console.table([[_shown(row.get(key, "")) for key in _KEYS] for row in found], columns)
 
 
 _KEYS = ("name", "task", "cell", "size", "tokenizer", "nats_per_char", "bytes")
@@ -77,7 +77,7 @@ def show(name: str, json: bool) -> None:
     model = read_model(store().find(name))
     config = asdict(model.config)
     if json:
-        ui.write_json({"path": str(model.path), **config})
+        console.write_json({"path": str(model.path), **config})
         return
     rows = [["path", str(model.path)]]
     for kind in ("task", "cell", "tokenizer"):
@@ -88,7 +88,7 @@ def show(name: str, json: bool) -> None:
     rows.append(["vocabulary", f"{config['vocabulary']:,} tokens"])
     rows.append(["corpus", ", ".join(config["corpus"]["paths"])])
     rows += [[key, str(value)] for key, value in {**config["network"], **config["training"]}.items()]
-    ui.table(rows, ["", name])
+    console.table(rows, ["", name])
 
 
 @models.command(cls=flags.Command)
@@ -108,7 +108,7 @@ def rm(names: tuple[str, ...], yes: bool) -> None:
         click.confirm(f"Remove {', '.join(names)}?", abort=True, err=True)
     for name in names:
         kept.remove(name)
-        ui.note(f"removed {name}")
+        console.note(f"removed {name}")
 
 
 @models.command(cls=flags.Command)

@@ -8,7 +8,7 @@ import click
 
 from rnngen.cli import flags
 from rnngen.cli.app import registry
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.options import Option, describe
 
 
@@ -32,12 +32,12 @@ def list_plugins(verbose: bool, json: bool) -> None:
     Packages that could not be used are listed too, with the reason.
     """
     if json:
-        ui.write_json({"plugins": list(_as_json()), "failed": list(_failed())})
+        console.write_json({"plugins": list(_as_json()), "failed": list(_failed())})
         return
-    ui.table(_rows(), ("kind", "name", "summary", "package", "version"))
+    console.table(_rows(), ("kind", "name", "summary", "package", "version"))
     if verbose:
         click.echo()
-        ui.table(_option_rows(), ("kind", "name", "option", "default", "meaning"))
+        console.table(_option_rows(), ("kind", "name", "option", "default", "meaning"))
 
 
 def _as_json() -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import click
 
 from rnngen.cli import flags
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.render.plan import COUNT, show_plan
 from rnngen.cli.training_run import run_alone, run_together
 from rnngen.errors import UsageError
@@ -135,11 +135,13 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     if params["nproc"] > 1 and not launched():
         ctx.exit(launch(params["nproc"], ctx.meta[__name__]))
     listeners = [_listener(here, text) for text in params["listener"] if first()]
-    mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
+    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
     run = run_together if launched() else run_alone
-    plan, finished = run(here, request, listeners, lambda events: ui.render(events, mode, params["verbose"]))
+    plan, finished = run(
+        here, request, listeners, lambda events: console.render(events, mode, params["verbose"])
+    )
     if finished is not None and finished.reason == "interrupt":
-        ui.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
+        console.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
 
 
@@ -154,7 +156,7 @@ def _proposed(here: "Session", request: "Request", params: dict[str, Any]) -> "R
         return request
     proposal = here.propose(here.plan(request), params["params"], given=given)
     if params["json"] and params["plan"]:
-        ui.write_json(proposal.as_json())
+        console.write_json(proposal.as_json())
     elif not params["quiet"]:
         show_plan(proposal)
     return proposal.under(request)

@@ -9,8 +9,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.app import session
 from rnngen.cli.commands.train import INTERRUPTED, storage_flag
-from rnngen.cli.render import console as ui
-from rnngen.cli.render import progress, trials
+from rnngen.cli.render import console, progress, trials
 from rnngen.cli.training_run import interruptible
 from rnngen.errors import UsageError
 from rnngen.options import describe
@@ -100,7 +99,7 @@ def tune(ctx: click.Context, /, **params: Any) -> None:
     if found and found.best:
         _tell_best(params, trials.command(found.best.settings, params["corpus"]))
     if found and found.reason == "interrupt":
-        ui.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
+        console.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
         ctx.exit(INTERRUPTED)
 
 
@@ -133,16 +132,16 @@ def _show(events: "Iterable[Event]", params: dict[str, Any]) -> "Searched | None
     """Run the search to its end and show what it reports."""
     state = trials.Trials()
     followed = _warning_of(state.follow(events))
-    mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
+    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
     if mode == "live":
-        ui.live_table(trials.listings(followed, state))
+        console.live_table(trials.listings(followed, state))
     for event in followed:  # none are left where they were drawn
         if mode == "json" and (record := trials.json_line(event, params["corpus"])):
             click.echo(record)
         if mode == "plain" and (line := trials.line(event)):
-            ui.note(line)
+            console.note(line)
     if mode == "live" and state.searched and (line := trials.line(state.searched)):
-        ui.note(line)
+        console.note(line)
     return state.searched
 
 
@@ -150,7 +149,7 @@ def _warning_of(events: "Iterable[Event]") -> "Iterator[Event]":
     """Hand the events on, and say what they warn of."""
     for event in events:
         if message := progress.warning(event):
-            ui.warn(message)
+            console.warn(message)
         yield event
 
 
