@@ -26,6 +26,7 @@ from rnngen.contracts import (
     FilterSpec,
     ListenerSpec,
     ReaderSpec,
+    StrategySpec,
     TaskSpec,
     TokenizerSpec,
 )
@@ -59,6 +60,11 @@ def rnngen_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
 @hookspec
 def rnngen_filters() -> Iterable[FilterSpec]:  # type: ignore[empty-body]
     """Filters of the next-token distribution, for ``sample --filters``."""
+
+
+@hookspec
+def rnngen_strategies() -> Iterable[StrategySpec]:  # type: ignore[empty-body]
+    """Decoding strategies, for ``sample --strategy``."""
 
 
 @hookspec

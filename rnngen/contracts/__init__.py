@@ -20,11 +20,21 @@ growing cache of keys, (B,S,M) for what an encoder has read.
 
     networks   Layer · Attention · Network, SourceNetwork · the steps of each · Blueprint
     text       Chunk · Tokenizer · Task · Reader
-    decoding   Filter, StatefulFilter · Listener
+    decoding   Filter, StatefulFilter · Strategy, DecodingJob · Listener
     specs      what hooks return
 """
 
-from rnngen.contracts.decoding import AnyFilter, Filter, Listener, StatefulFilter
+from rnngen.contracts.decoding import (
+    AnyFilter,
+    DecodingJob,
+    Filter,
+    Generated,
+    GenerationState,
+    Hypothesis,
+    Listener,
+    StatefulFilter,
+    Strategy,
+)
 from rnngen.contracts.networks import (
     IGNORE,
     NO_TOKEN,
@@ -52,10 +62,12 @@ from rnngen.contracts.specs import (
     CellSpec,
     CommandSpec,
     FilterSpec,
+    Flag,
     ListenerSpec,
     NetworkSpec,
     ReaderSpec,
     Spec,
+    StrategySpec,
     TaskSpec,
     TokenizerSpec,
     imported,
@@ -74,11 +86,16 @@ __all__ = [
     "Chunk",
     "CommandSpec",
     "ComponentFactory",
+    "DecodingJob",
     "FeatureStep",
     "Filter",
     "FilterSpec",
+    "Flag",
     "Floats",
+    "Generated",
+    "GenerationState",
     "Head",
+    "Hypothesis",
     "Layer",
     "LayerStep",
     "Listener",
@@ -94,6 +111,8 @@ __all__ = [
     "Spec",
     "State",
     "StatefulFilter",
+    "Strategy",
+    "StrategySpec",
     "StreamStep",
     "Task",
     "TaskSpec",

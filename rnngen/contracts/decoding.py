@@ -1,9 +1,10 @@
-"""What shapes the next-token distribution, and what watches training."""
+"""Decoding: filters of the next-token distribution, and strategies that choose tokens."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from rnngen.contracts.networks import Floats, State, TokenIds
+from rnngen.contracts.networks import Floats, NetworkStep, State, TokenIds
 from rnngen.events import Event
 
 if TYPE_CHECKING:
@@ -45,6 +46,111 @@ class StatefulFilter(Protocol):
 
 
 AnyFilter: TypeAlias = "Filter | StatefulFilter"
+
+
+# ── Strategies ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False)
+class GenerationState:
+    """B streams between two tokens: what was read, and what a network made of it.
+
+    ::
+
+        histories  T h e   c a t
+        state      ────────── ▴ │       before the last token, which is still to be read,
+        logits               or ▴       or after it, with the logits for the next
+
+    It is never written to, so that many texts can go on from it.
+    """
+
+    histories: tuple[Sequence[int], ...]
+    """The tokens of each stream so far, at least one."""
+    state: State
+    """Before the last token of each where there are no logits, else after it."""
+    logits: "Floats | None" = None
+    """(B,V) for what follows."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text that a search found, or that was weighed, and how good it is."""
+
+    tokens: tuple[int, ...]
+    """Without the prefix and without the end token."""
+    log_probability: float
+    """In nats, the end token's included."""
+    score: float
+    """What hypotheses are ranked by; the strategy says how it comes about."""
+    attention: "Floats | None" = field(default=None, compare=False)
+    """(T,S) the weights with which each token, the end's included, was written, if asked for."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One text that a strategy generates."""
+
+    prompt: int
+    """Which prompt of the job it goes on from."""
+    tokens: Iterable[int]
+    """Its tokens, without prefix and end token; drawn while they are taken, where that is possible."""
+    hypothesis: Hypothesis | None = None
+    """How good it is, where the strategy knows."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DecodingJob:
+    """What a strategy is asked to do: go on from B prompts, side by side.
+
+    ``rnngen.decoding`` holds what strategies are made of: samplers, chains of filters, draws.
+    """
+
+    model: NetworkStep
+    """The network, one step at a time."""
+    prefixes: tuple[tuple[int, ...], ...]
+    """What each text begins with, at least one token; it is not part of what is generated."""
+    start: Callable[[], State]
+    """Returns the state of B streams before their prefixes, sources read."""
+    prefill: Callable[[], GenerationState]
+    """Reads the prefixes, or finds what was made of them in the cache."""
+    max_tokens: tuple[int | None, ...]
+    """Tokens of each text at most, the end token included; None for no limit."""
+    seeds: tuple[int, ...]
+    """One a prompt; text k of prompt b draws from ``numpy.random.default_rng([seeds[b], k])``."""
+    eos_id: int
+    """The token that ends a text."""
+    count: int = 1
+    """How many texts are wanted of each prompt."""
+    filters: Sequence[AnyFilter] = ()
+    """What shapes the distribution, in order."""
+    forbidden: tuple[int, ...] = ()
+    """Tokens that never come: never trained, or the end token where texts do not end by themselves."""
+    stops: tuple[str, ...] = ()
+    """Texts that end a text before them; a strategy that ranks whole texts needs to know."""
+    source_lengths: tuple[int, ...] | None = None
+    """How many source tokens each prompt has, where sources are padded."""
+    attention: bool = False
+    """Whether hypotheses are to keep the attention weights."""
+    text: Callable[[Iterable[int]], Iterator[str]] = lambda _: iter(())
+    """Turns tokens into text, piece by piece."""
+    load_model: Callable[[str], NetworkStep] | None = None
+    """Opens another model of the same vocabulary by its name, for strategies that need two."""
+
+
+class Strategy(Protocol):
+    """A way to choose tokens; built as ``Strategy(options)``."""
+
+    def generate(self, job: DecodingJob) -> Iterator[Generated]:
+        """Generate ``job.count`` texts of each prompt, those of one prompt in order.
+
+        The tokens of one text are taken, or let go, before the next text is asked for.
+
+        Raises:
+            UsageError: if the model lacks a capability that the strategy needs.
+            RnngenError: if filters leave nothing to choose from, or a logit is not a number.
+        """
+        ...
+
 
 Listener: TypeAlias = Callable[[Event], None]
 """Called with every event of a training run, in order."""

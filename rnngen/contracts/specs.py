@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from rnngen.options import NoOptions
 
@@ -76,6 +76,35 @@ class TaskSpec(Spec):
     """Whether examples have a source besides their text; then the cell is a whole network that reads it."""
     cell: str = "lstm"
     """The cell where the user names none."""
+    strategy: str = "sample"
+    """The decoding strategy of its models where the user names none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A flag of ``rnngen sample`` that sets an option of a filter or a strategy.
+
+    From it come the environment variable, the settings key, completion, the man page's entry and the keyword
+    argument of the Python API.
+    """
+
+    name: str
+    """Without dashes: ``"top-k"``."""
+    help: str
+    """One sentence."""
+    option: str | None = None
+    """The field of the options dataclass that takes the value; the first one by default."""
+    metavar: str | None = None
+    """What the help shows for the value; made from the field's type by default."""
+    names_file: bool = False
+    """Whether the value is a file's name; the option then gets ``@FILE``."""
+    common: bool = False
+    """Whether the short help shows it."""
+
+    @property
+    def parameter(self) -> str:
+        """The name with underscores, as Python and the settings files write it."""
+        return self.name.replace("-", "_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +114,50 @@ class FilterSpec(Spec):
     In ``--filters "top_k=40"`` the value goes to the first field of the options.
     """
 
+    flag: Flag | None = None
+    """The flag that adds the filter to the chain."""
+    rank: int = 50
+    """The place in the chain of a filter that its flag adds: constraints 0, penalties 10, temperature 20,
+    truncation 30, what follows the text 40."""
+    llama_rank: int | None = None
+    """Likewise under ``--order llama``, where temperature comes after truncation; the same if not given."""
+    constraint: bool = False
+    """Whether it says what a text may be at all, and so holds under every strategy; a filter that is none
+    shapes draws, and giving its flag asks for draws."""
+    excludes: tuple[str, ...] = ()
+    """Names of filters that cannot stand beside it."""
+
     needs_text: bool = False
     """Whether the function takes the model's tokenizer besides: ``(options, tokenizer) → Filter``."""
+
+
+Capability: TypeAlias = Literal["resume", "blend", "count", "endless", "rank"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategySpec(Spec):
+    """A decoding strategy. ``load`` names a ``Strategy`` class."""
+
+    flag: Flag | None = None
+    """The flag that chooses the strategy and sets an option of it (``--beam 5``); its value none or 0 does
+    not."""
+    flags: tuple[Flag, ...] = ()
+    """Further flags, one an option; several strategies may share a flag, and a filter's flag may be one."""
+    temperature: float | None = None
+    """The temperature of its draws where no ``--temp`` or ``--filters`` is given; None adds no filter."""
+    draws: bool = True
+    """Whether it draws at random, so that a seed is chosen and reported."""
+    excludes: tuple[str, ...] = ()
+    """Names of filters that contradict it."""
+    can: frozenset[Capability] = frozenset()
+    """What it is able to do::
+
+        resume   saved states and interactive mode: its class has a method ``sampler(job)`` → ``Sampler``
+        blend    start from ``job.prefill()``, which may mix two prompts
+        count    generate several texts of a prompt
+        endless  generate without a limit of tokens
+        rank     order the texts of a prompt, best first
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

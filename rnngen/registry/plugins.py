@@ -22,6 +22,7 @@ from rnngen.contracts import (
     ListenerSpec,
     ReaderSpec,
     Spec,
+    StrategySpec,
     TaskSpec,
     TokenizerSpec,
     imported,
@@ -30,17 +31,24 @@ from rnngen.errors import PluginError, UnknownName
 
 S = TypeVar("S", bound=Spec)
 
+
+def hook_of(kind: str) -> str:
+    """Return the name of the hook that brings plugins of a kind."""
+    return "rnngen_" + (kind[:-1] + "ies" if kind.endswith("y") else kind + "s")
+
+
 KINDS: dict[str, type[Spec]] = {
     "cell": CellSpec,
     "attention": AttentionSpec,
     "tokenizer": TokenizerSpec,
     "task": TaskSpec,
     "filter": FilterSpec,
+    "strategy": StrategySpec,
     "reader": ReaderSpec,
     "listener": ListenerSpec,
     "command": CommandSpec,
 }
-"""Every kind of thing that a plugin can bring; its hook is ``rnngen_<kind>s``."""
+"""Every kind of thing that a plugin can bring; ``hook_of`` names its hook."""
 
 
 @dataclass(frozen=True)
@@ -181,10 +189,10 @@ def _collect(plugin: object) -> Iterator[tuple[str, Spec]]:
     manager.register(plugin)
     manager.check_pending()
     for kind, spec_type in KINDS.items():
-        for specs in getattr(manager.hook, f"rnngen_{kind}s")():
+        for specs in getattr(manager.hook, hook_of(kind))():
             for spec in specs:
                 if not isinstance(spec, spec_type):
-                    raise TypeError(f"rnngen_{kind}s returned {spec!r}, which is no {spec_type.__name__}")
+                    raise TypeError(f"{hook_of(kind)} returned {spec!r}, which is no {spec_type.__name__}")
                 yield kind, spec
 
 

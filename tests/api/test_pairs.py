@@ -368,7 +368,7 @@ def with_plugin(tmp_path):
     gru = next(spec for spec in builtins.rnngen_cells() if spec.name == "gru")
     general = next(spec for spec in rnngen_attentions() if spec.name == "general")
     cell = CellSpec(name="slow-gru", summary="gru", load=gru.load, options=gru.options)
-    attention = AttentionSpec(name="look", summary="general", load=general.load, step=general.step)
+    attention = AttentionSpec(name="look", summary="general", load=general.load, numpy=general.numpy)
     hooks = {"cells": [cell], "attentions": [attention]}
     plugin = types.SimpleNamespace(**{f"rnngen_{kind}": returning(specs) for kind, specs in hooks.items()})
     registry = Registry(plugins=[(Distribution("acme-cells", "2.1"), plugin)])

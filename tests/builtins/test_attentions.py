@@ -379,7 +379,7 @@ def test_noise_is_for_training_alone(sources):
 )
 def test_conformance_suite_catches_a_step_that_differs(name, steps, message):
     with pytest.raises((AssertionError, ValueError, KeyError), match=message):
-        check_attention(replace(SPECS[name], step=steps))
+        check_attention(replace(SPECS[name], numpy=steps))
 
 
 class _Faulty(additive.Additive):
@@ -441,6 +441,6 @@ class Idle(_Faulty):
     ],
 )
 def test_conformance_suite_names_the_promise_that_was_broken(faulty, message):
-    spec = replace(SPECS["additive"], load=f"{__name__}:{faulty.__name__}", step=None)
+    spec = replace(SPECS["additive"], load=f"{__name__}:{faulty.__name__}", numpy=None)
     with pytest.raises(AssertionError, match=message):
         check_attention(spec)

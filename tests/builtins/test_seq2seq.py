@@ -336,6 +336,6 @@ class Blind(torch.nn.Module):
 
 
 def test_the_suite_catches_a_network_that_looks_at_padding():
-    blind = replace(ATTENTIONS["general"], name="blind", load=f"{__name__}:Blind", step=None)
+    blind = replace(ATTENTIONS["general"], name="blind", load=f"{__name__}:Blind", numpy=None)
     with pytest.raises(AssertionError, match="padding"):
         check(blind, attention="blind")

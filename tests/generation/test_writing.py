@@ -224,7 +224,7 @@ class PlainCells:
 
     @hookimpl
     def rnngen_cells(self):
-        return [replace(spec, name=f"plain-{spec.name}", step=None) for spec in rnngen_cells()]
+        return [replace(spec, name=f"plain-{spec.name}", numpy=None) for spec in rnngen_cells()]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

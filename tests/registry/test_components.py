@@ -11,6 +11,7 @@ from rnngen import hookimpl
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import CellSpec, ReaderSpec, TokenizerSpec
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
+from rnngen.inference.build import numpy_layers
 from rnngen.registry import Distribution, Registry, components
 from rnngen.registry.components import ComponentRecord
 
@@ -134,7 +135,7 @@ def test_a_damaged_tokenizer_is_named_with_its_place():
 def test_a_cell_without_a_numpy_step_has_no_numpy_layers():
     spec = CellSpec(name="plain", summary="", load="rnngen.builtins.cells:GRU")
     part = components.choose(registry(cells=[spec]), {"cell": "plain"}, {})["cell"]
-    assert components.numpy_layers(part, {}, 2) is None
+    assert numpy_layers(part, {}, 2) is None
 
 
 # ── Readers ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from rnngen import hookimpl
 from rnngen.contracts import CellSpec, FilterSpec, TokenizerSpec
 from rnngen.errors import PluginError, UnknownName
 from rnngen.registry import KINDS, Distribution, Failure, Registry
+from rnngen.registry.plugins import hook_of
 
 
 def cell(name="mine", load="rnngen.builtins.cells:LSTM", **more):
@@ -52,7 +53,7 @@ def test_built_ins_come_through_the_hooks_and_first():
 def test_every_kind_has_a_hook():
     from rnngen import hookspecs
 
-    assert {f"rnngen_{kind}s" for kind in KINDS} == {n for n in dir(hookspecs) if n.startswith("rnngen_")}
+    assert {hook_of(kind) for kind in KINDS} == {n for n in dir(hookspecs) if n.startswith("rnngen_")}
     assert Registry().names("command") == []
 
 
