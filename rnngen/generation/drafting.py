@@ -5,7 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rnngen.builtins.strategies.drafts import LOOKUP, Lookup, SmallModel
-from rnngen.builtins.strategies.speculative import AheadStep, Draft, Foresight
+from rnngen.builtins.strategies.speculative import Draft, Foresight
+from rnngen.contracts import ChunkStep
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Drafting:
         length: tokens that it guesses at once, at most.
     """
 
-    def __init__(self, step: AheadStep, begin: Callable[[], Draft], length: int) -> None:
+    def __init__(self, step: ChunkStep, begin: Callable[[], Draft], length: int) -> None:
         self.step, self.begin, self.length = step, begin, length
         self.foresight: Foresight | None = None
         """That of the last text."""
@@ -50,7 +51,7 @@ def speculate(session: "Session", writer: "Writer", model: "StoredModel", option
         NotFoundError, PluginError, ModelError: if the model that drafts cannot be opened.
     """
     step: Any = writer.step
-    if not hasattr(step, "ahead"):
+    if not isinstance(step, ChunkStep):
         raise UsageError(
             f"--draft {options.draft}: {model.path.name} has no NumPy step that reads ahead; a draft is for "
             "one model of a cell that has one, on the CPU and in full weights: leave --draft out"

@@ -12,8 +12,9 @@ from rnngen.generation.writing import Writer
 from rnngen.inference.build import numpy_step
 from rnngen.inference.ensemble import Ensemble
 from rnngen.inference.neural_cache import CachedStep
-from rnngen.inference.quantized import QuantizedStep, quantise
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.quantized import quantize as quantize_step
+from rnngen.inference.quantized import quantized_step
+from rnngen.inference.torch_model import TorchStep, torch_step
 from rnngen.options.corpus import AdaptingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, Tokenizers, load_tokenizers, make_task, restore
@@ -87,9 +88,9 @@ def _together(registry: Registry, models: Sequence[StoredModel], device: str, qu
     steps = [_step(registry, model, device) for model in models]
     for step in steps:
         if quantize is not None:
-            _quantise(step, quantize)
+            _quantize(step, quantize)
     whole = steps[0] if len(steps) == 1 else Ensemble(steps)
-    return whole if quantize is None else QuantizedStep(whole)
+    return whole if quantize is None else quantized_step(whole)
 
 
 def _remembering(step: Any, models: int, options: AdaptingOptions) -> CachedStep:
@@ -107,16 +108,16 @@ def _step(registry: Registry, model: StoredModel, device: str) -> Any:
         step = numpy_step(cell, model.config, model.weights)
         if step is not None:
             return step
-    return TorchStep(open_network(cell, model, device))
+    return torch_step(open_network(cell, model, device))
 
 
-def _quantise(step: Any, form: str) -> None:
+def _quantize(step: Any, form: str) -> None:
     if isinstance(step, TorchStep):
         raise UsageError(
-            f"weights are quantised where NumPy generates, and this model runs on torch ({step.device}): its "
+            f"weights are quantized where NumPy generates, and this model runs on torch ({step.device}): its "
             "cell has no NumPy step, or --device asks for it; leave --quantize out"
         )
-    quantise(step, form)
+    quantize_step(step, form)
 
 
 def open_network(cell: Component, model: StoredModel, device: str) -> "nn.Module":

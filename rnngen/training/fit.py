@@ -24,7 +24,7 @@ from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, St
 from rnngen.generation.answering import Answerer
 from rnngen.generation.writing import Writer
 from rnngen.inference.build import numpy_step
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.torch_model import torch_step
 from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision
@@ -175,7 +175,7 @@ def _judge(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
 def _taste(plan: Plan, trainer: Trainer) -> str:
     """What the network writes now; its draws are its own, so that training does not depend on them."""
     weights = trainer.weights()
-    step = numpy_step(plan.parts["cell"], plan.config, weights) or TorchStep(trainer.network)
+    step = numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(trainer.network)
     encoded = plan.encoded
     if encoded.train.source is not None:
         answerer = Answerer(step, Tokenizers(encoded.tokenizer, encoded.source_tokenizer))
@@ -198,7 +198,7 @@ def _scorer(plan: Plan, network: nn.Module, team: Team) -> Callable[[], float] |
     texts = [decode(tokenizers.target.pieces, val.example(number)) for number in numbers]
 
     def score() -> float:
-        step = numpy_step(plan.parts["cell"], plan.config, weights_of(network)) or TorchStep(network)
+        step = numpy_step(plan.parts["cell"], plan.config, weights_of(network)) or torch_step(network)
         answers = Answerer(step, tokenizers).greedy(sources)
         network.train()
         return MEASURES[measure](answers, texts)

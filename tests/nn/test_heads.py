@@ -156,7 +156,7 @@ def test_the_twin_lets_all_its_large_matrices_be_replaced(kind, x):
     weights = {f"head.{name}": array.numpy() for name, array in head.state_dict().items()}
     twin = make_step_head({"embedding.weight": np.zeros((V, INPUTS), np.float32), **weights})
     before = twin(x[:, 0].numpy())
-    twin.quantise(lambda matrix: made.append(matrix.size) or matrix)
+    twin.quantize(lambda matrix: made.append(matrix.size) or matrix)
     np.testing.assert_array_equal(twin(x[:, 0].numpy()), before)
     kept = head.prior.weight.numel() if kind == "mixture" else 0
     assert sum(made) == sum(p.numel() for p in head.parameters() if p.ndim == 2) - kept

@@ -8,7 +8,6 @@
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,14 +50,13 @@ def contrastive_search(
         UsageError: at once, if the network shows no features, as an ensemble does not.
         RnngenError: while generating, if filters leave nothing, or a logit is not a number.
     """
-    if not (hasattr(step, "read") and hasattr(step, "predict")):
+    if not isinstance(step, FeatureStep):
         raise UsageError(
             "contrastive search compares what one network's output layer reads, and several networks have "
             "no such thing in common; give one model"
         )
-    features: Any = step
     never = np.array(forbidden, np.int64)
-    return _tokens(features, state, prompt, options, chain=Chain(filters), never=never, seed=seed)
+    return _tokens(step, state, prompt, options, chain=Chain(filters), never=never, seed=seed)
 
 
 def _tokens(
@@ -73,14 +71,14 @@ def _tokens(
 ) -> Iterator[int]:
     seen = Seen(options.window)
     for token in prompt:
-        features, state = step.read(np.array([token]), state)
+        features, state = step.features(np.array([token]), state)
         seen.add(features[0])
     memory, history = chain.initial(np.array([seed])), [list(prompt)]
     while True:
-        logits = step.predict(features)
+        logits = step.logits(features)
         logits[:, never] = -np.inf
         tokens, chances = candidates(chain(logits, history, memory)[0], options.top_k)
-        read, after = step.read(tokens, take(state, [0] * len(tokens)))
+        read, after = step.features(tokens, take(state, [0] * len(tokens)))
         scores = (1 - options.alpha) * chances - options.alpha * seen.likeness(read)
         best = int(scores.argmax())
         features, state = read[[best]], take(after, [best])

@@ -18,16 +18,8 @@ from typing import Protocol
 
 import numpy as np
 
-from rnngen.contracts import Floats, State, StreamStep, TokenIds
+from rnngen.contracts import ChunkStep, Floats, State, TokenIds
 from rnngen.decoding.sampler import Sampler
-
-
-class AheadStep(StreamStep, Protocol):
-    """A network that reads several tokens of one stream in a call, as ``NumpyStep`` does."""
-
-    def ahead(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
-        """T tokens (T,) and the state before them → logits (T,V) after each, and the T states."""
-        ...
 
 
 class Draft(Protocol):
@@ -54,9 +46,9 @@ class Foresight:
         length: tokens that are guessed at once, at most.
     """
 
-    def __init__(self, step: AheadStep, sampler: Sampler, draft: Draft, length: int) -> None:
+    def __init__(self, step: ChunkStep, sampler: Sampler, draft: Draft, length: int) -> None:
         self.sampler, self.step, self.draft, self.length = sampler, step, draft, length
-        self.fixed, self.attended = step.fixed, step.attended
+        self.fixed, self.start, self.attended = step.fixed, step.start, step.attended
         self.proposed = self.accepted = 0
         """Tokens that were guessed, and those of them that were right."""
         self.read: deque[tuple[int, Floats, State]] = deque()
@@ -82,7 +74,7 @@ class Foresight:
             self.read.append((token, *self.step(np.array([token]), state)))
             return
         tokens = [token, *guesses]
-        logits, states = self.step.ahead(np.array(tokens), state)
+        logits, states = self.step.forward_chunk(np.array(tokens), state)
         self.proposed += len(guesses)
         rows = (logits[place : place + 1] for place in range(len(tokens)))
         self.read.extend(zip(tokens, rows, states, strict=True))

@@ -23,12 +23,14 @@ def halves(toy):
     """A toy whose step has two halves; what each row gives depends on no other."""
 
     class Halves(toy):
-        def read(self, tokens, state):
+        feature_size = 0  # unused
+
+        def features(self, tokens, state):
             self.widest = max(getattr(self, "widest", 0), len(tokens))
             _, (h,) = self(tokens, state)
             return h, (h,)
 
-        def predict(self, features):
+        def logits(self, features):
             return np.array([row @ self.outputs for row in features])
 
     return Halves
@@ -40,21 +42,23 @@ class Chain:
     fixed = 0
 
     def __init__(self, features, logits):
-        self.features, self.logits = np.array(features, np.float32), np.log(np.array(logits, np.float32))
+        self.rows, self.table = np.array(features, np.float32), np.log(np.array(logits, np.float32))
+        self.feature_size = self.rows.shape[1]
+        self.attended = None
 
     def start(self, batch):
         return (np.zeros((batch, 1), np.int64),)
 
-    def read(self, tokens, state):
-        return self.features[tokens], (tokens[:, None],)
+    def features(self, tokens, state):
+        return self.rows[tokens], (tokens[:, None],)
 
     def __call__(self, tokens, state):
-        features, state = self.read(tokens, state)
-        return self.predict(features), state
+        features, state = self.features(tokens, state)
+        return self.logits(features), state
 
-    def predict(self, features):
-        same = (self.features[None] == features[:, None]).all(axis=-1)
-        return self.logits[same.argmax(axis=1)].copy()
+    def logits(self, features):
+        same = (self.rows[None] == features[:, None]).all(axis=-1)
+        return self.table[same.argmax(axis=1)].copy()
 
 
 def found(step, prompt, count, *, filters=(), forbidden=(), seed=0, **options):

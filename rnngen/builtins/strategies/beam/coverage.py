@@ -23,7 +23,7 @@ class Covering:
     """
 
     def __init__(self, step: NetworkStep) -> None:
-        self.step, self.fixed = step, step.fixed
+        self.step, self.fixed, self.start = step, step.fixed, step.start
 
     def begin(self, state: State, streams: int) -> State:
         """The network's state before the first token, with nothing attended to."""
