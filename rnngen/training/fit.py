@@ -18,7 +18,7 @@ from rnngen.data.batches import Batches, PairBatches, SpanBatches, StreamBatches
 from rnngen.data.dataset import named
 from rnngen.decoding.text_stream import decode
 from rnngen.errors import CorpusError
-from rnngen.evaluation import seq2seq_metrics as metrics
+from rnngen.evaluation import seq2seq_metrics
 from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Warned
 from rnngen.generation.generator import GenerationSettings, Generator, Prompt
@@ -54,9 +54,9 @@ TASTE = 240
 SCORED = 500
 """Held-out sources that are answered at each evaluation, where what answers score decides."""
 MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
-    "bleu": metrics.bleu,
-    "chrf": metrics.chrf,
-    "accuracy": metrics.sequence_accuracy,
+    "bleu": seq2seq_metrics.bleu,
+    "chrf": seq2seq_metrics.chrf,
+    "accuracy": seq2seq_metrics.sequence_accuracy,
 }
 """What ``TrainingOptions.best`` may name."""
 ANSWERS = 3

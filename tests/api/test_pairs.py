@@ -17,7 +17,7 @@ from rnngen.builtins.attention import rnngen_attentions
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import AttentionSpec, CellSpec
 from rnngen.errors import CorpusError, ModelError, PluginError, UnknownName, UsageError
-from rnngen.evaluation import seq2seq_metrics as metrics
+from rnngen.evaluation import seq2seq_metrics
 from rnngen.events import Evaluated, Finished, Judged, Sampled, Started, Warned
 from rnngen.inference.torch_model import TorchStep
 from rnngen.options.corpus import CorpusOptions, PartsOptions
@@ -28,6 +28,7 @@ from rnngen.requests.evaluate import EvaluateRequest
 from rnngen.requests.train import TrainRequest
 from rnngen.store.checkpoint import read_tensors
 from rnngen.store.model_folder import TRAINING, ModelStore
+from rnngen.training import fit
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "README.md")
 NETWORK = {"hidden": 12, "embed": 8, "dropout": 0.0}
@@ -214,8 +215,6 @@ def test_a_mean_of_the_weights_is_what_is_kept_and_judged(session, train, ask):
 @pytest.mark.parametrize("measure", ["bleu", "chrf", "accuracy"])
 def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeypatch, measure):
     """The scores are made up, so that the second of four is the best whatever the loss."""
-    from rnngen.training import fit as fitting
-
     scores = iter([1.0, 5.0, 5.0, 3.0])
     asked = []
 
@@ -223,7 +222,7 @@ def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeyp
         asked.append((answers, texts))
         return next(scores)
 
-    monkeypatch.setitem(fitting.MEASURES, measure, score)
+    monkeypatch.setitem(fit.MEASURES, measure, score)
     events = list(session.train(session.plan(ask(best=measure, steps=8, evaluations=4))))
     tried = [event for event in events if isinstance(event, Evaluated)]
     assert [event.best for event in tried] == [True, True, False, False]
@@ -238,9 +237,7 @@ def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeyp
 
 
 def test_a_score_stops_training_early(session, train, monkeypatch):
-    from rnngen.training import fit as fitting
-
-    monkeypatch.setitem(fitting.MEASURES, "bleu", lambda answers, texts: 0.0)
+    monkeypatch.setitem(fit.MEASURES, "bleu", lambda answers, texts: 0.0)
     events = train(best="bleu", steps=20, evaluations=10, patience=2)
     assert events[-1].reason == "early stop"
 
@@ -589,7 +586,7 @@ def test_marks_are_the_scores_of_the_answers(shelf, tmp_path):
     ]
     assert evaluation.examples == 20
     assert evaluation.outputs.beam == 2
-    assert evaluation.outputs.scores == metrics.score_outputs(found, list(references))
+    assert evaluation.outputs.scores == seq2seq_metrics.score_outputs(found, list(references))
 
 
 def test_the_perplexity_is_that_of_reading_each_pair_alone(shelf, tmp_path):

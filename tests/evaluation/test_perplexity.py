@@ -14,7 +14,7 @@ from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import IGNORE, Chunk
 from rnngen.data.batches import Batch, StreamBatches
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation import perplexity as evaluation
+from rnngen.evaluation import perplexity
 from rnngen.evaluation.perplexity import Loss, LossEvaluator
 from rnngen.inference.torch_model import TorchStep
 from rnngen.nn.loss import batch_loss, initial_states
@@ -74,7 +74,7 @@ def test_loss_of_examples_counts_their_ends(network, store):
 
 @pytest.mark.parametrize("size", [1, 7, 16, 256])
 def test_window_loss_equals_brute_force(network, store, size, monkeypatch):
-    monkeypatch.setattr(evaluation, "WINDOW", size)
+    monkeypatch.setattr(perplexity, "WINDOW", size)
     nats, tokens = 0.0, 0
     for document in documents():
         for start in range(0, len(document) - 1, size):
@@ -97,7 +97,7 @@ def test_stream_loss_is_the_same_however_many_tokens_are_read_at_a_time(network,
 @pytest.mark.parametrize("budget", [1, 10, 100_000])
 def test_window_loss_is_the_same_whatever_is_batched_together(network, store, budget, monkeypatch):
     whole = LossEvaluator(network).window(store, has_eos=False)
-    monkeypatch.setattr(evaluation, "BUDGET", budget)
+    monkeypatch.setattr(perplexity, "BUDGET", budget)
     assert LossEvaluator(network).window(store, has_eos=False).nats == pytest.approx(whole.nats, rel=1e-6)
 
 

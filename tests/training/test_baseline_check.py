@@ -7,7 +7,7 @@ import pytest
 
 from rnngen.events import Finished, Judged, Warned
 from rnngen.requests.evaluate import EvaluateRequest
-from rnngen.training import baseline_check as floors
+from rnngen.training import baseline_check
 
 
 def told(events):
@@ -53,7 +53,7 @@ def test_a_model_above_the_floor_is_not_told(train, chants):
 
 
 def test_a_large_text_is_not_looked_at(train, monkeypatch):
-    monkeypatch.setattr(floors, "CHEAP", 300)
+    monkeypatch.setattr(baseline_check, "CHEAP", 300)
     assert told(train()) == []
 
 

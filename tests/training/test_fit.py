@@ -305,17 +305,15 @@ def test_a_new_run_that_fails_leaves_nothing(session, train):
 
 
 def test_divergence_keeps_the_last_good_state(session, train, monkeypatch):
-    from rnngen.training import trainer as training
-
-    real = training.batch_loss
+    from rnngen.training.trainer import batch_loss
 
     def breaks(network, *args, **kwargs):
-        loss, state = real(network, *args, **kwargs)
+        loss, state = batch_loss(network, *args, **kwargs)
         steps.append(1)
         return (loss * float("nan") if len(steps) == 8 else loss), state
 
     steps = []
-    monkeypatch.setattr(training, "batch_loss", breaks)
+    monkeypatch.setattr("rnngen.training.trainer.batch_loss", breaks)
     with pytest.raises(DivergedError, match="the loss became nan at step 8"):
         train()
     monkeypatch.undo()

@@ -20,9 +20,8 @@ from rnngen.events import Evaluated, Finished, Step
 from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import RecurrentNetwork, weights_of
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.training import trainer as training
 from rnngen.training.averaging import TriggeredMean
-from rnngen.training.trainer import Trainer, planned_steps
+from rnngen.training.trainer import Trainer, planned_steps, rate
 
 TEXT = "so much depends upon a red wheel barrow glazed with rain water beside the white chickens " * 4
 OPTIMIZERS = ["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
@@ -200,7 +199,7 @@ def test_weight_decay_pulls_every_weight_of_a_matrix_by_its_share(store):
 def test_every_step_has_the_rate_of_its_place_in_the_budget(store):
     trainer = make(store, steps=10, warmup=0.2, schedule="linear", lr=0.01, evaluations=1)
     rates = [event.lr for event in trainer.run() if isinstance(event, Step)]
-    assert rates == pytest.approx([training.rate(trainer.options, i / 10) for i in range(1, 11)])
+    assert rates == pytest.approx([rate(trainer.options, i / 10) for i in range(1, 11)])
     assert max(rates) == rates[1] == pytest.approx(0.01)
     assert rates[0] > 0
 
@@ -275,7 +274,7 @@ def test_a_budget_that_is_spent_needs_no_step(store):
 
 def test_the_clock_decides_where_minutes_are_the_budget(store, monkeypatch):
     ticks = itertools.count()
-    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("rnngen.training.trainer.time.monotonic", lambda: float(next(ticks)))
     trainer = make(store, steps=None, minutes=2, evaluations=4, schedule="linear", lr=0.01)
     events = list(trainer.run())
     steps = [event for event in events if isinstance(event, Step)]

@@ -7,7 +7,7 @@ import click
 
 from rnngen.cli import flags
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
 
@@ -55,12 +55,12 @@ def evaluate(ctx: click.Context, /, **params: Any) -> None:
     here = session(ctx)
     model = here.read(request.model)
     if request.model is None:
-        ui.note(f"model {model.path.name}")
+        console.note(f"model {model.path.name}")
     evaluation = here.evaluate(model, request)
     if evaluation.no_baseline:
-        ui.warn(evaluation.no_baseline)
+        console.warn(evaluation.no_baseline)
     if params["json"]:
-        ui.write_json(evaluation.as_json())
+        console.write_json(evaluation.as_json())
     elif evaluation.outputs:
         _show_outputs(evaluation, evaluation.outputs)
     else:
@@ -82,10 +82,10 @@ def _show_outputs(evaluation: "Evaluation", outputs: "OutputScores") -> None:
     for mode, loss in evaluation.losses.items():
         name = "perplexity/token" if mode == "window" else f"perplexity/token, {mode}"
         rows.append([name, f"{loss.as_json()['perplexity']:.3f}"])
-    ui.table(rows, ["measure", "value"])
+    console.table(rows, ["measure", "value"])
     rate = evaluation.examples / max(1e-9, outputs.seconds)
-    ui.note(f"{evaluation.examples:,} sources, beam {outputs.beam}, {rate:,.0f} sources/s")
-    ui.note(scores.signature)
+    console.note(f"{evaluation.examples:,} sources, beam {outputs.beam}, {rate:,.0f} sources/s")
+    console.note(scores.signature)
 
 
 def _show_losses(evaluation: "Evaluation") -> None:
@@ -96,5 +96,5 @@ def _show_losses(evaluation: "Evaluation") -> None:
     if evaluation.baseline:
         nats = evaluation.baseline.nats_per_char
         rows.append(["5-gram baseline", "", f"{nats:.4f}", f"{nats / math.log(2):.4f}", ""])
-    ui.table(rows, ["mode", "nats/token", "nats/char", "bits/char", "perplexity/token"])
-    ui.note(f"{evaluation.tokens:,} tokens, {evaluation.chars:,} characters")
+    console.table(rows, ["mode", "nats/token", "nats/char", "bits/char", "perplexity/token"])
+    console.note(f"{evaluation.tokens:,} tokens, {evaluation.chars:,} characters")

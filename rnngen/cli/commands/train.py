@@ -7,7 +7,7 @@ import click
 
 from rnngen.cli import flags
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.render.plan import COUNT, show_plan
 from rnngen.cli.training_run import run_alone, run_together
 from rnngen.options.corpus import CorpusOptions, PartsOptions
@@ -140,12 +140,12 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
     listeners = [_listener(here, text) for text in request.listener if first()]
-    mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
+    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
     verbose = params["verbose"]
     run = run_together if launched() else run_alone
-    plan, finished = run(here, request, listeners, lambda events: ui.render(events, mode, verbose))
+    plan, finished = run(here, request, listeners, lambda events: console.render(events, mode, verbose))
     if finished is not None and finished.reason == "interrupt":
-        ui.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
+        console.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
 
 
@@ -170,7 +170,7 @@ def _proposed(here: "Session", request: TrainRequest, *, as_json: bool, quiet: b
         return request
     proposal = here.propose(here.plan(request), request.params, given=request.given)
     if as_json and request.plan:
-        ui.write_json(proposal.as_json())
+        console.write_json(proposal.as_json())
     elif not quiet:
         show_plan(proposal)
     return proposal.under(request)
