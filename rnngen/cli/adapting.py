@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.store.model_folder import StoredModel
 
-adapting_flags = flags.options_from(AdaptingOptions, heading="Adapting to the prompt")
+adapting_flags = flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common=())
 """A decorator that gives a command these flags."""
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions, DecodingOptions
-from rnngen.cli import streams
+from rnngen.cli import flags, streams
 from rnngen.cli.chain import CHAIN, CONSTRAINTS
 from rnngen.cli.render import console as ui
 from rnngen.errors import UsageError
@@ -27,10 +27,27 @@ POOL = 512
 PAIR_FLAGS = {"nbest": "--nbest", "prefix": "--prefix", "attention": "--attention"}
 
 _FLAGS = [
-    click.option("--nbest", type=click.IntRange(1), help="Pairs: the best N answers to each source."),
-    click.option("--prefix", metavar="TEXT", help="Pairs: what every answer begins with."),
-    click.option(
-        "--attention", is_flag=True, default=None, help="Pairs: tell with --json where the model looked."
+    flags.option(
+        "--nbest",
+        common=False,
+        heading="Seq2seq models",
+        type=click.IntRange(1),
+        help="Write the N best outputs of each source.",
+    ),
+    flags.option(
+        "--prefix",
+        common=False,
+        heading="Seq2seq models",
+        metavar="TEXT",
+        help="Begin every output with TEXT.",
+    ),
+    flags.option(
+        "--attention",
+        common=False,
+        heading="Seq2seq models",
+        is_flag=True,
+        default=None,
+        help="Include attention weights in the JSON output.",
     ),
 ]
 

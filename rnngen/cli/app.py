@@ -34,27 +34,28 @@ class Builtin(NamedTuple):
 
 
 COMMANDS: dict[str, Builtin] = {
-    "train": Builtin("rnngen.cli.commands.train:train", "Train a model on text, or go on training one."),
-    "tune": Builtin("rnngen.cli.commands.tune:tune", "Search for the sizes and settings that suit a text."),
-    "sample": Builtin("rnngen.cli.commands.sample:sample", "Write text with a model."),
-    "eval": Builtin("rnngen.cli.commands.eval:evaluate", "Measure how well a model predicts a text."),
-    "score": Builtin("rnngen.cli.commands.score:score", "Say how probable a model finds each line."),
-    "next": Builtin("rnngen.cli.commands.next:next_token", "Show which tokens a model expects after a text."),
-    "fill": Builtin("rnngen.cli.commands.fill:fill", "Find what may stand in a gap of a text."),
-    "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw where a model looked while it wrote."),
-    "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure how fast rnngen is here."),
+    "train": Builtin("rnngen.cli.commands.train:train", "Train a model on text, or resume training."),
+    "tune": Builtin("rnngen.cli.commands.tune:tune", "Search for good sizes and settings for a text."),
+    "sample": Builtin("rnngen.cli.commands.sample:sample", "Generate text with a model."),
+    "eval": Builtin("rnngen.cli.commands.eval:evaluate", "Evaluate a model on a text."),
+    "score": Builtin("rnngen.cli.commands.score:score", "Print the log-probability of each line."),
+    "next": Builtin("rnngen.cli.commands.next:next_token", "Show the most probable next tokens."),
+    "fill": Builtin("rnngen.cli.commands.fill:fill", "Fill a gap in a text."),
+    "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw the attention weights of a seq2seq model."),
+    "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure the speed of training and generation."),
     "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
     "export": Builtin("rnngen.cli.commands.export:export", "Pack a model into one file."),
-    "devices": Builtin("rnngen.cli.commands.devices:devices", "Show what this machine can compute on."),
+    "devices": Builtin("rnngen.cli.commands.devices:devices", "List the devices of this machine."),
     "plugins": Builtin(
-        "rnngen.cli.commands.plugins:plugins", "Show cells, tokenizers, filters and other plugins."
+        "rnngen.cli.commands.plugins:plugins", "List cells, tokenizers, filters and other plugins."
     ),
     "corpora": Builtin(
-        "rnngen.cli.commands.corpora:corpora", "Show the corpora that ship with rnngen, and build others."
+        "rnngen.cli.commands.corpora:corpora", "List the corpora that ship with rnngen; build others."
     ),
     "completion": Builtin(
         "rnngen.cli.commands.completion:completion", "Print the completion script of a shell."
     ),
+    "help": Builtin("rnngen.cli.commands.help:show_help", "Show a guide: tutorial, training, sampling …"),
     "man": Builtin("rnngen.cli.commands.man:man", "Write the manual pages.", hidden=True),
 }
 """The commands that ship with rnngen, in the order in which ``--help`` shows them."""
@@ -171,7 +172,7 @@ class App(click.Group):
 def _asks_for_help(args: list[str]) -> bool:
     """Whether help is asked for: a broken settings file must not stand in its way."""
     options = args[: args.index("--")] if "--" in args else args
-    return "--help" in options or "-h" in options
+    return bool({"--help", "-h", "--help-all"} & set(options))
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -183,7 +184,8 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 app = App(
     name="rnngen",
     help="Train recurrent text generators on your own text, and run them in the shell.",
-    epilog="\b\nExamples:\n  rnngen train corpus.txt\n  rnngen sample --temp 0.8 'ROMEO:'",
+    epilog="\b\nExamples:\n"
+    "  rnngen train corpus.txt\n  rnngen sample --temp 0.8 'ROMEO:'\n  rnngen help tutorial",
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RNNGEN"},
     params=[
         click.Option(

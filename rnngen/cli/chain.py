@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
+from rnngen.cli.flags import option
 from rnngen.errors import UnknownName, UsageError
 from rnngen.options import divide
 
@@ -71,48 +73,37 @@ ORDERS = {
 Constraints come first: after a cut, maybe none of the tokens is left that they need.
 """
 
+_HEADING = "Filters of the next-token distribution"
+_PLAIN = partial(option, heading=_HEADING)
+_RARE = partial(option, heading=_HEADING, common=False)
 _FLAGS = [
-    click.option(
-        "--temp", type=float, help="Below 1 is safer, above 1 is wilder, 0 is greedy.  [default: 0.8]"
-    ),
-    click.option("--top-k", type=int, help="Draw from the K most probable tokens only."),
-    click.option("--top-p", type=float, help="Draw from the smallest set of tokens of probability P."),
-    click.option("--min-p", type=float, help="Draw from tokens at least P times as probable as the best."),
-    click.option(
-        "--typical", type=float, help="Draw from the most typical tokens, of probability P together."
-    ),
-    click.option(
-        "--top-nsigma", type=float, help="Draw from tokens within N standard deviations of the best."
-    ),
-    click.option("--xtc", type=float, help="With this probability, exclude all top choices but the last."),
-    click.option("--mirostat", type=int, help="Steer towards a surprise of 5 bits a token: version 1 or 2."),
-    click.option("--repetition-penalty", type=float, help="Above 1: repeat less."),
-    click.option(
-        "--frequency-penalty", type=float, help="Subtract this for each time that a token occurred."
-    ),
-    click.option("--presence-penalty", type=float, help="Subtract this from tokens that have occurred."),
-    click.option(
-        "--dry", type=float, help="Punish what goes on with a repetition, this strongly; 0.8 is usual."
-    ),
-    click.option("--regex", metavar="R", help="Write only what matches this regular expression as a whole."),
-    click.option("--choices", type=click.Path(), metavar="FILE", help="Write one of the lines of a file."),
-    click.option(
+    _PLAIN("--temp", type=float, help="Below 1 is safer, above 1 is wilder, 0 is greedy.  [default: 0.8]"),
+    _PLAIN("--top-k", type=int, help="Draw from the K most probable tokens only."),
+    _PLAIN("--top-p", type=float, help="Draw from the smallest set of tokens of probability P."),
+    _PLAIN("--min-p", type=float, help="Draw from tokens at least P times as probable as the best."),
+    _RARE("--typical", type=float, help="Draw from the most typical tokens, of probability P together."),
+    _RARE("--top-nsigma", type=float, help="Draw from tokens within N standard deviations of the best."),
+    _RARE("--xtc", type=float, help="With this probability, exclude all top choices but the last."),
+    _RARE("--mirostat", type=int, help="Mirostat sampling, version 1 or 2 (target 5 bits per token)."),
+    _RARE("--repetition-penalty", type=float, help="Above 1: repeat less."),
+    _RARE("--frequency-penalty", type=float, help="Subtract this for each time that a token occurred."),
+    _RARE("--presence-penalty", type=float, help="Subtract this from tokens that have occurred."),
+    _RARE("--dry", type=float, help="Penalise tokens that extend a repetition, this strongly; 0.8 is usual."),
+    _RARE("--regex", metavar="R", help="Write only what matches this regular expression as a whole."),
+    _RARE("--choices", type=click.Path(), metavar="FILE", help="Write one of the lines of a file."),
+    _RARE(
         "--json-schema", type=click.Path(), metavar="FILE", help="Write JSON that is valid under a schema."
     ),
-    click.option(
+    _RARE(
         "--grammar", type=click.Path(), metavar="FILE", help="Write only texts of a grammar, a file for Lark."
     ),
-    click.option(
-        "--must-include", metavar="WORD", help="Let no text end before it holds this; several with | between."
-    ),
-    click.option(
+    _RARE("--must-include", metavar="WORD", help="Require WORD in the output; several with | between."),
+    _RARE(
         "--order",
         type=click.Choice(list(ORDERS)),
-        help="Apply them as transformers does, temperature before cuts, or as llama.cpp.  [default: hf]",
+        help="Order of the filters: that of transformers, temperature first, or of llama.cpp.  [default: hf]",
     ),
-    click.option(
-        "--filters", metavar="CHAIN", help="Filters in an order of your own: NAME=VALUE,NAME=VALUE."
-    ),
+    _RARE("--filters", metavar="CHAIN", help="Filters in the order given: NAME=VALUE,NAME=VALUE."),
 ]
 
 

@@ -1,16 +1,17 @@
-"""What command authors take their flags from: those of options dataclasses, and those in common.
+"""The flags of commands: those made from options dataclasses, and those that several commands have.
 
 The parameter of a flag has the flag's name, so that its environment variable and its key in the settings
 files have it too.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from rnngen.cli.option_flags import Completer, StageOption, collect, given, options_from
+from rnngen.cli.option_flags import Completer, Option, StageOption, collect, given, options_from
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Command",
+    "Option",
     "StageOption",
     "collect",
     "complete_models",
@@ -28,6 +30,7 @@ __all__ = [
     "json_flag",
     "model_flag",
     "models_flag",
+    "option",
     "options_from",
     "overrule",
     "quiet_flag",
@@ -39,12 +42,19 @@ K = TypeVar("K", bound=click.Command)
 
 
 class Command(click.Command):
-    """A command whose help groups the flags by the headings that ``options_from`` gave them."""
+    """A command whose help groups its flags by their headings, and leaves rare ones to ``--help-all``."""
+
+    def __init__(self, *args: Any, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        if has_more(self):
+            self.params.append(_help_all())
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, those without a heading first."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
         for param in self.get_params(ctx):
+            if not (_common(param) or ctx.meta.get(HELP_ALL)):
+                continue
             record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record:
                 sections.setdefault(getattr(param, "heading", None) or "Options", []).append(record)
@@ -52,6 +62,43 @@ class Command(click.Command):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+HELP_ALL: Final = "--help-all"
+
+
+def has_more(command: click.Command) -> bool:
+    """Report whether ``--help-all`` shows more of a command than ``--help``."""
+    return not all(map(_common, command.params))
+
+
+def _common(param: click.Parameter) -> bool:
+    """Report whether ``--help`` shows a parameter; flags that are no ``Option`` are shown."""
+    return getattr(param, "common", True)
+
+
+def _help_all() -> Option:
+    """Return the flag that shows every flag."""
+
+    def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
+            ctx.meta[HELP_ALL] = True
+            click.echo(ctx.get_help(), color=ctx.color)
+            ctx.exit()
+
+    return Option(
+        [HELP_ALL],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        allow_from_autoenv=False,
+        callback=show,
+        help="Show every option and exit.",
+    )
+
+
+option = partial(click.option, cls=Option)
+"""``click.option`` for an ``Option``: takes ``heading="…"`` and ``common=False`` besides."""
 
 
 def complete_names(kind: str) -> Completer:
@@ -128,13 +175,13 @@ models_flag = click.option(
 )
 """``-m NAME``, repeatable; the parameter is ``model``, a tuple."""
 
-json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs to read.")
+json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs.")
 """``--json``; the parameter is ``json``."""
 
-quiet_flag = click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
+quiet_flag = click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
 """``-q``; the parameter is ``quiet``."""
 
-verbose_flag = click.option("-v", "--verbose", count=True, help="Say more; twice, more still.")
+verbose_flag = click.option("-v", "--verbose", count=True, help="Print more; twice, more still.")
 """``-v``; the parameter is ``verbose``, how often it was given."""
 
 set_flag = click.option(

@@ -17,20 +17,26 @@ F = TypeVar("F", bound=Callable[..., Any])
 STATE_FLAGS = {"save_state": "--save-state", "from_state": "--from-state", "blend": "--blend"}
 
 _FLAGS = [
-    click.option(
+    flags.option(
         "--save-state",
+        common=False,
+        heading="Generation state",
         type=click.Path(dir_okay=False),
         metavar="FILE",
-        help="Keep what going on needs in a file, when the text is written.",
+        help="Save the generation state to FILE when the text is written.",
     ),
-    click.option(
+    flags.option(
         "--from-state",
+        common=False,
+        heading="Generation state",
         type=click.Path(dir_okay=False),
         metavar="FILE",
-        help="Go on from such a file, as if nobody had stopped.",
+        help="Continue from a saved state, exactly where it stopped.",
     ),
-    click.option(
+    flags.option(
         "--blend",
+        common=False,
+        heading="Generation state",
         type=(str, click.FloatRange(0, 1)),
         metavar="PROMPT WEIGHT",
         help="Mix in the state after another prompt, with a weight from 0 to 1.",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from rnngen.builtins.strategies.options import ContrastiveOptions
-from rnngen.cli.flags import collect, options_from, overrule
+from rnngen.cli.flags import collect, option, options_from, overrule
 from rnngen.cli.option_flags import NONE
 from rnngen.errors import UsageError
 
@@ -91,10 +91,11 @@ besides, with another value."""
 def strategy_flags(command: F) -> F:
     """A decorator that gives a command ``--strategy`` and the flags of contrastive search."""
     heading = "Contrastive search (with --strategy contrastive)"
-    command = options_from(ContrastiveOptions, only=_FLAGS, rename=_FLAGS, heading=heading)(command)
-    return click.option("--strategy", type=click.Choice(list(STRATEGIES)), help=" ".join(_HELP.split()))(
+    command = options_from(ContrastiveOptions, only=_FLAGS, rename=_FLAGS, heading=heading, common=())(
         command
     )
+    choices = click.Choice(list(STRATEGIES))
+    return option("--strategy", type=choices, common=False, help=" ".join(_HELP.split()))(command)
 
 
 def settle(ctx: click.Context, params: dict[str, Any]) -> None:

@@ -44,20 +44,32 @@ BEAM_FLAGS = {
     "rnngen sample -m en-zh --mbr 30 --temp 1 'How are you?'",
     'rnngen sample --filters "top_k=40,top_p=0.95,temp=0.8"',
     'rnngen sample -m en-zh --beam 5 "How are you?"',
-    "rnngen sample -n 200 --save-state verse.state 'Once upon' && rnngen sample --from-state verse.state",
+    "rnngen sample -n 200 --save-state verse.state 'Once upon'",
+    "rnngen sample --from-state verse.state",
     "cat english.txt | rnngen sample -m en-zh --beam 5 > chinese.txt",
 )
 @click.command(cls=flags.Command)
 @click.argument("prompt", required=False)
 @flags.models_flag
 @click.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
-@click.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
+@flags.option("--no-prompt", is_flag=True, common=False, help="Leave the prompt out of what is written.")
 @strategies.strategy_flags
-@flags.options_from(DecodingOptions, short={"length": "-n", "seed": "-s"}, heading="Generation")
 @flags.options_from(
-    BeamOptions, only=BEAM_FLAGS.keys(), rename=BEAM_FLAGS, heading="Beam search (with --beam K)"
+    DecodingOptions,
+    short={"length": "-n", "seed": "-s"},
+    heading="Generation",
+    common={"length", "seed", "beam"},
 )
-@flags.options_from(DraftOptions, complete={"draft": flags.complete_models}, heading="Speculative decoding")
+@flags.options_from(
+    BeamOptions,
+    only=BEAM_FLAGS.keys(),
+    rename=BEAM_FLAGS,
+    heading="Beam search (with --beam K)",
+    common=(),
+)
+@flags.options_from(
+    DraftOptions, complete={"draft": flags.complete_models}, heading="Speculative decoding", common=()
+)
 @answers.pair_flags
 @keeping.state_flags
 @adapting.adapting_flags
@@ -67,12 +79,19 @@ BEAM_FLAGS = {
 )
 @click.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @click.option("--count", type=click.IntRange(1), default=1, help="How many texts to write.")
-@click.option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
-@click.option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
+@flags.option(
+    "-0", "--null", is_flag=True, common=False, help="End each text with a NUL byte instead of a line end."
 )
-@click.option(
+@flags.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    common=False,
+    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
+)
+@flags.option(
     "--quantize",
+    common=False,
     type=click.Choice(["int8"]),
     help="Hold the weights in 8 bits: large models write faster on the CPU, a little less exactly "
     "(needs rnngen[fast]).",

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Mode: TypeAlias = Literal["live", "plain", "json", "quiet"]
 FRAMES_PER_SECOND = 6
+WIDEST_TEXT = 90
+"""Columns of running text; longer lines are hard to read."""
 STYLES = {"train": "cyan", "val": "bold yellow", "axis": "bright_black", "": ""}
 MARKS = {"train": "⠤ ", "val": "● "}
 """How the curve draws each, so that its legend does without colour."""
@@ -94,6 +96,19 @@ def _drawn(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> "Table":
     for row in rows:
         drawn.add_row(*(Text(cell(value)) for value in row))
     return drawn
+
+
+def markdown(text: str) -> None:
+    """Write Markdown for people, on stdout: drawn and paged on a terminal, as it is elsewhere."""
+    if not (interactive(sys.stdout) or forced()):
+        click.echo(text, nl=False)
+        return
+    from rich.markdown import Markdown
+
+    console = _console(sys.stdout)
+    with console.capture() as drawn:
+        console.print(Markdown(text), width=min(console.width, WIDEST_TEXT))
+    click.echo_via_pager(drawn.get(), color=coloured(sys.stdout))
 
 
 def heat_map(alignment: "Alignment") -> None:
