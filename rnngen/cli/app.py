@@ -1,7 +1,7 @@
 """The program ``rnngen``: a group of commands, each imported only when it is called.
 
-What ``rnngen --help`` and ``--version`` print comes from the table below and from the cache of plugin
-commands, so that they take milliseconds whatever is installed.
+``rnngen --help`` and ``--version`` print the table below and the cache of plugin commands, so that they take
+milliseconds whatever is installed.
 """
 
 import os
@@ -26,11 +26,11 @@ class Builtin(NamedTuple):
     """A command that ships with rnngen."""
 
     target: str
-    """Where it is: ``"package.module:attribute"``."""
+    """Import string, ``"package.module:attribute"``."""
     summary: str
     """One line for ``--help``."""
     hidden: bool = False
-    """Whether listings leave it out."""
+    """True if listings leave it out."""
 
 
 COMMANDS: dict[str, Builtin] = {
@@ -67,21 +67,21 @@ SPINS: Final = "1000"
 
 
 class Program:
-    """What one run of the program shares: the root context's ``obj``; see ``registry``."""
+    """State shared by one run of the program: the root context's ``obj``; see ``registry``."""
 
     reported = False
-    """Whether the plugins that failed have been named."""
+    """True once the plugins that failed have been named."""
 
     @cached_property
     def registry(self) -> "Registry":
-        """What plugins brought; they are imported when it is first asked."""
+        """The registry of plugins; they are imported at the first access."""
         from rnngen.registry import Registry
 
         return Registry.discover()
 
 
 def registry(ctx: click.Context | None = None) -> "Registry":
-    """The registry of this run; the first call imports the plugins, and names on stderr those that failed."""
+    """Return the registry of this run; the first call imports the plugins, and names failures on stderr."""
     ctx = ctx or click.get_current_context()
     program = ctx.find_root().ensure_object(Program)
     program.registry.names("cell")  # `failures` is complete only after a look-up
@@ -94,7 +94,7 @@ def registry(ctx: click.Context | None = None) -> "Registry":
 
 
 def session(ctx: click.Context | None = None) -> "Session":
-    """What plugins there are, and the user's models."""
+    """Return the Python interface with the installed plugins and the user's models."""
     from rnngen.api import Session, models
 
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
@@ -105,11 +105,11 @@ class App(click.Group):
     """The group of all commands, built-in and from plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every name that is not hidden, built-ins first."""
+        """Return the names that are not hidden, built-ins first."""
         return [name for name, _ in self._summaries(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command; plugins are looked at only where no built-in has the name."""
+        """Import the command; plugins are asked only where no built-in has the name."""
         if cmd_name in COMMANDS:
             module, _, attribute = COMMANDS[cmd_name].target.partition(":")
             command: click.Command = getattr(import_module(module), attribute)
@@ -121,7 +121,7 @@ class App(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that ``args`` begin with, and what the settings files say for it.
+        """Find the command that ``args`` begin with, and its defaults in the settings files.
 
         Raises:
             UnknownName: if there is none; the closest is named.
@@ -170,7 +170,7 @@ class App(click.Group):
 
 
 def _asks_for_help(args: list[str]) -> bool:
-    """Whether help is asked for: a broken settings file must not stand in its way."""
+    """Report whether help is asked for, which a broken settings file must not prevent."""
     options = args[: args.index("--")] if "--" in args else args
     return bool({"--help", "-h", "--help-all"} & set(options))
 

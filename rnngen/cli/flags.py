@@ -102,7 +102,7 @@ option = partial(click.option, cls=Option)
 
 
 def complete_names(kind: str) -> Completer:
-    """A completer of what plugins of one kind (``"cell"``, ``"tokenizer"`` …) are called."""
+    """Return a completer of the names of plugins of one kind (``"cell"``, ``"tokenizer"`` …)."""
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from click.shell_completion import CompletionItem
@@ -196,10 +196,10 @@ set_flag = click.option(
 
 
 def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str]) -> None:
-    """Of flags that cannot stand together, drop what stands lower: flag > environment > settings file.
+    """Of flags that exclude one another, drop those that stand lower: flag > environment > settings file.
 
-    Who writes ``steps`` in a settings file can then still say ``--minutes``. What is said in one place stays,
-    for the command to refuse.
+    With ``steps`` in a settings file one can then still give ``--minutes``. Flags given in the same place all
+    stay, for the command to refuse.
 
     Args:
         ctx: the command's context.
@@ -215,7 +215,7 @@ def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str
 
 
 def _rank(ctx: click.Context, name: str) -> int:
-    """How far below the command line a value comes from."""
+    """Return how far below the command line a value comes from."""
     highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
     source = ctx.get_parameter_source(name)
     return highest.index(source) if source in highest else len(highest)

@@ -1,4 +1,4 @@
-"""Flags made from options dataclasses, which are the only place where a stage's options are written.
+"""Flags made from options dataclasses, the one place where the options of a stage are written.
 
 ::
 
@@ -55,7 +55,7 @@ class OrNone(click.ParamType):  # type: ignore[type-arg]  # generic only since c
         return self.inner.convert(value, param, ctx)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
-        """What the help shows for the value."""
+        """Return the placeholder of the value in the help."""
         return self.inner.get_metavar(param, ctx)
 
 
@@ -159,7 +159,7 @@ def _flag(cls: type[Any], field: Field, *, name: str, letter: str | None, **attr
 
 
 def given(cls: type[Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """What a flag, the environment or a settings file gave of ``cls``; for ``dataclasses.replace``.
+    """Return the fields of ``cls`` that a flag, the environment or a settings file gave, with their values.
 
     Args:
         cls: the dataclass whose flags ``options_from`` made.
@@ -228,6 +228,6 @@ def _flags(cls: type[Any]) -> dict[str, str]:
 
 
 def _with_flags(message: str, flags: Mapping[str, str]) -> str:
-    """Say ``--weight-decay=-1`` where the dataclass said ``weight_decay=-1``."""
+    """Write ``--weight-decay=-1`` where the dataclass wrote ``weight_decay=-1``."""
     pattern = re.compile(r"\b(\w+)(?==)|\b(\w+_\w+)\b")
     return pattern.sub(lambda match: flags.get(match[0], match[0]), message)

@@ -138,7 +138,7 @@ def _overview(root: click.Context, shown: list[str]) -> str:
 
 
 def _family(command: click.Command, name: str, parent: click.Context) -> Iterator[click.Context]:
-    """A context for the command, and for each below it if it is a group."""
+    """Yield a context for the command and, in a group, for each command below it."""
     ctx = click.Context(command, info_name=name, parent=parent)
     yield ctx
     if isinstance(command, click.Group):

@@ -6,6 +6,7 @@ terminal, and for a heat map anywhere, as it knows how wide characters are.
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -99,15 +100,18 @@ def _drawn(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> "Table":
 
 
 def markdown(text: str) -> None:
-    """Write Markdown for people, on stdout: drawn and paged on a terminal, as it is elsewhere."""
+    """Write a guide on stdout: drawn and paged on a terminal, where links become commands; else as it is."""
     if not (interactive(sys.stdout) or forced()):
         click.echo(text, nl=False)
         return
     from rich.markdown import Markdown
+    from rich.theme import Theme
 
     console = _console(sys.stdout)
+    console.push_theme(Theme({"markdown.code": "bold cyan"}))  # without a background of its own
+    linked = re.sub(r"\[\w+\]\((\w+)\.md\)", r"`rnngen help \1`", text)
     with console.capture() as drawn:
-        console.print(Markdown(text), width=min(console.width, WIDEST_TEXT))
+        console.print(Markdown(linked, code_theme="ansi_dark"), width=min(console.width, WIDEST_TEXT))
     click.echo_via_pager(drawn.get(), color=coloured(sys.stdout))
 
 
