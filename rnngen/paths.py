@@ -8,6 +8,14 @@ if TYPE_CHECKING:
     from platformdirs import PlatformDirs
 
 
+def shipped(folder: str | Path) -> Path:
+    """A folder of data that ships with rnngen: in the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent
+    return next(
+        (top / folder for top in (package, package.parent) if (top / folder).is_dir()), package / folder
+    )
+
+
 def home() -> Path:
     """Return the folder of models and built corpora: ``RNNGEN_HOME``, else the user's data folder."""
     return _chosen() or _platform().user_data_path

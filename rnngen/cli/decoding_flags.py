@@ -6,7 +6,7 @@ the environment and the settings files like a built-in's.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 FILTERS, STRATEGIES = "Filters of the next-token distribution", "Decoding strategies"
 
 
-class DecodingFlag(click.Option):
+class DecodingFlag(flags.Option):
     """A flag that a filter or a strategy declares."""
 
     def __init__(self, flag: "Flag", option: Option, heading: str) -> None:
-        self.heading, self.common = heading, flag.common
         name = f"--{flag.name}/--no-{flag.name}" if option.type is bool else f"--{flag.name}"
         super().__init__(
             [flag.parameter, name],
@@ -32,6 +31,8 @@ class DecodingFlag(click.Option):
             default=None,
             metavar=flag.metavar,
             help=flag.help or option.help,
+            heading=heading,
+            common=flag.common,
         )
 
 
@@ -39,7 +40,10 @@ class DecodingCommand(flags.Command):
     """A command whose flags include those of filters and, unless it says otherwise, of strategies."""
 
     with_strategies = True
-    option_words: Final = {"endless": "-n -1 without --stop", "several_models": "several models"}
+    option_words: ClassVar[Mapping[str, str]] = {
+        "endless": "-n -1 without --stop",
+        "several_models": "several models",
+    }
 
     @property
     def params(self) -> list[click.Parameter]:
@@ -47,8 +51,12 @@ class DecodingCommand(flags.Command):
         return [*self._own, *self.decoding_flags()]
 
     @params.setter
-    def params(self, own: list[click.Parameter]) -> None:
-        self._own = own
+    def params(self, params: list[click.Parameter]) -> None:
+        self._own = [one for one in params if not isinstance(one, DecodingFlag)]
+
+    def has_more(self) -> bool:
+        """Report that there are rare flags, without asking plugins when the command is imported."""
+        return True
 
     def decoding_flags(self) -> list[DecodingFlag]:
         """Make the flags of what there is."""
@@ -84,4 +92,6 @@ def _made(specs: "list[FilterSpec | StrategySpec]") -> list[DecodingFlag]:
 def values_of(command: click.Command, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the flags made from specs that were given, by parameter."""
     names = [str(one.name) for one in command.params if isinstance(one, DecodingFlag)]
-    return {name: None if params[name] is NONE else params[name] for name in names if params.get(name) is not None}
+    return {
+        name: None if params[name] is NONE else params[name] for name in names if params.get(name) is not None
+    }

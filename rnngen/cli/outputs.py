@@ -70,9 +70,7 @@ class Writer:
         several = (self.request.nbest or self.request.count) > 1 or (self.generator.has_eos and ends)
         return "\n" if several or sys.stdout.isatty() else ""
 
-    def _text_record(
-        self, prompt: str, number: int, text: str, hypothesis: "Hypothesis | None"
-    ) -> str:
+    def _text_record(self, prompt: str, number: int, text: str, hypothesis: "Hypothesis | None") -> str:
         record: dict[str, Any] = {"prompt": prompt, "text": text}
         if self.decoder.seed is not None:
             record |= {"seed": self.decoder.seed, "number": number}
@@ -90,9 +88,7 @@ class Writer:
             found = next(outputs) if number in set(there) else []
             yield self._record(prompt, found) if self.request.json else self._lines(found)
 
-    def _generated(
-        self, prompts: "Sequence[Prompt]", numbers: Sequence[int]
-    ) -> "Iterator[list[Output]]":
+    def _generated(self, prompts: "Sequence[Prompt]", numbers: Sequence[int]) -> "Iterator[list[Output]]":
         """The outputs for each source; its seed follows from its line."""
         outputs = self.decoder.outputs(prompts, numbers=numbers)
         for _, group in groupby(outputs, key=lambda output: id(output.prompt)):

@@ -227,7 +227,7 @@ class Generator:
             prefixes=prefixes,
             start=start,
             prefill=read,
-            max_tokens=tuple(self._max_tokens(settings.length, length) for length in sources),
+            max_tokens=tuple(self.max_tokens(settings.length, prompt.source) for prompt in prompts),
             seeds=tuple(settings.seed + number for number in numbers or range(len(prompts))),
             eos_id=self.eos_id,
             count=settings.count,
@@ -285,13 +285,14 @@ class Generator:
             yield Output(prompts[one.prompt], counts[one.prompt], pieces, one.hypothesis)
             counts[one.prompt] += 1
 
-    def _max_tokens(self, length: int | None, source_tokens: int) -> int | None:
+    def max_tokens(self, length: int | None, source: str | None) -> int | None:
         if length == -1:
             return None
         if length is not None:
             return length
         if self.reads_source:
-            return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * source_tokens)
+            read = len(self.source_tokens(source or ""))
+            return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * read)
         return EXAMPLE_LENGTH if self.has_eos else FREE_LENGTH
 
     def pieces(self, tokens: Iterable[int]) -> Iterator[str]:

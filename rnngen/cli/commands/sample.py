@@ -37,26 +37,100 @@ STATES = "Generation state"
 @click.command(cls=DecodingCommand)
 @click.argument("prompt", required=False)
 @flags.models_flag
-@flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.", common=True)
-@flags.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
-@flags.option("-n", "--length", type=int, help="Tokens to generate at most; -1 for no limit.  [default: 500, or until an example ends]", common=True)
-@flags.option("-s", "--seed", type=int, help="Seed of the draws; chosen and reported if not given. The same seed gives the same bytes.", common=True)
-@flags.option("--count", type=click.IntRange(1), default=1, help="Number of texts.", common=True)
-@flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.", common=True)
-@flags.option("-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there.", common=True)
-@flags.option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
-@flags.option("--nbest", type=click.IntRange(1), help="The best N texts of each prompt, best first (with --beam).")
-@flags.option("--prefix", metavar="TEXT", help="What every output about a source begins with.")
-@flags.option("--attention", is_flag=True, default=None, help="Include attention weights in the JSON output.")
-@flags.option("--strategy", metavar="NAME", shell_complete=flags.complete_names("strategy"), heading=STRATEGIES, help="How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy for a model that reads a source.")
-@flags.option("--order", type=click.Choice(["hf", "llama"]), heading="Filters of the next-token distribution", help="Apply filters as transformers does, temperature before truncation, or as llama.cpp.  [default: hf]")
-@flags.option("--filters", metavar="CHAIN", heading="Filters of the next-token distribution", help="Filters in an order of your own: NAME=VALUE,NAME=VALUE;key=value.")
-@flags.option("--save-state", type=click.Path(dir_okay=False), metavar="FILE", heading=STATES, help="Save the generation state to FILE.")
-@flags.option("--from-state", type=click.Path(dir_okay=False), metavar="FILE", heading=STATES, help="Go on from a saved generation state, to the byte.")
-@flags.option("--blend", type=(str, click.FloatRange(0, 1)), metavar="PROMPT WEIGHT", heading=STATES, help="Mix in the state after another prompt, with a weight from 0 to 1.")
+@flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
+@flags.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.", common=False)
+@flags.option(
+    "-n",
+    "--length",
+    type=int,
+    help="Tokens to generate at most; -1 for no limit.  [default: 500, or until an example ends]",
+)
+@flags.option(
+    "-s",
+    "--seed",
+    type=int,
+    help="Seed of the draws; chosen and reported if not given. The same seed gives the same bytes.",
+)
+@flags.option("--count", type=click.IntRange(1), default=1, help="Number of texts.")
+@flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
+@flags.option(
+    "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
+)
+@flags.option(
+    "-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.", common=False
+)
+@flags.option(
+    "--nbest",
+    type=click.IntRange(1),
+    help="The best N texts of each prompt, best first (with --beam).",
+    common=False,
+)
+@flags.option("--prefix", metavar="TEXT", help="What every output about a source begins with.", common=False)
+@flags.option(
+    "--attention",
+    is_flag=True,
+    default=None,
+    help="Include attention weights in the JSON output.",
+    common=False,
+)
+@flags.option(
+    "--strategy",
+    metavar="NAME",
+    shell_complete=flags.complete_names("strategy"),
+    heading=STRATEGIES,
+    help="How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy for a model that reads a source.",
+    common=False,
+)
+@flags.option(
+    "--order",
+    type=click.Choice(["hf", "llama"]),
+    heading="Filters of the next-token distribution",
+    help="Apply filters as transformers does, temperature before truncation, or as llama.cpp.  [default: hf]",
+    common=False,
+)
+@flags.option(
+    "--filters",
+    metavar="CHAIN",
+    heading="Filters of the next-token distribution",
+    help="Filters in an order of your own: NAME=VALUE,NAME=VALUE;key=value.",
+    common=False,
+)
+@flags.option(
+    "--save-state",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    heading=STATES,
+    help="Save the generation state to FILE.",
+)
+@flags.option(
+    "--from-state",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    heading=STATES,
+    help="Go on from a saved generation state, to the byte.",
+)
+@flags.option(
+    "--blend",
+    type=(str, click.FloatRange(0, 1)),
+    metavar="PROMPT WEIGHT",
+    heading=STATES,
+    help="Mix in the state after another prompt, with a weight from 0 to 1.",
+    common=False,
+)
 @flags.options_from(AdaptingOptions, heading="Adapting to the prompt")
-@flags.option("--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto.")
-@flags.option("--quantize", type=click.Choice(["int8"]), help="Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly (needs rnngen[fast]).")
+@flags.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
+    common=False,
+)
+@flags.option(
+    "--quantize",
+    type=click.Choice(["int8"]),
+    help="Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly (needs rnngen[fast]).",
+    common=False,
+)
 @flags.json_flag
 @flags.quiet_flag
 @click.pass_context
@@ -86,7 +160,9 @@ def parse(ctx: click.Context, here: "Session", params: dict[str, Any]) -> "Sampl
     given = {names[name]: value for name, value in values.items() if name not in decoding}
     adapting = flags.given(AdaptingOptions, params)
     given = {name: value for name, value in given.items() if name not in AdaptingOptions.__dataclass_fields__}
-    return requests.resolve(ctx, {**given, **adapting, **decoding}, lambda found: here.sample_request(**found))
+    return requests.resolve(
+        ctx, {**given, **adapting, **decoding}, lambda found: here.sample_request(**found)
+    )
 
 
 def _saved(request: "SampleRequest") -> "SavedState | None":
@@ -144,7 +220,7 @@ def _resumable(here: "Session", model: "Model", decoder: "Decoder", saved: "Save
     fingerprint = here.fingerprint(model)
     prompt = Prompt("", saved.source) if saved else _one_prompt(model, request)
     text = decoder.resume(saved, fingerprint) if saved else decoder.begin(prompt)
-    length = generator.max_tokens(request.length, prompt)
+    length = generator.max_tokens(request.length, prompt.source)
     threads.take_one()
     Writer(decoder).write_resumable(text, "" if saved else prompt.text, length)
     if request.save_state:
@@ -170,9 +246,7 @@ def _load_options(request: "SampleRequest") -> Any:
     return LoadOptions(request.device, request.quantize, cache)
 
 
-def _adapted(
-    here: "Session", model: "StoredModel", prompt: str, request: "SampleRequest"
-) -> "StoredModel":
+def _adapted(here: "Session", model: "StoredModel", prompt: str, request: "SampleRequest") -> "StoredModel":
     """The model as its prompt makes it; reported on stderr."""
     found = here.adapt(model, prompt, request.adapting, request.device)
     if not request.quiet:

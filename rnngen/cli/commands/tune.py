@@ -51,8 +51,8 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 @flags.examples(
     "rnngen tune corpus.txt --minutes 30",
     "rnngen train corpus.txt --from-study corpus",
-    "rnngen tune corpus.txt --layers 2 --search 'cell=lstm|gru,hidden=128|256|512'",
-    "rnngen tune corpus.txt --search lr=1e-4..1e-2:log --trials 40 --trial-minutes 1",
+    "rnngen tune corpus.txt --search 'cell=lstm|gru,hidden=128|256|512'",
+    "rnngen tune corpus.txt --search lr=1e-4..1e-2:log --trials 40",
     "rnngen tune corpus.txt --storage postgresql://host/studies",
 )
 @click.command(cls=Command)
@@ -71,12 +71,13 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 @flags.options_from(
     PartsOptions,
     heading="Parts",
+    common={"task", "cell", "tokenizer"},
     complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 @flags.set_flag
-@flags.options_from(CorpusOptions, heading="Text")
-@flags.options_from(NetworkOptions, heading="Network")
-@flags.options_from(TrainingOptions, only=TRAINING, heading="Training of a trial")
+@flags.options_from(CorpusOptions, heading="Text", common=())
+@flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers"})
+@flags.options_from(TrainingOptions, only=TRAINING, heading="Training of a trial", common={"seed"})
 @flags.quiet_flag
 @flags.json_flag
 @click.pass_context

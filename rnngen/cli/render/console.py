@@ -6,6 +6,7 @@ terminal, and for a heat map anywhere, as it knows how wide characters are.
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Mode: TypeAlias = Literal["live", "plain", "json", "quiet"]
 FRAMES_PER_SECOND = 6
+WIDEST_TEXT = 90
+"""Columns of running text; longer lines are hard to read."""
 STYLES = {"train": "cyan", "val": "bold yellow", "axis": "bright_black", "": ""}
 MARKS = {"train": "⠤ ", "val": "● "}
 """How the curve draws each, so that its legend does without colour."""
@@ -93,6 +96,22 @@ def _drawn(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> "Table":
     for row in rows:
         drawn.add_row(*(Text(cell(value)) for value in row))
     return drawn
+
+
+def markdown(text: str) -> None:
+    """Write a guide on stdout: drawn and paged on a terminal, where links become commands; else as it is."""
+    if not (interactive(sys.stdout) or forced()):
+        click.echo(text, nl=False)
+        return
+    from rich.markdown import Markdown
+    from rich.theme import Theme
+
+    console = _console(sys.stdout)
+    console.push_theme(Theme({"markdown.code": "bold cyan"}))  # without a background of its own
+    linked = re.sub(r"\[\w+\]\((\w+)\.md\)", r"`rnngen help \1`", text)
+    with console.capture() as drawn:
+        console.print(Markdown(linked, code_theme="ansi_dark"), width=min(console.width, WIDEST_TEXT))
+    click.echo_via_pager(drawn.get(), color=coloured(sys.stdout))
 
 
 def heat_map(alignment: "Alignment") -> None:
