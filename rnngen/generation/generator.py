@@ -397,8 +397,8 @@ def padded(rows: Sequence[Sequence[int]]) -> TokenIds:
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Cut texts of some lengths, in characters, into batches of similar length → their numbers.
 
-    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_CHARS`` characters with its padding, so
-    that memory is bounded whatever the lengths are.
+    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_CHARS`` characters with its
+    padding, so that memory is bounded whatever the lengths are.
     """
     batch: list[int] = []
     for number in sorted(range(len(lengths)), key=lengths.__getitem__):
