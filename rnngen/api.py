@@ -98,8 +98,8 @@ class Model:
             prompt: what it goes on from.
             include_prompt: whether the prompt is part of what is returned.
             options: of ``rnngen sample``, by the names of its flags: ``temperature`` (or ``temp``),
-                ``top_p``, ``length``, ``seed``, ``count``, ``stop``, ``beam``, ``strategy``, ``filters``; ``source`` for
-                models that read one.
+                ``top_p``, ``length``, ``seed``, ``count``, ``stop``, ``beam``, ``strategy``, ``filters``; and
+                ``source`` for models that read one.
 
         Raises:
             UsageError: for what makes no sense.

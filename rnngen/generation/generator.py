@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.contracts import (
     NO_TOKEN,
     AnyFilter,
@@ -35,6 +34,7 @@ from rnngen.decoding.text_stream import TextStream, decode
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
+from rnngen.numerics import log_softmax
 from rnngen.registry.components import Tokenizers
 
 BATCH_SOURCES = 64

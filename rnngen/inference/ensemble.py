@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnngen.contracts import Floats, NetworkStep, State, TokenIds
+from rnngen.numerics import log_softmax32
 
 
 class Ensemble:
@@ -42,7 +43,7 @@ class Ensemble:
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → the logarithm of the mean of the probabilities (B,V), state."""
         found = [step(tokens, part) for step, part in zip(self.steps, self._parts(state), strict=True)]
-        return _log_mean([_normalised(logits) for logits, _ in found]), self.join(
+        return _log_mean([log_softmax32(logits) for logits, _ in found]), self.join(
             [after for _, after in found]
         )
 
@@ -63,13 +64,6 @@ class Ensemble:
 
 def _flat(states: Any) -> State:
     return tuple(array for state in states for array in state)
-
-
-def _normalised(logits: Floats) -> Floats:
-    """Logits (B,V) → log-probabilities (B,V) in float32."""
-    shifted: Floats = logits - logits.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return shifted
 
 
 def _log_mean(chances: list[Floats]) -> Floats:
