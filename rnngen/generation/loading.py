@@ -89,7 +89,8 @@ def _together(registry: Registry, models: Sequence[StoredModel], device: str, qu
     for step in steps:
         if quantize is not None:
             _quantize(step, quantize)
-    whole = steps[0] if len(steps) == 1 else Ensemble(steps)
+    example = 1 if first.config.source_vocabulary is None else np.zeros((1, 1), np.int64)
+    whole = steps[0] if len(steps) == 1 else Ensemble(steps, example)
     return whole if quantize is None else quantized_step(whole)
 
 

@@ -13,6 +13,7 @@ from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.generation.resumable import Passage
 from rnngen.generation.snapshot import Arrays, take_down, take_up
 from rnngen.generation.writing import Writer
+from rnngen.inference.build import identity
 from rnngen.store import checkpoint
 from rnngen.store.model_folder import StoredModel
 
@@ -23,7 +24,7 @@ FilterChain = Sequence[tuple[str, str]]
 
 def fingerprint(models: Sequence[StoredModel], step: Any) -> str:
     """A hash of all that a state depends on: configurations, tokenizers, weights, and what computes it."""
-    digest = hashlib.sha256(getattr(step, "identity", type(step).__name__).encode())
+    digest = hashlib.sha256(identity(step).encode())
     for model in models:
         digest.update(f"{model.config.identity}\0{model.tokenizer_json}\0".encode())
         for name in sorted(model.weights):
