@@ -50,7 +50,7 @@ class CachedStep:
         """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
         inner, width = self.step.start(about), self.step.feature_size
         batch = about if isinstance(about, int) else len(about)
-        empty = CacheEntries(
+        empty = Entries(
             np.zeros((batch, self.slots, width), np.float32),
             np.zeros((batch, self.slots), np.int64),
             np.zeros((batch, self.block, width), np.float32),
@@ -63,7 +63,7 @@ class CachedStep:
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → the mixture's log-probabilities (B,V), state."""
         features, after = self.step.features(tokens, state[:-ARRAYS])
-        cache = CacheEntries(*state[-ARRAYS:]).after(tokens, features)
+        cache = Entries(*state[-ARRAYS:]).after(tokens, features)
         logits = self._mixed(log_softmax(self.step.logits(features)), cache)
         return logits, (*after, *cache.state)
 
@@ -71,7 +71,7 @@ class CachedStep:
         """Return the network's attention weights of the last token (B,S)."""
         return self.step.attended(state[:-ARRAYS])
 
-    def _mixed(self, network: NDArray[np.float64], cache: "CacheEntries") -> Floats:
+    def _mixed(self, network: NDArray[np.float64], cache: "Entries") -> Floats:
         """Mix the log-probabilities (B,V) of the network with the cache's predictions."""
         probabilities, filled = self._predict(network.shape[1], cache)
         weight = np.where(filled, self.weight, 0.0)[:, None]
@@ -79,9 +79,7 @@ class CachedStep:
             mixed = np.logaddexp(network + np.log1p(-weight), np.log(weight * probabilities))
         return mixed.astype(np.float32)
 
-    def _predict(
-        self, vocabulary: int, cache: "CacheEntries"
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def _predict(self, vocabulary: int, cache: "Entries") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the cache's probabilities (B,V), and which streams (B,) have any entry."""
         settled, recent = cache.within(self.size)
         scores = np.concatenate(
@@ -107,7 +105,7 @@ class CachedStep:
 
 
 @dataclass(frozen=True, eq=False)
-class CacheEntries:
+class Entries:
     """The entries of B streams: features and the tokens that followed them; never written to."""
 
     keys: Floats
@@ -128,7 +126,7 @@ class CacheEntries:
         """The arrays, in their order."""
         return self.keys, self.tokens, self.recent, self.recent_tokens, self.pending, self.count
 
-    def after(self, tokens: TokenIds, features: Floats) -> "CacheEntries":
+    def after(self, tokens: TokenIds, features: Floats) -> "Entries":
         """Add ``tokens`` (B,) after the pending features; ``features`` (B,H) are pending now."""
         recent, recent_tokens = self.recent.copy(), self.recent_tokens.copy()
         rows = np.flatnonzero(self.count >= 0)
@@ -141,7 +139,7 @@ class CacheEntries:
             keys, values = keys.copy(), values.copy()
             places = (count[full, None] - recent.shape[1] + np.arange(recent.shape[1])) % keys.shape[1]
             keys[full[:, None], places], values[full[:, None], places] = recent[full], recent_tokens[full]
-        return CacheEntries(keys, values, recent, recent_tokens, features, count)
+        return Entries(keys, values, recent, recent_tokens, features, count)
 
     def within(self, size: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which slots, settled (B,N′) and recent (B,R), hold one of the last ``size`` entries."""
