@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from rnngen.builtins.strategies.options import DecodingOptions
 from rnngen.cli import repl, streams
 from rnngen.cli.render import console
-from rnngen.cli.render.terminal import interactive
 from rnngen.cli.repl_turns import Turns
 from rnngen.cli.texts import LENGTH, LONGEST
 from rnngen.errors import UnknownName, UsageError
@@ -24,7 +23,7 @@ PAIRS_HELP = "Every line you type is answered. /help, /quit; Ctrl-D ends too."
 
 def check() -> None:
     """Raise ``UsageError`` if there is nobody to talk to."""
-    if not (streams.answered() and interactive(streams.output())):
+    if not (streams.answered() and console.interactive(streams.output())):
         raise UsageError("--interactive needs a person at a terminal; leave it out, and pipe the prompt in")
 
 

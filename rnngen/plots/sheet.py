@@ -163,11 +163,16 @@ def _scale(sheet: Sheet) -> None:
 
 
 def colour(weight: float) -> str:
-    """The colour of a weight, ``#rrggbb``: the higher, the darker."""
-    place = min(max(weight, 0.0), 1.0) * (len(GRADIENT) - 1)
-    low = min(int(place), len(GRADIENT) - 2)
-    pairs = zip(GRADIENT[low], GRADIENT[low + 1], strict=True)
-    return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in pairs)
+    """Return the colour of a weight, ``#rrggbb``: the higher, the darker."""
+    return "#" + "".join(f"{part:02x}" for part in blend(GRADIENT, weight))
+
+
+def blend(gradient: Sequence[tuple[int, int, int]], weight: float) -> list[int]:
+    """Return red, green and blue at a weight, from 0 to 1, of a gradient between colours."""
+    place = min(max(weight, 0.0), 1.0) * (len(gradient) - 1)
+    low = min(int(place), len(gradient) - 2)
+    pairs = zip(gradient[low], gradient[low + 1], strict=True)
+    return [round(a + (b - a) * (place - low)) for a, b in pairs]
 
 
 def ink(weight: float) -> str:
