@@ -99,7 +99,7 @@ def test_text_that_was_learnt_costs_less_than_other_text():
 
 
 @pytest.mark.parametrize("has_eos", [False, True])
-@pytest.mark.parametrize(("train", "held_out", "which"), [([], ["a"], "training"), (["a"], [], "held-out")])
+@pytest.mark.parametrize(("train", "held_out", "which"), [([], ["a"], "training"), (["a"], [], "validation")])
 def test_an_empty_part_is_an_error(train, held_out, which, has_eos):
     with pytest.raises(CorpusError, match=which):
         witten_bell(chunks(train), chunks(held_out), has_eos=has_eos)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from rnngen.events import Finished, Judged, Warned
-from rnngen.options.corpus import CorpusOptions
+from rnngen.requests.evaluate import EvaluateRequest
 from rnngen.training import baseline_check
 
 
@@ -29,9 +29,9 @@ def test_a_model_below_the_floor_is_told_with_the_figures_of_eval(session, train
     events = train(task=task)
     (message,) = told(events)
     model, floor = (float(number) for number in re.findall(r"\d+\.\d{3}", message)[:2])
-    judgement = session.judge(session.read("verse"), [], CorpusOptions())
-    assert model == pytest.approx(judgement.stream.nats_per_char, abs=6e-4)
-    assert floor == pytest.approx(judgement.floor.nats_per_char, abs=6e-4)
+    judgement = session.evaluate(session.read("verse"), EvaluateRequest())
+    assert model == pytest.approx(judgement.losses["stream"].nats_per_char, abs=6e-4)
+    assert floor == pytest.approx(judgement.baseline.nats_per_char, abs=6e-4)
     assert model > floor
 
 

@@ -15,8 +15,9 @@ from rnngen.contracts import Chunk
 from rnngen.data.batches import SpanBatches, StreamBatches, example_spans
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import DivergedError
-from rnngen.evaluation.perplexity import Judge, Loss, batch_loss
+from rnngen.evaluation.perplexity import Loss, LossEvaluator
 from rnngen.events import Evaluated, Finished, Step
+from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import RecurrentNetwork, weights_of
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training.averaging import TriggeredMean
@@ -65,7 +66,7 @@ def make(store, *, has_eos=False, judge=None, stop=lambda: False, dropout=0.0, *
         batches = SpanBatches(store, example_spans(store, 16), 16, seed=1)
     else:
         batches = StreamBatches(store, options.batch, options.seq, refresh=0.1, seed=1)
-    judge = judge or partial(Judge(network).stream, store, has_eos=has_eos, lanes=2, seq=64)
+    judge = judge or partial(LossEvaluator(network).stream, store, has_eos=has_eos, streams=2, seq=64)
     return Trainer(network, batches, judge, options, "fp32", Saves(), stop)
 
 
@@ -118,7 +119,7 @@ def test_training_reads_as_evaluation_does(store):
     """With a rate of nearly nothing, an epoch of training sums up to the loss of the same streams."""
     trainer = make(store, lr=1e-30, optimizer="sgd", weight_decay=0, warmup=0, evaluations=1)
     trainer.batches.refresh = 0.0
-    expected = Judge(trainer.network).stream(store, has_eos=False, lanes=2, seq=8)
+    expected = LossEvaluator(trainer.network).stream(store, has_eos=False, streams=2, seq=8)
     nats = tokens = 0
     for _ in range(trainer.batches.steps_per_epoch):
         batch = next(trainer.batches)

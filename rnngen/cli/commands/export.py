@@ -35,5 +35,5 @@ def export(name: str, output: Path, force: bool) -> None:
         raise UsageError(f"{output}: the name must end in .safetensors, so that -m knows it is a file")
     if output.exists() and not force:
         raise UsageError(f"{output} exists already; --force replaces it")
-    model_folder.export(model_folder.read_model(models().find(name)), output)
+    model_folder.export(models().open(name), output)
     console.note(f"wrote {output} ({output.stat().st_size:,} bytes)")

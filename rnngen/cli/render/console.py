@@ -7,6 +7,7 @@ heat maps, which need the width of characters.
 
 import json
 import os
+import re
 import sys
 import time
 import unicodedata
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 Mode: TypeAlias = Literal["live", "plain", "json", "quiet"]
 Row: TypeAlias = Sequence[object]
 FRAMES_PER_SECOND = 6
+WIDEST_TEXT = 90
+"""Columns of running text; longer lines are hard to read."""
 
 
 # ── Streams ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,6 +148,22 @@ def _width(text: str) -> int:
     """Return the number of terminal cells of a text, without rich, which takes 0.1 s to import."""
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
+
+
+def markdown(text: str) -> None:
+    """Write a guide on stdout: drawn and paged on a terminal, where links become commands; else as it is."""
+    if not (interactive(sys.stdout) or _forced()):
+        click.echo(text, nl=False)
+        return
+    from rich.markdown import Markdown
+    from rich.theme import Theme
+
+    console = rich_console(sys.stdout)
+    console.push_theme(Theme({"markdown.code": "bold cyan"}))  # without a background of its own
+    linked = re.sub(r"\[\w+\]\((\w+)\.md\)", r"`rnngen help \1`", text)
+    with console.capture() as drawn:
+        console.print(Markdown(linked, code_theme="ansi_dark"), width=min(console.width, WIDEST_TEXT))
+    click.echo_via_pager(drawn.get(), color=coloured(sys.stdout))
 
 
 def heat_map(alignment: "Alignment") -> None:

@@ -36,7 +36,7 @@ def halves(toy):
     return Halves
 
 
-class Chain:
+class FilterChain:
     """A Markov chain in two halves: the features of a token are a row, and so are its logits."""
 
     fixed = 0
@@ -158,14 +158,14 @@ def test_alpha_0_is_greedy_and_so_is_a_single_candidate(halves):
 
 
 def test_equals_are_resolved_by_the_lowest_id():
-    step = Chain(np.ones((5, 2)), np.ones((5, 5)))  # all as probable, all alike
+    step = FilterChain(np.ones((5, 2)), np.ones((5, 5)))  # all as probable, all alike
     assert found(step, [4], 6, top_k=3) == [0] * 6
     assert found(step, [4], 6, top_k=3, forbidden=[0]) == [1] * 6
 
 
 def test_a_loop_that_greedy_never_leaves_is_left():
     likely = np.full((6, 6), 0.01) + np.eye(6)[[1, 0, 1, 2, 3, 4]] * 0.5 + np.eye(6)[[2, 3, 4, 5, 0, 1]] * 0.3
-    step = Chain(np.eye(6), likely)
+    step = FilterChain(np.eye(6), likely)
     assert set(greedily(step, [0], 20)) == {0, 1}
     assert sorted(found(step, [0], 5, top_k=6)) == [1, 2, 3, 4, 5]
 
