@@ -34,7 +34,7 @@ class SamplerState(NamedTuple):
     """Of the chain of filters."""
     draws: tuple[UniformDraws, ...]
     """Where the random numbers of each come from."""
-    logits: Floats | None = None
+    logits: "Floats | None" = None
     """(B,V) for what follows."""
     surprisal: "NDArray[np.float64] | None" = None
     """(B,) of the last tokens, as long as the filters have not observed them."""
