@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam import beam_search
+from rnngen.builtins.strategies.beam.beam_search import beam_search
 from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.inference.ensemble import Ensemble

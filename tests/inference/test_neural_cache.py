@@ -9,7 +9,7 @@ from rnngen.builtins.cells import LSTM
 from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.evaluation.neural_cache import Cache
-from rnngen.generation.snapshot import freeze, thaw
+from rnngen.generation.state_arrays import arrays_of, state_from
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.neural_cache import CachedStep
 from rnngen.inference.numpy_model import NumpyStep
@@ -128,12 +128,12 @@ def test_a_state_that_was_kept_goes_on_to_the_bit():
     step = cached(size=20)
     whole, _ = walk(step, TEXT)
     _, state = walk(step, TEXT[:90])
-    again, _ = walk(step, TEXT[90:], thaw(freeze(state), step.start(1)))
+    again, _ = walk(step, TEXT[90:], state_from(arrays_of(state), step.start(1)))
     np.testing.assert_array_equal(again, whole[90:])
 
 
 def test_a_beam_ranks_by_the_mixture():
-    from rnngen.builtins.strategies.beam import beam_search
+    from rnngen.builtins.strategies.beam.beam_search import beam_search
 
     step = cached(weight=0.6)
     (found,) = beam_search(

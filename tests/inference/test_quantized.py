@@ -12,7 +12,7 @@ import torch
 
 from rnngen.builtins.filters.basic import temperature
 from rnngen.builtins.options import TemperatureOptions
-from rnngen.builtins.strategies.beam import log_softmax
+from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.decoding.sampler import sample, sample_many
 from rnngen.errors import PluginError, UnknownName, UsageError
 from rnngen.inference import quantized
