@@ -241,10 +241,10 @@ class Session:
     @staticmethod
     def fingerprint(model: Model) -> str:
         """Return a hash of all that saved states of a model depend on."""
-        from rnngen.generation.loading import identity_of
         from rnngen.generation.saved_state import fingerprint
+        from rnngen.inference.build import identity
 
-        return fingerprint(model.stored, identity_of(model.generator.model))
+        return fingerprint(model.stored, identity(model.generator.model))
 
     @cached_property
     def decoding(self) -> "DecodingFlags":

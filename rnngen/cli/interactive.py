@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from rnngen.cli import prompts, streams
 from rnngen.cli.render import console
-from rnngen.cli.render.terminal import interactive
 from rnngen.errors import RnngenError, UnknownName, UsageError
 from rnngen.paths import home
 
@@ -40,7 +39,7 @@ beginning stands for a /.
 
 def check() -> None:
     """Raise ``UsageError`` if there is nobody to talk to."""
-    if not (streams.answered() and interactive(streams.output())):
+    if not (streams.answered() and console.interactive(streams.output())):
         raise UsageError("--interactive needs a person at a terminal; leave it out, and pipe the prompt in")
 
 

@@ -36,7 +36,7 @@ def fingerprint(models: Sequence[StoredModel], identity: str) -> str:
 
     Args:
         models: as read from disk.
-        identity: of what computes it; see ``identity_of``.
+        identity: of what computes it; ``rnngen.inference.build.identity``.
     """
     digest = hashlib.sha256(identity.encode())
     for model in models:
