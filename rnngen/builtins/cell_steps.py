@@ -29,7 +29,7 @@ class _Products:
     input: Floats
     recurrent: Floats
 
-    def quantise(self, make: Callable[[Floats], Any]) -> None:
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
         """Replace both matrices by what stands for them in products."""
         self.input, self.recurrent = make(self.input), make(self.recurrent)
 

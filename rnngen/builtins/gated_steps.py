@@ -117,7 +117,7 @@ class MogrifierStep:
                 x = _opened(factors, h) * x
         return x, h
 
-    def quantise(self, make: Callable[[Floats], Any]) -> None:
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
         """Replace all matrices by what stands for them in products."""
         self.rounds = [[make(factor) for factor in factors] for factors in self.rounds]
 
@@ -156,10 +156,10 @@ class GatedStep:
         x, h = self.mogrifier(projected, h)
         return self.read(x), self.recall(h)
 
-    def quantise(self, make: Callable[[Floats], Any]) -> None:
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
         """Replace all matrices by what stands for them in products."""
         self.read.matrix, self.recall.matrix = make(self.read.matrix), make(self.recall.matrix)
-        self.mogrifier.quantise(make)
+        self.mogrifier.quantize(make)
 
 
 class GatedLSTMStep(GatedStep):

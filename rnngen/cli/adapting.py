@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rnngen.cli import flags
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
 from rnngen.options.corpus import AdaptingOptions
 
@@ -57,7 +57,7 @@ def adapted(
         return model
     found = here.adapt(model, prompt, asked, params["device"])
     if not params["quiet"]:
-        ui.note(
+        console.note(
             f"adapted to {found.tokens:,} tokens of the prompt: {found.before:.3f} nats a token before, "
             f"{found.after:.3f} after"
         )

@@ -13,7 +13,7 @@ import click
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions, DecodingOptions
 from rnngen.cli import flags, streams
 from rnngen.cli.chain import CHAIN, CONSTRAINTS
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Answering:
         if self.seed is None and self.drawing:
             self.seed = secrets.randbelow(2**31)
             if not params["quiet"]:
-                ui.note(f"seed {self.seed}")
+                console.note(f"seed {self.seed}")
 
     def _check(self) -> None:
         """Refuse what makes no sense for answers.
@@ -139,7 +139,9 @@ class Answering:
         for number in there:
             if self.answerer.too_long(sources[number]):
                 limit = self.answerer.limit
-                ui.warn(f"source {first + number + 1} has more than {limit} tokens, which training never met")
+                console.warn(
+                    f"source {first + number + 1} has more than {limit} tokens, which training never met"
+                )
         answers = iter(self._answered([sources[number] for number in there], [first + n for n in there]))
         for source in sources:
             found = next(answers) if source.strip() else []

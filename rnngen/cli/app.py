@@ -114,9 +114,9 @@ class App(click.Group):
             module, _, attribute = COMMANDS[cmd_name].target.partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
-        from rnngen.cli import plugin_commands as extensions
+        from rnngen.cli import plugin_commands
 
-        return extensions.find(cmd_name, reserved=COMMANDS, quiet=ctx.resilient_parsing)
+        return plugin_commands.find(cmd_name, reserved=COMMANDS, quiet=ctx.resilient_parsing)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -164,9 +164,9 @@ class App(click.Group):
         for name, builtin in COMMANDS.items():
             if not builtin.hidden:
                 yield name, builtin.summary
-        from rnngen.cli import plugin_commands as extensions
+        from rnngen.cli import plugin_commands
 
-        yield from extensions.summaries(reserved=COMMANDS, quiet=ctx.resilient_parsing)
+        yield from plugin_commands.summaries(reserved=COMMANDS, quiet=ctx.resilient_parsing)
 
 
 def _asks_for_help(args: list[str]) -> bool:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnngen.builtins.strategies.options import DraftOptions
 from rnngen.cli import flags
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,4 +53,4 @@ def tell(writer: "Writer", params: dict[str, Any]) -> None:
     """Say how often the draft was right, if there was one."""
     found = writer.hasten.foresight if writer.hasten else None
     if found and not params["quiet"]:
-        ui.note(f"draft: {found.accepted} of {found.proposed} guessed tokens were right")
+        console.note(f"draft: {found.accepted} of {found.proposed} guessed tokens were right")

@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
-from rnngen.cli.option_flags import Completer, Option, StageOption, collect, given, options_from
+from rnngen.cli.option_flags import (
+    Completer,
+    Option,
+    StageOption,
+    collect,
+    flag_of,
+    given,
+    options_from,
+    parsed,
+)
 from rnngen.errors import UsageError
+from rnngen.requests.conflicts import OptionError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -26,6 +36,7 @@ __all__ = [
     "complete_names",
     "examples",
     "examples_of",
+    "flag_of",
     "given",
     "json_flag",
     "model_flag",
@@ -33,6 +44,7 @@ __all__ = [
     "option",
     "options_from",
     "overrule",
+    "parsed",
     "quiet_flag",
     "set_flag",
     "verbose_flag",
@@ -42,12 +54,26 @@ K = TypeVar("K", bound=click.Command)
 
 
 class Command(click.Command):
-    """A command whose help groups its flags by their headings, and leaves rare ones to ``--help-all``."""
+    """A command whose help groups its flags by their headings, and leaves rare ones to ``--help-all``.
+
+    Errors that name options name its flags.
+    """
 
     def __init__(self, *args: Any, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
         if has_more(self):
             self.params.append(_help_all())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Raises:
+            UsageError: with flags, where the request is refused by the names of options.
+        """
+        try:
+            return super().invoke(ctx)
+        except OptionError as error:
+            raise UsageError(error.message(flag_of)) from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, those without a heading first."""

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnngen.builtins.strategies.options import DecodingOptions
-from rnngen.cli import repl as typed
-from rnngen.cli import streams
-from rnngen.cli.render import console as ui
+from rnngen.cli import repl, streams
+from rnngen.cli.render import console
 from rnngen.cli.render.terminal import interactive
 from rnngen.cli.repl_turns import Turns
 from rnngen.cli.texts import LENGTH, LONGEST
@@ -65,7 +64,7 @@ def talk(
     if prompt := params["prompt"]:
         talks.out.write("" if params["no_prompt"] else prompt)
         talks.answer(prompt)
-    typed.converse(talks.take)
+    repl.converse(talks.take)
     if params["save_state"]:
         conversation.save(Path(params["save_state"]))
 
@@ -75,17 +74,17 @@ def talk_of_pairs(answering: "Answering", params: dict[str, Any]) -> None:
 
     def take(line: str) -> None:
         if line in ("/help", "/?"):
-            ui.note(PAIRS_HELP)
+            console.note(PAIRS_HELP)
         elif line.startswith("/") and not line.startswith("//"):
             raise UnknownName("command", line.split(maxsplit=1)[0], ["/help", "/quit"])
         elif line.strip():
-            answering.params = {**params, "prompt": typed.unslashed(line)}
+            answering.params = {**params, "prompt": repl.unslashed(line)}
             answering.run()
 
     _introduce(params)
     if params["prompt"]:
         take(params["prompt"])
-    typed.converse(take)
+    repl.converse(take)
 
 
 def _length_of(options: DecodingOptions, *, has_eos: bool) -> int | None:
@@ -96,7 +95,7 @@ def _length_of(options: DecodingOptions, *, has_eos: bool) -> int | None:
 
 def _introduce(params: dict[str, Any]) -> None:
     if not params["quiet"]:
-        ui.note("type a line to go on from; /help shows the commands, Ctrl-D ends")
+        console.note("type a line to go on from; /help shows the commands, Ctrl-D ends")
 
 
 def _refuse(params: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ import click
 from rnngen.errors import UsageError
 from rnngen.options import Option as Field
 from rnngen.options import describe
+from rnngen.options.given import Given
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -189,6 +190,32 @@ def collect(cls: type[T], params: Mapping[str, Any], **known: Any) -> T:
         return cls(**values)
     except ValueError as error:
         raise UsageError(_with_flags(str(error), _flags(cls))) from error
+
+
+def parsed(cls: type[T], params: Mapping[str, Any]) -> Given[T]:
+    """Build the dataclass from the flags, with the names of the fields that were given.
+
+    Raises:
+        UsageError: as ``collect`` does.
+    """
+    return Given(collect(cls, params), frozenset(given(cls, params)))
+
+
+def flag_of(option: str) -> str:
+    """Return how the running command spells an option: ``--hidden 16`` for ``hidden=16``.
+
+    What is no parameter of the command is an option of a part, ``-o encoder=lstm``.
+    """
+    name, equals, value = option.partition("=")
+    ctx = click.get_current_context(silent=True)
+    found = {str(param.name): param for param in (ctx.command.params if ctx else [])}
+    param = found.get({"settings": "option"}.get(name, name))
+    if param is None:
+        return f"-o {option}" if equals else f"--{name.replace('_', '-')}"
+    if isinstance(param, click.Argument):
+        return f"{name.upper()} {value}".strip()
+    flag = max(param.opts, key=len) if name != "settings" else "-o"
+    return f"{flag} {value}" if equals else flag
 
 
 def _declaration(field: Field, name: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from rnngen import __version__
+from rnngen import __version__, paths
 from rnngen.errors import PluginError
 
 if TYPE_CHECKING:
@@ -153,14 +153,7 @@ def _modified(path: Path) -> int:
 
 def _cache_file() -> Path:
     """Where this Python's cache is; two environments have two."""
-    home = os.environ.get("RNNGEN_HOME")
-    if home:
-        folder = Path(home, "cache")
-    else:
-        from platformdirs import user_cache_path
-
-        folder = user_cache_path("rnngen")
-    return folder / f"commands-{crc32(sys.prefix.encode()):08x}.json"
+    return paths.cache() / f"commands-{crc32(sys.prefix.encode()):08x}.json"
 
 
 def _read_cache(fingerprint: list[str]) -> list[Row] | None:

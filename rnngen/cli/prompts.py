@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rnngen.cli import streams
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,4 +48,4 @@ def tell_unseen(writer: "Writer", prompt: str) -> None:
     if strange:
         shown = " ".join(repr(text)[1:-1] for text in strange)
         shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
-        ui.warn(f"the prompt holds what the model has never seen, and makes little of: {shown}")
+        console.warn(f"the prompt holds what the model has never seen, and makes little of: {shown}")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from rnngen.cli import streams
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import RnngenError
 from rnngen.paths import home
 
@@ -21,7 +21,7 @@ def converse(take: Callable[[str], None]) -> None:
             try:
                 take(line)
             except (RnngenError, OSError) as error:
-                ui.warn(str(error))
+                console.warn(str(error))
             except KeyboardInterrupt:
                 streams.output().write("\n")
 

@@ -5,9 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnngen.cli import chain, chain_edits, prompts, streams
-from rnngen.cli import repl as typed
-from rnngen.cli.render import console as ui
+from rnngen.cli import chain, chain_edits, prompts, repl, streams
+from rnngen.cli.render import console
 from rnngen.errors import RnngenError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Turns:
         if line.startswith("/") and not line.startswith("//"):
             self._command(*line[1:].partition(" ")[::2])
             return
-        text = streams.checked(typed.unslashed(line), "the line")
+        text = streams.checked(repl.unslashed(line), "the line")
         prompts.tell_unseen(self.conversation.writer, text)
         self.answer(text)
 
@@ -63,7 +62,7 @@ class Turns:
         self._turn(lambda: self.conversation.say(text))
 
     def _turn(self, begin: Callable[[], None]) -> None:
-        with typed.interrupts() as halted:
+        with repl.interrupts() as halted:
             begin()
             self._show(self.conversation.write(self.length, self.params["stop"], halted))
 
@@ -93,7 +92,7 @@ class Turns:
 
     def _tell_chain(self) -> None:
         told = ",".join(f"{name}={value}" for name, value in self.conversation.chain)
-        ui.note(f"filters {told or 'none'}")
+        console.note(f"filters {told or 'none'}")
 
     def _seed(self, value: str) -> None:
         self.conversation.seed(_number(value, "/seed", 0))
@@ -105,7 +104,7 @@ class Turns:
     def _undo(self, _: str) -> None:
         self.conversation.undo()
         end = self.conversation.text[-END_SHOWN:]
-        ui.note(f"the text ends in {end!r}" if end else "the text is empty")
+        console.note(f"the text ends in {end!r}" if end else "the text is empty")
 
     def _retry(self, _: str) -> None:
         self._turn(self.conversation.again)

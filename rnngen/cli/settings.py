@@ -12,7 +12,6 @@ underscores. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
     weight-decay = 0.1
 """
 
-import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,19 +20,15 @@ from typing import Any
 import click
 
 from rnngen.errors import UnknownName, UsageError
+from rnngen.paths import config
 
 LOCAL = Path("rnngen.toml")
 """The file of the current folder."""
 
 
 def user_file() -> Path:
-    """The user's file: ``RNNGEN_HOME/config.toml``, or where the platform keeps configuration."""
-    home = os.environ.get("RNNGEN_HOME")
-    if home:
-        return Path(home, "config.toml")
-    from platformdirs import user_config_path
-
-    return user_config_path("rnngen") / "config.toml"
+    """Return the user's file: ``RNNGEN_HOME/config.toml``, or where the platform keeps configuration."""
+    return config() / "config.toml"
 
 
 def defaults(command: click.Command, name: str) -> dict[str, Any]:

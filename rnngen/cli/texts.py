@@ -13,8 +13,7 @@ from rnngen.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from rnngen.contracts import AnyFilter
-    from rnngen.decoding.hypothesis import Hypothesis
+    from rnngen.contracts import AnyFilter, Hypothesis
     from rnngen.generation.resumable import Passage
     from rnngen.generation.saved_state import FilterChain, Kept
     from rnngen.generation.writing import Writer

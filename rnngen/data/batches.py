@@ -190,7 +190,8 @@ class SpanBatches:
         batches = [batch for pool in by_length for batch in _packed(pool, lengths, self.budget)]
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def _batch(self, rows: Ints) -> Batch:
+    def batch(self, rows: Ints) -> Batch:
+        """Return the spans of some numbers side by side."""
         lengths = self.stops[rows] - self.starts[rows]
         inputs, targets = gather(self.store, self.starts[rows], lengths, int(lengths.max()))
         return Batch(inputs, targets, np.ones(len(rows), bool))
@@ -201,12 +202,12 @@ class SpanBatches:
             self.epoch, self.index = self.epoch + 1, 0
             self.order = self._shuffled()
         self.index += 1
-        return self._batch(self.order[self.index - 1])
+        return self.batch(self.order[self.index - 1])
 
     def sweep(self) -> Iterator[Batch]:
         """Every span once."""
         for rows in self.order:
-            yield self._batch(rows)
+            yield self.batch(rows)
 
     def position(self) -> dict[str, Any]:
         """The epoch, and how many of its batches have been read."""
@@ -242,13 +243,35 @@ class PairBatches(SpanBatches):
         longer: Ints = np.maximum(self.stops - self.starts, self.source_lengths)
         return longer
 
-    def _batch(self, rows: Ints) -> Batch:
+    def batch(self, rows: Ints) -> Batch:
+        """Return the examples of some numbers side by side, with their sources."""
         lengths = self.source_lengths[rows]
         columns = np.arange(lengths.max())
         places = np.minimum(self.source_starts[rows][:, None] + columns, len(self.source) - 1)
         tokens = self.source.tokens[places].astype(np.int64)
         source = np.where(columns < lengths[:, None], tokens, NO_TOKEN)
-        return super()._batch(rows)._replace(source=source)
+        return super().batch(rows)._replace(source=source)
+
+
+def segment_batches(store: TokenStore, size: int, *, has_eos: bool) -> Iterator[Batch]:
+    """Yield a text in order, about ``size`` tokens at a time.
+
+    Where examples end by themselves they are never cut: neighbours stand side by side, as many as are whole
+    within ``size`` tokens, one at least.
+    """
+    if not has_eos:
+        yield from StreamBatches(store, 1, size).sweep()
+        return
+    examples = (
+        SpanBatches(store, example_spans(store, 1 << 30), size)
+        if store.source is None
+        else PairBatches(store, size)
+    )
+    begin = 0
+    while begin < len(examples.starts):
+        end = max(begin + 1, int(examples.stops.searchsorted(examples.starts[begin] + size, "right")))
+        yield examples.batch(np.arange(begin, end))
+        begin = end
 
 
 def gather(store: TokenStore, starts: Ints, lengths: Ints, width: int) -> tuple[Ints, Ints]:

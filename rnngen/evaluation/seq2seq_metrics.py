@@ -60,7 +60,7 @@ class Scores:
         return asdict(self)
 
 
-def judge_answers(answers: Sequence[str], references: References, *, tokenize: str | None = None) -> Scores:
+def score_outputs(answers: Sequence[str], references: References, *, tokenize: str | None = None) -> Scores:
     """Every figure at once.
 
     Args:
@@ -88,7 +88,7 @@ def judge_answers(answers: Sequence[str], references: References, *, tokenize: s
 
 
 def bleu(answers: Sequence[str], references: References, *, tokenize: str | None = None) -> float:
-    """BLEU alone, 0 to 100; arguments and errors as ``judge_answers``.
+    """BLEU alone, 0 to 100; arguments and errors as ``score_outputs``.
 
     It is sacreBLEU's default but for one case. Where no reference has four tokens (single words, numbers),
     that default is 0 whatever is answered; n-grams are then counted up to the longest order there is, and
@@ -98,7 +98,7 @@ def bleu(answers: Sequence[str], references: References, *, tokenize: str | None
 
 
 def chrf(answers: Sequence[str], references: References) -> float:
-    """chrF2 alone, 0 to 100. It needs no tokenizer; it raises ValueError as ``judge_answers``."""
+    """chrF2 alone, 0 to 100. It needs no tokenizer; it raises ValueError as ``score_outputs``."""
     return _score(_chrf_metric(), answers, references)
 
 
@@ -161,7 +161,7 @@ def rouge(answers: Sequence[str], references: References) -> tuple[float, float,
     by itself. An answer or a reference without words scores 0, and one without pairs of them 0 in ROUGE-2.
 
     Raises:
-        ValueError: as ``judge_answers``.
+        ValueError: as ``score_outputs``.
     """
     best = []
     for answer, expected in _paired(answers, references):
@@ -211,7 +211,7 @@ def token_accuracy(answers: Sequence[str], references: References) -> float:
     nothing is expected is 100.
 
     Raises:
-        ValueError: as ``judge_answers``.
+        ValueError: as ``score_outputs``.
     """
     agreeing = places = 0
     for answer, expected in _paired(answers, references):
@@ -234,7 +234,7 @@ def sequence_accuracy(answers: Sequence[str], references: References) -> float:
     """Answers that equal a reference, 0 to 100, to the character; one line end after either is no difference.
 
     Raises:
-        ValueError: as ``judge_answers``.
+        ValueError: as ``score_outputs``.
     """
     pairs = _paired(answers, references)
     return 100 * sum(_line(answer) in map(_line, expected) for answer, expected in pairs) / len(answers)

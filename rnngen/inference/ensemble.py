@@ -28,9 +28,8 @@ class Ensemble:
         """How many arrays of the state change for each network; known since ``join``."""
 
     def start(self, about: "int | TokenIds") -> State:
-        """The state before the first token: of so many streams, or of sources (B,S)."""
-        starting: Any = self.steps
-        return self.join([step.start(about) for step in starting])
+        """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
+        return self.join([step.start(about) for step in self.steps])
 
     def join(self, states: Sequence[State]) -> State:
         """One state from those of the networks, in their order."""

@@ -18,7 +18,7 @@ class Head(Protocol):
         """(B,H) → logits (B,V), for the caller to write to."""
         ...
 
-    def quantise(self, make: Make) -> None:
+    def quantize(self, make: Make) -> None:
         """Replace the matrices, as ``LayerStep`` tells."""
         ...
 
@@ -51,7 +51,7 @@ class FullHead:
         logits += self.bias
         return logits
 
-    def quantise(self, make: Make) -> None:
+    def quantize(self, make: Make) -> None:
         """Replace the matrix."""
         self.matrix = make(self.matrix)
 
@@ -82,7 +82,7 @@ class MixtureHead:
         mixed: Floats = np.logaddexp.reduce(logs, axis=1)
         return mixed
 
-    def quantise(self, make: Make) -> None:
+    def quantize(self, make: Make) -> None:
         """Replace the two large matrices."""
         self.contexts, self.matrix = make(self.contexts), make(self.matrix)
 
@@ -112,7 +112,7 @@ class AdaptiveHead:
             parts.append(root[:, number, None] + _log_softmax(np.dot(np.dot(features, narrow), wide)))
         return np.concatenate(parts, axis=1).take(self.rank, axis=1)
 
-    def quantise(self, make: Make) -> None:
+    def quantize(self, make: Make) -> None:
         """Replace the matrices."""
         self.root = make(self.root)
         self.tails = [(make(narrow), make(wide)) for narrow, wide in self.tails]

@@ -32,28 +32,26 @@ class CachedStep:
     """A network's step that also predicts what it has seen follow.
 
     Args:
-        step: the network, in two halves.
+        step: of the network.
         size: N, tokens that are remembered.
         weight: λ, the share of the prediction that is the memory's, from 0 to below 1; none as long as the
             memory is empty.
         flatness: θ.
     """
 
-    fixed = 0
-
     def __init__(self, step: FeatureStep, *, size: int, weight: float, flatness: float) -> None:
         self.step, self.size, self.weight, self.flatness = step, size, weight, flatness
+        self.fixed = step.fixed
         self.block = min(BLOCK, size)
         self.slots = -(-size // self.block) * self.block
         inner = getattr(step, "identity", type(step).__name__)
         self.identity = f"cache {size} {weight} {flatness} of {inner}"
         """What its states depend on, beside the model."""
 
-    def start(self, batch: int) -> State:
-        """The state before the first token; nothing is remembered."""
-        inner = self.step.start(batch)
-        tokens = np.zeros(batch, np.int64)
-        width = self.step.read(tokens[:1], self.step.start(1))[0].shape[1]
+    def start(self, about: "int | TokenIds") -> State:
+        """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
+        inner, width = self.step.start(about), self.step.feature_size
+        batch = about if isinstance(about, int) else len(about)
         empty = Memory(
             np.zeros((batch, self.slots, width), np.float32),
             np.zeros((batch, self.slots), np.int64),
@@ -66,13 +64,14 @@ class CachedStep:
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → the mixture's log-probabilities (B,V), state."""
-        features, after = self.step.read(tokens, state[:-ARRAYS])
+        features, after = self.step.features(tokens, state[:-ARRAYS])
         memory = Memory(*state[-ARRAYS:]).after(tokens, features)
-        logits = self._mixed(log_softmax(self.step.predict(features)), memory)
+        logits = self._mixed(log_softmax(self.step.logits(features)), memory)
         return logits, (*after, *memory.state)
 
-    def attended(self, state: State) -> None:
-        """None: there is no source to look at."""
+    def attended(self, state: State) -> "Floats | None":
+        """Return the network's attention weights of the last token (B,S)."""
+        return self.step.attended(state[:-ARRAYS])
 
     def _mixed(self, network: NDArray[np.float64], memory: "Memory") -> Floats:
         """Log-probabilities (B,V) of the network → those of the mixture."""

@@ -1,6 +1,7 @@
 """One step of a recurrent network in NumPy, which starts at once."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ class NumpyStep:
 
     Args:
         weights: the network's parameters by name (``rnngen.nn.network``).
-        layers: the NumPy face of each layer.
+        layers: the NumPy implementation of each layer.
     """
 
     fixed = 0
@@ -37,6 +38,12 @@ class NumpyStep:
         self.spans = _spans([len(layer.initial_state(1)) for layer in layers])
         self.initial = [weights[f"initial.{i}"] for i in range(_count(weights, "initial."))]
 
+    @cached_property
+    def feature_size(self) -> int:
+        """H, the size of the last layer's output."""
+        features, _ = self.features(np.zeros(1, np.int64), self.start(1))
+        return int(features.shape[1])
+
     def start(self, batch: int) -> State:
         """The state before the first token."""
         if self.initial:
@@ -45,10 +52,10 @@ class NumpyStep:
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""
-        features, after = self.read(tokens, state)
-        return self.predict(features), after
+        features, after = self.features(tokens, state)
+        return self.logits(features), after
 
-    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+    def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → the last layer's outputs (B,H), state."""
         y, after = self.first.advance(self._entering(tokens), state[self.spans[0]])
         for layer, span in zip(self.rest, self.spans[1:], strict=True):
@@ -56,7 +63,7 @@ class NumpyStep:
             after += more
         return y, after
 
-    def ahead(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
+    def forward_chunk(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
         """Read T tokens of one stream (T,) → logits (T,V) after each, and the T states.
 
         Layer by layer, so that the weights of each stay in the processor's cache; what enters a layer, and
@@ -73,9 +80,9 @@ class NumpyStep:
                 outputs.append(y)
                 states[place] += past
             rows = np.concatenate(outputs)
-        return _by_rows(self.predict, rows), states
+        return _by_rows(self.logits, rows), states
 
-    def predict(self, features: Floats) -> Floats:
+    def logits(self, features: Floats) -> Floats:
         """(B,H) → logits (B,V)."""
         return self.head(features)
 
@@ -85,12 +92,12 @@ class NumpyStep:
             return self.first.project(self.embedding.take(tokens, axis=0))
         return self.table.take(tokens, axis=0)
 
-    def quantise(self, make: Callable[[Floats], Any]) -> None:
-        """Replace all matrices, as ``LayerStep`` tells; each layer must have this method. The table stays."""
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
+        """Replace all matrices but the table; each layer must be ``Quantizable`` too."""
         layers: Sequence[Any] = self.layers
         for layer in layers:
-            layer.quantise(make)
-        self.head.quantise(make)
+            layer.quantize(make)
+        self.head.quantize(make)
 
     def attended(self, state: State) -> None:
         """None: there is no source to look at."""

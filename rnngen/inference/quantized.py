@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import Floats, NetworkStep, State, TokenIds
+from rnngen.contracts import FeatureStep, Floats, NetworkStep, Quantizable, State, TokenIds
 from rnngen.errors import PluginError, UnknownName, UsageError
 
 Bytes: TypeAlias = NDArray[np.int8]
@@ -80,11 +80,11 @@ FORMATS: dict[str, Callable[[Floats], Any]] = {"int8": Int8Matrix}
 """What a matrix can be made into, by the name that users give."""
 
 
-def quantise(part: Any, form: str) -> None:
+def quantize(part: Any, form: str) -> None:
     """Put the matrices of a step into a format, in place: a layer's, or a whole network's.
 
     Args:
-        part: a step with a method ``quantise`` (``rnngen.contracts.LayerStep`` says what that does).
+        part: a ``rnngen.contracts.Quantizable``; its ``layers``, if it has any, must be so too.
         form: one of ``FORMATS``.
 
     Raises:
@@ -95,44 +95,43 @@ def quantise(part: Any, form: str) -> None:
     if form not in FORMATS:
         raise UnknownName("format of weights", form, FORMATS)
     for one in (part, *getattr(part, "layers", ())):
-        if not hasattr(one, "quantise"):
+        if not isinstance(one, Quantizable):
             raise UsageError(
-                f"{type(one).__name__} cannot quantise its weights (it has no method 'quantise'); "
+                f"{type(one).__name__} cannot quantize its weights (it has no method 'quantize'); "
                 "leave --quantize out"
             )
-    part.quantise(FORMATS[form])
+    part.quantize(FORMATS[form])
+
+
+def quantized_step(step: NetworkStep) -> "QuantizedStep":
+    """Mark the step of a network whose matrices are quantized, or of several together."""
+    return QuantizedFeatureStep(step) if isinstance(step, FeatureStep) else QuantizedStep(step)
 
 
 class QuantizedStep:
-    """A network whose matrices are quantised, or several together.
+    """The step of a quantized network, which keeps its states apart from those of the full weights."""
 
-    It is a type of its own so that its states are told apart from those that the full weights made.
-    """
+    identity = "QuantizedStep"
+    """Name of the backend, which saved states depend on."""
 
     def __init__(self, step: NetworkStep) -> None:
         self.step, self.fixed, self.attended = step, step.fixed, step.attended
 
     def start(self, about: "int | TokenIds") -> State:
-        """The state before the first token: of so many streams, or of sources (B,S)."""
-        whole: Any = self.step
-        state: State = whole.start(about)
-        return state
+        """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
+        return self.step.start(about)
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""
         return self.step(tokens, state)
 
-    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
-        """The first half, of networks that have halves (``rnngen.contracts.FeatureStep``)."""
-        whole: Any = self.step
-        found: tuple[Floats, State] = whole.read(tokens, state)
-        return found
 
-    def predict(self, features: Floats) -> Floats:
-        """The second half."""
-        whole: Any = self.step
-        logits: Floats = whole.predict(features)
-        return logits
+class QuantizedFeatureStep(QuantizedStep):
+    """The step of a quantized network that is a ``rnngen.contracts.FeatureStep``."""
+
+    def __init__(self, step: FeatureStep) -> None:
+        super().__init__(step)
+        self.features, self.logits, self.feature_size = step.features, step.logits, step.feature_size
 
 
 # ── The product ────────────────────────────────────────────────────────────────────────────────────────────

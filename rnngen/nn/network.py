@@ -33,11 +33,14 @@ class RecurrentNetwork(nn.Module):
         make_layer: builds one layer from its input and hidden size (see ``rnngen.contracts.Layer``).
     """
 
+    fixed = 0
+
     def __init__(
         self, vocabulary: int, options: NetworkOptions, make_layer: Callable[[int, int], nn.Module]
     ) -> None:
         super().__init__()
         embed, hidden = options.embedding(vocabulary), options.hidden
+        self.feature_size = hidden
         self.embedding = nn.Embedding(vocabulary, embed)
         inputs = [embed] + [hidden] * (options.layers - 1)
         self.layers = nn.ModuleList(make_layer(size, hidden) for size in inputs)
@@ -62,6 +65,9 @@ class RecurrentNetwork(nn.Module):
         if self.initial:
             return tuple(array.expand(batch, *array.shape[1:]) for array in self.initial)
         return tuple(array for layer in self._layers() for array in layer.initial_state(batch))
+
+    def attended(self, state: State) -> None:
+        """Return None: there is no source to attend to."""
 
     def hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """``tokens`` (B,T), state → what ``predict`` reads (B,T,H), state."""

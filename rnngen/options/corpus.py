@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rnngen.options.model import ReadingOptions
+from rnngen.options.model import EvaluationOptions
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,12 @@ class CorpusOptions:
     """Those of --val."""
 
     def __post_init__(self) -> None:
-        if self.val_source is not None and self.val is None:
-            raise ValueError(f"val_source={self.val_source}: there is no --val for it to be the source of")
         if not 0 < self.val_fraction < 1:
             raise ValueError(f"val_fraction={self.val_fraction}: a number between 0 and 1 expected")
 
 
 @dataclass(frozen=True)
-class AdaptingOptions(ReadingOptions):
+class AdaptingOptions(EvaluationOptions):
     """How a model adapts to its prompt, and to what it writes."""
 
     dynamic: bool = False

@@ -179,6 +179,15 @@ class ModelStore:
             raise NotFoundError(f"model {name}: no such file or folder")
         raise NotFoundError(f"{UnknownName('model', name, self.names())} (see rnngen models list)")
 
+    def open(self, name: str | None) -> StoredModel:
+        """Read a model by name or path; without either, the one trained last.
+
+        Raises:
+            NotFoundError: if there is none; the closest name is given.
+            ModelError: as ``read_model`` does.
+        """
+        return read_model(self.find(name))
+
     def latest(self) -> Path:
         """The model trained last.
 

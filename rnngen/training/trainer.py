@@ -27,8 +27,9 @@ from torch import nn
 from rnngen.contracts import IGNORE, State
 from rnngen.data.batches import Batch, Batches
 from rnngen.errors import DivergedError
-from rnngen.evaluation.perplexity import Loss, batch_loss
+from rnngen.evaluation.perplexity import Loss
 from rnngen.events import Evaluated, Event, Finished, Step
+from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import weights_of
 from rnngen.options.model import TrainingOptions
 from rnngen.store.checkpoint import Tensors

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rnngen.builtins.filters import options as o
-from rnngen.builtins.filters import truncation as cuts
+from rnngen.builtins.filters import truncation
 
 NEVER = -math.inf
 numbers = st.one_of(
@@ -31,12 +31,14 @@ def batches(draw, rows=None):
 
 chains = st.one_of(
     st.builds(
-        lambda low, more: cuts.dynatemp(o.DynatempOptions(low, low + more)), st.floats(0, 3), st.floats(0, 3)
+        lambda low, more: truncation.dynatemp(o.DynatempOptions(low, low + more)),
+        st.floats(0, 3),
+        st.floats(0, 3),
     ),
-    st.builds(lambda p: cuts.typical(o.TypicalOptions(p)), fractions),
-    st.builds(lambda e: cuts.epsilon(o.EpsilonOptions(e)), fractions),
-    st.builds(lambda e: cuts.eta(o.EtaOptions(e)), fractions),
-    st.builds(lambda n: cuts.top_nsigma(o.TopNSigmaOptions(n)), st.floats(0, 4)),
+    st.builds(lambda p: truncation.typical(o.TypicalOptions(p)), fractions),
+    st.builds(lambda e: truncation.epsilon(o.EpsilonOptions(e)), fractions),
+    st.builds(lambda e: truncation.eta(o.EtaOptions(e)), fractions),
+    st.builds(lambda n: truncation.top_nsigma(o.TopNSigmaOptions(n)), st.floats(0, 4)),
 )
 
 
@@ -94,7 +96,7 @@ def test_what_was_forbidden_stays_so_and_the_best_is_left_or_something_typical(l
 
 @given(logits=batches(), low=st.floats(0.1, 2), more=st.floats(0, 2), exponent=st.floats(0.2, 3))
 def test_dynamic_temperature_goes_from_low_to_high_with_the_entropy(logits, low, more, exponent):
-    result = cuts.dynatemp(o.DynatempOptions(low, low + more, exponent))(logits, [[]] * len(logits))
+    result = truncation.dynatemp(o.DynatempOptions(low, low + more, exponent))(logits, [[]] * len(logits))
     for row, scaled in zip(logits.tolist(), result, strict=True):
         choices = len(kept(row))
         ratio = entropy(row) / math.log(choices) if choices > 1 else 0
@@ -106,7 +108,7 @@ def test_dynamic_temperature_goes_from_low_to_high_with_the_entropy(logits, low,
 
 def test_dynamic_temperature_is_low_for_the_sure_and_high_for_the_clueless():
     logits = np.array([[200.0, 0.0, 0.0], [3.0, 3.0, 3.0]], np.float32)
-    result = cuts.dynatemp(o.DynatempOptions(0.5, 1.5))(logits, [[], []])
+    result = truncation.dynatemp(o.DynatempOptions(0.5, 1.5))(logits, [[], []])
     np.testing.assert_allclose(result, [[400, 0, 0], [2, 2, 2]], rtol=1e-6)
 
 
@@ -128,12 +130,12 @@ def test_typical_keeps_the_smallest_set_of_typical_surprise_that_reaches_p(logit
             total += probability[token]
         return typical
 
-    check_cut(cuts.typical(o.TypicalOptions(p)), logits, define)
+    check_cut(truncation.typical(o.TypicalOptions(p)), logits, define)
 
 
 def test_typical_may_drop_the_most_probable_token():
     logits = np.log(np.array([[0.4] + [0.1] * 6], np.float32))
-    assert kept(cuts.typical(o.TypicalOptions(0.45))(logits, [[]])[0]) == {1, 2, 3, 4, 5}
+    assert kept(truncation.typical(o.TypicalOptions(0.45))(logits, [[]])[0]) == {1, 2, 3, 4, 5}
 
 
 @given(logits=batches(), epsilon=fractions)
@@ -143,7 +145,7 @@ def test_epsilon_keeps_what_is_so_probable_and_the_best(logits, epsilon):
         apart(probability, epsilon)
         return {token for token, p in enumerate(probability) if p >= epsilon} | best(row)
 
-    check_cut(cuts.epsilon(o.EpsilonOptions(epsilon)), logits, define)
+    check_cut(truncation.epsilon(o.EpsilonOptions(epsilon)), logits, define)
 
 
 @given(logits=batches(), epsilon=fractions)
@@ -154,7 +156,7 @@ def test_eta_lowers_the_bound_where_the_entropy_is_high(logits, epsilon):
         apart(probability, least)
         return {token for token, p in enumerate(probability) if p >= least} | best(row)
 
-    check_cut(cuts.eta(o.EtaOptions(epsilon)), logits, define)
+    check_cut(truncation.eta(o.EtaOptions(epsilon)), logits, define)
 
 
 @given(logits=batches(), n=st.floats(0, 4))
@@ -166,12 +168,12 @@ def test_top_nsigma_keeps_what_is_within_n_standard_deviations(logits, n):
         apart([logit for logit in finite if logit < max(row)], max(row) - n * sigma)
         return {token for token, logit in enumerate(row) if logit >= max(row) - n * sigma} | best(row)
 
-    check_cut(cuts.top_nsigma(o.TopNSigmaOptions(n)), logits, define)
+    check_cut(truncation.top_nsigma(o.TopNSigmaOptions(n)), logits, define)
 
 
 @pytest.mark.parametrize("temperature", [0.25, 4.0])
 def test_top_nsigma_keeps_the_same_at_any_temperature(temperature):
     logits = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
-    keep = cuts.top_nsigma(o.TopNSigmaOptions(1.0))
+    keep = truncation.top_nsigma(o.TopNSigmaOptions(1.0))
     cold = keep(logits / np.float32(temperature), [[]] * 5)
     assert (np.isfinite(cold) == np.isfinite(keep(logits, [[]] * 5))).all()

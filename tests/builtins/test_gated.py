@@ -261,7 +261,7 @@ def test_quantise_replaces_every_matrix():
     seen = []
     x, state = np.ones((B, E), np.float32), step.initial_state(B)
     expected, _ = step.advance(step.project(x), state)
-    step.quantise(lambda matrix: seen.append(matrix) or np.zeros_like(matrix))
+    step.quantize(lambda matrix: seen.append(matrix) or np.zeros_like(matrix))
     assert len(seen) == 2 + 2 * 5
     assert {matrix.shape for matrix in seen} == {(E, 4 * H), (H, 4 * H), (H, 2), (2, E), (E, 2), (2, H)}
     assert not np.allclose(step.advance(step.project(x), state)[0], expected)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.builtins.filters import lexical as wording
+from rnngen.builtins.filters import lexical
 from rnngen.builtins.filters import options as o
 from rnngen.errors import UsageError
 
@@ -38,7 +38,7 @@ def zeros(rows=1):
 
 @given(banned=st.lists(texts, min_size=1, max_size=3), past=st.lists(st.integers(0, V - 1), max_size=6))
 def test_a_token_is_forbidden_where_it_would_complete_a_banned_text_and_only_there(banned, past):
-    result = wording.ban(o.BanOptions("|".join(banned)), Pieces())(zeros(2), [past, []])
+    result = lexical.ban(o.BanOptions("|".join(banned)), Pieces())(zeros(2), [past, []])
     for token in range(V):
         before, after = said(past), said([*past, token])
         new = [
@@ -54,7 +54,7 @@ def overlapping(text, part):
 
 
 def test_no_tokenization_gets_round_a_ban():
-    keep = wording.ban(o.BanOptions("abab"), Pieces())
+    keep = lexical.ban(o.BanOptions("abab"), Pieces())
     written = set()
     for tokens in product(range(V), repeat=4):
         if all(keep(zeros(), [list(tokens[:made])])[0, tokens[made]] == 0 for made in range(4)):
@@ -67,7 +67,7 @@ def test_no_tokenization_gets_round_a_ban():
 def test_only_the_tokens_of_forced_texts_and_the_end_are_left_and_as_they_were(forced, past):
     logits = np.arange(2 * V, dtype=np.float32).reshape(2, V)
     logits.flags.writeable = False
-    result = wording.force(o.ForceOptions("|".join(forced)), Pieces())(logits, [past, []])
+    result = lexical.force(o.ForceOptions("|".join(forced)), Pieces())(logits, [past, []])
     left = {Pieces.pieces.index(sign.encode()) for text in forced for sign in text} | {Pieces.eos_id}
     for token in range(V):
         expected = logits[:, token] if token in left else np.full(2, -np.inf)
@@ -76,11 +76,11 @@ def test_only_the_tokens_of_forced_texts_and_the_end_are_left_and_as_they_were(f
 
 def test_nothing_to_write_is_refused():
     with pytest.raises(UsageError, match=r"force=TEXT\|TEXT"):
-        wording.force(o.ForceOptions(), Pieces())
+        lexical.force(o.ForceOptions(), Pieces())
 
 
 def test_a_bias_is_added_to_the_tokens_of_its_text():
-    result = wording.logit_bias(o.BiasOptions("ab:2.5|c:-inf|a:-1"), Pieces())(zeros(2), [[], []])
+    result = lexical.logit_bias(o.BiasOptions("ab:2.5|c:-inf|a:-1"), Pieces())(zeros(2), [[], []])
     assert result.tolist() == [[-1, 0, 2.5, 0, -np.inf, 0, 0]] * 2
 
 
@@ -97,19 +97,19 @@ def test_what_is_no_bias_is_refused(biases):
 
 def test_a_bias_for_a_text_of_several_tokens_names_them():
     with pytest.raises(UsageError, match="no one token says 'abc'; to this model it is 'a' 'b' 'c'"):
-        wording.logit_bias(o.BiasOptions("abc:1"), Pieces())
+        lexical.logit_bias(o.BiasOptions("abc:1"), Pieces())
 
 
 def test_nothing_to_ban_or_to_favour_is_refused():
     with pytest.raises(UsageError, match="ban=TEXT"):
-        wording.ban(o.BanOptions(), Pieces())
+        lexical.ban(o.BanOptions(), Pieces())
     with pytest.raises(UsageError, match="logit_bias=TEXT:BIAS"):
-        wording.logit_bias(o.BiasOptions(), Pieces())
+        lexical.logit_bias(o.BiasOptions(), Pieces())
 
 
 @pytest.mark.parametrize("length", [0, 1, 3])
 def test_the_end_is_forbidden_until_enough_tokens_are_made(length):
-    keep = wording.min_length(o.MinLengthOptions(length), Pieces())
+    keep = lexical.min_length(o.MinLengthOptions(length), Pieces())
     state = keep.initial(np.arange(2))
     for made in range(5):
         result = keep(zeros(2), [[0] * 9] * 2, state)

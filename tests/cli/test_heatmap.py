@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.render.heatmap import SHADES, STEPS, TRACE, draw, paint
 from rnngen.generation.alignment import Alignment
 
@@ -195,7 +195,7 @@ def test_it_is_drawn_in_the_colours_that_the_stream_takes(monkeypatch, stream, e
         monkeypatch.setenv(name, value)
     out = stream()
     monkeypatch.setattr(sys, "stdout", out)
-    ui.heat_map(SHORT)
+    console.heat_map(SHORT)
     shown = out.getvalue()
     assert sign in shown
     if stream is io.StringIO:

@@ -13,9 +13,9 @@ from rnngen.generation.snapshot import freeze, thaw
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.neural_cache import CachedStep
 from rnngen.inference.numpy_model import NumpyStep
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.torch_model import torch_step
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.options.model import NetworkOptions, ReadingOptions
+from rnngen.options.model import EvaluationOptions, NetworkOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
 
@@ -53,12 +53,12 @@ def walk(step, tokens, state=None):
 
 @pytest.mark.parametrize("size", [1, 7, 64, 65, 130, 1000])
 @pytest.mark.parametrize("sizes", [{}, {"tied": True, "embed": 5}, {"layers": 2}], ids=str)
-@pytest.mark.parametrize("face", [on_numpy, TorchStep])
+@pytest.mark.parametrize("face", [on_numpy, torch_step])
 def test_it_predicts_what_the_cache_of_eval_does(face, sizes, size):
     made = network(**sizes)
     step = cached(size, inner=face(made))
     logs, _ = walk(step, TEXT[:-1])
-    reading = ReadingOptions(cache_size=size, cache_weight=0.25, cache_flatness=1.5)
+    reading = EvaluationOptions(cache_size=size, cache_weight=0.25, cache_flatness=1.5)
     targets = torch.tensor(TEXT[1:])
     with torch.inference_mode():
         h, _ = made.hidden(torch.tensor([TEXT[:-1]]), made.start(1))

@@ -11,7 +11,7 @@ from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation.perplexity import Judge
+from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import Finished
 from rnngen.nn.network import RecurrentNetwork, regularise
 from rnngen.options.model import NetworkOptions, TrainingOptions
@@ -50,7 +50,7 @@ def make(store, stop_after=None, **given):
         snapshots.append(trainer.snapshot())
         return iter(())
 
-    judge = partial(Judge(network).stream, store, has_eos=False, lanes=2, seq=64)
+    judge = partial(LossEvaluator(network).stream, store, has_eos=False, streams=2, seq=64)
     trainer = Trainer(network, batches, judge, options, "fp32", save)
     trainer.stop = lambda: trainer.progress.step == stop_after
     make_noisy(trainer.optimizer, options.gradient_noise, lambda: trainer.progress.step, 1)

@@ -52,7 +52,7 @@ class Products:
     matrices: ClassVar[tuple[str, ...]] = ()
     """The attributes that hold one on the right of products."""
 
-    def quantise(self, make: Callable[[Floats], Any]) -> None:
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
         """Replace them, as ``rnngen.contracts.LayerStep`` tells."""
         for name in self.matrices:
             setattr(self, name, make(getattr(self, name)))

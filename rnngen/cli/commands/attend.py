@@ -10,7 +10,7 @@ import click
 from rnngen.builtins.strategies.options import DecodingOptions, search_of
 from rnngen.cli import flags, streams
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def attend(ctx: click.Context, /, **params: Any) -> None:
     """
     output = Path(params["output"]) if params["output"] else None
     if output:
-        from rnngen import plots as pictures
+        from rnngen import plots
 
-        pictures.chosen(output)  # refuses what cannot be drawn before the model is read
+        plots.chosen(output)  # refuses what cannot be drawn before the model is read
     here = session(ctx)
-    path = here.models.find(params["model"])
+    model = here.read(params["model"])
+    path = model.path
     if params["model"] is None:
-        ui.note(f"model {path.name}")
-    model = here.read(str(path))
+        console.note(f"model {path.name}")
     if model.config.source_vocabulary is None:
         raise UsageError(f"{path.name} has no sources to attend to; give a model trained with --task pairs")
     answerer = here.answerer(model, device=params["device"])
@@ -73,12 +73,12 @@ def attend(ctx: click.Context, /, **params: Any) -> None:
     text = None if params["text"] is None else streams.checked(params["text"], "--text")
     drawn = answerer.alignments(_sources(params), beam, text, params["unit"])
     if output:
-        pictures.save(drawn, output, f"{path.name}: where it looked")
+        plots.save(drawn, output, f"{path.name}: where it looked")
     if params["json"]:
         _write(drawn)
     elif not output:
         for alignment in drawn:
-            ui.heat_map(alignment)
+            console.heat_map(alignment)
 
 
 def _sources(params: dict[str, Any]) -> list[str]:

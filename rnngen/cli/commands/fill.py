@@ -7,7 +7,7 @@ import click
 
 from rnngen.cli import flags, prompts, streams
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
 from rnngen.generation.infill import FillOptions
 
@@ -39,9 +39,9 @@ def fill(ctx: click.Context, /, **params: Any) -> None:
     flags.overrule(ctx, params, ["text"], ["prompt_file"])
     options = flags.collect(FillOptions, params)
     here = session(ctx)
-    stored = [here.read(str(here.models.find(name))) for name in params["model"] or (None,)]
+    stored = [here.read(name) for name in params["model"] or (None,)]
     if not params["model"] and not params["quiet"]:
-        ui.note(f"model {stored[0].path.name}")
+        console.note(f"model {stored[0].path.name}")
     if any(model.config.source_vocabulary is not None for model in stored):
         raise UsageError(f"{stored[0].path.name} answers sources; give a model of free text or of lines")
     left, right = _around(prompts.read(params["text"], params["prompt_file"]), params["gap"])

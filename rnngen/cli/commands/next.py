@@ -7,7 +7,7 @@ import click
 
 from rnngen.cli import chain, flags, prompts
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.render.token_text import spelled
 from rnngen.errors import UsageError
 
@@ -46,9 +46,9 @@ def next_token(ctx: click.Context, /, **params: Any) -> None:
     flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
     here = session(ctx)
     build = here.filters(chain.collect({**params, "beam": 1}))  # as under a beam: no temperature unasked
-    stored = [here.read(str(here.models.find(name))) for name in params["model"] or (None,)]
+    stored = [here.read(name) for name in params["model"] or (None,)]
     if not params["model"] and not params["quiet"]:
-        ui.note(f"model {stored[0].path.name}")
+        console.note(f"model {stored[0].path.name}")
     if any(model.config.source_vocabulary is not None for model in stored):
         raise UsageError(f"{stored[0].path.name} answers sources; give a model of free text or of lines")
     prompt = prompts.read(params["prompt"], params["prompt_file"])
@@ -59,9 +59,9 @@ def next_token(ctx: click.Context, /, **params: Any) -> None:
     nats = next_tokens(writer, prompt, build(writer.tokenizer))
     rows = _rows(nats, writer.tokenizer.pieces, params["top"])
     if params["json"]:
-        ui.write_json({"prompt": prompt, "next": rows})
+        console.write_json({"prompt": prompt, "next": rows})
     else:
-        ui.table([[_cell(row[key]) for key in COLUMNS] for row in rows], list(COLUMNS.values()))
+        console.table([[_cell(row[key]) for key in COLUMNS] for row in rows], list(COLUMNS.values()))
 
 
 def _rows(nats: "NDArray[np.float64]", pieces: Any, most: int) -> list[dict[str, Any]]:

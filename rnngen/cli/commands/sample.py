@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.builtins.strategies.options import BeamOptions, DecodingOptions, DraftOptions
-from rnngen.cli import adapting, answers, chain, drafts, flags, keeping, prompts, strategies
-from rnngen.cli import interactive as talk
+from rnngen.cli import adapting, answers, chain, drafts, flags, interactive, keeping, prompts, strategies
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.texts import Writing
 from rnngen.errors import UsageError
 
@@ -113,7 +112,7 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     here.filters(chosen)  # what is wrong with them is told before a model is read
     paths = [here.models.find(name) for name in params["model"] or (None,)]
     if not params["model"] and not params["quiet"]:
-        ui.note(f"model {paths[0].name}")
+        console.note(f"model {paths[0].name}")
     stored = [here.read(str(path)) for path in paths]
     if any(model.config.source_vocabulary is not None for model in stored):
         _answer(here, stored, chosen, params)
@@ -137,7 +136,7 @@ def _settle(ctx: click.Context, params: dict[str, Any]) -> None:
     adapting.options(params)
     _beam(params)
     if params["interactive"]:
-        talk.check()
+        interactive.check()
     if "" in params["stop"]:
         raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
 
@@ -152,7 +151,7 @@ def _answer(
     options = flags.collect(DecodingOptions, params)
     answering = answers.Answering(answerer, options, _beam(params), here.filters(chosen), params)
     if params["interactive"]:
-        talk.talk_of_pairs(answering, params)
+        interactive.talk_of_pairs(answering, params)
     else:
         answering.run()
 
@@ -179,7 +178,7 @@ def _write(
     options, params = _seeded(params, chance=not kept), {**params, "prompt": prompt}
     if params["interactive"]:
         model = partial(fingerprint, stored, writer.step)
-        talk.talk(here, writer, options, chosen, params=params, model=model)
+        interactive.talk(here, writer, options, chosen, params=params, model=model)
         return
     writing = Writing(writer, options, _beam(params), here.filters(chosen)(writer.tokenizer), params)
     if kept or params["save_state"]:
@@ -194,7 +193,7 @@ def _seeded(params: dict[str, Any], *, chance: bool) -> DecodingOptions:
         return options
     options = replace(options, seed=secrets.randbelow(2**31))
     if not params["quiet"]:
-        ui.note(f"seed {options.seed}")
+        console.note(f"seed {options.seed}")
     return options
 
 

@@ -8,7 +8,7 @@ import click
 
 from rnngen.cli import flags, streams
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.render.token_text import spelled
 from rnngen.errors import CorpusError
 
@@ -36,10 +36,10 @@ def score(ctx: click.Context, /, **params: Any) -> None:
     after those of a line.
     """
     here = session(ctx)
-    path = here.models.find(params["model"])
+    model = here.read(params["model"])
     if params["model"] is None:
-        ui.note(f"model {path.name}")
-    scores = _scorer(here, here.read(str(path)), params["device"])
+        console.note(f"model {model.path.name}")
+    scores = _scorer(here, model, params["device"])
     out = streams.output()
     with streams.source(params["file"] or "-") as (stream, name):
         for number, raw in enumerate(stream, start=1):

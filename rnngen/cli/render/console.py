@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 import click
 
-from rnngen.cli.render import progress as words
 from rnngen.cli.render.listing import cell, numeric, plain_table
-from rnngen.cli.render.progress import Progress
+from rnngen.cli.render.progress import Progress, clock, ending, finite, json_line, plain_lines, warning
 from rnngen.cli.render.terminal import coloured, forced, interactive
 from rnngen.events import Event, Finished, Saved
 from rnngen.printable import printable, shown
@@ -59,7 +58,7 @@ def _say(line: str) -> None:
 
 def write_json(value: Any) -> None:
     """Write a listing for programs; what is not a number becomes ``null``."""
-    click.echo(json.dumps(words.finite(value), indent=2, ensure_ascii=False, allow_nan=False), color=True)
+    click.echo(json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False), color=True)
 
 
 def table(rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
@@ -162,19 +161,19 @@ def _quiet(events: Iterable[Event], *_: object) -> None:
 
 def _json(events: Iterable[Event], *_: object) -> None:
     for event in events:
-        sys.stdout.write(words.json_line(event) + "\n")
+        sys.stdout.write(json_line(event) + "\n")
         sys.stdout.flush()
 
 
 def _plain(events: Iterable[Event], progress: Progress, verbose: int) -> None:
-    for line in words.plain_lines(_warning_of(events), progress, verbose):
+    for line in plain_lines(_warning_of(events), progress, verbose):
         _say(line)
 
 
 def _warning_of(events: Iterable[Event]) -> Iterator[Event]:
     """Hand the events on, and say what they warn of."""
     for event in events:
-        message = words.warning(event)
+        message = warning(event)
         if message:
             warn(message)
         yield event
@@ -257,10 +256,10 @@ class _Frame:
         from rich.text import Text
 
         if done := self.progress.finished:
-            return list(Text(words.ending(done), style="bold green").wrap(console, width))
+            return list(Text(ending(done), style="bold green").wrap(console, width))
         step = self.progress.step
         share = min(max(step.progress, 0.0), 1.0) if step else 0.0
-        left = f"  {words.clock(step.seconds_left)} left" if step and step.seconds_left is not None else ""
+        left = f"  {clock(step.seconds_left)} left" if step and step.seconds_left is not None else ""
         tail = f" {share:4.0%}{left}"
         cells = max(width - len(tail) - 1, 1)
         full = round(share * cells)

@@ -16,10 +16,9 @@ from rnngen.builtins.strategies.beam.coverage import Covering
 from rnngen.builtins.strategies.beam.scores import length_penalty
 from rnngen.builtins.strategies.beam.search import Rules, Search, Sentence
 from rnngen.builtins.strategies.options import BeamOptions
-from rnngen.contracts import AnyFilter, NetworkStep, State
-from rnngen.decoding.filter_chain import Chain
-from rnngen.decoding.hypothesis import Hypothesis
-from rnngen.decoding.prefill import read
+from rnngen.contracts import AnyFilter, Hypothesis, NetworkStep, State
+from rnngen.decoding.filter_chain import FilterChain
+from rnngen.decoding.prefill import read_prefixes
 
 __all__ = ["Hypothesis", "beam_search", "length_penalty", "log_softmax"]
 
@@ -74,11 +73,11 @@ def beam_search(
     )
     sentences = [Sentence(*one) for one in given]
     found: list[list[Hypothesis]] = [[] for _ in sentences]
-    rules = Rules(options, eos_id, Chain(filters), np.array(sorted({*forbidden}), np.int64), attention)
+    rules = Rules(options, eos_id, FilterChain(filters), np.array(sorted({*forbidden}), np.int64), attention)
     if options.coverage:
         step = covering = Covering(step)
         state = covering.begin(state, len(sentences))
-    for members, logits, begun in read(step, state, prompts):
+    for members, logits, begun in read_prefixes(step, state, prompts):
         search = Search(step, [sentences[member] for member in members], rules)
         for member, hypotheses in zip(members, search.run(logits, begun), strict=True):
             found[member] = hypotheses

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.cli.commands import corpora
+from rnngen.data import shipped_corpora
 
-parallel = corpora.generators()
-NAMES = [Path(corpus.generator).stem for corpus in corpora.known().values() if corpus.generator]
+parallel = shipped_corpora.generators()
+NAMES = [Path(corpus.generator).stem for corpus in shipped_corpora.known().values() if corpus.generator]
 each = pytest.mark.parametrize("name", NAMES)
 
 
@@ -111,7 +111,7 @@ def test_a_generator_that_runs_out_ends():
 
 def test_generators_need_nothing_but_the_standard_library():
     program = (
-        "import io, sys, rnngen.cli.commands.corpora as c; package = c.generators();"
+        "import io, sys; from rnngen.data import shipped_corpora; package = shipped_corpora.generators();"
         "options = {'count': 9, 'seed': 1, 'held_out': False};"
         "[package.write(package.generator(name), io.StringIO(), **options) for name in sys.argv[1:]];"
         "print(sorted({'torch', 'numpy', 'tokenizers', 'rich', 'rnngen.api'} & set(sys.modules)))"
