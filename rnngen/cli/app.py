@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from rnngen.api import Session
+    from rnngen.generation.decoding_choice import DecodingFlags
     from rnngen.registry import Registry
 
 
@@ -91,6 +92,17 @@ def registry(ctx: click.Context | None = None) -> "Registry":
         program.reported = True
         report(program.registry.failures)
     return program.registry
+
+
+def decoding(ctx: click.Context | None = None) -> "DecodingFlags":
+    """Return what filters and strategies there are."""
+    from rnngen.generation.decoding_choice import DecodingFlags
+
+    if ctx or click.get_current_context(silent=True):
+        return DecodingFlags(registry(ctx))
+    from rnngen.registry import Registry
+
+    return DecodingFlags(Registry())
 
 
 def session(ctx: click.Context | None = None) -> "Session":

@@ -6,7 +6,7 @@ files have it too.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -59,10 +59,17 @@ class Command(click.Command):
     Errors that name options name its flags.
     """
 
+    option_words: ClassVar[Mapping[str, str]] = {}
+    """How errors name options that are no flags."""
+
     def __init__(self, *args: Any, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
-        if has_more(self):
-            self.params.append(_help_all())
+        if self.has_more():
+            self.params = [*self.params, _help_all()]
+
+    def has_more(self) -> bool:
+        """Report whether ``--help-all`` shows more than ``--help``."""
+        return has_more(self)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.
@@ -233,14 +240,14 @@ def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str
         groups: parameters that stand together, but not with those of another group.
     """
     ranks = [
-        min((_rank(ctx, name) for name in group if params[name] is not None), default=3) for group in groups
+        min((rank_of(ctx, name) for name in group if params[name] is not None), default=3) for group in groups
     ]
     for group, rank in zip(groups, ranks, strict=True):
         if rank > min(ranks):
             params.update(dict.fromkeys(group))
 
 
-def _rank(ctx: click.Context, name: str) -> int:
+def rank_of(ctx: click.Context, name: str) -> int:
     """Return how far below the command line a value comes from."""
     highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
     source = ctx.get_parameter_source(name)

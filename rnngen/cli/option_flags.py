@@ -151,7 +151,7 @@ def _flag(cls: type[Any], field: Field, *, name: str, letter: str | None, **attr
         cls=StageOption,
         stage=cls,
         field=field,
-        type=_type_of(field),
+        type=type_of(field),
         default=None,
         show_default=True,
         help=field.help,
@@ -208,6 +208,8 @@ def flag_of(option: str) -> str:
     """
     name, equals, value = option.partition("=")
     ctx = click.get_current_context(silent=True)
+    if ctx and name in (words := getattr(ctx.command, "option_words", {})):
+        return str(words[name])
     found = {str(param.name): param for param in (ctx.command.params if ctx else [])}
     param = found.get({"settings": "option"}.get(name, name))
     if param is None:
@@ -223,7 +225,8 @@ def _declaration(field: Field, name: str) -> str:
     return f"--{flag}/--no-{flag}" if field.type is bool else f"--{flag}"
 
 
-def _type_of(field: Field) -> "AnyType":
+def type_of(field: Field) -> "AnyType":
+    """Return the Click type of an option's value."""
     plain: AnyType = click.Choice(field.choices) if field.choices else _TYPES[field.type]
     return OrNone(plain) if field.optional else plain
 

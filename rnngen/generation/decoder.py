@@ -86,9 +86,9 @@ class Decoder:
             attention=request.json and self.generator.attends,
         )
 
-    def outputs(self, prompts: Sequence[Prompt], first: int = 0) -> Iterator[Output]:
-        """Generate the texts of prompts, in order; ``first`` is the number of the first prompt."""
-        return self.generator.generate(prompts, self.strategy, self.settings, first)
+    def outputs(self, prompts: Sequence[Prompt], numbers: Sequence[int] | None = None) -> Iterator[Output]:
+        """Generate the texts of prompts, in order; seeds follow from their numbers, from 0 by default."""
+        return self.generator.generate(prompts, self.strategy, self.settings, numbers)
 
     def sampler(self, filters: Sequence[AnyFilter] | None = None) -> Sampler:
         """Return what draws one token at a time, of a strategy that can be resumed."""

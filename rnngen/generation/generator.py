@@ -21,7 +21,6 @@ from rnngen.contracts import (
     NO_TOKEN,
     AnyFilter,
     DecodingJob,
-    Generated,
     GenerationState,
     Hypothesis,
     NetworkStep,
@@ -200,21 +199,22 @@ class Generator:
 
     # ── generation ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def job(self, prompts: Sequence[Prompt], settings: GenerationSettings, first: int = 0) -> DecodingJob:
+    def job(
+        self, prompts: Sequence[Prompt], settings: GenerationSettings, numbers: Sequence[int] | None = None
+    ) -> DecodingJob:
         """Return what a strategy is asked to do for prompts side by side.
 
         Args:
             prompts: one, or several that begin with as many tokens.
             settings: how.
-            first: the number of the first prompt, for seeds.
+            numbers: of the prompts, for seeds; from 0 by default.
         """
         prefixes = tuple(self.prefix_tokens(prompt.text) for prompt in prompts)
+        sources = [len(self.source_tokens(prompt.source or "")) for prompt in prompts]
 
         @cache
         def start() -> State:
             return self.start(prompts)
-
-        sources = [len(self.source_tokens(prompt.source or "")) for prompt in prompts]
 
         @cache
         def read() -> GenerationState:
@@ -227,8 +227,8 @@ class Generator:
             prefixes=prefixes,
             start=start,
             prefill=read,
-            max_tokens=tuple(self._max_tokens(settings.length, length) for length in sources),
-            seeds=tuple(settings.seed + first + number for number in range(len(prompts))),
+            max_tokens=tuple(self.max_tokens(settings.length, prompt.source) for prompt in prompts),
+            seeds=tuple(settings.seed + number for number in numbers or range(len(prompts))),
             eos_id=self.eos_id,
             count=settings.count,
             filters=settings.filters,
@@ -242,62 +242,57 @@ class Generator:
         )
 
     def generate(
-        self, prompts: Sequence[Prompt], strategy: Strategy, settings: GenerationSettings, first: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        strategy: Strategy,
+        settings: GenerationSettings,
+        numbers: Sequence[int] | None = None,
     ) -> Iterator[Output]:
         """Generate the texts of each prompt, in the order of the prompts.
 
         The pieces of one output are taken, or let go, before the next is asked for. Prompts with sources are
-        read in batches of similar length.
-        """
-        if len(prompts) == 1 or not self.reads_source:
-            for number, prompt in enumerate(prompts):
-                yield from self._outputs([prompt], strategy, settings, first + number)
-            return
-        found: list[list[Output]] = [[] for _ in prompts]
-        for numbers in batches([len(prompt.source or "") for prompt in prompts]):
-            # text k of prompt n has the seed of n, wherever it stands in a batch
-            seeded = [(number, prompts[number]) for number in numbers]
-            for place, output in self._batch(seeded, strategy, settings, first):
-                found[place].append(output)
-        for outputs in found:
-            yield from outputs
+        read in batches of similar length; what is generated for one does not depend on the others.
 
-    def _batch(
-        self,
-        numbered: Sequence[tuple[int, Prompt]],
-        strategy: Strategy,
-        settings: GenerationSettings,
-        first: int,
-    ) -> Iterator[tuple[int, Output]]:
-        prompts = [prompt for _, prompt in numbered]
-        job = self.job(prompts, settings)
-        seeds = tuple(settings.seed + first + number for number, _ in numbered)
-        made = strategy.generate(replace(job, seeds=seeds))
-        for generated, output in self._numbered(prompts, made, settings):
-            yield numbered[generated.prompt][0], replace(output, pieces=iter([output.text]))
+        Args:
+            prompts: what to go on from.
+            strategy: what chooses tokens.
+            settings: how.
+            numbers: of the prompts, which seeds follow from; from 0 by default.
+        """
+        numbers = range(len(prompts)) if numbers is None else numbers
+        if len(prompts) == 1 or not self.reads_source:
+            for number, prompt in zip(numbers, prompts, strict=True):
+                yield from self._outputs([prompt], strategy, settings, [number])
+            return
+        found: dict[int, list[Output]] = {}
+        for batch in batches([len(prompt.source or "") for prompt in prompts]):
+            some = [prompts[place] for place in batch]
+            for output in self._outputs(some, strategy, settings, [numbers[place] for place in batch]):
+                found.setdefault(id(output.prompt), []).append(replace(output, pieces=iter([output.text])))
+        for prompt in prompts:
+            yield from found.get(id(prompt), ())
 
     def _outputs(
-        self, prompts: Sequence[Prompt], strategy: Strategy, settings: GenerationSettings, first: int
+        self,
+        prompts: Sequence[Prompt],
+        strategy: Strategy,
+        settings: GenerationSettings,
+        numbers: Sequence[int],
     ) -> Iterator[Output]:
-        made = strategy.generate(self.job(prompts, settings, first))
-        return (output for _, output in self._numbered(prompts, made, settings))
-
-    def _numbered(
-        self, prompts: Sequence[Prompt], made: Iterator[Generated], settings: GenerationSettings
-    ) -> Iterator[tuple[Generated, Output]]:
         counts = [0] * len(prompts)
-        for one in made:
+        for one in strategy.generate(self.job(prompts, settings, numbers)):
             pieces = until(self.pieces(one.tokens), settings.stops)
-            yield one, Output(prompts[one.prompt], counts[one.prompt], pieces, one.hypothesis)
+            yield Output(prompts[one.prompt], counts[one.prompt], pieces, one.hypothesis)
             counts[one.prompt] += 1
 
-    def _max_tokens(self, length: int | None, source_tokens: int) -> int | None:
+    def max_tokens(self, length: int | None, source: str | None) -> int | None:
         if length == -1:
             return None
         if length is not None:
             return length
         if self.reads_source:
-            return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * source_tokens)
+            read = len(self.source_tokens(source or ""))
+            return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * read)
         return EXAMPLE_LENGTH if self.has_eos else FREE_LENGTH
 
     def pieces(self, tokens: Iterable[int]) -> Iterator[str]:

@@ -39,8 +39,8 @@ storage_flag = flags.option(
     "--storage",
     common=False,
     metavar="PLACE",
-    help="Keep studies in this journal file, or in the database at this URL; in a file in rnngen's home "
-    "folder if not given.",
+    help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
+    "home folder.",
 )
 """``--storage PLACE``; the parameter is ``storage``."""
 
@@ -67,8 +67,8 @@ class Command(flags.Command):
 )
 @click.command(cls=Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
-@click.option("--name", help="The model's name; by default that of the corpus.")
-@click.option("--resume", is_flag=True, help="Go on with the run of that name exactly where it stopped.")
+@click.option("--name", help="Name of the model; by default that of the corpus.")
+@click.option("--resume", is_flag=True, help="Continue the run of that name exactly where it stopped.")
 @click.option("--force", is_flag=True, help="Replace a model of that name.")
 @click.option(
     "--init-from",
@@ -84,7 +84,7 @@ class Command(flags.Command):
 )
 @flags.set_flag
 @flags.option(
-    "--target", metavar="FILE", heading="Text", help="Pairs: the texts for the sources in --source."
+    "--target", metavar="FILE", heading="Text", help="File of the targets, a line each; sources in --source."
 )
 @flags.options_from(CorpusOptions, heading="Text", common={"val", "source"})
 @flags.option(
@@ -92,7 +92,7 @@ class Command(flags.Command):
     metavar="FILE",
     heading="Text",
     common=False,
-    help="Pairs: the texts for the sources in --val-source.",
+    help="The same as --val, beside --val-source.",
 )
 @flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers", "dropout"})
 @flags.options_from(TrainingOptions, heading="Training", common={"epochs", "minutes", "seed"})
@@ -102,7 +102,7 @@ class Command(flags.Command):
     multiple=True,
     metavar="NAME",
     shell_complete=flags.complete_names("listener"),
-    help="Send every event to a plugin's listener, with options as NAME;key=value;key=value.",
+    help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
 )
 @flags.option(
     "--nproc",
@@ -110,13 +110,14 @@ class Command(flags.Command):
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Train with N processes on this machine; each learns its share of every batch.",
+    help="Train with N processes on this machine, each on its share of every batch.",
 )
 @flags.option(
     "--from-study",
     common=False,
     metavar="NAME",
-    help="Use the best settings that 'rnngen tune' found, with this run's budget; flags override them.",
+    help="Take the settings that 'rnngen tune' found best; flags count above them, and the budget is "
+    "this run's.",
 )
 @storage_flag
 @flags.option(
@@ -124,10 +125,12 @@ class Command(flags.Command):
     type=COUNT,
     metavar="N",
     common=False,
-    help="Choose the width for about N parameters, such as 500k or 2M.",
+    help="Choose the width for N parameters, as 500k or 2M.",
 )
 @click.option(
-    "--plan", is_flag=True, help="Show what would be trained, how long it takes and why, without training."
+    "--plan",
+    is_flag=True,
+    help="Show the sizes that would be trained, the time they take, and why; train nothing.",
 )
 @flags.quiet_flag
 @flags.verbose_flag
