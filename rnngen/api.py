@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rnngen.evaluation.dynamic import Adapted
     from rnngen.evaluation.evaluator import Evaluation
     from rnngen.events import Event
+    from rnngen.generation.alignment import Alignment, Unit
     from rnngen.generation.decoder import Decoder
     from rnngen.generation.decoding_choice import DecodingFlags
     from rnngen.generation.generator import Generator, Prompt
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from rnngen.options.corpus import AdaptingOptions
     from rnngen.registry import Registry
     from rnngen.requests.evaluate import EvaluateRequest
-    from rnngen.requests.sample import SampleRequest
+    from rnngen.requests.sample import DecodingChoice, SampleRequest
     from rnngen.requests.train import TrainRequest
     from rnngen.store.model_folder import ModelStore, StoredModel
     from rnngen.training.plan import Plan
@@ -122,6 +123,29 @@ class Model:
         prompts = [_prompt("", source) for source in sources]
         return [output.text for output in decoder.outputs(prompts) if output.number == 0]
 
+    def attention(
+        self, sources: Sequence[str], *, text: str | None = None, unit: "Unit" = "character", **options: Any
+    ) -> "list[Alignment]":
+        """Return where the model looked in each source while it generated its output, or read a given text.
+
+        Args:
+            sources: what it writes about.
+            text: what it reads instead of generating.
+            unit: what a row and a column stand for: ``token``, ``character`` or ``word``.
+            options: of the search: ``beam``, ``length_penalty``.
+        """
+        if text is not None:
+            return [self.generator.read_along(source, text, unit) for source in sources]
+        decoder = self.decoder(**options)
+        settings = replace(decoder.settings, attention=True)
+        prompts = [_prompt("", source) for source in sources]
+        outputs = self.generator.generate(prompts, decoder.strategy, settings)
+        return [
+            self.generator.alignment(output.prompt.source or "", output.hypothesis, unit)
+            for output in outputs
+            if output.hypothesis and output.number == 0
+        ]
+
     def score(self, text: str, source: str | None = None) -> float:
         """Return the log-probability of a text in nats, its end included where examples end."""
         return self.generator.score(text, source)[0]
@@ -131,7 +155,7 @@ class Model:
         import numpy as np
 
         source, prepared = options.pop("source", None), self.session.decoding
-        chain = prepared.choose(_flag_values(options)[0]).filters
+        chain = self.session.choose_decoding(options).filters
         build = prepared.filter_builder(chain)
         nats = self.generator.next_token_log_probs(
             _prompt(prompt, source), build(self.generator.tokenizers.target)
@@ -143,7 +167,8 @@ class Model:
         self, left: str, right: str, *, source: str | None = None, **options: Any
     ) -> "list[tuple[str, Filling]]":
         """Return the best texts between two others, best first; options are those of ``rnngen fill``."""
-        from rnngen.generation.infill import FillOptions, fill_gap
+        from rnngen.generation.fill_options import FillOptions
+        from rnngen.generation.infill import fill_gap
 
         return fill_gap(self.generator, left, right, FillOptions(**options), source)
 
@@ -244,10 +269,14 @@ class Session:
         """
         from rnngen.requests.sample import sample_request
 
-        given, rest = _flag_values(options)
+        chosen, rest = _flag_values(options)
+        return sample_request(self.choose_decoding(chosen), rest)
+
+    def choose_decoding(self, options: Mapping[str, Any]) -> "DecodingChoice":
+        """Choose a strategy and filters by the names of flags; errors as in ``sample_request``."""
         names = ("strategy", "filters", "order")
-        chosen = {name: rest.pop(name) for name in names if name in rest}
-        return sample_request(self.decoding.choose(given, **chosen), rest)
+        given = {name: value for name, value in options.items() if name not in names}
+        return self.decoding.choose(given, **{name: options[name] for name in names if name in options})
 
     # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
 
@@ -292,11 +321,11 @@ class Session:
 
 
 def _flag_values(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options of ``generate``: the flags of filters and strategies, and all others."""
+    """Options of ``generate``: those that choose filters and strategies, and all others."""
     from rnngen.requests.sample import ADAPTING, FIELDS
 
     named = {ALIASES.get(name, name): value for name, value in options.items()}
-    own = FIELDS | ADAPTING | {"strategy", "filters", "order"}
+    own = FIELDS | ADAPTING
     given = {name: value for name, value in named.items() if name not in own}
     return given, {name: value for name, value in named.items() if name in own}
 

@@ -34,8 +34,10 @@ __all__ = [
     "collect",
     "complete_models",
     "complete_names",
+    "device_flag",
     "examples",
     "examples_of",
+    "filters_flag",
     "flag_of",
     "given",
     "json_flag",
@@ -43,13 +45,17 @@ __all__ = [
     "models_flag",
     "option",
     "options_from",
+    "order_flag",
     "overrule",
     "parsed",
     "quiet_flag",
+    "rank_of",
     "set_flag",
+    "source_flag",
     "verbose_flag",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
 K = TypeVar("K", bound=click.Command)
 
 
@@ -210,6 +216,43 @@ models_flag = click.option(
 
 json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs.")
 """``--json``; the parameter is ``json``."""
+
+device_flag = option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    common=False,
+    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
+)
+"""``--device``; the parameter is ``device``."""
+
+source_flag = option(
+    "--source", metavar="TEXT", common=False, help="What the text is about, for a model that reads a source."
+)
+"""``--source``; the parameter is ``source``."""
+
+
+def order_flag(heading: str) -> Callable[[F], F]:
+    """``--order``, under a heading; the parameter is ``order``."""
+    return option(
+        "--order",
+        type=click.Choice(["hf", "llama"]),
+        heading=heading,
+        common=False,
+        help="Apply filters as transformers does, temperature before truncation, or as llama.cpp.  [default: hf]",
+    )
+
+
+def filters_flag(heading: str) -> Callable[[F], F]:
+    """``--filters``, under a heading; the parameter is ``filters``."""
+    return option(
+        "--filters",
+        metavar="CHAIN",
+        heading=heading,
+        common=False,
+        help="Filters in an order of your own: NAME=VALUE,NAME=VALUE;key=value.",
+    )
+
 
 quiet_flag = click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
 """``-q``; the parameter is ``quiet``."""

@@ -58,7 +58,7 @@ class Decoder:
         resolved = flags.resolve(asked, generator.default_strategy, several=request.count > 1)
         assert resolved.strategy is not None
         spec = flags.spec(resolved.strategy)
-        check_abilities(request, spec)
+        check_abilities(request, spec, reads_source=generator.reads_source)
         seed = request.seed
         if seed is None and spec.draws and saved is None:
             seed = secrets.randbelow(SEEDS)
@@ -97,6 +97,11 @@ class Decoder:
         strategy: Any = self.strategy
         made: Sampler = strategy.sampler(self.generator.job([empty], settings))
         return made
+
+    def whole(self, source: str, filters: Sequence[AnyFilter]) -> str:
+        """Generate the best text for a source, with other filters."""
+        settings = replace(self.settings, filters=filters, count=1)
+        return next(self.generator.generate([Prompt("", source)], self.strategy, settings)).text
 
     # ── states ─────────────────────────────────────────────────────────────────────────────────────────────
 

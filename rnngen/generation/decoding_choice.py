@@ -222,7 +222,7 @@ class DecodingFlags:
                 )
 
 
-def check_abilities(request: SampleRequest, spec: StrategySpec) -> None:
+def check_abilities(request: SampleRequest, spec: StrategySpec, *, reads_source: bool) -> None:
     """Refuse what a strategy is not able to do.
 
     Raises:
@@ -234,6 +234,7 @@ def check_abilities(request: SampleRequest, spec: StrategySpec) -> None:
         "blend": ("blend", request.blend is not None),
         "count": ("count", request.count > 1),
         "length": ("endless", request.length == -1),
+        "interactive": ("resume", request.interactive and not reads_source),
         "nbest": ("rank", (request.nbest or 1) > 1),
     }
     for option, (ability, wanted) in asked.items():

@@ -286,6 +286,7 @@ class Generator:
             counts[one.prompt] += 1
 
     def max_tokens(self, length: int | None, source: str | None) -> int | None:
+        """Return how many tokens a text may have: what is asked for, or what suits the model; None: any."""
         if length == -1:
             return None
         if length is not None:
@@ -333,6 +334,19 @@ class Generator:
             found.append((target, float(log_softmax(logits)[0, target])))
             logits, state = self.model(np.array([target]), state)
         return found
+
+    def split_source(self, line: str) -> tuple[str | None, str]:
+        """Split ``source TAB text`` where the model reads a source; else the line is the text.
+
+        Raises:
+            ValueError: if it is no pair.
+        """
+        if not self.reads_source:
+            return None, line
+        source, *texts = line.split("\t")
+        if len(texts) != 1 or not source.strip():
+            raise ValueError("is no pair: a source, a tab and a text are expected")
+        return source, texts[0]
 
     # ── attention ──────────────────────────────────────────────────────────────────────────────────────────
 

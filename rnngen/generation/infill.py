@@ -20,32 +20,12 @@ from rnngen.builtins.strategies.beam.scores import length_penalty
 from rnngen.contracts import GenerationState, NetworkStep, State, TokenIds
 from rnngen.decoding.prefill import next_logits, select_rows
 from rnngen.errors import RnngenError, UsageError
+from rnngen.generation.fill_options import FillOptions
 from rnngen.generation.generator import Generator, Prompt
 
 Doubles = NDArray[np.float64]
 ROWS = 256
 """Fillings that read the right text side by side."""
-
-
-@dataclass(frozen=True)
-class FillOptions:
-    """How a gap is filled."""
-
-    beam: int = 16
-    """Fillings of each length that are gone on with (K)."""
-    length: int = 40
-    """Tokens of a filling at most."""
-    length_penalty: float = 0.0
-    """How much longer fillings are favoured: the log-probability is divided by ((5 + tokens) / 6)^this. At 0
-    it is ranked by as it is: a filling pays for each of its tokens, and is paid by what it makes of the text
-    to the right."""
-
-    def __post_init__(self) -> None:
-        for name in ("beam", "length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: 1 or more expected")
-        if not 0 <= self.length_penalty < float("inf"):
-            raise ValueError(f"length_penalty={self.length_penalty}: 0 or more expected")
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ LINE_END = "\n"
 UTF8_REST = 3
 """Tokens that the last character of a text may take beyond its length: bytes of UTF-8."""
 MakeSampler = Callable[[Sequence[AnyFilter]], Sampler]
+Whole = Callable[[str, Sequence[AnyFilter]], str]
 BuildFilters = Callable[[FilterChoices], Sequence[AnyFilter]]
 
 
@@ -51,28 +52,31 @@ class Conversation:
 
     Args:
         generator: the model.
-        sampler: makes what draws tokens, from filters.
+        sampler: makes what draws tokens, from filters; None where the strategy generates whole texts.
         build: makes filters of a chain, as names and the texts of their options.
         filters: the chain to begin with.
         seed: of the draws.
         model: returns the fingerprint that states are kept with.
         strategy: what states are kept with.
+        whole: generates a whole text for a source, where the strategy does not choose token by token.
     """
 
     def __init__(
         self,
         generator: Generator,
-        sampler: MakeSampler,
+        sampler: MakeSampler | None,
         build: BuildFilters,
         filters: FilterChoices = (),
         *,
         seed: int = 0,
         model: Callable[[], str] = str,
         strategy: ComponentChoice = DEFAULT_STRATEGY,
+        whole: Whole | None = None,
     ) -> None:
         self.generator, self.filters = generator, tuple(filters)
-        self._make, self._build, self._model, self._strategy = sampler, build, model, strategy
-        self._sampler = sampler(build(self.filters))
+        self._build, self._model, self._strategy = build, model, strategy
+        self._make, self._whole, self._said = sampler, whole, ""
+        self._sampler = self._made(self.filters)
         self._draws = UniformDraws(np.random.default_rng([seed, 0]))
         self._state: SamplerState | None = None
         self._hidden = 0
@@ -85,7 +89,10 @@ class Conversation:
         """Begin a turn: the model reads this, which may be empty, after all that was written before."""
         turn = self._now(text)
         tokens: list[int] = self.generator.tokenizers.target.encode(text).tolist()
-        if self.generator.reads_source:
+        self._said = text
+        if self._sampler is None:
+            pass  # the text is generated as a whole
+        elif self.generator.reads_source:
             self._begin(Prompt("", text))
         elif self._state is None:
             self._begin(Prompt(text))
@@ -104,6 +111,10 @@ class Conversation:
                 a text without a source ends with its first line that is not blank.
             halt: asked before each token; True ends the text there.
         """
+        if self._sampler is None:
+            assert self._whole is not None
+            yield self._whole(self._said, self._build(self.filters))
+            return
         pieces = self._pieces(length, halt)
         if stops or self.generator.reads_source:
             yield from until(pieces, stops)
@@ -162,7 +173,7 @@ class Conversation:
         Raises:
             UnknownName, UsageError: for what is no filter or no value; the filters stay what they were.
         """
-        self._sampler = self._make(self._build(filters))
+        self._sampler = self._made(filters)
         self.filters = tuple(filters)
         self._restart()
 
@@ -188,7 +199,7 @@ class Conversation:
     def save(self, path: Path) -> None:
         """Keep it in a file that ``load`` and ``rnngen sample --from-state`` go on from."""
         state, target = self._begun(), self.generator.tokenizers.target
-        text = ResumableGeneration(self._sampler, state, target, len(self.tokens))
+        text = ResumableGeneration(self._drawing, state, target, len(self.tokens))
         strategy, source = self._strategy, self._source
         save_state(path, text, self._model(), self.filters, strategy=strategy, source=source)
 
@@ -199,7 +210,9 @@ class Conversation:
             NotFoundError, ModelError, UsageError: if there is no such file, or nothing to go on from in it.
         """
         saved = SavedState.read(path)
-        sampler = self._make(self._build(saved.filters))
+        sampler = self._made(saved.filters)
+        if sampler is None:
+            raise UsageError("this strategy does not choose token by token, and cannot go on from a state")
         text = saved.resume(
             self.generator, sampler, model=self._model(), filters=saved.filters, strategy=self._strategy
         )
@@ -227,10 +240,20 @@ class Conversation:
         else:
             self._state = self._state._replace(draws=(draws,))
 
+    def _made(self, filters: FilterChoices) -> Sampler | None:
+        built = self._build(filters)
+        return self._make(built) if self._make else None
+
+    @property
+    def _drawing(self) -> Sampler:
+        if self._sampler is None:
+            raise UsageError("this strategy generates whole texts, which have no state")
+        return self._sampler
+
     def _begin(self, prompt: Prompt) -> SamplerState:
         """Read a prompt; draws go on from where they are."""
         given = self.generator.prefill(prompt)
-        self._state = self._sampler.start(given, [self._current_draws.generator()])
+        self._state = self._drawing.start(given, [self._current_draws.generator()])
         self._hidden = int(self.generator.has_eos) if prompt.text else len(self.tokens)
         self._source = prompt.source
         return self._state
@@ -242,7 +265,7 @@ class Conversation:
         """Go on from the same place with the filters and the draws of now."""
         if old := self._state:
             given = GenerationState(old.histories, old.network, old.logits)
-            self._state = self._sampler.start(given, [(draws or old.draws[0]).generator()])
+            self._state = self._drawing.start(given, [(draws or old.draws[0]).generator()])
 
     def _pieces(self, length: int | None, halt: Callable[[], bool]) -> Iterator[str]:
         stream = TextStream(self.generator.tokenizers.target.pieces)
@@ -256,7 +279,7 @@ class Conversation:
 
     def _tokens(self, length: int | None, halt: Callable[[], bool], stream: TextStream) -> Iterator[int]:
         """New tokens, and after the last those that a character still needs which has begun."""
-        drawn = self._sampler.stream(self._begun())
+        drawn = self._drawing.stream(self._begun())
         for _ in range(length) if length is not None else iter(int, 1):
             if halt():
                 return

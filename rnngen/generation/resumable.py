@@ -78,6 +78,7 @@ class ResumableGeneration:
     def _tokens(self, length: int | None, last: bool) -> Iterator[int]:
         """Those generated already, then new ones."""
         yield from self.state.histories[0][self.given :]
-        for token, self.state in islice(self.sampler.stream(self.state), length):
+        for token, after in islice(self.sampler.stream(self.state), length):
+            self.state = after
             yield token
         self.cut = not last

@@ -69,9 +69,8 @@ def save_state(
     state = text.state
     arrays = {**arrays_of(state.network), **arrays_of(state.filters, "memory")}
     arrays["history"] = np.array(state.histories[0].view(), np.int32)
-    for key, value in (("surprise", state.surprisal), ("logits", state.logits)):
-        if value is not None:
-            arrays[key] = value
+    pending = {"surprise": state.surprisal, "logits": state.logits}
+    arrays |= {key: value for key, value in pending.items() if value is not None}
     record = {"kind": "state", "version": 1, "model": model, "chain": [list(one) for one in filters]}
     record |= {"rng": state.draws[0].state, "given": text.given, "shown": text.shown, "over": not text.cut}
     if strategy != DEFAULT_STRATEGY or source is not None:

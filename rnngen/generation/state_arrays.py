@@ -12,7 +12,7 @@ Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 
 def arrays_of(state: State, name: str = "state") -> Arrays:
-    """Return a state's arrays, NumPy's or torch's, by name: ``state.0``, ``state.1`` …"""
+    """Return a state's arrays, NumPy's or torch's, by name: ``state.0`` and so on."""
     return {f"{name}.{place}": _numpy(array) for place, array in enumerate(state)}
 
 
