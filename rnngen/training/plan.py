@@ -11,8 +11,7 @@ from typing import Any
 
 from rnngen import __version__
 from rnngen.contracts import NetworkSpec, TaskSpec
-from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, Encoded, Texts
-from rnngen.data.default_tokenizers import choose_tokenizers
+from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
 from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
@@ -58,7 +57,7 @@ class Plan:
     path: Path
     config: ModelConfig
     parts: dict[str, Component]
-    encoded: Encoded
+    encoded: EncodedDataset
     resumed: bool
     start_from: StoredModel | None = None
     """The model whose weights a new one begins with."""
@@ -112,7 +111,7 @@ def _new(registry: Registry, models: ModelStore, name: str, path: Path, request:
         raise UsageError("--learn-state is for free text and lines: an answer begins in what its source left")
     _check_head(task, request.network.get("head", "full"), request)
     only_task = choose(registry, {"task": options.task}, {})["task"]
-    texts = Texts.find(registry, only_task, request.corpus, text)
+    texts = CorpusFiles.find(registry, only_task, request.corpus, text)
     names |= choose_tokenizers(options, texts, text.val_fraction)
     settings = dict(request.settings)
     if options.vocab_size is not None:
@@ -179,7 +178,7 @@ def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, reques
     task, cell = (parts[kind].registered for kind in ("task", "cell"))
     _check_sides(registry, task.spec, cell.qualified, PartsOptions(), options)
     _check_head(task.spec, base.config.network.head, request)
-    texts = Texts.find(registry, parts["task"], request.corpus, options)
+    texts = CorpusFiles.find(registry, parts["task"], request.corpus, options)
     encoded = texts.encode(parts, options.val_fraction, base.tokenizer_json)
     config = _config(parts, base.config.network, encoded, request)
     config = config.replace(opening=base.config.opening)
@@ -194,13 +193,13 @@ def _resumed(registry: Registry, name: str, path: Path, request: Request) -> Pla
     if request.corpus:
         reader = {**record.reader_options, "val_fraction": record.val_fraction}
         options = CorpusOptions(**{**reader, **request.text})
-        texts = Texts.find(registry, parts["task"], request.corpus, options)
+        texts = CorpusFiles.find(registry, parts["task"], request.corpus, options)
         if not options.val:
             val, val_sources = record.val_paths, record.val_source_paths
             texts = replace(texts, val_paths=[*map(Path, val)], val_sources=[*map(Path, val_sources)])
         texts.check_unchanged(record)
     else:
-        texts = Texts.recorded(registry, parts["task"], record)
+        texts = CorpusFiles.recorded(registry, parts["task"], record)
     tokenizer_json = read_tokenizer(path)
     given = None if record.own_vocabulary else tokenizer_json
     encoded = texts.encode(parts, record.val_fraction, given)
@@ -276,7 +275,7 @@ def _restored(registry: Registry, config: ModelConfig) -> dict[str, Component]:
 
 
 def _config(
-    parts: dict[str, Component], network: NetworkOptions, encoded: Encoded, request: Request
+    parts: dict[str, Component], network: NetworkOptions, encoded: EncodedDataset, request: Request
 ) -> ModelConfig:
     training = TrainingOptions(**request.training)
     if training.seed is None:

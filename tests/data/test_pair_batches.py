@@ -8,7 +8,7 @@ import pytest
 from rnngen.contracts import IGNORE, NO_TOKEN
 from rnngen.data.batches import PairBatches
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation.perplexity import Judge
+from rnngen.evaluation.perplexity import LossEvaluator
 
 END = 0
 BIG = 1_000_000
@@ -153,10 +153,10 @@ def test_the_loss_of_pairs_does_not_depend_on_the_batches(store):
             counts = targets != IGNORE
             return (counts * state[0][:, None]).sum() * self.weight, state
 
-    judge = Judge(Counting())
+    judge = LossEvaluator(Counting())
     sizes = np.diff(store.starts) * np.diff(store.source.starts)
     for budget in (64, 5000):
-        loss = judge.read(PairBatches(store, budget).sweep(), store, has_eos=True)
+        loss = judge.loss(PairBatches(store, budget).sweep(), store, has_eos=True)
         assert loss.nats == pytest.approx(float(sizes.sum()))
         assert loss.tokens == store.text_tokens + store.examples
 
