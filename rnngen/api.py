@@ -6,7 +6,7 @@ a program that wants to train or to generate without a shell starts here::
     from rnngen.api import Session
 
     session = Session.here()
-    for event in session.train(session.plan(Request(corpus=["corpus.txt"]))):
+    for event in session.train(session.plan(TrainRequest.of("corpus.txt"))):
         ...
     writer = session.open("corpus")
 """
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from rnngen.options.corpus import AdaptingOptions
     from rnngen.registry import Registry
     from rnngen.requests.evaluate import EvaluateRequest
+    from rnngen.requests.train import TrainRequest
     from rnngen.store.model_folder import ModelStore, StoredModel
-    from rnngen.training.plan import Plan, Request
+    from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
 
 __all__ = ["Session", "cache", "home", "model_names", "models"]
@@ -60,7 +61,7 @@ class Session:
 
         return cls(Registry.discover(), models())
 
-    def plan(self, request: "Request") -> "Plan":
+    def plan(self, request: "TrainRequest") -> "Plan":
         """Check a request to train, and read its text; writes nothing but the cache."""
         from rnngen.training.plan import plan
 

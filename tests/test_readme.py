@@ -35,18 +35,15 @@ def test_the_plugin_in_the_readme_trains_and_generates(mgu, tmp_path):
 
     from rnngen.api import Session
     from rnngen.registry import Distribution, Registry
+    from rnngen.requests.train import TrainRequest
     from rnngen.store.model_folder import ModelStore
-    from rnngen.training.plan import Request
 
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("the sea, the sky, and the sand between them. " * 40)
     registry = Registry(plugins=[(Distribution("rnngen-mgu", "0.1"), rnngen_mgu)])
     session = Session(registry, ModelStore(tmp_path / "models"))
-    request = Request(
-        corpus=[str(corpus)],
-        parts={"cell": "mgu"},
-        network={"hidden": 16},
-        training={"steps": 4, "batch": 2, "seq": 16, "seed": 1, "device": "cpu"},
+    request = TrainRequest.of(
+        str(corpus), cell="mgu", hidden=16, steps=4, batch=2, seq=16, seed=1, device="cpu"
     )
     events = list(session.train(session.plan(request)))
     assert events[-1].reason == "budget"

@@ -38,7 +38,7 @@ def open_writer(
         device: ``cpu``, which uses NumPy if the cell can, or any device of torch's.
         quantize: the format of the weights' matrices (``quantized.FORMATS``); None as they are.
         adapting: whether there is a cache, and which; none by default. What is ``dynamic`` happens before
-            (``rnngen.evaluation.adaptation``).
+            (``rnngen.evaluation.dynamic``).
 
     Raises:
         PluginError: if a part, or what the format needs, is not installed.

@@ -46,8 +46,6 @@ class CorpusOptions:
     """Those of --val."""
 
     def __post_init__(self) -> None:
-        if self.val_source is not None and self.val is None:
-            raise ValueError(f"val_source={self.val_source}: there is no --val for it to be the source of")
         if not 0 < self.val_fraction < 1:
             raise ValueError(f"val_fraction={self.val_fraction}: a number between 0 and 1 expected")
 

@@ -14,6 +14,10 @@ PrecisionName = Literal["auto", "fp32", "bf16"]
 BestName = Literal["loss", "bleu", "chrf", "accuracy"]
 
 
+BUDGETS = ("epochs", "steps", "minutes")
+"""The options that limit a training; one of them at a time."""
+
+
 def require(condition: bool, message: str) -> None:
     """Refuse an option's value, in ``__post_init__``."""
     if not condition:
@@ -179,10 +183,10 @@ class TrainingOptions:
         both = self.optimizer == "nt-asgd" and self.average
         require(not both, f"average={self.average}: optimizer=nt-asgd has a mean of its own; leave one out")
         require(0 <= self.warmup < 1, f"warmup={self.warmup}: a number from 0 to below 1 expected")
-        for name in ("epochs", "steps", "minutes"):
+        for name in BUDGETS:
             value = getattr(self, name)
             require(value is None or 0 < value < float("inf"), f"{name}={value}: a number above 0 expected")
-        given = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]
+        given = [name for name in BUDGETS if getattr(self, name) is not None]
         require(len(given) <= 1, f"{' and '.join(given)} are different budgets; give one")
         require(self.seed is None or 0 <= self.seed < 2**63, f"seed={self.seed}: from 0 to 2^63-1 expected")
 

@@ -11,8 +11,8 @@
 
 An option counts as given if its value differs from the field's default; a property that is true
 counts as well (``endless``), and ``head=adaptive`` if the value is that one. Options are looked for in the
-request and in the options dataclasses that it holds, where a ``Given`` knows what was given. Errors name
-options as the request does; the command line turns them into flags.
+request and in the options dataclasses that it holds, where a ``Given`` knows what was given (``None`` is
+nothing). Errors name options as the request does; the command line turns them into flags.
 """
 
 import re
@@ -107,31 +107,26 @@ def check(request: Any, rows: Iterable[Conflict | Need]) -> None:
 def is_given(request: Any, option: str) -> bool:
     """Return whether an option of a request was given: differs from its default, or is a true property."""
     name, equals, wanted = option.partition("=")
+    holder = _holder(request, name)
+    if holder is None:
+        raise AttributeError(f"{type(request).__name__} has no option {name!r}")
+    value = getattr(holder.options if isinstance(holder, Given) else holder, name)
     if equals:
-        value = _value(request, name)
-        return wanted in value if isinstance(value, tuple | list) else value == wanted
-    for field in fields(request):
+        return wanted in value if isinstance(value, tuple | list) else bool(value == wanted)
+    if isinstance(holder, Given):
+        return name in holder and value is not None
+    for field in fields(holder):
         if field.name == name:
             default = field.default_factory() if field.default_factory is not MISSING else field.default
-            return bool(getattr(request, name) != default)
-    holder = _holder(request, name)
-    if isinstance(holder, Given):
-        return name in holder
-    return bool(getattr(request, name)) if holder is request else is_given(holder, name)
-
-
-def _value(request: Any, name: str) -> Any:
-    holder = _holder(request, name)
-    return getattr(holder.options if isinstance(holder, Given) else holder, name)
+            return bool(value != default)
+    return bool(value)
 
 
 def _holder(request: Any, name: str) -> Any:
-    """The request, or what it holds, that has an option of that name."""
-    if hasattr(type(request), name) or name in {field.name for field in fields(request)}:
+    """The request, or what it holds, that has an option of that name; None if nothing has it."""
+    own = request.options if isinstance(request, Given) else request
+    if hasattr(type(own), name) or name in {field.name for field in fields(own)}:
         return request
-    for field in fields(request):
-        held = getattr(request, field.name)
-        inner = held.options if isinstance(held, Given) else held
-        if is_dataclass(inner) and name in {one.name for one in fields(inner)}:
-            return held
-    raise AttributeError(f"{type(request).__name__} has no option {name!r}")
+    held = (getattr(own, field.name) for field in fields(own))
+    inner = (_holder(one, name) for one in held if is_dataclass(one))
+    return next((one for one in inner if one is not None), None)

@@ -20,13 +20,14 @@ from rnngen.errors import CorpusError, ModelError, PluginError, UnknownName, Usa
 from rnngen.evaluation import seq2seq_metrics as metrics
 from rnngen.events import Evaluated, Finished, Judged, Sampled, Started, Warned
 from rnngen.inference.torch_model import TorchStep
-from rnngen.options.corpus import CorpusOptions
+from rnngen.options.corpus import CorpusOptions, PartsOptions
+from rnngen.options.given import Given
 from rnngen.options.model import EvaluationOptions, OutputOptions
 from rnngen.registry import Distribution, Registry
 from rnngen.requests.evaluate import EvaluateRequest
+from rnngen.requests.train import TrainRequest
 from rnngen.store.checkpoint import read_tensors
 from rnngen.store.model_folder import TRAINING, ModelStore
-from rnngen.training.plan import Request
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "README.md")
 NETWORK = {"hidden": 12, "embed": 8, "dropout": 0.0}
@@ -59,19 +60,11 @@ def pairs(tmp_path):
 
 @pytest.fixture
 def ask(pairs):
-    """Builds a request; ``training`` and ``network`` by name, what else there is as ``Request`` has it."""
+    """Builds a request, options by name or by stage."""
 
-    def request(path=pairs, *, name="pairs", parts=(), network=(), text=(), **given):
-        rest = {key: given.pop(key) for key in Request.__dataclass_fields__ if key in given}
-        return Request(
-            corpus=[str(path)],
-            name=name,
-            parts={"task": "pairs", **CHAR, **dict(parts)},
-            network={**NETWORK, **dict(network)},
-            text=dict(text),
-            training={**TRAINING_OPTIONS, **given},
-            **rest,
-        )
+    def request(path=pairs, *, parts=(), network=(), text=(), **given):
+        small = {"name": "pairs", "task": "pairs", **CHAR, **NETWORK, **TRAINING_OPTIONS}
+        return TrainRequest.of(str(path), **{**small, **dict(parts), **dict(network), **dict(text), **given})
 
     return request
 
@@ -93,12 +86,13 @@ def shelf(tmp_path_factory):
         patch.setenv("RNNGEN_HOME", str(folder / "home"))
         session = Session(Registry(), ModelStore(folder / "models"))
         for name, seed in (("one", 1), ("two", 2)):
-            request = Request(
-                corpus=[str(folder / "pairs.tsv")],
+            request = TrainRequest.of(
+                str(folder / "pairs.tsv"),
                 name=name,
-                parts={"task": "pairs", "shared_vocabulary": True, "tokenizer": "char"},
-                network={**NETWORK, "hidden": 32},
-                training={**TRAINING_OPTIONS, "steps": 80, "batch": 16, "seed": seed},
+                task="pairs",
+                shared_vocabulary=True,
+                tokenizer="char",
+                **{**NETWORK, **TRAINING_OPTIONS, "hidden": 32, "steps": 80, "batch": 16, "seed": seed},
             )
             list(session.train(session.plan(request)))
     return session
@@ -190,7 +184,7 @@ def test_the_same_seed_gives_the_same_bytes_and_so_does_a_resumed_run(session, a
     broken = sittings["broken"]
     assert list(broken.train(broken.plan(request), after(3)))[-1].reason == "interrupt"
     for stops in (5, 99):
-        again = broken.plan(Request(name="pairs", resume=True))
+        again = broken.plan(TrainRequest.of(name="pairs", resume=True))
         list(broken.train(again, after(stops - 3 if stops < 99 else stops)))
     expected = files(sittings["whole"])
     assert expected.keys() == set(WHOLE)
@@ -293,7 +287,7 @@ def test_each_side_learns_its_own_vocabulary_and_a_shared_one_learns_both(sessio
     read, written = ({*side.pieces} for side in (apart.source_tokenizer, apart.tokenizer))
     assert ("α".encode() in read, "ж".encode() in read) == (True, False)
     assert ("α".encode() in written, "ж".encode() in written) == (False, True)
-    parts = {"task": "pairs", "tokenizer": "char", "shared_vocabulary": True}
+    parts = Given.of(PartsOptions, task="pairs", tokenizer="char", shared_vocabulary=True)
     shared = session.plan(replace(ask(path), parts=parts)).encoded
     assert shared.source_tokenizer is shared.tokenizer
     assert {"α".encode(), "ж".encode()} <= {*shared.tokenizer.pieces}
@@ -342,7 +336,7 @@ def test_a_model_of_two_files_is_resumed_and_judged_by_its_own_record(session, t
     (tmp_path / "vt.txt").write_text("CBA\nFED\n")
     train(tmp_path / "t.txt", text={key: str(tmp_path / name) for key, name in names.items()})
     assert session.evaluate(session.read("pairs"), EvaluateRequest()).examples == 2
-    again = session.plan(Request(name="pairs", resume=True, training={"steps": 12}))
+    again = session.plan(TrainRequest.of(name="pairs", resume=True, steps=12))
     assert list(session.train(again))[-1].step == 12
     (tmp_path / "s.txt").write_text("\n".join(reversed(sources)))
     with pytest.raises(CorpusError, match="not the text"):
@@ -443,7 +437,7 @@ def test_a_distribution_may_stand_before_every_parts_name(session, train):
 
 
 def test_learning_the_state_is_not_for_pairs(session, ask):
-    with pytest.raises(UsageError, match="--learn-state"):
+    with pytest.raises(UsageError, match="learn_state: the state that an output begins in"):
         session.plan(ask(network={"learn_state": True}))
 
 
@@ -454,9 +448,7 @@ def test_a_model_of_pairs_may_begin_with_anothers_weights(session, train, tmp_pa
     train(name="base")
     path = tmp_path / "new.tsv"
     path.write_text(reversals(120, seed=9))
-    request = Request(
-        corpus=[str(path)], name="tuned", init_from="base", training={**TRAINING_OPTIONS, "lr": 1e-12}
-    )
+    request = TrainRequest.of(str(path), name="tuned", init_from="base", **{**TRAINING_OPTIONS, "lr": 1e-12})
     assert list(session.train(session.plan(request)))[-1].reason == "budget"
     base, tuned = session.read("base"), session.read("tuned")
     assert tuned.tokenizer_json == base.tokenizer_json
@@ -466,22 +458,18 @@ def test_a_model_of_pairs_may_begin_with_anothers_weights(session, train, tmp_pa
 
 def test_sources_are_not_for_a_model_of_free_text_that_is_tuned(session, tmp_path, corpus):
     options = {**TRAINING_OPTIONS, "seq": 8, "batch": 4, "steps": 1}
-    list(
-        session.train(
-            session.plan(Request(corpus=[str(corpus)], name="verse", network=NETWORK, training=options))
-        )
-    )
-    request = Request(corpus=[str(corpus)], name="b", init_from="verse", text={"source": str(corpus)})
-    with pytest.raises(UsageError, match="--source is for pairs"):
+    list(session.train(session.plan(TrainRequest.of(str(corpus), name="verse", **NETWORK, **options))))
+    request = TrainRequest.of(str(corpus), name="b", init_from="verse", source=str(corpus))
+    with pytest.raises(UsageError, match="source: task=continue has no sources"):
         session.plan(request)
 
 
 def test_a_resumed_run_refuses_another_attention_and_takes_the_same(session, train):
     train(settings={"attention": "dot", "bidirectional": "false"})
     for settings in ({"attention": "dot"}, {"bidirectional": "no"}, {"encoder": "lstm"}):
-        session.plan(Request(name="pairs", resume=True, settings=settings))
+        session.plan(TrainRequest.of(name="pairs", resume=True, settings=settings))
     with pytest.raises(UsageError, match="attention=general"):
-        session.plan(Request(name="pairs", resume=True, settings={"attention": "general"}))
+        session.plan(TrainRequest.of(name="pairs", resume=True, settings={"attention": "general"}))
 
 
 # ── answering ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -549,11 +537,7 @@ def test_models_of_unlike_vocabularies_or_tasks_do_not_write_together(shelf, ses
     with pytest.raises(UsageError, match="cannot write together"):
         shelf.answerer(shelf.read("one"), session.read("pairs"))
     options = {**TRAINING_OPTIONS, "seq": 8, "batch": 4, "steps": 1}
-    list(
-        session.train(
-            session.plan(Request(corpus=[str(corpus)], name="verse", network=NETWORK, training=options))
-        )
-    )
+    list(session.train(session.plan(TrainRequest.of(str(corpus), name="verse", **NETWORK, **options))))
     with pytest.raises(UsageError, match="cannot write together"):
         session.answerer(session.read("pairs"), session.read("verse"))
 

@@ -22,8 +22,8 @@ from rnngen.contracts import IGNORE
 from rnngen.data.batches import Batch
 from rnngen.errors import DeviceError, UsageError
 from rnngen.events import Evaluated, Step
+from rnngen.requests.train import TrainRequest
 from rnngen.training.distributed import Team, current, joined
-from rnngen.training.plan import Request
 
 TASKS = {"continue": "tale.txt", "lines": "names.txt", "pairs": "pairs.tsv"}
 STEPS = 40
@@ -131,9 +131,11 @@ def curve(folder, name, task, *, stop_after=STEPS, resume=False, normalised=Fals
     """
     network = {"hidden": 12, "dropout": 0.0, "embed": 8}
     training = {**OPTIONS, "precision": "fp32", "device": "cpu", **options}
-    corpus, cell = [str(folder / TASKS[task])], {"layer_norm": str(normalised).lower()}
+    corpus, cell = str(folder / TASKS[task]), {"layer_norm": str(normalised).lower()}
     settings = {} if task == "pairs" else cell
-    request = Request(corpus, name, {"task": task}, {}, network, training, settings, resume=resume)
+    request = TrainRequest.of(
+        corpus, name=name, task=task, settings=settings, resume=resume, **network, **training
+    )
     session, made, losses = Session.here(), [], []
     for event in session.train(session.plan(request), lambda: len(made) >= stop_after):
         if isinstance(event, Step):

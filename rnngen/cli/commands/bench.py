@@ -1,4 +1,4 @@
-"""``rnngen bench``: how fast rnngen is on this machine, beside plain PyTorch and what the hardware can do."""
+"""``rnngen bench``: the speed of rnngen here, beside plain PyTorch and what the hardware can do."""
 
 import os
 import sys
@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.benchmark import BenchNetwork, SampleBench, TrainBench
 from rnngen.cli import flags
 from rnngen.cli.app import session
 from rnngen.cli.render import console as ui
-from rnngen.errors import UsageError
+from rnngen.requests.bench import (
+    BenchNetwork,
+    SampleBench,
+    SampleBenchRequest,
+    TrainBench,
+    TrainBenchRequest,
+)
 
 if TYPE_CHECKING:
-    from rnngen.api import Session
     from rnngen.benchmark import Generation, Learning
-    from rnngen.store.model_folder import StoredModel
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Where the libraries that multiply for NumPy read how many threads to take, once, when they are loaded."""
@@ -25,8 +28,8 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB
 def bench() -> None:
     """Measure how fast rnngen generates and trains here, beside plain PyTorch programs.
 
-    All that is compared takes turns on the same machine, and medians are told: other work on the machine
-    changes the rates but hardly their ratios.
+    The programs that are compared take turns on the same machine, and medians are shown: other work on the
+    machine changes the rates but hardly their ratios.
     """
 
 
@@ -49,15 +52,17 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     Beside it, a plain PyTorch loop of a network of the same sizes (nn.LSTM called a token at a time, softmax,
     multinomial). The bandwidth fraction is the bytes of weights that are read a second, over what a plain
     matrix-vector product of as many reads. With --device both run through torch on that device, and no
-    fraction is told.
+    fraction is shown.
     """
     _hold_to_one_thread()
-    network, options = flags.collect(BenchNetwork, params), flags.collect(SampleBench, params)
+    request = SampleBenchRequest(
+        flags.parsed(BenchNetwork, params), flags.collect(SampleBench, params), params["model"]
+    )
     here = session(ctx)
-    model = _model(here, params)
+    model = None if request.model is None else here.read(request.model)
     from rnngen.benchmark.generation import bench_sample
 
-    found = bench_sample(here.registry, network, options, model)
+    found = bench_sample(here.registry, request, model)
     ui.write_json(found.as_json()) if params["json"] else _show_generation(found)
 
 
@@ -78,35 +83,24 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     Beside it, a plain PyTorch loop in fp32 with a network of the same sizes. The gemm fraction is
     6 x parameters x tokens a second, over the rate of a large matrix product in the same number format.
     """
-    network, options = flags.collect(BenchNetwork, params), flags.collect(TrainBench, params)
+    request = TrainBenchRequest(
+        flags.collect(BenchNetwork, params), flags.collect(TrainBench, params), params["option"]
+    )
     here = session(ctx)
     from rnngen.benchmark.training import bench_train
 
-    found = bench_train(here.registry, network, options, params["option"])
+    found = bench_train(here.registry, request)
     ui.write_json(found.as_json()) if params["json"] else _show_learning(found)
 
 
 def _hold_to_one_thread() -> None:
-    """Tell NumPy's libraries to take one thread, before they are loaded."""
+    """Hold NumPy's libraries to one thread, before they are loaded."""
     if "numpy" not in sys.modules:
         os.environ.update(dict.fromkeys(THREADS, "1"))
     elif os.environ.get("OMP_NUM_THREADS") != "1":
         ui.warn(
             "NumPy is loaded already and may take several threads; set OMP_NUM_THREADS=1 before the start"
         )
-
-
-def _model(here: "Session", params: dict[str, Any]) -> "StoredModel | None":
-    """The model that is asked for.
-
-    Raises:
-        UsageError: if sizes are given as well.
-    """
-    if params["model"] is None:
-        return None
-    if sizes := flags.given(BenchNetwork, params):
-        raise UsageError(f"-m measures a model of its own sizes; leave out --{' and --'.join(sizes)}")
-    return here.read(params["model"])
 
 
 def _show_generation(found: "Generation") -> None:

@@ -1,7 +1,7 @@
 """``rnngen tune``: search for the sizes and settings that suit a text."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,11 +16,11 @@ from rnngen.errors import UsageError
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.tuning import TuningOptions
+from rnngen.requests.train import TrainRequest
+from rnngen.requests.tune import TuneRequest, TuningOptions
 
 if TYPE_CHECKING:
     from rnngen.events import Event
-    from rnngen.training.plan import Request
     from rnngen.tuning import Searched
 
 WORDS = "words"
@@ -58,15 +58,15 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 )
 @click.command(cls=Command)
 @click.argument("corpus", nargs=-1, metavar="CORPUS...", type=click.Path())
-@click.option("--name", help="The study's name; made from the corpus's if not given.")
+@click.option("--name", help="The study's name; by default that of the corpus.")
 @flags.options_from(TuningOptions)
 @click.option(
     "--search",
     multiple=True,
     metavar="KEY=RANGE",
     callback=_searches,
-    help="Search an option, or in another range: LOW..HIGH, LOW..HIGH:log, LOW..HIGH:STEP or ONE|ANOTHER; "
-    "several with commas between. What a plain flag gives is held fixed.",
+    help="Search an option in this range: LOW..HIGH, LOW..HIGH:log, LOW..HIGH:STEP or ONE|ANOTHER; several "
+    "separated by commas. Options given by other flags are held fixed.",
 )
 @storage_flag
 @flags.options_from(
@@ -92,52 +92,41 @@ def tune(ctx: click.Context, /, **params: Any) -> None:
     from rnngen.tuning.trials import tune as search
 
     flags.overrule(ctx, params, ["steps"], ["epochs"], ["trial_minutes"])
-    options, request = flags.collect(TuningOptions, params), _request(params)
+    request = _request(params)
     here = session(ctx)
+    mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
     with interruptible() as stopped:
-        events = search(here, request, options, params["search"], storage=params["storage"], stop=stopped)
-        found = _show(events, params)
-    if found and found.best:
-        _tell_best(params, trials.command(found.best.settings, params["corpus"]))
+        found = _show(search(here, request, stopped), request.fixed.corpus, mode)
+    if found and found.best and not params["json"]:
+        click.echo(trials.command(found.best.settings, request.fixed.corpus))
     if found and found.reason == "interrupt":
         ui.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
         ctx.exit(INTERRUPTED)
 
 
-def _request(params: dict[str, Any]) -> "Request":
-    """What is held fixed.
-
-    Raises:
-        UsageError: if a value is refused, or a trial is given two budgets.
-    """
-    from rnngen.training.plan import Request
-
-    own = {**params, "minutes": None}  # which are those of the search
-    for stage in (PartsOptions, CorpusOptions, NetworkOptions, TrainingOptions):
-        flags.collect(stage, own)
-    given = [name for name in ("steps", "epochs", "trial_minutes") if params[name] is not None]
-    if len(given) > 1:
-        raise UsageError(f"--{' and --'.join(given).replace('_', '-')} are different budgets; give one")
-    return Request(
+def _request(params: dict[str, Any]) -> TuneRequest:
+    """Read the parameters of the command; its minutes are those of the search."""
+    own = {**params, "minutes": None}
+    fixed = TrainRequest(
         corpus=params["corpus"],
         name=params["name"],
-        parts=flags.given(PartsOptions, params),
-        text=flags.given(CorpusOptions, params),
-        network=flags.given(NetworkOptions, params),
-        training=flags.given(TrainingOptions, own),
+        parts=flags.parsed(PartsOptions, params),
+        text=flags.parsed(CorpusOptions, params),
+        network=flags.parsed(NetworkOptions, params),
+        training=flags.parsed(TrainingOptions, own),
         settings=params["option"],
     )
+    return TuneRequest(fixed, flags.parsed(TuningOptions, params), params["search"], params["storage"])
 
 
-def _show(events: "Iterable[Event]", params: dict[str, Any]) -> "Searched | None":
+def _show(events: "Iterable[Event]", corpus: Sequence[str], mode: str) -> "Searched | None":
     """Run the search to its end and show what it reports."""
     state = trials.Trials()
     followed = _warning_of(state.follow(events))
-    mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
     if mode == "live":
         ui.live_table(trials.listings(followed, state))
     for event in followed:  # none are left where they were drawn
-        if mode == "json" and (record := trials.json_line(event, params["corpus"])):
+        if mode == "json" and (record := trials.json_line(event, corpus)):
             click.echo(record)
         if mode == "plain" and (line := trials.line(event)):
             ui.note(line)
@@ -147,14 +136,8 @@ def _show(events: "Iterable[Event]", params: dict[str, Any]) -> "Searched | None
 
 
 def _warning_of(events: "Iterable[Event]") -> "Iterator[Event]":
-    """Hand the events on, and say what they warn of."""
+    """Hand the events on, and show warnings."""
     for event in events:
         if message := progress.warning(event):
             ui.warn(message)
         yield event
-
-
-def _tell_best(params: dict[str, Any], command: str) -> None:
-    """The command that trains the best trial, as the result."""
-    if not params["json"]:
-        click.echo(command)
