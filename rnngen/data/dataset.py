@@ -45,7 +45,7 @@ class EncodedDataset:
     record: CorpusRecord
     source_tokenizer: Tokenizer
     """The tokenizer of sources; the same where both sides share a vocabulary or there are none."""
-    opening: str
+    default_prompt: str
     """The text that generation starts from when there is no prompt."""
     has_eos: bool
     """Whether examples end by themselves."""
@@ -233,7 +233,7 @@ class CorpusFiles:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
         lines = measured.newline and not self.task.has_eos
-        opening = "\n" if lines and _occurs("\n", tokenizer, train) else ""
+        default_prompt = "\n" if lines and _occurs("\n", tokenizer, train) else ""
         record = CorpusRecord(
             paths=_absolute(self.paths),
             sha256=digests[0],
@@ -248,7 +248,7 @@ class CorpusFiles:
             reader_options=dict(self.reader_options),
         )
         return EncodedDataset(
-            tokenizer, text, train, val, record, source_tokenizer, opening, self.task.has_eos
+            tokenizer, text, train, val, record, source_tokenizer, default_prompt, self.task.has_eos
         )
 
 

@@ -17,7 +17,7 @@ from rnngen.inference.torch_model import TorchStep
 from rnngen.options.corpus import AdaptingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, Tokenizers, load_tokenizers, make_task, restore
-from rnngen.store.model_folder import SEEN, StoredModel
+from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,7 +51,7 @@ def open_writer(
     step, seen = _together(registry, models, device, quantize), _seen(models)
     if adapting is not None and adapting.cache:
         step = _remembering(step, len(models), adapting)
-    return Writer(step, tokenizer, has_eos=task.has_eos, opening=model.config.opening, seen=seen)
+    return Writer(step, tokenizer, has_eos=task.has_eos, opening=model.config.default_prompt, seen=seen)
 
 
 def open_answerer(
@@ -72,7 +72,7 @@ def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
 
 def _seen(models: Sequence[StoredModel]) -> Any:
     """(V,) which tokens all of the models met in training; None where one does not say."""
-    met = [model.weights.get(SEEN) for model in models]
+    met = [model.weights.get(TRAINED_TOKENS) for model in models]
     return None if any(one is None for one in met) else np.min(np.stack(met), axis=0)  # type: ignore[arg-type]
 
 

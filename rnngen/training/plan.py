@@ -113,7 +113,7 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     texts = CorpusFiles.find(registry, parts["task"], request.files, text)
     encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json)
     config = _config(parts, network, encoded, request.training.options)
-    config = config.replace(opening=base.config.opening)
+    config = config.replace(default_prompt=base.config.default_prompt)
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
 
 
@@ -167,7 +167,7 @@ def _config(
         training=training,
         corpus=encoded.record,
         vocabulary=len(encoded.tokenizer.pieces),
-        opening=encoded.opening,
+        default_prompt=encoded.default_prompt,
         rnngen=__version__,
         source_tokenizer=parts["source_tokenizer"].component if "source_tokenizer" in parts else None,
         source_vocabulary=len(encoded.source_tokenizer.pieces) if encoded.train.source else None,

@@ -108,7 +108,7 @@ def test_a_text_with_nothing_left_for_one_side_is_refused(tmp_path, text):
 )
 def test_generation_starts_from_what_training_has_met(tmp_path, text, task, opening):
     (tmp_path / "t.txt").write_text(text)
-    assert encode(tmp_path / "t.txt", task=task).opening == opening
+    assert encode(tmp_path / "t.txt", task=task).default_prompt == opening
 
 
 # ── the cache ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,7 +134,7 @@ def test_what_is_in_the_cache_is_not_made_again(path, monkeypatch):
 
     monkeypatch.setattr(CharTokenizer, "train", fail)
     again = encode(path)
-    assert (again.record, again.opening) == (first.record, first.opening)
+    assert (again.record, again.default_prompt) == (first.record, first.default_prompt)
     assert (again.train.tokens == first.train.tokens).all()
 
 

@@ -69,12 +69,10 @@ def _shown(value: Any) -> str:
 @flags.json_flag
 def show(name: str, json: bool) -> None:
     """Show what a model is made of."""
-    from dataclasses import asdict
-
     from rnngen.api import models as store
 
     model = store().open(name)
-    config = asdict(model.config)
+    config = model.config.as_json()
     if json:
         ui.write_json({"path": str(model.path), **config})
         return
