@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from rnngen.api import Session
-from rnngen.training.plan import Request
+from rnngen.requests.train import TrainRequest
 
 TORCH = {"torch", "tokenizers"}
 HEAVY = TORCH | {"numpy", "rich", "safetensors", "zstandard", "pluggy"}
@@ -41,7 +41,7 @@ def furnished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RNNGEN_HOME", str(folder))
         session = Session.here()
-        request = Request(corpus=[str(folder / "verse.txt")], network={"hidden": 8}, training=sizes)
+        request = TrainRequest.of(str(folder / "verse.txt"), hidden=8, **sizes)
         list(session.train(session.plan(request)))
     return folder
 

@@ -1,86 +1,17 @@
 """How fast rnngen generates and trains here, as ratios to plain PyTorch and to what the hardware can do.
 
-This module is light: what can be chosen, and what was found. ``generation`` and ``training`` measure.
+This module is light: what was found. ``generation`` and ``training`` measure.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from rnngen.errors import UsageError
-from rnngen.options import require
-from rnngen.options.model import NetworkOptions, PrecisionName
+from rnngen.requests.bench import BenchNetwork, TrainBench
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 """The cells that torch has a module of, and how many rows of H each gives its weight matrices."""
-
-
-@dataclass(frozen=True)
-class BenchNetwork:
-    """The network that is measured, where no model is given; its weights are random."""
-
-    cell: str = "lstm"
-    """The recurrent layer: lstm, gru or rnn, which are those that torch has a module of."""
-    layers: int = 2
-    """How many recurrent layers are stacked (L)."""
-    hidden: int = 256
-    """Size of each recurrent layer (H)."""
-    embed: int | None = None
-    """Size of a token's embedding (E); as in training if not given."""
-    vocab: int = 65
-    """How many tokens there are (V)."""
-
-    def __post_init__(self) -> None:
-        require(self.vocab >= 2, f"vocab={self.vocab}: at least 2 expected")
-        self.sizes()
-
-    def sizes(self) -> NetworkOptions:
-        """The same, as the engine takes it."""
-        return NetworkOptions(hidden=self.hidden, layers=self.layers, embed=self.embed, dropout=0.0)
-
-    @property
-    def embedding(self) -> int:
-        """The embedding size in force."""
-        return self.sizes().embedding(self.vocab)
-
-
-@dataclass(frozen=True)
-class SampleBench:
-    """How generation is measured."""
-
-    count: int | None = None
-    """Measure so many texts side by side as well, and tell their rate as a ratio to one text alone."""
-    quantize: Literal["int8"] | None = None
-    """Measure one text with the weights in this format as well, and tell its rate as a ratio to fp32."""
-    device: str = "cpu"
-    """Where to generate: cpu, cuda, cuda:N, mps or auto; elsewhere than on the CPU through torch."""
-    seconds: float = 10.0
-    """How long to measure, about."""
-
-    def __post_init__(self) -> None:
-        require(self.count is None or self.count >= 1, f"count={self.count}: at least 1 expected")
-        _require_time(self.seconds)
-
-
-@dataclass(frozen=True)
-class TrainBench:
-    """How training is measured."""
-
-    batch: int = 64
-    """Streams that are trained side by side (B)."""
-    seq: int = 128
-    """Tokens that a gradient flows back through (T)."""
-    precision: PrecisionName = "auto"
-    """Number format of rnngen's matrix products; plain PyTorch always has fp32."""
-    device: str = "auto"
-    """Where to train: auto, cpu, cuda, cuda:N or mps."""
-    seconds: float = 20.0
-    """How long to measure, about."""
-
-    def __post_init__(self) -> None:
-        require(self.batch >= 1, f"batch={self.batch}: at least 1 expected")
-        require(self.seq >= 1, f"seq={self.seq}: at least 1 expected")
-        _require_time(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -196,7 +127,3 @@ def require_plain(cell: str) -> None:
         raise UsageError(
             f"cell {cell!r}: torch has no module of it to compare with; bench takes {', '.join(GATES)}"
         )
-
-
-def _require_time(seconds: float) -> None:
-    require(0 < seconds < float("inf"), f"seconds={seconds}: a number above 0 expected")

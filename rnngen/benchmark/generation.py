@@ -8,21 +8,23 @@ from itertools import islice
 import numpy as np
 import torch
 
-from rnngen.benchmark import GATES, BenchNetwork, Generation, SampleBench, require_plain
+from rnngen.benchmark import GATES, Generation, require_plain
 from rnngen.benchmark.plain import PlainNetwork, generate
 from rnngen.benchmark.turns import Work, rates
 from rnngen.contracts import AnyFilter, StreamStep, Weights
 from rnngen.decoding.sampler import sample, sample_many
 from rnngen.errors import UsageError
-from rnngen.generation.loading import open_network
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.quantized import QuantizedStep, quantize, quantized_step
 from rnngen.inference.torch_model import torch_step
+from rnngen.nn.build import load_network
 from rnngen.nn.devices import choose_device
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, choose_filters, restore
+from rnngen.requests.bench import BenchNetwork, SampleBench, SampleBenchRequest
+from rnngen.requests.conflicts import OptionError
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import StoredModel
 
@@ -30,7 +32,7 @@ TEMPERATURE = 0.8
 
 
 def bench_sample(
-    registry: Registry, network: BenchNetwork, options: SampleBench, model: StoredModel | None = None
+    registry: Registry, request: SampleBenchRequest, model: StoredModel | None = None
 ) -> Generation:
     """Measure how fast one stream is generated, on the CPU on one thread, and how fast many side by side.
 
@@ -39,9 +41,8 @@ def bench_sample(
 
     Args:
         registry: where the cell and the temperature are looked up.
-        network: the sizes, where no model is given.
-        options: what to measure.
-        model: whose network to measure, with a plain one of its sizes beside it.
+        request: the sizes, where no model is given, and what to measure.
+        model: the request's model, whose network to measure, with a plain one of its sizes beside it.
 
     Raises:
         UnknownName: if there is no such cell.
@@ -49,7 +50,8 @@ def bench_sample(
         PluginError: if what a format of weights needs is not installed.
         DeviceError: if the device is not there.
     """
-    device = _device(options)
+    options, device = request.bench, _device(request.bench)
+    network = request.network.options
     sizes, make = _opened(registry, model, device) if model else _made(registry, network, device)
     step = make()
     filters = [part.build() for part in choose_filters(registry, [("temp", str(TEMPERATURE))])]
@@ -139,7 +141,7 @@ def by_numpy(device: torch.device) -> bool:
 def _device(options: SampleBench) -> torch.device:
     device = choose_device(options.device)
     if options.quantize and not by_numpy(device):
-        raise UsageError(f"--quantize {options.quantize} is for NumPy on the CPU; leave it or --device out")
+        raise OptionError(f"`quantize={options.quantize}` is for NumPy on the CPU; leave it or `device` out")
     return device
 
 
@@ -160,7 +162,7 @@ def _opened(registry: Registry, model: StoredModel, device: torch.device) -> tup
     require_plain(config.cell.name)
     sizes = _sizes(config)
     if not by_numpy(device):
-        return sizes, lambda: torch_step(open_network(cell, model, str(device)))
+        return sizes, lambda: torch_step(load_network(cell, model, str(device)))
     return sizes, partial(_step, cell, model.weights, sizes)
 
 

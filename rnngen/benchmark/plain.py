@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from rnngen.benchmark import BenchNetwork
+from rnngen.requests.bench import BenchNetwork
 
 
 class PlainNetwork(nn.Module):

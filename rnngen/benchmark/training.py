@@ -8,8 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from rnngen.benchmark import BenchNetwork, Learning, TrainBench, require_plain
-from rnngen.benchmark import plain as plainly
+from rnngen.benchmark import Learning, plain, require_plain
 from rnngen.benchmark.turns import Work, rates
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
@@ -21,6 +20,7 @@ from rnngen.nn.regularizers import heads
 from rnngen.options.model import TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
+from rnngen.requests.bench import BenchNetwork, TrainBenchRequest
 from rnngen.training.trainer import Trainer
 
 WINDOWS = 50
@@ -29,35 +29,29 @@ LARGE = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 """Rows and columns of a matrix that is large for its device."""
 
 
-def bench_train(
-    registry: Registry,
-    network: BenchNetwork,
-    options: TrainBench,
-    settings: Mapping[str, str] = MappingProxyType({}),
-) -> Learning:
+def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
     """Measure how fast a network is trained on random text, without evaluations and saves.
 
     Args:
         registry: where the cell is looked up.
-        network: the sizes.
-        options: what to measure.
-        settings: options of the cell, as texts.
+        request: the network, and what to measure.
 
     Raises:
         UnknownName: if there is no such cell, or it has no such option.
         UsageError: if torch has no module of that cell to compare with.
         DeviceError: if the device is not there.
     """
+    network, options = request.network, request.bench
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     text = random_text(network.vocab, options.batch * (options.seq * WINDOWS + 1))
     batches = StreamBatches(text, options.batch, options.seq)
-    trainer = make_trainer(registry, network, batches, precision, device, settings=settings)
+    trainer = make_trainer(registry, network, batches, precision, device, settings=request.settings)
     rest = torch.from_numpy(text.tokens[1:-1].astype(np.int64)).to(device)
-    plain = plainly.train(plainly.PlainNetwork(network).to(device), rest, options.batch, options.seq)
+    plain_steps = plain.train(plain.PlainNetwork(network).to(device), rest, options.batch, options.seq)
     works = {
         "rnngen": _steps(trainer),
-        "plain": lambda steps: len([next(plain) for _ in range(steps)]),
+        "plain": lambda steps: len([next(plain_steps) for _ in range(steps)]),
         "gemm": _large_product(precision, device),
     }
     with _denormals_flushed():
@@ -73,7 +67,7 @@ def bench_train(
         precision,
         parameters,
         2 * LARGE[device.type] ** 3 * found["gemm"],
-        settings,
+        request.settings,
     )
 
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
     from rnngen.events import Event, Finished
+    from rnngen.requests.train import TrainRequest
     from rnngen.training.distributed import Team
-    from rnngen.training.plan import Plan, Request
+    from rnngen.training.plan import Plan
 
 CHOSEN = 2**31
 """Above all seeds that are chosen; what is not below it was given, and is known to every process."""
@@ -23,7 +24,7 @@ Show: TypeAlias = "Callable[[Iterable[Event]], Finished | None]"
 
 
 def run_alone(
-    here: "Session", request: "Request", listeners: "list[Listener]", show: Show
+    here: "Session", request: "TrainRequest", listeners: "list[Listener]", show: Show
 ) -> "tuple[Plan, Finished | None]":
     """Train, and show what happens → what was planned, and how it ended."""
     plan = here.plan(request)
@@ -32,7 +33,7 @@ def run_alone(
 
 
 def run_together(
-    here: "Session", request: "Request", listeners: "list[Listener]", show: Show
+    here: "Session", request: "TrainRequest", listeners: "list[Listener]", show: Show
 ) -> "tuple[Plan, Finished | None]":
     """The same as one of several processes, of which the first shows what happens."""
     from rnngen.training.distributed import PeerLost, joined
@@ -56,7 +57,7 @@ def _unseen(events: "Iterable[Event]") -> "Finished | None":
     return None
 
 
-def _plan_together(here: "Session", request: "Request", team: "Team") -> "Plan":
+def _plan_together(here: "Session", request: "TrainRequest", team: "Team") -> "Plan":
     """The first process reads the text before the others, who find it encoded and take the seed from it."""
     if not team.rank:
         try:
@@ -69,8 +70,8 @@ def _plan_together(here: "Session", request: "Request", team: "Team") -> "Plan":
     told = int(team.tell(0))
     if told < 0:
         raise click.exceptions.Exit(-told)
-    if told < CHOSEN:
-        request = replace(request, training={"seed": told, **request.training})
+    if told < CHOSEN and "seed" not in request.training:
+        request = replace(request, training=request.training.adding({"seed": told}))
     return here.plan(request)
 
 

@@ -32,6 +32,7 @@ from rnngen.contracts.decoding import (
     GenerationState,
     Hypothesis,
     Listener,
+    ReportingStrategy,
     StatefulFilter,
     Strategy,
 )
@@ -112,6 +113,7 @@ __all__ = [
     "Quantizable",
     "Reader",
     "ReaderSpec",
+    "ReportingStrategy",
     "SourceNetwork",
     "SourceStep",
     "Spec",

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from rnngen.options import require, require_range
-from rnngen.options.model import ReadingOptions
+from rnngen.options import require_range
+from rnngen.options.model import EvaluationOptions
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,11 @@ class CorpusOptions:
     """Those of --val."""
 
     def __post_init__(self) -> None:
-        given = self.val is not None or self.val_source is None
-        require(given, f"val_source={self.val_source}: there is no --val for it to be the source of")
         require_range("val_fraction", self.val_fraction, 0, 1, above=True, below=True)
 
 
 @dataclass(frozen=True)
-class AdaptingOptions(ReadingOptions):
+class AdaptingOptions(EvaluationOptions):
     """How a model adapts to its prompt, and to what it writes."""
 
     dynamic: bool = False

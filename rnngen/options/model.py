@@ -14,6 +14,10 @@ PrecisionName = Literal["auto", "fp32", "bf16"]
 BestName = Literal["loss", "bleu", "chrf", "accuracy"]
 
 
+BUDGETS = ("epochs", "steps", "minutes")
+"""The options that limit a training; one of them at a time."""
+
+
 @dataclass(frozen=True)
 class NetworkOptions:
     """The shape of the network, whatever the cell."""
@@ -168,31 +172,32 @@ class TrainingOptions:
         both = self.optimizer == "nt-asgd" and self.average
         require(not both, f"average={self.average}: optimizer=nt-asgd has a mean of its own; leave one out")
         require_range("warmup", self.warmup, 0, 1, below=True)
-        for name in ("epochs", "steps", "minutes"):
+        for name in BUDGETS:
             require_range(name, getattr(self, name), 0, above=True)
-        given = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]
+        given = [name for name in BUDGETS if getattr(self, name) is not None]
         require(len(given) <= 1, f"{' and '.join(given)} are different budgets; give one")
         require(self.seed is None or 0 <= self.seed < 2**63, f"seed={self.seed}: from 0 to 2^63-1 expected")
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
-    """How a text is read for ``eval`` besides the readings that leave the model as it is."""
+class EvaluationOptions:
+    """Evaluation modes that adapt to the text, besides those that leave the model as it is."""
 
     dynamic: bool = False
-    """Read it once more with weights that adapt to what they have read (dynamic evaluation: Krause et al.
+    """Evaluate also with weights that adapt to the text while reading it (dynamic evaluation: Krause et al.
     2017)."""
     dynamic_rule: RuleName = "rms"
-    """How they adapt: down the gradient, or down the gradient over its root mean square so far."""
+    """Update rule of the weights: along the gradient, or along the gradient over its root mean square so
+    far."""
     dynamic_lr: float | None = None
-    """How far they go at a time; 0.0006 by rms and 0.1 by sgd if not given."""
+    """Learning rate of the update; 0.0006 by rms and 0.1 by sgd if not given."""
     dynamic_decay: float = 0.001
-    """Share of the way back to the trained weights that they go at a time."""
+    """Share of the way back to the trained weights that an update goes."""
     dynamic_segment: int = 32
-    """Tokens that are scored before the weights see them."""
+    """Tokens between two updates; they are scored before the weights see them."""
     cache: bool = False
-    """Read it once more with a cache of what followed when the network was in a similar state (Grave et al.
-    2016)."""
+    """Evaluate also with a cache of what followed when the network was in a similar state (neural cache:
+    Grave et al. 2016)."""
     cache_size: int = 2000
     """Tokens that the cache remembers."""
     cache_weight: float = 0.15
@@ -216,3 +221,19 @@ class ReadingOptions:
         0.001 gains 0.03 to 0.24 nats, most at 0.0006 to 0.001; sgd from 0.03 to 0.3 most at 0.1.
         """
         return self.dynamic_lr or (0.0006 if self.dynamic_rule == "rms" else 0.1)
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """The search for a seq2seq model's outputs, which evaluation compares with targets."""
+
+    beam: int = 0
+    """Beam search with this many beams. 0: greedy."""
+    length_penalty: float = 0.6
+    """Exponent of beam search's length penalty: the greater, the more longer outputs are favoured (alpha of
+    Wu et al. 2016)."""
+
+    def __post_init__(self) -> None:
+        require(self.beam >= 0, f"beam={self.beam}: 0 or more expected")
+        penalty = self.length_penalty
+        require(0 <= penalty < float("inf"), f"length_penalty={penalty}: 0 or more expected")

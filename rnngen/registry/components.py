@@ -113,21 +113,27 @@ def _part(registry: Registry, kind: str, found: Registered[Any], given: Mapping[
 
 def _named(registry: Registry, kind: str, text: str) -> Component:
     """A part from ``NAME`` or ``NAME;key=value;key=value``."""
-    name, *settings = divide(text, ";")
+    name, settings = parse_component(text)
     found = registry.find(kind, name)
     if kind == "cell" and isinstance(found.spec, NetworkSpec):
         raise UsageError(f"cell {name!r} is a whole network; name a recurrent layer, as lstm or gru")
-    return Component(found, build(found.spec.options, _keyed(settings, text), owner=f"{kind} {name!r}"))
+    return Component(found, build(found.spec.options, settings, owner=f"{kind} {name!r}"))
 
 
-def _keyed(settings: Sequence[str], text: str) -> dict[str, str]:
+def parse_component(text: str) -> tuple[str, dict[str, str]]:
+    """Read ``NAME;key=value;key=value``, the one grammar of a name with options → name, settings.
+
+    Raises:
+        UsageError: if an option is not of that form.
+    """
+    name, *settings = divide(text, ";")
     given = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
             raise UsageError(f"{text!r}: {setting!r} is not of the form KEY=VALUE")
         given[key.strip().replace("-", "_")] = value
-    return given
+    return name, given
 
 
 def _distribute(

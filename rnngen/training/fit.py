@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator as EventGenerator
 from contextlib import closing
 from functools import partial
 from typing import Any, cast
@@ -11,18 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from rnngen.builtins.strategies.options import GREEDY
+from rnngen.builtins.strategies.sampling import Greedy, Sample
 from rnngen.contracts import Listener
-from rnngen.data.batches import Batches, PairBatches, SpanBatches, StreamBatches, example_spans
+from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
-from rnngen.data.token_store import TokenStore
 from rnngen.decoding.text_stream import decode
 from rnngen.errors import CorpusError
-from rnngen.evaluation import seq2seq_metrics as metrics
-from rnngen.evaluation.perplexity import Judge
+from rnngen.evaluation import seq2seq_metrics
+from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Warned
-from rnngen.generation.answering import Answerer
-from rnngen.generation.writing import Writer
+from rnngen.generation.generator import GenerationSettings, Generator, Prompt
 from rnngen.inference.build import numpy_step
 from rnngen.inference.torch_model import torch_step
 from rnngen.nn.allocator import kept_memory
@@ -31,17 +30,18 @@ from rnngen.nn.devices import choose_precision
 from rnngen.nn.network import regularise, weights_of
 from rnngen.nn.regularizers import heads
 from rnngen.registry.components import Tokenizers
-from rnngen.store.model_folder import SEEN, TRAINING, read_model
+from rnngen.store.checkpoint import Tensors
+from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING, read_model
 from rnngen.training.baseline_check import below_floor
 from rnngen.training.distributed import Team, current
 from rnngen.training.model_card import model_card
 from rnngen.training.optimizers import make_noisy
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import RunFolder
-from rnngen.training.shared import SharedJudge, run_folder
+from rnngen.training.shared import SharedLossEvaluator, run_folder
 from rnngen.training.trainer import Trainer
 
-REFRESH = 0.02
+STATE_RESET_PROB = 0.02
 """How often a stream of free text begins a window afresh; see ``StreamBatches``."""
 LANES = 32
 """Stretches of the held-out text that are read side by side while training; the final figure is exact."""
@@ -54,9 +54,9 @@ TASTE = 240
 SCORED = 500
 """Held-out sources that are answered at each evaluation, where what answers score decides."""
 MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
-    "bleu": metrics.bleu,
-    "chrf": metrics.chrf,
-    "accuracy": metrics.sequence_accuracy,
+    "bleu": seq2seq_metrics.bleu,
+    "chrf": seq2seq_metrics.chrf,
+    "accuracy": seq2seq_metrics.sequence_accuracy,
 }
 """What ``TrainingOptions.best`` may name."""
 ANSWERS = 3
@@ -92,7 +92,7 @@ def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:
 
     Between two events the processor is as the caller had it: several runs may be under way in one process.
     """
-    with closing(cast("Generator[Event]", events)):
+    with closing(cast("EventGenerator[Event]", events)):
         while True:
             before = sys.float_info.min / 2 == 0
             torch.set_flush_denormal(True)
@@ -124,9 +124,13 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
             head.expect(counts.to(device))
         if plan.config.corpus.own_vocabulary:  # what only the other model met has to be unlearnt
             head.restrict(counts)
-    batches, judge, folder = make_batches(plan), SharedJudge(network, precision, team), _folder(plan, team)
+    batches, judge, folder = (
+        make_batches(plan),
+        SharedLossEvaluator(network, precision, team),
+        _folder(plan, team),
+    )
     val = plan.encoded.val.prefix(TRIED)
-    held_out = partial(judge.stream, val, has_eos=plan.encoded.has_eos, lanes=LANES, seq=256)
+    held_out = partial(judge.stream, val, has_eos=plan.encoded.has_eos, streams=LANES, seq=256)
     pause = 2 * len(val) // (options.batch * options.seq)
     trainer = Trainer(network, batches, held_out, options, precision, folder.save, stop, pause=pause)
     trainer.score, trainer.team = _scorer(plan, network, team), team
@@ -159,12 +163,12 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
         tried = tried or isinstance(event, Evaluated)
         if tried and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
             tried = False
-            yield Sampled(event.step, _taste(plan, trainer))
+            yield Sampled(event.step, _preview(plan, trainer))
 
 
 def _judge(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
     """Try the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
-    began, judge = time.monotonic(), Judge(trainer.network)
+    began, judge = time.monotonic(), LossEvaluator(trainer.network)
     val, has_eos = plan.encoded.val.prefix(JUDGED), plan.encoded.has_eos
     load_weights(trainer.network, read_model(folder.folder).weights)
     stream = judge.stream(val, has_eos=has_eos).nats_per_char
@@ -172,50 +176,55 @@ def _judge(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
     return Judged(trainer.progress.best_step, stream, window, time.monotonic() - began)
 
 
-def _taste(plan: Plan, trainer: Trainer) -> str:
+def _preview(plan: Plan, trainer: Trainer) -> str:
     """What the network writes now; its draws are its own, so that training does not depend on them."""
-    weights = trainer.weights()
-    step = numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(trainer.network)
-    encoded = plan.encoded
-    if encoded.train.source is not None:
-        answerer = Answerer(step, Tokenizers(encoded.tokenizer, encoded.source_tokenizer))
-        text = _answers(answerer, encoded.val, trainer.progress.step)
+    encoded, step = plan.encoded, trainer.progress.step
+    generator = _generator(plan, trainer.network, trainer.weights())
+    if encoded.val.source is None:
+        settings = GenerationSettings(length=TASTE, seed=step)
+        text = "".join(output.text for output in generator.generate([Prompt()], Sample(), settings))
     else:
-        writer = Writer(step, encoded.tokenizer, has_eos=encoded.has_eos, opening=encoded.opening)
-        text = "".join(writer.write("", rng=np.random.default_rng(trainer.progress.step), length=TASTE))
+        chosen = np.random.default_rng(step).integers(encoded.val.examples, size=ANSWERS)
+        pieces, source = generator.tokenizers.source.pieces, encoded.val.source
+        sources = [decode(pieces, source.example(number)) for number in chosen]
+        outputs = _greedy(generator, sources)
+        text = "\n".join(f"{source} → {output}" for source, output in zip(sources, outputs, strict=True))
     trainer.network.train()
     return text.strip()
 
 
+def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
+    """The network as it is, ready to generate."""
+    encoded = plan.encoded
+    return Generator(
+        numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network),
+        Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
+        has_eos=encoded.has_eos,
+        reads_source=encoded.train.source is not None,
+        default_prompt=encoded.default_prompt,
+    )
+
+
+def _greedy(generator: Generator, sources: Sequence[str]) -> list[str]:
+    prompts = [Prompt("", source) for source in sources]
+    return [output.text for output in generator.generate(prompts, Greedy(), GenerationSettings())]
+
+
 def _scorer(plan: Plan, network: nn.Module, team: Team) -> Callable[[], float] | None:
-    """What greedy answers to some held-out sources score, where the user wants that to decide."""
+    """What greedy outputs for some validation sources score, where the user wants that to decide."""
     measure, val = plan.config.training.best, plan.encoded.val
     if measure == "loss" or val.source is None:
         return None
     numbers = range(min(SCORED, val.examples))
-    tokenizers = Tokenizers(plan.encoded.tokenizer, plan.encoded.source_tokenizer)
-    sources = [decode(tokenizers.source.pieces, val.source.example(number)) for number in numbers]
-    texts = [decode(tokenizers.target.pieces, val.example(number)) for number in numbers]
+    sources = [decode(plan.encoded.source_tokenizer.pieces, val.source.example(n)) for n in numbers]
+    texts = [decode(plan.encoded.tokenizer.pieces, val.example(number)) for number in numbers]
 
     def score() -> float:
-        step = numpy_step(plan.parts["cell"], plan.config, weights_of(network)) or torch_step(network)
-        answers = Answerer(step, tokenizers).greedy(sources)
+        outputs = _greedy(_generator(plan, network, weights_of(network)), sources)
         network.train()
-        return MEASURES[measure](answers, texts)
+        return MEASURES[measure](outputs, texts)
 
     return partial(team.first, score)
-
-
-def _answers(answerer: Answerer, val: TokenStore, step: int) -> str:
-    """Greedy answers to a few held-out sources, others each time."""
-    assert val.source is not None
-    chosen = np.random.default_rng(step).integers(val.examples, size=ANSWERS)
-    sources = [decode(answerer.tokenizers.source.pieces, val.source.example(number)) for number in chosen]
-    answers = answerer.search(sources, GREEDY)
-    return "\n".join(f"{source} → {best[0].text}" for source, best in zip(sources, answers, strict=True))
-
-
-# ── building ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def make_batches(plan: Plan) -> Batches:
@@ -239,15 +248,15 @@ def make_batches(plan: Plan) -> Batches:
         store,
         options.batch,
         options.seq,
-        refresh=REFRESH,
+        state_reset_prob=STATE_RESET_PROB,
         seed=options.seed or 0,
         vary=options.vary_seq,
     )
 
 
-def _pair_batches(plan: Plan, budget: int) -> PairBatches:
+def _pair_batches(plan: Plan, budget: int) -> SourceBatches:
     options = plan.config.training
-    batches = PairBatches(plan.encoded.train, budget, options.seed or 0, options.max_length)
+    batches = SourceBatches(plan.encoded.train, budget, options.seed or 0, options.max_length)
     if not len(batches.starts):
         place, limit = named(plan.config.corpus.paths), options.max_length
         raise CorpusError(f"{place}: every pair has a side of more than {limit} tokens; raise --max-length")
@@ -256,7 +265,7 @@ def _pair_batches(plan: Plan, budget: int) -> PairBatches:
 
 def _folder(plan: Plan, team: Team) -> RunFolder:
     seen = (_counts(plan) > 0).astype(np.uint8)
-    return run_folder(team, plan.path, plan.config, plan.encoded.tokenizer_json, {SEEN: seen})
+    return run_folder(team, plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
 
 
 def _counts(plan: Plan) -> "np.ndarray[Any, Any]":
@@ -288,7 +297,7 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
         yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
     if isinstance(batches, StreamBatches) and batches.batch < current().size:
         yield Warned(f"{current().size} processes share {batches.batch} streams, so that some learn nothing")
-    if isinstance(batches, PairBatches):
+    if isinstance(batches, SourceBatches):
         if batches.left_out:
             which = f"{batches.left_out} of {store.examples} pairs"
             yield Warned(

@@ -4,50 +4,30 @@ Nothing here imports torch, and nothing is written but the cache: a request that
 """
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rnngen import __version__
 from rnngen.contracts import NetworkSpec, TaskSpec
-from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, Encoded, Texts
-from rnngen.data.default_tokenizers import choose_tokenizers
+from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
 from rnngen.errors import ModelError, NotFoundError, UsageError
-from rnngen.options.corpus import CorpusOptions, PartsOptions
-from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.options.corpus import CorpusOptions
+from rnngen.options.given import Given
+from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, restore
+from rnngen.requests.conflicts import OptionError, is_given
+from rnngen.requests.train import TrainRequest
 from rnngen.store.config import ModelConfig
-from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_model, read_tokenizer
+from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
-BUDGETS = {"epochs", "steps", "minutes"}
 PLACES = {"val", "source", "val_source"}
 """Where the text lies, which may be elsewhere by now."""
 CHANGEABLE = {*BUDGETS, "patience", "device", "precision", "accumulate"}
 """Training options that a resumed run may change; with any other it would be another run."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the person asked for; ``None`` and empty mean that they did not say."""
-
-    corpus: Sequence[str] = ()
-    name: str | None = None
-    parts: dict[str, Any] = field(default_factory=dict)
-    """What was given of ``PartsOptions``…"""
-    text: dict[str, Any] = field(default_factory=dict)
-    """…of ``CorpusOptions``…"""
-    network: dict[str, Any] = field(default_factory=dict)
-    """…of ``NetworkOptions``…"""
-    training: dict[str, Any] = field(default_factory=dict)
-    """…and of ``TrainingOptions``."""
-    settings: dict[str, str] = field(default_factory=dict)
-    """``-o key=value``."""
-    resume: bool = False
-    force: bool = False
-    init_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +38,7 @@ class Plan:
     path: Path
     config: ModelConfig
     parts: dict[str, Component]
-    encoded: Encoded
+    encoded: EncodedDataset
     resumed: bool
     start_from: StoredModel | None = None
     """The model whose weights a new one begins with."""
@@ -72,27 +52,29 @@ class Plan:
         return replace(self, config=config, parts={**self.parts, "cell": cell})
 
 
-def plan(registry: Registry, models: ModelStore, request: Request) -> Plan:
+def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     """Check a request and read its text.
 
     Raises:
         RnngenError: of every kind, before anything is written.
     """
-    name = request.name or _name_after(request.corpus)
+    name = request.name or _name_after(request.files)
     path = models.path(name)
     if request.resume and path.is_dir():
         return _resumed(registry, name, path, request)
-    if not request.corpus:
+    if not request.files:
         raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
     if path.exists() and not request.force:
-        raise UsageError(
-            f"there is a model {name!r} already: --resume goes on with it, --force replaces it, "
-            "--name NAME keeps it and makes another"
+        raise OptionError(
+            f"there is a model {name!r} already: `resume` goes on with it, `force` replaces it, "
+            "`name=NAME` keeps it and makes another"
         )
-    return _new(registry, models, name, path, request)
+    if request.init_from:
+        return _tuned(registry, name, path, request, models.open(request.init_from))
+    return _new(registry, name, path, request)
 
 
-def _name_after(corpus: Sequence[str]) -> str:
+def _name_after(corpus: tuple[str, ...]) -> str:
     if not corpus:
         raise UsageError("no corpus; give a file, a folder, or - for standard input")
     if corpus[0] == "-":
@@ -101,184 +83,80 @@ def _name_after(corpus: Sequence[str]) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in stem) or "model"
 
 
-def _new(registry: Registry, models: ModelStore, name: str, path: Path, request: Request) -> Plan:
-    if request.init_from:
-        return _tuned(registry, models, name, path, request)
-    options, text = PartsOptions(**request.parts), CorpusOptions(**request.text)
+# ── new models ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Plan:
+    options, text = request.parts.options, _text(request)
     task = registry.find("task", options.task).spec
     names = {"task": options.task, "cell": options.cell or task.cell}
-    _check_sides(registry, task, names["cell"], options, text)
-    if task.pairs and request.network.get("learn_state"):
-        raise UsageError("--learn-state is for free text and lines: an answer begins in what its source left")
-    _check_head(task, request.network.get("head", "full"), request)
+    _check_capabilities(registry, task, names["cell"], request)
     only_task = choose(registry, {"task": options.task}, {})["task"]
-    texts = Texts.find(registry, only_task, request.corpus, text)
+    texts = CorpusFiles.find(registry, only_task, request.files, text)
     names |= choose_tokenizers(options, texts, text.val_fraction)
     settings = dict(request.settings)
     if options.vocab_size is not None:
         settings |= {f"{kind}.vocab_size": str(options.vocab_size) for kind in TOKENIZERS if kind in names}
     parts = choose(registry, names, settings)
     encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction)
-    config = _config(parts, NetworkOptions(**request.network), encoded, request)
+    config = _config(parts, request.network.options, encoded, request.training.options)
     return Plan(name, path, config, parts, encoded, resumed=False)
 
 
-def _check_sides(
-    registry: Registry, task: TaskSpec, cell: str, options: PartsOptions, text: CorpusOptions
-) -> None:
-    """Refuse what goes with pairs alone where there are none, and the reverse.
-
-    Raises:
-        UsageError: naming the flag.
-    """
-    reads = isinstance(registry.find("cell", cell).spec, NetworkSpec)
-    if task.pairs and not reads:
-        raise UsageError(
-            f"--task {task.name} needs a cell that reads a source: leave --cell out and say "
-            f"-o encoder={cell} -o decoder={cell}"
-        )
-    if reads and not task.pairs:
-        raise UsageError(
-            f"--cell {cell} writes about a source, and --task {task.name} has none; say --task pairs"
-        )
-    given = {
-        "--source": text.source,
-        "--source-field": text.source_field,
-        "--source-tokenizer": options.source_tokenizer,
-        "--shared-vocabulary": options.shared_vocabulary or None,
-    }
-    for flag, value in given.items():
-        if value is not None and not task.pairs:
-            raise UsageError(f"{flag} is for pairs, and --task {task.name} has no sources; say --task pairs")
-    if options.shared_vocabulary and options.source_tokenizer is not None:
-        raise UsageError(
-            "--shared-vocabulary takes one tokenizer for both sides; leave --source-tokenizer out"
-        )
-
-
-def _check_head(task: TaskSpec, head: str, request: Request) -> None:
-    """Refuse an output layer where it cannot be had.
-
-    Raises:
-        UsageError: naming the flag.
-    """
-    if task.pairs and head != "full":
-        raise UsageError(f"--head {head} is for models of text without a source; leave it out")
-    if head == "adaptive" and request.training.get("label_smoothing"):
-        raise UsageError("--label-smoothing spreads over all tokens, which --head adaptive never computes")
-
-
-def _tuned(registry: Registry, models: ModelStore, name: str, path: Path, request: Request) -> Plan:
+def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, base: StoredModel) -> Plan:
     """A new model with the parts, the vocabulary and the weights of another."""
-    base = read_model(models.find(request.init_from))
-    fixed = {**request.parts, **request.network, **request.settings}
-    if fixed:
-        raise UsageError(f"--init-from takes {', '.join(sorted(fixed))} from the other model; leave it out")
     parts = _restored(registry, base.config)
-    options = CorpusOptions(**request.text)
+    text, network = _text(request), base.config.network
     task, cell = (parts[kind].registered for kind in ("task", "cell"))
-    _check_sides(registry, task.spec, cell.qualified, PartsOptions(), options)
-    _check_head(task.spec, base.config.network.head, request)
-    texts = Texts.find(registry, parts["task"], request.corpus, options)
-    encoded = texts.encode(parts, options.val_fraction, base.tokenizer_json)
-    config = _config(parts, base.config.network, encoded, request)
-    config = config.replace(opening=base.config.opening)
+    _check_capabilities(registry, task.spec, cell.qualified, request)
+    replace(request, init_from=None, network=Given.of(NetworkOptions, head=network.head))  # checks the rows
+    texts = CorpusFiles.find(registry, parts["task"], request.files, text)
+    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json)
+    config = _config(parts, network, encoded, request.training.options)
+    config = config.replace(default_prompt=base.config.default_prompt)
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
 
 
-def _resumed(registry: Registry, name: str, path: Path, request: Request) -> Plan:
-    config = read_config(path)
-    parts = _restored(registry, config)
-    _refuse_changes(registry, parts, config, request)
-    record = config.corpus
-    if request.corpus:
-        reader = {**record.reader_options, "val_fraction": record.val_fraction}
-        options = CorpusOptions(**{**reader, **request.text})
-        texts = Texts.find(registry, parts["task"], request.corpus, options)
-        if not options.val:
-            val, val_sources = record.val_paths, record.val_source_paths
-            texts = replace(texts, val_paths=[*map(Path, val)], val_sources=[*map(Path, val_sources)])
-        texts.check_unchanged(record)
-    else:
-        texts = Texts.recorded(registry, parts["task"], record)
-    tokenizer_json = read_tokenizer(path)
-    given = None if record.own_vocabulary else tokenizer_json
-    encoded = texts.encode(parts, record.val_fraction, given)
-    if encoded.tokenizer_json != tokenizer_json:
-        raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
-    training = _changed(config.training, request.training)
-    config = config.replace(training=training, corpus=encoded.record)  # which may lie elsewhere by now
-    return Plan(name, path, config, parts, encoded, resumed=True)
+def _text(request: TrainRequest, below: CorpusOptions | None = None) -> CorpusOptions:
+    """The options of the text, with the validation text whichever way it was given."""
+    return replace(request.text.over(below or CorpusOptions()), val=request.validation)
 
 
-def _changed(options: TrainingOptions, given: dict[str, Any]) -> TrainingOptions:
-    """The options with what a resumed run may change; a new budget replaces the old, whatever its unit."""
-    changes = {key: value for key, value in given.items() if key in CHANGEABLE}
-    if BUDGETS & changes.keys():
-        changes = {**dict.fromkeys(BUDGETS), **changes}
-    return replace(options, **changes)
+FOR_SOURCES = ("source", "source_field", "source_tokenizer", "shared_vocabulary")
+"""Options of a source."""
+WITHOUT_SOURCE = {
+    "learn_state": "the state that an output begins in is what its source left",
+    "head=adaptive": "a network that reads a source has one softmax over all tokens",
+    "head=mixture": "a network that reads a source has one softmax over all tokens",
+}
+"""Options that a network which reads a source cannot have, and why."""
 
 
-def _refuse_changes(
-    registry: Registry, parts: dict[str, Component], config: ModelConfig, request: Request
-) -> None:
-    """What was given again must be what it was.
+def _check_capabilities(registry: Registry, task: TaskSpec, cell: str, request: TrainRequest) -> None:
+    """Refuse options of a source where a task has none, and what networks that read a source cannot do.
 
     Raises:
-        UsageError: naming the first flag that differs.
+        OptionError: naming the first such option.
     """
-    fixed = {key: value for key, value in request.training.items() if key not in CHANGEABLE}
-    said = {**request.parts, **request.network, **fixed, **request.text}
-    was = {
-        "vocab_size": config.tokenizer.options.get("vocab_size"),
-        **asdict(config.network),
-        **asdict(config.training),
-        **dict.fromkeys(READER_OPTIONS),
-        **config.corpus.reader_options,
-        "shared_vocabulary": config.source_vocabulary is not None and config.source_tokenizer is None,
-        "val_fraction": config.corpus.val_fraction,
-    }
-    for kind, part in parts.items():
-        qualified = said.get(kind) == part.registered.qualified
-        was[kind] = part.registered.qualified if qualified else part.registered.spec.name
-    for key, value in said.items():
-        if key not in PLACES:  # the text itself is compared later
-            _refuse_change(f"--{key.replace('_', '-')} {value}", value, was.get(key))
-    _refuse_changed_settings(registry, parts, request.settings)
-
-
-def _refuse_changed_settings(
-    registry: Registry, parts: dict[str, Component], settings: dict[str, str]
-) -> None:
-    was = {kind: asdict(part.options) for kind, part in parts.items()}
-    recorded = {
-        f"{kind}.{key}": "none" if value is None else str(value)
-        for kind, options in was.items()
-        for key, value in options.items()
-    }
-    names = {kind: part.registered.qualified for kind, part in parts.items()}
-    for kind, part in choose(registry, names, {**recorded, **settings}).items():
-        for key, value in asdict(part.options).items():
-            _refuse_change(f"-o {key}={value}", value, was[kind][key])
-
-
-def _refuse_change(flag: str, value: Any, was: Any) -> None:
-    if value != was:
-        raise UsageError(
-            f"{flag}: the run was made with {was}, which --resume cannot change; "
-            "leave it out, or train a new model under another --name"
+    reads = isinstance(registry.find("cell", cell).spec, NetworkSpec)
+    if task.pairs and not reads:
+        raise OptionError(
+            f"`task={task.name}` needs a cell that reads a source: leave `cell` out and set the options "
+            f"`encoder={cell}` and `decoder={cell}`"
         )
-
-
-def _restored(registry: Registry, config: ModelConfig) -> dict[str, Component]:
-    made = {kind: getattr(config, kind) for kind in KINDS}
-    return {kind: restore(registry, kind, one) for kind, one in made.items() if one is not None}
+    if reads and not task.pairs:
+        raise OptionError(f"`cell={cell}` reads a source, and `task={task.name}` has none; give `task=pairs`")
+    given = [option for option in FOR_SOURCES if is_given(request, option)]
+    if given and not task.pairs:
+        raise OptionError(f"`{given[0]}`: `task={task.name}` has no sources; give `task=pairs`")
+    for option, reason in WITHOUT_SOURCE.items() if reads else ():
+        if is_given(request, option):
+            raise OptionError(f"`{option}`: {reason}; leave it out")
 
 
 def _config(
-    parts: dict[str, Component], network: NetworkOptions, encoded: Encoded, request: Request
+    parts: dict[str, Component], network: NetworkOptions, encoded: EncodedDataset, training: TrainingOptions
 ) -> ModelConfig:
-    training = TrainingOptions(**request.training)
     if training.seed is None:
         training = replace(training, seed=secrets.randbelow(2**31))
     return ModelConfig(
@@ -289,8 +167,102 @@ def _config(
         training=training,
         corpus=encoded.record,
         vocabulary=len(encoded.tokenizer.pieces),
-        opening=encoded.opening,
+        default_prompt=encoded.default_prompt,
         rnngen=__version__,
         source_tokenizer=parts["source_tokenizer"].component if "source_tokenizer" in parts else None,
         source_vocabulary=len(encoded.source_tokenizer.pieces) if encoded.train.source else None,
     )
+
+
+# ── going on ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -> Plan:
+    config = read_config(path)
+    parts = _restored(registry, config)
+    _refuse_changes(registry, parts, config, request)
+    record = config.corpus
+    if request.files:
+        text = _text(request, CorpusOptions(**record.reader_options, val_fraction=record.val_fraction))
+        texts = CorpusFiles.find(registry, parts["task"], request.files, text)
+        if not text.val:
+            val, val_sources = record.val_paths, record.val_source_paths
+            texts = replace(texts, val_paths=[*map(Path, val)], val_sources=[*map(Path, val_sources)])
+        texts.check_unchanged(record)
+    else:
+        texts = CorpusFiles.recorded(registry, parts["task"], record)
+    tokenizer_json = read_tokenizer(path)
+    given = None if record.own_vocabulary else tokenizer_json
+    encoded = texts.encode(parts, record.val_fraction, given)
+    if encoded.tokenizer_json != tokenizer_json:
+        raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
+    training = _changed(config.training, request.training)
+    config = config.replace(training=training, corpus=encoded.record)  # which may lie elsewhere by now
+    return Plan(name, path, config, parts, encoded, resumed=True)
+
+
+def _changed(options: TrainingOptions, given: Given[TrainingOptions]) -> TrainingOptions:
+    """The options with what a resumed run may change; a new budget replaces the old, whatever its unit."""
+    changes = given.without(given.names - CHANGEABLE)
+    if changes.names & {*BUDGETS}:
+        options = replace(options, epochs=None, steps=None, minutes=None)
+    return changes.over(options)
+
+
+def _refuse_changes(
+    registry: Registry, parts: dict[str, Component], config: ModelConfig, request: TrainRequest
+) -> None:
+    """Refuse what is given again and is not what it was.
+
+    Raises:
+        OptionError: naming the first option that differs.
+    """
+    given = {
+        **request.parts.values,
+        **request.network.values,
+        **request.training.without(CHANGEABLE).values,
+        **request.text.without(PLACES).values,  # the text itself is compared later
+    }
+    was = {
+        "vocab_size": config.tokenizer.options.get("vocab_size"),
+        **asdict(config.network),
+        **asdict(config.training),
+        **dict.fromkeys(READER_OPTIONS),
+        **config.corpus.reader_options,
+        "shared_vocabulary": config.source_vocabulary is not None and config.source_tokenizer is None,
+        "val_fraction": config.corpus.val_fraction,
+    }
+    for kind, part in parts.items():
+        qualified = given.get(kind) == part.registered.qualified
+        was[kind] = part.registered.qualified if qualified else part.registered.spec.name
+    for key, value in given.items():
+        _refuse_change(key, value, was.get(key))
+    _refuse_changed_settings(registry, parts, request.settings)
+
+
+def _refuse_changed_settings(
+    registry: Registry, parts: dict[str, Component], settings: Mapping[str, str]
+) -> None:
+    was = {kind: asdict(part.options) for kind, part in parts.items()}
+    recorded = {
+        f"{kind}.{key}": "none" if value is None else str(value)
+        for kind, options in was.items()
+        for key, value in options.items()
+    }
+    names = {kind: part.registered.qualified for kind, part in parts.items()}
+    for kind, part in choose(registry, names, {**recorded, **settings}).items():
+        for key, value in asdict(part.options).items():
+            _refuse_change(key, value, was[kind][key])
+
+
+def _refuse_change(option: str, value: Any, was: Any) -> None:
+    if value != was:
+        raise OptionError(
+            f"`{option}={value}`: the run was made with {was}, which `resume` cannot change; "
+            "leave it out, or train a new model under another `name`"
+        )
+
+
+def _restored(registry: Registry, config: ModelConfig) -> dict[str, Component]:
+    made = {kind: getattr(config, kind) for kind in KINDS}
+    return {kind: restore(registry, kind, one) for kind, one in made.items() if one is not None}

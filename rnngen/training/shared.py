@@ -1,12 +1,11 @@
 """What differs where several processes train together: how the held-out text is tried, and who writes."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from rnngen.data.batches import Batch
-from rnngen.data.token_store import TokenStore
-from rnngen.evaluation.perplexity import Judge, Loss
+from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import Event
 from rnngen.training.distributed import Team
 from rnngen.training.run_folder import RunFolder
@@ -14,16 +13,15 @@ from rnngen.training.trainer import Evaluation, Trainer
 
 
 @dataclass(frozen=True)
-class SharedJudge(Judge):
+class SharedLossEvaluator(LossEvaluator):
     """Tries a network on a text together with the other processes: each reads its rows, and all sum up."""
 
     team: Team = field(default_factory=Team)
 
-    def read(self, batches: Iterable[Batch], store: TokenStore, *, has_eos: bool) -> Loss:
-        """Sum the surprisal of every target, over all processes."""
-        own = super().read(map(self.team.share, batches), store, has_eos=has_eos)
-        nats, tokens = self.team.total(own.nats, own.tokens)
-        return replace(own, nats=nats, tokens=int(tokens))
+    def total(self, batches: Iterable[Batch]) -> tuple[float, int]:
+        """Return the summed nats of all targets and their number, over all processes."""
+        nats, tokens = self.team.total(*super().total(map(self.team.share, batches)))
+        return nats, int(tokens)
 
 
 class Onlooker(RunFolder):

@@ -34,14 +34,15 @@ import torch
 
 from rnngen.data.batches import Batch
 from rnngen.errors import UsageError
-from rnngen.evaluation.perplexity import batch_loss
 from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network
 from rnngen.nn.devices import choose_device, choose_precision
+from rnngen.nn.loss import batch_loss
 from rnngen.nn.regularizers import heads
+from rnngen.requests.train import TrainRequest
 from rnngen.training.fit import make_batches
 from rnngen.training.optimizers import make_optimizer
-from rnngen.training.plan import Plan, Request
+from rnngen.training.plan import Plan
 from rnngen.training.trainer import planned_steps
 
 TOKENS_A_PARAMETER = 4
@@ -82,12 +83,17 @@ class Proposal:
     """How long that takes; evaluations come on top."""
     reasons: tuple[str, ...]
 
-    def under(self, request: Request) -> Request:
-        """A request with what this chooses below it."""
+    def under(self, request: TrainRequest) -> TrainRequest:
+        """Return a request with what this chooses below it."""
         network, training = self.plan.config.network, self.plan.config.training
         sizes = {"hidden": network.hidden, "dropout": network.dropout}
         pace = {"batch": training.batch, "lr": training.lr}
-        return replace(request, network={**sizes, **request.network}, training={**pace, **request.training})
+        return replace(
+            request,
+            params=None,
+            network=request.network.adding({**sizes, **request.network.values}),
+            training=request.training.adding({**pace, **request.training.values}),
+        )
 
     def as_json(self) -> dict[str, object]:
         """As ``--plan --json`` prints it."""

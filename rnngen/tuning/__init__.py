@@ -3,108 +3,43 @@
 ::
 
     options dataclasses ▸ space ▸ study (Optuna, in a storage that several processes share)
-                                    ▸ trial ▸ session.plan, session.train ▸ held-out loss ▸ study ▸ …
+                                    ▸ trial ▸ session.plan, session.train ▸ validation loss ▸ study ▸ …
 
-This module is light: what can be chosen, and what is reported. ``trials`` searches, and needs Optuna.
+This module is light: what is reported. ``trials`` searches, and needs Optuna.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from rnngen.events import Event
-from rnngen.options import require
-
-if TYPE_CHECKING:
-    from rnngen.training.plan import Request
+from rnngen.requests.train import STAGES, TrainRequest
 
 Outcome = Literal["complete", "pruned", "failed", "interrupted"]
-STAGES = ("parts", "text", "network", "training", "settings")
-"""The fields of a ``Request`` that say how to train, and so what a study is about."""
-TRIALS = 20
-"""How many full trainings the budget is meant for, where the person does not say."""
-MINUTES = 30.0
-"""The budget, likewise."""
-USED = 0.9
-"""Share of it that is for training: trials begin, and read held-out text once more than they train."""
 
 
-@dataclass(frozen=True)
-class TuningOptions:
-    """How long to search, and how."""
-
-    minutes: float | None = None
-    """Budget: how long to search, over all trials; 30 if --trials is not given either."""
-    trials: int | None = None
-    """Budget: how many trials to make now."""
-    trial_minutes: float | None = None
-    """How long one trial trains; if not given what suits 20 of them, or --trials. --steps and --epochs do
-    the same."""
-    prune: Literal["median", "halving", "none"] = "median"
-    """Which trials end early: those worse than half of the others at the same share of their time, all but
-    the best third of each rung (asynchronous successive halving: Li et al. 2020), or none."""
-
-    def __post_init__(self) -> None:
-        for name in ("minutes", "trial_minutes"):
-            value = getattr(self, name)
-            require(value is None or 0 < value < float("inf"), f"{name}={value}: a number above 0 expected")
-        require(self.trials is None or self.trials >= 1, f"trials={self.trials}: at least 1 expected")
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock time over all trials; infinite where only their number is limited."""
-        if self.minutes is None and self.trials is not None:
-            return float("inf")
-        return 60 * (self.minutes or MINUTES)
-
-    @property
-    def share(self) -> float:
-        """Minutes that one trial trains."""
-        wanted = self.trials if self.minutes and self.trials else TRIALS
-        return self.trial_minutes or USED * (self.minutes or MINUTES) / wanted
+def stages_of(request: TrainRequest) -> dict[str, dict[str, Any]]:
+    """Return what a request gives of each stage, and its settings, for JSON."""
+    given = {name: getattr(request, name).values for name in STAGES}
+    return {**given, "settings": dict(request.settings)}
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a model is to be trained, as a study stores it: what was held fixed and what a trial chose."""
-
-    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What was given of each of ``STAGES``."""
-
-    @classmethod
-    def of(cls, request: "Request") -> "Settings":
-        """Those of a request."""
-        return cls({name: dict(getattr(request, name)) for name in STAGES})
-
-    def over(self, request: "Request") -> "Request":
-        """The request with these settings above its own."""
-        return _merged(request, Settings.of(request).stages, self.stages)
-
-    def under(self, request: "Request") -> "Request":
-        """The request with these settings below its own; options of a part that it replaces are left out."""
-        parts = self.stages.get("parts", {})
-        other = tuple(f"{kind}." for kind, name in request.parts.items() if parts.get(kind) != name)
-        kept = {k: v for k, v in self.stages.get("settings", {}).items() if not k.startswith(other)}
-        return _merged(request, {**self.stages, "settings": kept}, Settings.of(request).stages)
-
-
-def _merged(
-    request: "Request", below: Mapping[str, Mapping[str, Any]], above: Mapping[str, Mapping[str, Any]]
-) -> "Request":
-    own: dict[str, Any] = {name: {**below.get(name, {}), **above.get(name, {})} for name in STAGES}
-    return replace(request, **own)
+def request_from(stages: Mapping[str, Mapping[str, Any]]) -> TrainRequest:
+    """Return the request that ``stages_of`` gave those stages."""
+    values = {key: value for name in STAGES for key, value in stages.get(name, {}).items()}
+    return TrainRequest.of(**values, settings=dict(stages.get("settings", {})))
 
 
 @dataclass(frozen=True)
 class Opened(Event):
-    """A study is there, new or with the trials of an earlier sitting."""
+    """A study is open, new or with the trials of an earlier sitting."""
 
     study: str
     """Its name."""
     storage: str
-    """The file or the URL of what it is kept in."""
+    """The file or the URL that it is kept in."""
     trials: int
-    """Those that it holds already."""
+    """The number of trials that it holds already."""
     seed: int
     """The seed of every training, and of what is tried."""
     space: Mapping[str, str]
@@ -124,7 +59,7 @@ class Trying(Event):
     progress: float
     """How much of its budget is spent, from 0 to 1."""
     nats_per_char: float | None
-    """Its lowest held-out loss so far."""
+    """Its lowest validation loss so far."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +73,7 @@ class Tried(Event):
     chosen: Mapping[str, Any]
     """What it tried."""
     nats_per_char: float | None
-    """Its lowest held-out loss."""
+    """Its lowest validation loss."""
     parameters: int | None
     """Trainable numbers in its network."""
     seconds: float
@@ -150,6 +85,30 @@ class Tried(Event):
 
 
 @dataclass(frozen=True)
+class Best:
+    """The best trial of a study."""
+
+    trial: int
+    """Its number in the study, from 0."""
+    nats_per_char: float
+    """Its validation loss."""
+    chosen: Mapping[str, Any]
+    """What it tried."""
+    settings: TrainRequest
+    """All that was given to its training, the seed included and the budget not."""
+
+    def under(self, request: TrainRequest) -> TrainRequest:
+        """Return a request with these settings below its own.
+
+        Options of a part are left out where the request names another one.
+        """
+        parts = self.settings.parts.values
+        other = tuple(f"{kind}." for kind, name in request.parts.values.items() if parts.get(kind) != name)
+        kept = {key: value for key, value in self.settings.settings.items() if not key.startswith(other)}
+        return request.over(replace(self.settings, settings=kept))
+
+
+@dataclass(frozen=True)
 class Searched(Event):
     """The search has ended for now."""
 
@@ -158,20 +117,22 @@ class Searched(Event):
     reason: str
     """``budget`` or ``interrupt``."""
     trials: int
-    """All of the study, whoever made them."""
-    best: "Best | None"
+    """The number of trials in the study, from all processes."""
+    best: Best | None
     """The best complete trial of the study, if there is one."""
 
-
-@dataclass(frozen=True)
-class Best:
-    """The best trial of a study."""
-
-    trial: int
-    """Its number in the study, from 0."""
-    nats_per_char: float
-    """Its held-out loss."""
-    chosen: Mapping[str, Any]
-    """What it tried."""
-    settings: Settings
-    """All of its settings, the seed among them; its budget is not."""
+    def as_json(self) -> dict[str, Any]:
+        """The event as a JSON object, with all settings of the best trial by stage."""
+        best = self.best and {
+            "trial": self.best.trial,
+            "nats_per_char": self.best.nats_per_char,
+            "chosen": dict(self.best.chosen),
+            "settings": stages_of(self.best.settings),
+        }
+        return {
+            "event": "searched",
+            "study": self.study,
+            "reason": self.reason,
+            "trials": self.trials,
+            "best": best,
+        }

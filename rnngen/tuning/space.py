@@ -1,4 +1,4 @@
-"""What a study searches: the ranges that options dataclasses declare, narrowed and added to by a person.
+"""The space that a study searches: ranges that options dataclasses declare, and those of ``--search``.
 
 Sizes and training options go by their own names. Options of a part go by the part's, since a cell that is
 itself searched brings options that another has not: ``lstm.forget_bias`` is asked for only where the cell
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from rnngen.errors import UnknownName, UsageError
 from rnngen.options import OneOf, Option, Range, describe
 from rnngen.options.corpus import PartsOptions
-from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import KIND_OF
-from rnngen.training.plan import BUDGETS, Plan, Request
+from rnngen.requests.conflicts import OptionError
+from rnngen.requests.train import STAGES, TrainRequest
+from rnngen.training.plan import Plan
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -32,14 +34,12 @@ class Dimension:
 
     name: str
     """As the study calls it: ``lr``, ``lstm.forget_bias``."""
-    stage: str
-    """The field of ``Request`` that takes it…"""
     key: str
-    """…and under which key: ``lr``, ``cell.forget_bias``."""
+    """The option of a ``TrainRequest``, ``lr``, or the key of its settings, ``cell.forget_bias``."""
     option: Option
     search: Range | OneOf
     default: Any = None
-    """What is in force where nobody says; the first trial takes it."""
+    """The value in force without a search; the first trial takes it."""
     kind: str = ""
     """Of an option of a part: the kind of that part…"""
     owner: str = ""
@@ -63,21 +63,22 @@ class Space:
     parts: Mapping[str, str]
     """The parts that are held fixed, a name a kind."""
 
-    def choose(self, trial: "Trial") -> dict[str, dict[str, Any]]:
-        """Let a trial choose → values by stage and key, those of parts as texts."""
-        stages: dict[str, dict[str, Any]] = {}
+    def choose(self, trial: "Trial") -> TrainRequest:
+        """Let a trial choose → a request that gives what it chose."""
+        options: dict[str, Any] = {}
+        settings: dict[str, str] = {}
         for dimension in self.dimensions:
-            parts = {**self.parts, **stages.get("parts", {})}
-            if dimension.owner == parts.get(dimension.kind, ""):
+            if not dimension.owner:
+                options[dimension.key] = dimension.draw(trial)
+            elif dimension.owner == {**self.parts, **options}[dimension.kind]:
                 value = dimension.draw(trial)
                 text = str(value).lower() if isinstance(value, bool | None) else str(value)
-                chosen = text if dimension.stage == "settings" else value
-                stages.setdefault(dimension.stage, {})[dimension.key] = chosen
-        return stages
+                settings[dimension.key] = text
+        return TrainRequest.of(**options, settings=settings)
 
     def defaults(self) -> dict[str, Any]:
-        """What is in force without a search, as far as it lies in what is searched."""
-        known = {d.kind or d.key: d.default for d in self.dimensions if d.stage == "parts"}
+        """The values in force without a search, as far as they lie in the space."""
+        known = {d.key: d.default for d in self.dimensions if d.key in PARTS}
         parts = {**self.parts, **known}
         return {
             d.name: d.default
@@ -90,12 +91,12 @@ class Space:
         return {dimension.name: str(dimension.search) for dimension in self.dimensions}
 
 
-def space(registry: Registry, plan: Plan, request: Request, searches: Mapping[str, str]) -> Space:
-    """What to search for a request.
+def space(registry: Registry, plan: Plan, request: TrainRequest, searches: Mapping[str, str]) -> Space:
+    """Return what to search for a request.
 
     Args:
         registry: where parts that are searched are looked up.
-        plan: what the request comes to without a search.
+        plan: the plan of the request without a search.
         request: what it gives is held fixed.
         searches: more to search, or narrower: texts as ``Option.space`` reads them.
 
@@ -116,26 +117,31 @@ def space(registry: Registry, plan: Plan, request: Request, searches: Mapping[st
     return Space((*stages, *parts), fixed)
 
 
-def _stages(plan: Plan, request: Request, asked: dict[str, str]) -> Iterator[Dimension]:
+def _stages(plan: Plan, request: TrainRequest, asked: dict[str, str]) -> Iterator[Dimension]:
     """Dimensions of the stages; what was asked for is taken out of ``asked``."""
-    defaults = _in_force(plan)
-    for key, (stage, option) in _searchable().items():
+    network = plan.config.network
+    defaults = {
+        "embed": network.embedding(plan.config.vocabulary),
+        "dropout": network.dropout,
+        **{kind: part.registered.spec.name for kind, part in plan.parts.items()},
+    }
+    for key, option in _searchable().items():
         search = option.space(asked[key]) if key in asked else option.search
-        if key in getattr(request, stage):
-            _refuse_both(key, f"--{key.replace('_', '-')}", asked)
+        if any(key in getattr(request, stage) for stage in STAGES):
+            _refuse_both(key, key, asked)
         elif search:
             asked.pop(key, None)
-            yield Dimension(key, stage, key, option, search, defaults.get(key, option.default))
+            yield Dimension(key, key, option, search, defaults.get(key, option.default))
 
 
 def _options(
-    registry: Registry, request: Request, asked: dict[str, str], kind: str, names: tuple[Any, ...]
+    registry: Registry, request: TrainRequest, asked: dict[str, str], kind: str, names: tuple[Any, ...]
 ) -> Iterator[Dimension]:
     """Dimensions of the options of a part, or of all those that it may be."""
     for key in {key: None for _, key in _keys(registry, {kind: names})}:
         said = next((name for name in (f"{kind}.{key}", key) if name in asked), "")
         if {key, f"{kind}.{key}"} & request.settings.keys():
-            _refuse_both(said, f"-o {key}", asked)
+            _refuse_both(said, f"{kind}.{key}", asked)
             continue
         text = asked.pop(said, None)
         for owner in names:
@@ -144,30 +150,22 @@ def _options(
             if option and search:
                 default = None if option.default is MISSING else option.default
                 name = f"{owner}.{key}" if kind == "cell" else f"{kind}.{owner}.{key}"
-                yield Dimension(name, "settings", f"{kind}.{key}", option, search, default, kind, owner)
+                yield Dimension(name, f"{kind}.{key}", option, search, default, kind, owner)
 
 
-def _refuse_both(key: str, flag: str, asked: Mapping[str, str]) -> None:
+def _refuse_both(key: str, option: str, asked: Mapping[str, str]) -> None:
     if key in asked:
-        raise UsageError(f"{flag} holds the option fixed and --search {key} varies it; give one of them")
+        raise OptionError(f"`{option}` holds the option fixed and `search={key}` varies it; give one of them")
 
 
-def _searchable() -> dict[str, tuple[str, Option]]:
-    """The options of the stages that may be searched: in which stage each is."""
-    parts = {o.name: ("parts", o) for o in describe(PartsOptions) if o.name in PARTS}
-    network = {o.name: ("network", o) for o in describe(NetworkOptions)}
+def _searchable() -> dict[str, Option]:
+    """The options of the stages that may be searched."""
     return {
-        **parts,
-        **network,
-        **{o.name: ("training", o) for o in describe(TrainingOptions) if o.name not in FIXED},
+        option.name: option
+        for stage in (PartsOptions, NetworkOptions, TrainingOptions)
+        for option in describe(stage)
+        if (option.name in PARTS if stage is PartsOptions else option.name not in FIXED)
     }
-
-
-def _in_force(plan: Plan) -> dict[str, Any]:
-    """What the person leaves open and the text decides."""
-    network = plan.config.network
-    sizes = {"embed": network.embedding(plan.config.vocabulary), "dropout": network.dropout}
-    return {**sizes, **{kind: part.registered.spec.name for kind, part in plan.parts.items()}}
 
 
 def _described(registry: Registry, kind: str, name: str) -> dict[str, Option]:

@@ -1,15 +1,22 @@
-"""Studies on disk: what was tried and what it gave, in a storage that processes and machines share.
+"""Studies on disk: what they are about and what was tried, in a storage that processes and machines share.
 
 By default a study is a journal file of its own in the user's home folder. ``--storage`` takes another journal
 file, on a shared disk say, or the URL of a database; both hold any number of studies.
 """
 
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnngen.errors import NotFoundError, PluginError, UnknownName, UsageError
 from rnngen.paths import home
-from rnngen.tuning import Best, Settings
+from rnngen.requests.conflicts import OptionError
+from rnngen.requests.tune import TuneRequest
+from rnngen.training.plan import PLACES, Plan
+from rnngen.tuning import Best, request_from, stages_of
+from rnngen.tuning.space import Space
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -19,6 +26,10 @@ if TYPE_CHECKING:
 
 SETTINGS = "settings"
 """The attribute of a trial that holds all of its settings."""
+RECORD = "rnngen"
+"""The attribute of a study that holds its record."""
+MACHINE = {"device", "precision", "seed"}
+"""Training options that need not be the same in all processes that share a study."""
 
 
 def require_optuna() -> None:
@@ -69,7 +80,7 @@ def open_storage(place: str) -> "BaseStorage":
             return RDBStorage(place)
         except Exception as error:  # each database has errors of its own
             said = str(error).strip().split("\n", 1)[0]
-            raise UsageError(f"--storage {place}: {said}; give the path of a file or a URL") from error
+            raise OptionError(f"`storage={place}`: {said}; give the path of a file or a URL") from error
     path = Path(place).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFileBackend(str(path)))
@@ -111,7 +122,7 @@ def best_of(study: "Study") -> Best | None:
     if not complete:
         return None
     best = min(complete, key=lambda trial: (_value(trial), trial.number))
-    return Best(best.number, _value(best), best.params, Settings(best.user_attrs[SETTINGS]))
+    return Best(best.number, _value(best), best.params, request_from(best.user_attrs[SETTINGS]))
 
 
 def _value(trial: "FrozenTrial") -> float:
@@ -132,7 +143,7 @@ def find_best(name: str, storage: str | None) -> Best:
     place = place_of(name, storage)
     there = _is_url(place) or Path(place).expanduser().is_file()
     if storage is not None and not there:
-        raise NotFoundError(f"--storage {storage}: no such file")
+        raise NotFoundError(f"study storage {storage}: no such file")
     held = open_storage(place) if there else None
     names = optuna.get_all_study_names(held) if held else []
     if held is None or name not in names:
@@ -146,3 +157,90 @@ def find_best(name: str, storage: str | None) -> Best:
 def study_names() -> list[str]:
     """The studies in the user's home folder."""
     return sorted(path.stem for path in _folder().glob("*.journal"))
+
+
+# ── what a study is about ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Record:
+    """The conditions that all trials of a study have in common, so that their losses can be compared."""
+
+    corpus: str
+    """Hash of the text, and of what is held out."""
+    fixed: Mapping[str, str]
+    """The options that are held fixed, by flag."""
+    space: Mapping[str, str]
+    """The ranges that are searched, as ``--search`` takes them."""
+    budget: Mapping[str, float]
+    """What each trial has: minutes, steps or epochs."""
+    seed: int
+
+    def check(self, asked: "Record", study: str) -> None:
+        """Refuse to go on with another search than this.
+
+        Raises:
+            UsageError: naming the first thing that differs.
+        """
+        mend = f"ask for the same as before, or give a new study a --name; {study!r} was begun"
+        if self.corpus != asked.corpus:
+            raise UsageError(f"study {study!r} is about another text; give that one, or a new study a --name")
+        for was, now in zip(self._conditions(), asked._conditions(), strict=True):
+            for key in sorted({*was, *now}):
+                if was.get(key) != now.get(key):
+                    begun = f"with {key}{was[key]}" if key in was else f"without {key.strip(' =')}"
+                    raise UsageError(f"{mend} {begun}; asked for now: {now.get(key, 'nothing')}")
+
+    def _conditions(self) -> tuple[Mapping[str, Any], ...]:
+        return (
+            {f"{flag} ": value for flag, value in self.fixed.items()},
+            {f"--search {key}=": text for key, text in self.space.items()},
+            {f"a trial's {unit} ": amount for unit, amount in self.budget.items()},
+            {"--seed ": self.seed},
+        )
+
+
+def record_of(plan: Plan, request: TuneRequest, space: Space) -> Record:
+    """Return what the study would be about if it were new."""
+    given = request.fixed.training.values
+    own: dict[str, float] = {key: given[key] for key in ("steps", "epochs") if key in given}
+    left_out = {*MACHINE, *PLACES, *own}
+    fixed = {
+        f"-o {key}" if stage == "settings" else f"--{key.replace('_', '-')}": shlex.quote(str(value))
+        for stage, values in stages_of(request.fixed).items()
+        for key, value in values.items()
+        if key not in left_out
+    }
+    text = plan.config.corpus
+    return Record(
+        corpus=f"{text.sha256} {text.val_sha256}",
+        fixed=fixed,
+        space=space.described(),
+        budget=own or {"minutes": request.tuning.options.share},
+        seed=plan.config.training.seed or 0,
+    )
+
+
+def agree(study: "Study", asked: Record, request: TuneRequest) -> Record:
+    """Return what the study is about, from now on or since its first sitting.
+
+    Args:
+        study: new, or with trials of an earlier sitting or of another process.
+        asked: what is wanted now.
+        request: a seed and a trial's budget that it does not give are the study's.
+
+    Raises:
+        UsageError: if the study is about something else.
+    """
+    held: dict[str, Any] | None = study.user_attrs.get(RECORD)
+    if held is None:
+        study.set_user_attr(RECORD, vars(asked))
+        return asked
+    record = Record(**held)
+    given = request.fixed.training.names | request.tuning.names
+    if "seed" not in given:
+        asked = replace(asked, seed=record.seed)
+    if not given & {"steps", "epochs", "trial_minutes"}:
+        asked = replace(asked, budget=record.budget)
+    record.check(asked, study.study_name)
+    return record

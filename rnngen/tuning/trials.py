@@ -5,7 +5,7 @@ that a search which is stopped and goes on tries what an unbroken one would have
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,39 +15,87 @@ from typing import TYPE_CHECKING, Any, cast
 from rnngen.api import Session
 from rnngen.errors import RnngenError
 from rnngen.events import Evaluated, Event, Started, Step, Warned
+from rnngen.requests.train import TrainRequest
+from rnngen.requests.tune import TuneRequest, TuningOptions
 from rnngen.store.model_folder import ModelStore
-from rnngen.training.plan import Request
-from rnngen.tuning import Opened, Searched, Settings, Trying, TuningOptions
-from rnngen.tuning.attempt import Attempt
-from rnngen.tuning.record import Record, agree, record_of
+from rnngen.tuning import Opened, Outcome, Searched, Tried, Trying, stages_of
 from rnngen.tuning.space import Space, space
-from rnngen.tuning.studies import SETTINGS, best_of, open_study, place_of, require_optuna
+from rnngen.tuning.studies import (
+    SETTINGS,
+    Record,
+    agree,
+    best_of,
+    open_study,
+    place_of,
+    record_of,
+    require_optuna,
+)
 
 if TYPE_CHECKING:
-    from optuna import Study
+    from optuna import Study, Trial
 
 UNLUCKY = 3
-"""So many failed trials in a row, without one that worked, end the search with the last one's error."""
+"""Failed trials in a row, without one that worked, that end the search with the last one's error."""
 
 
-def tune(
-    session: Session,
-    request: Request,
-    options: TuningOptions,
-    searches: Mapping[str, str],
-    *,
-    storage: str | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Event]:
+@dataclass
+class Attempt:
+    """A trial on its way."""
+
+    trial: "Trial"
+    began: float = field(default_factory=time.monotonic)
+    outcome: Outcome = "interrupted"
+    progress: float = 0.0
+    lowest: float | None = None
+    parameters: int | None = None
+    chosen: dict[str, Any] = field(default_factory=dict)
+    reported: int = 0
+    """The last share of the budget, in evaluations, for which a loss was reported."""
+    ended: bool = False
+    error: Exception | None = None
+
+    @property
+    def number(self) -> int:
+        """Which of the study's trials it is, from 0."""
+        return self.trial.number
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time since it began."""
+        return time.monotonic() - self.began
+
+    def take(self, event: Evaluated, evaluations: int, *, by_clock: bool) -> None:
+        """Report a validation loss at the share of the budget where it was found, which others reach too."""
+        self.lowest = min(event.nats_per_char, self.lowest or event.nats_per_char)
+        share = round(self.progress * evaluations)
+        news, self.reported = share > self.reported, max(share, self.reported)
+        if news:
+            self.trial.report(self.lowest, share)
+        if self.progress >= 1 or (by_clock and share == evaluations):  # the clock is read before the step
+            self.outcome, self.ended = "complete", True
+        elif news and self.trial.should_prune():
+            self.outcome, self.ended = "pruned", True
+
+    def ended_as(self, *, best: bool) -> Tried:
+        """Return how it ended."""
+        return Tried(
+            trial=self.number,
+            outcome=self.outcome,
+            chosen=self.chosen,
+            nats_per_char=self.lowest,
+            parameters=self.parameters,
+            seconds=self.seconds,
+            best=best,
+            reason=str(self.error or ""),
+        )
+
+
+def tune(session: Session, request: TuneRequest, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Search for good settings, and report; models are trained in a temporary folder and not kept.
 
     Args:
         session: its plugins are used, its models are left alone.
-        request: what it gives is held fixed; its steps or epochs, if any, are a trial's; its name is the
-            study's.
-        options: how long, and how.
-        searches: what to search besides what options declare, or in narrower ranges; see ``space``.
-        storage: a journal file or the URL of a database; a file of the study's own if not given.
+        request: what to search, and for how long.
         stop: asked after each step whether to stop.
 
     Raises:
@@ -56,11 +104,8 @@ def tune(
     require_optuna()
     began = time.monotonic()
     with TemporaryDirectory(prefix="rnngen-tune-") as folder:
-        workshop = replace(session, models=ModelStore(Path(folder)))
-        opened = _Search.of(
-            workshop, request, options, searches=searches, storage=storage, stop=stop, began=began
-        )
-        yield from opened.run()
+        inner = replace(session, models=ModelStore(Path(folder)))
+        yield from _Search.begin(inner, request, stop, began).run()
 
 
 @dataclass
@@ -68,7 +113,7 @@ class _Search:
     """One sitting of a search."""
 
     session: Session
-    request: Request
+    fixed: TrainRequest
     """What is held fixed, budget and seed included."""
     options: TuningOptions
     space: Space
@@ -78,7 +123,7 @@ class _Search:
     stop: Callable[[], bool]
     deadline: float
     evaluations: int
-    """How often a trial's network is tried."""
+    """How often a trial's network is evaluated."""
     held: int
     """Trials of earlier sittings, and of other processes."""
     took: list[float] = field(default_factory=list)
@@ -87,37 +132,24 @@ class _Search:
     """Trials that failed since the last one that did not."""
 
     @classmethod
-    def of(
-        cls,
-        session: Session,
-        request: Request,
-        options: TuningOptions,
-        *,
-        searches: Mapping[str, str],
-        storage: str | None,
-        stop: Callable[[], bool],
-        began: float,
+    def begin(
+        cls, session: Session, request: TuneRequest, stop: Callable[[], bool], began: float
     ) -> "_Search":
         """Read the text, and open the study."""
-        plan = session.plan(request)
-        space_ = space(session.registry, plan, request, searches)
-        place = place_of(plan.name, storage)
+        plan, options = session.plan(request.fixed), request.tuning.options
+        searched = space(session.registry, plan, request.fixed, request.search)
+        place = place_of(plan.name, request.storage)
         evaluations = plan.config.training.evaluations
         study = open_study(plan.name, place, options.prune, evaluations)
-        own = [key for key in ("steps", "epochs") if key in request.training]
-        record = agree(
-            study,
-            record_of(plan, request, options, space_),
-            seed_given="seed" in request.training,
-            budget_given=bool(own or options.trial_minutes),
-        )
-        training = {**request.training, **record.budget, "seed": record.seed}
-        fixed = replace(request, corpus=plan.config.corpus.paths, training=training)  # stdin is read by now
+        record = agree(study, record_of(plan, request, searched), request)
+        training = request.fixed.training.adding({**record.budget, "seed": record.seed})
+        corpus = plan.config.corpus.paths  # standard input is read by now
+        fixed = replace(request.fixed, corpus=corpus, training=training)
         held = len(study.trials)
         if not held:
-            study.enqueue_trial(space_.defaults(), skip_if_exists=True)
+            study.enqueue_trial(searched.defaults(), skip_if_exists=True)
         deadline = began + options.seconds
-        return cls(session, fixed, options, space_, study, place, record, stop, deadline, evaluations, held)
+        return cls(session, fixed, options, searched, study, place, record, stop, deadline, evaluations, held)
 
     def run(self) -> Iterator[Event]:
         """Trial after trial, while there is time."""
@@ -162,7 +194,7 @@ class _Search:
             if attempt.outcome == "interrupted" and trial.params:  # the next sitting tries it again
                 self.study.enqueue_trial(trial.params)
         best = best_of(self.study)
-        yield attempt.told(best=best is not None and best.trial == attempt.number)
+        yield attempt.ended_as(best=best is not None and best.trial == attempt.number)
         self._count(attempt)
 
     def _train(self, attempt: Attempt) -> Iterator[Event]:
@@ -175,23 +207,23 @@ class _Search:
         except (RnngenError, MemoryError, RuntimeError) as error:  # torch's lack of memory is the last
             attempt.outcome, attempt.error = "failed", error
 
-    def _request(self, attempt: Attempt) -> Request:
+    def _request(self, attempt: Attempt) -> TrainRequest:
         """What the trial chooses, above what is held fixed."""
         from optuna.samplers import TPESampler
 
         trial = attempt.trial
         self.study.sampler = TPESampler(seed=(self.record.seed + 7919 * trial.number) % 2**32)
         try:
-            chosen = Settings(self.space.choose(trial))
+            chosen = self.space.choose(trial)
         except ValueError as error:  # Optuna's: a list of values that is another by now
             raise RnngenError(
                 f"study {self.study.study_name!r}: {error}; give a new study a --name"
             ) from error
         attempt.chosen = dict(trial.params)
-        request = chosen.over(self.request)
-        kept = {key: value for key, value in request.training.items() if key not in self.record.budget}
-        trial.set_user_attr(SETTINGS, dict(Settings.of(replace(request, training=kept)).stages))
-        return replace(request, name="trial", force=True)
+        request = replace(chosen.over(self.fixed), corpus=self.fixed.corpus, name="trial", force=True)
+        kept = replace(request, training=request.training.without(self.record.budget))
+        trial.set_user_attr(SETTINGS, stages_of(kept))
+        return request
 
     def _follow(self, attempt: Attempt, events: Iterator[Event]) -> Iterator[Event]:
         """Watch a training, and end it when it is done or not worth its time."""

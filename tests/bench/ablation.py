@@ -18,7 +18,7 @@ from typing import Any
 from rnngen.api import Session
 from rnngen.events import Judged
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.training.plan import Request
+from rnngen.requests.train import TrainRequest
 
 CHANGES: dict[str, dict[str, Any]] = {
     "AdamW": {"optimizer": "adamw"},
@@ -46,7 +46,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     "zoneout 0.05 and 0.2": {"-o zoneout_h": "0.05", "-o zoneout_c": "0.2"},
 }
 """What is changed, alone; a change to what is the default anyhow is left out."""
-SIZES = {field.name for field in dataclasses.fields(NetworkOptions)}
 
 
 def effective(change: dict[str, Any]) -> bool:
@@ -61,17 +60,10 @@ def trained(corpus: str, change: dict[str, Any], seed: int, minutes: float) -> f
         os.environ["RNNGEN_HOME"] = home
         session = Session.here()
         settings = {key.removeprefix("-o "): v for key, v in change.items() if key.startswith("-o ")}
-        network = {key: value for key, value in change.items() if key in SIZES}
-        rest = {key: value for key, value in change.items() if key not in SIZES}
-        training = {key: value for key, value in rest.items() if not key.startswith("-o ")}
-        request = Request(
-            corpus=[corpus],
-            network=network,
-            training={"minutes": minutes, "seed": seed, **training},
-            settings=settings,
-        )
-        given = {*request.network, *request.training}
-        request = session.propose(session.plan(request), given=given).under(request)
+        options = {key: value for key, value in change.items() if not key.startswith("-o ")}
+        given = {"minutes": minutes, "seed": seed, **options}
+        request = TrainRequest.of(corpus, settings=settings, **given)
+        request = session.propose(session.plan(request), given=request.given).under(request)
         events = session.train(session.plan(request))
         return next(event.stream for event in events if isinstance(event, Judged))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.benchmark import BenchNetwork, SampleBench, TrainBench, generation
+from rnngen.benchmark import generation
 from rnngen.benchmark.generation import bench_sample, many_streams, numbers_read, one_stream
 from rnngen.benchmark.plain import PlainNetwork, train
 from rnngen.benchmark.training import LARGE, bench_train, make_trainer, random_text
@@ -14,11 +14,19 @@ from rnngen.builtins.filters.truncation import temperature
 from rnngen.contracts import IGNORE
 from rnngen.data.batches import StreamBatches
 from rnngen.errors import DeviceError, UnknownName, UsageError
-from rnngen.evaluation.perplexity import batch_loss
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.nn.devices import choose_precision
+from rnngen.nn.loss import batch_loss
+from rnngen.options.given import Given
 from rnngen.registry.components import choose
+from rnngen.requests.bench import (
+    BenchNetwork,
+    SampleBench,
+    SampleBenchRequest,
+    TrainBench,
+    TrainBenchRequest,
+)
 
 CELLS = ["lstm", "gru", "rnn"]
 CPU = torch.device("cpu")
@@ -32,6 +40,10 @@ def quick_product(monkeypatch):
 
 def small(cell="lstm", layers=2):
     return BenchNetwork(cell, layers, hidden=8, embed=6, vocab=11)
+
+
+def sampling(network, options):
+    return SampleBenchRequest(Given(network), options)
 
 
 def plain_and_step(registry, sizes):
@@ -72,7 +84,7 @@ def test_the_rate_is_of_the_units_that_were_done(monkeypatch):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_is_told_of_generation_hangs_together(session, cell):
-    found = bench_sample(session.registry, small(cell), SampleBench(count=3, seconds=0.01))
+    found = bench_sample(session.registry, sampling(small(cell), SampleBench(count=3, seconds=0.01)))
     told = found.as_json()
     assert min(told[key] for key in told if key.endswith(("second", "ratio", "fraction"))) > 0
     assert told["ratio"] == told["rnngen_tokens_per_second"] / told["plain_tokens_per_second"]
@@ -82,13 +94,13 @@ def test_what_is_told_of_generation_hangs_together(session, cell):
 
 
 def test_without_a_count_nothing_is_told_of_many_texts(session):
-    told = bench_sample(session.registry, small(), SampleBench(seconds=0.01)).as_json()
+    told = bench_sample(session.registry, sampling(small(), SampleBench(seconds=0.01))).as_json()
     assert not {"count", "batched_tokens_per_second", "batched_ratio"} & set(told)
 
 
 def test_torch_has_its_threads_back_afterwards(session):
     torch.set_num_threads(2)  # the fixture puts back what was before
-    bench_sample(session.registry, small(), SampleBench(seconds=0.01))
+    bench_sample(session.registry, sampling(small(), SampleBench(seconds=0.01)))
     assert torch.get_num_threads() == 2
 
 
@@ -129,7 +141,7 @@ def test_the_works_make_as_many_tokens_as_they_say(session):
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_is_told_of_training_hangs_together(session, cell):
     options = TrainBench(batch=2, seq=4, precision="fp32", device="cpu", seconds=0.01)
-    told = bench_train(session.registry, small(cell), options).as_json()
+    told = bench_train(session.registry, TrainBenchRequest(small(cell), options)).as_json()
     ours = told["rnngen_tokens_per_second"]
     assert min(ours, told["plain_tokens_per_second"], told["gemm_flops_per_second"]) > 0
     assert told["ratio"] == ours / told["plain_tokens_per_second"]
@@ -140,7 +152,7 @@ def test_what_is_told_of_training_hangs_together(session, cell):
 
 def test_auto_is_the_precision_that_training_would_take(session):
     options = TrainBench(batch=2, seq=4, device="cpu", seconds=0.01)
-    told = bench_train(session.registry, small(), options).as_json()
+    told = bench_train(session.registry, TrainBenchRequest(small(), options)).as_json()
     assert told["precision"] == choose_precision("auto", CPU)
 
 
@@ -195,14 +207,14 @@ def test_senseless_numbers_are_refused_by_name(make, message):
 
 def test_a_cell_without_a_plain_module_is_refused(session):
     with pytest.raises(UsageError, match="'seq2seq': torch has no module"):
-        bench_sample(session.registry, small("seq2seq"), SampleBench())
+        bench_sample(session.registry, sampling(small("seq2seq"), SampleBench()))
     with pytest.raises(UsageError, match="'seq2seq': torch has no module"):
-        bench_train(session.registry, small("seq2seq"), TrainBench(device="cpu"))
+        bench_train(session.registry, TrainBenchRequest(small("seq2seq"), TrainBench(device="cpu")))
 
 
 def test_an_unknown_cell_is_named_with_the_closest(session):
     with pytest.raises(UnknownName, match="did you mean 'lstm'"):
-        bench_sample(session.registry, small("lstn"), SampleBench())
+        bench_sample(session.registry, sampling(small("lstn"), SampleBench()))
 
 
 # ── elsewhere than on the CPU ──────────────────────────────────────────────────────────────────────────────
@@ -219,7 +231,7 @@ def on_torch(monkeypatch):
 
 def test_through_torch_the_fields_of_numpy_are_left_out(session, on_torch):
     options = SampleBench(count=3, seconds=0.01, device="cuda")
-    told = bench_sample(session.registry, small(), options).as_json()
+    told = bench_sample(session.registry, sampling(small(), options)).as_json()
     assert told["device"] == str(on_torch)
     assert told["ratio"] == told["rnngen_tokens_per_second"] / told["plain_tokens_per_second"]
     assert told["batched_ratio"] > 0
@@ -227,19 +239,20 @@ def test_through_torch_the_fields_of_numpy_are_left_out(session, on_torch):
 
 
 def test_a_format_of_weights_is_for_numpy_alone(session, on_torch):
-    with pytest.raises(UsageError, match="leave it or --device out"):
-        bench_sample(session.registry, small(), SampleBench(quantize="int8", device="cuda"))
+    with pytest.raises(UsageError, match="leave it or device out"):
+        bench_sample(session.registry, sampling(small(), SampleBench(quantize="int8", device="cuda")))
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "mps"])
 def test_a_device_that_is_not_there_is_told_with_those_that_are(session, monkeypatch, device):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(DeviceError, match=rf"'{device}' is not here; there is cpu"):
-        bench_sample(session.registry, small(), SampleBench(device=device))
+        bench_sample(session.registry, sampling(small(), SampleBench(device=device)))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_a_gpu_is_measured(session):
-    found = bench_sample(session.registry, small(), SampleBench(count=4, seconds=0.1, device="cuda"))
+    options = SampleBench(count=4, seconds=0.1, device="cuda")
+    found = bench_sample(session.registry, sampling(small(), options))
     assert found.device.startswith("cuda")
     assert found.batched

@@ -12,7 +12,7 @@ import pytest
 from rnngen.builtins.filters import lexical, penalties
 from rnngen.builtins.filters import options as o
 from rnngen.builtins.filters import truncation as cut
-from rnngen.decoding.filter_chain import Chain
+from rnngen.decoding.filter_chain import FilterChain
 
 ROWS, VOCABULARY = 24, 40
 PIECES = [bytes([65 + token]) for token in range(VOCABULARY)]
@@ -66,6 +66,7 @@ def same(ours, others):
 
 # ── Alike ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+TINY = (3e-4, 0.02, 0.9)
 CUTS = [
     *(("TemperatureLogitsWarper", cut.temperature(o.TemperatureOptions(x)), {"temperature": x})
       for x in (0.1, 0.7, 1.0, 3.5)),
@@ -105,7 +106,7 @@ def test_no_repeat_ngram_is_the_same(theirs, n, length):
 @pytest.mark.parametrize("made", [0, 2, 3, 9])
 def test_min_length_is_that_of_new_tokens(theirs, made):
     logits, past, prompt = LOGITS["with gaps"], texts(5 + made), 5
-    chain = Chain([lexical.min_length(o.MinLengthOptions(3), LETTERS)])
+    chain = FilterChain([lexical.min_length(o.MinLengthOptions(3), LETTERS)])
     memory = chain.initial(np.zeros(ROWS, np.int64))
     for _ in range(made):
         memory = chain.observe(np.zeros(ROWS, np.int64), np.zeros(ROWS), memory)
@@ -173,7 +174,7 @@ def test_repetition_looks_back_64_tokens_by_default_and_theirs_at_all(theirs):
 
 def test_their_other_min_length_counts_the_prompt_and_ours_does_not(theirs):
     logits, past = LOGITS["peaked"], texts(5)
-    chain = Chain([lexical.min_length(o.MinLengthOptions(3), LETTERS)])
+    chain = FilterChain([lexical.min_length(o.MinLengthOptions(3), LETTERS)])
     ours = chain(logits, past, chain.initial(np.zeros(ROWS, np.int64)))
     assert np.isneginf(ours[:, LETTERS.eos_id]).all()
     others = theirs("MinLengthLogitsProcessor", logits, past, min_length=3, eos_token_id=LETTERS.eos_id)

@@ -85,7 +85,7 @@ def test_a_model_is_measured_with_its_own_sizes(run, shelf):
 
 def test_a_model_and_sizes_contradict_each_other(run, shelf):
     ran = run(*SAMPLE, "-m", "tale", "--hidden", "9", "--cell", "gru", status=2)
-    assert "leave out --cell and --hidden" in ran.err
+    assert "--model and --cell cannot stand together: a model has its own sizes" in ran.err
 
 
 def test_a_model_that_is_not_there_is_not_found(run):

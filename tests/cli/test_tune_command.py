@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("optuna", reason="the extra 'tune' is not installed")
 
-from rnngen.cli.render import console as ui
-from rnngen.cli.render import trials
-from rnngen.tuning import Best, Opened, Searched, Settings, Tried, Trying
-from rnngen.tuning import trials as searching
+from rnngen.cli.render import console, trials
+from rnngen.requests.train import TrainRequest
+from rnngen.tuning import Best, Opened, Searched, Tried, Trying
+from rnngen.tuning.trials import tune
 
 FIXED = ["--hidden=8", "--layers=1", "--embed=8", "--batch=8", "--seq=16", "--weight-decay=0.01"]
 FAST = ["--optimizer=adamw", "--evaluations=2", "--steps=6", "--precision=fp32", "--device=cpu", "--seed=1"]
@@ -97,19 +97,18 @@ def test_a_text_may_come_through_a_pipe(run, tale):
 
 
 def test_an_interrupt_ends_the_search_and_says_how_to_go_on(run, tale, monkeypatch):
-    search = searching.tune
 
     def interrupted(*arguments, **named):
-        for event in search(*arguments, **named):
+        for event in tune(*arguments, **named):
             if isinstance(event, Trying) and event.trial == 1:
                 signal.raise_signal(signal.SIGINT)
             yield event
 
-    monkeypatch.setattr(searching, "tune", interrupted)
+    monkeypatch.setattr("rnngen.tuning.trials.tune", interrupted)
     done = run("tune", "tale.txt", *FLAGS, "--trials=9", status=130)
     command = done.err.splitlines()[-1].partition("go on with: ")[2]
     assert shlex.split(command) == ["rnngen", "tune", "tale.txt", *FLAGS, "--trials=9"]
-    monkeypatch.setattr(searching, "tune", search)
+    monkeypatch.setattr("rnngen.tuning.trials.tune", tune)
     assert record(run("tune", "tale.txt", *FLAGS, "--json"))["best"] is not None
 
 
@@ -120,7 +119,10 @@ def test_an_interrupt_ends_the_search_and_says_how_to_go_on(run, tale, monkeypat
         (["--search", "lr=1..0"], "option lr: 1.0..0.0"),
         (["--search", "rate=1..2"], "unknown option to search 'rate'"),
         (["--minutes", "0"], "--minutes=0.0: a number above 0 expected"),
-        (["--trial-minutes", "1"], "--steps and --trial-minutes are different budgets"),
+        (
+            ["--trial-minutes", "1"],
+            "--steps and --trial-minutes cannot stand together: they are different budgets",
+        ),
         (["--hidden", "0"], "--hidden=0: at least 1 expected"),
     ],
 )
@@ -188,9 +190,17 @@ def test_a_study_in_another_place_is_found_there(run, tale, models, tmp_path):
     ("flags", "status", "message"),
     [
         (["--from-study", "tael"], 2, "unknown study 'tael'; did you mean 'tale'?"),
-        (["--from-study", "tale", "--resume"], 2, "--from-study is for new models; leave out --resume"),
-        (["--from-study", "tale", "--init-from", "x"], 2, "leave out --init-from"),
-        (["--storage", "x.journal"], 2, "say which with --from-study NAME"),
+        (
+            ["--from-study", "tale", "--resume"],
+            2,
+            "--from-study and --resume cannot stand together: it is for new models",
+        ),
+        (
+            ["--from-study", "tale", "--init-from", "x"],
+            2,
+            "--from-study and --init-from cannot stand together",
+        ),
+        (["--storage", "x.journal"], 2, "--storage needs --from-study"),
         (["--from-study", "tale", "--storage", "none.journal"], 3, "none.journal: no such file"),
         (["--from-study", "../tale"], 2, "study name '../tale'"),
     ],
@@ -238,7 +248,7 @@ def test_on_a_terminal_the_listing_is_drawn_in_place(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm-256color")
     state = trials.Trials()
-    ui.live_table(trials.listings(state.follow(made_up()), state))
+    console.live_table(trials.listings(state.follow(made_up()), state))
     shown = sys.stderr.getvalue()
     assert "nats/char" in shown
     assert "1.0000" in shown
@@ -246,13 +256,13 @@ def test_on_a_terminal_the_listing_is_drawn_in_place(monkeypatch):
 
 
 def test_a_command_quotes_what_a_shell_would_read_otherwise():
-    settings = Settings(
-        {
-            "parts": {"cell": "a/b", "shared_vocabulary": False},
-            "network": {"dropout": None, "learn_state": True},
-            "training": {"lr": 1e-05},
-            "settings": {"cell.x": "a b"},
-        }
+    settings = TrainRequest.of(
+        cell="a/b",
+        shared_vocabulary=False,
+        dropout=None,
+        learn_state=True,
+        lr=1e-05,
+        settings={"cell.x": "a b"},
     )
     assert trials.command(settings, ["my text.txt"]) == (
         "rnngen train 'my text.txt' --cell a/b --no-shared-vocabulary --dropout none --learn-state "
@@ -261,9 +271,8 @@ def test_a_command_quotes_what_a_shell_would_read_otherwise():
 
 
 def test_what_is_no_number_is_null_in_json():
-    searched = Searched(
-        "s", "budget", 1, Best(0, float("inf"), {"lr": 0.1}, Settings({"training": {"seed": 1}}))
-    )
+    searched = Searched("s", "budget", 1, Best(0, float("inf"), {"lr": 0.1}, TrainRequest.of(seed=1)))
     line = json.loads(trials.json_line(searched, ["c"]))
     assert line["best"]["nats_per_char"] is None
-    assert line["best"]["settings"] == {"training": {"seed": 1}}
+    nothing = {name: {} for name in ("parts", "text", "network", "settings")}
+    assert line["best"]["settings"] == {**nothing, "training": {"seed": 1}}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from rnngen.contracts import FeatureStep
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.torch_model import TorchStep, torch_step
@@ -135,8 +136,10 @@ def test_what_the_output_layer_reads_is_one_thing_on_both_backends(registry, siz
     network, part = built(registry, "lstm", {}, sizes)
     tokens, found = np.array([3, 11]), []
     for step in (on_numpy(network, part), torch_step(network)):
+        assert isinstance(step, FeatureStep)
         logits, state = step(tokens, step.start(2))
         features, after = step.features(tokens, step.start(2))
+        assert features.shape == (2, step.feature_size)
         np.testing.assert_allclose(step.logits(features), logits, atol=1e-5)
         found.append([features, *map(np.asarray, (*state, *after))])
     for array, same in zip(*found, strict=True):

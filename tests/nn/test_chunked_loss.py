@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import linear
 
 from rnngen.contracts import IGNORE
-from rnngen.nn import chunked_loss as slices
+from rnngen.nn import chunked_loss
 from rnngen.nn.chunked_loss import in_slices
 from rnngen.nn.heads import summed
 
@@ -33,8 +33,8 @@ def given():
 @pytest.fixture
 def cut(monkeypatch):
     """Slices of three rows."""
-    monkeypatch.setattr(slices, "LIMIT", V)
-    monkeypatch.setattr(slices, "SLICE", 3 * V + 1)
+    monkeypatch.setattr(chunked_loss, "LIMIT", V)
+    monkeypatch.setattr(chunked_loss, "SLICE", 3 * V + 1)
 
 
 def learnt(function, given, dtype=None):
@@ -86,7 +86,7 @@ def test_no_slice_has_more_logits_than_allowed_and_all_rows_are_read_once(cut, g
 
     with torch.set_grad_enabled(learning):
         value = in_slices(noted, x.requires_grad_(), targets, parameters, V)
-    assert all(len(rows) * V <= slices.SLICE for rows in read)
+    assert all(len(rows) * V <= chunked_loss.SLICE for rows in read)
     assert torch.equal(torch.cat(read), x)
     torch.testing.assert_close(value, loss(x, targets, *parameters))
 

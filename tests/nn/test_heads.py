@@ -6,8 +6,8 @@ import torch
 from torch.nn.functional import nll_loss
 
 from rnngen.contracts import IGNORE
-from rnngen.inference import heads as decoding
-from rnngen.nn import chunked_loss as slices
+from rnngen.inference.heads import make_head as make_step_head
+from rnngen.nn import chunked_loss
 from rnngen.nn.adaptive_head import cuts
 from rnngen.nn.regularizers import heads, make_head
 from rnngen.options.model import NetworkOptions
@@ -66,8 +66,8 @@ def test_what_stands_for_logits_are_log_probabilities(kind, x):
 def test_in_slices_it_learns_the_same(kind, x, monkeypatch):
     head = make(kind)
     whole = learnt(head, x)
-    monkeypatch.setattr(slices, "LIMIT", 1)
-    monkeypatch.setattr(slices, "SLICE", 4 * V)
+    monkeypatch.setattr(chunked_loss, "LIMIT", 1)
+    monkeypatch.setattr(chunked_loss, "SLICE", 4 * V)
     for mine, expected in zip(learnt(head, x), whole, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
 
@@ -79,7 +79,7 @@ def test_restricted_and_smoothed_in_slices_it_learns_the_same(kind, x, monkeypat
     head.restrict(counts)
     head.smoothing = 0.2
     whole = learnt(head, x)
-    monkeypatch.setattr(slices, "LIMIT", 1)
+    monkeypatch.setattr(chunked_loss, "LIMIT", 1)
     for mine, expected in zip(learnt(head, x), whole, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
     assert not head.weight.grad[counts == 0].any()
@@ -145,7 +145,7 @@ def test_the_twin_for_numpy_says_the_same(kind, narrowed, x):
     head = make(kind)
     weights |= {f"head.{name}": array for name, array in head.state_dict().items()}
     read = x @ weights["projection.weight"].T if "projection.weight" in weights else x
-    twin = decoding.make_head({name: array.numpy() for name, array in weights.items()})
+    twin = make_step_head({name: array.numpy() for name, array in weights.items()})
     expected = head(read)[:, 0].detach().numpy()
     np.testing.assert_allclose(twin(x[:, 0].numpy()), expected, atol=2e-5)
 
@@ -154,7 +154,7 @@ def test_the_twin_for_numpy_says_the_same(kind, narrowed, x):
 def test_the_twin_lets_all_its_large_matrices_be_replaced(kind, x):
     head, made = make(kind), []
     weights = {f"head.{name}": array.numpy() for name, array in head.state_dict().items()}
-    twin = decoding.make_head({"embedding.weight": np.zeros((V, INPUTS), np.float32), **weights})
+    twin = make_step_head({"embedding.weight": np.zeros((V, INPUTS), np.float32), **weights})
     before = twin(x[:, 0].numpy())
     twin.quantize(lambda matrix: made.append(matrix.size) or matrix)
     np.testing.assert_array_equal(twin(x[:, 0].numpy()), before)

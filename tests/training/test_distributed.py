@@ -22,8 +22,8 @@ from rnngen.contracts import IGNORE
 from rnngen.data.batches import Batch
 from rnngen.errors import DeviceError, UsageError
 from rnngen.events import Evaluated, Step
+from rnngen.requests.train import TrainRequest
 from rnngen.training.distributed import Team, current, joined
-from rnngen.training.plan import Request
 
 TASKS = {"continue": "tale.txt", "lines": "names.txt", "pairs": "pairs.tsv"}
 STEPS = 40
@@ -57,7 +57,7 @@ def test_every_target_counts_in_exactly_one_process(size, rows):
 @pytest.mark.parametrize("rank", range(3))
 def test_a_share_is_whole_rows_and_never_empty(rank):
     share = Team(rank, 3).share(batch_of(2))
-    assert len(share.inputs) == len(share.targets) == len(share.fresh) == len(share.source) >= 1
+    assert len(share.inputs) == len(share.targets) == len(share.reset_state) == len(share.source) >= 1
     np.testing.assert_array_equal(share.source, share.inputs + 100)
 
 
@@ -131,9 +131,11 @@ def curve(folder, name, task, *, stop_after=STEPS, resume=False, normalised=Fals
     """
     network = {"hidden": 12, "dropout": 0.0, "embed": 8}
     training = {**OPTIONS, "precision": "fp32", "device": "cpu", **options}
-    corpus, cell = [str(folder / TASKS[task])], {"layer_norm": str(normalised).lower()}
+    corpus, cell = str(folder / TASKS[task]), {"layer_norm": str(normalised).lower()}
     settings = {} if task == "pairs" else cell
-    request = Request(corpus, name, {"task": task}, {}, network, training, settings, resume=resume)
+    request = TrainRequest.of(
+        corpus, name=name, task=task, settings=settings, resume=resume, **network, **training
+    )
     session, made, losses = Session.here(), [], []
     for event in session.train(session.plan(request), lambda: len(made) >= stop_after):
         if isinstance(event, Step):

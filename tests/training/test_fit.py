@@ -17,9 +17,9 @@ from rnngen.generation.loading import open_network
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.torch_model import TorchStep
 from rnngen.registry.components import restore
+from rnngen.requests.train import TrainRequest
 from rnngen.store.checkpoint import read_tensors
 from rnngen.store.model_folder import TRAINING, WEIGHTS, ModelStore, read_model
-from rnngen.training.plan import Request
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "README.md")
 """What two runs of the same training have in common to the byte."""
@@ -61,7 +61,7 @@ def resumable(session):
 
 
 def go_on(session, stop=lambda: False, **given):
-    request = Request(name="verse", resume=True, **given)
+    request = TrainRequest.of(name="verse", resume=True, **given)
     return list(session.train(session.plan(request), stop))
 
 
@@ -305,17 +305,15 @@ def test_a_new_run_that_fails_leaves_nothing(session, train):
 
 
 def test_divergence_keeps_the_last_good_state(session, train, monkeypatch):
-    from rnngen.training import trainer as training
-
-    real = training.batch_loss
+    from rnngen.training.trainer import batch_loss
 
     def breaks(network, *args, **kwargs):
-        loss, state = real(network, *args, **kwargs)
+        loss, state = batch_loss(network, *args, **kwargs)
         steps.append(1)
         return (loss * float("nan") if len(steps) == 8 else loss), state
 
     steps = []
-    monkeypatch.setattr(training, "batch_loss", breaks)
+    monkeypatch.setattr("rnngen.training.trainer.batch_loss", breaks)
     with pytest.raises(DivergedError, match="the loss became nan at step 8"):
         train()
     monkeypatch.undo()
@@ -330,7 +328,7 @@ def test_a_tuned_model_begins_where_the_other_ended(session, ask, train, tmp_pat
     other.write_text("dawn sings of the sun and the rose\nthe night is a star\n" * 20)
     training = {"steps": 1, "lr": 1e-30, "weight_decay": 0.0, "batch": 4, "seq": 8, "precision": "fp32"}
     training |= {"device": "cpu", "seed": 3}
-    request = Request(corpus=[str(other)], name="tuned", init_from="verse", training=training)
+    request = TrainRequest.of(str(other), name="tuned", init_from="verse", **training)
     events = list(session.train(session.plan(request)))
     base, tuned = session.read("verse"), session.read("tuned")
     for name, array in base.weights.items():
@@ -357,22 +355,22 @@ def test_a_tuned_model_unlearns_what_the_new_text_never_says(session, train, tmp
         "device": "cpu",
         "seed": 3,
     }
-    request = Request(corpus=[str(tmp_path / "new.txt")], init_from="old", training=training)
+    request = TrainRequest.of(str(tmp_path / "new.txt"), init_from="old", **training)
     events = list(session.train(session.plan(request)))
     assert events[-1].best_nats_per_char < 0.3
 
 
 def test_a_tuned_run_is_resumed_to_the_same_bytes(session, train, tmp_path, ask):
     train(steps=4)
-    request = Request(
-        corpus=ask().corpus, name="tuned", init_from="verse", training={**ask().training, "seed": 5}
+    request = TrainRequest.of(
+        *ask().corpus, name="tuned", init_from="verse", **{**ask().training.values, "seed": 5}
     )
     list(session.train(session.plan(request)))
     unbroken = (session.models.find("tuned") / WEIGHTS).read_bytes()
     session.models.remove("tuned")
     list(session.train(session.plan(request), after(5)))
     session.models.remove("verse")  # the other is not needed any more
-    list(session.train(session.plan(Request(name="tuned", resume=True))))
+    list(session.train(session.plan(TrainRequest.of(name="tuned", resume=True))))
     assert (session.models.find("tuned") / WEIGHTS).read_bytes() == unbroken
 
 
@@ -389,7 +387,7 @@ def test_a_finished_run_that_is_gone_on_with_changes_nothing(session, train):
 
 def test_a_larger_budget_is_used_up(session, train):
     train()
-    events = go_on(session, training={"steps": 20})
+    events = go_on(session, steps=20)
     assert (events[0].step, events[0].steps) == (12, 20)
     assert (events[-1].reason, events[-1].step) == ("budget", 20)
     assert session.read("verse").config.training.steps == 20
@@ -398,7 +396,7 @@ def test_a_larger_budget_is_used_up(session, train):
 def test_a_run_that_stopped_early_goes_on_without_patience(session, train):
     train(lr=1e-30, weight_decay=0, patience=1, steps=40, evaluations=20)
     assert go_on(session)[-1].reason == "early stop"
-    assert go_on(session, training={"patience": 0})[-1].reason == "budget"
+    assert go_on(session, patience=0)[-1].reason == "budget"
 
 
 @pytest.mark.parametrize("name", [TRAINING, WEIGHTS, "config.json", "tokenizer.json", "metrics.jsonl"])

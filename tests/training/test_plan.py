@@ -12,14 +12,13 @@ from rnngen.api import Session
 from rnngen.contracts import CellSpec, TokenizerSpec
 from rnngen.errors import CorpusError, ModelError, NotFoundError, PluginError, UnknownName, UsageError
 from rnngen.registry import Distribution, Registry
+from rnngen.requests.train import TrainRequest
 from rnngen.store.model_folder import CONFIG, read_model
-from rnngen.training.plan import Request
 
 
 def resumed(**given):
-    """A request to go on, with nothing said but what is given."""
-    stages = {"network": {}, "parts": {}, "text": {}, "training": {}, "settings": {}}
-    return Request(name="verse", resume=True, **(stages | given))
+    """A request to go on that gives nothing else than this."""
+    return TrainRequest.of(name="verse", resume=True, **given)
 
 
 # ── new models ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -54,20 +53,20 @@ def test_a_folder_gives_its_name_and_all_its_texts(session, ask, corpus, tmp_pat
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({"task": "pairs", "head": "mixture"}, "--head mixture is for models of text without a source"),
-        ({"head": "adaptive", "label_smoothing": 0.1}, "--label-smoothing .* --head adaptive"),
+        ({"task": "pairs", "head": "mixture"}, "head=mixture: a network that reads a source has one softmax"),
+        ({"head": "adaptive", "label_smoothing": 0.1}, "label_smoothing .* head=adaptive"),
     ],
 )
-def test_an_output_layer_that_cannot_be_had_is_refused_by_its_flag(session, ask, given, named):
+def test_an_output_layer_that_cannot_be_had_is_refused_by_name(session, ask, given, named):
     with pytest.raises(UsageError, match=named):
         session.plan(ask(**given))
 
 
 def test_a_tuned_model_refuses_what_its_output_layer_cannot(session, train, ask):
     train(head="adaptive", steps=1)
-    training = {**ask().training, "label_smoothing": 0.1}
-    with pytest.raises(UsageError, match="--label-smoothing"):
-        session.plan(Request(corpus=ask().corpus, name="tuned", init_from="verse", training=training))
+    request = TrainRequest.of(*ask().corpus, name="tuned", init_from="verse", label_smoothing=0.1)
+    with pytest.raises(UsageError, match="label_smoothing"):
+        session.plan(request)
 
 
 def test_planning_writes_nothing_but_the_cache(session, ask, home):
@@ -78,7 +77,7 @@ def test_planning_writes_nothing_but_the_cache(session, ask, home):
 
 def test_a_model_that_is_there_is_not_replaced_unasked(session, ask, train):
     train()
-    with pytest.raises(UsageError, match=r"'verse' already.*--resume.*--force.*--name"):
+    with pytest.raises(UsageError, match=r"'verse' already.*resume.*force.*name=NAME"):
         session.plan(ask())
     assert session.plan(ask(force=True)).resumed is False
     assert session.plan(ask(name="other")).name == "other"
@@ -104,12 +103,17 @@ def test_without_a_corpus_there_is_nothing_to_do(session, ask):
         ({"vocab_size": 300, "tokenizer": "byte"}, UsageError, "tokenizer 'byte' has no options"),
         ({"vocab_size": 10}, UsageError, "vocab_size=10: at least 257"),
         ({"name": "a/b"}, UsageError, "model name 'a/b'"),
-        ({"init_from": "nothing"}, NotFoundError, "unknown model 'nothing'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_mend(session, ask, given, error, message):
     with pytest.raises(error, match=message.replace("(", r"\(")):
         session.plan(ask(**given))
+    assert not session.models.root.exists()
+
+
+def test_a_model_to_begin_with_that_is_not_there_is_refused(session, corpus):
+    with pytest.raises(NotFoundError, match="unknown model 'nothing'"):
+        session.plan(TrainRequest.of(str(corpus), init_from="nothing"))
     assert not session.models.root.exists()
 
 
@@ -136,12 +140,10 @@ def test_options_go_to_the_part_that_has_them(session, ask):
 )
 def test_a_tuned_model_takes_its_shape_from_the_other(session, ask, train, given):
     train()
-    request = Request(corpus=ask().corpus, name="tuned", init_from="verse")
+    request = TrainRequest.of(*ask().corpus, name="tuned", init_from="verse")
     assert session.plan(request).config.network == read_model(session.models.find("verse")).config.network
-    sort = "parts" if {"cell", "tokenizer"} & given.keys() else "network"
-    changed = given if "settings" in given else {sort: given}
-    with pytest.raises(UsageError, match=r"--init-from takes .* from the other model"):
-        session.plan(Request(corpus=ask().corpus, name="tuned", init_from="verse", **changed))
+    with pytest.raises(UsageError, match=rf"init_from and {next(iter(given))} .*from the other model"):
+        TrainRequest.of(*ask().corpus, name="tuned", init_from="verse", **given)
 
 
 # ── going on ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,29 +161,29 @@ def test_asked_to_go_on_with_what_is_not_there_it_begins(session, ask):
 
 
 @pytest.mark.parametrize(
-    ("given", "flag"),
+    ("given", "option"),
     [
-        ({"network": {"hidden": 16}}, "--hidden 16"),
-        ({"network": {"layers": 2}}, "--layers 2"),
-        ({"network": {"dropout": 0.5}}, "--dropout 0.5"),
-        ({"network": {"learn_state": True}}, "--learn-state True"),
-        ({"parts": {"cell": "gru"}}, "--cell gru"),
-        ({"parts": {"tokenizer": "byte"}}, "--tokenizer byte"),
-        ({"parts": {"task": "lines"}}, "--task lines"),
-        ({"parts": {"vocab_size": 300}}, "--vocab-size 300"),
-        ({"training": {"seed": 2}}, "--seed 2"),
-        ({"training": {"lr": 0.5}}, "--lr 0.5"),
-        ({"training": {"batch": 5}}, "--batch 5"),
-        ({"training": {"optimizer": "sgd"}}, "--optimizer sgd"),
-        ({"settings": {"forget_bias": "2"}}, "-o forget_bias=2.0"),
-        ({"settings": {"cell.forget_bias": "2"}}, "-o forget_bias=2.0"),
-        ({"text": {"val_fraction": 0.5}}, "--val-fraction 0.5"),
-        ({"text": {"encoding": "latin-1"}}, "--encoding latin-1"),
+        ({"hidden": 16}, "hidden=16"),
+        ({"layers": 2}, "layers=2"),
+        ({"dropout": 0.5}, "dropout=0.5"),
+        ({"learn_state": True}, "learn_state=True"),
+        ({"cell": "gru"}, "cell=gru"),
+        ({"tokenizer": "byte"}, "tokenizer=byte"),
+        ({"task": "lines"}, "task=lines"),
+        ({"vocab_size": 300}, "vocab_size=300"),
+        ({"seed": 2}, "seed=2"),
+        ({"lr": 0.5}, "lr=0.5"),
+        ({"batch": 5}, "batch=5"),
+        ({"optimizer": "sgd"}, "optimizer=sgd"),
+        ({"settings": {"forget_bias": "2"}}, "forget_bias=2.0"),
+        ({"settings": {"cell.forget_bias": "2"}}, "forget_bias=2.0"),
+        ({"val_fraction": 0.5}, "val_fraction=0.5"),
+        ({"encoding": "latin-1"}, "encoding=latin-1"),
     ],
 )
-def test_what_would_make_it_another_run_is_refused(session, train, given, flag):
+def test_what_would_make_it_another_run_is_refused(session, train, given, option):
     train()
-    with pytest.raises(UsageError, match=rf"{flag}: the run was made with .*--resume cannot change"):
+    with pytest.raises(UsageError, match=rf"^{option}: the run was made with .*resume cannot change"):
         session.plan(resumed(**given))
 
 
@@ -196,7 +198,7 @@ def test_what_was_said_before_may_be_said_again(session, ask, train):
 @pytest.mark.parametrize("budget", [{"steps": 50}, {"epochs": 3.0}, {"minutes": 1.5}])
 def test_a_new_budget_replaces_the_old_whatever_its_unit(session, train, budget):
     train()
-    training = session.plan(resumed(training=budget)).config.training
+    training = session.plan(resumed(**budget)).config.training
     given = {name: getattr(training, name) for name in ("steps", "epochs", "minutes")}
     assert {name: value for name, value in given.items() if value is not None} == budget
     assert training.seed == 1
@@ -205,7 +207,7 @@ def test_a_new_budget_replaces_the_old_whatever_its_unit(session, train, budget)
 @pytest.mark.parametrize("change", [{"patience": 0}, {"device": "cpu"}, {"precision": "bf16"}])
 def test_a_run_may_go_on_elsewhere_and_for_longer(session, train, change):
     train()
-    training = session.plan(resumed(training=change)).config.training
+    training = session.plan(resumed(**change)).config.training
     assert {name: getattr(training, name) for name in change} == change
     assert training.steps == 12
 
@@ -399,12 +401,12 @@ def test_what_a_part_has_to_be_given_is_not_asked_for_again(keyed, ask):
     for same in ({"needed": "7"}, {"tokenizer.needed": "7"}, {"tokenizer.forget_bias": "1"}):
         assert keyed.plan(resumed(settings=same)).resumed
     for other in ({"needed": "8"}, {"tokenizer.forget_bias": "2"}, {"cell.forget_bias": "2"}):
-        with pytest.raises(UsageError, match=r"^-o .*--resume cannot change"):
+        with pytest.raises(UsageError, match=r"^\w+=.*resume cannot change"):
             keyed.plan(resumed(settings=other))
 
 
 def test_a_part_may_be_named_with_its_distribution(session, train):
     train()
-    assert session.plan(resumed(parts={"cell": "rnngen/lstm", "tokenizer": "char"})).resumed
-    with pytest.raises(UsageError, match="--cell other/lstm: the run was made with lstm"):
-        session.plan(resumed(parts={"cell": "other/lstm"}))
+    assert session.plan(resumed(cell="rnngen/lstm", tokenizer="char")).resumed
+    with pytest.raises(UsageError, match="cell=other/lstm: the run was made with lstm"):
+        session.plan(resumed(cell="other/lstm"))

@@ -11,7 +11,7 @@ from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation.perplexity import Judge
+from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import Finished
 from rnngen.nn.network import RecurrentNetwork, regularise
 from rnngen.options.model import NetworkOptions, TrainingOptions
@@ -43,14 +43,14 @@ def make(store, stop_after=None, **given):
     sizes = NetworkOptions(hidden=8, layers=2, dropout=0.3, tied=True, learn_state=True)
     network = RecurrentNetwork(257, sizes, lambda i, h: LSTM(i, h, LSTMOptions()))
     regularise(network, options)
-    batches = StreamBatches(store, 2, 12, refresh=0.1, seed=1, vary=options.vary_seq)
+    batches = StreamBatches(store, 2, 12, state_reset_prob=0.1, seed=1, vary=options.vary_seq)
     snapshots = []
 
     def save(trainer, evaluation):
         snapshots.append(trainer.snapshot())
         return iter(())
 
-    judge = partial(Judge(network).stream, store, has_eos=False, lanes=2, seq=64)
+    judge = partial(LossEvaluator(network).stream, store, has_eos=False, streams=2, seq=64)
     trainer = Trainer(network, batches, judge, options, "fp32", save)
     trainer.stop = lambda: trainer.progress.step == stop_after
     make_noisy(trainer.optimizer, options.gradient_noise, lambda: trainer.progress.step, 1)

@@ -12,9 +12,11 @@ from rnngen.errors import CorpusError, NotFoundError, PluginError, UnknownName, 
 from rnngen.events import Finished
 from rnngen.hookspecs import hookimpl
 from rnngen.options import SEARCH, OneOf, Range
+from rnngen.options.given import Given
 from rnngen.registry import Distribution, Registry
-from rnngen.training.plan import Request
-from rnngen.tuning import Searched, Settings, Tried, Trying, TuningOptions
+from rnngen.requests.train import TrainRequest
+from rnngen.requests.tune import TuneRequest, TuningOptions
+from rnngen.tuning import Best, Searched, Tried, Trying
 from rnngen.tuning.studies import find_best, study_names
 from rnngen.tuning.trials import tune
 
@@ -63,13 +65,12 @@ class Plugin:
 
 @pytest.fixture
 def request_(corpus):
-    """What is held fixed; more by stage."""
+    """What is held fixed; of these, ``None`` leaves an option out."""
 
-    def make(path=corpus, /, *, name=None, **stages):
-        training = {**LEARNING, **stages.pop("training", {})}
-        network = {"hidden": 8, "layers": 1, "embed": 8, "dropout": 0.0, **stages.pop("network", {})}
-        kept = {key: value for key, value in training.items() if value is not None}
-        return Request(corpus=[str(path)], name=name, network=network, training=kept, **stages)
+    def make(path=corpus, /, **changes):
+        small = {"hidden": 8, "layers": 1, "embed": 8, "dropout": 0.0, **LEARNING}
+        given = {key: value for key, value in {**small, **changes}.items() if value is not None}
+        return TrainRequest.of(str(path), **given)
 
     return make
 
@@ -80,9 +81,15 @@ def search(session, request_):
 
     def run(request=None, options=TWO, stop=lambda: False, storage=None, registry=None, **searches):
         here = replace(session, registry=registry) if registry else session
-        return list(tune(here, request or request_(), options, searches, storage=storage, stop=stop))
+        return list(tune(here, asked(request or request_(), options, searches, storage), stop))
 
     return run
+
+
+def asked(fixed, options, searches=(), storage=None):
+    """The request of a search."""
+    given = {name: value for name, value in vars(options).items() if value != getattr(TuningOptions(), name)}
+    return TuneRequest(fixed, Given(options, frozenset(given)), dict(searches), storage)
 
 
 def tried(events):
@@ -104,8 +111,7 @@ def test_what_is_given_is_held_fixed_and_what_is_declared_is_searched(search):
 
 
 def test_the_first_trial_is_what_trains_without_a_search(search, request_, session):
-    request = request_(network={"hidden": 32})
-    del request.network["dropout"], request.network["embed"]
+    request = request_(hidden=32, dropout=None, embed=None)
     first = tried(search(request, TuningOptions(trials=1)))[0]
     config = session.plan(replace(request, name="plain")).config
     assert first.chosen == {
@@ -139,16 +145,16 @@ def test_options_of_a_cell_are_tried_only_with_it(search, session):
 
 def test_what_a_plugins_options_declare_is_searched(search, request_):
     registry = Registry(plugins=[(Distribution("rnngen-mine", "1"), Plugin)])
-    opened, *rest = search(request_(parts={"cell": "mine"}), registry=registry, lr="0.01|0.02")
+    opened, *rest = search(request_(cell="mine"), registry=registry, lr="0.01|0.02")
     assert opened.space == {"lr": "0.01|0.02", "mine.bias": "1.0..4.0", "mine.gate": "false|true"}
-    assert rest[-1].best.settings.stages["settings"].keys() == {"cell.bias", "cell.gate"}
+    assert rest[-1].best.settings.settings.keys() == {"cell.bias", "cell.gate"}
 
 
 @pytest.mark.parametrize(
     ("searches", "message"),
     [
         ({"hiden": "1|2"}, "unknown option to search 'hiden'; did you mean 'hidden'"),
-        ({"hidden": "8|16"}, "--hidden holds the option fixed and --search hidden varies it"),
+        ({"hidden": "8|16"}, "hidden holds the option fixed and search=hidden varies it"),
         ({"seed": "1|2"}, "unknown option to search 'seed'"),
         ({"steps": "1|2"}, "unknown option to search 'steps'"),
         ({"lr": "fast|slow"}, "option lr=fast: a number expected"),
@@ -169,7 +175,7 @@ PLAIN_GRU = {"zoneout_h": "0"}
 
 def test_with_everything_held_fixed_there_is_nothing_to_search(search, request_):
     with pytest.raises(UsageError, match="nothing is left to search"):
-        search(request_(training={"lr": 0.01}, parts={"cell": "gru"}, settings=PLAIN_GRU))
+        search(request_(lr=0.01, cell="gru", settings=PLAIN_GRU))
 
 
 # ── Budgets and ends ───────────────────────────────────────────────────────────────────────────────────────
@@ -193,10 +199,10 @@ def test_when_the_time_is_over_the_trial_ends_and_none_begins(search):
 
 
 def test_a_trial_trains_for_its_minutes(search, request_):
-    events = search(request_(training={"steps": None}), TuningOptions(trials=1, trial_minutes=0.001))
+    events = search(request_(steps=None), TuningOptions(trials=1, trial_minutes=0.001))
     assert events[0].budget == {"minutes": 0.001}
     assert [trial.outcome for trial in tried(events)] == ["complete"]
-    assert events[-1].best.settings.stages["training"].keys().isdisjoint({"minutes", "steps", "epochs"})
+    assert events[-1].best.settings.training.names.isdisjoint({"minutes", "steps", "epochs"})
 
 
 @pytest.mark.parametrize("prune", ["median", "halving"])
@@ -230,7 +236,7 @@ def test_no_trial_leaves_a_model(search, session):
 
 
 def test_a_trial_that_fails_is_named_and_the_search_goes_on(search, request_):
-    request = request_(training={"seq": None})
+    request = request_(seq=None)
     events = search(request, TuningOptions(trials=6, prune="none"), seq="8|100000", lr="0.01|0.02")
     by_length = {trial.chosen["seq"]: trial for trial in tried(events)}
     assert by_length[100000].outcome == "failed"
@@ -239,7 +245,7 @@ def test_a_trial_that_fails_is_named_and_the_search_goes_on(search, request_):
 
 
 def test_where_every_trial_fails_the_search_ends_with_the_reason(search, request_):
-    request = request_(training={"seq": None})
+    request = request_(seq=None)
     with pytest.raises(CorpusError, match="too small"):
         search(request, TuningOptions(trials=9), seq="100000|200000")
 
@@ -257,12 +263,12 @@ def test_a_search_in_two_sittings_tries_what_one_in_one_sitting_tries(search, re
 
 
 def test_an_interrupted_trial_is_tried_again_by_the_next_sitting(search, session, request_):
-    asked = []
+    stopped = []
     events = []
-    for event in tune(session, request_(), TuningOptions(trials=5), {}, stop=lambda: bool(asked)):
+    for event in tune(session, asked(request_(), TuningOptions(trials=5)), lambda: bool(stopped)):
         events.append(event)
         if isinstance(event, Trying) and event.trial == 1 and event.progress > 0.3:
-            asked.append(True)
+            stopped.append(True)
     assert [trial.outcome for trial in tried(events)] == ["complete", "interrupted"]
     assert events[-1].reason == "interrupt"
     again, *_ = tried(search())
@@ -270,14 +276,14 @@ def test_an_interrupted_trial_is_tried_again_by_the_next_sitting(search, session
 
 
 def test_a_search_that_is_left_in_the_middle_of_a_trial_can_go_on(search, session, request_):
-    events = tune(session, request_(), TWO, {})
+    events = tune(session, asked(request_(), TWO))
     trying = next(event for event in events if isinstance(event, Trying))
     events.close()
     assert tried(search())[0].chosen == trying.chosen
 
 
 def test_two_searches_side_by_side_share_one_study(session, request_):
-    both = [tune(session, request_(), TuningOptions(trials=2, prune="none"), {}) for _ in range(2)]
+    both = [tune(session, asked(request_(), TuningOptions(trials=2, prune="none"))) for _ in range(2)]
     found = []
     while both:
         for one in list(both):
@@ -296,10 +302,10 @@ def test_two_searches_side_by_side_share_one_study(session, request_):
 @pytest.mark.parametrize(
     ("changes", "searches", "message"),
     [
-        ({"network": {"hidden": 9}}, {}, "begun with --hidden 8; asked for now: 9"),
-        ({"network": {"tied": True}}, {}, "begun without --tied; asked for now: True"),
-        ({"training": {"seed": 2}}, {}, "begun with --seed 1; asked for now: 2"),
-        ({"training": {"steps": 9}}, {}, "begun with a trial's steps 8; asked for now: 9"),
+        ({"hidden": 9}, {}, "begun with --hidden 8; asked for now: 9"),
+        ({"tied": True}, {}, "begun without --tied; asked for now: True"),
+        ({"seed": 2}, {}, "begun with --seed 1; asked for now: 2"),
+        ({"steps": 9}, {}, "begun with a trial's steps 8; asked for now: 9"),
         ({}, {"lr": "0.1|0.2"}, "begun with --search lr=0.0003..0.03:log; asked for now: 0.1|0.2"),
     ],
 )
@@ -316,7 +322,7 @@ def test_a_study_is_about_one_text_and_may_run_on_another_machine(search, reques
     search(options=TuningOptions(trials=1))
     (tmp_path / "other" / "verse.txt").parent.mkdir()
     moved = corpus.rename(tmp_path / "other" / "verse.txt")
-    assert len(tried(search(request_(moved, training={"precision": "auto", "seed": None})))) == 2
+    assert len(tried(search(request_(moved, precision="auto", seed=None)))) == 2
     moved.write_text(moved.read_text().replace("sun", "sea"))
     with pytest.raises(UsageError, match="about another text"):
         search(request_(moved))
@@ -327,29 +333,24 @@ def test_a_study_is_about_one_text_and_may_run_on_another_machine(search, reques
 
 def test_the_best_settings_train_again_to_the_same_loss(search, session):
     best = search(options=TuningOptions(trials=3, prune="none"))[-1].best
-    request = best.settings.over(Request(corpus=find_corpus(session), training={"steps": LEARNING["steps"]}))
+    request = best.under(TrainRequest.of(find_corpus(session), steps=LEARNING["steps"]))
     finished = [e for e in session.train(session.plan(request)) if isinstance(e, Finished)]
     assert finished[0].best_nats_per_char == best.nats_per_char
 
 
 def find_corpus(session):
-    return [str(session.models.root.parent / "verse.txt")]
+    return str(session.models.root.parent / "verse.txt")
 
 
 def test_what_is_given_counts_above_a_studys_settings():
-    study = Settings(
-        {
-            "parts": {"cell": "lstm"},
-            "network": {"hidden": 8, "layers": 2},
-            "settings": {"cell.forget_bias": "2.0", "tokenizer.vocab_size": "300"},
-        }
-    )
-    same = study.under(Request(network={"hidden": 16}, settings={"x": "y"}, name="mine"))
-    assert same.network == {"hidden": 16, "layers": 2}
+    settings = {"cell.forget_bias": "2.0", "tokenizer.vocab_size": "300"}
+    study = Best(0, 1.0, {}, TrainRequest.of(cell="lstm", hidden=8, layers=2, settings=settings))
+    same = study.under(TrainRequest.of(hidden=16, settings={"x": "y"}, name="mine"))
+    assert same.network.values == {"hidden": 16, "layers": 2}
     assert same.settings == {"cell.forget_bias": "2.0", "tokenizer.vocab_size": "300", "x": "y"}
     assert same.name == "mine"
-    other = study.under(Request(parts={"cell": "gru"}))
-    assert (other.parts, other.settings) == ({"cell": "gru"}, {"tokenizer.vocab_size": "300"})
+    other = study.under(TrainRequest.of(cell="gru"))
+    assert (other.parts.values, other.settings) == ({"cell": "gru"}, {"tokenizer.vocab_size": "300"})
 
 
 def test_a_study_is_found_by_name_in_the_file_or_the_database_that_it_is_in(search, tmp_path):
@@ -378,7 +379,7 @@ def test_looking_for_a_study_makes_nothing(home, tmp_path):
 
 @pytest.mark.parametrize("storage", ["nonsense://host/x", "mysql://host/x"])
 def test_a_database_that_cannot_be_reached_is_named(search, storage):
-    with pytest.raises(UsageError, match=f"--storage {storage}"):
+    with pytest.raises(UsageError, match=f"storage={storage}"):
         search(storage=storage)
 
 

@@ -1,4 +1,4 @@
-"""``rnngen bench``: how fast rnngen is on this machine, beside plain PyTorch and what the hardware can do."""
+"""``rnngen bench``: the speed of rnngen here, beside plain PyTorch and what the hardware can do."""
 
 import os
 import sys
@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.benchmark import BenchNetwork, SampleBench, TrainBench
 from rnngen.cli import flags
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
-from rnngen.errors import UsageError
+from rnngen.cli.render import console
+from rnngen.requests.bench import (
+    BenchNetwork,
+    SampleBench,
+    SampleBenchRequest,
+    TrainBench,
+    TrainBenchRequest,
+)
 
 if TYPE_CHECKING:
-    from rnngen.api import Session
     from rnngen.benchmark import Generation, Learning
-    from rnngen.store.model_folder import StoredModel
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Where the libraries that multiply for NumPy read how many threads to take, once, when they are loaded."""
@@ -25,8 +28,8 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB
 def bench() -> None:
     """Measure how fast rnngen generates and trains here, beside plain PyTorch programs.
 
-    All that is compared takes turns on the same machine, and medians are told: other work on the machine
-    changes the rates but hardly their ratios.
+    The programs that are compared take turns on the same machine, and medians are shown: other work on the
+    machine changes the rates but hardly their ratios.
     """
 
 
@@ -49,16 +52,18 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     Beside it, a plain PyTorch loop of a network of the same sizes (nn.LSTM called a token at a time, softmax,
     multinomial). The bandwidth fraction is the bytes of weights that are read a second, over what a plain
     matrix-vector product of as many reads. With --device both run through torch on that device, and no
-    fraction is told.
+    fraction is shown.
     """
     _hold_to_one_thread()
-    network, options = flags.collect(BenchNetwork, params), flags.collect(SampleBench, params)
+    request = SampleBenchRequest(
+        flags.parsed(BenchNetwork, params), flags.collect(SampleBench, params), params["model"]
+    )
     here = session(ctx)
-    model = _model(here, params)
+    model = None if request.model is None else here.read(request.model)
     from rnngen.benchmark.generation import bench_sample
 
-    found = bench_sample(here.registry, network, options, model)
-    ui.write_json(found.as_json()) if params["json"] else _show_generation(found)
+    found = bench_sample(here.registry, request, model)
+    console.write_json(found.as_json()) if params["json"] else _show_generation(found)
 
 
 @flags.examples(
@@ -78,35 +83,24 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     Beside it, a plain PyTorch loop in fp32 with a network of the same sizes. The gemm fraction is
     6 x parameters x tokens a second, over the rate of a large matrix product in the same number format.
     """
-    network, options = flags.collect(BenchNetwork, params), flags.collect(TrainBench, params)
+    request = TrainBenchRequest(
+        flags.collect(BenchNetwork, params), flags.collect(TrainBench, params), params["option"]
+    )
     here = session(ctx)
     from rnngen.benchmark.training import bench_train
 
-    found = bench_train(here.registry, network, options, params["option"])
-    ui.write_json(found.as_json()) if params["json"] else _show_learning(found)
+    found = bench_train(here.registry, request)
+    console.write_json(found.as_json()) if params["json"] else _show_learning(found)
 
 
 def _hold_to_one_thread() -> None:
-    """Tell NumPy's libraries to take one thread, before they are loaded."""
+    """Hold NumPy's libraries to one thread, before they are loaded."""
     if "numpy" not in sys.modules:
         os.environ.update(dict.fromkeys(THREADS, "1"))
     elif os.environ.get("OMP_NUM_THREADS") != "1":
-        ui.warn(
+        console.warn(
             "NumPy is loaded already and may take several threads; set OMP_NUM_THREADS=1 before the start"
         )
-
-
-def _model(here: "Session", params: dict[str, Any]) -> "StoredModel | None":
-    """The model that is asked for.
-
-    Raises:
-        UsageError: if sizes are given as well.
-    """
-    if params["model"] is None:
-        return None
-    if sizes := flags.given(BenchNetwork, params):
-        raise UsageError(f"-m measures a model of its own sizes; leave out --{' and --'.join(sizes)}")
-    return here.read(params["model"])
 
 
 def _show_generation(found: "Generation") -> None:
@@ -116,13 +110,15 @@ def _show_generation(found: "Generation") -> None:
     ]
     if found.batched is not None:
         rows.append([f"rnngen, {found.count} texts", f"{found.batched:,.0f}", ""])
-        ui.note(f"side by side: {found.batched / found.rnngen:.1f} times the rate of one text")
+        console.note(f"side by side: {found.batched / found.rnngen:.1f} times the rate of one text")
     if found.quantized is not None:
         rows.append([f"rnngen, {found.quantize}", f"{found.quantized:,.0f}", ""])
-        ui.note(f"{found.quantize}: {found.quantized / found.rnngen:.2f} times the rate of fp32")
-    ui.table(rows, ["one thread" if found.device == "cpu" else found.device, "tokens/s", "ratio"])
+        console.note(f"{found.quantize}: {found.quantized / found.rnngen:.2f} times the rate of fp32")
+    console.table(rows, ["one thread" if found.device == "cpu" else found.device, "tokens/s", "ratio"])
     if found.bandwidth_fraction is not None:
-        ui.note(f"bandwidth fraction {found.bandwidth_fraction:.2f} ({found.weight_bytes:,} bytes a token)")
+        console.note(
+            f"bandwidth fraction {found.bandwidth_fraction:.2f} ({found.weight_bytes:,} bytes a token)"
+        )
 
 
 def _show_learning(found: "Learning") -> None:
@@ -130,8 +126,8 @@ def _show_learning(found: "Learning") -> None:
         [f"rnngen, {found.precision}", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"],
         ["plain PyTorch, fp32", f"{found.plain:,.0f}", "1.00"],
     ]
-    ui.table(rows, [found.device, "tokens/s", "ratio"])
+    console.table(rows, [found.device, "tokens/s", "ratio"])
     speed = f"{found.gemm / 1e9:,.0f} GFLOP/s"
-    ui.note(
+    console.note(
         f"gemm fraction {found.gemm_fraction:.2f} ({found.parameters:,} parameters; a large product: {speed})"
     )

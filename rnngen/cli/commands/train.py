@@ -1,30 +1,46 @@
 """``rnngen train``: learn from a text."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from rnngen.cli import flags
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.render.plan import COUNT, show_plan
 from rnngen.cli.training_run import run_alone, run_together
-from rnngen.errors import UsageError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
-from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
+from rnngen.requests.train import TrainRequest
 from rnngen.training.launching import first, launch, launched, restarted
 
 if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
-    from rnngen.training.plan import Request
 
 INTERRUPTED = 130
-storage_flag = click.option(
+SAME: Final = (
+    "name",
+    "resume",
+    "force",
+    "init_from",
+    "target",
+    "val_target",
+    "nproc",
+    "from_study",
+    "storage",
+    "params",
+    "plan",
+    "listener",
+)
+"""The parameters that a request has under the same names."""
+storage_flag = flags.option(
     "--storage",
+    common=False,
     metavar="PLACE",
-    help="Where studies are kept: a journal file, or the URL of a database; a file in rnngen's home folder "
-    "if not given.",
+    help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
+    "home folder.",
 )
 """``--storage PLACE``; the parameter is ``storage``."""
 
@@ -33,7 +49,7 @@ class Command(flags.Command):
     """Keeps its arguments as they were given, for the processes that ``--nproc`` starts."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse them, too."""
+        """Parse them as well."""
         ctx.meta[__name__] = [self.name, *args]
         return super().parse_args(ctx, args)
 
@@ -51,51 +67,70 @@ class Command(flags.Command):
 )
 @click.command(cls=Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
-@click.option("--name", help="The model's name; made from the corpus's if not given.")
-@click.option("--resume", is_flag=True, help="Go on with the run of that name, exactly where it stopped.")
+@click.option("--name", help="Name of the model; by default that of the corpus.")
+@click.option("--resume", is_flag=True, help="Continue the run of that name exactly where it stopped.")
 @click.option("--force", is_flag=True, help="Replace a model of that name.")
 @click.option(
     "--init-from",
     metavar="MODEL",
     shell_complete=flags.complete_models,
-    help="Begin with the weights and the vocabulary of another model (fine-tuning).",
+    help="Start from the weights and vocabulary of another model (fine-tuning).",
 )
 @flags.options_from(
     PartsOptions,
     heading="Parts",
+    common={"task", "cell", "tokenizer"},
     complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 @flags.set_flag
-@click.option("--target", metavar="FILE", help="Pairs: the texts whose sources are in --source.")
-@flags.options_from(CorpusOptions, heading="Text")
-@click.option("--val-target", metavar="FILE", help="The same as --val, beside --val-source.")
-@flags.options_from(NetworkOptions, heading="Network")
-@flags.options_from(TrainingOptions, heading="Training")
-@click.option(
+@flags.option(
+    "--target", metavar="FILE", heading="Text", help="File of the targets, a line each; sources in --source."
+)
+@flags.options_from(CorpusOptions, heading="Text", common={"val", "source"})
+@flags.option(
+    "--val-target",
+    metavar="FILE",
+    heading="Text",
+    common=False,
+    help="The same as --val, beside --val-source.",
+)
+@flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers", "dropout"})
+@flags.options_from(TrainingOptions, heading="Training", common={"epochs", "minutes", "seed"})
+@flags.option(
     "--listener",
+    common=False,
     multiple=True,
     metavar="NAME",
     shell_complete=flags.complete_names("listener"),
-    help="Tell a plugin's listener of every event; options as NAME:key=value,key=value.",
+    help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
 )
-@click.option(
+@flags.option(
     "--nproc",
+    common=False,
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Train with N processes on this machine, each of which learns its share of every batch.",
+    help="Train with N processes on this machine, each on its share of every batch.",
 )
-@click.option(
+@flags.option(
     "--from-study",
+    common=False,
     metavar="NAME",
-    help="Take what 'rnngen tune' found best; what flags give counts above it, and the budget is this run's.",
+    help="Take the settings that 'rnngen tune' found best; flags count above them, and the budget is "
+    "this run's.",
 )
 @storage_flag
-@click.option(
-    "--params", type=COUNT, metavar="N", help="Choose the width for so many parameters, as 500k or 2M."
+@flags.option(
+    "--params",
+    type=COUNT,
+    metavar="N",
+    common=False,
+    help="Choose the width for N parameters, as 500k or 2M.",
 )
 @click.option(
-    "--plan", is_flag=True, help="Show what would be trained, how long it takes and why; train nothing."
+    "--plan",
+    is_flag=True,
+    help="Show the sizes that would be trained, the time they take, and why; train nothing.",
 )
 @flags.quiet_flag
 @flags.verbose_flag
@@ -105,110 +140,74 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     """Train a model on CORPUS: files, folders, patterns, or - for standard input.
 
     The text is read as UTF-8, plain or as JSON lines, compressed with gzip or Zstandard or not. Its last
-    tenth is held out, and the weights that predict it best are kept. Ctrl-C saves, and says how to go on.
+    tenth is held out, and the weights that predict it best are kept. Ctrl-C saves, and prints the command
+    that resumes.
     """
-    from rnngen.training.plan import BUDGETS, Request
-
-    _take_sides(params)
-    _check_which(params)
     flags.overrule(ctx, params, *([budget] for budget in BUDGETS))
+    request = _request(params)
     here = session(ctx)
-    request = Request(
-        corpus=params["corpus"],
-        name=params["name"],
-        parts=flags.given(PartsOptions, params),
-        text=flags.given(CorpusOptions, params),
-        network=flags.given(NetworkOptions, params),
-        training=flags.given(TrainingOptions, params),
-        settings=params["option"],
-        resume=params["resume"] or (restarted() and not params["force"]),
-        force=params["force"],
-        init_from=params["init_from"],
-    )
-    for stage in (PartsOptions, CorpusOptions, NetworkOptions, TrainingOptions):
-        flags.collect(stage, params)  # refused values are named as flags, before anything is read
-    request = _from_study(request, params)
+    if request.from_study is not None:
+        request = _from_study(request, request.from_study)
     if not (request.resume or request.init_from or launched()):
-        request = _proposed(here, request, params)
-    if params["plan"]:
+        request = _proposed(here, request, as_json=params["json"], quiet=params["quiet"])
+    if request.plan:
         return
-    if params["nproc"] > 1 and not launched():
-        ctx.exit(launch(params["nproc"], ctx.meta[__name__]))
-    listeners = [_listener(here, text) for text in params["listener"] if first()]
-    mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
+    if request.nproc > 1 and not launched():
+        ctx.exit(launch(request.nproc, ctx.meta[__name__]))
+    if restarted() and not request.force:
+        request = replace(request, resume=True, from_study=None, storage=None, params=None)
+    listeners = [_listener(here, text) for text in request.listener if first()]
+    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
+    verbose = params["verbose"]
     run = run_together if launched() else run_alone
-    plan, finished = run(here, request, listeners, lambda events: ui.render(events, mode, params["verbose"]))
+    plan, finished = run(here, request, listeners, lambda events: console.render(events, mode, verbose))
     if finished is not None and finished.reason == "interrupt":
-        ui.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
+        console.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
 
 
-def _proposed(here: "Session", request: "Request", params: dict[str, Any]) -> "Request":
-    """The request with sizes and a pace that suit the budget, where they are to choose; told on stderr."""
-    given = {*request.network, *request.training}
-    sized = bool({"hidden", "layers"} & given)
-    if params["params"] and sized:
-        raise UsageError("--params chooses the width; leave --hidden and --layers out")
-    choosing = params["params"] or (request.training.get("minutes") and not sized and params["nproc"] == 1)
-    if not (choosing or params["plan"]):
+def _request(params: dict[str, Any]) -> TrainRequest:
+    """Read the parameters of the command."""
+    return TrainRequest(
+        corpus=params["corpus"],
+        parts=flags.parsed(PartsOptions, params),
+        text=flags.parsed(CorpusOptions, params),
+        network=flags.parsed(NetworkOptions, params),
+        training=flags.parsed(TrainingOptions, params),
+        settings=params["option"],
+        **{name: params[name] for name in SAME},
+    )
+
+
+def _proposed(here: "Session", request: TrainRequest, *, as_json: bool, quiet: bool) -> TrainRequest:
+    """Return the request with sizes that suit its budget, where they are to choose; shown on stderr."""
+    sized = bool({"hidden", "layers"} & request.given)
+    timed = request.training.options.minutes and not sized and request.nproc == 1
+    if not (request.params or timed or request.plan):
         return request
-    proposal = here.propose(here.plan(request), params["params"], given=given)
-    if params["json"] and params["plan"]:
-        ui.write_json(proposal.as_json())
-    elif not params["quiet"]:
+    proposal = here.propose(here.plan(request), request.params, given=request.given)
+    if as_json and request.plan:
+        console.write_json(proposal.as_json())
+    elif not quiet:
         show_plan(proposal)
     return proposal.under(request)
 
 
-def _from_study(request: "Request", params: dict[str, Any]) -> "Request":
-    """The request with what a study found best below it."""
-    if params["from_study"] is None:
-        return request
+def _from_study(request: TrainRequest, study: str) -> TrainRequest:
+    """Return the request with what a study found best below it."""
     from rnngen.tuning.studies import find_best
 
-    return find_best(params["from_study"], params["storage"]).settings.under(request)
-
-
-def _take_sides(params: dict[str, Any]) -> None:
-    """``--source A --target B`` is the corpus B with the sources A."""
-    for side, place in (("target", "corpus"), ("val_target", "val")):
-        if params[side] is not None and params[place]:
-            raise UsageError(f"--{side.replace('_', '-')} and {place} are the same; give one of them")
-    if params["target"] is not None:
-        params["corpus"] = (params["target"],)
-    params["val"] = params["val_target"] or params["val"]
-
-
-def _check_which(params: dict[str, Any]) -> None:
-    """Refuse a request that leaves open which model is meant, or what becomes of it."""
-    for choice in ("plan", "params"):
-        for other in ("resume", "init_from"):
-            if params[choice] and params[other]:
-                raise UsageError(f"--{choice} is for new models; leave out --{other.replace('_', '-')}")
-    if params["resume"] and params["force"]:
-        raise UsageError("--resume goes on with a model and --force replaces it; give one of them")
-    if params["nproc"] > 1 and "-" in params["corpus"]:
-        raise UsageError("--nproc: several processes cannot read one standard input; put the text in a file")
-    if params["storage"] is not None and params["from_study"] is None:
-        raise UsageError("--storage is where a study is kept; say which with --from-study NAME")
-    for other in ("resume", "init_from"):
-        if params["from_study"] is not None and params[other]:
-            raise UsageError(f"--from-study is for new models; leave out --{other.replace('_', '-')}")
-    if params["resume"] and not (params["name"] or params["corpus"]):
-        raise UsageError("--resume of which model? give --name NAME, or the corpus that it was named after")
+    return find_best(study, request.storage).under(request)
 
 
 def _listener(here: "Session", text: str) -> "Listener":
-    """Read ``NAME`` or ``NAME:key=value,key=value``."""
+    """Build a listener from ``NAME;key=value;key=value``."""
     from rnngen.options import build
+    from rnngen.registry.components import parse_component
 
-    name, _, rest = text.partition(":")
+    name, colon, rest = text.partition(":")
+    old = colon and ";" not in name  # NAME:key=value,key=value, of earlier versions
+    name, settings = parse_component(f"{name};{rest.replace(',', ';')}" if old else text)
     found = here.registry.find("listener", name)
-    settings = {}
-    for setting in filter(None, rest.split(",")):
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise UsageError(f"--listener {text}: {setting!r} is not of the form key=value")
-        settings[key] = value
     made: Listener = found.resolve()(build(found.spec.options, settings, owner=f"listener {name!r}"))
     return made

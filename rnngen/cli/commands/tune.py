@@ -1,7 +1,7 @@
 """``rnngen tune``: search for the sizes and settings that suit a text."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,18 +9,17 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.app import session
 from rnngen.cli.commands.train import INTERRUPTED, storage_flag
-from rnngen.cli.render import console as ui
-from rnngen.cli.render import progress, trials
+from rnngen.cli.render import console, progress, trials
 from rnngen.cli.training_run import interruptible
 from rnngen.errors import UsageError
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.tuning import TuningOptions
+from rnngen.requests.train import TrainRequest
+from rnngen.requests.tune import TuneRequest, TuningOptions
 
 if TYPE_CHECKING:
     from rnngen.events import Event
-    from rnngen.training.plan import Request
     from rnngen.tuning import Searched
 
 WORDS = "words"
@@ -52,32 +51,33 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 @flags.examples(
     "rnngen tune corpus.txt --minutes 30",
     "rnngen train corpus.txt --from-study corpus",
-    "rnngen tune corpus.txt --layers 2 --search 'cell=lstm|gru,hidden=128|256|512'",
-    "rnngen tune corpus.txt --search lr=1e-4..1e-2:log --trials 40 --trial-minutes 1",
+    "rnngen tune corpus.txt --search 'cell=lstm|gru,hidden=128|256|512'",
+    "rnngen tune corpus.txt --search lr=1e-4..1e-2:log --trials 40",
     "rnngen tune corpus.txt --storage postgresql://host/studies",
 )
 @click.command(cls=Command)
 @click.argument("corpus", nargs=-1, metavar="CORPUS...", type=click.Path())
-@click.option("--name", help="The study's name; made from the corpus's if not given.")
+@click.option("--name", help="The study's name; by default that of the corpus.")
 @flags.options_from(TuningOptions)
 @click.option(
     "--search",
     multiple=True,
     metavar="KEY=RANGE",
     callback=_searches,
-    help="Search an option, or in another range: LOW..HIGH, LOW..HIGH:log, LOW..HIGH:STEP or ONE|ANOTHER; "
-    "several with commas between. What a plain flag gives is held fixed.",
+    help="Search an option in this range: LOW..HIGH, LOW..HIGH:log, LOW..HIGH:STEP or ONE|ANOTHER; several "
+    "separated by commas. Options given by other flags are held fixed.",
 )
 @storage_flag
 @flags.options_from(
     PartsOptions,
     heading="Parts",
+    common={"task", "cell", "tokenizer"},
     complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 @flags.set_flag
-@flags.options_from(CorpusOptions, heading="Text")
-@flags.options_from(NetworkOptions, heading="Network")
-@flags.options_from(TrainingOptions, only=TRAINING, heading="Training of a trial")
+@flags.options_from(CorpusOptions, heading="Text", common=())
+@flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers"})
+@flags.options_from(TrainingOptions, only=TRAINING, heading="Training of a trial", common={"seed"})
 @flags.quiet_flag
 @flags.json_flag
 @click.pass_context
@@ -92,69 +92,52 @@ def tune(ctx: click.Context, /, **params: Any) -> None:
     from rnngen.tuning.trials import tune as search
 
     flags.overrule(ctx, params, ["steps"], ["epochs"], ["trial_minutes"])
-    options, request = flags.collect(TuningOptions, params), _request(params)
+    request = _request(params)
     here = session(ctx)
+    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
     with interruptible() as stopped:
-        events = search(here, request, options, params["search"], storage=params["storage"], stop=stopped)
-        found = _show(events, params)
-    if found and found.best:
-        _tell_best(params, trials.command(found.best.settings, params["corpus"]))
+        found = _show(search(here, request, stopped), request.fixed.corpus, mode)
+    if found and found.best and not params["json"]:
+        click.echo(trials.command(found.best.settings, request.fixed.corpus))
     if found and found.reason == "interrupt":
-        ui.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
+        console.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
         ctx.exit(INTERRUPTED)
 
 
-def _request(params: dict[str, Any]) -> "Request":
-    """What is held fixed.
-
-    Raises:
-        UsageError: if a value is refused, or a trial is given two budgets.
-    """
-    from rnngen.training.plan import Request
-
-    own = {**params, "minutes": None}  # which are those of the search
-    for stage in (PartsOptions, CorpusOptions, NetworkOptions, TrainingOptions):
-        flags.collect(stage, own)
-    given = [name for name in ("steps", "epochs", "trial_minutes") if params[name] is not None]
-    if len(given) > 1:
-        raise UsageError(f"--{' and --'.join(given).replace('_', '-')} are different budgets; give one")
-    return Request(
+def _request(params: dict[str, Any]) -> TuneRequest:
+    """Read the parameters of the command; its minutes are those of the search."""
+    own = {**params, "minutes": None}
+    fixed = TrainRequest(
         corpus=params["corpus"],
         name=params["name"],
-        parts=flags.given(PartsOptions, params),
-        text=flags.given(CorpusOptions, params),
-        network=flags.given(NetworkOptions, params),
-        training=flags.given(TrainingOptions, own),
+        parts=flags.parsed(PartsOptions, params),
+        text=flags.parsed(CorpusOptions, params),
+        network=flags.parsed(NetworkOptions, params),
+        training=flags.parsed(TrainingOptions, own),
         settings=params["option"],
     )
+    return TuneRequest(fixed, flags.parsed(TuningOptions, params), params["search"], params["storage"])
 
 
-def _show(events: "Iterable[Event]", params: dict[str, Any]) -> "Searched | None":
+def _show(events: "Iterable[Event]", corpus: Sequence[str], mode: str) -> "Searched | None":
     """Run the search to its end and show what it reports."""
     state = trials.Trials()
     followed = _warning_of(state.follow(events))
-    mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
     if mode == "live":
-        ui.live_table(trials.listings(followed, state))
+        console.live_table(trials.listings(followed, state))
     for event in followed:  # none are left where they were drawn
-        if mode == "json" and (record := trials.json_line(event, params["corpus"])):
+        if mode == "json" and (record := trials.json_line(event, corpus)):
             click.echo(record)
         if mode == "plain" and (line := trials.line(event)):
-            ui.note(line)
+            console.note(line)
     if mode == "live" and state.searched and (line := trials.line(state.searched)):
-        ui.note(line)
+        console.note(line)
     return state.searched
 
 
 def _warning_of(events: "Iterable[Event]") -> "Iterator[Event]":
-    """Hand the events on, and say what they warn of."""
+    """Hand the events on, and show warnings."""
     for event in events:
         if message := progress.warning(event):
-            ui.warn(message)
+            console.warn(message)
         yield event
-
-
-def _tell_best(params: dict[str, Any], command: str) -> None:
-    """The command that trains the best trial, as the result."""
-    if not params["json"]:
-        click.echo(command)

@@ -1,4 +1,4 @@
-"""What a search says, in words: its trials as a listing and as lines, and the command of the best one."""
+"""The display of a search: its trials as a listing and as lines, and the command of the best one."""
 
 import shlex
 import time
@@ -9,7 +9,8 @@ from typing import Any
 from rnngen.cli.render.progress import Follower, amount, clock, json_text, loss
 from rnngen.events import Event
 from rnngen.printable import shown
-from rnngen.tuning import STAGES, Best, Opened, Searched, Settings, Tried, Trying
+from rnngen.requests.train import STAGES, TrainRequest
+from rnngen.tuning import Best, Opened, Searched, Tried, Trying
 
 COLUMNS = ("trial", "nats/char", "", "parameters", "time", "tried")
 ROWS = 12
@@ -20,7 +21,7 @@ SECONDS = 0.3
 
 @dataclass
 class Trials(Follower):
-    """How a search stands, as its events have told so far."""
+    """The state of a search, from its events so far."""
 
     opened: Opened | None = None
     ended: list[Tried] = field(default_factory=list)
@@ -109,17 +110,17 @@ def json_line(event: Event, corpus: Sequence[str]) -> str | None:
         return None
     record = event.as_json()
     if isinstance(event, Searched) and event.best:
-        best = event.best.settings
-        record["best"] |= {"settings": best.stages, "command": command(best, corpus)}
+        record["best"]["command"] = command(event.best.settings, corpus)
     return json_text(record)
 
 
-def command(settings: Settings, corpus: Sequence[str]) -> str:
+def command(settings: TrainRequest, corpus: Sequence[str]) -> str:
     """The command that trains with given settings, as a shell takes it."""
     words = ["rnngen", "train", *corpus]
     for name in STAGES:
-        for key, value in settings.stages.get(name, {}).items():
-            words += [*_flag(key, value)] if name != "settings" else ["-o", f"{key}={value}"]
+        for key, value in getattr(settings, name).values.items():
+            words += _flag(key, value)
+    words += [word for key, value in settings.settings.items() for word in ("-o", f"{key}={value}")]
     return shlex.join(words)
 
 

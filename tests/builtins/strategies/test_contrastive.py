@@ -35,7 +35,7 @@ def halves(toy):
     return Halves
 
 
-class Chain:
+class FilterChain:
     """A Markov chain in two halves: the features of a token are a row, and so are its logits."""
 
     fixed = 0
@@ -159,14 +159,14 @@ def test_alpha_0_is_greedy_and_so_is_a_single_candidate(halves):
 
 
 def test_equals_are_resolved_by_the_lowest_id():
-    step = Chain(np.ones((5, 2)), np.ones((5, 5)))  # all as probable, all alike
+    step = FilterChain(np.ones((5, 2)), np.ones((5, 5)))  # all as probable, all alike
     assert found(step, [4], 6, top_k=3) == [0] * 6
     assert found(step, [4], 6, top_k=3, forbidden=[0]) == [1] * 6
 
 
 def test_a_loop_that_greedy_never_leaves_is_left():
     likely = np.full((6, 6), 0.01) + np.eye(6)[[1, 0, 1, 2, 3, 4]] * 0.5 + np.eye(6)[[2, 3, 4, 5, 0, 1]] * 0.3
-    step = Chain(np.eye(6), likely)
+    step = FilterChain(np.eye(6), likely)
     assert set(greedily(step, [0], 20)) == {0, 1}
     assert sorted(found(step, [0], 5, top_k=6)) == [1, 2, 3, 4, 5]
 
@@ -264,7 +264,7 @@ def test_where_nothing_can_be_chosen_an_error_says_so(values):
 
 def test_an_ensemble_is_refused_before_anything_is_read(halves):
     step = halves(9)
-    both = Ensemble([step, step])
+    both = Ensemble([step, step], 1)
     with pytest.raises(UsageError, match="give one model"):
         contrastive_search(both, both.start(1), [0], ContrastiveOptions())
     assert step.steps == 0

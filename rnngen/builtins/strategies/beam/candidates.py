@@ -22,7 +22,7 @@ SLACK = 1e-6
 
 
 @dataclass(frozen=True)
-class Living:
+class ActiveBeams:
     """The hypotheses that go on: R rows for each of n beams, the dead ones (key -inf) last."""
 
     beams: TokenIds
@@ -74,7 +74,7 @@ class Candidates:
         return type(self)(self.rows[beams, :count], self.tokens[beams, :count], self.keys[beams, :count])
 
 
-class Chances:
+class NextTokenLogProbs:
     """What a network says of the next tokens, (n·R,V), normalised only where it is looked at.
 
     Args:
@@ -111,7 +111,7 @@ class Chances:
         return np.where(self.possible, keys.ravel() - self.norms, -np.inf)
 
 
-def plain(living: Living, chances: Chances, count: int) -> Candidates:
+def plain(living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
     """The ``count`` best continuations of each beam by their log-probability."""
     return best(chances.logits, chances.added(living.keys), len(living.beams), count)
 

@@ -1,0 +1,133 @@
+"""A request to train a model: what was given, from which ``rnngen.training.plan`` makes a plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from rnngen.errors import UnknownName
+from rnngen.options.corpus import CorpusOptions, PartsOptions
+from rnngen.options.given import Given
+from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.requests.conflicts import Conflict, Need, check
+
+STAGES = {
+    "parts": PartsOptions,
+    "text": CorpusOptions,
+    "network": NetworkOptions,
+    "training": TrainingOptions,
+}
+"""The fields of a request that hold the options of a stage."""
+_FIXED = [field.name for stage in (PartsOptions, NetworkOptions) for field in fields(stage)]
+_NEW = "it is for new models"
+
+CONFLICTS: tuple[Conflict | Need, ...] = (
+    Conflict("target", "corpus", "both are the texts to learn"),
+    Conflict("val_target", "val", "both are the texts to validate on"),
+    Conflict("resume", "force", "one goes on with a model, the other replaces it"),
+    *(
+        Conflict(new, old, _NEW)
+        for new in ("plan", "params", "from_study")
+        for old in ("resume", "init_from")
+    ),
+    *(Conflict("params", size, "it chooses the width") for size in ("hidden", "layers")),
+    *(Conflict("init_from", option, "it comes from the other model") for option in (*_FIXED, "settings")),
+    Conflict(
+        "nproc", "corpus=-", "several processes cannot read one standard input, so put the text in a file"
+    ),
+    Conflict("shared_vocabulary", "source_tokenizer", "it takes one tokenizer for both sides"),
+    Conflict("label_smoothing", "head=adaptive", "it spreads over all tokens, which that never computes"),
+    Need("val_source", "val|val_target", "these are its sources"),
+    Need("storage", "from_study", "it is where a study is kept"),
+    Need("resume", "name|corpus|target", "they say which model is meant"),
+)
+"""What cannot stand together, by the names of options."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train on what; options that are not given are decided by the text, the budget or the model.
+
+    Raises:
+        ConflictError: for options that cannot stand together.
+    """
+
+    corpus: tuple[str, ...] = ()
+    """Files, folders and patterns, or ``-`` for standard input."""
+    name: str | None = None
+    """The model's name; made from the corpus's if not given."""
+    parts: Given[PartsOptions] = field(default_factory=lambda: Given(PartsOptions()))
+    text: Given[CorpusOptions] = field(default_factory=lambda: Given(CorpusOptions()))
+    network: Given[NetworkOptions] = field(default_factory=lambda: Given(NetworkOptions()))
+    training: Given[TrainingOptions] = field(default_factory=lambda: Given(TrainingOptions()))
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Options of parts by ``key`` or ``part.key``, as texts."""
+    resume: bool = False
+    """Go on with the run of that name where it stopped, or begin it."""
+    force: bool = False
+    """Replace a model of that name."""
+    init_from: str | None = None
+    """The model whose weights and vocabulary a new one begins with."""
+    target: str | None = None
+    """Pairs: the file of texts whose sources are in ``source``; another name for the corpus."""
+    val_target: str | None = None
+    """The same as ``val``, beside ``val_source``."""
+    nproc: int = 1
+    """Processes on this machine that train together."""
+    from_study: str | None = None
+    """The study whose best settings count below what is given."""
+    storage: str | None = None
+    """Where that study is kept."""
+    params: int | None = None
+    """How many parameters the width is chosen for."""
+    plan: bool = False
+    """Show what would be trained, and train nothing."""
+    listener: tuple[str, ...] = ()
+    """Plugins' listeners, as ``NAME;key=value``."""
+
+    def __post_init__(self) -> None:
+        check(self, CONFLICTS)
+
+    @classmethod
+    def of(cls, *corpus: str, **given: Any) -> "TrainRequest":
+        """Make a request from fields and options by name: ``TrainRequest.of("a.txt", hidden=8, minutes=3)``.
+
+        Raises:
+            UnknownName: for what is neither a field nor an option; the closest is named.
+            UsageError: for values that are refused.
+        """
+        own = {one.name for one in fields(cls)} - STAGES.keys()
+        kept = {name: given.pop(name) for name in own & given.keys()}
+        stages: dict[str, dict[str, Any]] = {name: {} for name in STAGES}
+        owners = {one.name: name for name, stage in STAGES.items() for one in fields(stage)}
+        for name, value in given.items():
+            if name not in owners:
+                raise UnknownName("option", name, [*own, *owners])
+            stages[owners[name]][name] = value
+        made: dict[str, Any] = {name: Given.of(STAGES[name], **values) for name, values in stages.items()}
+        return cls(corpus, **kept, **made)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The corpus, whichever way it was given."""
+        return self.corpus if self.target is None else (self.target,)
+
+    @property
+    def validation(self) -> str | None:
+        """The validation text, whichever way it was given."""
+        return self.text.options.val if self.val_target is None else self.val_target
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the sizes and training options that were given."""
+        return self.network.names | self.training.names
+
+    def over(self, other: "TrainRequest") -> "TrainRequest":
+        """Return this request with the options and settings of another one below its own."""
+        return replace(
+            self,
+            parts=other.parts.adding(self.parts.values),
+            text=other.text.adding(self.text.values),
+            network=other.network.adding(self.network.values),
+            training=other.training.adding(self.training.values),
+            settings={**other.settings, **self.settings},
+        )

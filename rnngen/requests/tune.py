@@ -1,0 +1,82 @@
+"""A request to search for good settings: what is held fixed, what is searched, and for how long."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rnngen.options import require
+from rnngen.options.given import Given
+from rnngen.requests.conflicts import Conflict, check
+from rnngen.requests.train import TrainRequest
+
+TRIALS = 20
+"""How many full trainings the budget is meant for by default."""
+MINUTES = 30.0
+"""The budget by default."""
+USED = 0.9
+"""Share of it that is for training: trials also start up, and read validation text once more."""
+
+
+@dataclass(frozen=True)
+class TuningOptions:
+    """How long to search, and how."""
+
+    minutes: float | None = None
+    """Budget: how long to search, over all trials; 30 if --trials is not given either."""
+    trials: int | None = None
+    """Budget: how many trials to make now."""
+    trial_minutes: float | None = None
+    """How long one trial trains; by default enough time for 20 of them, or for --trials. --steps and --epochs
+    do the same."""
+    prune: Literal["median", "halving", "none"] = "median"
+    """Which trials end early: those worse than half of the others at the same share of their time, all but
+    the best third of each rung (asynchronous successive halving: Li et al. 2020), or none."""
+
+    def __post_init__(self) -> None:
+        for name in ("minutes", "trial_minutes"):
+            value = getattr(self, name)
+            require(value is None or 0 < value < float("inf"), f"{name}={value}: a number above 0 expected")
+        require(self.trials is None or self.trials >= 1, f"trials={self.trials}: at least 1 expected")
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time over all trials; infinite where only their number is limited."""
+        if self.minutes is None and self.trials is not None:
+            return float("inf")
+        return 60 * (self.minutes or MINUTES)
+
+    @property
+    def share(self) -> float:
+        """Minutes that one trial trains."""
+        wanted = self.trials if self.minutes and self.trials else TRIALS
+        return self.trial_minutes or USED * (self.minutes or MINUTES) / wanted
+
+
+_BUDGETS = "they are different budgets"
+CONFLICTS = (
+    Conflict("steps", "trial_minutes", _BUDGETS),
+    Conflict("epochs", "trial_minutes", _BUDGETS),
+)
+"""What cannot stand together, by the names of options."""
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """What to search for which text.
+
+    Raises:
+        ConflictError: for options that cannot stand together.
+    """
+
+    fixed: TrainRequest
+    """The text, and what is held fixed; its steps or epochs, if any, are a trial's, and its name is the
+    study's."""
+    tuning: Given[TuningOptions] = field(default_factory=lambda: Given(TuningOptions()))
+    search: Mapping[str, str] = field(default_factory=dict)
+    """What to search besides what options declare, or in narrower ranges: texts as ``Option.space`` reads
+    them."""
+    storage: str | None = None
+    """A journal file or the URL of a database; a file of the study's own if not given."""
+
+    def __post_init__(self) -> None:
+        check(self, CONFLICTS)
