@@ -254,11 +254,13 @@ def network(**options):
     from rnngen.builtins.seq2seq.options import Seq2SeqOptions
     from rnngen.builtins.seq2seq.torch import seq2seq
     from rnngen.nn.regularizers import TorchModuleFactory
-    from rnngen.testing.blueprints import maker, plan
+    from rnngen.testing.blueprints import component, small_blueprint
 
     chosen = Seq2SeqOptions(encoder="gru", decoder="gru", input_feeding=True, **options)
-    makers = {name: maker(kind, getattr(chosen, name), PARTS) for name, kind in SEQ2SEQ.parts.items()}
-    size = replace(plan(makers, shared=True, tied=False), hidden=HIDDEN, layers=1, vocabulary=VOCABULARY)
+    makers = {name: component(kind, getattr(chosen, name), PARTS) for name, kind in SEQ2SEQ.parts.items()}
+    size = replace(
+        small_blueprint(makers, shared=True, tied=False), hidden=HIDDEN, layers=1, vocabulary=VOCABULARY
+    )
     torch.manual_seed(7)
     made = seq2seq(replace(size, source_vocabulary=VOCABULARY), TorchModuleFactory(VOCABULARY, 0.0), chosen)
     for parameter in made.parameters():
