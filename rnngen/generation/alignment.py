@@ -80,7 +80,7 @@ class Alignment:
 
     @property
     def attends(self) -> bool:
-        """Whether any weight is above 0, as in every network that attends."""
+        """True if any weight is above 0, as in every network that attends."""
         return bool(self.weights.any())
 
     def as_json(self) -> dict[str, Any]:
