@@ -31,7 +31,8 @@ DEFAULT_STRATEGY = ComponentChoice("sample")
 
 
 def fingerprint(models: Sequence[StoredModel], identity: str) -> str:
-    """Return a hash of all that a state depends on: configurations, tokenizers, weights, and what computes it.
+    """Return a hash of all that a state depends on: configurations, tokenizers, weights, and what computes
+    it.
 
     Args:
         models: as read from disk.

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from rnngen.contracts import Floats, NetworkStep, State, TokenIds
+from rnngen.numerics import log_softmax32
 
 
 class Ensemble:
@@ -35,7 +36,7 @@ class Ensemble:
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → the logarithm of the mean of the probabilities (B,V), state."""
         results = [step(tokens, part) for step, part in zip(self.steps, self._split(state), strict=True)]
-        log_probs = [_log_softmax(logits) for logits, _ in results]
+        log_probs = [log_softmax32(logits) for logits, _ in results]
         return _log_mean_exp(log_probs), self._join([after for _, after in results])
 
     def attended(self, state: State) -> "Floats | None":
@@ -63,13 +64,6 @@ class Ensemble:
 
 def _flat(states: Iterable[State]) -> State:
     return tuple(array for state in states for array in state)
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    """Logits (B,V) → log-probabilities (B,V) in float32."""
-    shifted: Floats = logits - logits.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return shifted
 
 
 def _log_mean_exp(log_probs: list[Floats]) -> Floats:

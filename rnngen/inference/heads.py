@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rnngen.contracts import Floats, Weights
+from rnngen.numerics import log_softmax32
 
 Make = Callable[[Floats], Any]
 """Converts a matrix to another format."""
@@ -82,8 +83,8 @@ class MixtureHead:
         batch, softmaxes = len(features), self.prior.shape[1]
         contexts = np.tanh(np.dot(features, self.contexts) + self.offset)
         logits: Floats = np.dot(contexts.reshape(batch * softmaxes, -1), self.matrix) + self.bias
-        shares = _log_softmax(np.dot(features, self.prior))
-        logs = _log_softmax(logits).reshape(batch, softmaxes, -1) + shares[:, :, None]
+        shares = log_softmax32(np.dot(features, self.prior))
+        logs = log_softmax32(logits).reshape(batch, softmaxes, -1) + shares[:, :, None]
         mixed: Floats = np.logaddexp.reduce(logs, axis=1)
         return mixed
 
@@ -111,11 +112,11 @@ class AdaptiveHead:
 
     def __call__(self, features: Floats) -> Floats:
         """(B,H) → log-probabilities (B,V)."""
-        root = _log_softmax(np.dot(features, self.root) + self.bias)
+        root = log_softmax32(np.dot(features, self.root) + self.bias)
         first = root.shape[1] - len(self.tails)
         parts = [root[:, :first]]
         for number, (narrow, wide) in enumerate(self.tails, first):
-            parts.append(root[:, number, None] + _log_softmax(np.dot(np.dot(features, narrow), wide)))
+            parts.append(root[:, number, None] + log_softmax32(np.dot(np.dot(features, narrow), wide)))
         return np.concatenate(parts, axis=1).take(self.rank, axis=1)
 
     def quantize(self, make: Make) -> None:
@@ -127,10 +128,3 @@ class AdaptiveHead:
 def _transposed(matrix: Floats) -> Any:
     """Lay a matrix out for the right side of products."""
     return np.ascontiguousarray(matrix.T)
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    """Logits (…,V) → log-probabilities (…,V) in float32."""
-    shifted: Floats = logits - logits.max(axis=-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return shifted

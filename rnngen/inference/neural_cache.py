@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.contracts import FeatureStep, Floats, State, TokenIds
 from rnngen.inference.build import identity
+from rnngen.numerics import log_softmax
 
 BLOCK = 64
 """R, at most: a compromise between copying the whole cache at every token and copying blocks."""

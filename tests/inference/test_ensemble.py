@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from rnngen.builtins.strategies.beam.beam_search import beam_search
-from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.inference.ensemble import Ensemble
+from rnngen.numerics import log_softmax
 
 V, END = 5, 4
 SOURCES = np.array([[0, 1, 2], [3, 3, -1]])

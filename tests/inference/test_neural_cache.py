@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.cells import LSTM
-from rnngen.builtins.strategies.beam.candidates import log_softmax
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.evaluation.neural_cache import Cache
 from rnngen.generation.state_arrays import arrays_of, state_from
@@ -15,6 +14,7 @@ from rnngen.inference.neural_cache import CachedStep
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.torch_model import torch_step
 from rnngen.nn.network import RecurrentNetwork
+from rnngen.numerics import log_softmax
 from rnngen.options.model import EvaluationOptions, NetworkOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
 @flags.model_flag
 @flags.options_from(CorpusOptions, only=["encoding", "field", "source_field", "source"], common={"source"})
-@flags.options_from(OutputOptions, heading="Outputs of seq2seq models")
+@flags.options_from(OutputOptions, heading="Outputs of seq2seq models", common={"beam"})
 @flags.options_from(EvaluationOptions, heading="Adaptive evaluation modes", common={"dynamic", "cache"})
 @click.option(
     "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."

@@ -8,7 +8,7 @@ import click
 from rnngen import paths
 from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS, app
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import NotFoundError, UnknownName
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def show_help(ctx: click.Context, topic: str | None) -> None:
     The name of a command shows that command's help. Guides are man pages too: man rnngen-tutorial.
     """
     if topic is None:
-        ui.table([[name, guide(name)[0]] for name in TOPICS], ("topic", "guide"))
+        console.table([[name, guide(name)[0]] for name in TOPICS], ("topic", "guide"))
     elif topic in TOPICS:
-        ui.markdown(guide(topic)[1])
+        console.markdown(guide(topic)[1])
     elif command := app.get_command(ctx, topic):
         command.main(
             [flags.HELP_ALL if flags.has_more(command) else "--help"],

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from rnngen.builtins.filters.adaptive import mirostat
-from rnngen.builtins.filters.basic import temperature, top_p
-from rnngen.builtins.filters.options import MirostatOptions
-from rnngen.builtins.options import TemperatureOptions, TopPOptions
+from rnngen.builtins.filters.options import MirostatOptions, TemperatureOptions, TopPOptions
+from rnngen.builtins.filters.truncation import temperature, top_p
 from rnngen.builtins.strategies.contrastive import Seen, candidates, contrastive_search
 from rnngen.builtins.strategies.options import ContrastiveOptions
 from rnngen.decoding.sampler import sample
@@ -44,10 +43,12 @@ class FilterChain:
     def __init__(self, features, logits):
         self.rows, self.table = np.array(features, np.float32), np.log(np.array(logits, np.float32))
         self.feature_size = self.rows.shape[1]
-        self.attended = None
 
     def start(self, batch):
         return (np.zeros((batch, 1), np.int64),)
+
+    def attended(self, state):
+        return None
 
     def features(self, tokens, state):
         return self.rows[tokens], (tokens[:, None],)
