@@ -3,16 +3,18 @@
 A process can be started with either closed; a file can be a pipe, as the shell's ``<(…)`` is.
 """
 
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import BinaryIO, Self, TextIO
+from typing import Any, BinaryIO, Self, TextIO
 
 from rnngen.errors import CorpusError, NotFoundError, RnngenError, UsageError
 
@@ -174,3 +176,25 @@ class Output:
         self.writing = False
         if self.interrupted:
             raise KeyboardInterrupt
+
+
+# ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def json_document(value: Any) -> str:
+    """Format a result as an indented JSON document; floats that are not finite become ``null``."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """Format a record of a stream as one line of JSON; floats that are not finite become ``null``."""
+    text = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
