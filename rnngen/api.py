@@ -4,7 +4,7 @@
 
     import rnngen
 
-    model = rnngen.load("corpus")                      # or rnngen.train("corpus.txt", minutes=3, progress=True)
+    model = rnngen.load("corpus")            # or rnngen.train("corpus.txt", minutes=3, progress=True)
     print(model.generate("ROMEO:", temperature=0.8, length=300, seed=7))
     for piece in model.stream("ROMEO:"):
         print(piece, end="")
@@ -97,9 +97,9 @@ class Model:
         Args:
             prompt: what it goes on from.
             include_prompt: whether the prompt is part of what is returned.
-            options: of ``rnngen sample``, by the names of its flags: ``temperature`` (or ``temp``), ``top_p``,
-                ``length``, ``seed``, ``count``, ``stop``, ``beam``, ``strategy``, ``filters``; ``source`` for
-                models that read one.
+            options: of ``rnngen sample``, by the names of its flags: ``temperature`` (or ``temp``),
+                ``top_p``, ``length``, ``seed``, ``count``, ``stop``, ``beam``, ``strategy``, ``filters``; and
+                ``source`` for models that read one.
 
         Raises:
             UsageError: for what makes no sense.
@@ -241,10 +241,10 @@ class Session:
     @staticmethod
     def fingerprint(model: Model) -> str:
         """Return a hash of all that saved states of a model depend on."""
-        from rnngen.generation.loading import identity_of
         from rnngen.generation.saved_state import fingerprint
+        from rnngen.inference.build import identity
 
-        return fingerprint(model.stored, identity_of(model.generator.model))
+        return fingerprint(model.stored, identity(model.generator.model))
 
     @cached_property
     def decoding(self) -> "DecodingFlags":

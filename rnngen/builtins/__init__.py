@@ -6,9 +6,11 @@ decoders or the session, nor anything that a stranger's plugin may not import.
 
 from collections.abc import Iterable
 
-from rnngen.builtins import cell_options as c
 from rnngen.builtins import options as o
 from rnngen.builtins.attention import rnngen_attentions as rnngen_attentions
+from rnngen.builtins.cells.gru.options import GRUOptions
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.rnn.options import RNNOptions
 from rnngen.builtins.filters import options as f
 from rnngen.builtins.seq2seq_options import Seq2SeqOptions
 from rnngen.builtins.strategies import rnngen_strategies as rnngen_strategies
@@ -19,28 +21,28 @@ from rnngen.hookspecs import hookimpl
 @hookimpl
 def rnngen_cells() -> Iterable[CellSpec]:
     """The classical recurrent cells."""
-    torch_side, numpy_side = "rnngen.builtins.gated", "rnngen.builtins.gated_steps"
+    home = "rnngen.builtins.cells"
     return [
         CellSpec(
             name="lstm",
             summary="long short-term memory (Hochreiter and Schmidhuber 1997), with forget gate",
-            load=f"{torch_side}:lstm",
-            numpy=f"{numpy_side}:lstm_step",
-            options=c.LSTMOptions,
+            load=f"{home}.lstm.torch:lstm",
+            numpy=f"{home}.lstm.numpy:LSTMStep",
+            options=LSTMOptions,
         ),
         CellSpec(
             name="gru",
             summary="gated recurrent unit (Cho et al. 2014)",
-            load=f"{torch_side}:gru",
-            numpy=f"{numpy_side}:gru_step",
-            options=c.GRUOptions,
+            load=f"{home}.gru.torch:gru",
+            numpy=f"{home}.gru.numpy:GRUStep",
+            options=GRUOptions,
         ),
         CellSpec(
             name="rnn",
             summary="simple recurrent network (Elman 1990), with tanh, relu or sigmoid",
-            load=f"{torch_side}:rnn",
-            numpy=f"{numpy_side}:rnn_step",
-            options=c.RNNOptions,
+            load=f"{home}.rnn.torch:rnn",
+            numpy=f"{home}.rnn.numpy:RNNStep",
+            options=RNNOptions,
         ),
         NetworkSpec(
             name="seq2seq",
@@ -146,21 +148,21 @@ def rnngen_readers() -> Iterable[ReaderSpec]:
 @hookimpl
 def rnngen_filters() -> Iterable[FilterSpec]:
     """What shapes the next-token distribution."""
-    home = "rnngen.builtins.filters.basic"
+    home = "rnngen.builtins.filters"
     return [
         FilterSpec(
             name="repetition",
             summary="make tokens that have occurred less probable (Keskar et al. 2019)",
-            load=f"{home}:repetition",
-            options=o.RepetitionOptions,
+            load=f"{home}.penalties:repetition",
+            options=f.RepetitionOptions,
             flag=Flag(name="repetition-penalty", help="Above 1: repeat less."),
             rank=10,
         ),
         FilterSpec(
             name="temp",
             summary="sharpen or flatten the distribution",
-            load=f"{home}:temperature",
-            options=o.TemperatureOptions,
+            load=f"{home}.truncation:temperature",
+            options=f.TemperatureOptions,
             flag=Flag(
                 name="temp",
                 help="Below 1 is safer, above 1 is wilder, 0 is greedy.  [default: 0.8]",
@@ -172,8 +174,8 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         FilterSpec(
             name="top_k",
             summary="keep the k most probable tokens (Fan et al. 2018)",
-            load=f"{home}:top_k",
-            options=o.TopKOptions,
+            load=f"{home}.truncation:top_k",
+            options=f.TopKOptions,
             flag=Flag(name="top-k", help="Draw from the K most probable tokens only.", common=True),
             rank=30,
             llama_rank=31,
@@ -181,8 +183,8 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         FilterSpec(
             name="top_p",
             summary="keep the nucleus of probability p (Holtzman et al. 2020)",
-            load=f"{home}:top_p",
-            options=o.TopPOptions,
+            load=f"{home}.truncation:top_p",
+            options=f.TopPOptions,
             flag=Flag(
                 name="top-p", help="Draw from the smallest set of tokens of probability P.", common=True
             ),
@@ -192,8 +194,8 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         FilterSpec(
             name="min_p",
             summary="keep tokens near the most probable one (Nguyen et al. 2024)",
-            load=f"{home}:min_p",
-            options=o.MinPOptions,
+            load=f"{home}.truncation:min_p",
+            options=f.MinPOptions,
             flag=Flag(
                 name="min-p", help="Draw from tokens at least P times as probable as the best.", common=True
             ),

@@ -98,11 +98,7 @@ def decoding(ctx: click.Context | None = None) -> "DecodingFlags":
     """Return what filters and strategies there are."""
     from rnngen.generation.decoding_choice import DecodingFlags
 
-    if ctx or click.get_current_context(silent=True):
-        return DecodingFlags(registry(ctx))
-    from rnngen.registry import Registry
-
-    return DecodingFlags(Registry())
+    return DecodingFlags(registry(ctx))
 
 
 def session(ctx: click.Context | None = None) -> "Session":

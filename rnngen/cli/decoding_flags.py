@@ -1,8 +1,8 @@
 """Flags of ``sample`` and ``next`` that are made from the specs of filters and strategies.
 
-A command with these flags is a ``DecodingCommand``: its parameters are its own and, where it is asked for them,
-those that the plugins of the moment declare. So a plugin's flag is parsed, completed, documented and read from
-the environment and the settings files like a built-in's.
+A command with these flags is a ``DecodingCommand``: its parameters are its own and, where it is asked for
+them, those that the plugins of the moment declare. So a plugin's flag is parsed, completed, documented and
+read from the environment and the settings files like a built-in's.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from rnngen.cli import flags
+from rnngen.cli.app import decoding
 from rnngen.cli.option_flags import NONE, type_of
 from rnngen.options import Option, describe
 
 if TYPE_CHECKING:
-    from rnngen.contracts import FilterSpec, Flag, StrategySpec
+    from rnngen.contracts import Flag, StrategySpec
+    from rnngen.generation.decoding_choice import DecodingFlags
 
 FILTERS, STRATEGIES = "Filters of the next-token distribution", "Decoding strategies"
 
@@ -45,28 +47,17 @@ class DecodingCommand(flags.Command):
         "several_models": "several models",
     }
 
-    @property
-    def params(self) -> list[click.Parameter]:
-        """Its own parameters, and those made from specs."""
-        return [*self._own, *self.decoding_flags()]
+    def all_params(self) -> list[click.Parameter]:
+        """Return its own parameters, and those made from what plugins there are."""
+        return [*self.params, *_made(decoding(), self.with_strategies)]
 
-    @params.setter
-    def params(self, params: list[click.Parameter]) -> None:
-        self._own = [one for one in params if not isinstance(one, DecodingFlag)]
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return all parameters, the help option last."""
+        return [*self.all_params(), *super().get_params(ctx)[len(self.params) :]]
 
     def has_more(self) -> bool:
         """Report that there are rare flags, without asking plugins when the command is imported."""
         return True
-
-    def decoding_flags(self) -> list[DecodingFlag]:
-        """Make the flags of what there is."""
-        from rnngen.cli.app import decoding
-
-        choices = decoding()
-        specs: list[FilterSpec | StrategySpec] = [*choices.filters]
-        if self.with_strategies:
-            specs += choices.strategies
-        return _made(specs)
 
 
 class FilterCommand(DecodingCommand):
@@ -75,10 +66,14 @@ class FilterCommand(DecodingCommand):
     with_strategies = False
 
 
-def _made(specs: "list[FilterSpec | StrategySpec]") -> list[DecodingFlag]:
+def _made(choices: "DecodingFlags", with_strategies: bool) -> list[DecodingFlag]:
+    """Make the flags of what there is."""
     from rnngen.contracts import FilterSpec
     from rnngen.generation.decoding_choice import flags_of, option_of
 
+    specs: list[FilterSpec | StrategySpec] = [*choices.filters]
+    if with_strategies:
+        specs += choices.strategies
     made: dict[str, DecodingFlag] = {}
     for spec in specs:
         options = {option.name: option for option in describe(spec.options)}
@@ -91,7 +86,7 @@ def _made(specs: "list[FilterSpec | StrategySpec]") -> list[DecodingFlag]:
 
 def values_of(command: click.Command, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the flags made from specs that were given, by parameter."""
-    names = [str(one.name) for one in command.params if isinstance(one, DecodingFlag)]
+    names = [str(one.name) for one in flags.all_params(command) if isinstance(one, DecodingFlag)]
     return {
         name: None if params[name] is NONE else params[name] for name in names if params.get(name) is not None
     }

@@ -73,6 +73,10 @@ class Command(click.Command):
         if self.has_more():
             self.params = [*self.params, _help_all()]
 
+    def all_params(self) -> list[click.Parameter]:
+        """Return its parameters, those among them that are made when they are asked for."""
+        return self.params
+
     def has_more(self) -> bool:
         """Report whether ``--help-all`` shows more than ``--help``."""
         return has_more(self)
@@ -101,6 +105,11 @@ class Command(click.Command):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+def all_params(command: click.Command) -> list[click.Parameter]:
+    """Return the parameters of any command."""
+    return command.all_params() if isinstance(command, Command) else command.params
 
 
 HELP_ALL: Final = "--help-all"
@@ -239,7 +248,10 @@ def order_flag(heading: str) -> Callable[[F], F]:
         type=click.Choice(["hf", "llama"]),
         heading=heading,
         common=False,
-        help="Apply filters as transformers does, temperature before truncation, or as llama.cpp.  [default: hf]",
+        help=(
+            "Apply filters as transformers does, temperature before truncation, or as llama.cpp.  "
+            "[default: hf]"
+        ),
     )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from rnngen.cli import prompts, streams
 from rnngen.cli.render import console
-from rnngen.cli.render.terminal import interactive
 from rnngen.errors import RnngenError, UnknownName, UsageError
 from rnngen.paths import home
 
@@ -26,8 +25,8 @@ END_SHOWN = 40
 """Characters of the text that are repeated after an undo."""
 HELP = """\
 What you type is added to the text, and the model goes on from everything so far; a model that reads a source
-writes about it. Enter alone lets it go on. A line that ends in \\ goes on in the next one; // at the beginning
-stands for a /.
+writes about it. Enter alone lets it go on. A line that ends in \\ goes on in the next one; // at the
+beginning stands for a /.
   /temp 0.9, /top-k 40 …  set a filter, by the name of its flag; off removes it, no value shows all
   /seed N                 let the draws begin anew from a seed
   /length N               tokens at most that the model writes in a turn; -1 for no limit
@@ -40,7 +39,7 @@ stands for a /.
 
 def check() -> None:
     """Raise ``UsageError`` if there is nobody to talk to."""
-    if not (streams.answered() and interactive(streams.output())):
+    if not (streams.answered() and console.interactive(streams.output())):
         raise UsageError("--interactive needs a person at a terminal; leave it out, and pipe the prompt in")
 
 

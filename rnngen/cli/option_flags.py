@@ -210,7 +210,7 @@ def flag_of(option: str) -> str:
     ctx = click.get_current_context(silent=True)
     if ctx and name in (words := getattr(ctx.command, "option_words", {})):
         return str(words[name])
-    found = {str(param.name): param for param in (ctx.command.params if ctx else [])}
+    found = {str(param.name): param for param in (ctx.command.get_params(ctx) if ctx else [])}
     param = found.get({"settings": "option"}.get(name, name))
     if param is None:
         return f"-o {option}" if equals else f"--{name.replace('_', '-')}"

@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from rnngen.cli.flags import all_params
 from rnngen.errors import UnknownName, UsageError
 from rnngen.paths import config
 
@@ -99,7 +100,7 @@ def _flags(command: click.Command) -> dict[str, click.Option]:
     """Return the options that a file may set, by their long flags."""
     return {
         flag.removeprefix("--").replace("-", "_"): param
-        for param in command.params
+        for param in all_params(command)
         if isinstance(param, click.Option) and param.expose_value
         for flag in param.opts
         if flag.startswith("--")

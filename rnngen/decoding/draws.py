@@ -58,8 +58,8 @@ def surprisal(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
 class UniformDraws:
     """The numbers that a generator's ``random()`` gives, from some place on; immutable.
 
-    To fork a stream, keep it; to undo a draw, take the earlier one. The numbers themselves are computed a block
-    at a time, in a cache that all places of one generator share.
+    To fork a stream, keep it; to undo a draw, take the earlier one. The numbers themselves are computed a
+    block at a time, in a cache that all places of one generator share.
 
     Args:
         rng: a generator of ``numpy.random.default_rng`` (PCG64); it is not advanced.

@@ -1,7 +1,8 @@
 """Reading what a text begins with: one prompt or many, to the last token or past it.
 
 ``prefill`` reads all but the last token of prefixes of one length; ``next_logits`` reads that one too;
-``read_prefixes`` reads prefixes of different lengths side by side; ``blend`` interpolates what was made of two.
+``read_prefixes`` reads prefixes of different lengths side by side; ``blend`` interpolates what was made of
+two.
 """
 
 from collections.abc import Sequence

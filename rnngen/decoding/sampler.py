@@ -5,8 +5,8 @@
     prefix ─▸ prefill ─▸ logits ─▸ filters ─▸ draw ─▸ token ─┐
                            ▴────────── model ◂───────────────┘
 
-All that the next tokens depend on is a ``SamplerState``, which is never written to: to fork a text, go on twice
-from one; to undo, go back to an older one; to save, write its arrays.
+All that the next tokens depend on is a ``SamplerState``, which is never written to: to fork a text, go on
+twice from one; to undo, go back to an older one; to save, write its arrays.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class SamplerState(NamedTuple):
     """Of the chain of filters."""
     draws: tuple[UniformDraws, ...]
     """Where the random numbers of each come from."""
-    logits: Floats | None = None
+    logits: "Floats | None" = None
     """(B,V) for what follows."""
     surprisal: "NDArray[np.float64] | None" = None
     """(B,) of the last tokens, as long as the filters have not observed them."""
@@ -119,7 +119,9 @@ class Sampler:
         return SamplerState((state.histories[0].extend(tokens),), network, filters, state.draws)
 
     def _next_logits(self, state: SamplerState) -> tuple[Floats, State, State]:
-        """Logits (B,V) for the next tokens, the caller's to write to; the network's and the filters' states."""
+        """Logits (B,V) for the next tokens, the caller's to write to; the network's and the filters'
+        states.
+        """
         if state.logits is not None:
             return state.logits.copy(), state.network, state.filters
         last, filters = np.array([history[-1] for history in state.histories]), state.filters

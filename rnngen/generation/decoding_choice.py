@@ -84,7 +84,7 @@ class DecodingFlags:
                 *[spec.flag.parameter for spec in specs if spec.flag],
                 *(["order"] if order else []),
             ):
-                raise ConflictError(Conflict("filters", other, "filters is the whole chain"))
+                raise ConflictError(Conflict("filters", other, "`filters` is the whole chain"))
             chain = tuple(_chain(filters))
         else:
             self._check_filters(specs)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.contracts import (
     NO_TOKEN,
     AnyFilter,
@@ -35,6 +34,7 @@ from rnngen.decoding.text_stream import TextStream, decode
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
+from rnngen.numerics import log_softmax
 from rnngen.registry.components import Tokenizers
 
 BATCH_SOURCES = 64
@@ -397,8 +397,8 @@ def padded(rows: Sequence[Sequence[int]]) -> TokenIds:
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Cut texts of some lengths, in characters, into batches of similar length → their numbers.
 
-    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_CHARS`` characters with its padding, so
-    that memory is bounded whatever the lengths are.
+    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_CHARS`` characters with its
+    padding, so that memory is bounded whatever the lengths are.
     """
     batch: list[int] = []
     for number in sorted(range(len(lengths)), key=lengths.__getitem__):

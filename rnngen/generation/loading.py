@@ -76,11 +76,6 @@ def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
     return load_tokenizers(parts, model.tokenizer_json, model.path)
 
 
-def identity_of(step: Any) -> str:
-    """Return what a state depends on beside the model: what computes it."""
-    return str(getattr(step, "identity", type(step).__name__))
-
-
 def check_same_vocabulary(model: StoredModel, other: StoredModel, purpose: str) -> None:
     """Refuse models of different tasks or vocabularies.
 
@@ -108,7 +103,8 @@ def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOption
     if options.quantize is not None:
         for step in steps:
             _quantize(step, options.quantize)
-    whole = steps[0] if len(steps) == 1 else Ensemble(steps)
+    example = 1 if models[0].config.source_vocabulary is None else np.zeros((1, 1), np.int64)
+    whole = steps[0] if len(steps) == 1 else Ensemble(steps, example)
     if options.quantize is not None:
         whole = quantized_step(whole)
     return whole if options.cache is None else _with_cache(whole, options.cache)

@@ -1,7 +1,7 @@
 """What a network made of long prompts, kept in the cache: the second time it goes on from there at once.
 
-The key is a hash of the model, the source and the tokens, so that what is found is what reading would give, to
-the bit. Whatever is wrong with a file, or with the folder, only costs the time of reading the prompt.
+The key is a hash of the model, the source and the tokens, so that what is found is what reading would give,
+to the bit. Whatever is wrong with a file, or with the folder, only costs the time of reading the prompt.
 """
 
 import contextlib

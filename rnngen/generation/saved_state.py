@@ -31,11 +31,12 @@ DEFAULT_STRATEGY = ComponentChoice("sample")
 
 
 def fingerprint(models: Sequence[StoredModel], identity: str) -> str:
-    """Return a hash of all that a state depends on: configurations, tokenizers, weights, and what computes it.
+    """Return a hash of all that a state depends on: configurations, tokenizers, weights, and what computes
+    it.
 
     Args:
         models: as read from disk.
-        identity: of what computes it; see ``identity_of``.
+        identity: of what computes it; ``rnngen.inference.build.identity``.
     """
     digest = hashlib.sha256(identity.encode())
     for model in models:

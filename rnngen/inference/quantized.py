@@ -29,8 +29,8 @@ class Int8Matrix:
         W[i,g] ≈ levels[i,g] · scales[g]        the largest of a column is ±127
 
     ``np.dot(x, matrix)`` and ``x @ matrix`` with x (…,I) give what they give of W, but for
-    ``½ · scales[g] · Σ|x|`` at most. What is multiplied with it stays in float32. Every row is computed by
-    itself: not a bit of it depends on the rows beside it.
+    ``½ · scales[g] · Σ|x|`` at most; x stays in float32. Every row is computed by itself: not a bit of it
+    depends on the rows beside it.
 
     Args:
         weights: W; where it is not a number, neither is what the column gives.
@@ -55,7 +55,7 @@ class Int8Matrix:
         return self.shape[0]
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """What NumPy asks for ``np.dot(x, matrix)``."""
+        """Compute ``np.dot(x, matrix)`` for NumPy."""
         if function is not np.dot or kwargs or isinstance(args[0], Int8Matrix):
             return NotImplemented
         return self.__rmatmul__(args[0])
@@ -77,30 +77,38 @@ class Int8Matrix:
 
 
 FORMATS: dict[str, Callable[[Floats], Any]] = {"int8": Int8Matrix}
-"""What a matrix can be made into, by the name that users give."""
+"""Formats of a matrix, by the name that --quantize takes."""
 
 
-def quantize(part: Any, form: str) -> None:
-    """Put the matrices of a step into a format, in place: a layer's, or a whole network's.
+def quantize(part: object, form: str) -> None:
+    """Put the matrices of a layer's or a network's step into a format, in place.
 
     Args:
-        part: a ``rnngen.contracts.Quantizable``; its ``layers``, if it has any, must be so too.
+        part: a ``rnngen.contracts.Quantizable``.
         form: one of ``FORMATS``.
 
     Raises:
         UnknownName: if there is no such format.
-        UsageError: if the step has no such method.
-        PluginError: if what the format needs is not installed.
+        UsageError: if the step, or a layer of it, cannot be quantized.
+        PluginError: if a package that the format needs is not installed.
     """
     if form not in FORMATS:
         raise UnknownName("format of weights", form, FORMATS)
-    for one in (part, *getattr(part, "layers", ())):
-        if not isinstance(one, Quantizable):
-            raise UsageError(
-                f"{type(one).__name__} cannot quantize its weights (it has no method 'quantize'); "
-                "leave --quantize out"
-            )
-    part.quantize(FORMATS[form])
+    quantizable(part).quantize(FORMATS[form])
+
+
+def quantizable(part: object) -> Quantizable:
+    """Return the step if its weights can be quantized.
+
+    Raises:
+        UsageError: if they cannot.
+    """
+    if not isinstance(part, Quantizable):
+        raise UsageError(
+            f"{type(part).__name__} cannot quantize its weights (it has no method 'quantize'); "
+            "leave --quantize out"
+        )
+    return part
 
 
 def quantized_step(step: NetworkStep) -> "QuantizedStep":
@@ -112,7 +120,6 @@ class QuantizedStep:
     """The step of a quantized network, which keeps its states apart from those of the full weights."""
 
     identity = "QuantizedStep"
-    """Name of the backend, which saved states depend on."""
 
     def __init__(self, step: NetworkStep) -> None:
         self.step, self.fixed, self.attended = step, step.fixed, step.attended

@@ -13,14 +13,13 @@ def torch_step(network: Any) -> "TorchStep":
 
 
 class TorchStep:
-    """Any network that trains, one token at a time; on CUDA as a graph where shapes stay.
+    """A network in torch, one token at a time; on CUDA as a graph while shapes stay.
 
     Args:
         network: on its device, a ``rnngen.contracts.Network``.
     """
 
     identity = "TorchStep"
-    """Name of the backend, which saved states depend on."""
 
     def __init__(self, network: Any) -> None:
         self.network: Any = network.eval()
@@ -48,38 +47,38 @@ class TorchStep:
                 logits, state = self.captured(inputs, state)
                 return logits.cpu().numpy(), state
             logits, state = self.network(inputs.to(self.device)[:, None], state)
-            return logits[:, 0].float().cpu().numpy(), state
+            return _to_numpy(logits[:, 0]), state
 
     def attended(self, state: State) -> "Floats | None":
         """Return the attention weights of the last token (B,S); None where there are none."""
         weights = self.network.attended(state)
-        return None if weights is None else weights.float().cpu().numpy()
+        return None if weights is None else _to_numpy(weights)
 
 
 class TorchFeatureStep(TorchStep):
     """The step of a ``rnngen.contracts.FeatureNetwork``, in two halves."""
 
-    @property
-    def feature_size(self) -> int:
-        """H, the size of what the output layer reads."""
-        size: int = self.network.feature_size
-        return size
+    def __init__(self, network: Any) -> None:
+        super().__init__(network)
+        self.feature_size: int = network.feature_size
 
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
-        """``tokens`` (B,), state → what the output layer reads (B,H), state."""
+        """``tokens`` (B,), state → the input of the output layer (B,H), state."""
         import torch
 
         with torch.inference_mode():
             inputs = torch.from_numpy(tokens).to(self.device)[:, None]
             features, state = self.network.hidden(inputs, state)
-            return features[:, 0].float().cpu().numpy(), state
+            return _to_numpy(features[:, 0]), state
 
     def logits(self, features: Floats) -> Floats:
         """(B,H) → logits (B,V)."""
         import torch
 
         with torch.inference_mode():
-            logits: Floats = (
-                self.network.predict(torch.from_numpy(features).to(self.device)).float().cpu().numpy()
-            )
-            return logits
+            return _to_numpy(self.network.predict(torch.from_numpy(features).to(self.device)))
+
+
+def _to_numpy(tensor: Any) -> Floats:
+    array: Floats = tensor.float().cpu().numpy()
+    return array

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rnngen.options import require_range
 from rnngen.options.model import EvaluationOptions
 
 
@@ -46,8 +47,7 @@ class CorpusOptions:
     """Those of --val."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.val_fraction < 1:
-            raise ValueError(f"val_fraction={self.val_fraction}: a number between 0 and 1 expected")
+        require_range("val_fraction", self.val_fraction, 0, 1, above=True, below=True)
 
 
 @dataclass(frozen=True)

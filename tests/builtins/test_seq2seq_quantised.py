@@ -122,7 +122,7 @@ def test_a_layer_that_cannot_be_quantised_is_refused_before_any_is(side):
         step.layers[1] = Stubborn()
     with pytest.raises(UsageError, match=r"Stubborn.* leave --quantize out"):
         quantize(step, "int8")
-    assert isinstance(first.recurrent, np.ndarray)
+    assert isinstance(first.recurrent.matrix, np.ndarray)
     assert isinstance(step.head, np.ndarray)
 
 

@@ -30,7 +30,7 @@ SHORT = peaked(SOURCE, TARGET, PEAKS)
 
 
 def texts(alignment, width=80, colours=None):
-    return ["".join(text for text, _ in line) for line in draw(alignment, width, cell_len, paint(colours))]
+    return ["".join(text for text, _ in line) for line in draw(alignment, width, paint(colours))]
 
 
 def cells(text, start, end):
@@ -167,8 +167,8 @@ def test_what_commands_a_terminal_is_shown_instead():
 
 
 def test_nothing_is_drawn_of_nothing():
-    assert draw(Alignment((), (), np.zeros((0, 0), np.float32)), 80, cell_len, paint(None)) == []
-    assert draw(Alignment(("a",), (), np.zeros((0, 1), np.float32)), 80, cell_len, paint(None)) == []
+    assert draw(Alignment((), (), np.zeros((0, 0), np.float32)), 80, paint(None)) == []
+    assert draw(Alignment(("a",), (), np.zeros((0, 1), np.float32)), 80, paint(None)) == []
 
 
 class Terminal(io.StringIO):

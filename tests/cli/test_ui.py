@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from rnngen.cli.render import console
+from rnngen.cli.render.frame import Frame
 from rnngen.cli.render.progress import Progress
 from rnngen.events import Evaluated, Finished, Sampled, Saved, Started, Step, Warned
 
@@ -176,7 +177,7 @@ def frame(width, height, **run):
     screen = Console(
         file=Terminal(), width=width, height=height, force_terminal=True, color_system=None, markup=False
     )
-    screen.print(console._Frame(progress))
+    screen.print(Frame(progress))
     return screen.file.getvalue().splitlines(), screen
 
 
@@ -215,7 +216,7 @@ def test_a_running_frame_shows_the_time_left():
     for event in list(a_run())[:8]:
         progress.take(event)
     screen = Console(file=io.StringIO(), width=80, height=24)
-    screen.print(console._Frame(progress))
+    screen.print(Frame(progress))
     assert "35%  0:13 left" in screen.file.getvalue()
 
 

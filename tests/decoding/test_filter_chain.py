@@ -7,15 +7,15 @@ import pytest
 
 from rnngen.builtins.filters import options as o
 from rnngen.builtins.filters.adaptive import mirostat, xtc
-from rnngen.builtins.filters.basic import temperature, top_k
 from rnngen.builtins.filters.lexical import min_length
+from rnngen.builtins.filters.options import TemperatureOptions, TopKOptions
 from rnngen.builtins.filters.penalties import frequency
-from rnngen.builtins.filters.truncation import typical
-from rnngen.builtins.options import TemperatureOptions, TopKOptions
-from rnngen.builtins.strategies.beam import beam_search, log_softmax
+from rnngen.builtins.filters.truncation import temperature, top_k, typical
+from rnngen.builtins.strategies.beam import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import sample, surprisal
+from rnngen.numerics import log_softmax
 
 V, END = 6, 5
 PROMPT = [1, 0]

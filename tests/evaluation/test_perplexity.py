@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.cells import LSTM
-from rnngen.builtins.strategies.beam import log_softmax
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import IGNORE, Chunk
 from rnngen.data.batches import Batch, StreamBatches
@@ -19,6 +18,7 @@ from rnngen.evaluation.perplexity import Loss, LossEvaluator
 from rnngen.inference.torch_model import TorchStep
 from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import RecurrentNetwork
+from rnngen.numerics import log_softmax
 from rnngen.options.model import NetworkOptions
 
 END = 256

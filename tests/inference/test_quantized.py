@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.filters.basic import temperature
-from rnngen.builtins.options import TemperatureOptions
-from rnngen.builtins.strategies.beam import log_softmax
+from rnngen.builtins.filters.options import TemperatureOptions
+from rnngen.builtins.filters.truncation import temperature
 from rnngen.decoding.sampler import sample, sample_many
 from rnngen.errors import PluginError, UnknownName, UsageError
 from rnngen.inference import quantized
@@ -20,6 +19,7 @@ from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.quantized import Int8Matrix, QuantizedStep, quantize
 from rnngen.nn.network import RecurrentNetwork
+from rnngen.numerics import log_softmax
 from rnngen.options.model import NetworkOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
@@ -225,7 +225,7 @@ def test_a_step_without_the_method_is_refused_by_its_name(monkeypatch):
         quantize(step, "int8")
     with pytest.raises(UsageError, match="Stubborn"):
         quantize(Stubborn(), "int8")
-    assert isinstance(step.first.recurrent, np.ndarray)
+    assert isinstance(step.first.recurrent.matrix, np.ndarray)
 
 
 def test_an_unknown_format_is_named_with_the_closest():

@@ -133,7 +133,7 @@ def test_a_damaged_tokenizer_is_named_with_its_place():
 
 
 def test_a_cell_without_a_numpy_step_has_no_numpy_layers():
-    spec = CellSpec(name="plain", summary="", load="rnngen.builtins.cells:GRU")
+    spec = CellSpec(name="plain", summary="", load="rnngen.builtins.cells.gru.torch:GRU")
     part = components.choose(registry(cells=[spec]), {"cell": "plain"}, {})["cell"]
     assert numpy_layers(part, {}, 2) is None
 

@@ -302,9 +302,9 @@ def plugin(name="mine", options=Options):
     """A module that brings an LSTM under another name."""
     module = types.ModuleType("rnngen_test_plugin")
 
-    class Layer(__import__("rnngen.builtins.cells", fromlist=["LSTM"]).LSTM):
+    class Layer(__import__("rnngen.builtins.cells.lstm.torch", fromlist=["LSTM"]).LSTM):
         def __init__(self, input_size, hidden_size, _):
-            from rnngen.builtins.cell_options import LSTMOptions
+            from rnngen.builtins.cells.lstm.options import LSTMOptions
 
             super().__init__(input_size, hidden_size, LSTMOptions())
 

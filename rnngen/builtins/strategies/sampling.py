@@ -86,7 +86,9 @@ def _alone(job: DecodingJob, sampler: Sampler, number: int) -> Iterator[int]:
 
 
 def _side_by_side(job: DecodingJob, sampler: Sampler) -> Iterator[Generated]:
-    """Several texts of one prompt; their tokens are drawn when those of the first that lacks one are taken."""
+    """Several texts of one prompt; their tokens are drawn when those of the first that lacks one are
+    taken.
+    """
     length = job.max_tokens[0] or 0
     size = max(1, min(BATCH, WAITING_TOKENS // max(length, 1)))
     given = next_logits(job.model, job.prefill())

@@ -41,9 +41,9 @@ from rnngen.errors import UsageError
 class SpeculativeSampler(Sampler):
     """A sampler whose network has, with luck, already read the token that it is to read next.
 
-    How far it looks ahead follows the luck: twice as far after a draft that was right to its end, else a token
-    farther than the draft was right. What was read ahead is a cache: any state of the same text may be gone on
-    from.
+    How far it looks ahead follows the luck: twice as far after a draft that was right to its end, else a
+    token farther than the draft was right. What was read ahead is a cache: any state of the same text may be
+    gone on from.
 
     Args:
         model: the network.
@@ -119,8 +119,10 @@ class Speculative:
         """
         if not isinstance(job.model, ChunkStep):
             raise UsageError(
-                f"draft={self.options.draft}: this model reads one token at a time, and a draft needs one that "
-                "reads several in a call: a single model of a cell with a NumPy implementation, on the CPU and "
+                f"draft={self.options.draft}: this model reads one token at a time, and a draft needs "
+                f"one that "
+                "reads several in a call: a single model of a cell with a NumPy implementation, on "
+                "the CPU and "
                 "in full weights; leave the draft out"
             )
         draft, length = self._draft_of(job)(), self.options.draft_length

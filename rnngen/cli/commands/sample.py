@@ -78,7 +78,11 @@ STATES = "Generation state"
     metavar="NAME",
     shell_complete=flags.complete_names("strategy"),
     heading=STRATEGIES,
-    help="How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy for a model that reads a source.",
+    help=(
+        "How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, "
+        "contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy "
+        "for a model that reads a source."
+    ),
     common=False,
 )
 @flags.option(
@@ -128,7 +132,10 @@ STATES = "Generation state"
 @flags.option(
     "--quantize",
     type=click.Choice(["int8"]),
-    help="Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly (needs rnngen[fast]).",
+    help=(
+        "Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly "
+        "(needs rnngen[fast])."
+    ),
     common=False,
 )
 @flags.json_flag
@@ -137,8 +144,8 @@ STATES = "Generation state"
 def sample(ctx: click.Context, /, **params: Any) -> None:
     """Generate text with a model, going on from PROMPT.
 
-    The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output while it is
-    generated, and nothing else does. A model that reads a source takes every line of that for one, and
+    The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output while it
+    is generated, and nothing else does. A model that reads a source takes every line of that for one, and
     generates a line for each, in order: greedily, or by the strategy or the filters that are given.
     """
     here = session(ctx)

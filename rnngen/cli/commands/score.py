@@ -25,8 +25,8 @@ def score(ctx: click.Context, /, **params: Any) -> None:
 
     One natural log-probability a line, in order, as each line comes. A model of free text reads every line as
     the beginning of one; a model of lines counts the end of the line too; a model that reads a source takes a
-    source, a tab, and the text to score. With --per-token there is a line for each token instead, and an empty
-    one after those of a line.
+    source, a tab, and the text to score. With --per-token there is a line for each token instead, and an
+    empty one after those of a line.
     """
     from rnngen.generation.loading import LoadOptions
 

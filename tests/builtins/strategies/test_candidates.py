@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.builtins.strategies.beam.candidates import Candidates, NextTokenLogProbs, best, log_softmax
+from rnngen.builtins.strategies.beam.candidates import Candidates, NextTokenLogProbs, best
 from rnngen.errors import RnngenError
+from rnngen.numerics import log_softmax
 
 
 def by_sorting(logits, added, beams, count):

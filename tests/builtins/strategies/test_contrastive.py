@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from rnngen.builtins.filters.adaptive import mirostat
-from rnngen.builtins.filters.basic import temperature, top_p
-from rnngen.builtins.filters.options import MirostatOptions
-from rnngen.builtins.options import TemperatureOptions, TopPOptions
+from rnngen.builtins.filters.options import MirostatOptions, TemperatureOptions, TopPOptions
+from rnngen.builtins.filters.truncation import temperature, top_p
 from rnngen.builtins.strategies.contrastive import Seen, candidates, contrastive_search
 from rnngen.builtins.strategies.options import ContrastiveOptions
 from rnngen.decoding.sampler import sample
@@ -44,10 +43,12 @@ class FilterChain:
     def __init__(self, features, logits):
         self.rows, self.table = np.array(features, np.float32), np.log(np.array(logits, np.float32))
         self.feature_size = self.rows.shape[1]
-        self.attended = None
 
     def start(self, batch):
         return (np.zeros((batch, 1), np.int64),)
+
+    def attended(self, state):
+        return None
 
     def features(self, tokens, state):
         return self.rows[tokens], (tokens[:, None],)
@@ -263,7 +264,7 @@ def test_where_nothing_can_be_chosen_an_error_says_so(values):
 
 def test_an_ensemble_is_refused_before_anything_is_read(halves):
     step = halves(9)
-    both = Ensemble([step, step])
+    both = Ensemble([step, step], 1)
     with pytest.raises(UsageError, match="give one model"):
         contrastive_search(both, both.start(1), [0], ContrastiveOptions())
     assert step.steps == 0

@@ -7,10 +7,16 @@ import pytest
 import torch
 
 from rnngen.builtins.filters.adaptive import mirostat, xtc
-from rnngen.builtins.filters.basic import temperature, top_k
-from rnngen.builtins.filters.options import CountOptions, MirostatOptions, NoRepeatOptions, XTCOptions
+from rnngen.builtins.filters.options import (
+    CountOptions,
+    MirostatOptions,
+    NoRepeatOptions,
+    TemperatureOptions,
+    TopKOptions,
+    XTCOptions,
+)
 from rnngen.builtins.filters.penalties import frequency, no_repeat_ngram
-from rnngen.builtins.options import TemperatureOptions, TopKOptions
+from rnngen.builtins.filters.truncation import temperature, top_k
 from rnngen.builtins.strategies.drafts import Lookup, SmallModel
 from rnngen.builtins.strategies.speculative import Foresight
 from rnngen.decoding.sampler import Sampler, feed, sample

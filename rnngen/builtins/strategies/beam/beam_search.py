@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.builtins.strategies.beam.coverage import Covering
 from rnngen.builtins.strategies.beam.scores import length_penalty
 from rnngen.builtins.strategies.beam.search import Rules, Search, Sentence
@@ -20,7 +19,7 @@ from rnngen.contracts import AnyFilter, Hypothesis, NetworkStep, State
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import read_prefixes
 
-__all__ = ["Hypothesis", "beam_search", "length_penalty", "log_softmax"]
+__all__ = ["Hypothesis", "beam_search", "length_penalty"]
 
 
 def beam_search(

@@ -111,13 +111,6 @@ class NextTokenLogProbs:
         return np.where(self.possible, keys.ravel() - self.norms, -np.inf)
 
 
-def log_softmax(logits: Floats) -> Doubles:
-    """Logits (B,V) → log-probabilities (B,V) in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    normalised: Doubles = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return normalised
-
-
 def plain(living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
     """The ``count`` best continuations of each beam by their log-probability."""
     return best(chances.logits, chances.added(living.keys), len(living.beams), count)
