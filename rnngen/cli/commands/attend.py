@@ -1,6 +1,5 @@
 """``rnngen attend``: draw where a model looked while it wrote."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,5 +94,5 @@ def _write(drawn: "Sequence[Alignment]") -> None:
     """A line of JSON for each source."""
     with streams.Output() as out:
         for alignment in drawn:
-            out.write(json.dumps(alignment.as_json(), ensure_ascii=False) + "\n")
+            out.write(streams.json_line(alignment.as_json()) + "\n")
         out.write("", flush=True)

@@ -1,6 +1,5 @@
 """``rnngen fill``: find what may stand in a gap."""
 
-import json
 from typing import Any
 
 import click
@@ -51,7 +50,7 @@ def fill(ctx: click.Context, /, **params: Any) -> None:
     for text, filling in found:
         whole = f"{left}{text}{right}"
         record = {"text": whole, "fill": text, "log_probability": filling.log_probability}
-        line = json.dumps({**record, "score": filling.score}, ensure_ascii=False)
+        line = streams.json_line({**record, "score": filling.score})
         out.write((line if params["json"] else whole) + "\n")
 
 

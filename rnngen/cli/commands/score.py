@@ -1,6 +1,5 @@
 """``rnngen score``: how probable a model finds each line."""
 
-import json
 from typing import Any
 
 import click
@@ -57,7 +56,7 @@ def _shown(line: str, tokens: list[tuple[str, float]], *, as_json: bool, per_tok
         record["chars"] = len(line)
         if per_token:
             record["per_token"] = [{"token": token, "log_probability": nats} for token, nats in tokens]
-        return json.dumps(record, ensure_ascii=False)
+        return streams.json_line(record)
     if per_token:
         return "".join(f"{token}\t{nats:.6f}\n" for token, nats in tokens)
     return f"{total:.6f}"
