@@ -12,7 +12,7 @@ from rnngen.builtins.cells.gru.options import GRUOptions
 from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.rnn.options import RNNOptions
 from rnngen.builtins.filters import options as f
-from rnngen.builtins.seq2seq_options import Seq2SeqOptions
+from rnngen.builtins.seq2seq.options import Seq2SeqOptions
 from rnngen.builtins.strategies import rnngen_strategies as rnngen_strategies
 from rnngen.contracts import CellSpec, FilterSpec, Flag, NetworkSpec, ReaderSpec, TaskSpec, TokenizerSpec
 from rnngen.hookspecs import hookimpl
@@ -47,8 +47,8 @@ def rnngen_cells() -> Iterable[CellSpec]:
         NetworkSpec(
             name="seq2seq",
             summary="encoder-decoder of any cells, with any attention (Bahdanau, Luong et al. 2015)",
-            load="rnngen.builtins.seq2seq:Seq2Seq",
-            numpy="rnngen.builtins.seq2seq_step:Seq2SeqStep",
+            load="rnngen.builtins.seq2seq.torch:seq2seq",
+            numpy="rnngen.builtins.seq2seq.numpy:seq2seq_step",
             options=Seq2SeqOptions,
             parts={"encoder": "cell", "decoder": "cell", "attention": "attention"},
         ),

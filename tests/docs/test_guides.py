@@ -24,7 +24,7 @@ SMALL = {"STEPS": 20, "HIDDEN": 16, "BATCH": 4, "SEQ": 16, "EVALUATIONS": 1}
 """Settings that make a training of the guides take a second."""
 BEGINNING = ("tutorial", "training")
 """Guides whose reader has no model yet."""
-SLOW = ("data", "training")
+SLOW = ("tutorial", "data", "training", "evaluation")
 
 
 def blocks(text, language):

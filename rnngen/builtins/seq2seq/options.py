@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rnngen.contracts import Blueprint
+from rnngen.errors import UsageError
+from rnngen.options import require_range
+
 
 @dataclass(frozen=True)
 class Seq2SeqOptions:
@@ -28,10 +32,19 @@ class Seq2SeqOptions:
     """Let the decoder copy tokens of the source (pointer-generator, See et al. 2017); the vocabulary must be
     shared."""
     coverage_loss: float = 0.0
-    """How strongly looking twice at the same place is punished in training (See et al. 2017)."""
+    """How strongly attending twice to the same token is penalised in training (See et al. 2017)."""
 
     def __post_init__(self) -> None:
-        if self.encoder_layers is not None and self.encoder_layers < 1:
-            raise ValueError(f"encoder_layers={self.encoder_layers}: at least 1 expected")
-        if not 0 <= self.coverage_loss < float("inf"):
-            raise ValueError(f"coverage_loss={self.coverage_loss}: 0 or more expected")
+        require_range("encoder_layers", self.encoder_layers, 1)
+        require_range("coverage_loss", self.coverage_loss, 0)
+
+    def check(self, blueprint: Blueprint, *, attends: bool) -> None:
+        """Raise ``UsageError`` if options do not go together."""
+        if self.copying and not blueprint.shared:
+            raise UsageError("-o copying=true needs one vocabulary for both sides; add --shared-vocabulary")
+        if self.copying and not attends:
+            raise UsageError("-o copying=true needs attention weights; it cannot go with attention=none")
+        if self.bridge == "none" and not attends:
+            raise UsageError(
+                "-o bridge=none and attention=none: nothing of the source would be known; leave one out"
+            )
