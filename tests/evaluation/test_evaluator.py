@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam import log_softmax
+from rnngen.builtins.strategies.beam.beam_search import log_softmax
 from rnngen.errors import CorpusError, ModelError, NotFoundError
 from rnngen.events import Judged
 from rnngen.options.corpus import CorpusOptions
