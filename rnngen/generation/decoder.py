@@ -135,7 +135,7 @@ def check_model(request: SampleRequest, generator: Generator) -> None:
         OptionError: naming the first such option.
     """
     needs_source = {"prefix": bool(request.prefix), "attention": request.attention}
-    needs_none = {"blend": request.blend is not None, "dynamic": request.dynamic}
+    needs_none = {"blend": request.blend is not None}
     for option, given in (needs_none if generator.reads_source else needs_source).items():
         if given:
             reads = "reads a source" if generator.reads_source else "reads no source"
@@ -146,7 +146,6 @@ _REASONS = {
     "prefix": "it is what outputs about a source begin with",
     "attention": "weights are those of a source",
     "blend": "it mixes the states after two prompts",
-    "dynamic": "weights adapt to the prompt that a text goes on from",
 }
 
 

@@ -22,7 +22,8 @@ class BeamSearch:
         """Return the best texts of each prompt, best first."""
         if job.count > self.options.width:
             raise OptionError(
-                f"`count={job.count}` of `beam={self.options.width}`: a beam finds no more texts than it is wide"
+                f"`count={job.count}` of `beam={self.options.width}`: a beam finds no more texts than it is "
+                "wide"
             )
         if None in job.max_tokens:
             raise OptionError("beam search has to come to an end; give a `length` of 0 or more")
