@@ -1,4 +1,4 @@
-"""What the suites for cells, attentions and networks share: comparisons of arrays in either library."""
+"""Shared by the suites for cells, attentions and networks: comparisons of arrays of torch and NumPy."""
 
 from collections.abc import Iterable
 from copy import deepcopy

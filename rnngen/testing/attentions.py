@@ -21,7 +21,7 @@ LENGTHS = (7, 3, 5, 1, 0)
 """Lengths of the sources; one has no tokens."""
 BATCH, TIME, QUERY, MEMORY = len(LENGTHS), 5, 8, 6
 JUNK = (float("nan"), float("inf"), 1e30)
-"""What may stand in padding."""
+"""Contents of padding that must make no difference."""
 
 Result: TypeAlias = tuple[Any, Any, State]
 """Contexts, weights, and the state after."""

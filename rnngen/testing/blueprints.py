@@ -1,4 +1,4 @@
-"""What the conformance suite builds whole networks from: small sizes, a module factory, and components."""
+"""Parts of the networks that the suite builds: small sizes, a module factory, and components."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class ComponentFactory:
 
     @property
     def has_numpy(self) -> bool:
-        """Whether there is a NumPy implementation."""
+        """True if there is a NumPy implementation."""
         return self.spec.numpy is not None
 
     def build(self, *sizes: int) -> Any:

@@ -17,22 +17,22 @@ class Seq2SeqOptions:
     decoder: str = "lstm"
     """The cell that writes."""
     attention: str = "general"
-    """How the decoder looks at the source: any attention that ``rnngen plugins list`` shows, or none."""
+    """The decoder's attention over the source: any that ``rnngen plugins list`` shows, or none."""
     bidirectional: bool = True
-    """Whether the encoder reads in both directions, each with cells of its own (Schuster, Paliwal 1997)."""
+    """Let the encoder read in both directions, each with its own cells (Schuster, Paliwal 1997)."""
     encoder_layers: int | None = None
-    """How many layers the encoder has; as many as the decoder if not given."""
+    """Layers of the encoder; as many as the decoder if not given."""
     bridge: Literal["dense", "copy", "none"] = "dense"
-    """What the decoder starts from: tanh of a linear map of the encoder's last outputs (Bahdanau et al.
+    """The first state of the decoder: tanh of a linear map of the encoder's last outputs (Bahdanau et al.
     2015), the encoder's last states themselves (Sutskever et al. 2014), or its cell's own state."""
     input_feeding: bool = False
-    """Give the decoder, besides a token, what it made of the last one and its context (Luong et al. 2015).
+    """Feed the decoder, with each token, its combined output for the last one (Luong et al. 2015).
     Training is then slower, a step at a time."""
     copying: bool = False
     """Let the decoder copy tokens of the source (pointer-generator, See et al. 2017); the vocabulary must be
     shared."""
     coverage_loss: float = 0.0
-    """How strongly attending twice to the same token is penalised in training (See et al. 2017)."""
+    """Penalty in training for attending twice to the same token (See et al. 2017)."""
 
     def __post_init__(self) -> None:
         require_range("encoder_layers", self.encoder_layers, 1)
