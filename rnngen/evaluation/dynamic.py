@@ -147,7 +147,7 @@ class Adapted:
     before: float
     """Nats per token of the prompt, with the weights of the disk."""
     after: float
-    """The same with the new ones, which have seen it."""
+    """Nats per token with the new weights, which have seen it."""
 
 
 def adapt(

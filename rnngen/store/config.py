@@ -32,7 +32,7 @@ class CorpusRecord:
     val_fraction: float
     """The share of the text in the validation split."""
     own_vocabulary: bool
-    """Whether the tokenizer was learnt from this text, not taken from another model."""
+    """True where the tokenizer was learnt from this text, not taken from another model."""
     val_paths: tuple[str, ...] = ()
     """The files given for validation."""
     val_sha256: str = ""
