@@ -13,9 +13,9 @@ from torch import nn
 from rnngen.builtins.strategies.beam.strategy import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import Chunk
-from rnngen.data.dataset import Texts
-from rnngen.data.splits import Split, write_store
-from rnngen.data.token_store import TokenStore
+from rnngen.data.dataset import CorpusFiles
+from rnngen.data.split import Split
+from rnngen.data.token_store import TokenStore, write_store
 from rnngen.errors import CorpusError
 from rnngen.evaluation.dynamic import dynamic_loss
 from rnngen.evaluation.neural_cache import cached_loss, with_features
@@ -102,7 +102,7 @@ class Evaluator:
             with_features(network)  # refused before anything is computed
         with TemporaryDirectory(prefix="rnngen-eval-") as folder:
             tokenizers = open_tokenizers(self.registry, self.model)
-            store = write_store(Path(folder, "text"), self._examples, tokenizers, pairs=has_source)
+            store = write_store(Path(folder, "text"), self._examples, tokenizers, has_source=has_source)
             losses = self._losses(network, store)
             counts = store.examples, store.text_tokens, store.chars
         if has_source:
@@ -116,13 +116,13 @@ class Evaluator:
         return restore(self.registry, "task", self.model.config.task)
 
     @cached_property
-    def _given(self) -> Texts | None:
+    def _given(self) -> CorpusFiles | None:
         corpus, options = self.request.corpus, self.request.text
-        return Texts.find(self.registry, self._task, corpus, options) if corpus else None
+        return CorpusFiles.find(self.registry, self._task, corpus, options) if corpus else None
 
     @cached_property
-    def _trained_on(self) -> Texts:
-        return Texts.recorded(self.registry, self._task, self.model.config.corpus)
+    def _trained_on(self) -> CorpusFiles:
+        return CorpusFiles.recorded(self.registry, self._task, self.model.config.corpus)
 
     def _examples(self) -> Iterator[Chunk]:
         """Read the text to evaluate on.
@@ -132,7 +132,7 @@ class Evaluator:
         """
         split = Split.of(self.model.config.corpus)
         empty = True
-        for chunk in self._given.all_chunks() if self._given else self._trained_on.val_chunks(split):
+        for chunk in self._given.examples() if self._given else self._trained_on.validation_split(split):
             empty = False
             yield chunk
         if empty:
@@ -158,7 +158,7 @@ class Evaluator:
     def _baseline(self) -> tuple[NGramLoss | None, str]:
         """Return the loss of an n-gram of the training text, or the reason why there is none."""
         try:
-            training = self._trained_on.train_chunks(Split.of(self.model.config.corpus))
+            training = self._trained_on.train_split(Split.of(self.model.config.corpus))
         except CorpusError as error:
             return None, f"no n-gram baseline: {error}"
         return witten_bell(training, self._examples(), has_eos=self._task.build().has_eos), ""

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.contracts import Chunk
-from rnngen.data.corpus import head
 from rnngen.errors import CorpusError
 
 Codes: TypeAlias = NDArray[np.uint32]
@@ -59,9 +58,7 @@ def witten_bell(
     Raises:
         CorpusError: if either text is empty.
     """
-    model = NGram.fit(
-        _joined(blocks(head(train, limit, has_eos=False), has_eos)), has_eos=has_eos, order=order
-    )
+    model = NGram.fit(_joined(blocks(_first(train, limit), has_eos)), has_eos=has_eos, order=order)
     nats, chars, known = 0.0, 0, 1
     history = _joined([])
     for block in blocks(text, has_eos):
@@ -75,6 +72,15 @@ def witten_bell(
             f"no {'validation' if model.chars else 'training'} text to compare with; give more text"
         )
     return NGramLoss(nats / chars, chars, model.chars)
+
+
+def _first(chunks: Iterable[Chunk], limit: int) -> Iterator[Chunk]:
+    """Yield the first ``limit`` characters of a text."""
+    for chunk in chunks:
+        if limit <= 0:
+            return
+        yield Chunk(chunk.text[:limit], chunk.starts_document)
+        limit -= len(chunk.text)
 
 
 def blocks(chunks: Iterable[Chunk], has_eos: bool) -> Iterator[Codes]:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from rnngen.contracts import IGNORE
-from rnngen.data.batches import Batch, PairBatches, SpanBatches, StreamBatches, example_spans, window_spans
+from rnngen.data.batches import Batch, SourceBatches, SpanBatches, StreamBatches, example_spans, window_spans
 from rnngen.data.token_store import TokenStore
 from rnngen.nn.loss import batch_loss
 
@@ -81,7 +81,7 @@ class LossEvaluator:
     def window(self, store: TokenStore, *, has_eos: bool) -> Loss:
         """Return the loss in windows from a fresh state; where examples end, each example is a window."""
         if store.source is not None:
-            return self.loss(PairBatches(store, BUDGET).sweep(), store, has_eos=has_eos)
+            return self.loss(SourceBatches(store, BUDGET).sweep(), store, has_eos=has_eos)
         spans = example_spans(store, 1 << 30) if has_eos else window_spans(store, WINDOW)
         return self.loss(SpanBatches(store, spans, BUDGET).sweep(), store, has_eos=has_eos)
 

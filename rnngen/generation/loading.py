@@ -17,7 +17,7 @@ from rnngen.inference.torch_model import TorchStep, torch_step
 from rnngen.options.model import EvaluationOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Tokenizers, load_tokenizers, make_task, restore
-from rnngen.store.model_folder import SEEN, StoredModel
+from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def load_generator(
         open_tokenizers(registry, first),
         has_eos=make_task(task).has_eos,
         reads_source=reads_source,
-        default_prompt=config.opening,
+        default_prompt=config.default_prompt,
         trained_tokens=_trained_tokens(models),
         max_source_tokens=limit,
         default_strategy=task.registered.spec.strategy,
@@ -91,7 +91,7 @@ def check_same_vocabulary(model: StoredModel, other: StoredModel, purpose: str) 
 
 def _trained_tokens(models: Sequence[StoredModel]) -> Any:
     """(V,) which tokens all of the models met in training; None where one does not say."""
-    met = [model.weights.get(SEEN) for model in models]
+    met = [model.weights.get(TRAINED_TOKENS) for model in models]
     return None if any(one is None for one in met) else np.min(np.stack(met), axis=0)  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ from rnngen.nn.regularizers import TorchModuleFactory
 from rnngen.registry.components import Component
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
-from rnngen.store.model_folder import SEEN, StoredModel
+from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
 
 
 def build_network(cell: Component, config: ModelConfig) -> nn.Module:
@@ -29,7 +29,7 @@ def load_weights(network: nn.Module, weights: Tensors) -> None:
     Raises:
         ModelError: if they do not fit it.
     """
-    tensors = {name: torch.tensor(array) for name, array in weights.items() if name != SEEN}
+    tensors = {name: torch.tensor(array) for name, array in weights.items() if name != TRAINED_TOKENS}
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

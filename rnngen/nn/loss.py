@@ -37,13 +37,13 @@ def initial_states(network: Any, batch: Batch, state: State | None) -> State:
     if batch.source is not None:
         device = next(network.parameters()).device
         return tuple(network.start(torch.from_numpy(batch.source).to(device)))
-    if state is None or batch.fresh.all():
-        return tuple(network.start(len(batch.fresh)))
-    if not batch.fresh.any():
+    if state is None or batch.reset_state.all():
+        return tuple(network.start(len(batch.reset_state)))
+    if not batch.reset_state.any():
         return state
-    initial: State = network.start(len(batch.fresh))
-    fresh = torch.from_numpy(batch.fresh).to(state[0].device)
+    initial: State = network.start(len(batch.reset_state))
+    reset = torch.from_numpy(batch.reset_state).to(state[0].device)
     return tuple(
-        torch.where(fresh.view(-1, *[1] * (new.ndim - 1)), new, old)
+        torch.where(reset.view(-1, *[1] * (new.ndim - 1)), new, old)
         for new, old in zip(initial, state, strict=True)
     )

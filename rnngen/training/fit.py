@@ -14,7 +14,7 @@ from torch import nn
 
 from rnngen.builtins.strategies.sampling import Greedy, Sample
 from rnngen.contracts import Listener
-from rnngen.data.batches import Batches, PairBatches, SpanBatches, StreamBatches, example_spans
+from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
 from rnngen.decoding.text_stream import decode
 from rnngen.errors import CorpusError
@@ -31,7 +31,7 @@ from rnngen.nn.network import regularise, weights_of
 from rnngen.nn.regularizers import heads
 from rnngen.registry.components import Tokenizers
 from rnngen.store.checkpoint import Tensors
-from rnngen.store.model_folder import SEEN, TRAINING, read_model
+from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING, read_model
 from rnngen.training.baseline_check import below_floor
 from rnngen.training.distributed import Team, current
 from rnngen.training.model_card import model_card
@@ -41,7 +41,7 @@ from rnngen.training.run_folder import RunFolder
 from rnngen.training.shared import SharedLossEvaluator, run_folder
 from rnngen.training.trainer import Trainer
 
-REFRESH = 0.02
+STATE_RESET_PROB = 0.02
 """How often a stream of free text begins a window afresh; see ``StreamBatches``."""
 LANES = 32
 """Stretches of the held-out text that are read side by side while training; the final figure is exact."""
@@ -201,7 +201,7 @@ def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
         Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
         has_eos=encoded.has_eos,
         reads_source=encoded.train.source is not None,
-        default_prompt=encoded.opening,
+        default_prompt=encoded.default_prompt,
     )
 
 
@@ -248,15 +248,15 @@ def make_batches(plan: Plan) -> Batches:
         store,
         options.batch,
         options.seq,
-        refresh=REFRESH,
+        state_reset_prob=STATE_RESET_PROB,
         seed=options.seed or 0,
         vary=options.vary_seq,
     )
 
 
-def _pair_batches(plan: Plan, budget: int) -> PairBatches:
+def _pair_batches(plan: Plan, budget: int) -> SourceBatches:
     options = plan.config.training
-    batches = PairBatches(plan.encoded.train, budget, options.seed or 0, options.max_length)
+    batches = SourceBatches(plan.encoded.train, budget, options.seed or 0, options.max_length)
     if not len(batches.starts):
         place, limit = named(plan.config.corpus.paths), options.max_length
         raise CorpusError(f"{place}: every pair has a side of more than {limit} tokens; raise --max-length")
@@ -265,7 +265,7 @@ def _pair_batches(plan: Plan, budget: int) -> PairBatches:
 
 def _folder(plan: Plan, team: Team) -> RunFolder:
     seen = (_counts(plan) > 0).astype(np.uint8)
-    return run_folder(team, plan.path, plan.config, plan.encoded.tokenizer_json, {SEEN: seen})
+    return run_folder(team, plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
 
 
 def _counts(plan: Plan) -> "np.ndarray[Any, Any]":
@@ -297,7 +297,7 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
         yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
     if isinstance(batches, StreamBatches) and batches.batch < current().size:
         yield Warned(f"{current().size} processes share {batches.batch} streams, so that some learn nothing")
-    if isinstance(batches, PairBatches):
+    if isinstance(batches, SourceBatches):
         if batches.left_out:
             which = f"{batches.left_out} of {store.examples} pairs"
             yield Warned(

@@ -206,11 +206,11 @@ class Trainer:
 
     def _learn(self, batch: Batch) -> torch.Tensor:
         """The batch's mean loss, with its gradient: of this process's share part by part, then of all."""
-        self._rows, share = len(batch.fresh), self.team.share(batch)
+        self._rows, share = len(batch.reset_state), self.team.share(batch)
         count = max(1, int((batch.targets != IGNORE).sum()))
         loss, states = torch.zeros((), device=self.device), []
         with self.team.own_draws(self.options.seed or 0, self.progress.step, self.device):
-            for rows in _parts(len(share.fresh), self.options.accumulate):
+            for rows in _parts(len(share.reset_state), self.options.accumulate):
                 mean, state = self._learn_part(share.rows(rows), rows, count)
                 loss += mean.detach()
                 states.append(state)

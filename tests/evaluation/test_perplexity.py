@@ -186,9 +186,9 @@ def test_a_text_with_nothing_to_predict_has_no_loss(network, tmp_path):
 # ── one batch ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def one_batch(targets, fresh=(True, True)):
+def one_batch(targets, reset_state=(True, True)):
     targets = np.array(targets)
-    return Batch(np.full_like(targets, 65), targets, np.array(fresh))
+    return Batch(np.full_like(targets, 65), targets, np.array(reset_state))
 
 
 def test_a_batch_in_which_nothing_counts_is_no_loss_and_no_gradient(network):
@@ -213,18 +213,18 @@ def test_the_state_that_goes_on_carries_no_gradient(network):
 
 def test_fresh_rows_begin_at_the_initial_state_and_others_go_on(network):
     told = tuple(torch.full((2, 8), float(i)) for i in range(4))
-    state = initial_states(network, one_batch([[1], [1]], fresh=(False, True)), told)
+    state = initial_states(network, one_batch([[1], [1]], reset_state=(False, True)), told)
     for array, old, new in zip(state, told, network.start(2), strict=True):
         assert torch.equal(array[0], old[0])
         assert torch.equal(array[1], new[1])
-    assert initial_states(network, one_batch([[1], [1]], fresh=(False, False)), told) is told
+    assert initial_states(network, one_batch([[1], [1]], reset_state=(False, False)), told) is told
 
 
 def test_the_learned_initial_state_learns_from_fresh_rows_alone(network):
     told = tuple(torch.zeros(2, 8) for _ in range(4))
-    for fresh, learns in (((False, False), False), ((True, False), True)):
+    for reset_state, learns in (((False, False), False), ((True, False), True)):
         network.zero_grad()
-        loss, _ = batch_loss(network, one_batch([[66], [67]], fresh=fresh), told, "fp32")
+        loss, _ = batch_loss(network, one_batch([[66], [67]], reset_state=reset_state), told, "fp32")
         loss.backward()
         assert any(p.grad is not None and bool(p.grad.any()) for p in network.initial) is learns
 

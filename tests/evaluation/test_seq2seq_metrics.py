@@ -321,19 +321,19 @@ def test_no_answers_written_score_nothing(line):
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_no_answers_at_all_are_an_error(figure):
-    with pytest.raises(ValueError, match="no answers"):
+    with pytest.raises(ValueError, match="no outputs"):
         figure([], [])
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_unequal_counts_are_an_error_that_names_both(figure):
-    with pytest.raises(ValueError, match="3 answers and 2 references"):
+    with pytest.raises(ValueError, match="3 outputs and 2 references"):
         figure(["a", "b", "c"], ["a", "b"])
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_an_answer_without_a_reference_is_an_error_that_names_it(figure):
-    with pytest.raises(ValueError, match="answer 2 has no reference"):
+    with pytest.raises(ValueError, match="output 2 has no reference"):
         figure(["a", "b"], [["a"], []])
 
 

@@ -43,7 +43,7 @@ def make(store, stop_after=None, **given):
     sizes = NetworkOptions(hidden=8, layers=2, dropout=0.3, tied=True, learn_state=True)
     network = RecurrentNetwork(257, sizes, lambda i, h: LSTM(i, h, LSTMOptions()))
     regularise(network, options)
-    batches = StreamBatches(store, 2, 12, refresh=0.1, seed=1, vary=options.vary_seq)
+    batches = StreamBatches(store, 2, 12, state_reset_prob=0.1, seed=1, vary=options.vary_seq)
     snapshots = []
 
     def save(trainer, evaluation):

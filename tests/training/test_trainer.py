@@ -65,7 +65,7 @@ def make(store, *, has_eos=False, judge=None, stop=lambda: False, dropout=0.0, *
     if has_eos:
         batches = SpanBatches(store, example_spans(store, 16), 16, seed=1)
     else:
-        batches = StreamBatches(store, options.batch, options.seq, refresh=0.1, seed=1)
+        batches = StreamBatches(store, options.batch, options.seq, state_reset_prob=0.1, seed=1)
     judge = judge or partial(LossEvaluator(network).stream, store, has_eos=has_eos, streams=2, seq=64)
     return Trainer(network, batches, judge, options, "fp32", Saves(), stop)
 
@@ -118,7 +118,7 @@ def test_every_schedule_learns(store, schedule):
 def test_training_reads_as_evaluation_does(store):
     """With a rate of nearly nothing, an epoch of training sums up to the loss of the same streams."""
     trainer = make(store, lr=1e-30, optimizer="sgd", weight_decay=0, warmup=0, evaluations=1)
-    trainer.batches.refresh = 0.0
+    trainer.batches.state_reset_prob = 0.0
     expected = LossEvaluator(trainer.network).stream(store, has_eos=False, streams=2, seq=8)
     nats = tokens = 0
     for _ in range(trainer.batches.steps_per_epoch):

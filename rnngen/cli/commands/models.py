@@ -1,6 +1,5 @@
 """``rnngen models``: the models on this machine."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,14 +80,14 @@ def _cell(value: Any) -> object:
 @flags.json_flag
 def show(name: str, json: bool) -> None:
     """Show the configuration of a model."""
-    from rnngen.store.model_folder import SEEN, read_model
+    from rnngen.store.model_folder import TRAINED_TOKENS
 
-    model = read_model(_store().find(name))
-    config = asdict(model.config)
+    model = _store().open(name)
+    config = model.config.as_json()
     if json:
         console.write_json({"path": str(model.path), **config})
         return
-    parameters = sum(array.size for key, array in model.weights.items() if key != SEEN)
+    parameters = sum(array.size for key, array in model.weights.items() if key != TRAINED_TOKENS)
     facts = {
         "path": str(model.path),
         **{kind: _component(config[kind]) for kind in ("task", "cell", "tokenizer")},

@@ -8,7 +8,7 @@ import pytest
 
 from rnngen.builtins.filters import options as o
 from rnngen.builtins.filters import penalties, truncation
-from rnngen.builtins.strategies.beam import beam_search
+from rnngen.builtins.strategies.beam.beam_search import beam_search
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.cli.chain import ORDERS
 from rnngen.decoding.filter_chain import FilterChain
