@@ -186,7 +186,7 @@ def run(
 ) -> None:
     """Load the models, and generate."""
     prompt = None
-    if request.dynamic:
+    if request.dynamic and stored[0].config.source_vocabulary is None:
         prompt = prompts.read(request.prompt, request.prompt_file)
         stored[0] = _adapted(here, stored[0], prompt, request)
     model = here.open(*stored, options=_load_options(request), cached=True)
