@@ -11,7 +11,6 @@ from hypothesis.extra.numpy import arrays
 from rnngen.decoding.draws import UniformDraws, draw, draw_rows, surprisal
 from rnngen.errors import RnngenError
 
-
 rows = arrays(np.float32, (3, 7), elements=st.one_of(st.floats(-90, 90, width=32), st.just(-np.inf)))
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-
 from fixtures.toys import feed
+
 from rnngen.contracts import GenerationState
 from rnngen.decoding.prefill import blend, next_logits, prefill, read_prefixes, repeat_stream, select_rows
 from rnngen.errors import UsageError

@@ -4,10 +4,10 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from fixtures.toys import feed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.toys import feed
 from rnngen.builtins.filters.adaptive import mirostat, xtc
 from rnngen.builtins.filters.options import (
     MirostatOptions,
@@ -224,8 +224,9 @@ def begun(sampler, given=None, seed=5):
 def go_on(sampler, state, count):
     """The next tokens, and the state after them."""
     tokens = []
-    for token, state in islice(sampler.stream(state), count):
+    for token, after in islice(sampler.stream(state), count):
         tokens.append(token)
+        state = after
     return tokens, state
 
 
