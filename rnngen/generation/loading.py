@@ -53,7 +53,7 @@ def load_generator(
     """
     first = models[0]
     config = first.config
-    reads_source = config.source_vocabulary is not None
+    reads_source = config.reads_source
     limit = min(model.config.training.max_length for model in models) if reads_source else None
     task = restore(registry, "task", config.task)
     return Generator(
@@ -103,7 +103,7 @@ def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOption
     if options.quantize is not None:
         for step in steps:
             _quantize(step, options.quantize)
-    example = 1 if models[0].config.source_vocabulary is None else np.zeros((1, 1), np.int64)
+    example = np.zeros((1, 1), np.int64) if models[0].config.reads_source else 1
     whole = steps[0] if len(steps) == 1 else Ensemble(steps, example)
     if options.quantize is not None:
         whole = quantized_step(whole)
