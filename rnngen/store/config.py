@@ -71,6 +71,11 @@ class ModelConfig:
         """Return the object that ``config.json`` holds."""
         return {KEYS.get(name, name): value for name, value in asdict(self).items()}
 
+    @property
+    def reads_source(self) -> bool:
+        """Whether the model reads a source first."""
+        return self.source_vocabulary is not None
+
     def to_json(self) -> str:
         """Return the text of ``config.json``."""
         return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
