@@ -1,4 +1,4 @@
-"""Memory that training keeps between its steps.
+"""Settings of the C library's allocator, so that training keeps its memory between steps.
 
 Each step needs the same tens of MiB again. The C library gives large blocks back to the system as soon as
 they are free and then asks for new ones, which come as pages of zeros, one fault a page: on two cores that
@@ -23,7 +23,7 @@ _lock, _users = threading.Lock(), 0
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Let this process keep what it frees, until the last who asked for it is done; then it is given back.
+    """Let this process keep what it frees until the last user of this is done, and give it back then.
 
     Without glibc nothing happens.
     """

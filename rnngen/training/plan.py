@@ -125,10 +125,13 @@ def _text(request: TrainRequest, below: CorpusOptions | None = None) -> CorpusOp
 
 FOR_SOURCES = ("source", "source_field", "source_tokenizer", "shared_vocabulary")
 """Options of a source."""
+_OWN_LAYERS = "a network that reads a source builds its own layers, without it"
+_OWN_HEAD = "a network that reads a source has one softmax over all tokens"
 WITHOUT_SOURCE = {
     "learn_state": "the state that an output begins in is what its source left",
-    "head=adaptive": "a network that reads a source has one softmax over all tokens",
-    "head=mixture": "a network that reads a source has one softmax over all tokens",
+    "head=adaptive": _OWN_HEAD,
+    "head=mixture": _OWN_HEAD,
+    **dict.fromkeys(("embed_dropout", "weight_drop", "activation_reg", "temporal_reg"), _OWN_LAYERS),
 }
 """Options that a network which reads a source cannot have, and why."""
 

@@ -32,18 +32,15 @@ from typing import Any
 
 import torch
 
-from rnngen.data.batches import Batch
-from rnngen.errors import UsageError
-from rnngen.evaluation.perplexity import batch_loss
+from rnngen.events import Step
 from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network
-from rnngen.nn.devices import choose_device, choose_precision
-from rnngen.nn.regularizers import heads
+from rnngen.nn.devices import choose_device, denormals_flushed
+from rnngen.requests.conflicts import OptionError
 from rnngen.requests.train import TrainRequest
-from rnngen.training.fit import make_batches
-from rnngen.training.optimizers import make_optimizer
+from rnngen.training.fit import make_batches, make_trainer
 from rnngen.training.plan import Plan
-from rnngen.training.trainer import planned_steps
+from rnngen.training.trainer import WARM_UP_STEPS, planned_steps
 
 TOKENS_A_PARAMETER = 4
 """How many tokens a network should read for each of its parameters."""
@@ -193,7 +190,7 @@ def _nearest(plan: Plan, parameters: int) -> int:
     low, high = 8, 16
     if parameters_of(_sized(plan, low)) > 2 * parameters:
         least = parameters_of(_sized(plan, low))
-        raise UsageError(f"--params {parameters}: with this vocabulary there are {least:,} at least")
+        raise OptionError(f"`params={parameters}`: with this vocabulary there are {least:,} at least")
     while parameters_of(_sized(plan, high)) < parameters:
         low, high = high, 2 * high
     widths = range(low, high + 1, 2 if low < 64 else 8)
@@ -213,31 +210,18 @@ def parameters_of(plan: Plan) -> int:
 
 
 def _rate(plan: Plan, seconds: float) -> float:
-    """Tokens a second of training, as it is here and now."""
-    options = plan.config.training
-    device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
-    with torch.random.fork_rng(devices=[]), kept_memory():
-        network = build_network(plan.parts["cell"], plan.config).to(device)
-        counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
-        for head in heads(network):
-            head.expect(counts.to(device))
-            head.restrict(counts)
-        optimizer, batches = make_optimizer(network, options), make_batches(plan)
-        tokens, began = 0, 0.0
-        for number in range(1_000):
-            if number == 2:  # the first ones set things up
-                began, tokens = time.monotonic(), 0
-            batch: Batch = next(batches)
-            loss, _ = batch_loss(network, batch, None, precision)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            tokens += batch.inputs.size
-            if number > 2 and time.monotonic() - began > seconds:
+    """Tokens a second of training on this machine: the trainer itself, run for a moment."""
+    training = replace(plan.config.training, steps=1 << 40, epochs=None, minutes=None)  # no evaluation
+    plan = replace(plan, config=plan.config.replace(training=training))
+    with torch.random.fork_rng(devices=[]), kept_memory(), denormals_flushed():
+        trainer = make_trainer(plan, choose_device(training.device))
+        until, timed, rate = time.monotonic() + seconds, False, 0.0
+        for event in trainer.run():
+            if isinstance(event, Step):
+                rate, timed = event.tokens_per_second, event.step > WARM_UP_STEPS
+            if timed and time.monotonic() > until:
                 break
-        float(loss.detach())  # a GPU has done its work when there is a number
-    return tokens / (time.monotonic() - began)
+    return rate
 
 
 def _tokens(plan: Plan, rate: float) -> int:

@@ -253,7 +253,7 @@ def network(**options):
     """A small GRU network with input feeding and a shared vocabulary, its parameters drawn at random."""
     from rnngen.builtins.seq2seq import Seq2Seq
     from rnngen.builtins.seq2seq_options import Seq2SeqOptions
-    from rnngen.nn.regularizers import TorchModuleFactory
+    from rnngen.nn.heads import TorchModuleFactory
     from rnngen.testing.blueprints import maker, plan
 
     chosen = Seq2SeqOptions(encoder="gru", decoder="gru", input_feeding=True, **options)

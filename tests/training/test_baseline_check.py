@@ -25,7 +25,7 @@ def chants(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["continue", "lines"])
-def test_a_model_below_the_floor_is_told_with_the_figures_of_eval(session, train, task):
+def test_a_model_below_the_baseline_is_told_with_the_figures_of_eval(session, train, task):
     events = train(task=task)
     (message,) = told(events)
     model, floor = (float(number) for number in re.findall(r"\d+\.\d{3}", message)[:2])
@@ -47,7 +47,7 @@ def test_the_mend_depends_on_what_went_wrong(train):
 
 
 @pytest.mark.slow
-def test_a_model_above_the_floor_is_not_told(train, chants):
+def test_a_model_above_the_baseline_is_not_told(train, chants):
     events = train(chants, hidden=48, steps=500, batch=8, seq=24, lr=0.01, dropout=0.0)
     assert told(events) == []
 

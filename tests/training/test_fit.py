@@ -189,7 +189,7 @@ def test_a_listener_that_fails_is_told_no_more_and_stops_nothing(train):
     assert len(deaf) == 1
     assert heard == [e for e in events if not (isinstance(e, Warned) and "listener" in e.message)]
     assert [e.message for e in events if isinstance(e, Warned) and "listener" in e.message] == [
-        "a listener failed and is told no more (ZeroDivisionError: mine)"
+        "a listener failed and is called no more (ZeroDivisionError: mine)"
     ]
 
 

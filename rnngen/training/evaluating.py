@@ -1,0 +1,73 @@
+"""Evaluations of a training: by all processes together while it runs, and exactly at its end."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from torch import nn
+
+from rnngen.data.batches import Batch
+from rnngen.data.token_store import TokenStore
+from rnngen.evaluation import seq2seq_metrics as metrics
+from rnngen.evaluation.perplexity import Judge, Loss
+from rnngen.events import Judged
+from rnngen.nn.build import load_weights
+from rnngen.nn.network import weights_of
+from rnngen.store.model_folder import read_model
+from rnngen.training.distributed import ProcessGroup
+from rnngen.training.plan import Plan
+from rnngen.training.preview import greedy_outputs, validation_pairs
+from rnngen.training.run_folder import RunFolder
+from rnngen.training.trainer import Trainer
+
+EVAL_STREAMS = 32
+"""Stretches of the validation text that are read side by side while training; the final figure is exact."""
+EVAL_TOKENS = 500_000
+"""Most validation tokens that are read while training; more would take longer and change little."""
+FINAL_EVAL_TOKENS = 500_000
+"""Most tokens of it that the final figure is taken from; ``rnngen eval`` reads all."""
+SCORED = 500
+"""Most validation sources whose outputs are scored at each evaluation, where their score decides."""
+MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
+    "bleu": metrics.bleu,
+    "chrf": metrics.chrf,
+    "accuracy": metrics.sequence_accuracy,
+}
+"""The scores that ``TrainingOptions.best`` may name."""
+
+
+@dataclass(frozen=True)
+class DistributedEvaluator(Judge):
+    """Evaluates a network together with the other processes: each reads its rows, and all sum up."""
+
+    group: ProcessGroup = field(default_factory=ProcessGroup)
+
+    def read(self, batches: Iterable[Batch], store: TokenStore, *, has_eos: bool) -> Loss:
+        """Sum the loss of every target, over all processes."""
+        own = super().read(map(self.group.share, batches), store, has_eos=has_eos)
+        nats, tokens = self.group.total(own.nats, own.tokens)
+        return replace(own, nats=nats, tokens=int(tokens))
+
+
+def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[], float] | None:
+    """Return what scores greedy outputs for validation sources, if the options want that to decide."""
+    measure, val = plan.config.training.best, plan.encoded.val
+    if measure == "loss" or val.source is None:
+        return None
+    sources, texts = validation_pairs(plan.encoded, range(min(SCORED, val.examples)))
+
+    def score() -> float:
+        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), texts)
+
+    return partial(group.first, score)
+
+
+def final_evaluation(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
+    """Evaluate the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
+    began, evaluator = time.monotonic(), Judge(trainer.network)
+    val, has_eos = plan.encoded.val.prefix(FINAL_EVAL_TOKENS), plan.encoded.has_eos
+    load_weights(trainer.network, read_model(folder.folder).weights)
+    stream = evaluator.stream(val, has_eos=has_eos).nats_per_char
+    window = evaluator.window(val, has_eos=has_eos).nats_per_char
+    return Judged(trainer.progress.best_step, stream, window, time.monotonic() - began)
