@@ -16,7 +16,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 KEPT = {MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1}
 """No block is a mapping of its own, and none is given back."""
 USUAL = {MMAP_MAX: 65536, MMAP_THRESHOLD: 1 << 25, TRIM_THRESHOLD: 1 << 26}
-"""Where glibc's own moving thresholds end in a program with large blocks; they cannot be set moving again."""
+"""The values that glibc's dynamic thresholds reach in a program with large blocks; setting one ends that."""
 
 _lock, _users = threading.Lock(), 0
 

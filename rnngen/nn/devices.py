@@ -18,7 +18,7 @@ class Device:
     """One place to compute."""
 
     name: str
-    """As ``--device`` takes it: cpu, cuda:0, mps."""
+    """A value of ``--device``: cpu, cuda:0, mps."""
     description: str
     """The hardware's own name."""
     memory_free: int | None

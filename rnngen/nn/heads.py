@@ -177,7 +177,7 @@ class Tail(nn.Module):
 
 
 class AdaptiveHead(nn.Module):
-    """The adaptive softmax: frequent tokens are told apart first, rare ones only where they occur.
+    """The adaptive softmax: frequent tokens are distinguished first, rare ones only where they occur.
 
     Without label smoothing, which would need the probability of every token.
 

@@ -18,14 +18,14 @@ from rnngen.options.model import TrainingOptions
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What a network that is to be trained is built with, beside its sizes."""
+    """Parameters of a network that is to be trained, beside its sizes."""
 
     counts: Tensor
     """(V,) number of times that each token occurs in the training text."""
     options: TrainingOptions = field(default_factory=TrainingOptions)
     """Label smoothing and the regularizers."""
     restricted: bool = True
-    """Whether tokens that never occur are left alone; not where they have to be unlearnt."""
+    """Train only the tokens that occur; not where others have to be unlearnt."""
 
 
 class VariationalDropout(nn.Module):

@@ -34,7 +34,7 @@ from rnngen.training.run_folder import ReadOnlyRun, RunFolder
 from rnngen.training.trainer import MetricsRow, Trainer
 
 STATE_RESET_PROB = 0.02
-"""How often a stream of free text begins a window from a fresh state; see ``StreamBatches``."""
+"""Probability that a stream of free text begins a window from a fresh state; see ``StreamBatches``."""
 
 
 def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""The model card: what a model is, for the person who finds its folder."""
+"""The model card, for the person who finds a model's folder."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +11,7 @@ from rnngen.store.config import ModelConfig
 
 
 def model_card(name: str, config: ModelConfig, judged: Judged, finished: Finished) -> str:
-    """Write the card in Markdown; it says nothing that differs between two runs of the same training."""
+    """Return the card in Markdown; nothing in it differs between two runs of the same training."""
     corpus = config.corpus
     files = ", ".join(Path(path).name for path in corpus.paths[:5]) + (" …" if len(corpus.paths) > 5 else "")
     parts = [_part("cell", config.cell), _part("tokenizer", config.tokenizer), _part("task", config.task)]

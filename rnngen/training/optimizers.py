@@ -60,7 +60,7 @@ def rate(options: TrainingOptions, progress: float, cuts: int = 0) -> float:
     Args:
         options: the schedule, its highest rate and its warm-up.
         progress: share of the budget spent.
-        cuts: how often validation has stopped improving so far, for ``plateau``.
+        cuts: number of times that validation has stopped improving, for ``plateau``.
     """
     if progress < options.warmup:
         return options.lr * progress / options.warmup

@@ -26,7 +26,7 @@ from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
 PLACES = {"val", "source", "val_source"}
-"""Where the text lies, which may be elsewhere by now."""
+"""Options of the text's place, which may change."""
 CHANGEABLE = {*BUDGETS, "patience", "device", "precision", "accumulate"}
 """Training options that a resumed run may change; with any other it would be another run."""
 
@@ -45,7 +45,7 @@ class Plan:
     """The model whose weights a new one begins with."""
 
     def with_device_defaults(self, device: str) -> "Plan":
-        """With what the cell of a new model leaves open decided for a kind of device."""
+        """Return the plan with the cell's open options decided for a kind of device, if the model is new."""
         if self.resumed or self.start_from:
             return self
         cell = self.parts["cell"].with_device_defaults(device)

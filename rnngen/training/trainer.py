@@ -146,7 +146,7 @@ class Trainer:
         self.interval = max(1, (self.steps or 0) // self.options.evaluations, self.pause)
         self._speed = Speed()
         self._rows = 0
-        """Of the last batch, over all processes."""
+        """Rows of the last batch, over all processes."""
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is spent, validation stops improving, or ``stop`` says so."""
