@@ -1,52 +1,186 @@
-"""The composition root: from names and options to built objects; new, open and save a model.
+"""The Python interface: ``load``, ``train``, and what a model can do.
 
-This is where the plugin system, the engine and the decoders meet. It prints nothing and knows no shell;
-a program that wants to train or to generate without a shell starts here::
+::
 
-    from rnngen.api import Session
+    import rnngen
 
-    session = Session.here()
-    for event in session.train(session.plan(TrainRequest.of("corpus.txt"))):
-        ...
-    writer = session.open("corpus")
+    model = rnngen.load("corpus")            # or rnngen.train("corpus.txt", minutes=3, progress=True)
+    print(model.generate("ROMEO:", temperature=0.8, length=300, seed=7))
+    for piece in model.stream("ROMEO:"):
+        print(piece, end="")
+    model.translate(["How are you?"], beam=5)
+    model.score("text"), model.next("The cat", 10), model.evaluate(["held-out.txt"])
+
+Defaults, texts and errors are those of the command line, which is written on this module. A ``Session`` says
+which plugins and which models there are.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from rnngen.paths import cache, home
 
 if TYPE_CHECKING:
-    from rnngen.builtins.strategies.options import BeamOptions
-    from rnngen.contracts import AnyFilter, Listener, Tokenizer
-    from rnngen.evaluation.adaptation import Adapted
-    from rnngen.evaluation.judging import Judgement
-    from rnngen.evaluation.marking import Marks
+    from rnngen.contracts import Listener, NetworkStep
+    from rnngen.evaluation.dynamic import Adapted
+    from rnngen.evaluation.evaluator import Evaluation
     from rnngen.events import Event
-    from rnngen.generation.answering import Answerer
-    from rnngen.generation.writing import Writer
-    from rnngen.options.corpus import AdaptingOptions, CorpusOptions
-    from rnngen.options.model import ReadingOptions
+    from rnngen.generation.alignment import Alignment, Unit
+    from rnngen.generation.decoder import Decoder
+    from rnngen.generation.decoding_choice import DecodingFlags
+    from rnngen.generation.generator import Generator, Prompt
+    from rnngen.generation.infill import Filling
+    from rnngen.generation.loading import LoadOptions
+    from rnngen.generation.saved_state import SavedState
+    from rnngen.options.corpus import AdaptingOptions
     from rnngen.registry import Registry
+    from rnngen.requests.evaluate import EvaluateRequest
+    from rnngen.requests.sample import DecodingChoice, SampleRequest
     from rnngen.requests.train import TrainRequest
     from rnngen.store.model_folder import ModelStore, StoredModel
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
 
-__all__ = ["Session", "cache", "home", "model_names", "models"]
+__all__ = ["Model", "Session", "cache", "home", "load", "model_names", "models"]
 
 
 def models() -> "ModelStore":
-    """The store of this user's models."""
+    """Return the store of this user's models."""
     from rnngen.store.model_folder import ModelStore
 
     return ModelStore(home() / "models")
 
 
 def model_names() -> list[str]:
-    """The names of this user's models."""
+    """Return the names of this user's models."""
     return models().names()
+
+
+def load(
+    name: str | Sequence[str] | None = None, *, device: str = "cpu", quantize: str | None = None
+) -> "Model":
+    """Load a model by name or path; without either, the one trained last. Several generate together.
+
+    Args:
+        name: of the model, or of several.
+        device: ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``.
+        quantize: ``int8`` to hold the weights in 8 bits; None as they are.
+
+    Raises:
+        NotFoundError, ModelError, PluginError, UsageError: if it cannot be loaded.
+    """
+    from rnngen.generation.loading import LoadOptions
+
+    names = (name,) if isinstance(name, str) or name is None else tuple(name)
+    return Session.here().load(*names, options=LoadOptions(device, quantize))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is ready to generate; made by ``load`` or ``Session.load``."""
+
+    session: "Session"
+    stored: "tuple[StoredModel, ...]"
+    """As read from disk."""
+    generator: "Generator"
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.stored[0].path.name
+
+    def generate(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> str | list[str]:
+        """Generate a text, or with ``count`` a list of them.
+
+        Args:
+            prompt: what it goes on from.
+            include_prompt: whether the prompt is part of what is returned.
+            options: of ``rnngen sample``, by the names of its flags: ``temperature`` (or ``temp``),
+                ``top_p``, ``length``, ``seed``, ``count``, ``stop``, ``beam``, ``strategy``, ``filters``; and
+                ``source`` for models that read one.
+
+        Raises:
+            UsageError: for what makes no sense.
+        """
+        source, decoder = options.pop("source", None), self.decoder(**options)
+        shown = prompt if include_prompt else ""
+        texts = [shown + one.text for one in decoder.outputs([_prompt(prompt, source)])]
+        return texts if decoder.request.count > 1 or decoder.request.nbest else texts[0]
+
+    def stream(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> Iterator[str]:
+        """Generate a text piece by piece; arguments as in ``generate``."""
+        source, decoder = options.pop("source", None), self.decoder(**options)
+        if include_prompt and prompt:
+            yield prompt
+        for output in decoder.outputs([_prompt(prompt, source)]):
+            yield from output.pieces
+
+    def translate(self, sources: Sequence[str], **options: Any) -> list[str]:
+        """Generate the best output for each source; arguments as in ``generate``."""
+        decoder = self.decoder(**options)
+        prompts = [_prompt("", source) for source in sources]
+        return [output.text for output in decoder.outputs(prompts) if output.number == 0]
+
+    def attention(
+        self, sources: Sequence[str], *, text: str | None = None, unit: "Unit" = "character", **options: Any
+    ) -> "list[Alignment]":
+        """Return where the model looked in each source while it generated its output, or read a given text.
+
+        Args:
+            sources: what it writes about.
+            text: what it reads instead of generating.
+            unit: what a row and a column stand for: ``token``, ``character`` or ``word``.
+            options: of the search: ``beam``, ``length_penalty``.
+        """
+        if text is not None:
+            return [self.generator.read_along(source, text, unit) for source in sources]
+        decoder = self.decoder(**options)
+        settings = replace(decoder.settings, attention=True)
+        prompts = [_prompt("", source) for source in sources]
+        outputs = self.generator.generate(prompts, decoder.strategy, settings)
+        return [
+            self.generator.alignment(output.prompt.source or "", output.hypothesis, unit)
+            for output in outputs
+            if output.hypothesis and output.number == 0
+        ]
+
+    def score(self, text: str, source: str | None = None) -> float:
+        """Return the log-probability of a text in nats, its end included where examples end."""
+        return self.generator.score(text, source)[0]
+
+    def next(self, prompt: str = "", top: int = 10, **options: Any) -> list[tuple[str, float]]:
+        """Return the most probable next tokens, as text, with their probabilities."""
+        import numpy as np
+
+        source, prepared = options.pop("source", None), self.session.decoding
+        chain = self.session.choose_decoding(options).filters
+        build = prepared.filter_builder(chain)
+        nats = self.generator.next_token_log_probs(
+            _prompt(prompt, source), build(self.generator.tokenizers.target)
+        )
+        order = np.argsort(-nats, kind="stable")[:top].tolist()
+        return [(self.generator.decode([token]), float(np.exp(nats[token]))) for token in order]
+
+    def fill(
+        self, left: str, right: str, *, source: str | None = None, **options: Any
+    ) -> "list[tuple[str, Filling]]":
+        """Return the best texts between two others, best first; options are those of ``rnngen fill``."""
+        from rnngen.generation.fill_options import FillOptions
+        from rnngen.generation.infill import fill_gap
+
+        return fill_gap(self.generator, left, right, FillOptions(**options), source)
+
+    def decoder(self, **options: Any) -> "Decoder":
+        """Return what generates, built from options by the names of ``rnngen sample``'s flags."""
+        return self.session.decoder(self.generator, self.session.sample_request(**options))
+
+
+def _prompt(text: str, source: str | None) -> "Prompt":
+    from rnngen.generation.generator import Prompt
+
+    return Prompt(text, source)
 
 
 @dataclass(frozen=True)
@@ -58,10 +192,93 @@ class Session:
 
     @classmethod
     def here(cls) -> "Session":
-        """With everything that is installed, and the user's models."""
+        """Return one with everything that is installed, and the user's models."""
         from rnngen.registry import Registry
 
         return cls(Registry.discover(), models())
+
+    # ── generating ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, name: str | None) -> "StoredModel":
+        """Read a model by name or path; without either, the one trained last."""
+        return self.models.open(name)
+
+    def load(self, *names: str | None, options: "LoadOptions | None" = None) -> Model:
+        """Get a model ready to generate, or several as one.
+
+        Args:
+            names: or paths; None is the model trained last.
+            options: where and how to compute.
+        """
+        return self.open(*(self.read(name) for name in names or (None,)), options=options)
+
+    def open(
+        self, *stored: "StoredModel", options: "LoadOptions | None" = None, cached: bool = False
+    ) -> Model:
+        """Get models that were read ready to generate; ``cached`` keeps what was made of long prompts."""
+        from rnngen.generation.loading import LoadOptions, load_generator
+
+        load = partial(self._load_draft, stored[0])
+        generator = load_generator(self.registry, stored, options or LoadOptions(), load)
+        model = Model(self, stored, generator)
+        return replace(model, generator=self._with_prefix_cache(model)) if cached else model
+
+    def _with_prefix_cache(self, model: Model) -> "Generator":
+        from rnngen.generation.prefix_cache import PrefixCache
+
+        prefixes = PrefixCache(cache() / "prefixes", partial(self.fingerprint, model))
+        return replace(model.generator, prefix_cache=prefixes)
+
+    def _load_draft(self, model: "StoredModel", name: str) -> "NetworkStep":
+        """Open a model that drafts for another one."""
+        from rnngen.generation.loading import check_same_vocabulary, load_generator
+
+        other = self.read(name)
+        check_same_vocabulary(other, model, "draft")
+        step: NetworkStep = load_generator(self.registry, [other]).model
+        return step
+
+    @staticmethod
+    def fingerprint(model: Model) -> str:
+        """Return a hash of all that saved states of a model depend on."""
+        from rnngen.generation.saved_state import fingerprint
+        from rnngen.inference.build import identity
+
+        return fingerprint(model.stored, identity(model.generator.model))
+
+    @cached_property
+    def decoding(self) -> "DecodingFlags":
+        """The flags of filters and strategies, and what builds these."""
+        from rnngen.generation.decoding_choice import DecodingFlags
+
+        return DecodingFlags(self.registry)
+
+    def decoder(
+        self, generator: "Generator", request: "SampleRequest", saved: "SavedState | None" = None
+    ) -> "Decoder":
+        """Return what generates, as a request asks for it."""
+        from rnngen.generation.decoder import Decoder
+
+        return Decoder.build(self.decoding, generator, request, saved)
+
+    def sample_request(self, **options: Any) -> "SampleRequest":
+        """Make a request from options by the names of ``rnngen sample``'s flags.
+
+        Raises:
+            UsageError: for an option that there is not, or that cannot stand beside another.
+        """
+        from rnngen.requests.sample import sample_request
+
+        chosen, rest = _flag_values(options)
+        return sample_request(self.choose_decoding(chosen), rest)
+
+    def choose_decoding(self, options: Mapping[str, Any]) -> "DecodingChoice":
+        """Choose a strategy and filters by the names of flags; errors as in ``sample_request``."""
+        names = ("strategy", "filters", "order")
+        given = {name: value for name, value in options.items() if name not in names}
+        return self.decoding.choose(given, **{name: options[name] for name in names if name in options})
+
+    # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
 
     def plan(self, request: "TrainRequest") -> "Plan":
         """Check a request to train, and read its text; writes nothing but the cache."""
@@ -88,71 +305,30 @@ class Session:
 
         return fit(plan, stop, listeners)
 
-    def read(self, name: str | None) -> "StoredModel":
-        """Read a model by name or path; without either, the one trained last."""
-        from rnngen.store.model_folder import read_model
-
-        return read_model(self.models.find(name))
-
-    def writer(
-        self,
-        *models: "StoredModel",
-        device: str = "cpu",
-        quantize: str | None = None,
-        adapting: "AdaptingOptions | None" = None,
-    ) -> "Writer":
-        """Get a model ready to write, or several to write together."""
-        from rnngen.generation.loading import open_writer
-
-        return open_writer(self.registry, *models, device=device, quantize=quantize, adapting=adapting)
-
     def adapt(
         self, model: "StoredModel", prompt: str, options: "AdaptingOptions", device: str = "cpu"
     ) -> "Adapted":
         """Let a model's weights adapt to a prompt; those on disk stay as they are."""
-        from rnngen.evaluation.adaptation import adapt
+        from rnngen.evaluation.dynamic import adapt
 
         return adapt(self.registry, model, prompt, options, device)
 
-    def answerer(
-        self, *models: "StoredModel", device: str = "cpu", quantize: str | None = None
-    ) -> "Answerer":
-        """Get a model ready to write about sources, or several to do so together."""
-        from rnngen.generation.loading import open_answerer
+    def evaluate(self, model: "StoredModel", request: "EvaluateRequest") -> "Evaluation":
+        """Evaluate a model on a text, or on its own validation text."""
+        from rnngen.evaluation.evaluator import evaluate
 
-        return open_answerer(self.registry, *models, device=device, quantize=quantize)
+        return evaluate(self.registry, model, request)
 
-    def filters(self, chain: Sequence[tuple[str, str]]) -> "Callable[[Tokenizer], list[AnyFilter]]":
-        """Check a chain of filters, names and the texts of their options → what builds it for a tokenizer."""
-        from functools import partial
 
-        from rnngen.registry.components import choose_filters, make_filters
+def _flag_values(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of ``generate``: those that choose filters and strategies, and all others."""
+    from rnngen.requests.sample import ADAPTING, FIELDS
 
-        return partial(make_filters, choose_filters(self.registry, chain))
+    named = {ALIASES.get(name, name): value for name, value in options.items()}
+    own = FIELDS | ADAPTING
+    given = {name: value for name, value in named.items() if name not in own}
+    return given, {name: value for name, value in named.items() if name in own}
 
-    def mark(
-        self,
-        model: "StoredModel",
-        corpus: Sequence[str],
-        options: "CorpusOptions",
-        beam: "BeamOptions",
-        device: str = "cpu",
-    ) -> "Marks":
-        """Try a model of pairs on others."""
-        from rnngen.evaluation.marking import mark
 
-        return mark(self.registry, model, corpus, options, beam=beam, device=device)
-
-    def judge(
-        self,
-        model: "StoredModel",
-        corpus: Sequence[str],
-        options: "CorpusOptions",
-        device: str = "cpu",
-        *,
-        readings: "ReadingOptions | None" = None,
-    ) -> "Judgement":
-        """Try a model on a text."""
-        from rnngen.evaluation.judging import judge
-
-        return judge(self.registry, model, corpus, options, device, readings=readings)
+ALIASES = {"temperature": "temp"}
+"""Longer names of flags."""

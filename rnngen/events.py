@@ -1,4 +1,4 @@
-"""What long work reports while it runs: small frozen records, in the order in which things happen.
+"""Events of long work: small frozen records, in the order in which things happen.
 
 ::
 
@@ -18,7 +18,7 @@ class Event:
     """The root of all events."""
 
     def as_json(self) -> dict[str, Any]:
-        """The event as a JSON object, with its kind (the class name in lower case) under ``event``."""
+        """Return the event as a JSON object; ``event`` is its class name in lower case."""
         return {"event": type(self).__name__.lower(), **asdict(self)}
 
 
@@ -37,17 +37,17 @@ class Started(Event):
     train_tokens: int
     """Tokens to train on."""
     val_tokens: int
-    """Tokens held out."""
+    """Tokens of the validation text."""
     device: str
-    """Where it trains, as torch writes it."""
+    """The device, as torch names it."""
     precision: str
     """``fp32`` or ``bf16``."""
     seed: int
-    """The seed of everything random."""
+    """The random seed."""
     step: int
-    """The step it starts at: 0, or where a resumed run stood."""
+    """The step that it starts at: 0, or that of a resumed run."""
     steps: int | None
-    """The step it will end at; None where only the clock decides."""
+    """The step that it will end at; None where only the clock decides."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Step(Event):
     """One update of the weights."""
 
     step: int
-    """How many updates there have been, this one included."""
+    """The number of updates so far, this one included."""
     epoch: float
-    """How often the training text has been seen so far."""
+    """The number of passes over the training text so far."""
     progress: float
-    """How much of the budget is spent, from 0 to 1."""
+    """The share of the budget that is spent, from 0 to 1."""
     loss: float
     """The mean loss of this batch."""
     lr: float
@@ -74,18 +74,18 @@ class Step(Event):
 
 @dataclass(frozen=True)
 class Evaluated(Event):
-    """The network has been tried on the held-out text."""
+    """The network has been evaluated on the validation text."""
 
     step: int
-    """After how many updates."""
+    """The number of updates before it."""
     loss: float
-    """Nats per token, state carried through the text (``stream``, read in parallel stretches)."""
+    """Nats per token, state carried through the text (``stream``, in parallel streams)."""
     nats_per_char: float
     """The same by character of the text."""
     best: bool
-    """Whether it is the lowest so far, and so the model that is kept."""
+    """Whether it is the best so far, so that these weights are kept."""
     score: float | None = None
-    """What answers to held-out sources score, where that decides instead."""
+    """The score of outputs for validation sources, where that decides instead."""
 
 
 @dataclass(frozen=True)
@@ -93,32 +93,32 @@ class Saved(Event):
     """A file of the model has been replaced."""
 
     step: int
-    """After how many updates."""
+    """The number of updates before it."""
     path: str
     """The file."""
 
 
 @dataclass(frozen=True)
 class Sampled(Event):
-    """A taste of what the network writes now."""
+    """A sample of what the network generates now."""
 
     step: int
-    """After how many updates."""
+    """The number of updates before it."""
     text: str
-    """What it wrote."""
+    """The sample."""
 
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something that the person should know and that does not stop the work."""
+    """A warning, which does not stop the work."""
 
     message: str
-    """The thing, the place and the mend."""
+    """The problem, its place and the remedy."""
 
 
 @dataclass(frozen=True)
 class Judged(Event):
-    """The weights that are kept have been tried on the held-out text once more, exactly."""
+    """The weights that are kept have been evaluated on the validation text once more, exactly."""
 
     step: int
     """The step that they are from."""
@@ -127,7 +127,7 @@ class Judged(Event):
     window: float
     """Nats per character in windows of 256 tokens, each from a fresh state."""
     seconds: float
-    """How long it took."""
+    """The seconds that it took."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,6 @@ class Finished(Event):
     best_step: int
     """The step whose weights are kept as the model."""
     best_nats_per_char: float
-    """The held-out loss of those weights."""
+    """The validation loss of those weights."""
     seconds: float
     """Wall-clock seconds of training, over all sittings."""

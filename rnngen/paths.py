@@ -1,24 +1,43 @@
-"""Where rnngen keeps things on this machine."""
+"""The folders in which rnngen keeps things on this machine: below ``RNNGEN_HOME``, or the platform's."""
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-APP = "rnngen"
+if TYPE_CHECKING:
+    from platformdirs import PlatformDirs
+
+
+def shipped(folder: str | Path) -> Path:
+    """A folder of data that ships with rnngen: in the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent
+    return next(
+        (top / folder for top in (package, package.parent) if (top / folder).is_dir()), package / folder
+    )
 
 
 def home() -> Path:
-    """The folder of models and built corpora: ``RNNGEN_HOME``, else the user's data folder."""
-    if chosen := os.environ.get("RNNGEN_HOME"):
-        return Path(chosen).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path(APP)
+    """Return the folder of models and built corpora: ``RNNGEN_HOME``, else the user's data folder."""
+    return _chosen() or _platform().user_data_path
 
 
 def cache() -> Path:
-    """The folder of what can be made again: encoded corpora, and text that came through a pipe."""
-    if chosen := os.environ.get("RNNGEN_HOME"):
-        return Path(chosen).expanduser() / "cache"
-    from platformdirs import user_cache_path
+    """Return the folder of what can be made again: encoded corpora, and text that came through a pipe."""
+    chosen = _chosen()
+    return chosen / "cache" if chosen else _platform().user_cache_path
 
-    return user_cache_path(APP)
+
+def config() -> Path:
+    """Return the folder of the user's settings: ``RNNGEN_HOME``, else the user's configuration folder."""
+    return _chosen() or _platform().user_config_path
+
+
+def _chosen() -> Path | None:
+    folder = os.environ.get("RNNGEN_HOME")
+    return Path(folder).expanduser() if folder else None
+
+
+def _platform() -> "PlatformDirs":
+    from platformdirs import PlatformDirs
+
+    return PlatformDirs("rnngen")

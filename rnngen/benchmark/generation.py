@@ -14,11 +14,11 @@ from rnngen.benchmark.turns import Work, rates
 from rnngen.contracts import AnyFilter, StreamStep, Weights
 from rnngen.decoding.sampler import sample, sample_many
 from rnngen.errors import UsageError
-from rnngen.generation.loading import open_network
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
-from rnngen.inference.quantized import QuantizedStep, quantise
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.quantized import QuantizedStep, quantize, quantized_step
+from rnngen.inference.torch_model import torch_step
+from rnngen.nn.build import load_network
 from rnngen.nn.devices import choose_device
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.registry import Registry
@@ -62,7 +62,7 @@ def bench_sample(
     if options.count:
         works["batched"] = many_streams(step, filters, options.count)
     if options.quantize:
-        works["quantized"] = one_stream(_quantised(make(), options.quantize), filters)
+        works["quantized"] = one_stream(_quantized(make(), options.quantize), filters)
     with _one_thread():
         plain = PlainNetwork(sizes).to(device)
         works["plain"] = lambda length: len(generate(plain, length, TEMPERATURE))
@@ -151,7 +151,7 @@ def _made(registry: Registry, sizes: BenchNetwork, device: torch.device) -> tupl
     require_plain(sizes.cell)
     network = RecurrentNetwork(sizes.vocab, sizes.sizes(), cell.build)
     if not by_numpy(device):
-        return sizes, lambda: TorchStep(network.to(device))
+        return sizes, lambda: torch_step(network.to(device))
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     return sizes, partial(_step, cell, weights, sizes)
 
@@ -162,7 +162,7 @@ def _opened(registry: Registry, model: StoredModel, device: torch.device) -> tup
     require_plain(config.cell.name)
     sizes = _sizes(config)
     if not by_numpy(device):
-        return sizes, lambda: TorchStep(open_network(cell, model, str(device)))
+        return sizes, lambda: torch_step(load_network(cell, model, str(device)))
     return sizes, partial(_step, cell, model.weights, sizes)
 
 
@@ -181,9 +181,9 @@ def _step(cell: Component, weights: Weights, sizes: BenchNetwork) -> NumpyStep:
     return NumpyStep(weights, layers)
 
 
-def _quantised(step: StreamStep, form: str) -> QuantizedStep:
-    quantise(step, form)
-    return QuantizedStep(step)
+def _quantized(step: StreamStep, form: str) -> QuantizedStep:
+    quantize(step, form)
+    return quantized_step(step)
 
 
 @contextmanager

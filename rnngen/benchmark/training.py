@@ -6,8 +6,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from rnngen.benchmark import Learning, require_plain
-from rnngen.benchmark import plain as plainly
+from rnngen.benchmark import Learning, plain, require_plain
 from rnngen.benchmark.turns import Work, rates
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
@@ -47,10 +46,10 @@ def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
     batches = StreamBatches(text, options.batch, options.seq)
     trainer = make_trainer(registry, network, batches, precision, device, settings=request.settings)
     rest = torch.from_numpy(text.tokens[1:-1].astype(np.int64)).to(device)
-    plain = plainly.train(plainly.PlainNetwork(network).to(device), rest, options.batch, options.seq)
+    plain_steps = plain.train(plain.PlainNetwork(network).to(device), rest, options.batch, options.seq)
     works = {
         "rnngen": _steps(trainer),
-        "plain": lambda steps: len([next(plain) for _ in range(steps)]),
+        "plain": lambda steps: len([next(plain_steps) for _ in range(steps)]),
         "gemm": _large_product(precision, device),
     }
     with denormals_flushed():

@@ -6,40 +6,43 @@ decoders or the session, nor anything that a stranger's plugin may not import.
 
 from collections.abc import Iterable
 
-from rnngen.builtins import cell_options as c
 from rnngen.builtins import options as o
 from rnngen.builtins.attention import rnngen_attentions as rnngen_attentions
+from rnngen.builtins.cells.gru.options import GRUOptions
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.rnn.options import RNNOptions
 from rnngen.builtins.filters import options as f
 from rnngen.builtins.seq2seq_options import Seq2SeqOptions
-from rnngen.contracts import CellSpec, FilterSpec, NetworkSpec, ReaderSpec, TaskSpec, TokenizerSpec
+from rnngen.builtins.strategies import rnngen_strategies as rnngen_strategies
+from rnngen.contracts import CellSpec, FilterSpec, Flag, NetworkSpec, ReaderSpec, TaskSpec, TokenizerSpec
 from rnngen.hookspecs import hookimpl
 
 
 @hookimpl
 def rnngen_cells() -> Iterable[CellSpec]:
     """The classical recurrent cells."""
-    torch_side, numpy_side = "rnngen.builtins.gated", "rnngen.builtins.gated_steps"
+    home = "rnngen.builtins.cells"
     return [
         CellSpec(
             name="lstm",
             summary="long short-term memory (Hochreiter and Schmidhuber 1997), with forget gate",
-            load=f"{torch_side}:lstm",
-            numpy=f"{numpy_side}:lstm_step",
-            options=c.LSTMOptions,
+            load=f"{home}.lstm.torch:lstm",
+            numpy=f"{home}.lstm.numpy:LSTMStep",
+            options=LSTMOptions,
         ),
         CellSpec(
             name="gru",
             summary="gated recurrent unit (Cho et al. 2014)",
-            load=f"{torch_side}:gru",
-            numpy=f"{numpy_side}:gru_step",
-            options=c.GRUOptions,
+            load=f"{home}.gru.torch:gru",
+            numpy=f"{home}.gru.numpy:GRUStep",
+            options=GRUOptions,
         ),
         CellSpec(
             name="rnn",
             summary="simple recurrent network (Elman 1990), with tanh, relu or sigmoid",
-            load=f"{torch_side}:rnn",
-            numpy=f"{numpy_side}:rnn_step",
-            options=c.RNNOptions,
+            load=f"{home}.rnn.torch:rnn",
+            numpy=f"{home}.rnn.numpy:RNNStep",
+            options=RNNOptions,
         ),
         NetworkSpec(
             name="seq2seq",
@@ -115,6 +118,7 @@ def rnngen_tasks() -> Iterable[TaskSpec]:
             load="rnngen.builtins.tasks:Pairs",
             pairs=True,
             cell="seq2seq",
+            strategy="greedy",
         ),
     ]
 
@@ -144,49 +148,75 @@ def rnngen_readers() -> Iterable[ReaderSpec]:
 @hookimpl
 def rnngen_filters() -> Iterable[FilterSpec]:
     """What shapes the next-token distribution."""
-    home = "rnngen.builtins.filters.basic"
+    home = "rnngen.builtins.filters"
     return [
         FilterSpec(
             name="repetition",
             summary="make tokens that have occurred less probable (Keskar et al. 2019)",
-            load=f"{home}:repetition",
-            options=o.RepetitionOptions,
+            load=f"{home}.penalties:repetition",
+            options=f.RepetitionOptions,
+            flag=Flag(name="repetition-penalty", help="Above 1: repeat less."),
+            rank=10,
         ),
         FilterSpec(
             name="temp",
             summary="sharpen or flatten the distribution",
-            load=f"{home}:temperature",
-            options=o.TemperatureOptions,
+            load=f"{home}.truncation:temperature",
+            options=f.TemperatureOptions,
+            flag=Flag(
+                name="temp",
+                help="Below 1 is safer, above 1 is wilder, 0 is greedy.  [default: 0.8]",
+                common=True,
+            ),
+            rank=20,
+            llama_rank=36,
         ),
         FilterSpec(
             name="top_k",
             summary="keep the k most probable tokens (Fan et al. 2018)",
-            load=f"{home}:top_k",
-            options=o.TopKOptions,
+            load=f"{home}.truncation:top_k",
+            options=f.TopKOptions,
+            flag=Flag(name="top-k", help="Draw from the K most probable tokens only.", common=True),
+            rank=30,
+            llama_rank=31,
         ),
         FilterSpec(
             name="top_p",
             summary="keep the nucleus of probability p (Holtzman et al. 2020)",
-            load=f"{home}:top_p",
-            options=o.TopPOptions,
+            load=f"{home}.truncation:top_p",
+            options=f.TopPOptions,
+            flag=Flag(
+                name="top-p", help="Draw from the smallest set of tokens of probability P.", common=True
+            ),
+            rank=31,
+            llama_rank=33,
         ),
         FilterSpec(
             name="min_p",
             summary="keep tokens near the most probable one (Nguyen et al. 2024)",
-            load=f"{home}:min_p",
-            options=o.MinPOptions,
+            load=f"{home}.truncation:min_p",
+            options=f.MinPOptions,
+            flag=Flag(
+                name="min-p", help="Draw from tokens at least P times as probable as the best.", common=True
+            ),
+            rank=32,
+            llama_rank=34,
         ),
         FilterSpec(
             name="frequency",
             summary="subtract from the logits of tokens, for each time that they occurred",
             load="rnngen.builtins.filters.penalties:frequency",
             options=f.CountOptions,
+            flag=Flag(name="frequency-penalty", help="Subtract this for each time that a token occurred."),
+            rank=11,
         ),
         FilterSpec(
             name="presence",
             summary="subtract from the logits of tokens that have occurred",
             load="rnngen.builtins.filters.penalties:presence",
             options=f.CountOptions,
+            flag=Flag(name="presence-penalty", help="Subtract this from tokens that have occurred."),
+            rank=12,
         ),
         FilterSpec(
             name="dry",
@@ -194,6 +224,10 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             load="rnngen.builtins.filters.penalties:dry",
             options=f.DryOptions,
             needs_text=True,
+            flag=Flag(
+                name="dry", help="Penalise what goes on with a repetition, this strongly; 0.8 is usual."
+            ),
+            rank=13,
         ),
         FilterSpec(
             name="no_repeat_ngram",
@@ -212,6 +246,9 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             summary="keep tokens of typical surprise (Meister et al. 2022)",
             load="rnngen.builtins.filters.truncation:typical",
             options=f.TypicalOptions,
+            flag=Flag(name="typical", help="Draw from the most typical tokens, of probability P together."),
+            rank=33,
+            llama_rank=32,
         ),
         FilterSpec(
             name="epsilon",
@@ -230,18 +267,27 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             summary="keep tokens within n standard deviations of the best (Tang et al. 2024)",
             load="rnngen.builtins.filters.truncation:top_nsigma",
             options=f.TopNSigmaOptions,
+            flag=Flag(name="top-nsigma", help="Draw from tokens within N standard deviations of the best."),
+            rank=34,
+            llama_rank=30,
         ),
         FilterSpec(
             name="xtc",
             summary="now and then exclude the top choices (p-e-w 2024)",
             load="rnngen.builtins.filters.adaptive:xtc",
             options=f.XTCOptions,
+            flag=Flag(name="xtc", help="With this probability, exclude all top choices but the last."),
+            rank=35,
+            llama_rank=35,
         ),
         FilterSpec(
             name="mirostat",
             summary="hold the surprise of the text near a target (Basu et al. 2021)",
             load="rnngen.builtins.filters.adaptive:mirostat",
             options=f.MirostatOptions,
+            flag=Flag(name="mirostat", help="Mirostat sampling, version 1 or 2 (target 5 bits per token)."),
+            rank=40,
+            llama_rank=40,
         ),
         FilterSpec(
             name="ban",

@@ -43,7 +43,7 @@ class EncoderStep:
         ]
         self.size = hidden * len(ways)
 
-    def quantise(self, make: Callable[[Floats], Any]) -> None:
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
         """Replace the matrices of all layers.
 
         Raises:
@@ -51,13 +51,13 @@ class EncoderStep:
         """
         layers: list[Any] = [layer for ways in self.layers for layer in ways]
         for layer in layers:
-            if not hasattr(layer, "quantise"):
+            if not hasattr(layer, "quantize"):
                 raise UsageError(
-                    f"{type(layer).__name__}, which reads the source, cannot quantise its weights (it has no "
-                    "method 'quantise'); leave --quantize out"
+                    f"{type(layer).__name__}, which reads the source, cannot quantize its weights (it has no "
+                    "method 'quantize'); leave --quantize out"
                 )
         for layer in layers:
-            layer.quantise(make)
+            layer.quantize(make)
 
     def __call__(self, x: Floats, mask: Mask) -> Reading:
         """Embeddings (B,S,E) and mask (B,S) → what is made of them."""

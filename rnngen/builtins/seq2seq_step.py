@@ -53,15 +53,15 @@ class Seq2SeqStep:
         self.spans = [slice(*has_eos) for has_eos in pairwise(accumulate([0, *sizes]))]
         self.fixed = sizes[0] + sizes[1]
 
-    def quantise(self, make: Callable[[Floats], Any]) -> None:
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
         """Replace all matrices, as ``LayerStep`` tells; the layers of both sides must have this method.
 
         An attention without it keeps what it has.
         """
-        self.encoder.quantise(make)
+        self.encoder.quantize(make)
         parts: list[Any] = [*self.layers, self.bridge]
-        for part in parts + [self.attention] * hasattr(self.attention, "quantise"):
-            part.quantise(make)
+        for part in parts + [self.attention] * hasattr(self.attention, "quantize"):
+            part.quantize(make)
         self.combine, self.head = make(self.combine), make(self.head)
 
     def start(self, source: TokenIds) -> State:
@@ -132,7 +132,7 @@ class _Bridge:
             for i, array in enumerate(zeros)
         ]
 
-    def quantise(self, make: Callable[[Floats], Any]) -> None:
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
         """Replace the matrices of the maps."""
         self.maps = [one and (make(one[0]), one[1]) for one in self.maps]
 

@@ -1,7 +1,7 @@
 """The program ``rnngen``: a group of commands, each imported only when it is called.
 
-What ``rnngen --help`` and ``--version`` print comes from the table below and from the cache of plugin
-commands, so that they take milliseconds whatever is installed.
+``rnngen --help`` and ``--version`` print the table below and the cache of plugin commands, so that they take
+milliseconds whatever is installed.
 """
 
 import os
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from rnngen.api import Session
+    from rnngen.generation.decoding_choice import DecodingFlags
     from rnngen.registry import Registry
 
 
@@ -26,35 +27,36 @@ class Builtin(NamedTuple):
     """A command that ships with rnngen."""
 
     target: str
-    """Where it is: ``"package.module:attribute"``."""
+    """Import string, ``"package.module:attribute"``."""
     summary: str
     """One line for ``--help``."""
     hidden: bool = False
-    """Whether listings leave it out."""
+    """True if listings leave it out."""
 
 
 COMMANDS: dict[str, Builtin] = {
-    "train": Builtin("rnngen.cli.commands.train:train", "Train a model on text, or go on training one."),
-    "tune": Builtin("rnngen.cli.commands.tune:tune", "Search for the sizes and settings that suit a text."),
-    "sample": Builtin("rnngen.cli.commands.sample:sample", "Write text with a model."),
-    "eval": Builtin("rnngen.cli.commands.eval:evaluate", "Measure how well a model predicts a text."),
-    "score": Builtin("rnngen.cli.commands.score:score", "Say how probable a model finds each line."),
-    "next": Builtin("rnngen.cli.commands.next:next_token", "Show which tokens a model expects after a text."),
-    "fill": Builtin("rnngen.cli.commands.fill:fill", "Find what may stand in a gap of a text."),
-    "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw where a model looked while it wrote."),
-    "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure how fast rnngen is here."),
+    "train": Builtin("rnngen.cli.commands.train:train", "Train a model on text, or resume training."),
+    "tune": Builtin("rnngen.cli.commands.tune:tune", "Search for good sizes and settings for a text."),
+    "sample": Builtin("rnngen.cli.commands.sample:sample", "Generate text with a model."),
+    "eval": Builtin("rnngen.cli.commands.eval:evaluate", "Evaluate a model on a text."),
+    "score": Builtin("rnngen.cli.commands.score:score", "Print the log-probability of each line."),
+    "next": Builtin("rnngen.cli.commands.next:next_token", "Show the most probable next tokens."),
+    "fill": Builtin("rnngen.cli.commands.fill:fill", "Fill a gap in a text."),
+    "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw the attention weights of a seq2seq model."),
+    "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure the speed of training and generation."),
     "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
     "export": Builtin("rnngen.cli.commands.export:export", "Pack a model into one file."),
-    "devices": Builtin("rnngen.cli.commands.devices:devices", "Show what this machine can compute on."),
+    "devices": Builtin("rnngen.cli.commands.devices:devices", "List the devices of this machine."),
     "plugins": Builtin(
-        "rnngen.cli.commands.plugins:plugins", "Show cells, tokenizers, filters and other plugins."
+        "rnngen.cli.commands.plugins:plugins", "List cells, tokenizers, filters and other plugins."
     ),
     "corpora": Builtin(
-        "rnngen.cli.commands.corpora:corpora", "Show the corpora that ship with rnngen, and build others."
+        "rnngen.cli.commands.corpora:corpora", "List the corpora that ship with rnngen; build others."
     ),
     "completion": Builtin(
         "rnngen.cli.commands.completion:completion", "Print the completion script of a shell."
     ),
+    "help": Builtin("rnngen.cli.commands.help:show_help", "Show a guide: tutorial, training, sampling …"),
     "man": Builtin("rnngen.cli.commands.man:man", "Write the manual pages.", hidden=True),
 }
 """The commands that ship with rnngen, in the order in which ``--help`` shows them."""
@@ -66,21 +68,21 @@ SPINS: Final = "1000"
 
 
 class Program:
-    """What one run of the program shares: the root context's ``obj``; see ``registry``."""
+    """State shared by one run of the program: the root context's ``obj``; see ``registry``."""
 
     reported = False
-    """Whether the plugins that failed have been named."""
+    """True once the plugins that failed have been named."""
 
     @cached_property
     def registry(self) -> "Registry":
-        """What plugins brought; they are imported when it is first asked."""
+        """The registry of plugins; they are imported at the first access."""
         from rnngen.registry import Registry
 
         return Registry.discover()
 
 
 def registry(ctx: click.Context | None = None) -> "Registry":
-    """The registry of this run; the first call imports the plugins, and names on stderr those that failed."""
+    """Return the registry of this run; the first call imports the plugins, and names failures on stderr."""
     ctx = ctx or click.get_current_context()
     program = ctx.find_root().ensure_object(Program)
     program.registry.names("cell")  # `failures` is complete only after a look-up
@@ -92,8 +94,15 @@ def registry(ctx: click.Context | None = None) -> "Registry":
     return program.registry
 
 
+def decoding(ctx: click.Context | None = None) -> "DecodingFlags":
+    """Return what filters and strategies there are."""
+    from rnngen.generation.decoding_choice import DecodingFlags
+
+    return DecodingFlags(registry(ctx))
+
+
 def session(ctx: click.Context | None = None) -> "Session":
-    """What plugins there are, and the user's models."""
+    """Return the Python interface with the installed plugins and the user's models."""
     from rnngen.api import Session, models
 
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
@@ -104,23 +113,23 @@ class App(click.Group):
     """The group of all commands, built-in and from plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every name that is not hidden, built-ins first."""
+        """Return the names that are not hidden, built-ins first."""
         return [name for name, _ in self._summaries(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command; plugins are looked at only where no built-in has the name."""
+        """Import the command; plugins are asked only where no built-in has the name."""
         if cmd_name in COMMANDS:
             module, _, attribute = COMMANDS[cmd_name].target.partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
-        from rnngen.cli import plugin_commands as extensions
+        from rnngen.cli import plugin_commands
 
-        return extensions.find(cmd_name, reserved=COMMANDS, quiet=ctx.resilient_parsing)
+        return plugin_commands.find(cmd_name, reserved=COMMANDS, quiet=ctx.resilient_parsing)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that ``args`` begin with, and what the settings files say for it.
+        """Find the command that ``args`` begin with, and its defaults in the settings files.
 
         Raises:
             UnknownName: if there is none; the closest is named.
@@ -163,15 +172,15 @@ class App(click.Group):
         for name, builtin in COMMANDS.items():
             if not builtin.hidden:
                 yield name, builtin.summary
-        from rnngen.cli import plugin_commands as extensions
+        from rnngen.cli import plugin_commands
 
-        yield from extensions.summaries(reserved=COMMANDS, quiet=ctx.resilient_parsing)
+        yield from plugin_commands.summaries(reserved=COMMANDS, quiet=ctx.resilient_parsing)
 
 
 def _asks_for_help(args: list[str]) -> bool:
-    """Whether help is asked for: a broken settings file must not stand in its way."""
+    """Report whether help is asked for, which a broken settings file must not prevent."""
     options = args[: args.index("--")] if "--" in args else args
-    return "--help" in options or "-h" in options
+    return bool({"--help", "-h", "--help-all"} & set(options))
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -183,7 +192,8 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 app = App(
     name="rnngen",
     help="Train recurrent text generators on your own text, and run them in the shell.",
-    epilog="\b\nExamples:\n  rnngen train corpus.txt\n  rnngen sample --temp 0.8 'ROMEO:'",
+    epilog="\b\nExamples:\n"
+    "  rnngen train corpus.txt\n  rnngen sample --temp 0.8 'ROMEO:'\n  rnngen help tutorial",
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RNNGEN"},
     params=[
         click.Option(

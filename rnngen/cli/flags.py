@@ -1,17 +1,19 @@
-"""What command authors take their flags from: those of options dataclasses, and those in common.
+"""The flags of commands: those made from options dataclasses, and those that several commands have.
 
 The parameter of a flag has the flag's name, so that its environment variable and its key in the settings
 files have it too.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from rnngen.cli.option_flags import (
     Completer,
+    Option,
     StageOption,
     collect,
     flag_of,
@@ -27,33 +29,57 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Command",
+    "Option",
     "StageOption",
     "collect",
     "complete_models",
     "complete_names",
+    "device_flag",
     "examples",
     "examples_of",
+    "filters_flag",
     "flag_of",
     "given",
     "json_flag",
     "model_flag",
     "models_flag",
+    "option",
     "options_from",
+    "order_flag",
     "overrule",
     "parsed",
     "quiet_flag",
+    "rank_of",
     "set_flag",
+    "source_flag",
     "verbose_flag",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
 K = TypeVar("K", bound=click.Command)
 
 
 class Command(click.Command):
-    """A command whose help groups the flags by the headings that ``options_from`` gave them.
+    """A command whose help groups its flags by their headings, and leaves rare ones to ``--help-all``.
 
     Errors that name options name its flags.
     """
+
+    option_words: ClassVar[Mapping[str, str]] = {}
+    """How errors name options that are no flags."""
+
+    def __init__(self, *args: Any, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        if self.has_more():
+            self.params = [*self.params, _help_all()]
+
+    def all_params(self) -> list[click.Parameter]:
+        """Return its parameters, those among them that are made when they are asked for."""
+        return self.params
+
+    def has_more(self) -> bool:
+        """Report whether ``--help-all`` shows more than ``--help``."""
+        return has_more(self)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.
@@ -70,6 +96,8 @@ class Command(click.Command):
         """Write the flags, those without a heading first."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
         for param in self.get_params(ctx):
+            if not (_common(param) or ctx.meta.get(HELP_ALL)):
+                continue
             record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record:
                 sections.setdefault(getattr(param, "heading", None) or "Options", []).append(record)
@@ -79,8 +107,50 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
 
+def all_params(command: click.Command) -> list[click.Parameter]:
+    """Return the parameters of any command."""
+    return command.all_params() if isinstance(command, Command) else command.params
+
+
+HELP_ALL: Final = "--help-all"
+
+
+def has_more(command: click.Command) -> bool:
+    """Report whether ``--help-all`` shows more of a command than ``--help``."""
+    return not all(map(_common, command.params))
+
+
+def _common(param: click.Parameter) -> bool:
+    """Report whether ``--help`` shows a parameter; flags that are no ``Option`` are shown."""
+    return getattr(param, "common", True)
+
+
+def _help_all() -> Option:
+    """Return the flag that shows every flag."""
+
+    def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
+            ctx.meta[HELP_ALL] = True
+            click.echo(ctx.get_help(), color=ctx.color)
+            ctx.exit()
+
+    return Option(
+        [HELP_ALL],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        allow_from_autoenv=False,
+        callback=show,
+        help="Show every option and exit.",
+    )
+
+
+option = partial(click.option, cls=Option)
+"""``click.option`` for an ``Option``: takes ``heading="…"`` and ``common=False`` besides."""
+
+
 def complete_names(kind: str) -> Completer:
-    """A completer of what plugins of one kind (``"cell"``, ``"tokenizer"`` …) are called."""
+    """Return a completer of the names of plugins of one kind (``"cell"``, ``"tokenizer"`` …)."""
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from click.shell_completion import CompletionItem
@@ -153,13 +223,53 @@ models_flag = click.option(
 )
 """``-m NAME``, repeatable; the parameter is ``model``, a tuple."""
 
-json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs to read.")
+json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs.")
 """``--json``; the parameter is ``json``."""
 
-quiet_flag = click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
+device_flag = option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    common=False,
+    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
+)
+"""``--device``; the parameter is ``device``."""
+
+source_flag = option(
+    "--source", metavar="TEXT", common=False, help="What the text is about, for a model that reads a source."
+)
+"""``--source``; the parameter is ``source``."""
+
+
+def order_flag(heading: str) -> Callable[[F], F]:
+    """``--order``, under a heading; the parameter is ``order``."""
+    return option(
+        "--order",
+        type=click.Choice(["hf", "llama"]),
+        heading=heading,
+        common=False,
+        help=(
+            "Apply filters as transformers does, temperature before truncation, or as llama.cpp.  "
+            "[default: hf]"
+        ),
+    )
+
+
+def filters_flag(heading: str) -> Callable[[F], F]:
+    """``--filters``, under a heading; the parameter is ``filters``."""
+    return option(
+        "--filters",
+        metavar="CHAIN",
+        heading=heading,
+        common=False,
+        help="Filters in an order of your own: NAME=VALUE,NAME=VALUE;key=value.",
+    )
+
+
+quiet_flag = click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
 """``-q``; the parameter is ``quiet``."""
 
-verbose_flag = click.option("-v", "--verbose", count=True, help="Say more; twice, more still.")
+verbose_flag = click.option("-v", "--verbose", count=True, help="Print more; twice, more still.")
 """``-v``; the parameter is ``verbose``, how often it was given."""
 
 set_flag = click.option(
@@ -174,10 +284,10 @@ set_flag = click.option(
 
 
 def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str]) -> None:
-    """Of flags that cannot stand together, drop what stands lower: flag > environment > settings file.
+    """Of flags that exclude one another, drop those that stand lower: flag > environment > settings file.
 
-    Who writes ``steps`` in a settings file can then still say ``--minutes``. What is said in one place stays,
-    for the command to refuse.
+    With ``steps`` in a settings file one can then still give ``--minutes``. Flags given in the same place all
+    stay, for the command to refuse.
 
     Args:
         ctx: the command's context.
@@ -185,15 +295,15 @@ def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str
         groups: parameters that stand together, but not with those of another group.
     """
     ranks = [
-        min((_rank(ctx, name) for name in group if params[name] is not None), default=3) for group in groups
+        min((rank_of(ctx, name) for name in group if params[name] is not None), default=3) for group in groups
     ]
     for group, rank in zip(groups, ranks, strict=True):
         if rank > min(ranks):
             params.update(dict.fromkeys(group))
 
 
-def _rank(ctx: click.Context, name: str) -> int:
-    """How far below the command line a value comes from."""
+def rank_of(ctx: click.Context, name: str) -> int:
+    """Return how far below the command line a value comes from."""
     highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
     source = ctx.get_parameter_source(name)
     return highest.index(source) if source in highest else len(highest)

@@ -1,112 +1,266 @@
 """``rnngen sample --interactive``: a person and a model write one text in turns, line by line."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rnngen.builtins.strategies.options import DecodingOptions
-from rnngen.cli import repl as typed
-from rnngen.cli import streams
-from rnngen.cli.render import console as ui
-from rnngen.cli.render.terminal import interactive
-from rnngen.cli.repl_turns import Turns
-from rnngen.cli.texts import LENGTH, LONGEST
-from rnngen.errors import UnknownName, UsageError
+from rnngen.cli import prompts, streams
+from rnngen.cli.render import console
+from rnngen.errors import RnngenError, UnknownName, UsageError
+from rnngen.paths import home
 
 if TYPE_CHECKING:
-    from rnngen.api import Session
-    from rnngen.cli.answers import Answering
-    from rnngen.contracts import AnyFilter
-    from rnngen.generation.saved_state import FilterChain
-    from rnngen.generation.writing import Writer
+    from rnngen.api import Model, Session
+    from rnngen.generation.decoder import Decoder
+    from rnngen.generation.decoding_choice import DecodingFlags
+    from rnngen.generation.interactive import Conversation
+    from rnngen.generation.saved_state import SavedState
 
-PAIRS_HELP = "Every line you type is answered. /help, /quit; Ctrl-D ends too."
+PROMPT, MORE = "> ", "… "
+HISTORY_LINES = 1000
+END_SHOWN = 40
+"""Characters of the text that are repeated after an undo."""
+HELP = """\
+What you type is added to the text, and the model goes on from everything so far; a model that reads a source
+writes about it. Enter alone lets it go on. A line that ends in \\ goes on in the next one; // at the
+beginning stands for a /.
+  /temp 0.9, /top-k 40 …  set a filter, by the name of its flag; off removes it, no value shows all
+  /seed N                 let the draws begin anew from a seed
+  /length N               tokens at most that the model writes in a turn; -1 for no limit
+  /undo                   take the last turn back: text, state and draws; filters stay as you set them
+  /retry                  take it back, and draw it anew
+  /save FILE, /load FILE  save the conversation, or go on from one; as --save-state, --from-state
+  /text                   show everything so far
+  /help, /quit            Ctrl-D ends too; Ctrl-C ends what is being written, and keeps it"""
 
 
 def check() -> None:
     """Raise ``UsageError`` if there is nobody to talk to."""
-    if not (streams.answered() and interactive(streams.output())):
+    if not (streams.answered() and console.interactive(streams.output())):
         raise UsageError("--interactive needs a person at a terminal; leave it out, and pipe the prompt in")
 
 
-def talk(
-    here: "Session",
-    writer: "Writer",
-    options: DecodingOptions,
-    filters: "FilterChain",
-    *,
-    params: dict[str, Any],
-    model: Callable[[], str],
-) -> None:
-    """Converse until the person has had enough.
-
-    Args:
-        here: what builds filters.
-        writer: the model.
-        options: of the command.
-        filters: to begin with, and for a state that is gone on from.
-        params: of the command, with the prompt as it was read.
-        model: gives the fingerprint that states are kept with.
-    """
+def converse(here: "Session", model: "Model", decoder: "Decoder", saved: "SavedState | None") -> None:
+    """Converse until the person has had enough."""
     from rnngen.generation.interactive import Conversation
 
-    _refuse(params)
+    request, generator = decoder.request, model.generator
 
-    def build(pairs: "FilterChain") -> "list[AnyFilter]":
-        return here.filters([*pairs])(writer.tokenizer)
-
-    conversation = Conversation(writer, build, filters, seed=options.seed or 0, model=model)
-    if params["from_state"]:
-        conversation.load(Path(params["from_state"]))
-        if conversation.chain != tuple(filters):
-            conversation.choose(filters)
-    talks = Turns(conversation, params, _length_of(options, has_eos=writer.has_eos))
-    _introduce(params)
-    if prompt := params["prompt"]:
-        talks.out.write("" if params["no_prompt"] else prompt)
-        talks.answer(prompt)
-    typed.converse(talks.take)
-    if params["save_state"]:
-        conversation.save(Path(params["save_state"]))
-
-
-def talk_of_pairs(answering: "Answering", params: dict[str, Any]) -> None:
-    """Answer line after line, each by itself."""
-
-    def take(line: str) -> None:
-        if line in ("/help", "/?"):
-            ui.note(PAIRS_HELP)
-        elif line.startswith("/") and not line.startswith("//"):
-            raise UnknownName("command", line.split(maxsplit=1)[0], ["/help", "/quit"])
-        elif line.strip():
-            answering.params = {**params, "prompt": typed.unslashed(line)}
-            answering.run()
-
-    _introduce(params)
-    if params["prompt"]:
-        take(params["prompt"])
-    typed.converse(take)
+    conversation = Conversation(
+        generator,
+        decoder.sampler if "resume" in decoder.spec.can else None,
+        lambda filters: here.decoding.filter_builder(filters)(generator.tokenizers.target),
+        decoder.filters,
+        seed=decoder.seed or 0,
+        model=partial(here.fingerprint, model),
+        strategy=decoder.choice,
+        whole=decoder.whole,
+    )
+    if saved:
+        conversation.load(saved.path)
+        if conversation.filters != tuple(decoder.filters):
+            conversation.choose(decoder.filters)
+    length = generator.max_tokens(request.length, "")
+    turns = Turns(conversation, here.decoding, decoder, length)
+    if not request.quiet:
+        console.note("type a line to go on from; /help shows the commands, Ctrl-D ends")
+    prompt = "" if saved else prompts.read(request.prompt, request.prompt_file)
+    if prompt:
+        turns.out.write("" if request.no_prompt or generator.reads_source else prompt)
+        turns.answer(prompt)
+    read_lines(turns.take)
+    if request.save_state:
+        conversation.save(Path(request.save_state))
 
 
-def _length_of(options: DecodingOptions, *, has_eos: bool) -> int | None:
-    if options.length is None:
-        return LONGEST if has_eos else LENGTH
-    return None if options.length == -1 else options.length
+class Turns:
+    """What becomes of the lines that a person types.
+
+    Args:
+        conversation: what they are said in.
+        decoding: the filters that there are.
+        decoder: of the command.
+        length: tokens that the model writes in a turn at most; None for no limit.
+    """
+
+    def __init__(
+        self,
+        conversation: "Conversation",
+        decoding: "DecodingFlags",
+        decoder: "Decoder",
+        length: int | None,
+    ) -> None:
+        self.conversation, self.decoding, self.request = conversation, decoding, decoder.request
+        self.length, self.out = length, streams.Output()
+        names = ("seed", "length", "undo", "retry", "save", "load", "text", "help")
+        self.commands: dict[str, Callable[[str], None]] = {name: getattr(self, f"_{name}") for name in names}
+        self.filters = [spec.flag.parameter for spec in decoding.filters if spec.flag]
+
+    def take(self, line: str) -> None:
+        """Do what a line says, or add it to the text and let the model go on.
+
+        Raises:
+            RnngenError, OSError: if that cannot be done; then nothing has changed.
+        """
+        if line.startswith("/") and not line.startswith("//"):
+            self._command(*line[1:].partition(" ")[::2])
+            return
+        text = streams.checked(line[1:] if line.startswith("//") else line, "the line")
+        generator = self.conversation.generator
+        if generator.reads_source:
+            if text.strip():
+                self.answer(text)
+            return
+        prompts.warn_untrained(generator, text)
+        self.answer(text)
+
+    def answer(self, text: str) -> None:
+        """Say something, and show what follows."""
+        self._turn(lambda: self.conversation.say(text))
+
+    def _turn(self, begin: Callable[[], None]) -> None:
+        with _interrupts() as halted:
+            begin()
+            self._show(self.conversation.write(self.length, self.request.stop, halted))
+
+    def _show(self, pieces: Iterator[str]) -> None:
+        last = ""
+        try:
+            for last in pieces:
+                self.out.write(last)
+        except RnngenError:
+            self.conversation.undo()
+            raise
+        finally:
+            self.out.write("" if last.endswith("\n") else "\n", flush=True)
+
+    def _command(self, name: str, value: str) -> None:
+        name, value = name.strip().replace("-", "_"), value.strip()
+        if name in ("?", "help"):
+            self._help(value)
+        elif name in self.commands:
+            self.commands[name](value)
+        elif name in self.filters:
+            order = self.request.decoding.order
+            self.conversation.choose(self.decoding.changed(self.conversation.filters, name, value, order))
+            self._show_filters()
+        else:
+            known = [*self.commands, "quit", *self.filters]
+            raise UnknownName("command", f"/{name}", [f"/{one.replace('_', '-')}" for one in known])
+
+    def _show_filters(self) -> None:
+        shown = ",".join(f"{name}={value}" for name, value in self.conversation.filters)
+        console.note(f"filters {shown or 'none'}")
+
+    def _seed(self, value: str) -> None:
+        self.conversation.seed(_number(value, "/seed", 0))
+
+    def _length(self, value: str) -> None:
+        length = _number(value, "/length", -1)
+        self.length = None if length == -1 else length
+
+    def _undo(self, _: str) -> None:
+        self.conversation.undo()
+        end = self.conversation.text[-END_SHOWN:]
+        console.note(f"the text ends in {end!r}" if end else "the text is empty")
+
+    def _retry(self, _: str) -> None:
+        self._turn(self.conversation.again)
+
+    def _save(self, value: str) -> None:
+        self.conversation.save(_path(value, "/save"))
+
+    def _load(self, value: str) -> None:
+        self.conversation.load(_path(value, "/load"))
+        self._show_filters()
+
+    def _text(self, _: str) -> None:
+        text = self.conversation.text
+        self.out.write(text if text.endswith("\n") or not text else f"{text}\n", flush=True)
+
+    def _help(self, _: str) -> None:
+        self.out.write(HELP + "\n", flush=True)
 
 
-def _introduce(params: dict[str, Any]) -> None:
-    if not params["quiet"]:
-        ui.note("type a line to go on from; /help shows the commands, Ctrl-D ends")
+def _number(value: str, command: str, least: int) -> int:
+    with suppress(ValueError):
+        if least <= int(value) < 2**63:
+            return int(value)
+    raise UsageError(f"{command} {value}: a whole number from {least} on expected")
 
 
-def _refuse(params: dict[str, Any]) -> None:
-    """Raise ``UsageError`` at a flag that cannot stand beside a conversation."""
-    given = {
-        "--json": params["json"],
-        "--null": params["null"],
-        "--blend": params["blend"],
-        "--beam": params["beam"],
-        "--count": params["count"] > 1,
-    }
-    for flag in (flag for flag, value in given.items() if value):
-        raise UsageError(f"--interactive and {flag} cannot stand together; leave one of them out")
+def _path(value: str, command: str) -> Path:
+    if not value:
+        raise UsageError(f"{command} needs the name of a file")
+    return Path(value).expanduser()
+
+
+# ── What a person types: editing, history, and Ctrl-C, which ends no program ───────────────────────────────
+
+
+def read_lines(take: Callable[[str], None]) -> None:
+    """Hand on line after line; what goes wrong with one is reported, and the next is asked for."""
+    with _history():
+        for line in _lines():
+            try:
+                take(line)
+            except (RnngenError, OSError) as error:
+                console.warn(str(error))
+            except KeyboardInterrupt:
+                streams.output().write("\n")
+
+
+def _lines() -> Iterator[str]:
+    """What is typed, up to Ctrl-D or ``/quit``; Ctrl-C drops the line."""
+    held = ""
+    while True:
+        try:
+            line = input(MORE if held else PROMPT)
+        except EOFError:
+            streams.output().write("\n")
+            return
+        except KeyboardInterrupt:
+            streams.output().write("\n")
+            held = ""
+            continue
+        if not held and line.strip() in ("/quit", "/exit"):
+            return
+        if line.endswith("\\"):
+            held += line[:-1] + "\n"
+            continue
+        line, held = held + line, ""
+        yield line
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Note Ctrl-C: the model ends between two tokens, where nothing is half done."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _history() -> Iterator[None]:
+    """Edit lines with the usual keys, and find those of earlier times, where readline is there."""
+    try:
+        import readline
+    except ImportError:
+        yield
+        return
+    path = home() / "history"
+    with suppress(OSError):
+        readline.read_history_file(path)
+    readline.set_history_length(HISTORY_LINES)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            readline.write_history_file(path)

@@ -1,4 +1,4 @@
-"""Flags made from options dataclasses, which are the only place where a stage's options are written.
+"""Flags made from options dataclasses, the one place where the options of a stage are written.
 
 ::
 
@@ -9,14 +9,15 @@
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from rnngen.errors import UsageError
-from rnngen.options import Option, describe
+from rnngen.options import Option as Field
+from rnngen.options import describe
 from rnngen.options.given import Given
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class _Nothing:
 
 
 NONE: Final = _Nothing()
+WIDEST: Final = 40
+"""Characters of the first column of the help."""
 
 
 class OrNone(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
@@ -53,18 +56,37 @@ class OrNone(click.ParamType):  # type: ignore[type-arg]  # generic only since c
         return self.inner.convert(value, param, ctx)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
-        """What the help shows for the value."""
+        """Return the placeholder of the value in the help."""
         return self.inner.get_metavar(param, ctx)
 
 
-class StageOption(click.Option):
+class Option(click.Option):
+    """A flag that knows its place in the help.
+
+    Args:
+        heading: the section of the help that shows it; the first section where there is none.
+        common: ``--help`` shows it; ``--help-all`` and the man page show every flag that is not hidden.
+    """
+
+    def __init__(self, *args: Any, heading: str | None = None, common: bool = True, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.heading, self.common = heading, common
+        if isinstance(self.type, click.Choice) and self.metavar is None:
+            self._shorten(list(map(str, self.type.choices)))
+
+    def _shorten(self, choices: list[str]) -> None:
+        """Move a long list of choices out of the first column of the help, which must not be wide."""
+        if len(f"{self.opts[0]} [{'|'.join(choices)}]") > WIDEST:
+            self.metavar = "NAME"
+            self.help = f"{self.help or ''} One of {', '.join(choices)}.".strip()
+
+
+class StageOption(Option):
     """A flag made from one field of an options dataclass."""
 
-    def __init__(
-        self, *args: Any, stage: type[Any], field: Option, heading: str | None, **attrs: Any
-    ) -> None:
+    def __init__(self, *args: Any, stage: type[Any], field: Field, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
-        self.stage, self.field, self.heading = stage, field, heading
+        self.stage, self.field = stage, field
 
     def get_help_extra(self, ctx: click.Context) -> Any:
         """Click's extras, with the dataclass's default where no settings file gave another."""
@@ -87,6 +109,7 @@ def options_from(
     short: Mapping[str, str] | None = None,
     complete: Mapping[str, Completer] | None = None,
     heading: str | None = None,
+    common: Collection[str] | None = None,
 ) -> Callable[[C], C]:
     """A decorator that gives a command one flag for each field of an options dataclass.
 
@@ -98,7 +121,9 @@ def options_from(
         rename: another flag name for a field, ``{"max_steps": "steps"}``. The parameter has it too.
         short: a one-letter flag for a field, ``{"steps": "-s"}``.
         complete: how the shell completes a field's value, for example ``complete_names("cell")``.
-        heading: under which the help groups these flags (see ``Command``).
+        heading: the section of the help that shows these flags (see ``Command``).
+        common: the fields whose flags ``--help`` shows; all of them by default. ``--help-all`` shows the
+            others too.
     """
     wanted = None if only is None else set(only)
     fields = [field for field in describe(cls) if wanted is None or field.name in wanted]
@@ -112,20 +137,21 @@ def options_from(
                 letter=(short or {}).get(field.name),
                 shell_complete=(complete or {}).get(field.name),
                 heading=heading,
+                common=common is None or field.name in common,
             )(command)
         return command
 
     return decorate
 
 
-def _flag(cls: type[Any], field: Option, *, name: str, letter: str | None, **attrs: Any) -> Callable[[C], C]:
+def _flag(cls: type[Any], field: Field, *, name: str, letter: str | None, **attrs: Any) -> Callable[[C], C]:
     """The flag of one field."""
     return click.option(
         *(declaration for declaration in (name, _declaration(field, name), letter) if declaration),
         cls=StageOption,
         stage=cls,
         field=field,
-        type=_type_of(field),
+        type=type_of(field),
         default=None,
         show_default=True,
         help=field.help,
@@ -134,7 +160,7 @@ def _flag(cls: type[Any], field: Option, *, name: str, letter: str | None, **att
 
 
 def given(cls: type[Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """What a flag, the environment or a settings file gave of ``cls``; for ``dataclasses.replace``.
+    """Return the fields of ``cls`` that a flag, the environment or a settings file gave, with their values.
 
     Args:
         cls: the dataclass whose flags ``options_from`` made.
@@ -182,7 +208,9 @@ def flag_of(option: str) -> str:
     """
     name, equals, value = option.partition("=")
     ctx = click.get_current_context(silent=True)
-    found = {str(param.name): param for param in (ctx.command.params if ctx else [])}
+    if ctx and name in (words := getattr(ctx.command, "option_words", {})):
+        return str(words[name])
+    found = {str(param.name): param for param in (ctx.command.get_params(ctx) if ctx else [])}
     param = found.get({"settings": "option"}.get(name, name))
     if param is None:
         return f"-o {option}" if equals else f"--{name.replace('_', '-')}"
@@ -192,12 +220,13 @@ def flag_of(option: str) -> str:
     return f"{flag} {value}" if equals else flag
 
 
-def _declaration(field: Option, name: str) -> str:
+def _declaration(field: Field, name: str) -> str:
     flag = name.replace("_", "-")
     return f"--{flag}/--no-{flag}" if field.type is bool else f"--{flag}"
 
 
-def _type_of(field: Option) -> "AnyType":
+def type_of(field: Field) -> "AnyType":
+    """Return the Click type of an option's value."""
     plain: AnyType = click.Choice(field.choices) if field.choices else _TYPES[field.type]
     return OrNone(plain) if field.optional else plain
 
@@ -229,6 +258,6 @@ def _flags(cls: type[Any]) -> dict[str, str]:
 
 
 def _with_flags(message: str, flags: Mapping[str, str]) -> str:
-    """Say ``--weight-decay=-1`` where the dataclass said ``weight_decay=-1``."""
+    """Write ``--weight-decay=-1`` where the dataclass wrote ``weight_decay=-1``."""
     pattern = re.compile(r"\b(\w+)(?==)|\b(\w+_\w+)\b")
     return pattern.sub(lambda match: flags.get(match[0], match[0]), message)

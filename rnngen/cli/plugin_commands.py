@@ -1,8 +1,7 @@
 """Commands that plugins bring, known without importing the plugins.
 
-A plugin that imports torch at its top would cost every ``rnngen --help`` a second. What the plugins said
-last time is therefore kept in the user's cache, under a fingerprint of everything that is installed in the
-entry-point group.
+A plugin that imports torch at its top would cost every ``rnngen --help`` a second. The commands of plugins
+are therefore kept in the user's cache, under a fingerprint of all that is installed in the entry-point group.
 """
 
 import json
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from rnngen import __version__
+from rnngen import __version__, paths
 from rnngen.errors import PluginError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ GROUP = "rnngen"
 
 @dataclass(frozen=True)
 class Row:
-    """What ``--help`` has to know of a plugin's command."""
+    """A plugin's command, as ``--help`` lists it."""
 
     name: str
     summary: str
@@ -45,7 +44,7 @@ class Row:
 
 
 def summaries(*, reserved: Collection[str], quiet: bool = False) -> Iterator[tuple[str, str]]:
-    """What to type for each command of a plugin, and its summary."""
+    """Yield the name to type for each command of a plugin, and its summary."""
     known = rows(quiet=quiet)
     for row in known:
         alone = row.name not in reserved and sum(other.name == row.name for other in known) == 1
@@ -72,7 +71,7 @@ def find(name: str, *, reserved: Collection[str], quiet: bool = False) -> "click
 
 
 def rows(*, quiet: bool = False) -> list[Row]:
-    """The commands of all plugins, from the cache where it still holds."""
+    """Return the commands of all plugins, from the cache where it is up to date."""
     points = list(entry_points(group=GROUP))
     if not points:
         return []
@@ -90,7 +89,7 @@ def report(failures: "Iterable[Failure]") -> None:
 
 
 def _ask_plugins(fingerprint: list[str], *, quiet: bool) -> list[Row]:
-    """Import the plugins. Nothing is cached while one fails, so that its mending is seen at once."""
+    """Import the plugins. Nothing is cached while one fails, so that a repair shows at once."""
     from rnngen.registry import Registry
 
     registry = Registry.discover()
@@ -125,14 +124,14 @@ def _load(row: Row) -> "click.Command":
 
 
 def _fingerprint(point: EntryPoint) -> str:
-    """What changes when the plugin does; the files' times are for those who are writing one."""
+    """Return a text that changes with the plugin; the files' times are for authors at work on one."""
     owner = point.dist
     times = [_modified(path) for path in _sources(point.module)]
     return json.dumps([owner.name if owner else "", owner.version if owner else "", point.value, times])
 
 
 def _sources(module: str) -> Iterator[Path]:
-    """The file of the top-level module, found without importing it, and where the module itself may be."""
+    """Yield the file of the top-level module, found without importing it, and places of the module itself."""
     top, *rest = module.split(".")
     try:
         spec = find_spec(top)
@@ -154,14 +153,7 @@ def _modified(path: Path) -> int:
 
 def _cache_file() -> Path:
     """Where this Python's cache is; two environments have two."""
-    home = os.environ.get("RNNGEN_HOME")
-    if home:
-        folder = Path(home, "cache")
-    else:
-        from platformdirs import user_cache_path
-
-        folder = user_cache_path("rnngen")
-    return folder / f"commands-{crc32(sys.prefix.encode()):08x}.json"
+    return paths.cache() / f"commands-{crc32(sys.prefix.encode()):08x}.json"
 
 
 def _read_cache(fingerprint: list[str]) -> list[Row] | None:

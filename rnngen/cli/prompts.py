@@ -1,21 +1,25 @@
-"""Prompts: where they come from, and what to say of them."""
+"""Prompts and sources: where they come from, and warnings about them."""
 
 import sys
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from rnngen.cli import streams
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnngen.generation.writing import Writer
+    from rnngen.generation.generator import Generator, Prompt
 
 SHOWN = 60
 """Characters of a prompt that a warning repeats at most."""
+POOL = 512
+"""Sources that are sorted by length and read together, where so many lines are there."""
 
 
 def read(argument: str | None, file: str | None) -> str:
-    """The prompt: the argument, or what is in a file, or what is piped in; nothing where a person is there.
+    """Read a prompt: the argument, or what is in a file, or what is piped in; nothing at a terminal.
 
     Raises:
         UsageError: if there are two, or it is not UTF-8.
@@ -32,6 +36,47 @@ def read(argument: str | None, file: str | None) -> str:
         return _decoded(stream.read(), name)
 
 
+def pools(
+    generator: "Generator", argument: str | None, file: str | None, prefix: str = ""
+) -> "Iterator[list[Prompt]]":
+    """Yield prompts: one, or for a model that reads a source every line, as many at once as there are.
+
+    Args:
+        generator: the model.
+        argument: what was given on the command line; ``-`` is standard input.
+        file: the file to read instead.
+        prefix: what outputs about a source begin with.
+
+    Raises:
+        UsageError: if there is no source, or something is not UTF-8.
+    """
+    from rnngen.generation.generator import Prompt
+
+    if not generator.reads_source:
+        yield [Prompt(read(argument, file))]
+        return
+    begin, first, take = streams.checked(prefix, "--prefix"), 0, _lines(argument, file)
+    while lines := take(POOL):
+        for number, line in enumerate(lines, start=first + 1):
+            if line.strip() and generator.exceeds_training(line):
+                limit = generator.max_source_tokens
+                console.warn(f"source {number} has more than {limit} tokens, and training met none so long")
+        first += len(lines)
+        yield [Prompt(begin, line) for line in lines]
+
+
+def _lines(argument: str | None, file: str | None) -> Callable[[int], list[str]]:
+    """What takes the next lines, at most that many: those that are there, at least one."""
+    if argument is not None and file is not None:
+        raise UsageError("a source and --prompt-file both; give one")
+    if argument not in (None, "-"):
+        given = iter(streams.checked(str(argument), "the source").split("\n"))
+        return lambda most: list(islice(given, most))
+    if argument is None and file is None and (sys.stdin is None or streams.answered()):
+        raise UsageError("no source to write about; give one as an argument, or pipe lines in")
+    return streams.Lines(file or "-").take
+
+
 def _decoded(data: bytes, name: str) -> str:
     try:
         return data.decode()
@@ -42,10 +87,10 @@ def _decoded(data: bytes, name: str) -> str:
         ) from None
 
 
-def tell_unseen(writer: "Writer", prompt: str) -> None:
-    """Warn of what the model has never seen."""
-    strange = writer.never_seen(prompt)
-    if strange:
-        shown = " ".join(repr(text)[1:-1] for text in strange)
+def warn_untrained(generator: "Generator", prompt: str) -> None:
+    """Warn of characters that the model was not trained on."""
+    unknown = generator.untrained(prompt)
+    if unknown:
+        shown = " ".join(repr(text)[1:-1] for text in unknown)
         shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
-        ui.warn(f"the prompt holds what the model has never seen, and makes little of: {shown}")
+        console.warn(f"the prompt holds what the model has never seen, and makes little of: {shown}")

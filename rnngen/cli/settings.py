@@ -1,4 +1,4 @@
-"""Settings files: what a person does not want to type every time.
+"""Settings files: defaults of flags, for a folder and for a user.
 
 ::
 
@@ -12,7 +12,6 @@ underscores. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
     weight-decay = 0.1
 """
 
-import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,28 +19,25 @@ from typing import Any
 
 import click
 
+from rnngen.cli.flags import all_params
 from rnngen.errors import UnknownName, UsageError
+from rnngen.paths import config
 
 LOCAL = Path("rnngen.toml")
-"""The file of the folder that one works in."""
+"""The file of the current folder."""
 
 
 def user_file() -> Path:
-    """The user's file: ``RNNGEN_HOME/config.toml``, or where the platform keeps configuration."""
-    home = os.environ.get("RNNGEN_HOME")
-    if home:
-        return Path(home, "config.toml")
-    from platformdirs import user_config_path
-
-    return user_config_path("rnngen") / "config.toml"
+    """Return the user's file: ``RNNGEN_HOME/config.toml``, or where the platform keeps configuration."""
+    return config() / "config.toml"
 
 
 def defaults(command: click.Command, name: str) -> dict[str, Any]:
-    """What the settings files say for ``command``, as Click's ``default_map``.
+    """Return the settings of ``command`` from the files, as Click's ``default_map``.
 
     Args:
         command: the command, or a group of them.
-        name: what it is called, which is its table's name too.
+        name: its name, and that of its table.
 
     Raises:
         UsageError: if a file is no TOML, a key is no flag of the command, or a value is not of its type;
@@ -82,7 +78,7 @@ def _check_tables(tables: Mapping[str, Any], path: Path) -> None:
 
 
 def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict[str, Any]:
-    """The table with its keys as parameter names and its values checked, and so for the tables within."""
+    """Return the table with its keys as parameter names and its values checked, nested tables likewise."""
     if not isinstance(table, dict):
         raise UsageError(f"{path}: {place} = {table!r}: a table [{place}] expected")
     flags, subcommands = _flags(command), dict(_subcommands(command))
@@ -101,10 +97,10 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
 
 
 def _flags(command: click.Command) -> dict[str, click.Option]:
-    """The options that a file may set, by their long flags."""
+    """Return the options that a file may set, by their long flags."""
     return {
         flag.removeprefix("--").replace("-", "_"): param
-        for param in command.params
+        for param in all_params(command)
         if isinstance(param, click.Option) and param.expose_value
         for flag in param.opts
         if flag.startswith("--")
@@ -117,7 +113,7 @@ def _subcommands(command: click.Command) -> Iterator[tuple[str, click.Command]]:
 
 
 def _value(command: click.Command, flag: click.Option, value: Any, place: str) -> Any:
-    """The value as Click takes it.
+    """Return the value in the form that Click takes.
 
     Raises:
         UsageError: if it is not of the flag's type.
@@ -137,7 +133,7 @@ def _value(command: click.Command, flag: click.Option, value: Any, place: str) -
 
 
 def _check_type(flag: click.Option, value: Any, place: str) -> None:
-    """TOML has types of its own: ``1.5`` is no whole number, ``"yes"`` no truth value."""
+    """Check the TOML type of a value: ``1.5`` is no whole number, ``"yes"`` no truth value."""
     accepted, expected = _EXPECTED.get(flag.type.name, ((str, int, float), "a word or a number"))
     if flag.is_flag:
         accepted, expected = (bool,), "true or false"
@@ -164,7 +160,7 @@ def _text(value: Any) -> str:
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Both, tables within merged too; where both say something, ``above`` holds."""
+    """Merge two tables, nested ones too; ``above`` wins."""
     merged = below | above
     for key in below.keys() & above.keys():
         if isinstance(below[key], dict) and isinstance(above[key], dict):

@@ -1,4 +1,4 @@
-"""How many threads multiply for NumPy: one is best for one text, whose products are small, all for many.
+"""The number of threads of NumPy: one is best for a single text, whose products are small, all for many.
 
 A second thread gains nothing there, burns a core while it waits and, where other programs want that core,
 makes every product wait for it.
@@ -8,22 +8,22 @@ import os
 import sys
 
 OWN = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""What a person may have set; then that holds."""
+"""Environment variables that set the number; then it stays."""
 SETTERS = (
     "scipy_openblas_set_num_threads64_",
     "scipy_openblas_set_num_threads",
     "openblas_set_num_threads64_",
     "openblas_set_num_threads",
 )
-"""What sets it after OpenBLAS is loaded, by the names that it has in NumPy's wheels and elsewhere."""
+"""Functions of OpenBLAS that set the number, by their names in NumPy's wheels and elsewhere."""
 CORE = "numpy._core._multiarray_umath"
-"""The part of NumPy that is linked to it."""
+"""The part of NumPy that is linked to OpenBLAS."""
 
 
 def take_one() -> bool:
-    """Let NumPy multiply with one thread, from now on and in this process → whether that is so now.
+    """Let NumPy multiply with one thread in this process → whether it does now.
 
-    It is not where the environment asks for another number, or another library than OpenBLAS multiplies.
+    It does not where the environment sets the number, or NumPy uses another library than OpenBLAS.
     """
     if any(name in os.environ for name in OWN):
         return False

@@ -129,8 +129,10 @@ class DecodingJob:
     """Texts that end a text before them; a strategy that ranks whole texts needs to know."""
     source_lengths: tuple[int, ...] | None = None
     """How many source tokens each prompt has, where sources are padded."""
+    scores: bool = False
+    """Whether hypotheses are wanted where the strategy can give them."""
     attention: bool = False
-    """Whether hypotheses are to keep the attention weights."""
+    """Whether these are to keep the attention weights."""
     text: Callable[[Iterable[int]], Iterator[str]] = lambda _: iter(())
     """Turns tokens into text, piece by piece."""
     load_model: Callable[[str], NetworkStep] | None = None
@@ -149,6 +151,15 @@ class Strategy(Protocol):
             UsageError: if the model lacks a capability that the strategy needs.
             RnngenError: if filters leave nothing to choose from, or a logit is not a number.
         """
+        ...
+
+
+@runtime_checkable
+class ReportingStrategy(Protocol):
+    """A strategy with something to say of its own work."""
+
+    def report(self) -> str:
+        """Return one line about the last job, or nothing."""
         ...
 
 

@@ -1,8 +1,13 @@
-"""Recurrent layers, attentions, and whole networks made of them, in two faces: one trains, one writes."""
+"""Recurrent layers, attentions, and the networks made of them.
 
-from collections.abc import Mapping
+Each has a *torch implementation*, which trains over whole sequences, and may have a *NumPy implementation*,
+which generates one token at a time and starts at once. A capability that only some have is a Protocol to ask
+with ``isinstance``: ``FeatureStep``, ``ChunkStep``, ``Quantizable``, ``FeatureNetwork``.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,21 +19,21 @@ TokenIds: TypeAlias = "NDArray[np.int64]"
 State: TypeAlias = tuple[Any, ...]
 """A flat tuple of arrays (torch's or NumPy's), each with the batch on axis 0."""
 Weights: TypeAlias = Mapping[str, Floats]
-"""Parameters by name, as a NumPy face receives them."""
+"""Parameters by name, for a NumPy implementation."""
 
 
 # ── Layers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Layer(Protocol):
-    """One recurrent layer, the face that trains: a ``torch.nn.Module``. It need not derive from this class.
+    """One recurrent layer in torch: an ``nn.Module``, which need not derive from this class.
 
-    It is built as ``Layer(input_size, hidden_size, options)``; the engine stacks as many as the user asks
-    for, with the embedding below, dropout between and the output projection above.
+    It is built as ``Layer(input_size, hidden_size, options)``. The network stacks as many as the user asks
+    for, with the embedding below, dropout between and the output layer above.
     """
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first token, for ``batch`` streams, on the device of the parameters."""
+        """Return the state before the first token of ``batch`` streams, on the device of the parameters."""
         ...
 
     def __call__(self, x: "Tensor", state: State) -> "tuple[Tensor, State]":
@@ -42,32 +47,41 @@ class Layer(Protocol):
 
 
 class LayerStep(Protocol):
-    """The same layer, the face that generates: NumPy alone, one token at a time.
+    """The same layer in NumPy, one token at a time.
 
     It is built as ``LayerStep(weights, options)`` with the torch layer's ``state_dict`` (parameters and
-    buffers by name, in torch's layout) as float32 arrays.
-    The step is cut in two so that what depends on the input alone can be computed ahead (the engine keeps
-    it as a table, one row a token, for the first layer)::
+    buffers by name, in torch's layout) as float32 arrays. A step has two halves, so that the part that
+    depends on the input alone can be computed ahead; of the first layer it is kept in a table, a row a
+    token::
 
         y, state = step.advance(step.project(x), state)      must equal      layer(x[:, None], state)
 
-    It may have one method more, without which ``rnngen sample --quantize`` refuses the cell:
-    ``quantise(make)`` replaces each large matrix that stands on the right of its products,
-    ``self.recurrent = make(self.recurrent)``. What is made of an array (I,G) has its ``shape`` and its
-    ``len``, and takes ``np.dot(x, matrix)`` and ``x @ matrix`` with x (…,I). A ``SourceStep`` may have the
-    method, too.
+    A cell whose step is not ``Quantizable`` cannot be used with ``rnngen sample --quantize``.
     """
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first token, for ``batch`` streams."""
+        """Return the state before the first token of ``batch`` streams."""
         ...
 
     def project(self, x: Floats) -> Floats:
-        """What depends on the input alone: ``x`` (B,I) → (B,G). Return ``x`` if there is nothing to do."""
+        """Compute what depends on the input alone: ``x`` (B,I) → (B,G); ``x`` itself if nothing does."""
         ...
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
-        """One step: (B,G) and the state → outputs (B,H) and the next state. Writes to neither argument."""
+        """Take one step: (B,G) and the state → outputs (B,H) and the next state. Write to no argument."""
+        ...
+
+
+@runtime_checkable
+class Quantizable(Protocol):
+    """A NumPy implementation, of a layer, an attention or a network, whose weights can be quantized."""
+
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
+        """Replace each large matrix that stands on the right of products: ``self.u = make(self.u)``.
+
+        The result of ``make`` for an array (I,G) has its ``shape`` and its ``len``, and takes
+        ``np.dot(x, matrix)`` and ``x @ matrix`` with x (…,I).
+        """
         ...
 
 
@@ -75,10 +89,10 @@ class LayerStep(Protocol):
 
 
 class Attention(Protocol):
-    """A way to look at what an encoder has read, the face that trains: a ``torch.nn.Module``.
+    """An attention over the outputs of an encoder, in torch: an ``nn.Module``.
 
-    It is built as ``Attention(query_size, memory_size, options)``. A decoder asks it with a query at every
-    step; what it needs of the source is computed once::
+    It is built as ``Attention(query_size, memory_size, options)``. A decoder calls it with a query at every
+    step; the part that depends on the source is computed once::
 
         prepared = attention.prepare(memory, mask)
         context, weights, state = attention(query, prepared, state)
@@ -88,140 +102,179 @@ class Attention(Protocol):
     """C, the size of a context."""
 
     def prepare(self, memory: "Tensor", mask: "Tensor") -> State:
-        """What depends on the source alone, and all that a call needs of it; it never changes.
+        """Compute all that calls need of the source; it never changes.
 
         Args:
-            memory: (B,S,M), what the encoder gives of each source token.
+            memory: (B,S,M), the encoder's output for each source token.
             mask: (B,S) bool, true where there is a token; padding must never receive weight.
         """
         ...
 
     def initial_state(self, mask: "Tensor") -> State:
-        """What it remembers before the first query: ``()``, or past alignments and the like."""
+        """Return the state before the first query: ``()``, or past alignments and the like."""
         ...
 
     def __call__(self, query: "Tensor", prepared: State, state: State) -> "tuple[Tensor, Tensor, State]":
-        """Ask T times: ``query`` (B,T,H) → contexts (B,T,C), weights (B,T,S), the state after.
+        """Attend T times: ``query`` (B,T,H) → contexts (B,T,C), weights (B,T,S), the state after.
 
-        The weights of a query sum to 1, or are all 0 where there is nothing to look at. Splitting the
+        The weights of a query sum to 1, or are all 0 where there is nothing to attend to. Splitting the
         queries in two calls, with the state handed on, must give what one call gives; T may be 1.
         """
         ...
 
 
 class AttentionStep(Protocol):
-    """The same attention, the face that generates: NumPy alone.
-
-    It is built as ``AttentionStep(weights, options)``, as a ``LayerStep`` is.
-    """
+    """The same attention in NumPy, built as ``AttentionStep(weights, options)`` like a ``LayerStep``."""
 
     def prepare(self, memory: Floats, mask: "NDArray[np.bool_]") -> State:
-        """What depends on the source alone: ``memory`` (B,S,M), ``mask`` (B,S)."""
+        """Compute all that calls need of the source: ``memory`` (B,S,M), ``mask`` (B,S)."""
         ...
 
     def initial_state(self, mask: "NDArray[np.bool_]") -> State:
-        """What it remembers before the first query."""
+        """Return the state before the first query."""
         ...
 
     def __call__(self, query: Floats, prepared: State, state: State) -> tuple[Floats, Floats, State]:
-        """``query`` (B,H) → context (B,C), weights (B,S), the state after. Writes to no argument."""
+        """``query`` (B,H) → context (B,C), weights (B,S), the state after. Write to no argument."""
         ...
 
 
-# ── Networks ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── Networks in torch ──────────────────────────────────────────────────────────────────────────────────────
 
 NO_TOKEN = -1
-"""Stands in a source (B,S) where a row is shorter than its neighbours."""
+"""Padding of a source (B,S)."""
 IGNORE = -100
 """A target that does not count; torch's own default for it."""
 
 
-class _Reads(Protocol):
-    """What every network that trains can do, once it has a state."""
+class Network(Protocol):
+    """A whole network in torch: tokens in, logits out."""
+
+    fixed: int
+    """Number of arrays at the beginning of the state that never change after ``start``: the encoder's memory,
+    or 0."""
+
+    def start(self, about: Any) -> State:
+        """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
+        ...
 
     def __call__(self, tokens: "Tensor", state: State) -> "tuple[Tensor, State]":
         """``tokens`` (B,T) and the state before them → logits (B,T,V) and the state after."""
         ...
 
     def nll(self, tokens: "Tensor", targets: "Tensor", state: State) -> "tuple[Tensor, State]":
-        """The loss of ``targets`` (B,T), those not ``IGNORE``: summed, in nats, and the state after.
+        """Return the loss of ``targets`` (B,T), summed over those not ``IGNORE``, in nats; and the state.
 
-        In training mode it may hold more than the cross-entropy, whatever is to be made small.
-        """
-        ...
-
-
-class Network(_Reads, Protocol):
-    """A whole network, the face that trains: tokens in, logits out."""
-
-    def start(self, batch: int) -> State:
-        """The state before the first token, for ``batch`` streams."""
-        ...
-
-
-class SourceNetwork(_Reads, Protocol):
-    """A network that writes about a source: it reads that first, and its state holds what it made of it."""
-
-    fixed: int
-    """How many arrays, at the beginning of the state, never change after ``start``: the encoder's memory."""
-
-    def start(self, source: "Tensor") -> State:
-        """Read the sources (B,S), each closed by the end token and padded with ``NO_TOKEN`` → the state.
-
-        What a row gives does not depend on how far it is padded, nor on the other rows.
+        In training mode it may hold more than the cross-entropy: penalties that training should make small.
         """
         ...
 
     def attended(self, state: State) -> "Tensor | None":
-        """Where it looked for the last token, (B,S); None for a network that does not attend."""
+        """Return the attention weights of the last token (B,S); None for a network that does not attend."""
         ...
 
 
+class SourceNetwork(Network, Protocol):
+    """A network whose output depends on a source, which it reads at the start and keeps in its state."""
+
+    def start(self, source: "Tensor") -> State:
+        """Read the sources (B,S), each closed by the end token and padded with ``NO_TOKEN`` → the state.
+
+        The result for a row depends neither on its padding nor on the other rows.
+        """
+        ...
+
+
+@runtime_checkable
+class FeatureNetwork(Protocol):
+    """A network in torch whose output layer reads one vector a token and nothing else.
+
+    ``predict`` of the features that ``hidden`` returns equals what a call returns.
+    """
+
+    feature_size: int
+    """H, the size of that vector."""
+
+    def hidden(self, tokens: "Tensor", state: State) -> "tuple[Tensor, State]":
+        """``tokens`` (B,T) and the state before them → features (B,T,H) and the state after."""
+        ...
+
+    def predict(self, x: "Tensor") -> "Tensor":
+        """Features (…,H) → logits (…,V)."""
+        ...
+
+
+# ── One step of a network ──────────────────────────────────────────────────────────────────────────────────
+
+
 class NetworkStep(Protocol):
-    """A whole network, the face that generates, on either backend; NumPy arrays cross this border."""
+    """One step of a whole network, to generate with; arrays are NumPy's, also where torch computes."""
 
     fixed: int
-    """How many arrays, at the beginning of the state, never change after the start."""
+    """Number of arrays at the beginning of the state that never change after the start."""
+
+    def start(self, about: Any) -> State:
+        """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
+        ...
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,) and the state before them → logits (B,V) and the state after."""
         ...
 
     def attended(self, state: State) -> "Floats | None":
-        """Where it looked for the last token, (B,S); None for a network that does not attend."""
+        """Return the attention weights of the last token (B,S); None for a network that does not attend."""
         ...
 
 
 class StreamStep(NetworkStep, Protocol):
-    """A network that goes on from what it has written."""
+    """One step of a network without a source."""
 
     def start(self, batch: int) -> State:
-        """The state before the first token, for ``batch`` streams."""
-        ...
-
-
-class FeatureStep(StreamStep, Protocol):
-    """A stream's step in its two halves, for what works on features.
-
-    ``predict(y), state`` of what ``read`` gives is what a call gives. Every single network without a source
-    has it, on either backend; an ensemble has not.
-    """
-
-    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
-        """``tokens`` (B,) and the state before them → what the output layer reads (B,H), and the state."""
-        ...
-
-    def predict(self, features: Floats) -> Floats:
-        """(B,H) → logits (B,V)."""
+        """Return the state before the first token of ``batch`` streams."""
         ...
 
 
 class SourceStep(NetworkStep, Protocol):
-    """A network that writes about a source; built as ``SourceStep(weights, blueprint, options)``."""
+    """One step of a network that reads sources.
+
+    Its NumPy implementation is built as ``SourceStep(weights, blueprint, options)``.
+    """
 
     def start(self, source: TokenIds) -> State:
-        """Read the sources (B,S), as ``SourceNetwork.start`` does."""
+        """Read the sources (B,S) like ``SourceNetwork.start``."""
         ...
+
+
+@runtime_checkable
+class FeatureStep(NetworkStep, Protocol):
+    """A step in two halves, for methods that compare or store features.
+
+    ``logits`` of what ``features`` returns equals what a call returns. A network with a copying output layer
+    and an ensemble are none.
+    """
+
+    feature_size: int
+    """H, the size of the vector that the output layer reads."""
+
+    def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,) and the state before them → what the output layer reads (B,H), and the state."""
+        ...
+
+    def logits(self, features: Floats) -> Floats:
+        """Features (B,H) → logits (B,V)."""
+        ...
+
+
+@runtime_checkable
+class ChunkStep(NetworkStep, Protocol):
+    """A step that can also read several tokens of one stream in a call, faster than one after another."""
+
+    def forward_chunk(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
+        """``tokens`` (T,) and the state of one stream → logits (T,V) after each, and the T states."""
+        ...
+
+
+# ── What networks are built from ───────────────────────────────────────────────────────────────────────────
 
 
 class Head(Protocol):
@@ -232,47 +285,47 @@ class Head(Protocol):
         ...
 
     def nll(self, x: "Tensor", targets: "Tensor") -> "Tensor":
-        """``x`` (B,T,I), ``targets`` (B,T) → the summed loss, as ``Network.nll`` tells it."""
+        """``x`` (B,T,I), ``targets`` (B,T) → the summed loss, as ``Network.nll`` defines it."""
         ...
 
 
 class ModuleFactory(Protocol):
-    """What the engine lends to whole networks, so that all are trained alike."""
+    """Makes the modules that all networks share, so that all are trained alike."""
 
     def head(self, inputs: int, weight: "Tensor | None" = None) -> Any:
-        """A new ``Head`` that reads (…,``inputs``); ``weight`` is an embedding (V,inputs) to tie it to."""
+        """Return a new ``Head`` for (…,``inputs``), tied to an embedding ``weight`` (V,inputs) if given."""
         ...
 
     def dropout(self) -> Any:
-        """A new module (B,T,H) → (B,T,H) that drops the share that the blueprint says, in training."""
+        """Return a new dropout module (B,T,H) → (B,T,H) with the rate of the blueprint."""
         ...
 
 
 class ComponentFactory(Protocol):
-    """Another plugin's part, with its options chosen, for a network to build itself from."""
+    """Builds a component of a network, another plugin's cell or attention, with its options chosen."""
 
     @property
     def has_numpy(self) -> bool:
-        """Whether it has a NumPy face."""
+        """Whether there is a NumPy implementation."""
         ...
 
     def build(self, *sizes: int) -> Any:
-        """The torch face: ``build(input_size, hidden_size)`` for a cell."""
+        """Build the torch implementation: ``build(input_size, hidden_size)`` for a cell."""
         ...
 
     def numpy(self, weights: Weights, prefix: str = "") -> Any:
-        """The NumPy face, from those of the network's weights whose names begin with ``prefix``."""
+        """Build the NumPy implementation from the network's weights whose names begin with ``prefix``."""
         ...
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What a whole network is to be built to."""
+    """The sizes and components of a whole network."""
 
     vocabulary: int
-    """V of what it writes."""
+    """V of the output."""
     source_vocabulary: int
-    """V of what it reads."""
+    """V of the source."""
     shared: bool
     """Whether both are one vocabulary, so that an embedding can serve both and tokens can be copied."""
     hidden: int
@@ -282,4 +335,4 @@ class Blueprint:
     dropout: float
     tied: bool
     parts: Mapping[str, ComponentFactory]
-    """The parts that its options name, by option."""
+    """The components that its options name, by option."""

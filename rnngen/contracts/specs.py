@@ -90,8 +90,8 @@ class Flag:
 
     name: str
     """Without dashes: ``"top-k"``."""
-    help: str
-    """One sentence."""
+    help: str = ""
+    """One sentence; the documentation of the option by default."""
     option: str | None = None
     """The field of the options dataclass that takes the value; the first one by default."""
     metavar: str | None = None

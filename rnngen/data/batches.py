@@ -1,4 +1,4 @@
-"""From a token store to batches: parallel streams of free text, or examples of similar length side by side.
+"""Batches of a token store: parallel streams of free text, or examples of similar length side by side.
 
 ::
 
@@ -10,7 +10,8 @@
               ├───────┤░░░            neighbours is padded with targets that do not count
               ├─────────┤░
 
-Targets are inputs one position on. Where batches stand is plain data, so that a resumed run reads on exactly.
+Targets are inputs one position on. The position in the text is plain data, so that a resumed run reads on
+exactly where it stopped.
 """
 
 from collections.abc import Iterator
@@ -26,43 +27,43 @@ Ints = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """What one step of training or evaluation reads."""
+    """Tokens that one step of training or evaluation reads."""
 
     inputs: Ints
     """(B,T) token ids."""
     targets: Ints
     """(B,T) token ids, or ``IGNORE``."""
-    fresh: NDArray[np.bool_]
-    """(B,) whether the row begins from the network's initial state."""
+    reset_state: NDArray[np.bool_]
+    """(B,) true where the row begins from the network's initial state, not the one after the batch before."""
     source: Ints | None = None
-    """(B,S) what each row is written about, closed by the end token and padded with ``NO_TOKEN``."""
+    """(B,S) each row's source, closed by the end token and padded with ``NO_TOKEN``; None without one."""
 
     def rows(self, which: slice) -> "Batch":
-        """Some of its rows."""
+        """Return some of the rows."""
         source = None if self.source is None else self.source[which]
-        return Batch(self.inputs[which], self.targets[which], self.fresh[which], source)
+        return Batch(self.inputs[which], self.targets[which], self.reset_state[which], source)
 
 
 class Batches(Protocol):
-    """An endless supply of training batches that can say where it stands."""
+    """An endless supply of training batches whose position can be saved and restored."""
 
     store: TokenStore
-    """The text that they are cut from."""
+    """The text."""
     epoch: int
-    """Complete readings of the text so far."""
+    """Complete passes over the text so far."""
     steps_per_epoch: int
-    """Batches that make one reading (of the first epoch, where they differ a little)."""
+    """Batches of one pass (of the first epoch, where they differ a little)."""
 
     def __next__(self) -> Batch:
-        """The next batch; a new epoch begins by itself."""
+        """Return the next batch; a new epoch begins by itself."""
         ...
 
     def position(self) -> dict[str, Any]:
-        """Where it stands, as JSON."""
+        """Return the position, as JSON."""
         ...
 
     def restore(self, position: dict[str, Any]) -> None:
-        """Go where ``position()`` said it stood."""
+        """Go to a saved position."""
         ...
 
 
@@ -73,16 +74,15 @@ class StreamBatches:
         store: the tokens.
         batch: B; fewer where the text is shorter than B sequences.
         seq: T.
-        refresh: how probable it is that a stream begins a window afresh though its text goes on. A network
-            that has always remembered something writes nonsense from its initial state, where every prompt
-            begins.
+        state_reset_prob: the probability that a stream begins a window from the initial state though its
+            text goes on. A network that never starts afresh generates nonsense from its initial state, where
+            every prompt begins.
         seed: of those draws.
-        vary: how much T varies from batch to batch: the standard deviation, as a share of it (Merity et al.
-            2017); 0 is not at all.
+        vary: standard deviation of T from batch to batch, as a share of it (Merity et al. 2017); 0 for none.
     """
 
     HALVED = 0.05
-    """How probable it is that a T varies around half of it."""
+    """The probability that T varies around half of it."""
 
     def __init__(
         self,
@@ -90,12 +90,12 @@ class StreamBatches:
         batch: int,
         seq: int,
         *,
-        refresh: float = 0.0,
+        state_reset_prob: float = 0.0,
         seed: int = 0,
         vary: float = 0.0,
     ) -> None:
         self.store, self.seq, self.epoch = store, seq, 0
-        self.refresh, self.seed, self.read, self.vary = refresh, seed, 0, vary
+        self.state_reset_prob, self.seed, self.read, self.vary = state_reset_prob, seed, 0, vary
         self.eos_id = int(store.tokens[0])
         last = len(store) - 1  # the last token is nobody's input
         self.batch = max(1, min(batch, last // seq))
@@ -104,14 +104,14 @@ class StreamBatches:
         self.steps_per_epoch = max(map(self._windows, self.edges[:-1], self.edges[1:]))
 
     def _windows(self, start: int, stop: int) -> int:
-        """How many windows a stream has: every document in it begins a new one."""
+        """Count the windows of a stream: every document in it begins a new one."""
         starts = self.store.starts
         inside = starts[np.searchsorted(starts, start, "right") : np.searchsorted(starts, stop, "left")]
         lengths = np.diff(np.concatenate([[start], inside, [stop]]))
         return int(-(-lengths // self.seq).sum())
 
     def _length(self) -> int:
-        """T of the next batch; it follows from the seed and the count of batches, as resuming needs."""
+        """Return T of the next batch, from the seed and the count of batches, as resuming needs."""
         if not self.vary:
             return self.seq
         rng = np.random.default_rng([self.seed, self.read, 1])
@@ -120,7 +120,7 @@ class StreamBatches:
         return min(max(drawn, 5, self.seq // 4), 2 * self.seq)
 
     def __next__(self) -> Batch:
-        """The next window of every stream."""
+        """Return the next window of every stream."""
         if (self.pointers >= self.edges[1:]).all():
             self.epoch += 1
             self.pointers = self.edges[:-1].copy()
@@ -128,27 +128,29 @@ class StreamBatches:
         here = np.searchsorted(starts, self.pointers, "right")  # the next document's index in starts
         stops = np.minimum(self.edges[1:], starts[np.minimum(here, len(starts) - 1)])
         lengths = np.clip(stops - self.pointers, 0, self._length())
-        fresh = (self.pointers == self.edges[:-1]) | (starts[here - 1] == self.pointers)
-        if self.refresh:
-            fresh |= np.random.default_rng([self.seed, self.read]).random(self.batch) < self.refresh
+        reset_state = (self.pointers == self.edges[:-1]) | (starts[here - 1] == self.pointers)
+        if self.state_reset_prob:
+            reset_state |= (
+                np.random.default_rng([self.seed, self.read]).random(self.batch) < self.state_reset_prob
+            )
         inputs, targets = gather(self.store, self.pointers, lengths, int(lengths.max()))
-        targets[targets == self.eos_id] = IGNORE  # free text is not taught to end
+        targets[targets == self.eos_id] = IGNORE  # free text has no end to learn
         self.pointers = self.pointers + lengths
         self.read += 1
-        return Batch(inputs, targets, fresh)
+        return Batch(inputs, targets, reset_state)
 
     def sweep(self) -> Iterator[Batch]:
-        """Read the text once from its beginning, and no further."""
+        """Yield the batches of one pass, from the beginning of the text."""
         self.pointers = self.edges[:-1].copy()
         while (self.pointers < self.edges[1:]).any():
             yield next(self)
 
     def position(self) -> dict[str, Any]:
-        """The epoch, the batches read, and every stream's place."""
+        """Return the epoch, the batches read, and every stream's place."""
         return {"epoch": self.epoch, "read": self.read, "pointers": self.pointers.tolist()}
 
     def restore(self, position: dict[str, Any]) -> None:
-        """Go where ``position()`` said it stood."""
+        """Go to a saved position."""
         self.epoch, self.read = position["epoch"], position["read"]
         self.pointers = np.array(position["pointers"], np.int64)
 
@@ -175,11 +177,11 @@ class SpanBatches:
         self.steps_per_epoch = len(self.order)
 
     def _lengths(self) -> Ints:
-        """What a row takes of the budget."""
+        """Return the tokens that each row takes of the budget."""
         return self.stops - self.starts
 
     def _shuffled(self) -> list[Ints]:
-        """This epoch's batches, each an array of span numbers."""
+        """Return this epoch's batches, each an array of span numbers."""
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.starts))
         lengths, own = self.lengths, self.stops - self.starts
@@ -190,42 +192,43 @@ class SpanBatches:
         batches = [batch for pool in by_length for batch in _packed(pool, lengths, self.budget)]
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def _batch(self, rows: Ints) -> Batch:
+    def batch(self, rows: Ints) -> Batch:
+        """Return the spans of some numbers side by side."""
         lengths = self.stops[rows] - self.starts[rows]
         inputs, targets = gather(self.store, self.starts[rows], lengths, int(lengths.max()))
         return Batch(inputs, targets, np.ones(len(rows), bool))
 
     def __next__(self) -> Batch:
-        """The next batch of this epoch's order."""
+        """Return the next batch of this epoch's order."""
         if self.index == len(self.order):
             self.epoch, self.index = self.epoch + 1, 0
             self.order = self._shuffled()
         self.index += 1
-        return self._batch(self.order[self.index - 1])
+        return self.batch(self.order[self.index - 1])
 
     def sweep(self) -> Iterator[Batch]:
-        """Every span once."""
+        """Yield every span once."""
         for rows in self.order:
-            yield self._batch(rows)
+            yield self.batch(rows)
 
     def position(self) -> dict[str, Any]:
-        """The epoch, and how many of its batches have been read."""
+        """Return the epoch, and the number of its batches that have been read."""
         return {"epoch": self.epoch, "index": self.index}
 
     def restore(self, position: dict[str, Any]) -> None:
-        """Go where ``position()`` said it stood."""
+        """Go to a saved position."""
         self.epoch, self.index = position["epoch"], position["index"]
         self.order = self._shuffled()
 
 
-class PairBatches(SpanBatches):
+class SourceBatches(SpanBatches):
     """Examples with their sources, in batches in which both sides are of similar length.
 
     Args:
-        store: the texts, with their sources.
+        store: the targets, with their sources.
         budget: tokens in a batch, padding included, on either side.
         seed: the order of each epoch follows from it and the epoch's number.
-        limit: pairs with more tokens than that on a side are left out; ``left_out`` says how many.
+        limit: examples with more tokens than that on a side are left out; ``left_out`` counts them.
     """
 
     def __init__(self, store: TokenStore, budget: int, seed: int = 0, limit: int = 1 << 30) -> None:
@@ -242,19 +245,41 @@ class PairBatches(SpanBatches):
         longer: Ints = np.maximum(self.stops - self.starts, self.source_lengths)
         return longer
 
-    def _batch(self, rows: Ints) -> Batch:
+    def batch(self, rows: Ints) -> Batch:
+        """Return the examples of some numbers side by side, with their sources."""
         lengths = self.source_lengths[rows]
         columns = np.arange(lengths.max())
         places = np.minimum(self.source_starts[rows][:, None] + columns, len(self.source) - 1)
         tokens = self.source.tokens[places].astype(np.int64)
         source = np.where(columns < lengths[:, None], tokens, NO_TOKEN)
-        return super()._batch(rows)._replace(source=source)
+        return super().batch(rows)._replace(source=source)
+
+
+def segment_batches(store: TokenStore, size: int, *, has_eos: bool) -> Iterator[Batch]:
+    """Yield a text in order, about ``size`` tokens at a time.
+
+    Where examples end by themselves they are never cut: neighbours stand side by side, as many as are whole
+    within ``size`` tokens, one at least.
+    """
+    if not has_eos:
+        yield from StreamBatches(store, 1, size).sweep()
+        return
+    examples = (
+        SpanBatches(store, example_spans(store, 1 << 30), size)
+        if store.source is None
+        else SourceBatches(store, size)
+    )
+    begin = 0
+    while begin < len(examples.starts):
+        end = max(begin + 1, int(examples.stops.searchsorted(examples.starts[begin] + size, "right")))
+        yield examples.batch(np.arange(begin, end))
+        begin = end
 
 
 def gather(store: TokenStore, starts: Ints, lengths: Ints, width: int) -> tuple[Ints, Ints]:
     """Cut rows of up to ``width`` tokens → inputs and targets (B,width).
 
-    Past a row's length the targets are ``IGNORE`` and the inputs whatever stands there.
+    Past a row's length the targets are ``IGNORE`` and the inputs arbitrary.
     """
     columns = np.arange(width + 1)
     places = np.minimum(starts[:, None] + columns, len(store) - 1)
@@ -264,12 +289,12 @@ def gather(store: TokenStore, starts: Ints, lengths: Ints, width: int) -> tuple[
 
 
 def example_spans(store: TokenStore, limit: int) -> tuple[Ints, Ints]:
-    """Every example from its opening ``end`` to the one that closes it, cut where longer than ``limit``."""
+    """Return the examples, each from its first ``end`` to its last, cut where longer than ``limit``."""
     return _cut(store.starts[:-1], store.starts[1:], limit)
 
 
 def window_spans(store: TokenStore, window: int) -> tuple[Ints, Ints]:
-    """Non-overlapping windows over each document's own tokens, the first of which nothing predicts."""
+    """Return non-overlapping windows over each document's own tokens, the first of which nothing predicts."""
     return _cut(store.starts[:-1] + 1, store.starts[1:] - 1, window)
 
 

@@ -1,8 +1,4 @@
-"""The text to train on: decompressed, read and cut into examples, always as a stream.
-
-A corpus may be larger than memory. Whatever must be known ahead (how long it is, where it splits) is learnt
-in a pass of its own, and the text is read again.
-"""
+"""A corpus: files decompressed, read and cut into examples, as a stream: they may exceed memory."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,8 +11,6 @@ from rnngen.contracts import Chunk, Task
 from rnngen.data.sources import decompressed, opened, suffix_of
 from rnngen.errors import CorpusError
 
-# ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 class _Line(NamedTuple):
     text: str
@@ -26,20 +20,20 @@ class _Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Corpus:
-    """Files, how each is read, and what an example is."""
+    """Files, the reader of each, and the task that cuts them into examples."""
 
     paths: Sequence[Path]
     """The files, in order."""
     task: Task
     """Cuts what is read into examples."""
     reader_for: Callable[[str], Callable[[BinaryIO, str], Iterator[Chunk]]]
-    """From a file ending (``suffix_of``) to its reader, options already bound."""
+    """Returns the reader for a file ending (``suffix_of``), options already bound."""
     sources: Sequence[Path] = ()
-    """Files with the sources of the examples in ``paths``, line by line; none where there are no sources, or
-    where they are in the same files."""
+    """Files with the sources of ``paths``, line by line; none where examples have no sources, or where these
+    are in the same files."""
 
     def chunks(self) -> Iterator[Chunk]:
-        """The examples of all files in order, each file beginning a new document.
+        """Yield the examples of all files in order, each file beginning a new document.
 
         Raises:
             CorpusError: if a file cannot be read, decompressed or decoded, or is not as the task needs it.
@@ -55,7 +49,7 @@ class Corpus:
                 raise CorpusError(f"{path}: {error}") from error
 
     def _lines(self, paths: Sequence[Path]) -> Iterator[_Line]:
-        r"""Every line of some files, empty ones too; a file's last one with or without its ``\n``."""
+        r"""Yield every line of some files, empty ones too; a file's last one with or without its ``\n``."""
         for path in paths:
             pieces = (chunk.text for chunk in self._document(path))
             for number, text in enumerate(_cut(pieces), start=1):
@@ -69,7 +63,7 @@ class Corpus:
                 starts_document = False
 
     def sha256(self) -> str:
-        """The digest of the files' digests: it knows bytes, order and file borders, but not names.
+        """Return the digest of the files' digests: of bytes, order and file borders, but not of names.
 
         Raises:
             CorpusError: if a file cannot be read.
@@ -92,7 +86,7 @@ def _cut(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[Chunk]:
-    """Line k of the sources with line k of the texts; what is blank in both is nothing.
+    """Join line k of the sources with line k of the targets; lines blank in both are skipped.
 
     Raises:
         CorpusError: at the first line that has no partner.
@@ -113,95 +107,3 @@ def _without_partner(source: _Line | None, text: _Line | None) -> str:
     line, other = (source, "texts") if source else (text, "sources")
     assert line is not None
     return f"{line.place} has no line beside it: the {other} end before; make both as long"
-
-
-# ── Measuring and splitting ────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What one pass over the text tells."""
-
-    chars: int
-    """Characters; where examples end by themselves, each end counts as one more."""
-    examples: int
-    """Documents, or whatever the task takes for an example."""
-    newline: bool
-    r"""Whether there is a ``\n`` within an example."""
-    has_eos: bool = False
-    """Whether examples end by themselves."""
-    last: int = 0
-    """The position, in ``chars``, at which the last example opens."""
-
-
-def survey(chunks: Iterable[Chunk], has_eos: bool = False, name: str = "the corpus") -> Survey:
-    """Measure a text in one pass, keeping nothing of it.
-
-    Args:
-        chunks: the examples.
-        has_eos: whether they end by themselves.
-        name: what the text is called, for messages.
-
-    Raises:
-        CorpusError: if there is not one character.
-    """
-    chars = examples = last = 0
-    newline = False
-    for chunk in chunks:
-        if chunk.starts_document:
-            examples, last, chars = examples + 1, chars, chars + has_eos
-        chars += len(chunk.text)
-        newline = newline or "\n" in chunk.text
-    if chars == examples * has_eos:
-        raise CorpusError(f"{name} is empty: not one character was read; check that this is the text")
-    return Survey(chars, examples, newline, has_eos, last)
-
-
-def split_at(survey: Survey, fraction: float) -> int:
-    """Where the held-out part begins, in the survey's characters.
-
-    Where examples end by themselves and there are two or more, each part gets one at least.
-
-    Args:
-        survey: of the whole text.
-        fraction: how much of its end to hold out, from 0 to 1.
-    """
-    cut = int(survey.chars * (1 - fraction))
-    if not survey.has_eos:
-        return cut
-    # an example goes where it opens: one opens at 0, the last at ``last``
-    return max(1, min(cut, survey.last) if fraction > 0 and survey.examples > 1 else cut)
-
-
-def head(chunks: Iterable[Chunk], cut: int, has_eos: bool) -> Iterator[Chunk]:
-    """The text before ``cut``; where examples end by themselves, whole ones, all that open before it."""
-    for position, chunk in _placed(chunks, has_eos):
-        if position >= cut:
-            return
-        yield chunk if has_eos else Chunk(chunk.text[: cut - position], chunk.starts_document)
-
-
-def tail(chunks: Iterable[Chunk], cut: int, has_eos: bool) -> Iterator[Chunk]:
-    """The rest of what ``head`` gives; where it begins, a document opens."""
-    first = True
-    for position, chunk in _placed(chunks, has_eos):
-        text = chunk.text if has_eos else chunk.text[max(0, cut - position) :]
-        if text and (position >= cut or not has_eos):
-            yield Chunk(text, chunk.starts_document or first)
-            first = False
-
-
-def held_out(source: str, fraction: float) -> bool:
-    """Whether a pair is held out: its source alone decides, so that none is on both sides."""
-    digest = hashlib.blake2b(source.encode(errors="surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < fraction * 2**64
-
-
-def _placed(chunks: Iterable[Chunk], has_eos: bool) -> Iterator[tuple[int, Chunk]]:
-    """Chunks with the position that decides for them: their own or, with ``has_eos``, their example's."""
-    position = opened = 0
-    for chunk in chunks:
-        if chunk.starts_document:
-            opened, position = position, position + has_eos
-        yield opened if has_eos else position, chunk
-        position += len(chunk.text)

@@ -1,4 +1,4 @@
-"""From the files that a person names to what training reads: tokenizer, token stores, and how it was made.
+"""A dataset: from the files that a user names to tokenizers, token stores and a record of how they were made.
 
 The result is kept in the cache under a key of everything that it depends on, so that the second training on
 a corpus starts at once and a resumed one finds what it left.
@@ -8,18 +8,21 @@ import contextlib
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
+from unicodedata import name as unicode_name
 
 from rnngen.contracts import Chunk, Task, Tokenizer
-from rnngen.data.corpus import Corpus, Survey, head, held_out, split_at, survey, tail
+from rnngen.data.corpus import Corpus
 from rnngen.data.sources import find, spool, suffix_of
-from rnngen.data.splits import Split, open_store, sources_of, write_store
-from rnngen.data.token_store import TokenStore
+from rnngen.data.split import Split, Survey, is_validation, split_at, survey, train_split, validation_split
+from rnngen.data.token_store import TokenStore, open_store, sources_of, write_store
 from rnngen.errors import CorpusError, ModelError
-from rnngen.options.corpus import CorpusOptions
+from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.paths import cache
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, load_tokenizers, make_task, reader_for, suffixes
@@ -27,13 +30,13 @@ from rnngen.store.checkpoint import write_text
 from rnngen.store.config import CorpusRecord
 
 READER_OPTIONS = ("encoding", "field", "source_field")
-"""Of ``CorpusOptions``, those that are for the readers."""
+"""Fields of ``CorpusOptions`` that are for the readers."""
 TOKENIZERS = ("tokenizer", "source_tokenizer")
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A corpus, ready to train on."""
+class EncodedDataset:
+    """A corpus as tokens, ready to train on."""
 
     tokenizer: Tokenizer
     tokenizer_json: str
@@ -41,15 +44,15 @@ class Encoded:
     val: TokenStore
     record: CorpusRecord
     source_tokenizer: Tokenizer
-    """That of the sources; the same where both sides share a vocabulary or there are none."""
-    opening: str
+    """The tokenizer of sources; the same where both sides share a vocabulary or there are none."""
+    default_prompt: str
     """The text that generation starts from when there is no prompt."""
     has_eos: bool
     """Whether examples end by themselves."""
 
 
 @dataclass(frozen=True)
-class Texts:
+class CorpusFiles:
     """The files of a corpus and of its validation text, and how they are read."""
 
     registry: Registry
@@ -64,123 +67,120 @@ class Texts:
     @classmethod
     def find(
         cls, registry: Registry, task: Component, arguments: Sequence[str], options: CorpusOptions
-    ) -> "Texts":
+    ) -> "CorpusFiles":
         """Find the files; standard input (``-``) is kept in the cache, since training reads it again.
 
         Raises:
             NotFoundError: if a file is not there.
         """
         known = suffixes(registry)
-        read = {key: getattr(options, key) for key in READER_OPTIONS}
-        one = partial(_find_one, known=known)
+
+        def one(argument: str | None) -> list[Path]:
+            return _find(argument, known) if argument else []
+
+        given = {key: getattr(options, key) for key in READER_OPTIONS}
         return cls(
             registry,
             task,
-            _find(arguments, known),
+            [path for argument in arguments for path in _find(argument, known)],
             one(options.val),
-            {key: value for key, value in read.items() if value is not None},
+            {key: value for key, value in given.items() if value is not None},
             one(options.source),
             one(options.val_source),
         )
 
     @classmethod
-    def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "Texts":
-        """Find again what a model was trained on.
+    def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
+        """Find again the files that a model was trained on.
 
         Raises:
-            CorpusError: if it is no longer there, or no longer the same.
+            CorpusError: if one is no longer there, or no longer the same.
         """
-        places = [*record.paths, *record.val_paths, *record.source_paths, *record.val_source_paths]
-        missing = [place for place in places if not Path(place).is_file()]
-        if missing:
-            raise CorpusError(
-                f"{missing[0]}: the model was trained on this text, and it is not there any more"
-            )
         kinds = (record.paths, record.val_paths, record.source_paths, record.val_source_paths)
+        for path in (path for kind in kinds for path in kind if not Path(path).is_file()):
+            raise CorpusError(f"{path}: the model was trained on this text, and it is not there any more")
         paths, val_paths, sources, val_sources = ([*map(Path, kind)] for kind in kinds)
-        texts = cls(registry, task, paths, val_paths, record.reader_options, sources, val_sources)
-        texts.check_unchanged(record)
-        return texts
+        files = cls(registry, task, paths, val_paths, record.reader_options, sources, val_sources)
+        files.check_unchanged(record)
+        return files
 
     @cached_property
     def task(self) -> Task:
         """The task, built."""
         return make_task(self.task_part)
 
+    @property
+    def has_source(self) -> bool:
+        """Whether examples have a source."""
+        return bool(self.task_part.registered.spec.pairs)
+
     def check_unchanged(self, record: CorpusRecord) -> None:
         """Raise ``CorpusError`` if the text is not the one recorded."""
-        for corpus, digest in ((self._corpus(), record.sha256), (self._held_out(), record.val_sha256)):
-            if (corpus.sha256() if corpus.paths else "") != digest:
+        for corpus, digest in ((self._corpus, record.sha256), (self._validation, record.val_sha256)):
+            if _digest(corpus) != digest:
                 names = ", ".join(str(path) for path in corpus.paths) or "no validation text"
                 raise CorpusError(
                     f"{names}: not the text that the model was trained on; restore it, "
                     "or train a new model with --init-from and another --name"
                 )
 
+    @cached_property
     def _corpus(self) -> Corpus:
-        reader = reader_for(self.registry, self.reader_options)
-        return Corpus(self.paths, self.task, reader, self.sources)
+        return Corpus(self.paths, self.task, reader_for(self.registry, self.reader_options), self.sources)
 
-    def _held_out(self) -> Corpus:
+    @cached_property
+    def _validation(self) -> Corpus:
         reader = reader_for(self.registry, self.reader_options)
         return Corpus(self.val_paths, self.task, reader, self.val_sources)
 
-    def _files(self) -> list[Path]:
-        return [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
+    # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def pairs(self) -> bool:
-        """Whether examples have sources."""
-        return bool(self.task_part.registered.spec.pairs)
+    def examples(self) -> Iterator[Chunk]:
+        """Yield the whole corpus, the validation split included."""
+        return self._corpus.chunks()
 
-    # ── the two sides of the split ─────────────────────────────────────────────────────────────────────────
-
-    def all_chunks(self) -> Iterator[Chunk]:
-        """The whole text, none held out."""
-        return self._corpus().chunks()
-
-    def train_chunks(self, split: Split) -> Iterator[Chunk]:
-        """The text to train on."""
-        whole = self.all_chunks()
+    def train_split(self, split: Split) -> Iterator[Chunk]:
+        """Yield the examples to train on."""
         if self.val_paths:
-            return whole
-        if self.pairs:
-            return (chunk for chunk in whole if not held_out(chunk.source, split.fraction))
-        return head(whole, split.cut, self.task.has_eos)
+            return self.examples()
+        if self.has_source:
+            return (one for one in self.examples() if not is_validation(one.source, split.fraction))
+        return train_split(self.examples(), split.cut, self.task.has_eos)
 
-    def val_chunks(self, split: Split) -> Iterator[Chunk]:
-        """The text held out."""
+    def validation_split(self, split: Split) -> Iterator[Chunk]:
+        """Yield the examples to validate on."""
         if self.val_paths:
-            return self._held_out().chunks()
-        if self.pairs:
-            return (chunk for chunk in self.all_chunks() if held_out(chunk.source, split.fraction))
-        return tail(self.all_chunks(), split.cut, self.task.has_eos)
+            return self._validation.chunks()
+        if self.has_source:
+            return (one for one in self.examples() if is_validation(one.source, split.fraction))
+        return validation_split(self.examples(), split.cut, self.task.has_eos)
 
     # ── encoding ───────────────────────────────────────────────────────────────────────────────────────────
 
     def encode(
         self, parts: Mapping[str, Component], fraction: float, tokenizer_json: str | None = None
-    ) -> Encoded:
-        """Survey, split, learn the vocabulary from the training side alone, and encode both.
+    ) -> EncodedDataset:
+        """Split the text, learn the vocabulary from the train split alone, and encode both splits.
 
         Args:
             parts: the tokenizer, and that of the sources where it is another one.
-            fraction: of the text to hold out.
-            tokenizer_json: of tokenizers that are already there, instead of learning them.
+            fraction: the share of the text to validate on.
+            tokenizer_json: tokenizers that are already there, instead of learning them.
         """
-        val_sha = self._held_out().sha256() if self.val_paths else ""
-        kinds = [kind for kind in TOKENIZERS if kind in parts]
+        digests = _digest(self._corpus), _digest(self._validation)
+        files = [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
+        tokenizers = [asdict(parts[kind].component) for kind in TOKENIZERS if kind in parts]
         made_from = {
-            "corpus": [sha := self._corpus().sha256(), val_sha, dict(self.reader_options)],
-            "endings": [suffix_of(path) for path in self._files()],  # they choose the reader
+            "corpus": [*digests, dict(self.reader_options)],
+            "endings": [suffix_of(path) for path in files],  # they choose the reader
             "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
             "split": fraction,
-            "tokenizer": [*(asdict(parts[kind].component) for kind in kinds), tokenizer_json],
+            "tokenizer": [*tokenizers, tokenizer_json],
             "format": 2,
         }
         folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
-        opened = partial(self._open, folder, parts, (sha, val_sha), fraction, tokenizer_json is None)
+        opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
         with contextlib.suppress(ModelError):  # not made yet, or damaged since
             return opened()
         self._make(folder, parts, fraction, tokenizer_json)
@@ -189,28 +189,32 @@ class Texts:
     def _make(
         self, folder: Path, parts: Mapping[str, Component], fraction: float, tokenizer_json: str | None
     ) -> None:
-        measured = survey(self.all_chunks(), self.task.has_eos, named(self.paths))
+        measured = survey(self.examples(), self.task.has_eos, named(self.paths))
         split = Split(split_at(measured, fraction), fraction)
         text = tokenizer_json or self._learn(parts, split)
         tokenizers = load_tokenizers(parts, text, folder)
-        for name, side in (("train", self.train_chunks), ("val", self.val_chunks)):
-            place = named(self.val_paths if name == "val" and self.val_paths else self.paths)
-            read = partial(_some, partial(side, split), f"{place} is too small", name)
-            write_store(folder / name, read, tokenizers, pairs=self.pairs)
+        splits = {
+            "train": (self.train_split, self.paths, "train on"),
+            "val": (self.validation_split, self.val_paths or self.paths, "validate on"),
+        }
+        for side, (read, paths, use) in splits.items():
+            trouble = f"{named(paths)} is too small: nothing is left to {use}; give more text or --val"
+            examples = partial(_not_empty, partial(read, split), trouble)
+            write_store(folder / side, examples, tokenizers, has_source=self.has_source)
         write_text(folder / "tokenizer.json", text)
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
 
     def _learn(self, parts: Mapping[str, Component], split: Split) -> str:
-        """Learn the vocabularies from the training side → ``tokenizer.json``."""
+        """Learn the vocabularies from the train split → ``tokenizer.json``."""
         target, options = parts["tokenizer"].registered.resolve(), parts["tokenizer"].options
-        if not self.pairs:
-            return str(target.train(self.train_chunks(split), options).to_json())
+        if not self.has_source:
+            return str(target.train(self.train_split(split), options).to_json())
         if "source_tokenizer" not in parts:
-            both = (one for chunk in self.train_chunks(split) for one in (Chunk(chunk.source, True), chunk))
+            both = (one for chunk in self.train_split(split) for one in (Chunk(chunk.source, True), chunk))
             return str(target.train(both, options).to_json())
         source = parts["source_tokenizer"]
-        read = source.registered.resolve().train(sources_of(self.train_chunks(split)), source.options)
-        written = target.train(self.train_chunks(split), options)
+        read = source.registered.resolve().train(sources_of(self.train_split(split)), source.options)
+        written = target.train(self.train_split(split), options)
         return json.dumps({"target": written.to_json(), "source": read.to_json()}, ensure_ascii=False)
 
     def _open(
@@ -220,22 +224,17 @@ class Texts:
         digests: tuple[str, str],
         fraction: float,
         own_vocabulary: bool,
-    ) -> Encoded:
+    ) -> EncodedDataset:
         try:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
-            train, val = (open_store(folder / side, pairs=self.pairs) for side in ("train", "val"))
+            train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
             text = (folder / "tokenizer.json").read_text(encoding="utf-8")
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
-        opening = _opening(tokenizer, train) if measured.newline and not self.task.has_eos else ""
-        record = self._record(digests, measured, fraction, own_vocabulary)
-        return Encoded(tokenizer, text, train, val, record, source_tokenizer, opening, self.task.has_eos)
-
-    def _record(
-        self, digests: tuple[str, str], measured: Survey, fraction: float, own_vocabulary: bool
-    ) -> CorpusRecord:
-        return CorpusRecord(
+        lines = measured.newline and not self.task.has_eos
+        default_prompt = "\n" if lines and _occurs("\n", tokenizer, train) else ""
+        record = CorpusRecord(
             paths=_absolute(self.paths),
             sha256=digests[0],
             chars=measured.chars,
@@ -248,48 +247,101 @@ class Texts:
             val_source_paths=_absolute(self.val_sources),
             reader_options=dict(self.reader_options),
         )
+        return EncodedDataset(
+            tokenizer, text, train, val, record, source_tokenizer, default_prompt, self.task.has_eos
+        )
+
+
+def _digest(corpus: Corpus) -> str:
+    return corpus.sha256() if corpus.paths else ""
 
 
 def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in paths)
 
 
-def _opening(tokenizer: Tokenizer, train: TokenStore) -> str:
-    """A line end, if training meets one: a text of one line may have its only one in what is held out."""
-    met = train.counts(len(tokenizer.pieces))[tokenizer.encode("\n")]
-    return "\n" if met.all() else ""
+def _occurs(text: str, tokenizer: Tokenizer, train: TokenStore) -> bool:
+    """Whether training meets all tokens of a text: the only line end may lie in the validation split."""
+    return bool(train.counts(len(tokenizer.pieces))[tokenizer.encode(text)].all())
 
 
-def _find_one(argument: str | None, known: set[str]) -> list[Path]:
-    return _find([argument], known) if argument else []
-
-
-def _find(arguments: Sequence[str], known: set[str]) -> list[Path]:
-    found: list[Path] = []
-    for argument in arguments:
-        if argument == "-":
-            if sys.stdin is None:
-                raise CorpusError("standard input is closed; redirect a file or a pipe to it")
-            found.append(spool(sys.stdin.buffer, cache() / "stdin"))
-        else:
-            found += find([argument], known)
-    return found
+def _find(argument: str, known: set[str]) -> list[Path]:
+    if argument != "-":
+        return find([argument], known)
+    if sys.stdin is None:
+        raise CorpusError("standard input is closed; redirect a file or a pipe to it")
+    return [spool(sys.stdin.buffer, cache() / "stdin")]
 
 
 def named(paths: Sequence[Path | str]) -> str:
-    """Files as a message names them."""
+    """Name files in a message."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return f"{paths[0]}{more}"
 
 
-def _some(read: Callable[[], Iterable[Chunk]], trouble: str, side: str) -> Iterator[Chunk]:
-    """Pass chunks on; none at all is an error, since nothing could be learnt or judged."""
+def _not_empty(read: Callable[[], Iterable[Chunk]], trouble: str) -> Iterator[Chunk]:
+    """Pass chunks on; none at all is an error, since nothing could be learnt or evaluated."""
     empty = True
     for chunk in read():
         empty = False
         yield chunk
     if empty:
-        raise CorpusError(f"{trouble}: nothing is left to {_USES[side]}; give more text or --val")
+        raise CorpusError(trouble)
 
 
-_USES = {"train": "train on", "val": "validate on"}
+# ── Default tokenizers ─────────────────────────────────────────────────────────────────────────────────────
+
+LOOKED_AT = 20_000
+"""Examples that the choice rests on."""
+OFTEN = 5
+"""Occurrences from which on a word counts as frequent."""
+MOST = 0.7
+"""The share of frequent words among a side's running words above which pieces of words pay…"""
+SPELT = 0.9
+"""…if so much of it, signs and white space aside, is spelt in letters: digits and ideographs stand for
+themselves, and to see several as one piece hides what they say."""
+IDEOGRAPHS = ("CJK", "HIRAGANA", "KATAKANA")
+"""Beginnings of the Unicode names of letters that belong to no alphabet."""
+
+
+def choose_tokenizers(options: PartsOptions, files: CorpusFiles, fraction: float) -> dict[str, str]:
+    """Return the names of the tokenizers by kind: those asked for, or those that suit the text.
+
+    Free text and lines are written in characters. A side of examples with a source goes by ``bpe`` where most
+    of its words, cut at white space, are frequent and spelt in letters, as in a language with spaces between
+    words; else, as for numbers, dates, codes and Chinese, by ``char``.
+    """
+    if not files.has_source:
+        return {"tokenizer": options.tokenizer or "char"}
+    target = source = "char"
+    asked = options.tokenizer, options.source_tokenizer
+    if None in asked and not (options.shared_vocabulary and options.tokenizer):
+        target, source = _suitable(files, fraction)
+    if options.shared_vocabulary:
+        return {"tokenizer": options.tokenizer or ("bpe" if "bpe" in (target, source) else "char")}
+    return {"tokenizer": options.tokenizer or target, "source_tokenizer": options.source_tokenizer or source}
+
+
+def _suitable(files: CorpusFiles, fraction: float) -> tuple[str, str]:
+    """Choose a tokenizer for targets, and one for sources."""
+    targets: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    for chunk in islice(files.train_split(Split(0, fraction)), LOOKED_AT):
+        targets.update(chunk.text.split())
+        sources.update(chunk.source.split())
+    return _for_words(targets), _for_words(sources)
+
+
+def _for_words(words: Counter[str]) -> str:
+    frequent = sum(count for count in words.values() if count >= OFTEN)
+    characters: Counter[str] = Counter()
+    for word, count in words.items():
+        for character in word:
+            characters[character] += count
+    letters = sum(count for one, count in characters.items() if _is_letter(one))
+    spelt = letters > SPELT * sum(count for one, count in characters.items() if one.isalnum())
+    return "bpe" if spelt and frequent > MOST * words.total() else "char"
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalpha() and not unicode_name(character, "").startswith(IDEOGRAPHS)

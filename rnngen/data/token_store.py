@@ -5,13 +5,14 @@
     tokens   end a b c … end d e f … end g h … end       every example behind the ``end`` token, one to close
     starts    0           4           8         11       int64: where each example's ``end`` is, and the last
 
-``starts`` tells examples apart; the last ``end`` is the target of the last example's last prediction.
+``starts`` separates examples; the last ``end`` is the target of the last example's last prediction. Sources
+are a store of their own, beside that of the targets, with as many examples.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,9 +24,11 @@ from numpy.typing import NDArray
 
 from rnngen.contracts import Chunk, Tokenizer
 from rnngen.errors import ModelError
+from rnngen.registry.components import Tokenizers
+from rnngen.store.checkpoint import sync_folder, write_text
 
 VERSION = 1
-"""Of the layout on disk."""
+"""Version of the layout on disk."""
 HEADER = "store.json"
 """The file that names the others: replacing it is what makes a new store take effect."""
 SEGMENT = 1 << 20
@@ -47,26 +50,26 @@ class TokenStore:
     vocabulary: int
     """V, of the tokenizer that made the ids."""
     source: "TokenStore | None" = None
-    """What each example was written about, as many examples; None where there is no source."""
+    """The sources, one an example; None where examples have none."""
     tally: NDArray[np.int64] | None = None
-    """(V,) how often each token occurs, where that was written down."""
+    """(V,) occurrences of each token, where the header holds them."""
 
     def __len__(self) -> int:
-        """All tokens, ends included."""
+        """Return the number of tokens, ends included."""
         return len(self.tokens)
 
     @property
     def examples(self) -> int:
-        """How many examples (documents, lines …) there are."""
+        """Number of examples (documents, lines …)."""
         return len(self.starts) - 1
 
     @property
     def text_tokens(self) -> int:
-        """Tokens that stand for text: all but the ends."""
+        """Number of tokens that stand for text: all but the ends."""
         return len(self.tokens) - len(self.starts)
 
     def prefix(self, length: int) -> Self:
-        """The first ``length`` tokens as a store of their own; its ``chars`` are in proportion.
+        """Return the first ``length`` tokens as a store of their own; its ``chars`` are in proportion.
 
         Where examples have sources only whole ones are taken, at least one.
         """
@@ -75,32 +78,27 @@ class TokenStore:
         if self.source is not None:
             examples = max(1, int(np.searchsorted(self.starts, length, "right")) - 1)
             return replace(self._first(examples), source=self.source._first(examples))
-        end = self.tokens[:1]
         inside = self.starts[: int(np.searchsorted(self.starts, length, "left"))]
-        tokens = np.concatenate([self.tokens[:length], end])
-        text = length - len(inside)
-        chars = round(self.chars * text / max(1, self.text_tokens))
-        starts = np.append(inside, length)
-        return replace(self, tokens=tokens, starts=starts, chars=chars, tally=None)
+        tokens = np.concatenate([self.tokens[:length], self.tokens[:1]])
+        return self._part(tokens, np.append(inside, length))
 
     def _first(self, examples: int) -> Self:
         starts = self.starts[: examples + 1]
-        text = int(starts[-1]) - examples
+        return self._part(self.tokens[: int(starts[-1]) + 1], starts)
+
+    def _part(self, tokens: NDArray[Any], starts: NDArray[np.int64]) -> Self:
+        text = len(tokens) - len(starts)
         chars = round(self.chars * text / max(1, self.text_tokens))
-        tokens = self.tokens[: int(starts[-1]) + 1]
         return replace(self, tokens=tokens, starts=starts, chars=chars, tally=None)
 
     def counts(self, vocabulary: int) -> NDArray[np.int64]:
-        """How often each token occurs, (V,); read in blocks, since the text may be larger than memory."""
+        """Return the occurrences of each token, (V,)."""
         if self.tally is not None and len(self.tally) == vocabulary:
             return self.tally.copy()
-        total = np.zeros(vocabulary, np.int64)
-        for start in range(0, len(self), 1 << 24):
-            total += np.bincount(self.tokens[start : start + (1 << 24)], minlength=vocabulary)
-        return total
+        return _counts(self.tokens, vocabulary)
 
     def example(self, number: int) -> NDArray[np.unsignedinteger[Any]]:
-        """The tokens of one example, without the ends around them."""
+        """Return the tokens of one example, without the ends around them."""
         return self.tokens[self.starts[number] + 1 : self.starts[number + 1]]
 
     @classmethod
@@ -117,7 +115,14 @@ class TokenStore:
         """
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix=".writing-") as place:
-            _replace(folder, _encode_into(Path(place), chunks, tokenizer))
+            header = _encode_into(Path(place), chunks, tokenizer)
+            old = _files(folder)
+            for name in header["files"]:
+                Path(place, name).replace(folder / name)
+        sync_folder(folder)  # the arrays are there for good before the header names them
+        write_text(folder / HEADER, json.dumps(header))
+        for name in old.difference(header["files"]):
+            (folder / name).unlink(missing_ok=True)
         return cls.open(folder)
 
     @classmethod
@@ -136,66 +141,81 @@ class TokenStore:
         return cls(tokens, starts, header["chars"], header["vocabulary"], tally=_tally(header, folder))
 
 
+def write_store(
+    folder: Path, read: Callable[[], Iterable[Chunk]], tokenizers: Tokenizers, *, has_source: bool
+) -> TokenStore:
+    """Encode a text, and its sources into another folder beside it.
+
+    Args:
+        folder: of the text.
+        read: returns the examples, from the first each time.
+        tokenizers: of targets and of sources.
+        has_source: whether examples have sources.
+    """
+    TokenStore.write(folder, read(), tokenizers.target)
+    if has_source:
+        TokenStore.write(_source_folder(folder), sources_of(read()), tokenizers.source)
+    return open_store(folder, has_source=has_source)
+
+
+def open_store(folder: Path, *, has_source: bool) -> TokenStore:
+    """Open what ``write_store`` wrote."""
+    store = TokenStore.open(folder)
+    return replace(store, source=TokenStore.open(_source_folder(folder))) if has_source else store
+
+
+def sources_of(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield the sources of examples, as texts of their own."""
+    return (Chunk(chunk.source, True) for chunk in chunks)
+
+
+def _source_folder(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-source")
+
+
 # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _encode_into(place: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> list[Path]:
-    """Write the arrays and the header; gives their paths, the header last."""
+def _encode_into(place: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> dict[str, Any]:
+    """Write the arrays, and return the header that names them."""
     vocabulary, chars = len(tokenizer.pieces), 0
-    tally = _Tally(vocabulary)
     end = np.array([tokenizer.eos_id])
     with _Column(place, "tokens", _id_type(vocabulary)) as tokens, _Column(place, "starts", "<i8") as starts:
         for text, starts_document, _ in segments(chunks):
             if starts_document:
                 starts.append(np.array([tokens.length]))
                 tokens.append(end)
-            ids = tokenizer.encode(text)
-            tokens.append(ids)
-            tally.add(ids)
+            tokens.append(tokenizer.encode(text))
             chars += len(text)
         starts.append(np.array([tokens.length]))
         tokens.append(end)
-    tally.add(np.full(starts.length, tokenizer.eos_id))
-    header = place / HEADER
-    counts = {"tokens": tokens.length, "examples": starts.length - 1, "chars": chars}
-    files = [tokens.path.name, starts.path.name]
-    about = {"version": VERSION, "vocabulary": vocabulary, **counts, "files": files}
-    with header.open("w", encoding="utf-8") as file:
-        json.dump({**about, "tally": tally.total().tolist()}, file)
-        _flush(file)
-    return [tokens.path, starts.path, header]
+    return {
+        "version": VERSION,
+        "vocabulary": vocabulary,
+        "tokens": tokens.length,
+        "examples": starts.length - 1,
+        "chars": chars,
+        "files": [tokens.path.name, starts.path.name],
+        "tally": _counts(np.load(tokens.path, mmap_mode="r"), vocabulary).tolist(),
+    }
 
 
 def _id_type(vocabulary: int) -> str:
     return "<u2" if vocabulary <= 1 << 16 else "<u4"
 
 
-class _Tally:
-    """Counts tokens while they pass, many at a time, since examples may be short and vocabularies large."""
-
-    def __init__(self, vocabulary: int) -> None:
-        self._counts = np.zeros(vocabulary, np.int64)
-        self._held: list[NDArray[np.integer[Any]]] = []
-        self._size = 0
-
-    def add(self, ids: "NDArray[np.integer[Any]]") -> None:
-        self._held.append(ids)
-        self._size += len(ids)
-        if self._size >= SEGMENT:
-            self.total()
-
-    def total(self) -> NDArray[np.int64]:
-        """The counts so far, (V,)."""
-        if self._held:
-            self._counts += np.bincount(np.concatenate(self._held), minlength=len(self._counts))
-        self._held, self._size = [], 0
-        return self._counts
+def _counts(tokens: NDArray[np.unsignedinteger[Any]], vocabulary: int) -> NDArray[np.int64]:
+    """Count tokens in blocks, since the text may be larger than memory."""
+    total = np.zeros(vocabulary, np.int64)
+    for start in range(0, len(tokens), SEGMENT):
+        total += np.bincount(tokens[start : start + SEGMENT], minlength=vocabulary)
+    return total
 
 
 class _Column:
     """An ``.npy`` file that grows: its header is written again at the end, when the length is known.
 
-    Its name holds a digest of what is in it, so that a new store never writes over a file in use.
+    Its name holds a digest of its content, so that a new store never writes over a file in use.
     """
 
     def __init__(self, place: Path, name: str, kind: str) -> None:
@@ -222,43 +242,18 @@ class _Column:
             if kind is None:
                 file.seek(0)
                 self._write_header()
-                _flush(file)
+                file.flush()
+                os.fsync(file.fileno())
         if kind is None:
             name = f"{self.path.name}-{self._digest.hexdigest()[:16]}.npy"
             self.path = self.path.rename(self.path.with_name(name))
-
-
-def _flush(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _replace(folder: Path, written: list[Path]) -> None:
-    """Move a complete store in, its header last, and then remove the files that only the old one named."""
-    try:
-        old = set(_read_header(folder)["files"])
-    except ModelError:
-        old = set()
-    for path in written:
-        path.replace(folder / path.name)
-        _sync(folder)  # the arrays are there for good before the header names them
-    for name in old - {path.name for path in written}:
-        (folder / name).unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    place = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(place)
-    finally:
-        os.close(place)
 
 
 # ── Segments ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def segments(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Join chunks and cut them anew, so that a tokenizer gives nearly what it would give for the whole.
+    """Join chunks and cut them anew, so that the tokens are nearly those of the uncut text.
 
     A segment is about ``SEGMENT`` characters, or a whole example where that is shorter.
     """
@@ -280,14 +275,14 @@ def segments(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 
 def _pieces(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The same text with no chunk longer than a segment."""
+    """Yield the same text with no chunk longer than a segment."""
     for text, starts_document, _ in chunks:
         for at in range(0, len(text), SEGMENT):
             yield Chunk(text[at : at + SEGMENT], starts_document and at == 0)
 
 
 def _cut(text: str) -> int:
-    r"""Where to cut, 0 for not yet: after a ``\n`` that is all the white space between two words.
+    r"""Return where to cut, 0 for not yet: after a ``\n`` that is all the white space between two words.
 
     Byte-level pre-tokenizers split there anyway, so that the tokens are those of the uncut text.
     """
@@ -300,6 +295,14 @@ def _cut(text: str) -> int:
 
 
 # ── Opening ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _files(folder: Path) -> set[str]:
+    """Name the files of a store, if there is one."""
+    try:
+        return set(_read_header(folder)["files"])
+    except ModelError:
+        return set()
 
 
 def _read_header(folder: Path) -> dict[str, Any]:
@@ -323,7 +326,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
 
 
 def _tally(header: dict[str, Any], folder: Path) -> NDArray[np.int64] | None:
-    """The counts of a header; older ones have none."""
+    """Return the counts of a header; older ones have none."""
     if (tally := header.get("tally")) is None:
         return None
     try:

@@ -1,6 +1,6 @@
-"""From logits and a random number to a token, for one stream or for many at once."""
+"""From logits and random numbers to tokens, and random numbers by their place."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ _NOTHING = (
 )
 
 
-def draw(logits: Floats, rng: np.random.Generator) -> int:
-    """Draw one token from logits (V,) by inverting the cumulative distribution, with one random number.
+def draw(logits: Floats, number: float) -> int:
+    """Draw one token from logits (V,) by inverting the cumulative distribution at a number from 0 to below 1.
 
     Raises:
         RnngenError: if every token is forbidden, or a logit is not a number.
@@ -25,20 +25,13 @@ def draw(logits: Floats, rng: np.random.Generator) -> int:
         raise RnngenError(_NOTHING.format(best))
     weights = np.exp(logits - best)
     total = weights.cumsum(dtype=np.float64)
-    token = int(total.searchsorted(rng.random() * total[-1], side="right"))
+    token = int(total.searchsorted(number * total[-1], side="right"))
     # Rounding may land beyond the last token of positive probability.
     return token if token < len(weights) and weights[token] else int(weights.nonzero()[0][-1])
 
 
-def surprisal(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
-    """−ln p (B,) of tokens (B,) under logits (B,V), in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    nats: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=-1)) - shifted[np.arange(len(tokens)), tokens]
-    return nats
-
-
-def draw_rows(logits: Floats, chances: NDArray[np.float64]) -> TokenIds:
-    """One token (B,) from each row of logits (B,V), by a random number (B,) each, just as ``draw`` does.
+def draw_rows(logits: Floats, numbers: NDArray[np.float64]) -> TokenIds:
+    """Draw one token (B,) from each row of logits (B,V), by a number (B,) each, just as ``draw`` does.
 
     Raises:
         RnngenError: as ``draw`` does.
@@ -49,29 +42,89 @@ def draw_rows(logits: Floats, chances: NDArray[np.float64]) -> TokenIds:
         raise RnngenError(_NOTHING.format(bad))
     weights = np.exp(logits - best)
     totals = weights.cumsum(axis=1, dtype=np.float64)
-    tokens: TokenIds = (totals <= (chances * totals[:, -1])[:, None]).sum(axis=1)
+    tokens: TokenIds = (totals <= (numbers * totals[:, -1])[:, None]).sum(axis=1)
     for row in np.flatnonzero(tokens == logits.shape[1]):
         tokens[row] = weights[row].nonzero()[0][-1]
     return tokens
 
 
-class Chances:
-    """The random numbers of B generators.
+def surprisal(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
+    """Return −ln p (B,) of tokens (B,) under logits (B,V), in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    nats: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=-1)) - shifted[np.arange(len(tokens)), tokens]
+    return nats
 
-    Each is asked for many at once: that costs less, and gives the same.
+
+class UniformDraws:
+    """The numbers that a generator's ``random()`` gives, from some place on; immutable.
+
+    To fork a stream, keep it; to undo a draw, take the earlier one. The numbers themselves are computed a
+    block at a time, in a cache that all places of one generator share.
+
+    Args:
+        rng: a generator of ``numpy.random.default_rng`` (PCG64); it is not advanced.
     """
 
-    AHEAD = 64
-    """Numbers that are drawn at once."""
+    __slots__ = ("_numbers", "_place")
 
-    def __init__(self, rngs: Sequence[np.random.Generator]) -> None:
-        self.rngs, self.taken = rngs, self.AHEAD
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._numbers, self._place = _Numbers(rng.bit_generator.state), 0
 
-    def next(self, alive: Sequence[int]) -> NDArray[np.float64]:
-        """The next number of some of them, (n,)."""
-        if self.taken == self.AHEAD:
-            self.block = np.stack([rng.random(self.AHEAD) for rng in self.rngs])
-            self.taken = 0
-        self.taken += 1
-        numbers: NDArray[np.float64] = self.block[alive, self.taken - 1]
-        return numbers
+    @classmethod
+    def restore(cls, state: Any) -> "UniformDraws":
+        """Go on from a generator's state.
+
+        Raises:
+            KeyError, TypeError, ValueError: if it is none of PCG64's.
+        """
+        bits = np.random.PCG64()
+        bits.state = state
+        return cls(np.random.Generator(bits))
+
+    @property
+    def number(self) -> float:
+        """The number at this place, from 0 to below 1."""
+        return self._numbers.at(self._place)
+
+    def next(self) -> "UniformDraws":
+        """Return the draws from the next place on."""
+        return self.ahead(1)
+
+    def ahead(self, count: int) -> "UniformDraws":
+        """Return the draws that many places further."""
+        later = UniformDraws.__new__(UniformDraws)
+        later._numbers, later._place = self._numbers, self._place + count
+        return later
+
+    def generator(self) -> np.random.Generator:
+        """Return a generator whose next number is this one."""
+        return self._numbers.generator_at(self._place)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state of that generator, for JSON."""
+        return dict(self.generator().bit_generator.state)
+
+
+class _Numbers:
+    """A generator's numbers by their place, the latest block of them kept."""
+
+    BLOCK = 64
+
+    def __init__(self, state: Any) -> None:
+        self.state, self.index = state, -1
+        self.block: list[float] = []
+        self.following = self.generator_at(0)
+
+    def generator_at(self, place: int) -> np.random.Generator:
+        bits = np.random.PCG64()
+        bits.state = self.state
+        return np.random.Generator(bits.advance(place) if place else bits)
+
+    def at(self, place: int) -> float:
+        index, offset = divmod(place, self.BLOCK)
+        if index != self.index:
+            if index != self.index + 1:
+                self.following = self.generator_at(index * self.BLOCK)
+            self.block, self.index = self.following.random(self.BLOCK).tolist(), index
+        return self.block[offset]

@@ -1,4 +1,4 @@
-"""Filters one after another, with the memory of those that have one."""
+"""Filters one after another, with the state of those that have one."""
 
 from collections.abc import Sequence
 
@@ -7,59 +7,59 @@ from numpy.typing import NDArray
 
 from rnngen.contracts import AnyFilter, Filter, Floats, State, StatefulFilter, TokenIds
 
-History = Sequence[Sequence[int]]
+Histories = Sequence[Sequence[int]]
 
 
-class Chain:
-    """A chain of filters, itself one: its state is those of its links, in a row.
+class FilterChain:
+    """A chain of filters, itself one: its state is those of its filters, in a row.
 
     ::
 
-        logits ─▸ link ─▸ link ─▸ link ─▸ what tokens are chosen from
-                            ▴ state ▴ ─── observe ◂─── tokens, surprisal
+        logits ─▸ filter ─▸ filter ─▸ filter ─▸ the distribution that tokens are chosen from
+                              ▴ state ▴ ─── observe ◂─── tokens, surprisal
 
     Args:
-        filters: the links, in the order in which they apply.
+        filters: in the order in which they apply.
     """
 
     def __init__(self, filters: Sequence[AnyFilter] = ()) -> None:
-        self.links = [one if isinstance(one, StatefulFilter) else _Forgetful(one) for one in filters]
-        sizes = [len(link.initial(np.zeros(1, np.int64))) for link in self.links]
+        self.filters = [one if isinstance(one, StatefulFilter) else _Stateless(one) for one in filters]
+        sizes = [len(one.initial(np.zeros(1, np.int64))) for one in self.filters]
         ends = np.cumsum(sizes).tolist()
         self.spans = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-        self.remembers = any(sizes)
+        self.stateful = any(sizes)
         """Whether anything has to be observed."""
 
     def initial(self, seeds: TokenIds) -> State:
-        """The state before the first token; each link has coins of its own."""
-        return tuple(array for place, link in enumerate(self.links) for array in link.initial(seeds + place))
+        """Return the state before the first token; each filter has random numbers of its own."""
+        return tuple(array for place, one in enumerate(self.filters) for array in one.initial(seeds + place))
 
-    def __call__(self, logits: Floats, history: History, state: State = ()) -> Floats:
+    def __call__(self, logits: Floats, history: Histories, state: State = ()) -> Floats:
         """Pass logits (B,V) through the chain."""
-        for link, span in zip(self.links, self.spans, strict=True):
-            logits = link(logits, history, state[span])
+        for one, span in zip(self.filters, self.spans, strict=True):
+            logits = one(logits, history, state[span])
         return logits
 
     def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:
-        """The state after these tokens (B,), each of a surprise in nats."""
+        """Return the state after these tokens (B,), each of a surprisal (B,) in nats."""
         after = (
-            link.observe(tokens, surprisal, state[span])
-            for link, span in zip(self.links, self.spans, strict=True)
+            one.observe(tokens, surprisal, state[span])
+            for one, span in zip(self.filters, self.spans, strict=True)
         )
         return tuple(array for arrays in after for array in arrays)
 
 
-class _Forgetful:
+class _Stateless:
     """A pure filter, as one whose state is empty."""
 
-    def __init__(self, keep: Filter) -> None:
-        self.keep = keep
+    def __init__(self, apply: Filter) -> None:
+        self.apply = apply
 
     def initial(self, seeds: TokenIds) -> State:  # noqa: ARG002
         return ()
 
-    def __call__(self, logits: Floats, history: History, state: State) -> Floats:  # noqa: ARG002
-        return self.keep(logits, history)
+    def __call__(self, logits: Floats, history: Histories, state: State) -> Floats:  # noqa: ARG002
+        return self.apply(logits, history)
 
     def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
         return state

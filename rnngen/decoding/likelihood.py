@@ -1,4 +1,4 @@
-"""How probable texts are that were drawn: the network's own word on them, before any filter."""
+"""How probable texts are that were drawn: under the network itself, before any filter."""
 
 from collections.abc import Sequence
 from itertools import compress
@@ -6,26 +6,26 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import Floats, NetworkStep, State
+from rnngen.contracts import GenerationState, Hypothesis, NetworkStep
 from rnngen.decoding.draws import surprisal
-from rnngen.decoding.hypothesis import Hypothesis
-from rnngen.decoding.prefill import take
+from rnngen.decoding.prefill import next_logits, select_rows
 
 
 def log_probabilities(
-    step: NetworkStep, logits: Floats, state: State, texts: Sequence[Sequence[int]]
+    model: NetworkStep, given: GenerationState, texts: Sequence[Sequence[int]]
 ) -> NDArray[np.float64]:
-    """Read B texts side by side → the log-probability of each in nats, (B,); 0 of an empty one.
+    """Read B texts side by side → the log-probability of each in nats (B,); 0 of an empty one.
 
     Args:
-        step: the network.
-        logits: (B,V) for the first token of each.
-        state: of B streams, before that token.
+        model: the network.
+        given: what each goes on from, B streams.
         texts: the tokens of each, the end among them where it counts.
     """
+    given = next_logits(model, given)
+    assert given.logits is not None
     totals = np.zeros(len(texts))
     alive = [number for number, text in enumerate(texts) if text]
-    logits, state, place = logits[alive], take(state, alive), 0
+    logits, state, place = given.logits[alive], select_rows(given.state, alive), 0
     while alive:
         tokens = np.array([texts[number][place] for number in alive])
         totals[alive] -= surprisal(logits, tokens)
@@ -33,19 +33,19 @@ def log_probabilities(
         going = [place < len(texts[number]) for number in alive]
         alive = list(compress(alive, going))
         if alive:
-            logits, state = step(tokens[going], take(state, going))
+            logits, state = model(tokens[going], select_rows(state, going))
     return totals
 
 
-def weighed(
-    step: NetworkStep, logits: Floats, state: State, texts: Sequence[Sequence[int]], eos_id: int
+def weigh(
+    model: NetworkStep, given: GenerationState, texts: Sequence[Sequence[int]], eos_id: int
 ) -> list[Hypothesis]:
-    """The same as hypotheses, whose score is the log-probability per token.
+    """Return texts as hypotheses whose score is the log-probability per token.
 
     The end counts as a token, so that a text that came to its end pays for that, and one that was cut off
     does not. Without the division the shortest text would nearly always win; a mean favours no length.
     """
-    totals = log_probabilities(step, logits, state, texts).tolist()
+    totals = log_probabilities(model, given, texts).tolist()
     return [
         Hypothesis(tuple(token for token in text if token != eos_id), total, total / max(len(text), 1))
         for text, total in zip(texts, totals, strict=True)

@@ -1,39 +1,98 @@
-"""Reading many prompts side by side, though they are of different lengths."""
+"""Reading what a text begins with: one prompt or many, to the last token or past it.
+
+``prefill`` reads all but the last token of prefixes of one length; ``next_logits`` reads that one too;
+``read_prefixes`` reads prefixes of different lengths side by side; ``blend`` interpolates what was made of
+two.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from rnngen.contracts import Floats, NetworkStep, State, TokenIds
+from rnngen.contracts import Floats, GenerationState, NetworkStep, State, TokenIds
+from rnngen.errors import UsageError
 
 Read = tuple[TokenIds, Floats, State]
-"""Which prompts (n,) they are, the logits (n,V) for what follows, and the state."""
+"""Which prefixes (n,) they are, the logits (n,V) for what follows, and the state."""
 
 
-def take(state: State, rows: Any) -> State:
-    """The streams of a state that ``rows`` names, in that order."""
+def select_rows(state: State, rows: Any) -> State:
+    """Return the streams of a state that ``rows`` names, in that order."""
     return tuple(array[rows] for array in state)
 
 
-def read(step: NetworkStep, state: State, prompts: Sequence[Sequence[int]]) -> list[Read]:
-    """Read N prompts of at least one token each, one of them a row of ``state``.
+def prefill(model: NetworkStep, state: State, prefixes: Sequence[Sequence[int]]) -> GenerationState:
+    """Read all but the last token of B prefixes of one length, at least one token each.
 
-    A prompt that is over waits, and nothing is fed to it meanwhile. So the result is one batch; only where
+    The last one is read when somebody goes on.
+    """
+    for column in np.array(prefixes, np.int64).T[:-1]:
+        _, state = model(column, state)
+    return GenerationState(tuple(tuple(prefix) for prefix in prefixes), state)
+
+
+def next_logits(model: NetworkStep, given: GenerationState) -> GenerationState:
+    """Read the last token of each stream too, if that is still to be done."""
+    if given.logits is not None:
+        return given
+    logits, state = model(np.array([history[-1] for history in given.histories]), given.state)
+    return GenerationState(given.histories, state, logits)
+
+
+def repeat_stream(given: GenerationState, count: int) -> GenerationState:
+    """Return one stream as ``count`` equal ones."""
+    rows = [0] * count
+    logits = None if given.logits is None else given.logits[rows]
+    return GenerationState(given.histories * count, select_rows(given.state, rows), logits)
+
+
+def blend(model: NetworkStep, one: GenerationState, other: GenerationState, weight: float) -> GenerationState:
+    """Interpolate two states: (1 − weight)·one + weight·other, array by array, and so the logits.
+
+    A linear output layer makes the same logits of an interpolated output. At 0 and 1 it is the one or the
+    other, to the bit; the histories, for filters, and arrays that hold no floats are those of ``one``.
+
+    Raises:
+        UsageError: if the states have different shapes, as those that grow with the text do.
+    """
+    one, other = next_logits(model, one), next_logits(model, other)
+    pairs = list(zip((*one.state, one.logits), (*other.state, other.logits), strict=True))
+    if any(tuple(a.shape) != tuple(b.shape) for a, b in pairs):
+        raise UsageError(
+            "these prompts cannot be blended: the network's state grows with the text; give prompts of as "
+            "many tokens, or a model whose state does not grow"
+        )
+    *state, logits = (_interpolated(a, b, weight) for a, b in pairs)
+    return GenerationState(one.histories, tuple(state), logits)
+
+
+def _interpolated(a: Any, b: Any, weight: float) -> Any:
+    """Two arrays, NumPy's or torch's, interpolated in their own precision."""
+    floats = np.issubdtype(a.dtype, np.floating) if isinstance(a, np.ndarray) else a.is_floating_point()
+    if weight == 0 or not floats:
+        return a
+    return b if weight == 1 else (1 - weight) * a + weight * b
+
+
+def read_prefixes(model: NetworkStep, state: State, prefixes: Sequence[Sequence[int]]) -> list[Read]:
+    """Read N prefixes of at least one token each; prefix n is row n of ``state``.
+
+    A prefix that is over waits, and nothing is fed to it meanwhile. So the result is one batch; only where
     states of different ages have different shapes, as growing caches have, is it one for each length.
     """
-    lengths = np.array([len(prompt) for prompt in prompts])
-    fixed, rows = state[: step.fixed], np.arange(len(prompts))
+    lengths = np.array([len(prefix) for prefix in prefixes])
+    fixed, rows = state[: model.fixed], np.arange(len(prefixes))
     parts: list[Read] = []
     for place in range(max(lengths, default=0)):
-        logits, state = step(np.array([prompts[row][place] for row in rows.tolist()]), state)
+        logits, state = model(np.array([prefixes[row][place] for row in rows.tolist()]), state)
         over = lengths[rows] == place + 1
         if over.all():
             return _joined([*parts, (rows, logits, state)], fixed)
         if over.any():
             done, on = np.flatnonzero(over), np.flatnonzero(~over)
-            parts.append((rows[done], logits[done], take(state, done)))
-            rows, state = rows[on], take(state, on)
+            parts.append((rows[done], logits[done], select_rows(state, done)))
+            rows, state = rows[on], select_rows(state, on)
     return parts
 
 

@@ -1,219 +1,228 @@
-"""Drawing text from a network: feed what is there, filter what may come next, draw, repeat.
+"""Drawing tokens: read what is there, filter what may come next, draw, repeat.
 
 ::
 
-    prompt ─▸ feed ─▸ logits ─▸ filters ─▸ draw ─▸ token ─┐
-                        ▴─────────── step ◂───────────────┘
+    prefix ─▸ prefill ─▸ logits ─▸ filters ─▸ draw ─▸ token ─┐
+                           ▴────────── model ◂───────────────┘
+
+All that the next tokens depend on is a ``SamplerState``, which is never written to: to fork a text, go on
+twice from one; to undo, go back to an older one; to save, write its arrays.
 """
 
-from array import array
-from collections.abc import Iterable, Iterator, MutableSequence, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
-from typing import Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import AnyFilter, Floats, NetworkStep, State
-from rnngen.decoding.draws import Chances, draw, draw_rows, surprisal
-from rnngen.decoding.filter_chain import Chain
-from rnngen.decoding.generation_state import Moment, read_up
-from rnngen.decoding.prefill import take
-
-__all__ = ["Sampler", "draw", "feed", "feed_many", "rounds", "sample", "sample_many", "surprisal"]
+from rnngen.contracts import AnyFilter, Floats, GenerationState, NetworkStep, State, TokenIds
+from rnngen.decoding.draws import UniformDraws, draw, draw_rows, surprisal
+from rnngen.decoding.filter_chain import FilterChain
+from rnngen.decoding.prefill import prefill, select_rows
+from rnngen.decoding.token_history import TokenHistory
 
 
-def feed(step: NetworkStep, state: State, tokens: Sequence[int]) -> tuple[Floats, State]:
-    """Read a prompt of at least one token → logits (1,V) for what follows, and the state."""
-    return feed_many(step, state, [tokens])
+class SamplerState(NamedTuple):
+    """B texts between two tokens; immutable."""
 
+    histories: tuple[TokenHistory, ...]
+    """The tokens so far, prefixes included."""
+    network: State
+    """Before the last token of each where there are no logits, else after it."""
+    filters: State
+    """Of the chain of filters."""
+    draws: tuple[UniformDraws, ...]
+    """Where the random numbers of each come from."""
+    logits: "Floats | None" = None
+    """(B,V) for what follows."""
+    surprisal: "NDArray[np.float64] | None" = None
+    """(B,) of the last tokens, as long as the filters have not observed them."""
 
-def feed_many(step: NetworkStep, state: State, prompts: Sequence[Sequence[int]]) -> tuple[Floats, State]:
-    """Read B prompts of one length, at least one token → logits (B,V) for what follows, and the state."""
-    columns = np.array(prompts, np.int64).T
-    for column in columns[:-1]:
-        _, state = step(column, state)
-    return step(columns[-1], state)
-
-
-def packed(tokens: Iterable[int]) -> MutableSequence[int]:
-    """A text that will grow, at four bytes a token, since streams are long; a list takes forty."""
-    return array("i", tokens)
+    def select(self, rows: Sequence[Any]) -> "SamplerState":
+        """Return the texts that ``rows`` names, in that order."""
+        return SamplerState(
+            tuple(self.histories[row] for row in rows),
+            select_rows(self.network, rows),
+            select_rows(self.filters, rows),
+            tuple(self.draws[row] for row in rows),
+            None if self.logits is None else self.logits[rows],
+            None if self.surprisal is None else self.surprisal[rows],
+        )
 
 
 class Sampler:
-    """One text in the making: an iterator of its tokens, for ever, that can be left off between any two.
-
-    All that the next tokens depend on is in its attributes; the last token is read when the next one is
-    asked for.
+    """Draws the next tokens of texts; it holds no text itself.
 
     Args:
-        step: the network.
-        moment: what to go on from.
-        filters: the chain that shapes the distribution.
-        rng: where the draws come from, one a token; before them the seed of filters that remember.
+        model: the network, one step at a time.
+        filters: what shapes the distribution, in order.
         forbidden: tokens that never come, whatever the network says.
     """
 
     def __init__(
-        self,
-        step: NetworkStep,
-        moment: Moment,
-        filters: Sequence[AnyFilter],
-        rng: np.random.Generator,
-        *,
-        forbidden: Sequence[int] = (),
+        self, model: NetworkStep, filters: Sequence[AnyFilter] = (), *, forbidden: Sequence[int] = ()
     ) -> None:
-        self.step, self.chain, self.rng = step, Chain(filters), rng
-        remembers = self.chain.remembers
-        self.memory = self.chain.initial(rng.integers(1 << 62, size=1)) if remembers else ()
-        self.history: list[MutableSequence[int]] = [packed(moment.history)]
-        self.state, self.logits = moment.state, moment.logits
-        self.surprisal: NDArray[np.float64] | None = None
-        """(1,) that of the last token, as long as the chain has not been told."""
-        self._never = np.array(forbidden, np.int64)
+        self.model, self.chain = model, FilterChain(filters)
+        self.forbidden = np.array(sorted({*forbidden}), np.int64)
 
-    def __iter__(self) -> Self:
-        return self
+    def start(self, given: GenerationState, rngs: Sequence[np.random.Generator]) -> SamplerState:
+        """Begin B texts.
 
-    def __next__(self) -> int:
-        logits = self._ahead()
-        logits[:, self._never] = -np.inf
-        shaped = self.chain(logits, self.history, self.memory)
-        token = draw(shaped[0], self.rng)
-        if self.chain.remembers:
-            self.surprisal = surprisal(shaped, np.array([token]))
-        self.history[0].append(token)
-        return token
+        Args:
+            given: what they go on from.
+            rngs: one a text; its first number seeds the filters that have a state, the others are draws.
+        """
+        seeds = [int(rng.integers(1 << 62)) if self.chain.stateful else 0 for rng in rngs]
+        return SamplerState(
+            tuple(map(TokenHistory, given.histories)),
+            given.state,
+            self.chain.initial(np.array(seeds, np.int64)),
+            tuple(map(UniformDraws, rngs)),
+            given.logits,
+        )
 
-    def _ahead(self) -> Floats:
-        """The logits (1,V) for the next token, the caller's to write to."""
-        if self.logits is not None:
-            logits, self.logits = self.logits.copy(), None
-            return logits
-        last = np.array(self.history[0][-1:])
-        if self.surprisal is not None:
-            self.memory = self.chain.observe(last.copy(), self.surprisal, self.memory)
-            self.surprisal = None
-        logits, self.state = self.step(last, self.state)
-        return logits
+    def step(self, state: SamplerState) -> tuple[TokenIds, SamplerState]:
+        """Draw the next token of each text (B,) → the tokens, and the state after them.
+
+        Raises:
+            RnngenError: if filters leave a text nothing, or a logit is not a number.
+        """
+        logits, network, filters = self._next_logits(state)
+        if len(self.forbidden):
+            logits[:, self.forbidden] = -np.inf
+        shaped = self.chain(logits, [history.view() for history in state.histories], filters)
+        tokens = _drawn(shaped, state.draws)
+        pairs = zip(state.histories, tokens.tolist(), strict=True)
+        after = SamplerState(
+            tuple([history.append(token) for history, token in pairs]),
+            network,
+            filters,
+            tuple([draws.next() for draws in state.draws]),
+            None,
+            surprisal(shaped, tokens) if self.chain.stateful else None,
+        )
+        return tokens, after
+
+    def stream(self, state: SamplerState) -> Iterator[tuple[int, SamplerState]]:
+        """Draw the tokens of one text, for ever: each with the state after it."""
+        while True:
+            tokens, state = self.step(state)
+            yield int(tokens[0]), state
+
+    def extend(self, state: SamplerState, tokens: Sequence[int]) -> SamplerState:
+        """Let one text go on with given tokens, at least one; the last is read when the next is drawn."""
+        network, filters = state.network, state.filters
+        if state.logits is None:
+            _, network, filters = self._next_logits(state)
+        network = prefill(self.model, network, [tokens]).state
+        return SamplerState((state.histories[0].extend(tokens),), network, filters, state.draws)
+
+    def _next_logits(self, state: SamplerState) -> tuple[Floats, State, State]:
+        """Logits (B,V) for the next tokens, the caller's to write to; the network's and the filters'
+        states.
+        """
+        if state.logits is not None:
+            return state.logits.copy(), state.network, state.filters
+        last, filters = np.array([history[-1] for history in state.histories]), state.filters
+        if state.surprisal is not None:
+            filters = self.chain.observe(last.copy(), state.surprisal, filters)
+            state = state._replace(filters=filters, surprisal=None)
+        return *self._advance(last, state), filters
+
+    def _advance(self, last: TokenIds, state: SamplerState) -> tuple[Floats, State]:
+        """Read the last tokens (B,); a speculative sampler may have done so already."""
+        return self.model(last, state.network)
+
+
+def _drawn(logits: Floats, draws: Sequence[UniformDraws]) -> TokenIds:
+    if len(draws) == 1:
+        return np.array([draw(logits[0], draws[0].number)])
+    return draw_rows(logits, np.array([one.number for one in draws]))
+
+
+def sample_rows(
+    sampler: Sampler, state: SamplerState, *, eos_id: int | None, max_tokens: Sequence[int | None]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Draw B texts side by side, a token of each at a time → the texts' numbers and their tokens.
+
+    Text b is what it would be alone, as long as the network gives each row what it would give it alone.
+    Matrix products may round a batch otherwise than a single row, in the seventh digit; a text differs only
+    where a random number falls into that gap.
+
+    Args:
+        sampler: what draws.
+        state: of B texts.
+        eos_id: the token that ends a text, its last. None where texts do not end by themselves.
+        max_tokens: of each text; None for no limit.
+    """
+    alive, made = [number for number, most in enumerate(max_tokens) if most != 0], 0
+    if len(alive) < len(max_tokens):
+        state = state.select(alive)
+    while alive:
+        tokens, state = sampler.step(state)
+        listed, made = tokens.tolist(), made + 1
+        yield alive, listed
+        going = [token != eos_id and made != max_tokens[n] for n, token in zip(alive, listed, strict=True)]
+        if not all(going):
+            alive = list(compress(alive, going))
+            state = state.select([place for place, goes in enumerate(going) if goes])
+
+
+# ── The same as functions, for those who hold no state ─────────────────────────────────────────────────────
 
 
 def sample(
-    step: NetworkStep,
+    model: NetworkStep,
     state: State,
     prompt: Sequence[int],
     filters: Sequence[AnyFilter],
     rng: np.random.Generator,
     *,
     forbidden: Sequence[int] = (),
-) -> Sampler:
+) -> Iterator[int]:
     """Generate tokens for ever; stop asking when there are enough.
 
     Args:
-        step: the network.
+        model: the network.
         state: of one stream, before the prompt.
         prompt: tokens to go on from, at least one; not repeated in the output.
-        filters: the chain that shapes the distribution.
+        filters: what shapes the distribution, in order.
         rng: where the draws come from.
         forbidden: tokens that never come, whatever the network says.
     """
-    return Sampler(step, read_up(step, state, prompt), filters, rng, forbidden=forbidden)
-
-
-# ── Many texts side by side ────────────────────────────────────────────────────────────────────────────────
-
-
-def rounds(
-    step: NetworkStep,
-    logits: Floats,
-    state: State,
-    history: Sequence[Sequence[int]],
-    *,
-    filters: Sequence[AnyFilter],
-    rngs: Sequence[np.random.Generator],
-    eos_id: int | None,
-    lengths: Sequence[int],
-    forbidden: Sequence[int] = (),
-) -> Iterator[tuple[list[int], list[int]]]:
-    """Go on with B texts side by side, a token of each at a time → the texts' numbers and their tokens.
-
-    Text b is what ``Sampler`` makes with ``rngs[b]``, as long as the network gives each row what it would
-    give it alone. Matrix products may round a batch otherwise than a single row, in the seventh digit; a
-    text differs only where a random number falls into that gap.
-
-    Args:
-        step: the network.
-        logits: (B,V) for what follows.
-        state: of B streams, after the history.
-        history: what each text goes on from.
-        filters: the chain that shapes the distribution.
-        rngs: where the draws of each text come from; they are asked for more than is used.
-        eos_id: the token that ends a text, its last. None where texts do not end by themselves.
-        lengths: tokens of each text at most.
-        forbidden: tokens that never come.
-    """
-    chain, past, never = Chain(filters), [packed(one) for one in history], np.array(forbidden, np.int64)
-    seeds = [int(rng.integers(1 << 62)) if chain.remembers else 0 for rng in rngs]
-    memory = chain.initial(np.array(seeds, np.int64))
-    chances, made = Chances(rngs), 0
-    alive = [number for number, length in enumerate(lengths) if length > 0]
-    logits, state, memory = logits[alive], take(state, alive), take(memory, alive)
-    while alive:
-        logits[:, never] = -np.inf
-        shaped = chain(logits, [past[number] for number in alive], memory)
-        tokens = draw_rows(shaped, chances.next(alive))
-        if chain.remembers:
-            memory = chain.observe(tokens, surprisal(shaped, tokens), memory)
-        listed, made = tokens.tolist(), made + 1
-        for number, token in zip(alive, listed, strict=True):
-            past[number].append(token)
-        yield alive, listed
-        going = [token != eos_id and made < lengths[n] for n, token in zip(alive, listed, strict=True)]
-        if not all(going):
-            alive, tokens = list(compress(alive, going)), tokens[going]
-            state, memory = take(state, going), take(memory, going)
-        if alive:
-            logits, state = step(tokens, state)
+    sampler = Sampler(model, filters, forbidden=forbidden)
+    begun = sampler.start(prefill(model, state, [prompt]), [rng])
+    return (token for token, _ in sampler.stream(begun))
 
 
 def sample_many(
-    step: NetworkStep,
+    model: NetworkStep,
     state: State,
     prompts: Sequence[Sequence[int]],
     filters: Sequence[AnyFilter],
     rngs: Sequence[np.random.Generator],
     *,
     eos_id: int | None,
-    lengths: Sequence[int],
+    lengths: Sequence[int | None],
     forbidden: Sequence[int] = (),
 ) -> list[list[int]]:
     """Generate B texts side by side, each as ``sample`` would with its own generator.
 
     Args:
-        step: the network.
+        model: the network.
         state: of B streams, before their prompts.
         prompts: tokens to go on from, as many for each.
-        filters: the chain that shapes the distribution.
+        filters: what shapes the distribution, in order.
         rngs: where the draws of each text come from.
         eos_id: the token that ends a text; it is not part of it. None where texts do not end by themselves.
-        lengths: tokens of each text at most.
+        lengths: tokens of each text at most; None for no limit.
         forbidden: tokens that never come.
     """
-    logits, state = feed_many(step, state, prompts)
+    sampler = Sampler(model, filters, forbidden=forbidden)
+    begun = sampler.start(prefill(model, state, prompts), rngs)
     texts: list[list[int]] = [[] for _ in prompts]
-    made = rounds(
-        step,
-        logits,
-        state,
-        prompts,
-        filters=filters,
-        rngs=rngs,
-        eos_id=eos_id,
-        lengths=lengths,
-        forbidden=forbidden,
-    )
-    for numbers, tokens in made:
+    for numbers, tokens in sample_rows(sampler, begun, eos_id=eos_id, max_tokens=lengths):
         for number, token in zip(numbers, tokens, strict=True):
             if token != eos_id:
                 texts[number].append(token)

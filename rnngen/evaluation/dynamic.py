@@ -5,53 +5,59 @@
     segment k ─▸ loss, which counts ─▸ gradient ─▸ the weights move ─▸ segment k + 1
 
 Every token is scored before the weights see it. The network is in evaluation mode throughout, and has its own
-weights back in the end.
+weights back in the end. ``adapt`` does the same with a prompt, and keeps the weights for generation.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rnngen.contracts import IGNORE
-from rnngen.data.batches import Batch, StreamBatches, example_spans, gather
+from rnngen.data.batches import Batch, segment_batches
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation.perplexity import Loss, batch_loss, summed
-from rnngen.options.model import ReadingOptions, RuleName
+from rnngen.errors import UsageError
+from rnngen.evaluation.perplexity import Loss, LossEvaluator
+from rnngen.generation.loading import load_generator
+from rnngen.nn.build import load_network
+from rnngen.nn.loss import batch_loss
+from rnngen.nn.network import weights_of
+from rnngen.options.corpus import AdaptingOptions
+from rnngen.options.model import EvaluationOptions, RuleName
+from rnngen.registry import Registry
+from rnngen.registry.components import restore
+from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
 
 EPSILON = 1e-5
 """Keeps weights that have hardly had a gradient from leaping."""
 
 
-def dynamic(network: nn.Module, store: TokenStore, *, has_eos: bool, options: ReadingOptions) -> Loss:
-    """Read a text with weights that adapt; the state is carried through, as in the reading ``stream``.
+def dynamic_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options: EvaluationOptions) -> Loss:
+    """Return the loss on a text with weights that adapt; the state is carried through, as in mode ``stream``.
 
     Args:
         network: in any mode; mode and weights are put back.
         store: the text.
-        has_eos: whether every example is read from a fresh state, to its end.
+        has_eos: read every example from a fresh state, to its end.
         options: the rule, its rate, and how often the weights move.
     """
     with restored(network):
-        parameters = [p for p in network.parameters() if p.requires_grad]
-        follow = Follower(parameters, options.dynamic_rule, options.rate, options.dynamic_decay)
-        return read(
-            network, segments(store, options.dynamic_segment, has_eos=has_eos), store, follow, has_eos=has_eos
-        )
+        batches = segment_batches(store, options.dynamic_segment, has_eos=has_eos)
+        nats, tokens = learn(network, batches, options)
+    return Loss.of(store, nats, tokens, has_eos=has_eos)
 
 
-def read(
-    network: nn.Module, batches: Iterable[Batch], store: TokenStore, follow: "Follower", *, has_eos: bool
-) -> Loss:
-    """Score each batch, then let the weights follow its gradient."""
-    nats, tokens = followed(network, batches, follow)
-    return summed(nats, tokens, store, has_eos=has_eos)
+def learn(network: nn.Module, batches: Iterable[Batch], options: EvaluationOptions) -> tuple[float, int]:
+    """Score each batch, then move the weights down its gradient.
 
-
-def followed(network: nn.Module, batches: Iterable[Batch], follow: "Follower") -> tuple[float, int]:
-    """As ``read`` → the nats that were lost, and the tokens that they were lost on."""
+    Returns:
+        The summed nats of all targets, and their number.
+    """
+    update = DynamicUpdate(network.parameters(), options.dynamic_rule, options.rate, options.dynamic_decay)
     nats, tokens, state = 0.0, 0, None
     for batch in batches:
         network.zero_grad(set_to_none=True)
@@ -60,12 +66,12 @@ def followed(network: nn.Module, batches: Iterable[Batch], follow: "Follower") -
         nats, tokens = nats + loss.item(), tokens + count
         if count:
             (loss / count).backward()  # type: ignore[no-untyped-call]
-            follow.move()
+            update.step()
     network.zero_grad(set_to_none=True)
     return nats, tokens
 
 
-class Follower:
+class DynamicUpdate:
     """Moves weights down a gradient and, a little, back to where they were.
 
     ::
@@ -77,61 +83,39 @@ class Follower:
     gradients goes back faster, since it adapts faster.
 
     Args:
-        parameters: those that move; where they are now is θ₀.
+        parameters: where they are now is θ₀; those without a gradient stay out.
         rule: ``sgd`` or ``rms``.
         rate: η.
         decay: λ.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], rule: RuleName, rate: float, decay: float) -> None:
-        self.parameters, self.rule, self.rate, self.decay = parameters, rule, rate, decay
-        self.home = [p.detach().clone() for p in parameters]
-        self.squares = [torch.zeros_like(p) for p in parameters]
-        self.moves = 0
+    def __init__(self, parameters: Iterable[nn.Parameter], rule: RuleName, rate: float, decay: float) -> None:
+        self.parameters = [p for p in parameters if p.requires_grad]
+        self.rule, self.rate, self.decay = rule, rate, decay
+        self.home = [p.detach().clone() for p in self.parameters]
+        self.squares = [torch.zeros_like(p) for p in self.parameters]
+        self.steps = 0
 
     @torch.no_grad()
-    def move(self) -> None:
-        """Take in the gradients that the parameters have."""
-        self.moves += 1
+    def step(self) -> None:
+        """Move by the gradients that the parameters have."""
+        self.steps += 1
         for parameter, home, squares in zip(self.parameters, self.home, self.squares, strict=True):
             gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             squares.addcmul_(gradient, gradient)
-            rule = self._plain if self.rule == "sgd" else self._scaled
-            parameter.add_(rule(gradient, home - parameter, squares))
+            parameter.add_(self._change(gradient, home - parameter, squares))
 
-    def _plain(self, gradient: Tensor, way_home: Tensor, _: Tensor) -> Tensor:
-        return self.decay * way_home - self.rate * gradient
-
-    def _scaled(self, gradient: Tensor, way_home: Tensor, squares: Tensor) -> Tensor:
-        root = (squares / self.moves).sqrt()
+    def _change(self, gradient: Tensor, way_home: Tensor, squares: Tensor) -> Tensor:
+        if self.rule == "sgd":
+            return self.decay * way_home - self.rate * gradient
+        root = (squares / self.steps).sqrt()
         back = (self.decay * root / (root.mean() + EPSILON**2)).clamp(max=1)
         return back * way_home - self.rate * gradient / (root + EPSILON)
 
 
-def segments(store: TokenStore, size: int, *, has_eos: bool) -> Iterator[Batch]:
-    """A text in order, about ``size`` tokens at a time; examples are never cut."""
-    if has_eos:
-        return _groups(store, size)
-    return StreamBatches(store, 1, size).sweep()
-
-
-def _groups(store: TokenStore, size: int) -> Iterator[Batch]:
-    """Neighbouring examples side by side: as many as are whole within ``size`` tokens, one at least."""
-    starts, stops = example_spans(store, 1 << 30)
-    begin = 0
-    while begin < len(starts):
-        fit = int(stops.searchsorted(starts[begin] + size, "right"))
-        end = max(begin + 1, fit)
-        rows = starts[begin:end]
-        lengths = stops[begin:end] - rows
-        inputs, targets = gather(store, rows, lengths, int(lengths.max()))
-        yield Batch(inputs, targets, lengths > 0)
-        begin = end
-
-
 @contextmanager
 def restored(network: Any) -> Iterator[None]:
-    """Within this the network is in evaluation mode; afterwards it is as it was, weights included.
+    """Keep a network in evaluation mode; afterwards it is as it was, weights included.
 
     Fused layers stay in training mode, in which alone cuDNN gives gradients; they drop nothing.
     """
@@ -147,3 +131,59 @@ def restored(network: Any) -> Iterator[None]:
         with torch.no_grad():
             for parameter, old in zip(network.parameters(), before, strict=True):
                 parameter.copy_(old)
+
+
+# ── Adapting to a prompt ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A model that has adapted to a prompt."""
+
+    model: StoredModel
+    """With its new weights."""
+    tokens: int
+    """Tokens of the prompt that it was scored on."""
+    before: float
+    """Nats per token of the prompt, with the weights of the disk."""
+    after: float
+    """The same with the new ones, which have seen it."""
+
+
+def adapt(
+    registry: Registry, model: StoredModel, prompt: str, options: AdaptingOptions, device: str = "cpu"
+) -> Adapted:
+    """Let a model read a prompt and learn from it, once, segment by segment; the one on disk stays as it is.
+
+    Args:
+        registry: where its parts are looked up.
+        model: of free text or lines.
+        prompt: what it will go on from.
+        options: the rule, its rate, and how often the weights move.
+        device: where to compute.
+
+    Raises:
+        UsageError: if the prompt is too short to learn anything from.
+    """
+    tokens = load_generator(registry, [model]).prefix_tokens(prompt)
+    if len(tokens) < 2 or not prompt:
+        raise UsageError("--dynamic adapts to the prompt, and there is none; give one, or --prompt-file")
+    network: Any = load_network(restore(registry, "cell", model.config.cell), model, device)
+    batches = list(_prompt_batches(tokens, options.dynamic_segment))
+    evaluator = LossEvaluator(network)
+    before, count = evaluator.total(batches)
+    with restored(network):
+        learn(network, batches, options)
+        after, _ = evaluator.total(batches)
+        weights = weights_of(network)
+    kept = {name: array for name, array in model.weights.items() if name == TRAINED_TOKENS}
+    adapted = replace(model, weights={**weights, **kept})
+    return Adapted(adapted, count, before / count, after / count)
+
+
+def _prompt_batches(tokens: Sequence[int], size: int) -> Iterator[Batch]:
+    """Batches of one stream: the prompt in order, ``size`` tokens at a time, each target the next token."""
+    text = np.array([tokens], np.int64)
+    for start in range(0, len(tokens) - 1, size):
+        targets = text[:, start + 1 : start + 1 + size]
+        yield Batch(text[:, start : start + targets.shape[1]], targets, np.array([start == 0]))

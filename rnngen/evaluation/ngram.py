@@ -1,4 +1,4 @@
-"""The floor: what a character 5-gram reaches on the same text. A network that does worse is broken.
+"""The n-gram baseline: a character 5-gram of the same training text. A network that does worse is broken.
 
 Interpolated Witten-Bell (Witten and Bell 1991, method C; Chen and Goodman 1999, section 2.6). After a history
 h that was followed c(h) times by T(h) different symbols, and with h' the history less its oldest symbol::
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.contracts import Chunk
-from rnngen.data.corpus import head
 from rnngen.errors import CorpusError
 
 Codes: TypeAlias = NDArray[np.uint32]
@@ -33,11 +32,11 @@ BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Floor:
-    """What the n-gram reached."""
+class NGramLoss:
+    """Loss of an n-gram on a text."""
 
     nats_per_char: float
-    """Cross-entropy on the held-out text."""
+    """Cross-entropy on the text."""
     chars: int
     """Characters that were predicted; where examples end by themselves, each end is one more."""
     train_chars: int
@@ -45,13 +44,13 @@ class Floor:
 
 
 def witten_bell(
-    train: Iterable[Chunk], held_out: Iterable[Chunk], *, has_eos: bool, order: int = 5, limit: int = LIMIT
-) -> Floor:
+    train: Iterable[Chunk], text: Iterable[Chunk], *, has_eos: bool, order: int = 5, limit: int = LIMIT
+) -> NGramLoss:
     """Train a Witten-Bell n-gram on one text and measure it on another.
 
     Args:
         train: examples to learn from.
-        held_out: examples to predict; streamed, there may be any number.
+        text: examples to predict; streamed, there may be any number.
         has_eos: whether an example's end is predicted as one more character.
         order: n; the history is of n - 1 symbols, and begins anew at each document.
         limit: the most characters to learn from.
@@ -59,22 +58,29 @@ def witten_bell(
     Raises:
         CorpusError: if either text is empty.
     """
-    model = NGram.fit(
-        _joined(blocks(head(train, limit, has_eos=False), has_eos)), has_eos=has_eos, order=order
-    )
+    model = NGram.fit(_joined(blocks(_first(train, limit), has_eos)), has_eos=has_eos, order=order)
     nats, chars, known = 0.0, 0, 1
     history = _joined([])
-    for block in blocks(held_out, has_eos):
-        text = np.concatenate([history, block])
-        surprisals = model.surprisals(text, known)
+    for block in blocks(text, has_eos):
+        codes = np.concatenate([history, block])
+        surprisals = model.surprisals(codes, known)
         nats, chars = nats + float(surprisals.sum()), chars + len(surprisals)
-        history = text[-max(1, order - 1) :]
+        history = codes[-max(1, order - 1) :]
         known = len(history)
     if not (chars and model.chars):
         raise CorpusError(
-            f"no {'held-out' if model.chars else 'training'} text to compare with; give more text"
+            f"no {'validation' if model.chars else 'training'} text to compare with; give more text"
         )
-    return Floor(nats / chars, chars, model.chars)
+    return NGramLoss(nats / chars, chars, model.chars)
+
+
+def _first(chunks: Iterable[Chunk], limit: int) -> Iterator[Chunk]:
+    """Yield the first ``limit`` characters of a text."""
+    for chunk in chunks:
+        if limit <= 0:
+            return
+        yield Chunk(chunk.text[:limit], chunk.starts_document)
+        limit -= len(chunk.text)
 
 
 def blocks(chunks: Iterable[Chunk], has_eos: bool) -> Iterator[Codes]:

@@ -1,22 +1,27 @@
-"""How good a network is on a text: summed log-probabilities, in nats, by several named readings.
+"""The loss of a network on a text: summed log-probabilities, in nats, by evaluation mode.
 
-window   non-overlapping windows of 256 tokens, each from a fresh state
-stream   the state carried through the whole text
-dynamic  likewise, with weights that adapt while reading (``rnngen.evaluation.dynamic``)
-cache    likewise, with a memory of what followed similar states (``rnngen.evaluation.neural_cache``)
+::
+
+    window   non-overlapping windows of 256 tokens, each from a fresh state
+    stream   the state carried through the whole text
+    dynamic  likewise, with weights that adapt while reading (``rnngen.evaluation.dynamic``)
+    cache    likewise, with a memory of what followed similar states (``rnngen.evaluation.neural_cache``)
+
+Where examples end by themselves, each is read from a fresh state to its end in every mode.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
 import torch
 from torch import nn
 
-from rnngen.contracts import IGNORE, State
-from rnngen.data.batches import Batch, PairBatches, SpanBatches, StreamBatches, example_spans, window_spans
+from rnngen.contracts import IGNORE
+from rnngen.data.batches import Batch, SourceBatches, SpanBatches, StreamBatches, example_spans, window_spans
 from rnngen.data.token_store import TokenStore
+from rnngen.nn.loss import batch_loss
 
 WINDOW = 256
 """Tokens in a window, as in nanoGPT's report on tiny Shakespeare."""
@@ -26,27 +31,33 @@ BUDGET = 16384
 
 @dataclass(frozen=True)
 class Loss:
-    """A sum of surprisals over some text."""
+    """Negative log-likelihood of a text."""
 
     nats: float
     """Summed over all predicted tokens."""
     tokens: int
-    """How many were predicted."""
+    """Predicted tokens."""
     chars_per_token: float
-    """Of the whole text, to tell the loss by character."""
+    """Of the whole text; turns a loss per token into one per character."""
+
+    @classmethod
+    def of(cls, store: TokenStore, nats: float, tokens: int, *, has_eos: bool) -> Self:
+        """Return the loss on a text from its sums."""
+        ends = store.examples if has_eos else 0  # an end is a token too and, as a line's end, a character
+        return cls(nats, tokens, (store.chars + ends) / max(1, store.text_tokens + ends))
 
     @property
     def nats_per_token(self) -> float:
-        """Mean surprisal of a token; NaN where there was none to predict."""
+        """Mean over the tokens; NaN where there was none to predict."""
         return self.nats / self.tokens if self.tokens else math.nan
 
     @property
     def nats_per_char(self) -> float:
-        """Mean surprisal of a character."""
+        """Mean over the characters."""
         return self.nats_per_token / self.chars_per_token
 
     def as_json(self) -> dict[str, float]:
-        """The four usual ways to tell it."""
+        """Return the loss in its four usual units."""
         return {
             "nats_per_token": self.nats_per_token,
             "nats_per_char": self.nats_per_char,
@@ -56,11 +67,11 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Tries a network on a text.
+class LossEvaluator:
+    """Measures the loss of a network on texts; the network's mode is put back.
 
     Args:
-        network: in any mode; it is put back.
+        network: a ``Network`` or a ``SourceNetwork``, in any mode.
         precision: ``fp32`` or ``bf16``, of the matrix products.
     """
 
@@ -68,27 +79,31 @@ class Judge:
     precision: str = "fp32"
 
     def window(self, store: TokenStore, *, has_eos: bool) -> Loss:
-        """Windows from a fresh state; where examples end, each example is a window."""
+        """Return the loss in windows from a fresh state; where examples end, each example is a window."""
         if store.source is not None:
-            return self.read(PairBatches(store, BUDGET).sweep(), store, has_eos=has_eos)
+            return self.loss(SourceBatches(store, BUDGET).sweep(), store, has_eos=has_eos)
         spans = example_spans(store, 1 << 30) if has_eos else window_spans(store, WINDOW)
-        return self.read(SpanBatches(store, spans, BUDGET).sweep(), store, has_eos=has_eos)
+        return self.loss(SpanBatches(store, spans, BUDGET).sweep(), store, has_eos=has_eos)
 
-    def stream(self, store: TokenStore, *, has_eos: bool, lanes: int = 1, seq: int = 1024) -> Loss:
-        """The state carried through the text.
+    def stream(self, store: TokenStore, *, has_eos: bool, streams: int = 1, seq: int = 1024) -> Loss:
+        """Return the loss with the state carried through the text.
 
         Args:
             store: the text.
-            has_eos: whether every example is read from a fresh state, to its end.
-            lanes: stretches read side by side, each from a fresh state; 1 is exact.
+            has_eos: read every example from a fresh state, to its end.
+            streams: stretches read side by side, each from a fresh state; 1 is exact.
             seq: tokens at a time; a matter of speed and memory alone.
         """
         if has_eos:
             return self.window(store, has_eos=True)
-        return self.read(StreamBatches(store, lanes, seq).sweep(), store, has_eos=False)
+        return self.loss(StreamBatches(store, streams, seq).sweep(), store, has_eos=False)
 
-    def read(self, batches: Iterable[Batch], store: TokenStore, *, has_eos: bool) -> Loss:
-        """Sum the surprisal of every target."""
+    def loss(self, batches: Iterable[Batch], store: TokenStore, *, has_eos: bool) -> Loss:
+        """Return the loss on a text that was cut into batches."""
+        return Loss.of(store, *self.total(batches), has_eos=has_eos)
+
+    def total(self, batches: Iterable[Batch]) -> tuple[float, int]:
+        """Return the summed nats of all targets, and their number."""
         training = self.network.training
         self.network.eval()
         nats, tokens, state = 0.0, 0, None
@@ -98,43 +113,4 @@ class Judge:
                 nats += float(loss)
                 tokens += int((batch.targets != IGNORE).sum())
         self.network.train(training)
-        return summed(nats, tokens, store, has_eos=has_eos)
-
-
-def summed(nats: float, tokens: int, store: TokenStore, *, has_eos: bool) -> Loss:
-    """The loss that ``nats`` over so many ``tokens`` of a text are."""
-    closed = store.examples if has_eos else 0  # an end is a token too and, as a line's end, a character
-    return Loss(nats, tokens, (store.chars + closed) / max(1, store.text_tokens + closed))
-
-
-def batch_loss(
-    network: Any, batch: Batch, state: State | None, precision: str, reduction: str = "mean"
-) -> tuple[torch.Tensor, State]:
-    """Cross-entropy of a batch in nats, and the state after; rows marked fresh do not see the one given."""
-    device = next(network.parameters()).device
-    inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
-    targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        loss, state = network.nll(inputs, targets, entry_state(network, batch, state))
-    if reduction == "mean":  # where a text's end token is left over, none counts: 0, not torch's 0 / 0
-        loss = loss / max(1, int((batch.targets != IGNORE).sum()))
-    if batch.source is not None:
-        return loss, ()  # an example's state is of no use to the next
-    return loss, tuple(array.detach().float() for array in state)
-
-
-def entry_state(network: Any, batch: Batch, state: State | None) -> State:
-    """The state in which each row begins."""
-    if batch.source is not None:
-        device = next(network.parameters()).device
-        return tuple(network.start(torch.from_numpy(batch.source).to(device)))
-    if state is None or batch.fresh.all():
-        return tuple(network.start(len(batch.fresh)))
-    if not batch.fresh.any():
-        return state
-    initial: State = network.start(len(batch.fresh))
-    fresh = torch.from_numpy(batch.fresh).to(state[0].device)
-    return tuple(
-        torch.where(fresh.view(-1, *[1] * (new.ndim - 1)), new, old)
-        for new, old in zip(initial, state, strict=True)
-    )
+        return nats, tokens

@@ -15,37 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.builtins.strategies.beam.scores import length_penalty
-from rnngen.contracts import NetworkStep, State, TokenIds
-from rnngen.decoding.generation_state import Moment, read_out
-from rnngen.decoding.prefill import take
-from rnngen.errors import RnngenError
+from rnngen.contracts import GenerationState, NetworkStep, State, TokenIds
+from rnngen.decoding.prefill import next_logits, select_rows
+from rnngen.errors import RnngenError, UsageError
+from rnngen.generation.fill_options import FillOptions
+from rnngen.generation.generator import Generator, Prompt
+from rnngen.numerics import log_softmax
 
 Doubles = NDArray[np.float64]
 ROWS = 256
 """Fillings that read the right text side by side."""
-
-
-@dataclass(frozen=True)
-class FillOptions:
-    """How a gap is filled."""
-
-    beam: int = 16
-    """Fillings of each length that are gone on with (K)."""
-    length: int = 40
-    """Tokens of a filling at most."""
-    length_penalty: float = 0.0
-    """How much longer fillings are favoured: the log-probability is divided by ((5 + tokens) / 6)^this. At 0
-    it is ranked by as it is: a filling pays for each of its tokens, and is paid by what it makes of the text
-    to the right."""
-
-    def __post_init__(self) -> None:
-        for name in ("beam", "length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: 1 or more expected")
-        if not 0 <= self.length_penalty < float("inf"):
-            raise ValueError(f"length_penalty={self.length_penalty}: 0 or more expected")
 
 
 @dataclass(frozen=True)
@@ -73,7 +53,7 @@ class _Read:
 
 def fill(
     step: NetworkStep,
-    moment: Moment,
+    given: GenerationState,
     right: Sequence[int],
     options: FillOptions,
     *,
@@ -87,7 +67,7 @@ def fill(
 
     Args:
         step: the network.
-        moment: after the text to the left.
+        given: after the text to the left.
         right: the tokens after the gap.
         options: of the search.
         forbidden: tokens that no filling has.
@@ -96,8 +76,8 @@ def fill(
     Raises:
         RnngenError: if nothing fits.
     """
-    moment = read_out(step, moment)
-    read = _lengths(step, moment, right[:1], options, np.array(sorted({*forbidden}), np.int64))
+    given = next_logits(step, given)
+    read = _lengths(step, given, right[:1], options, np.array(sorted({*forbidden}), np.int64))
     found: list[Filling] = []
     for batch in _batches([_some(one, [fits(text) for text in one.texts]) for one in read]):
         totals = _completed(step, batch, right)
@@ -110,12 +90,12 @@ def fill(
 
 
 def _lengths(
-    step: NetworkStep, moment: Moment, right: Sequence[int], options: FillOptions, never: TokenIds
+    step: NetworkStep, given: GenerationState, right: Sequence[int], options: FillOptions, never: TokenIds
 ) -> Iterator[_Read]:
     """The fillings that live, of each length."""
-    assert moment.logits is not None
+    assert given.logits is not None
     texts: list[tuple[int, ...]] = [()]
-    totals, chances, state = np.zeros(1), log_softmax(moment.logits), moment.state
+    totals, chances, state = np.zeros(1), log_softmax(given.logits), given.state
     for _ in range(options.length):
         chances[:, never] = -np.inf
         keys = totals[:, None] + chances
@@ -124,7 +104,7 @@ def _lengths(
             return
         texts = [(*texts[row], token) for row, token in zip(rows.tolist(), tokens.tolist(), strict=True)]
         totals = keys[rows, tokens]
-        logits, state = step(tokens, take(state, rows))
+        logits, state = step(tokens, select_rows(state, rows))
         chances = log_softmax(logits)
         yield _Read(texts, totals + chances[:, list(right)].sum(axis=1), state)
 
@@ -152,12 +132,49 @@ def _completed(step: NetworkStep, read: _Read, right: Sequence[int]) -> Doubles:
     return totals
 
 
+def fill_gap(
+    generator: Generator, left: str, right: str, options: FillOptions, source: str | None = None
+) -> list[tuple[str, Filling]]:
+    """Return the best texts between two others, best first, no text twice; all are whole characters.
+
+    Where examples end, the end after the right text counts too.
+
+    Raises:
+        UsageError: if there is nothing to the right that a filling could lead to.
+        RnngenError: if nothing fits.
+    """
+    tokenizer, eos_id = generator.tokenizers.target, generator.eos_id
+    after: list[int] = tokenizer.encode(right).tolist() + [eos_id] * generator.has_eos
+    if not after:
+        raise UsageError("there is nothing after the gap to lead to; to go on with a text, use rnngen sample")
+    found = fill(
+        generator.model,
+        generator.prefill(Prompt(left, source)),
+        after,
+        options,
+        forbidden=[*generator.forbidden, eos_id],
+        fits=lambda tokens: _is_whole(b"".join(tokenizer.pieces[token] for token in tokens)),
+    )
+    texts: dict[str, Filling] = {}
+    for one in found:
+        texts.setdefault(generator.decode(one.tokens), one)
+    return list(texts.items())
+
+
+def _is_whole(piece: bytes) -> bool:
+    try:
+        piece.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 # ── Batches ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _some(read: _Read, wanted: Sequence[bool]) -> _Read:
     rows = np.flatnonzero(wanted)
-    return _Read([read.texts[row] for row in rows], read.totals[rows], take(read.state, rows))
+    return _Read([read.texts[row] for row in rows], read.totals[rows], select_rows(read.state, rows))
 
 
 def _batches(parts: Iterable[_Read]) -> Iterator[_Read]:

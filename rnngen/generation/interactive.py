@@ -2,82 +2,102 @@
 
 ::
 
-    said ─▸ read ─▸ write ─▸ text ─▸ said ─▸ …      one state all along: nothing is read twice
-    ▴ turn          ▴ turn                          what undo goes back to
+    said ─▸ read ─▸ write ─▸ text ─▸ said ─▸ …      one SamplerState after another: nothing is read twice
+    ▴ turn          ▴ turn                          the states that undo goes back to
+
+A model that reads a source takes what is said for one, and writes about it; each turn then begins anew.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import dataclass
-from itertools import chain as concatenated
-from itertools import groupby, repeat
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from rnngen.contracts import AnyFilter
-from rnngen.decoding.generation_state import Moment, read_up
-from rnngen.decoding.sampler import Sampler
+from rnngen.contracts import AnyFilter, GenerationState
+from rnngen.decoding.draws import UniformDraws
+from rnngen.decoding.sampler import Sampler, SamplerState
 from rnngen.decoding.stop import until
-from rnngen.decoding.text_stream import TextStream, decode
+from rnngen.decoding.text_stream import TextStream
 from rnngen.errors import UsageError
-from rnngen.generation.resumable import Passage
-from rnngen.generation.saved_state import FilterChain, Kept, save
-from rnngen.generation.writing import Writer
+from rnngen.generation.generator import Generator, Prompt
+from rnngen.generation.resumable import ResumableGeneration
+from rnngen.generation.saved_state import DEFAULT_STRATEGY, SavedState, save_state
+from rnngen.requests.sample import ComponentChoice, FilterChoices
 
 LINE_END = "\n"
-REST = 3
+UTF8_REST = 3
 """Tokens that the last character of a text may take beyond its length: bytes of UTF-8."""
+MakeSampler = Callable[[Sequence[AnyFilter]], Sampler]
+Whole = Callable[[str, Sequence[AnyFilter]], str]
+BuildFilters = Callable[[FilterChoices], Sequence[AnyFilter]]
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """Where a conversation stood, and what was said there; None if a state was loaded there."""
+    """Where a conversation stood before a turn, and what was said in it; None if a state was loaded."""
 
     said: str | None
-    sampler: Sampler | None
-    rng: np.random.Generator
+    state: SamplerState | None
+    draws: UniformDraws
     hidden: int
-    chain: FilterChain
+    source: str | None
+    filters: FilterChoices
 
 
 class Conversation:
     """A text in the making, by turns; it knows no terminal.
 
     Args:
-        writer: the model.
+        generator: the model.
+        sampler: makes what draws tokens, from filters; None where the strategy generates whole texts.
         build: makes filters of a chain, as names and the texts of their options.
-        chain: the filters to begin with.
+        filters: the chain to begin with.
         seed: of the draws.
-        model: gives the fingerprint that states are kept with; asked for when one is.
+        model: returns the fingerprint that states are kept with.
+        strategy: what states are kept with.
+        whole: generates a whole text for a source, where the strategy does not choose token by token.
     """
 
     def __init__(
         self,
-        writer: Writer,
-        build: Callable[[FilterChain], Sequence[AnyFilter]],
-        chain: FilterChain = (),
+        generator: Generator,
+        sampler: MakeSampler | None,
+        build: BuildFilters,
+        filters: FilterChoices = (),
         *,
         seed: int = 0,
         model: Callable[[], str] = str,
+        strategy: ComponentChoice = DEFAULT_STRATEGY,
+        whole: Whole | None = None,
     ) -> None:
-        self.writer, self.chain, self._build, self._model = writer, tuple(chain), build, model
-        self._filters = build(chain)
-        self._rng = np.random.default_rng([seed, 0])
-        self._sampler: Sampler | None = None
+        self.generator, self.filters = generator, tuple(filters)
+        self._build, self._model, self._strategy = build, model, strategy
+        self._make, self._whole, self._said = sampler, whole, ""
+        self._sampler = self._made(self.filters)
+        self._draws = UniformDraws(np.random.default_rng([seed, 0]))
+        self._state: SamplerState | None = None
         self._hidden = 0
+        self._source: str | None = None
         self._turns: list[_Turn] = []
 
     # ── turns ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def say(self, text: str) -> None:
         """Begin a turn: the model reads this, which may be empty, after all that was written before."""
-        tokens: list[int] = self.writer.tokenizer.encode(text).tolist()
         turn = self._now(text)
+        tokens: list[int] = self.generator.tokenizers.target.encode(text).tolist()
+        self._said = text
         if self._sampler is None:
-            self._begin(text)
+            pass  # the text is generated as a whole
+        elif self.generator.reads_source:
+            self._begin(Prompt("", text))
+        elif self._state is None:
+            self._begin(Prompt(text))
         elif tokens:
-            _hear(self._sampler, tokens)
+            self._state = self._sampler.extend(self._state, tokens)
         self._turns.append(turn)
 
     def write(
@@ -88,11 +108,15 @@ class Conversation:
         Args:
             length: tokens at most, but for those that the last character still needs; None for no limit.
             stops: texts to end before; what was drawn of one stays part of the conversation. Without any,
-                the text ends with its first line that is not blank.
+                a text without a source ends with its first line that is not blank.
             halt: asked before each token; True ends the text there.
         """
+        if self._sampler is None:
+            assert self._whole is not None
+            yield self._whole(self._said, self._build(self.filters))
+            return
         pieces = self._pieces(length, halt)
-        if stops:
+        if stops or self.generator.reads_source:
             yield from until(pieces, stops)
             return
         line = ""
@@ -113,8 +137,13 @@ class Conversation:
         if not self._turns:
             raise UsageError("there is nothing to undo; say something first")
         turn = self._turns.pop()
-        self._sampler, self._rng, self._hidden = turn.sampler, turn.rng, turn.hidden
-        if turn.chain != self.chain:
+        self._state, self._draws, self._hidden, self._source = (
+            turn.state,
+            turn.draws,
+            turn.hidden,
+            turn.source,
+        )
+        if turn.filters != self.filters:
             self._restart()
 
     def again(self) -> None:
@@ -125,52 +154,54 @@ class Conversation:
         """
         if not self._turns or self._turns[-1].said is None:
             raise UsageError("there is nothing to draw anew; say something first")
-        said, drawn = self._turns[-1].said, self._rng.bit_generator.state
+        said, draws = self._turns[-1].said, self._current_draws
         self.undo()
         self.say(said or "")
-        self._rng.bit_generator.state = drawn
+        self._continue_draws(draws)
 
     def fork(self) -> "Conversation":
-        """One that goes on from here on its own; what either says does not concern the other."""
-        twin, now = copy(self), self._now(None)
-        twin._sampler, twin._rng, twin._turns = now.sampler, now.rng, [*self._turns]
+        """Return one that goes on from here on its own; what either says does not concern the other."""
+        twin = copy(self)
+        twin._turns = [*self._turns]
         return twin
 
     # ── settings ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def choose(self, chain: FilterChain) -> None:
-        """Write with other filters from here on; those that remember begin anew.
+    def choose(self, filters: FilterChoices) -> None:
+        """Write with other filters from here on; those that have a state begin anew.
 
         Raises:
             UnknownName, UsageError: for what is no filter or no value; the filters stay what they were.
         """
-        self._filters = self._build(chain)
-        self.chain = tuple(chain)
+        self._sampler = self._made(filters)
+        self.filters = tuple(filters)
         self._restart()
 
     def seed(self, seed: int) -> None:
         """Let the draws begin anew from a seed, and those of the filters too."""
-        self._rng = np.random.default_rng([seed, 0])
-        self._restart()
+        self._draws = UniformDraws(np.random.default_rng([seed, 0]))
+        self._restart(self._draws)
 
     # ── what there is ──────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def tokens(self) -> tuple[int, ...]:
         """All tokens so far, what the model began with included."""
-        return tuple(self._sampler.history[0]) if self._sampler else ()
+        return tuple(self._state.histories[0]) if self._state else ()
 
     @property
     def text(self) -> str:
         """All that was said and written; where an example ended, a line ends."""
-        pieces, eos_id = self.writer.tokenizer.pieces, self.writer.tokenizer.eos_id
+        eos_id, decode = self.generator.eos_id, self.generator.decode
         ends = groupby(self.tokens[self._hidden :], key=lambda token: token == eos_id)
-        return "".join(LINE_END * len([*run]) if ended else decode(pieces, run) for ended, run in ends)
+        return "".join(LINE_END * len([*run]) if ended else decode(run) for ended, run in ends)
 
     def save(self, path: Path) -> None:
         """Keep it in a file that ``load`` and ``rnngen sample --from-state`` go on from."""
-        passage = Passage(self._begun(), self.writer.tokenizer, len(self.tokens))
-        save(path, passage, self._model(), self.chain)
+        state, target = self._begun(), self.generator.tokenizers.target
+        text = ResumableGeneration(self._drawing, state, target, len(self.tokens))
+        strategy, source = self._strategy, self._source
+        save_state(path, text, self._model(), self.filters, strategy=strategy, source=source)
 
     def load(self, path: Path) -> None:
         """Go on from such a file, with its filters; ``undo`` leads back.
@@ -178,72 +209,84 @@ class Conversation:
         Raises:
             NotFoundError, ModelError, UsageError: if there is no such file, or nothing to go on from in it.
         """
-        kept = Kept.read(path)
-        filters = self._build(kept.chain)
-        sampler = kept.passage(self.writer, self._model(), filters, kept.chain).sampler
+        saved = SavedState.read(path)
+        sampler = self._made(saved.filters)
+        if sampler is None:
+            raise UsageError("this strategy does not choose token by token, and cannot go on from a state")
+        text = saved.resume(
+            self.generator, sampler, model=self._model(), filters=saved.filters, strategy=self._strategy
+        )
         self._turns.append(self._now(None))
-        self._sampler, self._rng, self._filters, self.chain = sampler, sampler.rng, filters, tuple(kept.chain)
-        self._hidden = int(self.tokens[0] == self.writer.tokenizer.eos_id)
+        self._state, self._sampler, self.filters, self._source = (
+            text.state,
+            sampler,
+            saved.filters,
+            saved.source,
+        )
+        self._hidden = int(self.tokens[0] == self.generator.eos_id)
 
     # ── within ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _now(self, said: str | None) -> _Turn:
-        """Where it stands, to be come back to: nothing of it is written to any more."""
-        rng = deepcopy(self._rng)
-        sampler = copy(self._sampler)
-        if sampler:
-            sampler.rng, sampler.history = rng, [list(self.tokens)]
-        return _Turn(said, sampler, rng, self._hidden, self.chain)
+        return _Turn(said, self._state, self._current_draws, self._hidden, self._source, self.filters)
 
-    def _begin(self, prompt: str) -> Sampler:
-        self._sampler = self.writer.sampler(prompt, self._filters, self._rng)
-        self._hidden = int(self.writer.has_eos) if prompt else len(self.tokens)
+    @property
+    def _current_draws(self) -> UniformDraws:
+        return self._state.draws[0] if self._state else self._draws
+
+    def _continue_draws(self, draws: UniformDraws) -> None:
+        if self._state is None:
+            self._draws = draws
+        else:
+            self._state = self._state._replace(draws=(draws,))
+
+    def _made(self, filters: FilterChoices) -> Sampler | None:
+        built = self._build(filters)
+        return self._make(built) if self._make else None
+
+    @property
+    def _drawing(self) -> Sampler:
+        if self._sampler is None:
+            raise UsageError("this strategy generates whole texts, which have no state")
         return self._sampler
 
-    def _begun(self) -> Sampler:
-        return self._sampler or self._begin("")
+    def _begin(self, prompt: Prompt) -> SamplerState:
+        """Read a prompt; draws go on from where they are."""
+        given = self.generator.prefill(prompt)
+        self._state = self._drawing.start(given, [self._current_draws.generator()])
+        self._hidden = int(self.generator.has_eos) if prompt.text else len(self.tokens)
+        self._source = prompt.source
+        return self._state
 
-    def _restart(self) -> None:
+    def _begun(self) -> SamplerState:
+        return self._state or self._begin(Prompt("", "" if self.generator.reads_source else None))
+
+    def _restart(self, draws: UniformDraws | None = None) -> None:
         """Go on from the same place with the filters and the draws of now."""
-        if old := self._sampler:
-            moment = Moment(self.tokens, old.state, old.logits)
-            never = self.writer.forbidden
-            self._sampler = Sampler(old.step, moment, self._filters, self._rng, forbidden=never)
+        if old := self._state:
+            given = GenerationState(old.histories, old.network, old.logits)
+            self._state = self._drawing.start(given, [(draws or old.draws[0]).generator()])
 
     def _pieces(self, length: int | None, halt: Callable[[], bool]) -> Iterator[str]:
-        stream, sampler = TextStream(self.writer.tokenizer.pieces), self._begun()
-        for token in concatenated(_tokens(sampler, length, halt), _rest(sampler, stream)):
-            if token == self.writer.tokenizer.eos_id:
+        stream = TextStream(self.generator.tokenizers.target.pieces)
+        for token in self._tokens(length, halt, stream):
+            if token == self.generator.eos_id:
                 break
             if text := stream.push(token):
                 yield text
         if text := stream.flush():
             yield text
 
-
-def _hear(sampler: Sampler, tokens: Sequence[int]) -> None:
-    """Let a network read at least one token more; the last comes with the next draw."""
-    history = sampler.history[0]
-    if sampler.logits is None:
-        last = np.array(history[-1:])
-        if sampler.surprisal is not None:
-            sampler.memory = sampler.chain.observe(last, sampler.surprisal, sampler.memory)
-        _, sampler.state = sampler.step(last, sampler.state)
-    sampler.logits = sampler.surprisal = None
-    sampler.state = read_up(sampler.step, sampler.state, tokens).state
-    history.extend(tokens)
-
-
-def _tokens(sampler: Sampler, length: int | None, halt: Callable[[], bool]) -> Iterator[int]:
-    for _ in repeat(None) if length is None else range(length):
-        if halt():
-            return
-        yield next(sampler)
-
-
-def _rest(sampler: Sampler, stream: TextStream) -> Iterator[int]:
-    """The tokens that a character still needs which has begun."""
-    for _ in range(REST):
-        if not stream.copy().flush():
-            return
-        yield next(sampler)
+    def _tokens(self, length: int | None, halt: Callable[[], bool], stream: TextStream) -> Iterator[int]:
+        """New tokens, and after the last those that a character still needs which has begun."""
+        drawn = self._drawing.stream(self._begun())
+        for _ in range(length) if length is not None else iter(int, 1):
+            if halt():
+                return
+            token, self._state = next(drawn)
+            yield token
+        for _ in range(UTF8_REST):
+            if not stream.copy().flush():
+                return
+            token, self._state = next(drawn)
+            yield token

@@ -1,135 +1,140 @@
-"""From a stored model to one that writes: without torch wherever the cell has a NumPy step."""
+"""From stored models to one that generates: without torch wherever the cell has a NumPy implementation."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from rnngen.data.dataset import TOKENIZERS
+from rnngen.contracts import FeatureStep, NetworkStep
 from rnngen.errors import UsageError
-from rnngen.generation.answering import Answerer
-from rnngen.generation.writing import Writer
+from rnngen.generation.generator import Generator
 from rnngen.inference.build import numpy_step
 from rnngen.inference.ensemble import Ensemble
 from rnngen.inference.neural_cache import CachedStep
-from rnngen.inference.quantized import QuantizedStep, quantise
-from rnngen.inference.torch_model import TorchStep
-from rnngen.options.corpus import AdaptingOptions
+from rnngen.inference.quantized import quantize, quantized_step
+from rnngen.inference.torch_model import TorchStep, torch_step
+from rnngen.options.model import EvaluationOptions
 from rnngen.registry import Registry
-from rnngen.registry.components import Component, Tokenizers, load_tokenizers, make_task, restore
-from rnngen.store.model_folder import SEEN, StoredModel
-
-if TYPE_CHECKING:
-    from torch import nn
+from rnngen.registry.components import Tokenizers, load_tokenizers, make_task, restore
+from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
 
 
-def open_writer(
+@dataclass(frozen=True)
+class LoadOptions:
+    """Where and how a model computes."""
+
+    device: str = "cpu"
+    """``cpu``, which uses NumPy if the cell can, or any device of torch's."""
+    quantize: str | None = None
+    """The format of the weights' matrices (``rnngen.inference.quantized.FORMATS``); None as they are."""
+    cache: EvaluationOptions | None = None
+    """The neural cache, if there is to be one."""
+
+
+def load_generator(
     registry: Registry,
-    *models: StoredModel,
-    device: str = "cpu",
-    quantize: str | None = None,
-    adapting: AdaptingOptions | None = None,
-) -> Writer:
-    """Get a model ready to write, or several of one vocabulary.
+    models: Sequence[StoredModel],
+    options: LoadOptions = LoadOptions(),
+    load_model: "Callable[[str], NetworkStep] | None" = None,
+) -> Generator:
+    """Get a model ready to generate, or several of one vocabulary as one.
 
     Args:
-        registry: where its parts are looked up.
+        registry: where its components are looked up.
         models: as read from disk.
-        device: ``cpu``, which uses NumPy if the cell can, or any device of torch's.
-        quantize: the format of the weights' matrices (``quantized.FORMATS``); None as they are.
-        adapting: whether there is a cache, and which; none by default. What is ``dynamic`` happens before
-            (``rnngen.evaluation.adaptation``).
+        options: where and how to compute.
+        load_model: opens another model by name, for strategies that need two.
 
     Raises:
-        PluginError: if a part, or what the format needs, is not installed.
+        PluginError: if a component, or what the format needs, is not installed.
         ModelError: if something does not fit.
-        UsageError: if the models cannot write together, or not in that format, or not with a cache.
+        UsageError: if the models cannot generate together, or not in that format, or not with a cache.
     """
-    model = models[0]
-    task = make_task(restore(registry, "task", model.config.task))
-    tokenizer = _tokenizers(registry, model).target
-    step, seen = _together(registry, models, device, quantize), _seen(models)
-    if adapting is not None and adapting.cache:
-        step = _remembering(step, len(models), adapting)
-    return Writer(step, tokenizer, has_eos=task.has_eos, opening=model.config.opening, seen=seen)
+    first = models[0]
+    config = first.config
+    reads_source = config.source_vocabulary is not None
+    limit = min(model.config.training.max_length for model in models) if reads_source else None
+    task = restore(registry, "task", config.task)
+    return Generator(
+        _step(registry, models, options),
+        open_tokenizers(registry, first),
+        has_eos=make_task(task).has_eos,
+        reads_source=reads_source,
+        default_prompt=config.default_prompt,
+        trained_tokens=_trained_tokens(models),
+        max_source_tokens=limit,
+        default_strategy=task.registered.spec.strategy,
+        load_model=load_model,
+    )
 
 
-def open_answerer(
-    registry: Registry, *models: StoredModel, device: str = "cpu", quantize: str | None = None
-) -> Answerer:
-    """Get a model ready that writes about sources, or several; arguments and errors as in ``open_writer``."""
-    limit = min(model.config.training.max_length for model in models)
-    step = _together(registry, models, device, quantize)
-    return Answerer(step, _tokenizers(registry, models[0]), _seen(models), limit)
-
-
-def _tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
-    kinds = [kind for kind in TOKENIZERS if getattr(model.config, kind)]
+def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
+    """Build the tokenizers of a model: of targets and of sources, which are often one."""
+    kinds = [kind for kind in ("tokenizer", "source_tokenizer") if getattr(model.config, kind)]
     parts = {kind: restore(registry, kind, getattr(model.config, kind)) for kind in kinds}
     return load_tokenizers(parts, model.tokenizer_json, model.path)
 
 
-def _seen(models: Sequence[StoredModel]) -> Any:
+def check_same_vocabulary(model: StoredModel, other: StoredModel, purpose: str) -> None:
+    """Refuse models of different tasks or vocabularies.
+
+    Raises:
+        UsageError: naming both.
+    """
+    if model.tokenizer_json != other.tokenizer_json or model.config.task.name != other.config.task.name:
+        raise UsageError(
+            f"{model.path.name} and {other.path.name} cannot {purpose}: their tasks or vocabularies differ; "
+            "train both on the same text"
+        )
+
+
+def _trained_tokens(models: Sequence[StoredModel]) -> Any:
     """(V,) which tokens all of the models met in training; None where one does not say."""
-    met = [model.weights.get(SEEN) for model in models]
+    met = [model.weights.get(TRAINED_TOKENS) for model in models]
     return None if any(one is None for one in met) else np.min(np.stack(met), axis=0)  # type: ignore[arg-type]
 
 
-def _together(registry: Registry, models: Sequence[StoredModel], device: str, quantize: str | None) -> Any:
+def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOptions) -> Any:
     """One step for all models."""
-    first = models[0]
     for model in models[1:]:
-        if model.tokenizer_json != first.tokenizer_json or model.config.task.name != first.config.task.name:
-            raise UsageError(
-                f"{model.path.name} and {first.path.name} cannot write together: their tasks or vocabularies "
-                "differ; train both on the same text"
-            )
-    steps = [_step(registry, model, device) for model in models]
-    for step in steps:
-        if quantize is not None:
-            _quantise(step, quantize)
-    whole = steps[0] if len(steps) == 1 else Ensemble(steps)
-    return whole if quantize is None else QuantizedStep(whole)
+        check_same_vocabulary(model, models[0], "generate together")
+    steps = [_one(registry, model, options.device) for model in models]
+    if options.quantize is not None:
+        for step in steps:
+            _quantize(step, options.quantize)
+    example = 1 if models[0].config.source_vocabulary is None else np.zeros((1, 1), np.int64)
+    whole = steps[0] if len(steps) == 1 else Ensemble(steps, example)
+    if options.quantize is not None:
+        whole = quantized_step(whole)
+    return whole if options.cache is None else _with_cache(whole, options.cache)
 
 
-def _remembering(step: Any, models: int, options: AdaptingOptions) -> CachedStep:
-    """The step with a cache."""
-    if models > 1:
-        raise UsageError("--cache remembers what one network was like; give one model, or leave it out")
-    size, weight, flatness = options.cache_size, options.cache_weight, options.cache_flatness
-    return CachedStep(step, size=size, weight=weight, flatness=flatness)
+def _with_cache(step: Any, options: EvaluationOptions) -> CachedStep:
+    if not isinstance(step, FeatureStep):
+        raise UsageError(
+            "cache remembers what the output layer of one network reads, and this model shows no such "
+            "features (several models have none in common, a copying one has none); leave it out"
+        )
+    return CachedStep(
+        step, size=options.cache_size, weight=options.cache_weight, flatness=options.cache_flatness
+    )
 
 
-def _step(registry: Registry, model: StoredModel, device: str) -> Any:
-    """The network's step, of either kind, on the backend that is quickest."""
+def _one(registry: Registry, model: StoredModel, device: str) -> Any:
+    """The network's step, on the backend that is fastest."""
     cell = restore(registry, "cell", model.config.cell)
-    if device == "cpu":
-        step = numpy_step(cell, model.config, model.weights)
-        if step is not None:
-            return step
-    return TorchStep(open_network(cell, model, device))
+    if device == "cpu" and (step := numpy_step(cell, model.config, model.weights)) is not None:
+        return step
+    from rnngen.nn.build import load_network
+
+    return torch_step(load_network(cell, model, device))
 
 
-def _quantise(step: Any, form: str) -> None:
+def _quantize(step: Any, form: str) -> None:
     if isinstance(step, TorchStep):
         raise UsageError(
-            f"weights are quantised where NumPy generates, and this model runs on torch ({step.device}): its "
-            "cell has no NumPy step, or --device asks for it; leave --quantize out"
+            f"weights are quantized where NumPy generates, and this model runs on torch ({step.device}): its "
+            "cell has no NumPy implementation, or the device asks for it; leave quantize out"
         )
-    quantise(step, form)
-
-
-def open_network(cell: Component, model: StoredModel, device: str) -> "nn.Module":
-    """Build the network with its weights, on a device.
-
-    Raises:
-        DeviceError: if the device is not there.
-        ModelError: if the weights do not fit.
-    """
-    from rnngen.nn.build import build_network, load_weights
-    from rnngen.nn.devices import choose_device
-
-    network: Any = build_network(cell, model.config)
-    load_weights(network, model.weights)
-    opened: nn.Module = network.to(choose_device(device)).eval()
-    return opened
+    quantize(step, form)

@@ -1,7 +1,7 @@
 """What a network made of long prompts, kept in the cache: the second time it goes on from there at once.
 
-The key is a hash of the model and of the tokens, so that what is found is what reading would give, to the
-bit. Whatever is wrong with a file, or with the folder, only costs the time of reading the prompt.
+The key is a hash of the model, the source and the tokens, so that what is found is what reading would give,
+to the bit. Whatever is wrong with a file, or with the folder, only costs the time of reading the prompt.
 """
 
 import contextlib
@@ -9,34 +9,25 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from rnngen.contracts import State, StreamStep
-from rnngen.decoding.generation_state import Moment, read_up
+from rnngen.contracts import GenerationState, NetworkStep, State
+from rnngen.decoding.prefill import prefill
 from rnngen.errors import ModelError
-from rnngen.generation.saved_state import fingerprint
-from rnngen.generation.snapshot import freeze, thaw
-from rnngen.generation.writing import Writer
-from rnngen.paths import cache
+from rnngen.generation.state_arrays import arrays_of, state_from
 from rnngen.store import checkpoint
-from rnngen.store.model_folder import StoredModel
 
 
-def remember(writer: Writer, models: Sequence[StoredModel]) -> None:
-    """Let a writer keep what it made of long prompts in the user's cache."""
-    writer.prefixes = Prefixes(cache() / "prefixes", partial(fingerprint, models, writer.step))
-
-
-@dataclass
-class Prefixes:
+@dataclass(frozen=True)
+class PrefixCache:
     """The states of one model after long prompts.
 
     Args:
         folder: where they are kept.
-        identify: the model's fingerprint; asked for when there is a prompt long enough.
+        identify: returns the model's fingerprint; called when there is a prompt long enough.
         least: tokens of a prompt from which on it is kept.
         files: how many are kept; those not used for the longest time go first.
         size: bytes that all of them may have together; a state larger than a quarter of that is not kept.
@@ -53,31 +44,46 @@ class Prefixes:
         """The model's fingerprint."""
         return self.identify()
 
-    def read(self, step: StreamStep, tokens: Sequence[int]) -> Moment:
-        """What ``read_up`` gives of a prompt, from the cache if it is there."""
+    def prefill(
+        self,
+        model: NetworkStep,
+        start: Callable[[], State],
+        tokens: Sequence[int],
+        source: Sequence[int] = (),
+    ) -> GenerationState:
+        """Return what ``prefill`` makes of a prompt, from the cache if it is there.
+
+        Args:
+            model: the network.
+            start: returns the state of one stream before the prompt.
+            tokens: of the prompt.
+            source: of what it is about, part of the key.
+        """
         if len(tokens) < self.least:
-            return read_up(step, step.start(1), tokens)
-        path = self._path(tokens)
+            return prefill(model, start(), [tokens])
+        path = self._path(tokens, source)
         try:
             arrays, _ = checkpoint.read_tensors(path)
-            moment = Moment(tuple(tokens), thaw(arrays, step.start(1)))
+            found = GenerationState((tuple(tokens),), state_from(arrays, start()))
         except (ModelError, KeyError, ValueError):
-            moment = read_up(step, step.start(1), tokens)
-            self._keep(path, moment.state)
+            found = prefill(model, start(), [tokens])
+            self._keep(path, found.state)
         else:
             with contextlib.suppress(OSError):
                 os.utime(path)
-        return moment
+        return found
 
-    def _path(self, tokens: Sequence[int]) -> Path:
+    def _path(self, tokens: Sequence[int], source: Sequence[int]) -> Path:
         """Where the state before the last token would be."""
         read = hashlib.sha256(self.model.encode())
         read.update(np.array(tokens[:-1], np.int64).tobytes())
+        if source:
+            read.update(b"source" + np.array(source, np.int64).tobytes())
         return self.folder / f"{read.hexdigest()[:40]}.safetensors"
 
     def _keep(self, path: Path, state: State) -> None:
         with contextlib.suppress(OSError, TypeError):  # NumPy has no bfloat16
-            arrays = freeze(state)
+            arrays = arrays_of(state)
             if sum(array.nbytes for array in arrays.values()) > self.size // 4:
                 return
             checkpoint.write_tensors(path, arrays, {"kind": "prefix"})

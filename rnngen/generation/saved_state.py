@@ -1,4 +1,11 @@
-"""Texts in the making, kept in files: written whole or not at all, and tied to the model that made them."""
+"""Texts in the making, kept in files: written whole or not at all, and tied to the model that made them.
+
+::
+
+    arrays    state.0 … │ memory.0 … (the filters') │ history │ surprise? │ logits?
+    record    rng · model · chain · given · shown · over      version 1
+              strategy · source                               version 2, where one of them is not the default
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,22 +15,30 @@ from typing import Any, Self
 
 import numpy as np
 
-from rnngen.contracts import AnyFilter
+from rnngen.decoding.draws import UniformDraws
+from rnngen.decoding.sampler import Sampler, SamplerState
+from rnngen.decoding.token_history import TokenHistory
 from rnngen.errors import ModelError, NotFoundError, UsageError
-from rnngen.generation.resumable import Passage
-from rnngen.generation.snapshot import Arrays, take_down, take_up
-from rnngen.generation.writing import Writer
+from rnngen.generation.generator import Generator, Prompt
+from rnngen.generation.resumable import ResumableGeneration
+from rnngen.generation.state_arrays import Arrays, arrays_of, state_from
+from rnngen.requests.sample import ComponentChoice, FilterChoices
 from rnngen.store import checkpoint
 from rnngen.store.model_folder import StoredModel
 
-VERSION = 1
-FilterChain = Sequence[tuple[str, str]]
-"""Filters by name, each with the text of its options."""
+VERSIONS = (1, 2)
+DEFAULT_STRATEGY = ComponentChoice("sample")
 
 
-def fingerprint(models: Sequence[StoredModel], step: Any) -> str:
-    """A hash of all that a state depends on: configurations, tokenizers, weights, and what computes it."""
-    digest = hashlib.sha256(getattr(step, "identity", type(step).__name__).encode())
+def fingerprint(models: Sequence[StoredModel], identity: str) -> str:
+    """Return a hash of all that a state depends on: configurations, tokenizers, weights, and what computes
+    it.
+
+    Args:
+        models: as read from disk.
+        identity: of what computes it; ``rnngen.inference.build.identity``.
+    """
+    digest = hashlib.sha256(identity.encode())
     for model in models:
         digest.update(f"{model.config.identity}\0{model.tokenizer_json}\0".encode())
         for name in sorted(model.weights):
@@ -33,26 +48,39 @@ def fingerprint(models: Sequence[StoredModel], step: Any) -> str:
     return digest.hexdigest()
 
 
-def save(path: Path, passage: Passage, model: str, chain: FilterChain) -> None:
+def save_state(
+    path: Path,
+    text: ResumableGeneration,
+    model: str,
+    filters: FilterChoices,
+    *,
+    strategy: ComponentChoice = DEFAULT_STRATEGY,
+    source: str | None = None,
+) -> None:
     """Keep a text in the making: a few KiB, most of it the network's state.
 
     Args:
         path: the file, replaced at once or not at all.
-        passage: between two tokens.
-        model: the fingerprint of what writes it.
-        chain: the filters that it is written with.
+        text: between two tokens.
+        model: the fingerprint of what generates it.
+        filters: the chain that it is generated with.
+        strategy: what chooses its tokens.
+        source: what it is about.
     """
-    arrays, record = take_down(passage.sampler)
-    told = {"kind": "state", "version": VERSION, "model": model, "chain": [list(pair) for pair in chain]}
-    checkpoint.write_tensors(
-        path,
-        arrays,
-        {**told, **record, "given": passage.given, "shown": passage.shown, "over": not passage.cut},
-    )
+    state = text.state
+    arrays = {**arrays_of(state.network), **arrays_of(state.filters, "memory")}
+    arrays["history"] = np.array(state.histories[0].view(), np.int32)
+    pending = {"surprise": state.surprisal, "logits": state.logits}
+    arrays |= {key: value for key, value in pending.items() if value is not None}
+    record = {"kind": "state", "version": 1, "model": model, "chain": [list(one) for one in filters]}
+    record |= {"rng": state.draws[0].state, "given": text.given, "shown": text.shown, "over": not text.cut}
+    if strategy != DEFAULT_STRATEGY or source is not None:
+        record |= {"version": 2, "source": source, "strategy": [strategy.name, dict(strategy.options)]}
+    checkpoint.write_tensors(path, arrays, record)
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedState:
     """What such a file holds."""
 
     path: Path
@@ -61,7 +89,7 @@ class Kept:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file that ``save`` wrote.
+        """Read a file that ``save_state`` wrote.
 
         Raises:
             NotFoundError: if there is none.
@@ -72,54 +100,98 @@ class Kept:
         try:
             arrays, record = checkpoint.read_tensors(path)
         except ModelError as error:
-            told = str(error).partition("; ")[0]
-            raise ModelError(f"{told}; write the state again with --save-state") from error
-        if (record.get("kind"), record.get("version")) != ("state", VERSION):
+            reason = str(error).partition("; ")[0]
+            raise ModelError(f"{reason}; write the state again with --save-state") from error
+        if record.get("kind") != "state" or record.get("version") not in VERSIONS:
             raise ModelError(f"{path} holds no state that this rnngen can go on from; use --save-state")
-        return cls(path, arrays, record)
+        return cls(path, dict(arrays), record)
 
     @property
-    def chain(self) -> list[tuple[str, str]]:
-        """The filters that the text was written with."""
+    def filters(self) -> FilterChoices:
+        """The chain that the text was generated with."""
         try:
-            return [(str(name), str(value)) for name, value in self.record["chain"]]
+            return tuple((str(name), str(value)) for name, value in self.record["chain"])
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
 
-    def passage(
-        self, writer: Writer, model: str, filters: Sequence[AnyFilter], chain: FilterChain
-    ) -> Passage:
+    @property
+    def strategy(self) -> ComponentChoice:
+        """What chose its tokens."""
+        try:
+            name, options = self.record.get("strategy", [DEFAULT_STRATEGY.name, {}])
+            return ComponentChoice(str(name), tuple((str(k), str(v)) for k, v in options.items()))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    @property
+    def source(self) -> str | None:
+        """What it is about."""
+        return self.record.get("source")
+
+    def resume(
+        self,
+        generator: Generator,
+        sampler: Sampler,
+        *,
+        model: str,
+        filters: FilterChoices,
+        strategy: ComponentChoice = DEFAULT_STRATEGY,
+    ) -> ResumableGeneration:
         """Go on with the text.
 
         Args:
-            writer: of the model that it began with.
-            model: its fingerprint.
-            filters: of the same chain…
-            chain: …which this is.
+            generator: of the model that it began with.
+            sampler: with the filters of the same chain, of the same strategy.
+            model: the model's fingerprint.
+            filters: the chain.
+            strategy: what chooses tokens.
 
         Raises:
-            UsageError: if the model or the chain is another.
+            UsageError: if the model, the chain or the strategy is another.
             ModelError: if the file holds something else than it says.
         """
         if self.record.get("model") != model:
             raise UsageError(f"{self.path} was saved by another model; give that one with -m")
-        if self.chain != [*chain]:
+        if self.filters != tuple(filters):
             raise UsageError(
                 f"{self.path} was saved with other filters; leave yours out, or give "
-                f"--filters {_told(self.chain)}"
+                f"--filters {_written(self.filters)}"
+            )
+        if _family(self.strategy) != _family(strategy):
+            raise UsageError(
+                f"{self.path} was saved with the strategy {self.strategy.name}; leave yours out, or give "
+                f"--strategy {self.strategy.name}"
             )
         try:
-            sampler = take_up(writer.step, self.arrays, self.record, filters, forbidden=writer.forbidden)
+            state = self._state(generator, sampler)
             given, shown = int(self.record["given"]), int(self.record["shown"])
-            over = bool(self.record["over"])
+            ended = bool(self.record["over"])
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
-        sampler = writer.hasten(sampler) if writer.hasten else sampler
-        return Passage(sampler, writer.tokenizer, given, shown, over=over)
+        return ResumableGeneration(sampler, state, generator.tokenizers.target, given, shown, ended=ended)
+
+    def _state(self, generator: Generator, sampler: Sampler) -> SamplerState:
+        history = TokenHistory(self.arrays["history"].tolist())
+        if not len(history):
+            raise ValueError("no tokens at all")
+        start = generator.start([Prompt("", self.source)])
+        return SamplerState(
+            (history,),
+            state_from(self.arrays, start),
+            state_from(self.arrays, sampler.chain.initial(np.zeros(1, np.int64)), "memory"),
+            (UniformDraws.restore(self.record["rng"]),),
+            self.arrays.get("logits"),
+            self.arrays.get("surprise"),
+        )
 
     def _damaged(self, error: Exception) -> ModelError:
         return ModelError(f"{self.path} is damaged ({error}); write the state again with --save-state")
 
 
-def _told(chain: FilterChain) -> str:
-    return '"' + ",".join(f"{name}={value}" if value else name for name, value in chain) + '"'
+def _family(strategy: ComponentChoice) -> str:
+    """What a state depends on of a strategy: speculation draws the very tokens of sampling."""
+    return "sample" if strategy.name == "speculative" else strategy.name
+
+
+def _written(filters: FilterChoices) -> str:
+    return '"' + ",".join(f"{name}={value}" if value else name for name, value in filters) + '"'

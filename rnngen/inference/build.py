@@ -1,6 +1,6 @@
 """From a cell and stored weights to one step of a network, without torch."""
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from rnngen.contracts import Blueprint, LayerStep, Weights
 from rnngen.inference.numpy_model import NumpyStep
@@ -9,12 +9,12 @@ from rnngen.store.config import ModelConfig
 
 
 def numpy_layers(cell: Component, weights: Weights, layers: int) -> list[LayerStep] | None:
-    """The NumPy face of each layer; None where the cell has none."""
+    """Build the NumPy implementation of each layer; None where the cell has none."""
     return [cell.numpy(weights, f"layers.{i}.") for i in range(layers)] if cell.has_numpy else None
 
 
 def numpy_step(cell: Component, config: ModelConfig, weights: Weights) -> Any:
-    """The NumPy face of a model's network, of either kind; None where some part has none."""
+    """Build the NumPy implementation of a model's network; None where a component has none."""
     if not cell.has_numpy:
         return None
     if cell.whole:
@@ -23,7 +23,7 @@ def numpy_step(cell: Component, config: ModelConfig, weights: Weights) -> Any:
 
 
 def blueprint(cell: Component, config: ModelConfig) -> Blueprint:
-    """What a whole network is to be built to."""
+    """Return the sizes and components of a whole network."""
     sizes, reads = config.network, config.source_vocabulary or config.vocabulary
     return Blueprint(
         vocabulary=config.vocabulary,
@@ -37,3 +37,16 @@ def blueprint(cell: Component, config: ModelConfig) -> Blueprint:
         tied=sizes.tied,
         parts=cell.parts,
     )
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A step whose states depend on more than its class."""
+
+    identity: str
+    """What they depend on, beside the model."""
+
+
+def identity(step: object) -> str:
+    """Return what the states of a step depend on, beside the model; only an equal step goes on from them."""
+    return step.identity if isinstance(step, Identified) else type(step).__name__

@@ -1,4 +1,4 @@
-"""A torch network's step, recorded once and replayed: a GPU waits longer for its orders than it works.
+"""A torch network's step, recorded once and replayed: launching its kernels takes longer than they run.
 
 ::
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PATIENCE = 8
-"""Steps of one shape after which it is worth a recording, which costs as much as some dozen of them."""
+"""Steps of one shape before a recording, which costs as much as a few dozen steps."""
 WARM_UPS = 3
-"""Calls before a recording, in which libraries choose their kernels and take their memory."""
+"""Calls before a recording, in which libraries choose kernels and allocate memory."""
 
 
 class Recorder(Protocol):
-    """Records what a function does to tensors, to do it again."""
+    """Records the operations of a function on tensors, to replay them."""
 
     def __call__(self, work: "Callable[[], Tensor]") -> "tuple[Callable[[], object], Tensor]":
-        """Call ``work`` → what does the same again, and the tensor in which its result then lies.
+        """Call ``work`` → a function that replays it, and the tensor that then holds its result.
 
         Raises:
             RuntimeError: if it cannot be recorded.
@@ -38,7 +38,7 @@ class Recorder(Protocol):
 def record_on_cuda(
     device: "torch.device", work: "Callable[[], Tensor]"
 ) -> "tuple[Callable[[], object], Tensor]":
-    """A recorder for one device: it makes a CUDA graph."""
+    """Record into a CUDA graph, as a ``Recorder`` for one device."""
     import torch
 
     with torch.cuda.device(device):
@@ -50,7 +50,7 @@ def record_on_cuda(
 
 
 def _warm_up(work: "Callable[[], Tensor]") -> None:
-    """Call it a few times, on a stream of its own as CUDA wants it before a graph."""
+    """Call ``work`` a few times on a separate stream, as CUDA requires before a graph."""
     import torch
 
     here, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -64,15 +64,15 @@ def _warm_up(work: "Callable[[], Tensor]") -> None:
 
 
 class CapturedStep:
-    """Steps of a network that is called with one shape many times.
+    """A network's step for many calls with one shape.
 
-    There is one recording at a time. It serves every batch that is smaller too, down to half of its own, in
-    its first rows: that a row does not depend on the others is every network's promise.
+    There is one recording at a time. It serves smaller batches too, down to half of its own, in its first
+    rows: in every network a row does not depend on the others.
 
     Args:
-        network: a ``Network`` or a ``SourceNetwork``, not in training.
-        fixed: how many arrays of its state never change.
-        recorder: what records.
+        network: a ``rnngen.contracts.Network`` in evaluation mode.
+        fixed: number of arrays of its state that never change.
+        recorder: makes recordings.
     """
 
     def __init__(self, network: Any, fixed: int, recorder: Recorder) -> None:
@@ -88,14 +88,14 @@ class CapturedStep:
 
         The logits are only there until the next call; the state is the caller's.
         """
-        recording = self._fitting(tokens, state)
+        recording = self._recording_for(tokens, state)
         if recording:
             return recording.play(tokens, state)
         logits, after = self.network(tokens.to(self.device)[:, None], state)
         return logits[:, 0].float(), tuple(after)
 
-    def _fitting(self, tokens: "Tensor", state: State) -> "_Recording | None":
-        """The recording that serves this shape, made anew when that has come often enough."""
+    def _recording_for(self, tokens: "Tensor", state: State) -> "_Recording | None":
+        """Return the recording for this shape; make one when the shape has come often enough."""
         rows, kind = len(tokens), _kind(state)
         if self.recording and self.recording.serves(rows, kind):
             return self.recording
@@ -108,13 +108,13 @@ class CapturedStep:
             self.recording = _Recording(
                 self.network, self.fixed, tokens.to(self.device), state, self.recorder
             )
-        except RuntimeError:  # it waits for the device, say, or its state grows
+        except RuntimeError:  # the step synchronises with the device, say, or its state grows
             self.possible = False
         return self.recording
 
 
 class _Recording:
-    """A recorded step and its buffers: the tokens and the state, which it reads and brings up to date."""
+    """A recorded step and its buffers: the tokens, and the state, which it reads and updates."""
 
     def __init__(self, network: Any, fixed: int, tokens: "Tensor", state: State, recorder: Recorder) -> None:
         self.network, self.fixed = network, fixed
@@ -125,11 +125,11 @@ class _Recording:
         self.replay, self.logits = recorder(self._advance)
 
     def serves(self, rows: int, kind: tuple[Any, ...]) -> bool:
-        """Whether it can make so many rows of a state of this kind, without wasting more than that."""
+        """Return whether it can compute ``rows`` of a state of this kind, and would waste fewer than half."""
         return self.rows < 2 * rows <= 2 * self.rows and kind == self.kind
 
     def play(self, tokens: "Tensor", state: State) -> "tuple[Tensor, State]":
-        """``tokens`` (B,), state → logits (B,V), state; what the last call gave is in its place already."""
+        """``tokens`` (B,), state → logits (B,V), state. The last call's arrays are in the buffers already."""
         rows = len(tokens)
         self.tokens[:rows].copy_(tokens)
         lasts = self.last or (None,) * len(state)
@@ -142,10 +142,10 @@ class _Recording:
         return self.logits[:rows], self.last
 
     def _advance(self) -> "Tensor":
-        """One step from the buffers to the buffers → logits (B,V).
+        """Take one step from the buffers to the buffers → logits (B,V).
 
         Raises:
-            RuntimeError: if the state after it does not fit where the one before was.
+            RuntimeError: if the next state has other shapes.
         """
         logits, after = self.network(self.tokens[:, None], tuple(self.buffers))
         if _kind(after) != self.kind:
@@ -158,5 +158,5 @@ class _Recording:
 
 
 def _kind(state: State) -> tuple[Any, ...]:
-    """What arrays of a state have in common with those of another batch."""
+    """Return the shapes and types of a state's arrays without the batch."""
     return tuple((tuple(array.shape[1:]), array.dtype) for array in state)

@@ -1,15 +1,15 @@
-"""Several networks that write as one, by the mean of their probabilities."""
+"""Several networks that generate as one, by the mean of their probabilities."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from rnngen.contracts import Floats, NetworkStep, State, TokenIds
+from rnngen.numerics import log_softmax32
 
 
 class Ensemble:
-    """A network's step made of several, all over one vocabulary.
+    """One step made of several, all over one vocabulary.
 
     ::
 
@@ -17,44 +17,44 @@ class Ensemble:
 
     Args:
         steps: the networks, at least one.
+        example: an argument that their ``start`` takes: a number of streams, or sources (B,S). The number of
+            arrays in each state follows from it.
     """
 
-    def __init__(self, steps: Sequence[NetworkStep]) -> None:
+    def __init__(self, steps: Sequence[NetworkStep], example: "int | TokenIds") -> None:
         if not steps:
             raise ValueError("an ensemble needs at least one network")
         self.steps = tuple(steps)
         self.fixed = sum(step.fixed for step in steps)
-        self.sizes: tuple[int, ...] = ()
-        """How many arrays of the state change for each network; known since ``join``."""
+        self.sizes = tuple(len(step.start(example)) - step.fixed for step in steps)
+        """Number of arrays that change, for each network."""
 
     def start(self, about: "int | TokenIds") -> State:
-        """The state before the first token: of so many streams, or of sources (B,S)."""
-        starting: Any = self.steps
-        return self.join([step.start(about) for step in starting])
-
-    def join(self, states: Sequence[State]) -> State:
-        """One state from those of the networks, in their order."""
-        split = [
-            (state[: step.fixed], state[step.fixed :]) for step, state in zip(self.steps, states, strict=True)
-        ]
-        self.sizes = tuple(len(rest) for _, rest in split)
-        return (*_flat(fixed for fixed, _ in split), *_flat(rest for _, rest in split))
+        """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
+        return self._join([step.start(about) for step in self.steps])
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → the logarithm of the mean of the probabilities (B,V), state."""
-        found = [step(tokens, part) for step, part in zip(self.steps, self._parts(state), strict=True)]
-        return _log_mean([_normalised(logits) for logits, _ in found]), self.join(
-            [after for _, after in found]
-        )
+        results = [step(tokens, part) for step, part in zip(self.steps, self._split(state), strict=True)]
+        log_probs = [log_softmax32(logits) for logits, _ in results]
+        return _log_mean_exp(log_probs), self._join([after for _, after in results])
 
     def attended(self, state: State) -> "Floats | None":
-        """The mean of where they looked for the last token, (B,S), over those that attend."""
-        looks = [step.attended(part) for step, part in zip(self.steps, self._parts(state), strict=True)]
+        """Return the mean of the attention weights (B,S) over the networks that attend."""
+        looks = [step.attended(part) for step, part in zip(self.steps, self._split(state), strict=True)]
         weights = [look for look in looks if look is not None]
         return np.mean(weights, axis=0, dtype=np.float32) if weights else None
 
-    def _parts(self, state: State) -> list[State]:
-        """The state of each network."""
+    def _join(self, states: Sequence[State]) -> State:
+        """Join the networks' states, in their order."""
+        pairs = list(zip(self.steps, states, strict=True))
+        return (
+            *_flat(state[: step.fixed] for step, state in pairs),
+            *_flat(state[step.fixed :] for step, state in pairs),
+        )
+
+    def _split(self, state: State) -> list[State]:
+        """Return the state of each network."""
         fixed, rest, parts = state[: self.fixed], state[self.fixed :], []
         for step, size in zip(self.steps, self.sizes, strict=True):
             parts.append((*fixed[: step.fixed], *rest[:size]))
@@ -62,21 +62,14 @@ class Ensemble:
         return parts
 
 
-def _flat(states: Any) -> State:
+def _flat(states: Iterable[State]) -> State:
     return tuple(array for state in states for array in state)
 
 
-def _normalised(logits: Floats) -> Floats:
-    """Logits (B,V) → log-probabilities (B,V) in float32."""
-    shifted: Floats = logits - logits.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return shifted
-
-
-def _log_mean(chances: list[Floats]) -> Floats:
-    """The logarithm of the mean of exp of several (B,V), without underflow."""
-    top = np.maximum(np.maximum.reduce(chances), np.finfo(np.float32).min)
-    total = sum(np.exp(one - top) for one in chances) / np.float32(len(chances))
-    with np.errstate(divide="ignore"):  # what none of them allows
+def _log_mean_exp(log_probs: list[Floats]) -> Floats:
+    """Return the logarithm of the mean of exp of several (B,V), without underflow."""
+    top = np.maximum(np.maximum.reduce(log_probs), np.finfo(np.float32).min)
+    total = sum(np.exp(one - top) for one in log_probs) / np.float32(len(log_probs))
+    with np.errstate(divide="ignore"):  # a token that no network allows
         mean: Floats = top + np.log(total)
     return mean

@@ -1,4 +1,4 @@
-"""The output layers' faces for NumPy: from what the last layer gives to logits (``rnngen.nn.heads``)."""
+"""The output layers in NumPy, from features to logits; ``rnngen.nn.heads`` has them in torch."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -6,25 +6,29 @@ from typing import Any, Protocol
 import numpy as np
 
 from rnngen.contracts import Floats, Weights
+from rnngen.numerics import log_softmax32
 
 Make = Callable[[Floats], Any]
-"""Makes another format of a matrix."""
+"""Converts a matrix to another format."""
 
 
 class Head(Protocol):
     """An output layer."""
 
+    inputs: int
+    """H, the size of the features that it reads."""
+
     def __call__(self, features: Floats) -> Floats:
         """(B,H) → logits (B,V), for the caller to write to."""
         ...
 
-    def quantise(self, make: Make) -> None:
-        """Replace the matrices, as ``LayerStep`` tells."""
+    def quantize(self, make: Make) -> None:
+        """Replace the matrices (``rnngen.contracts.Quantizable``)."""
         ...
 
 
 def make_head(weights: Weights) -> Head:
-    """The output layer that a network's weights are those of; tied weights are stored once."""
+    """Build the output layer of a network from its weights; tied weights are stored once."""
     narrow = weights.get("projection.weight")  # two matrices in a row are one
     if "head.root.weight" in weights:
         return AdaptiveHead(weights)
@@ -44,6 +48,7 @@ class FullHead:
 
     def __init__(self, matrix: Floats, bias: Floats) -> None:
         self.matrix, self.bias = _transposed(matrix), bias
+        self.inputs = len(self.matrix)
 
     def __call__(self, features: Floats) -> Floats:
         """(B,H) → logits (B,V)."""
@@ -51,7 +56,7 @@ class FullHead:
         logits += self.bias
         return logits
 
-    def quantise(self, make: Make) -> None:
+    def quantize(self, make: Make) -> None:
         """Replace the matrix."""
         self.matrix = make(self.matrix)
 
@@ -71,18 +76,19 @@ class MixtureHead:
             contexts, prior = contexts @ narrow, prior @ narrow
         self.contexts, self.offset = _transposed(contexts), weights["head.contexts.bias"]
         self.prior, self.matrix, self.bias = _transposed(prior), _transposed(matrix), weights["head.bias"]
+        self.inputs = len(self.contexts)
 
     def __call__(self, features: Floats) -> Floats:
         """(B,H) → log-probabilities (B,V)."""
         batch, softmaxes = len(features), self.prior.shape[1]
         contexts = np.tanh(np.dot(features, self.contexts) + self.offset)
         logits: Floats = np.dot(contexts.reshape(batch * softmaxes, -1), self.matrix) + self.bias
-        shares = _log_softmax(np.dot(features, self.prior))
-        logs = _log_softmax(logits).reshape(batch, softmaxes, -1) + shares[:, :, None]
+        shares = log_softmax32(np.dot(features, self.prior))
+        logs = log_softmax32(logits).reshape(batch, softmaxes, -1) + shares[:, :, None]
         mixed: Floats = np.logaddexp.reduce(logs, axis=1)
         return mixed
 
-    def quantise(self, make: Make) -> None:
+    def quantize(self, make: Make) -> None:
         """Replace the two large matrices."""
         self.contexts, self.matrix = make(self.contexts), make(self.matrix)
 
@@ -96,6 +102,7 @@ class AdaptiveHead:
 
     def __init__(self, weights: Weights) -> None:
         self.root, self.bias = _transposed(weights["head.root.weight"]), weights["head.root.bias"]
+        self.inputs = len(self.root)
         count = sum(name.startswith("head.tails.") for name in weights) // 2
         self.tails: list[tuple[Any, Any]] = [
             tuple(_transposed(weights[f"head.tails.{i}.{part}.weight"]) for part in ("narrow", "wide"))
@@ -105,26 +112,19 @@ class AdaptiveHead:
 
     def __call__(self, features: Floats) -> Floats:
         """(B,H) → log-probabilities (B,V)."""
-        root = _log_softmax(np.dot(features, self.root) + self.bias)
+        root = log_softmax32(np.dot(features, self.root) + self.bias)
         first = root.shape[1] - len(self.tails)
         parts = [root[:, :first]]
         for number, (narrow, wide) in enumerate(self.tails, first):
-            parts.append(root[:, number, None] + _log_softmax(np.dot(np.dot(features, narrow), wide)))
+            parts.append(root[:, number, None] + log_softmax32(np.dot(np.dot(features, narrow), wide)))
         return np.concatenate(parts, axis=1).take(self.rank, axis=1)
 
-    def quantise(self, make: Make) -> None:
+    def quantize(self, make: Make) -> None:
         """Replace the matrices."""
         self.root = make(self.root)
         self.tails = [(make(narrow), make(wide)) for narrow, wide in self.tails]
 
 
 def _transposed(matrix: Floats) -> Any:
-    """As it stands on the right of products."""
+    """Lay a matrix out for the right side of products."""
     return np.ascontiguousarray(matrix.T)
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    """Over the last axis."""
-    shifted: Floats = logits - logits.max(axis=-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return shifted

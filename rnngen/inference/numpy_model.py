@@ -1,23 +1,25 @@
 """One step of a recurrent network in NumPy, which starts at once."""
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from rnngen.contracts import Floats, LayerStep, State, TokenIds, Weights
 from rnngen.inference.heads import make_head
+from rnngen.inference.quantized import quantizable
 
 
 class NumpyStep:
     """A recurrent network, one token at a time, without torch.
 
-    What the first layer makes of each token's embedding is computed once for the whole vocabulary, so that
+    The first layer's projection of each token's embedding is computed once for the whole vocabulary, so that
     a step begins with a look-up instead of a product.
 
     Args:
         weights: the network's parameters by name (``rnngen.nn.network``).
-        layers: the NumPy face of each layer.
+        layers: the NumPy implementation of each layer.
     """
 
     fixed = 0
@@ -34,36 +36,39 @@ class NumpyStep:
         self.table = self.first.project(embedding) if tabulated else None
         self.embedding = embedding
         self.head = make_head(weights)
-        self.spans = _spans([len(layer.initial_state(1)) for layer in layers])
-        self.initial = [weights[f"initial.{i}"] for i in range(_count(weights, "initial."))]
+        self.feature_size = self.head.inputs
+        ends = [0, *accumulate(len(layer.initial_state(1)) for layer in layers)]
+        self.spans = [slice(*span) for span in pairwise(ends)]
+        learnt = sum(name.startswith("initial.") for name in weights)
+        self.initial = [weights[f"initial.{i}"] for i in range(learnt)]
 
     def start(self, batch: int) -> State:
-        """The state before the first token."""
+        """Return the state before the first token of ``batch`` streams."""
         if self.initial:
             return tuple(np.repeat(array, batch, axis=0) for array in self.initial)
         return tuple(a for layer in (self.first, *self.rest) for a in layer.initial_state(batch))
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""
-        features, after = self.read(tokens, state)
-        return self.predict(features), after
+        features, after = self.features(tokens, state)
+        return self.logits(features), after
 
-    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+    def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → the last layer's outputs (B,H), state."""
-        y, after = self.first.advance(self._entering(tokens), state[self.spans[0]])
+        y, after = self.first.advance(self._project(tokens), state[self.spans[0]])
         for layer, span in zip(self.rest, self.spans[1:], strict=True):
             y, more = layer.advance(layer.project(y), state[span])
             after += more
         return y, after
 
-    def ahead(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
+    def forward_chunk(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
         """Read T tokens of one stream (T,) → logits (T,V) after each, and the T states.
 
-        Layer by layer, so that the weights of each stay in the processor's cache; what enters a layer, and
-        the output, is one product for all tokens where that is quicker. BLAS may round it otherwise than a
-        single row, in the seventh digit.
+        Layer by layer, so that the weights of each stay in the processor's cache; the projections and the
+        output are one product for all tokens where that is faster. BLAS may round it otherwise than a single
+        row, in the seventh digit.
         """
-        rows = self._entering(tokens)
+        rows = self._project(tokens)
         states: list[State] = [() for _ in tokens]
         for layer, span in zip(self.layers, self.spans, strict=True):
             rows = rows if layer is self.first else _by_rows(layer.project, rows)
@@ -73,45 +78,38 @@ class NumpyStep:
                 outputs.append(y)
                 states[place] += past
             rows = np.concatenate(outputs)
-        return _by_rows(self.predict, rows), states
+        return _by_rows(self.logits, rows), states
 
-    def predict(self, features: Floats) -> Floats:
+    def logits(self, features: Floats) -> Floats:
         """(B,H) → logits (B,V)."""
         return self.head(features)
 
-    def _entering(self, tokens: TokenIds) -> Floats:
-        """What the first layer makes of tokens (B,); of one row, ``take`` is 3 times as quick as ``[]``."""
+    def _project(self, tokens: TokenIds) -> Floats:
+        """Project tokens (B,) for the first layer; for one row, ``take`` is 3 times as fast as ``[]``."""
         if self.table is None:
             return self.first.project(self.embedding.take(tokens, axis=0))
         return self.table.take(tokens, axis=0)
 
-    def quantise(self, make: Callable[[Floats], Any]) -> None:
-        """Replace all matrices, as ``LayerStep`` tells; each layer must have this method. The table stays."""
-        layers: Sequence[Any] = self.layers
-        for layer in layers:
-            layer.quantise(make)
-        self.head.quantise(make)
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
+        """Replace all matrices but the table.
+
+        Raises:
+            UsageError: if a layer is not ``Quantizable``.
+        """
+        for layer in [quantizable(layer) for layer in self.layers]:  # all or none
+            layer.quantize(make)
+        self.head.quantize(make)
 
     def attended(self, state: State) -> None:
-        """None: there is no source to look at."""
-
-
-def _spans(lengths: list[int]) -> list[slice]:
-    """Where each layer's arrays lie in the flat state."""
-    ends = np.cumsum(lengths).tolist()
-    return [slice(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+        """Return None: there is no source to attend to."""
 
 
 ROWS = 4
-"""From how many rows on BLAS multiplies a matrix with all of them quicker than with one after another."""
+"""Number of rows from which on BLAS multiplies all of them faster than one after another."""
 
 
 def _by_rows(product: Callable[[Floats], Floats], rows: Floats) -> Floats:
-    """What a product makes of rows (T,I), few as they are."""
+    """Compute a product of rows (T,I): at once, or one by one where they are few."""
     if len(rows) >= ROWS:
         return product(rows)
     return np.concatenate([product(rows[place : place + 1]) for place in range(len(rows))])
-
-
-def _count(weights: Weights, prefix: str) -> int:
-    return sum(name.startswith(prefix) for name in weights)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import Floats, NetworkStep, State, TokenIds
+from rnngen.contracts import FeatureStep, Floats, NetworkStep, Quantizable, State, TokenIds
 from rnngen.errors import PluginError, UnknownName, UsageError
 
 Bytes: TypeAlias = NDArray[np.int8]
@@ -29,8 +29,8 @@ class Int8Matrix:
         W[i,g] ≈ levels[i,g] · scales[g]        the largest of a column is ±127
 
     ``np.dot(x, matrix)`` and ``x @ matrix`` with x (…,I) give what they give of W, but for
-    ``½ · scales[g] · Σ|x|`` at most. What is multiplied with it stays in float32. Every row is computed by
-    itself: not a bit of it depends on the rows beside it.
+    ``½ · scales[g] · Σ|x|`` at most; x stays in float32. Every row is computed by itself: not a bit of it
+    depends on the rows beside it.
 
     Args:
         weights: W; where it is not a number, neither is what the column gives.
@@ -55,7 +55,7 @@ class Int8Matrix:
         return self.shape[0]
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """What NumPy asks for ``np.dot(x, matrix)``."""
+        """Compute ``np.dot(x, matrix)`` for NumPy."""
         if function is not np.dot or kwargs or isinstance(args[0], Int8Matrix):
             return NotImplemented
         return self.__rmatmul__(args[0])
@@ -77,62 +77,68 @@ class Int8Matrix:
 
 
 FORMATS: dict[str, Callable[[Floats], Any]] = {"int8": Int8Matrix}
-"""What a matrix can be made into, by the name that users give."""
+"""Formats of a matrix, by the name that --quantize takes."""
 
 
-def quantise(part: Any, form: str) -> None:
-    """Put the matrices of a step into a format, in place: a layer's, or a whole network's.
+def quantize(part: object, form: str) -> None:
+    """Put the matrices of a layer's or a network's step into a format, in place.
 
     Args:
-        part: a step with a method ``quantise`` (``rnngen.contracts.LayerStep`` says what that does).
+        part: a ``rnngen.contracts.Quantizable``.
         form: one of ``FORMATS``.
 
     Raises:
         UnknownName: if there is no such format.
-        UsageError: if the step has no such method.
-        PluginError: if what the format needs is not installed.
+        UsageError: if the step, or a layer of it, cannot be quantized.
+        PluginError: if a package that the format needs is not installed.
     """
     if form not in FORMATS:
         raise UnknownName("format of weights", form, FORMATS)
-    for one in (part, *getattr(part, "layers", ())):
-        if not hasattr(one, "quantise"):
-            raise UsageError(
-                f"{type(one).__name__} cannot quantise its weights (it has no method 'quantise'); "
-                "leave --quantize out"
-            )
-    part.quantise(FORMATS[form])
+    quantizable(part).quantize(FORMATS[form])
+
+
+def quantizable(part: object) -> Quantizable:
+    """Return the step if its weights can be quantized.
+
+    Raises:
+        UsageError: if they cannot.
+    """
+    if not isinstance(part, Quantizable):
+        raise UsageError(
+            f"{type(part).__name__} cannot quantize its weights (it has no method 'quantize'); "
+            "leave --quantize out"
+        )
+    return part
+
+
+def quantized_step(step: NetworkStep) -> "QuantizedStep":
+    """Mark the step of a network whose matrices are quantized, or of several together."""
+    return QuantizedFeatureStep(step) if isinstance(step, FeatureStep) else QuantizedStep(step)
 
 
 class QuantizedStep:
-    """A network whose matrices are quantised, or several together.
+    """The step of a quantized network, which keeps its states apart from those of the full weights."""
 
-    It is a type of its own so that its states are told apart from those that the full weights made.
-    """
+    identity = "QuantizedStep"
 
     def __init__(self, step: NetworkStep) -> None:
         self.step, self.fixed, self.attended = step, step.fixed, step.attended
 
     def start(self, about: "int | TokenIds") -> State:
-        """The state before the first token: of so many streams, or of sources (B,S)."""
-        whole: Any = self.step
-        state: State = whole.start(about)
-        return state
+        """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
+        return self.step.start(about)
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""
         return self.step(tokens, state)
 
-    def read(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
-        """The first half, of networks that have halves (``rnngen.contracts.FeatureStep``)."""
-        whole: Any = self.step
-        found: tuple[Floats, State] = whole.read(tokens, state)
-        return found
 
-    def predict(self, features: Floats) -> Floats:
-        """The second half."""
-        whole: Any = self.step
-        logits: Floats = whole.predict(features)
-        return logits
+class QuantizedFeatureStep(QuantizedStep):
+    """The step of a quantized network that is a ``rnngen.contracts.FeatureStep``."""
+
+    def __init__(self, step: FeatureStep) -> None:
+        super().__init__(step)
+        self.features, self.logits, self.feature_size = step.features, step.logits, step.feature_size
 
 
 # ── The product ────────────────────────────────────────────────────────────────────────────────────────────

@@ -42,6 +42,8 @@ class RecurrentNetwork(nn.Module):
         OptionError: if weights are to be dropped, and the cell has no matrices of that name.
     """
 
+    fixed = 0
+
     def __init__(
         self,
         vocabulary: int,
@@ -52,6 +54,7 @@ class RecurrentNetwork(nn.Module):
         super().__init__()
         training = setup.options if setup else TrainingOptions()
         embed, hidden = options.embedding(vocabulary), options.hidden
+        self.feature_size = hidden
         self.embedding = nn.Embedding(vocabulary, embed)
         inputs = [embed] + [hidden] * (options.layers - 1)
         self.layers = nn.ModuleList(make_layer(size, hidden) for size in inputs)
@@ -79,6 +82,9 @@ class RecurrentNetwork(nn.Module):
         if self.initial:
             return tuple(array.expand(batch, *array.shape[1:]) for array in self.initial)
         return tuple(array for layer in self._layers() for array in layer.initial_state(batch))
+
+    def attended(self, state: State) -> None:
+        """Return None: there is no source to attend to."""
 
     def hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """``tokens`` (B,T), state → features (B,T,H), which ``predict`` reads, and state."""

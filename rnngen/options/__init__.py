@@ -1,5 +1,6 @@
 """Options: small frozen dataclasses, one a stage, and what reads, describes and builds them."""
 
+from rnngen.options.checks import require, require_range
 from rnngen.options.schema import (
     SEARCH,
     NoOptions,
@@ -23,5 +24,7 @@ __all__ = [
     "construct",
     "describe",
     "divide",
+    "require",
+    "require_range",
     "unescape",
 ]

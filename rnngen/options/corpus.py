@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from rnngen.options.model import ReadingOptions
+from rnngen.options import require_range
+from rnngen.options.model import EvaluationOptions
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,11 @@ class CorpusOptions:
     """File of the sources of the validation text."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.val_fraction < 1:
-            raise ValueError(f"val_fraction={self.val_fraction}: a number between 0 and 1 expected")
+        require_range("val_fraction", self.val_fraction, 0, 1, above=True, below=True)
 
 
 @dataclass(frozen=True)
-class AdaptingOptions(ReadingOptions):
+class AdaptingOptions(EvaluationOptions):
     """Adapting of a model to its prompt, and to what it generates."""
 
     dynamic: bool = False

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from rnngen.options import SEARCH, OneOf, Range
+from rnngen.options import SEARCH, OneOf, Range, require, require_range
 
 OptimizerName = Literal["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
 MuonName = Literal["recurrent", "layers"]
@@ -16,12 +16,6 @@ BestName = Literal["loss", "bleu", "chrf", "accuracy"]
 
 BUDGETS = ("epochs", "steps", "minutes")
 """The options that limit a training; one of them at a time."""
-
-
-def require(condition: bool, message: str) -> None:
-    """Refuse the value of an option, in ``__post_init__``."""
-    if not condition:
-        raise ValueError(message)
 
 
 @dataclass(frozen=True)
@@ -49,16 +43,13 @@ class NetworkOptions:
     """Number of softmaxes of the head mixture (K); 4 by default."""
 
     def __post_init__(self) -> None:
-        require(self.hidden >= 1, f"hidden={self.hidden}: at least 1 expected")
-        require(self.layers >= 1, f"layers={self.layers}: at least 1 expected")
-        require(self.embed is None or self.embed >= 1, f"embed={self.embed}: at least 1 expected")
-        require(self.mixture is None or self.mixture >= 1, f"mixture={self.mixture}: at least 1 expected")
+        for name in ("hidden", "layers", "embed", "mixture"):
+            require_range(name, getattr(self, name), 1)
         mixes = self.mixture is None or self.head == "mixture"
         require(mixes, f"mixture={self.mixture} is for head=mixture; leave it out")
         shared = self.tied and self.head == "adaptive"
         require(not shared, "head=adaptive has several matrices, and tied=True shares one; leave one out")
-        dropout = self.dropout or 0.0
-        require(0 <= dropout < 1, f"dropout={dropout}: a number from 0 to below 1 expected")
+        require_range("dropout", self.dropout, 0, 1, below=True)
 
     def with_data_defaults(self, tokens: int) -> "NetworkOptions":
         """Return the options with those filled in that depend on the length of the training text.
@@ -169,44 +160,43 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         for name in ("seq", "batch", "accumulate", "evaluations", "max_length"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: at least 1 expected")
+            require_range(name, getattr(self, name), 1)
         pulls = ("l1", "activation_reg", "temporal_reg", "gradient_noise")
         for name in ("clip", "weight_decay", "patience", *pulls):
-            value = getattr(self, name)
-            require(0 <= value < float("inf"), f"{name}={value}: 0 or more expected")
-        require(0 < self.lr < float("inf"), f"lr={self.lr}: a number above 0 expected")
+            require_range(name, getattr(self, name), 0)
+        require_range("lr", self.lr, 0, above=True)
         shares = ("label_smoothing", "embed_dropout", "weight_drop", "vary_seq")
         for name in ("scheduled_sampling", "average", *shares):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name}={value}: a number from 0 to below 1 expected")
+            require_range(name, getattr(self, name), 0, 1, below=True)
         both = self.optimizer == "nt-asgd" and self.average
         require(not both, f"average={self.average}: optimizer=nt-asgd has a mean of its own; leave one out")
-        require(0 <= self.warmup < 1, f"warmup={self.warmup}: a number from 0 to below 1 expected")
+        require_range("warmup", self.warmup, 0, 1, below=True)
         for name in BUDGETS:
-            value = getattr(self, name)
-            require(value is None or 0 < value < float("inf"), f"{name}={value}: a number above 0 expected")
+            require_range(name, getattr(self, name), 0, above=True)
         given = [name for name in BUDGETS if getattr(self, name) is not None]
         require(len(given) <= 1, f"{' and '.join(given)} are different budgets; give one")
         require(self.seed is None or 0 <= self.seed < 2**63, f"seed={self.seed}: from 0 to 2^63-1 expected")
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
-    """Evaluation modes of ``eval`` in which the model adapts to the text."""
+class EvaluationOptions:
+    """Evaluation modes that adapt to the text, besides those that leave the model as it is."""
 
     dynamic: bool = False
-    """Dynamic evaluation: evaluate once more with weights that adapt to the text read so far (Krause et al.
+    """Evaluate also with weights that adapt to the text while reading it (dynamic evaluation: Krause et al.
     2017)."""
     dynamic_rule: RuleName = "rms"
-    """Update rule of dynamic evaluation: the gradient, or the gradient over its root mean square so far."""
+    """Update rule of the weights: along the gradient, or along the gradient over its root mean square so
+    far."""
     dynamic_lr: float | None = None
-    """Learning rate of dynamic evaluation; 0.0006 for rms and 0.1 for sgd by default."""
+    """Learning rate of the update; 0.0006 by rms and 0.1 by sgd if not given."""
     dynamic_decay: float = 0.001
-    """Decay of dynamic evaluation towards the trained weights, at each update."""
+    """Share of the way back to the trained weights that an update goes."""
     dynamic_segment: int = 32
-    """Tokens that are scored between two updates of dynamic evaluation."""
+    """Tokens between two updates; they are scored before the weights see them."""
     cache: bool = False
-    """Neural cache: evaluate once more with a cache of what followed similar states (Grave et al. 2016)."""
+    """Evaluate also with a cache of what followed when the network was in a similar state (neural cache:
+    Grave et al. 2016)."""
     cache_size: int = 2000
     """Tokens in the cache."""
     cache_weight: float = 0.15
@@ -216,13 +206,11 @@ class ReadingOptions:
 
     def __post_init__(self) -> None:
         for name in ("dynamic_segment", "cache_size"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}: at least 1 expected")
-        lr, flatness = self.dynamic_lr, self.cache_flatness
-        require(lr is None or 0 < lr < float("inf"), f"dynamic_lr={lr}: a number above 0 expected")
-        require(0 <= flatness < float("inf"), f"cache_flatness={flatness}: 0 or more expected")
+            require_range(name, getattr(self, name), 1)
+        require_range("dynamic_lr", self.dynamic_lr, 0, above=True)
+        require_range("cache_flatness", self.cache_flatness, 0)
         for name in ("dynamic_decay", "cache_weight"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name}={value}: a number from 0 to below 1 expected")
+            require_range(name, getattr(self, name), 0, 1, below=True)
 
     @property
     def rate(self) -> float:
@@ -232,3 +220,19 @@ class ReadingOptions:
         0.001 gains 0.03 to 0.24 nats, most at 0.0006 to 0.001; sgd from 0.03 to 0.3 most at 0.1.
         """
         return self.dynamic_lr or (0.0006 if self.dynamic_rule == "rms" else 0.1)
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """The search for a seq2seq model's outputs, which evaluation compares with targets."""
+
+    beam: int = 0
+    """Beam search with this many beams. 0: greedy."""
+    length_penalty: float = 0.6
+    """Exponent of beam search's length penalty: the greater, the more longer outputs are favoured (alpha of
+    Wu et al. 2016)."""
+
+    def __post_init__(self) -> None:
+        require(self.beam >= 0, f"beam={self.beam}: 0 or more expected")
+        penalty = self.length_penalty
+        require(0 <= penalty < float("inf"), f"length_penalty={penalty}: 0 or more expected")

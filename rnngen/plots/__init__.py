@@ -1,4 +1,4 @@
-"""Pictures of alignments in files; what a file's name ends in chooses how it is drawn."""
+"""Pictures of alignments in files, drawn as PNG, SVG or HTML by the end of the file's name."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ Draw: TypeAlias = "Callable[[Sequence[Alignment], str], str | bytes]"
 
 
 def save(alignments: "Sequence[Alignment]", path: Path, title: str) -> None:
-    """Draw alignments into one file, below one another, which takes ``path``'s place once it is complete.
+    """Draw alignments below one another into a file, which is replaced at once or not at all.
 
     Raises:
         UsageError: if the name ends in none of .png, .svg and .html, or the picture would be too large.
@@ -28,7 +28,7 @@ def save(alignments: "Sequence[Alignment]", path: Path, title: str) -> None:
 
 
 def chosen(path: Path) -> Draw:
-    """What will draw a file; ask before long work, so that a wrong name is told at once.
+    """Return the function that draws a file; call it before long work, so that a wrong name fails at once.
 
     Raises:
         UsageError: if the name ends in none of .png, .svg and .html, or is a folder's.

@@ -1,4 +1,4 @@
-"""Fonts for pictures made of pixels: found on this machine, as many as it takes to draw every character."""
+"""Fonts of this machine for PNG, as many as it takes to draw every character."""
 
 import subprocess
 import sys
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 Place: TypeAlias = tuple[str, int]
-"""A font's file, and which of the fonts in it."""
+"""A font's file, and the index of a font in it."""
 
 TRIED = 300
-"""How many fonts are opened at most: a machine of a designer has thousands."""
+"""Fonts that are opened at most: the machine of a designer has thousands."""
 FOLDERS = {
     "darwin": ("~/Library/Fonts", "/Library/Fonts", "/System/Library/Fonts"),
     "win32": ("C:/Windows/Fonts", "~/AppData/Local/Microsoft/Windows/Fonts"),
@@ -26,23 +26,23 @@ FOLDERS = {
 LATIN = "notosans-regular dejavusans. segoeui. arial. helvetica."
 WIDE = "notosanscjk-regular notosanssc pingfang hiragino msyh. simhei wqy droidsansfallback malgun"
 LIKED = f"{LATIN} {WIDE}".split()
-"""Parts of the names of plain fonts, the best first, for where fontconfig cannot be asked."""
+"""Parts of the names of plain fonts, the best first, for machines without fontconfig."""
 UNWANTED = ["bold", "italic", "oblique", "mono", "light", "black", "thin", "condensed", "serif"]
 
 STAND_INS = {"∎": "(end)", "␣": "_", "⏎": "\\n", "␍": "\\r", "⇥": "\\t", "◌": "", "\ufffd": "(?)", "…": "..."}
-"""What is written for signs of the labels' own that no font has."""
+"""Replacements for signs of the labels that no font has."""
 
 
 @dataclass
 class Face:
-    """One font in all its sizes; with an empty path, the one that Pillow brings."""
+    """One font in all its sizes; with an empty path, Pillow's own."""
 
     path: str
     index: int = 0
     _sizes: "dict[float, FreeTypeFont]" = field(default_factory=dict)
 
     def at(self, size: float) -> "FreeTypeFont":
-        """The font in a size; OSError if it cannot be opened or has no such size."""
+        """Return the font in a size; raise OSError if it cannot be opened or has no such size."""
         from PIL import ImageFont
 
         if size not in self._sizes:
@@ -55,7 +55,7 @@ class Face:
         return self._sizes[size]
 
     def draws(self, char: str) -> bool:
-        """Whether the font has the character, rather than a box or nothing in its place."""
+        """Return whether the font has the character, rather than a box or nothing in its place."""
         drawn = self._picture(char)
         return drawn != self._picture("\U0010fffe") and any(drawn[1])
 
@@ -65,7 +65,7 @@ class Face:
 
 
 class Fonts:
-    """Faces that together draw some texts; each character is drawn with the first that has it.
+    """Fonts that together draw some texts; each character is drawn with the first that has it.
 
     Args:
         characters: every character that will be drawn.
@@ -84,19 +84,19 @@ class Fonts:
         self._take(Face(""), wanted)
         self._signs = str.maketrans({sign: STAND_INS[sign] for sign in wanted & STAND_INS.keys()})
         if missing := sorted(wanted - STAND_INS.keys()):
-            raise RnngenError(_complaint(missing))
+            raise RnngenError(_unavailable(missing))
 
     def _take(self, face: Face, wanted: set[str]) -> None:
-        """Let a face draw what it can of what is still wanted."""
+        """Draw with a face all wanted characters that it has."""
         try:
             drawn = {char for char in wanted if face.draws(char)}
-        except OSError:  # not a font after all, or one of bitmaps in other sizes
+        except OSError:  # not a font, or one of bitmaps in other sizes
             return
         self._faces |= dict.fromkeys(drawn, face)
         wanted -= drawn
 
     def runs(self, text: str) -> Iterator[tuple[Face, str]]:
-        """Cut a text where its face changes; what rides on a character goes with it."""
+        """Split a text where its face changes; combining characters stay with their letter."""
         text = text.translate(self._signs)
         face = next((self._faces[char] for char in text if char in self._faces), Face(""))
         faces = [face := self._faces.get(char, face) for char in text]
@@ -105,16 +105,16 @@ class Fonts:
             yield pairs[0][0], "".join(char for _, char in pairs)
 
     def measure(self, text: str, size: float) -> float:
-        """How wide a text is, in pixels."""
+        """Return the width of a text in pixels."""
         return sum(face.at(size).getlength(part) for face, part in self.runs(text))
 
 
 def _rides(char: str) -> bool:
-    """Whether a character is a blank, or is drawn upon its neighbour."""
+    """Return whether a character is blank, or is drawn upon its neighbour."""
     return char.isspace() or unicodedata.category(char) in ("Mn", "Me", "Cf")
 
 
-def _complaint(missing: list[str]) -> str:
+def _unavailable(missing: list[str]) -> str:
     shown = ", ".join(f"{char} (U+{ord(char):04X})" for char in missing[:5])
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
     return (
@@ -127,12 +127,12 @@ def _complaint(missing: list[str]) -> str:
 
 
 def _places(characters: str) -> Iterator[Place]:
-    """Fonts of this machine, those that may draw the most of some characters first."""
+    """Find fonts on this machine, those that may draw most of some characters first."""
     yield from dict.fromkeys([*_asked(characters), *_listed()])
 
 
 def _asked(characters: str) -> Iterator[Place]:
-    """What fontconfig offers, where it is: fonts for all of the characters, then other plain ones."""
+    """Ask fontconfig, if there is one: fonts for all of the characters, then other plain ones."""
     codes = " ".join(f"{ord(char):x}" for char in characters[:1000])
     pattern = f"sans-serif:regular:charset={codes}"
     command = ["fc-match", "--sort", "--format", "%{file}\t%{index}\n", pattern]
@@ -142,23 +142,23 @@ def _asked(characters: str) -> Iterator[Place]:
         return
     for line in done.stdout.decode(errors="surrogateescape").splitlines():
         file, _, index = line.rpartition("\t")
-        # The upper half of the number names an instance of a variable font.
+        # The upper half of the number is an instance of a variable font.
         yield file, int(index or 0) & 0xFFFF
 
 
 def _listed() -> Iterator[Place]:
-    """What lies in the usual folders, plain fonts first."""
+    """List the usual folders, plain fonts first."""
     found = [
         path
         for folder in FOLDERS
         for path in Path(folder).expanduser().rglob("*")
         if path.suffix.lower() in (".ttf", ".ttc", ".otf")
     ]
-    for path in sorted(found, key=_liking):
+    for path in sorted(found, key=_preference):
         yield str(path), 0
 
 
-def _liking(path: Path) -> tuple[bool, int, str]:
+def _preference(path: Path) -> tuple[bool, int, str]:
     name = path.name.lower()
     rank = next((at for at, part in enumerate(LIKED) if part in name), len(LIKED))
     return any(part in name for part in UNWANTED), rank, name

@@ -1,7 +1,6 @@
-"""Alignments as one HTML page, with nothing outside it: point at a word, and see what it looked at.
+"""Alignments as one HTML page, with nothing outside it: point at a word, and see its weights.
 
-The table of weights is the page's only copy of them; the script reads them from there, and without it the
-table is still there to read.
+The script reads the weights from the table, which can be read without the script too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,18 +8,17 @@ from html import escape
 from importlib.resources import files
 
 from rnngen.generation.alignment import Alignment
-from rnngen.plots.labels import label, legend, one_line
+from rnngen.plots.labels import label, legend_of, one_line
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""Holds the page to its word: the browser loads nothing for it."""
+"""Forbids the browser to load anything for the page."""
 STRONG, FAINT = 0.65, 0.05
-"""From where the ink of a cell turns over, and below where it is muted."""
+"""The weight from which the ink of a cell is inverted, and that below which it is muted."""
 
 
 def draw(alignments: Sequence[Alignment], title: str) -> str:
     """Write a page that shows every alignment: both sentences, and the grid of their weights."""
-    names = [label(text) for one in alignments for text in (*one.source, *one.target)]
-    shown, signs = escape(one_line(title)), escape(", ".join(legend(names)))
+    shown, signs = escape(one_line(title)), escape(", ".join(legend_of(alignments)))
     return "\n".join(
         [
             "<!doctype html>",
@@ -60,7 +58,7 @@ def _section(alignment: Alignment, number: int) -> str:
 
 
 def _line(texts: Sequence[str], side: str) -> str:
-    """A sentence whose words can be pointed at."""
+    """Write a sentence as buttons, a word each."""
     words = (
         f'<button type="button" dir="auto" aria-pressed="false">{escape(label(text))}<span></span></button>'
         for text in texts

@@ -1,8 +1,9 @@
-"""How a token is written beside a picture: on one line, all visible, nothing that commands a terminal."""
+"""Labels of tokens beside a picture: on one line, all visible, without control characters."""
 
 from collections.abc import Iterable
 from unicodedata import category
 
+from rnngen.generation.alignment import Alignment
 from rnngen.printable import printable
 
 END = "∎"
@@ -11,10 +12,10 @@ SIGNS = str.maketrans({"\n": "⏎", "\r": "␍", "\t": "⇥", "\u2028": "⏎", "
 
 
 def label(text: str) -> str:
-    """A token's text as its label; the end token, which has none, is ``∎``.
+    """Return a token's text as its label; the end token, which has none, is ``∎``.
 
-    Spaces around a word are left out, as they would set it off its place; where there is nothing else they
-    show as ``␣``. An accent without its letter rides on ``◌``.
+    Spaces around a word are left out, as they would shift it from its place; where there is nothing else they
+    show as ``␣``. A combining accent without its letter gets ``◌``.
     """
     if not text:
         return END
@@ -25,11 +26,16 @@ def label(text: str) -> str:
 
 
 def legend(labels: Iterable[str]) -> list[str]:
-    """What each of the signs among some labels stands for."""
+    """Explain each of the signs that occur in some labels."""
     used = set("".join(labels))
     return [f"{sign} {meaning}" for sign, meaning in MEANINGS.items() if sign in used]
 
 
+def legend_of(alignments: Iterable[Alignment]) -> list[str]:
+    """Explain the signs in the labels of alignments."""
+    return legend(label(text) for one in alignments for text in (*one.source, *one.target))
+
+
 def one_line(text: str) -> str:
-    """A text of any kind without what neither a terminal nor XML can hold."""
+    """Return a text on one line without the characters that a terminal or XML cannot hold."""
     return printable(text).translate({0xFFFE: "�", 0xFFFF: "�"}).replace("\n", " ")

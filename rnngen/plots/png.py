@@ -15,17 +15,13 @@ if TYPE_CHECKING:
     from rnngen.plots.fonts import Fonts
 
 SCALE = 2
-"""The pixels of the picture to one of the sheet, for screens that have them."""
+"""Pixels of the picture for one of the sheet, for high-resolution screens."""
 MOST = 100_000_000
-"""The pixels that a picture has at most; what is larger few programs open."""
+"""The largest number of pixels; few programs open larger pictures."""
 
 
 def check() -> None:
-    """Make sure that Pillow is there.
-
-    Raises:
-        RnngenError: if it is not.
-    """
+    """Raise ``RnngenError`` if Pillow is not installed."""
     try:
         import PIL  # noqa: F401
     except ImportError:
@@ -47,7 +43,7 @@ def draw(alignments: "Sequence[Alignment]", title: str) -> bytes:
 
     from rnngen.plots.fonts import Fonts
 
-    # Once to learn what is written, and once more with the fonts that can write it.
+    # Once to collect the characters, and once more with the fonts that have them.
     plain = compose(alignments, title, lambda text, size: size * len(text))
     fonts = Fonts(char for mark in plain.marks if isinstance(mark, Words) for char in mark.text)
     sheet = compose(alignments, title, lambda text, size: fonts.measure(text, SCALE * size) / SCALE)
@@ -93,7 +89,7 @@ def _write(image: "Image", words: Words, fonts: "Fonts") -> None:
 
 
 def _mask(text: str, size: float, fonts: "Fonts") -> "Image":
-    """A text as opacities, its middle line in the middle of the height."""
+    """Draw a text as opacities, its middle line at half the height."""
     from PIL import Image, ImageDraw
 
     mask = Image.new("L", (max(round(fonts.measure(text, size)), 1), round(2 * size)))

@@ -1,4 +1,4 @@
-"""Where everything stands on a drawn picture, whatever it is drawn with: rectangles and words, in pixels.
+"""The layout of a drawn picture, for PNG and SVG: rectangles and words, in pixels.
 
 ::
 
@@ -9,29 +9,29 @@
     weight in %  0 25 50 75 100
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Literal, TypeAlias
 
 from rnngen.generation.alignment import Alignment
-from rnngen.plots.labels import label, legend, one_line
+from rnngen.plots.labels import label, legend_of, one_line
 
 Measure: TypeAlias = Callable[[str, float], float]
-"""How wide a text is at a size, both in pixels."""
+"""Text and size → its width, both in pixels."""
 
 CELL = 36.0
 PAD = 20.0
 SIZE, SMALL, LARGE = 15.0, 11.0, 18.0
 LONGEST = 40
-"""The characters of a name, and twice as many of the title, that are drawn at most."""
+"""The characters of a name that are drawn at most; of the title, twice as many."""
 INK, MUTED, PAPER = "#1a1a1a", "#5a5a5a", "#ffffff"
 GRADIENT = ((243, 246, 250), (158, 202, 225), (66, 146, 198), (8, 81, 156), (4, 36, 84))
-"""Darker with every step: white paper is no weight."""
+"""From light to dark, on white paper."""
 WRITTEN = 0.05
-"""The least weight that is written into its cell."""
+"""The smallest weight that is written into its cell."""
 DRAWN = 0.0005
-"""The least weight that has a cell of its own upon the ground."""
+"""The smallest weight that is drawn as a cell upon the ground."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Box:
     height: float
     fill: str
     about: str = ""
-    """What it shows, in words, for pictures that can tell."""
+    """Its meaning in words, for pictures with tooltips."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Words:
     size: float = SIZE
     ink: str = INK
     anchor: Literal["start", "middle", "end"] = "start"
-    """Which part of it is at ``x``."""
+    """The part of it that is at ``x``."""
     slanted: bool = False
-    """Whether it rises by 45 degrees from there."""
+    """Rising by 45 degrees from there."""
 
 
 @dataclass
 class Sheet:
-    """A picture under construction; it grows with what is put on it."""
+    """A picture under construction, as large as the marks on it."""
 
     measure: Measure
     width: float = 0.0
@@ -97,8 +97,7 @@ def compose(alignments: Sequence[Alignment], title: str, measure: Measure) -> Sh
         sheet.line(f"{number}" if len(alignments) > 1 else "", SIZE, MUTED)
         _grid(sheet, alignment)
     _scale(sheet)
-    names = [label(text) for one in alignments for text in (*one.source, *one.target)]
-    sheet.line("   ".join(legend(names)), SMALL, MUTED)
+    sheet.line("   ".join(legend_of(alignments)), SMALL, MUTED)
     sheet.height += PAD / 2
     return sheet
 
@@ -111,13 +110,21 @@ def _grid(sheet: Sheet, alignment: Alignment) -> None:
     top = sheet.height
     for row, name in enumerate(targets):
         sheet.put(Words(left - PAD / 2, top + (row + 0.5) * CELL, name, anchor="end"))
-    for mark in _cells(alignment.weights.tolist(), sources, targets, left, top):
-        sheet.put(mark)
-    sheet.height = top + len(targets) * CELL + PAD
+    width, height = len(sources) * CELL, len(targets) * CELL
+    sheet.put(Box(left, top, width, height, colour(0.0)))
+    for row, (target, weights) in enumerate(zip(targets, alignment.weights.tolist(), strict=True)):
+        for column, (source, weight) in enumerate(zip(sources, weights, strict=True)):
+            about = f"{target} ← {source}: {weight:.3f}"
+            _cell(sheet, left + column * CELL, top + row * CELL, weight, about)
+    for column in range(1, len(sources)):
+        sheet.put(Box(left + column * CELL - 0.5, top, 1, height, PAPER))
+    for row in range(1, len(targets)):
+        sheet.put(Box(left, top + row * CELL - 0.5, width, 1, PAPER))
+    sheet.height = top + height + PAD
 
 
 def _heading(sheet: Sheet, names: Sequence[str], left: float) -> None:
-    """The source above its columns."""
+    """Write the source above its columns."""
     longest = max((sheet.measure(name, SIZE) for name in names), default=0.0)
     slanted = longest > CELL - 4
     sheet.height += longest / sqrt(2) + SIZE if slanted else SIZE + PAD / 2
@@ -128,29 +135,15 @@ def _heading(sheet: Sheet, names: Sequence[str], left: float) -> None:
         sheet.put(Words(middle, sheet.height - rise, name, anchor=anchor, slanted=slanted))
 
 
-def _cells(
-    weights: list[list[float]], sources: Sequence[str], targets: Sequence[str], left: float, top: float
-) -> Iterator[Box | Words]:
-    """The ground, the weights upon it, and thin lines between them."""
-    width, height = len(sources) * CELL, len(targets) * CELL
-    yield Box(left, top, width, height, colour(0.0))
-    for row, target in enumerate(targets):
-        for column, source in enumerate(sources):
-            about = f"{target} ← {source}: {weights[row][column]:.3f}"
-            yield from _cell(left + column * CELL, top + row * CELL, weights[row][column], about)
-    yield from (Box(left + column * CELL - 0.5, top, 1, height, PAPER) for column in range(1, len(sources)))
-    yield from (Box(left, top + row * CELL - 0.5, width, 1, PAPER) for row in range(1, len(targets)))
-
-
-def _cell(x: float, y: float, weight: float, about: str = "") -> Iterator[Box | Words]:
+def _cell(sheet: Sheet, x: float, y: float, weight: float, about: str) -> None:
     if weight >= DRAWN:
-        yield Box(x, y, CELL, CELL, colour(weight), about)
+        sheet.put(Box(x, y, CELL, CELL, colour(weight), about))
     if weight >= WRITTEN:
-        yield Words(x + CELL / 2, y + CELL / 2, f"{100 * weight:.0f}", SMALL, ink(weight), "middle")
+        sheet.put(Words(x + CELL / 2, y + CELL / 2, f"{100 * weight:.0f}", SMALL, ink(weight), "middle"))
 
 
 def _scale(sheet: Sheet) -> None:
-    """What the colours mean."""
+    """Explain the colours."""
     text = "weight in %"
     sheet.put(Words(PAD, sheet.height + CELL / 4, text, SMALL, MUTED))
     left = PAD + sheet.measure(text, SMALL) + PAD / 2
@@ -163,18 +156,23 @@ def _scale(sheet: Sheet) -> None:
 
 
 def colour(weight: float) -> str:
-    """The colour of a weight, ``#rrggbb``: the higher, the darker."""
-    place = min(max(weight, 0.0), 1.0) * (len(GRADIENT) - 1)
-    low = min(int(place), len(GRADIENT) - 2)
-    pairs = zip(GRADIENT[low], GRADIENT[low + 1], strict=True)
-    return "#" + "".join(f"{round(a + (b - a) * (place - low)):02x}" for a, b in pairs)
+    """Return the colour of a weight, ``#rrggbb``: the higher, the darker."""
+    return "#" + "".join(f"{part:02x}" for part in blend(GRADIENT, weight))
+
+
+def blend(gradient: Sequence[tuple[int, int, int]], weight: float) -> list[int]:
+    """Return red, green and blue at a weight, from 0 to 1, of a gradient between colours."""
+    place = min(max(weight, 0.0), 1.0) * (len(gradient) - 1)
+    low = min(int(place), len(gradient) - 2)
+    pairs = zip(gradient[low], gradient[low + 1], strict=True)
+    return [round(a + (b - a) * (place - low)) for a, b in pairs]
 
 
 def ink(weight: float) -> str:
-    """What reads well on the colour of a weight."""
+    """Return the ink that stands out from the colour of a weight."""
     return PAPER if weight > 0.56 else INK
 
 
 def cut(text: str, limit: int) -> str:
-    """The text, or its beginning and ``…``."""
+    """Return the text, or its beginning and ``…``."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -12,7 +12,7 @@ FAMILY = (
     "system-ui, 'Noto Sans', 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans CJK SC', 'PingFang SC', "
     "'Hiragino Sans', 'Microsoft YaHei', 'Malgun Gothic', 'WenQuanYi Micro Hei', sans-serif"
 )
-"""Fonts that people have, Chinese, Japanese and Korean ones among them."""
+"""Common fonts, Chinese, Japanese and Korean ones among them."""
 
 
 def draw(alignments: Sequence[Alignment], title: str) -> str:
@@ -31,7 +31,7 @@ def draw(alignments: Sequence[Alignment], title: str) -> str:
 
 
 def estimate(text: str, size: float) -> float:
-    """About how wide a text will be, in a font that is not known yet; rather too wide than too narrow."""
+    """Estimate the width of a text in a font that is not known, rather too wide than too narrow."""
     return size * sum(map(_breadth, text))
 
 
@@ -44,20 +44,18 @@ def _breadth(char: str) -> float:
 
 
 def peaks(alignments: Sequence[Alignment]) -> str:
-    """What each target looked at most, for those who cannot see the picture."""
-    told = []
-    for one in alignments:
-        for row, target in enumerate(one.target):
-            if one.source and one.weights[row].any():
-                best = one.best(row)
-                told.append(f"{label(target)} ← {label(one.source[best])} ({one.weights[row, best]:.2f})")
-    return "; ".join(told)
+    """Describe the picture for screen readers: the strongest source of each target."""
+    return "; ".join(
+        f"{label(target)} ← {label(one.source[best])} ({one.weights[row, best]:.2f})"
+        for one in alignments
+        for row, target in enumerate(one.target)
+        if one.source and one.weights[row, best := one.best(row)]
+    )
 
 
 def _box(box: Box) -> str:
     place = f'x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{box.height:g}" fill="{box.fill}"'
-    about = f"<title>{escape(box.about)}</title>" if box.about else ""
-    return f"<rect {place}>{about}</rect>" if about else f"<rect {place}/>"
+    return f"<rect {place}><title>{escape(box.about)}</title></rect>" if box.about else f"<rect {place}/>"
 
 
 def _words(words: Words) -> str:

@@ -150,6 +150,11 @@ class Registry:
         """Everything of one kind, built-ins first."""
         return list(self._specs[kind])
 
+    def specs(self, spec_type: type[S]) -> list[S]:
+        """Return the specs of one type, built-ins first."""
+        (kind,) = (kind for kind, one in KINDS.items() if one is spec_type)
+        return [found.spec for found in self._specs[kind]]
+
     def names(self, kind: str) -> list[str]:
         """The names of one kind, without repetition."""
         return list(dict.fromkeys(registered.spec.name for registered in self._specs[kind]))

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from rnngen.options import require
 from rnngen.options.given import Given
-from rnngen.options.model import NetworkOptions, PrecisionName, require
+from rnngen.options.model import NetworkOptions, PrecisionName
 from rnngen.requests.conflicts import Conflict, check
 
 

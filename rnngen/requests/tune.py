@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rnngen.options import require
 from rnngen.options.given import Given
-from rnngen.options.model import require
 from rnngen.requests.conflicts import Conflict, check
 from rnngen.requests.train import TrainRequest
 

@@ -44,10 +44,10 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename durable; not every file system can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
@@ -66,7 +66,7 @@ def replace_folder(new: Path, target: Path) -> None:
         new.rename(target)
     finally:
         recover(target)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def recover(target: Path) -> None:

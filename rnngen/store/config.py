@@ -1,4 +1,4 @@
-"""What a model is made of, as ``config.json`` says it."""
+"""The configuration of a model: its parts, its options and its corpus, as ``config.json`` holds them."""
 
 import dataclasses
 import json
@@ -10,42 +10,44 @@ from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry.components import ComponentRecord
 
 LATER = {"head": "full", "mixture": None}
-"""Sizes that came after the first models, with what those have."""
+"""Options that came after the first models, with the values that those have."""
+KEYS = {"default_prompt": "opening"}
+"""Keys in JSON where they are not the fields' names."""
 FORMAT = 1
 """The version of the folder's layout and of ``config.json``; a newer one is refused, not guessed at."""
 
 
 @dataclass(frozen=True)
 class CorpusRecord:
-    """Where the text came from, so that a resumed run can find it and see that it is still the same."""
+    """The place of the text, so that a resumed run can find it and see that it is still the same."""
 
     paths: tuple[str, ...]
     """The files, absolute."""
     sha256: str
-    """Of their raw bytes."""
+    """Digest of their raw bytes."""
     chars: int
     """Characters in all."""
     cut: int
-    """Where the held-out part begins, in characters; all is trained on where there are files for it."""
+    """The beginning of the validation split, in characters; unused where it has files of its own."""
     val_fraction: float
-    """How much of the end was held out."""
+    """The share of the text in the validation split."""
     own_vocabulary: bool
-    """Whether the tokenizer was learnt from this text, not taken over from another model."""
+    """Whether the tokenizer was learnt from this text, not taken from another model."""
     val_paths: tuple[str, ...] = ()
     """The files given for validation."""
     val_sha256: str = ""
-    """Of their raw bytes."""
+    """Digest of their raw bytes."""
     source_paths: tuple[str, ...] = ()
-    """The files of the sources, where pairs lie in files of two kinds."""
+    """The files of the sources, where these are not in the same files as the targets."""
     val_source_paths: tuple[str, ...] = ()
-    """Those of the validation text's sources."""
+    """The files of the validation text's sources."""
     reader_options: dict[str, str] = field(default_factory=dict)
-    """How the files were read."""
+    """Options of the readers."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything but the numbers."""
+    """The whole of a model but its weights and vocabulary."""
 
     cell: ComponentRecord
     tokenizer: ComponentRecord
@@ -55,24 +57,28 @@ class ModelConfig:
     corpus: CorpusRecord
     vocabulary: int
     """V, the end token included."""
-    opening: str
+    default_prompt: str
     """The text that generation starts from when there is no prompt; not shown."""
     rnngen: str
-    """The version that wrote it."""
+    """The version of rnngen that wrote it."""
     source_tokenizer: ComponentRecord | None = None
-    """That of what is read, where it is another one than that of what is written."""
+    """The tokenizer of sources, where it is another one than that of targets."""
     source_vocabulary: int | None = None
-    """V of what is read; None where nothing is."""
+    """V of sources; None for a model that reads none."""
     format: int = FORMAT
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that ``config.json`` holds."""
+        return {KEYS.get(name, name): value for name, value in asdict(self).items()}
+
     def to_json(self) -> str:
-        """The text of ``config.json``."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        """Return the text of ``config.json``."""
+        return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
 
     @property
     def identity(self) -> str:
-        """What the weights depend on, as canonical JSON: they are of no use with any other."""
-        whole = asdict(self)
+        """Return what the weights depend on, as canonical JSON: they are of no use with any other."""
+        whole = self.as_json()
         kinds = ["cell", "tokenizer", "task", "network", "vocabulary", "opening"]
         reads = ["source_tokenizer", "source_vocabulary"]
         parts = {key: whole[key] for key in (*kinds, *(key for key in reads if whole[key] is not None))}
@@ -109,22 +115,23 @@ class ModelConfig:
                 "training": TrainingOptions(**values["training"]),
                 "corpus": CorpusRecord(**_tuples(values["corpus"])),
             }
-            return cls(**{**values, **parts})
+            names = {key: name for name, key in KEYS.items()}
+            return cls(**{names.get(key, key): value for key, value in {**values, **parts}.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{place} is damaged ({error}); restore it, or train the model again") from error
 
     def replace(self, **changes: Any) -> "ModelConfig":
-        """A copy with some fields changed."""
+        """Return a copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
 
 def _without(values: Any, empty: str) -> Any:
-    """The same, less what is empty under a key: a model made before there was that key is the same model."""
+    """Drop a key where it is empty: a model made before there was that key is the same model."""
     if not isinstance(values, dict):
         return values
     return {key: _without(value, empty) for key, value in values.items() if key != empty or value}
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has only lists."""
+    """Turn lists into tuples; JSON has only lists."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -1,21 +1,21 @@
-"""The models on disk: a folder each, listed by name, opened by name or path.
+"""Models on disk: a folder each, listed by name, opened by name or path.
 
 ::
 
     NAME/
-      config.json          what it is made of
+      config.json          its parts, its options and its corpus
       tokenizer.json       text ↔ ids
       model.safetensors    the best weights so far, in fp32
-      metrics.jsonl        a line an evaluation
+      metrics.jsonl        one line an evaluation
       README.md            the model card
-      last/training.safetensors    all that resuming needs
+      last/training.safetensors    the state of training, for resuming
 
 A model in one file (``rnngen export``) is a model.safetensors whose record holds the first two files too.
 """
 
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,13 @@ from rnngen.store.config import ModelConfig
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 METRICS, CARD, TRAINING = "metrics.jsonl", "README.md", "last/training.safetensors"
 
-SEEN = "seen"
-"""A tensor beside the network's: (V,) which tokens occurred in training; no others are ever generated."""
+TRAINED_TOKENS = "seen"
+"""A tensor beside the network's: (V,) 1 for tokens that occurred in training; no others are generated."""
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model as read from disk, whole and verified."""
+    """A whole model, as read from disk and verified."""
 
     path: Path
     config: ModelConfig
@@ -71,7 +71,7 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def last_evaluation(folder: Path) -> float | None:
-    """The held-out nats per character of the weights that are kept.
+    """Return the validation loss of the weights that are kept, in nats per character.
 
     None before the first evaluation, or where the record of them is damaged.
     """
@@ -83,7 +83,7 @@ def last_evaluation(folder: Path) -> float | None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The evaluations so far, a row each.
+    """Return the evaluations so far, a row each.
 
     Raises:
         ModelError: if the record of them is damaged.
@@ -121,14 +121,14 @@ def export(model: StoredModel, target: Path) -> None:
     """Write a model as one file that ``-m`` takes."""
     record = {
         **_seal(model.config, model.tokenizer_json),
-        "config": asdict(model.config),
+        "config": model.config.as_json(),
         "tokenizer": model.tokenizer_json,
     }
     checkpoint.write_tensors(target, model.weights, record)
 
 
 def _seal(config: ModelConfig, tokenizer_json: str) -> dict[str, str]:
-    """What ties weights to the only configuration and tokenizer that they make sense with."""
+    """Return the digests that tie weights to their configuration and tokenizer."""
     return {
         "config_sha256": checkpoint.fingerprint(config.identity),
         "tokenizer_sha256": checkpoint.fingerprint(tokenizer_json),
@@ -146,13 +146,13 @@ class ModelStore:
     root: Path
 
     def names(self) -> list[str]:
-        """All models, in order of their names."""
+        """Return the names of all models, sorted."""
         for cut_short in checkpoint.set_aside(self.root):
             checkpoint.recover(cut_short)
         return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{CONFIG}"))
 
     def path(self, name: str) -> Path:
-        """Where a model of that name is, or would be.
+        """Return the folder of a model of that name, which need not exist.
 
         Raises:
             UsageError: if no folder can have that name.
@@ -163,7 +163,7 @@ class ModelStore:
         return self.root / name
 
     def find(self, name: str | None) -> Path:
-        """The folder or file of a model, from its name or path; without either, the one trained last.
+        """Return the folder or file of a model, from its name or path; without either, the one trained last.
 
         Raises:
             NotFoundError: if there is none; the closest name is given.
@@ -179,8 +179,17 @@ class ModelStore:
             raise NotFoundError(f"model {name}: no such file or folder")
         raise NotFoundError(f"{UnknownName('model', name, self.names())} (see rnngen models list)")
 
+    def open(self, name: str | None) -> StoredModel:
+        """Read a model by name or path; without either, the one trained last.
+
+        Raises:
+            NotFoundError: if there is none; the closest name is given.
+            ModelError: as ``read_model`` does.
+        """
+        return read_model(self.find(name))
+
     def latest(self) -> Path:
-        """The model trained last.
+        """Return the folder of the model trained last.
 
         Raises:
             NotFoundError: if there is none at all.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from rnngen.contracts import Chunk
-from rnngen.data.dataset import Encoded
+from rnngen.data.dataset import EncodedDataset
 from rnngen.data.token_store import TokenStore
 from rnngen.decoding.text_stream import decode
 from rnngen.evaluation.ngram import witten_bell
@@ -13,7 +13,7 @@ CHEAP = 1_500_000
 """Characters of a text, validation included, up to which the n-gram baseline takes less than a second."""
 
 
-def below_baseline(encoded: Encoded, nats_per_char: float, *, improving: bool) -> str | None:
+def below_baseline(encoded: EncodedDataset, nats_per_char: float, *, improving: bool) -> str | None:
     """Return a warning, with figures and the mend, if the model is worse than a 5-gram; else None.
 
     Larger texts, where the 5-gram takes long and networks beat it, are not compared; neither are pairs, for
@@ -59,7 +59,7 @@ def _strangers(known: list[Chunk], unseen: list[Chunk]) -> str:
     )
 
 
-def _chunks(store: TokenStore, encoded: Encoded) -> Iterator[Chunk]:
+def _chunks(store: TokenStore, encoded: EncodedDataset) -> Iterator[Chunk]:
     """The examples of a store, as text."""
     pieces = encoded.tokenizer.pieces
     return (

@@ -125,7 +125,7 @@ class ProcessGroup:
         """Return this process's rows of a batch; without any, a row whose targets do not count."""
         if self.size == 1:
             return batch
-        rows, own = len(batch.fresh), self._own(len(batch.fresh))
+        rows, own = len(batch.reset_state), self._own(len(batch.reset_state))
         share = batch.rows(self.rows(rows))
         if own.stop > own.start:
             return share

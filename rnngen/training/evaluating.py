@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from torch import nn
 
 from rnngen.data.batches import Batch
-from rnngen.data.token_store import TokenStore
-from rnngen.evaluation import seq2seq_metrics as metrics
-from rnngen.evaluation.perplexity import Judge, Loss
+from rnngen.evaluation import seq2seq_metrics
+from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import Judged
 from rnngen.nn.build import load_weights
 from rnngen.nn.network import weights_of
@@ -30,24 +29,23 @@ FINAL_EVAL_TOKENS = 500_000
 SCORED = 500
 """Most validation sources whose outputs are scored at each evaluation, where their score decides."""
 MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
-    "bleu": metrics.bleu,
-    "chrf": metrics.chrf,
-    "accuracy": metrics.sequence_accuracy,
+    "bleu": seq2seq_metrics.bleu,
+    "chrf": seq2seq_metrics.chrf,
+    "accuracy": seq2seq_metrics.sequence_accuracy,
 }
 """The scores that ``TrainingOptions.best`` may name."""
 
 
 @dataclass(frozen=True)
-class DistributedEvaluator(Judge):
+class DistributedEvaluator(LossEvaluator):
     """Evaluates a network together with the other processes: each reads its rows, and all sum up."""
 
     group: ProcessGroup = field(default_factory=ProcessGroup)
 
-    def read(self, batches: Iterable[Batch], store: TokenStore, *, has_eos: bool) -> Loss:
-        """Sum the loss of every target, over all processes."""
-        own = super().read(map(self.group.share, batches), store, has_eos=has_eos)
-        nats, tokens = self.group.total(own.nats, own.tokens)
-        return replace(own, nats=nats, tokens=int(tokens))
+    def total(self, batches: Iterable[Batch]) -> tuple[float, int]:
+        """Return the summed nats of all targets and their number, over all processes."""
+        nats, tokens = self.group.total(*super().total(map(self.group.share, batches)))
+        return nats, int(tokens)
 
 
 def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[], float] | None:
@@ -65,7 +63,7 @@ def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[]
 
 def final_evaluation(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
     """Evaluate the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
-    began, evaluator = time.monotonic(), Judge(trainer.network)
+    began, evaluator = time.monotonic(), LossEvaluator(trainer.network)
     val, has_eos = plan.encoded.val.prefix(FINAL_EVAL_TOKENS), plan.encoded.has_eos
     load_weights(trainer.network, read_model(folder.folder).weights)
     stream = evaluator.stream(val, has_eos=has_eos).nats_per_char

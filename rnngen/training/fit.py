@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rnngen.contracts import Listener
-from rnngen.data.batches import Batches, PairBatches, SpanBatches, StreamBatches, example_spans
+from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
 from rnngen.errors import CorpusError
 from rnngen.events import Evaluated, Event, Finished, Sampled, Saved, Started, Warned
@@ -17,7 +17,7 @@ from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed
 from rnngen.nn.regularizers import TrainingSetup
-from rnngen.store.model_folder import SEEN, TRAINING
+from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING
 from rnngen.training.baseline_check import below_baseline
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.evaluating import (
@@ -144,7 +144,7 @@ def make_trainer(
     return Trainer(
         network,
         make_batches(plan),
-        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, lanes=EVAL_STREAMS, seq=256),
+        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, streams=EVAL_STREAMS, seq=256),
         options,
         precision,
         save,
@@ -176,15 +176,15 @@ def make_batches(plan: Plan) -> Batches:
         store,
         options.batch,
         options.seq,
-        refresh=STATE_RESET_PROB,
+        state_reset_prob=STATE_RESET_PROB,
         seed=options.seed or 0,
         vary=options.vary_seq,
     )
 
 
-def _pair_batches(plan: Plan, budget: int) -> PairBatches:
+def _pair_batches(plan: Plan, budget: int) -> SourceBatches:
     options = plan.config.training
-    batches = PairBatches(plan.encoded.train, budget, options.seed or 0, options.max_length)
+    batches = SourceBatches(plan.encoded.train, budget, options.seed or 0, options.max_length)
     if not len(batches.starts):
         place, limit = named(plan.config.corpus.paths), options.max_length
         raise CorpusError(f"{place}: every pair has a side of more than {limit} tokens; raise --max-length")
@@ -195,7 +195,7 @@ def _folder(plan: Plan, group: ProcessGroup) -> RunFolder:
     """The folder of a run, for the process that writes or for one that only reads."""
     seen = (plan.encoded.train.counts(plan.config.vocabulary) > 0).astype(np.uint8)
     kind = ReadOnlyRun if group.rank else RunFolder
-    return kind(plan.path, plan.config, plan.encoded.tokenizer_json, {SEEN: seen})
+    return kind(plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
 
 
 def _started(plan: Plan, trainer: Trainer) -> Started:
@@ -222,7 +222,7 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
         yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
     if isinstance(batches, StreamBatches) and batches.batch < current().size:
         yield Warned(f"{current().size} processes share {batches.batch} streams, so that some learn nothing")
-    if isinstance(batches, PairBatches):
+    if isinstance(batches, SourceBatches):
         if batches.left_out:
             which = f"{batches.left_out} of {store.examples} pairs"
             yield Warned(

@@ -11,8 +11,7 @@ from typing import Any
 
 from rnngen import __version__
 from rnngen.contracts import NetworkSpec, TaskSpec
-from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, Encoded, Texts
-from rnngen.data.default_tokenizers import choose_tokenizers
+from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
 from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
@@ -22,7 +21,7 @@ from rnngen.registry.components import Component, choose, restore
 from rnngen.requests.conflicts import OptionError, is_given
 from rnngen.requests.train import TrainRequest
 from rnngen.store.config import ModelConfig
-from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_model, read_tokenizer
+from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
 PLACES = {"val", "source", "val_source"}
@@ -39,7 +38,7 @@ class Plan:
     path: Path
     config: ModelConfig
     parts: dict[str, Component]
-    encoded: Encoded
+    encoded: EncodedDataset
     resumed: bool
     start_from: StoredModel | None = None
     """The model whose weights a new one begins with."""
@@ -71,7 +70,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
             "`name=NAME` keeps it and makes another"
         )
     if request.init_from:
-        return _tuned(registry, name, path, request, read_model(models.find(request.init_from)))
+        return _tuned(registry, name, path, request, models.open(request.init_from))
     return _new(registry, name, path, request)
 
 
@@ -93,7 +92,7 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     names = {"task": options.task, "cell": options.cell or task.cell}
     _check_capabilities(registry, task, names["cell"], request)
     only_task = choose(registry, {"task": options.task}, {})["task"]
-    texts = Texts.find(registry, only_task, request.files, text)
+    texts = CorpusFiles.find(registry, only_task, request.files, text)
     names |= choose_tokenizers(options, texts, text.val_fraction)
     settings = dict(request.settings)
     if options.vocab_size is not None:
@@ -111,10 +110,10 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     task, cell = (parts[kind].registered for kind in ("task", "cell"))
     _check_capabilities(registry, task.spec, cell.qualified, request)
     replace(request, init_from=None, network=Given.of(NetworkOptions, head=network.head))  # checks the rows
-    texts = Texts.find(registry, parts["task"], request.files, text)
+    texts = CorpusFiles.find(registry, parts["task"], request.files, text)
     encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json)
     config = _config(parts, network, encoded, request.training.options)
-    config = config.replace(opening=base.config.opening)
+    config = config.replace(default_prompt=base.config.default_prompt)
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
 
 
@@ -159,7 +158,7 @@ def _check_capabilities(registry: Registry, task: TaskSpec, cell: str, request: 
 
 
 def _config(
-    parts: dict[str, Component], network: NetworkOptions, encoded: Encoded, training: TrainingOptions
+    parts: dict[str, Component], network: NetworkOptions, encoded: EncodedDataset, training: TrainingOptions
 ) -> ModelConfig:
     if training.seed is None:
         training = replace(training, seed=secrets.randbelow(2**31))
@@ -171,7 +170,7 @@ def _config(
         training=training,
         corpus=encoded.record,
         vocabulary=len(encoded.tokenizer.pieces),
-        opening=encoded.opening,
+        default_prompt=encoded.default_prompt,
         rnngen=__version__,
         source_tokenizer=parts["source_tokenizer"].component if "source_tokenizer" in parts else None,
         source_vocabulary=len(encoded.source_tokenizer.pieces) if encoded.train.source else None,
@@ -188,13 +187,13 @@ def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -
     record = config.corpus
     if request.files:
         text = _text(request, CorpusOptions(**record.reader_options, val_fraction=record.val_fraction))
-        texts = Texts.find(registry, parts["task"], request.files, text)
+        texts = CorpusFiles.find(registry, parts["task"], request.files, text)
         if not text.val:
             val, val_sources = record.val_paths, record.val_source_paths
             texts = replace(texts, val_paths=[*map(Path, val)], val_sources=[*map(Path, val_sources)])
         texts.check_unchanged(record)
     else:
-        texts = Texts.recorded(registry, parts["task"], record)
+        texts = CorpusFiles.recorded(registry, parts["task"], record)
     tokenizer_json = read_tokenizer(path)
     given = None if record.own_vocabulary else tokenizer_json
     encoded = texts.encode(parts, record.val_fraction, given)

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
-from rnngen.builtins.strategies.options import GREEDY
-from rnngen.data.dataset import Encoded
+from rnngen.builtins.strategies.sampling import Greedy, Sample
+from rnngen.data.dataset import EncodedDataset
 from rnngen.decoding.text_stream import decode
-from rnngen.generation.answering import Answerer
-from rnngen.generation.writing import Writer
+from rnngen.generation.generator import GenerationSettings, Generator, Prompt
 from rnngen.inference.build import numpy_step
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.torch_model import torch_step
 from rnngen.registry.components import Tokenizers
 from rnngen.store.checkpoint import Tensors
 from rnngen.training.plan import Plan
@@ -31,20 +30,29 @@ def preview(plan: Plan, network: nn.Module, weights: Tensors, step: int) -> str:
         weights: its weights to write with.
         step: updates made, from which the choice of sources and all draws follow.
     """
-    encoded, rng = plan.encoded, np.random.default_rng(step)
+    encoded = plan.encoded
     if encoded.val.source is None:
-        return _write(plan, network, weights, rng=rng)[0].strip()
-    sources, _ = validation_pairs(encoded, rng.integers(encoded.val.examples, size=PREVIEW_SOURCES).tolist())
-    outputs = _write(plan, network, weights, sources)
+        generator = _generator(plan, network, weights)
+        settings = GenerationSettings(length=PREVIEW_TOKENS, seed=step)
+        text = "".join(output.text for output in generator.generate([Prompt()], Sample(), settings))
+        network.train()
+        return text.strip()
+    numbers = np.random.default_rng(step).integers(encoded.val.examples, size=PREVIEW_SOURCES)
+    sources, _ = validation_pairs(encoded, numbers.tolist())
+    outputs = greedy_outputs(plan, network, weights, sources)
     return "\n".join(f"{source} → {text}" for source, text in zip(sources, outputs, strict=True)).strip()
 
 
 def greedy_outputs(plan: Plan, network: nn.Module, weights: Tensors, sources: Sequence[str]) -> list[str]:
     """Return the greedy outputs for sources; the network is put into training mode afterwards."""
-    return _write(plan, network, weights, sources)
+    prompts = [Prompt("", source) for source in sources]
+    outputs = _generator(plan, network, weights).generate(prompts, Greedy(), GenerationSettings())
+    texts = [output.text for output in outputs]
+    network.train()
+    return texts
 
 
-def validation_pairs(encoded: Encoded, numbers: Sequence[int]) -> tuple[list[str], list[str]]:
+def validation_pairs(encoded: EncodedDataset, numbers: Sequence[int]) -> tuple[list[str], list[str]]:
     """Return the sources and the texts of some validation examples."""
     val = encoded.val
     assert val.source is not None
@@ -52,21 +60,13 @@ def validation_pairs(encoded: Encoded, numbers: Sequence[int]) -> tuple[list[str
     return sources, [decode(encoded.tokenizer.pieces, val.example(number)) for number in numbers]
 
 
-def _write(
-    plan: Plan,
-    network: nn.Module,
-    weights: Tensors,
-    sources: Sequence[str] = (),
-    rng: np.random.Generator | None = None,
-) -> list[str]:
-    """One sample without a source, drawn with ``rng``, or the greedy output for each source."""
+def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
+    """The network with these weights, ready to generate."""
     encoded = plan.encoded
-    step = numpy_step(plan.parts["cell"], plan.config, weights) or TorchStep(network)
-    if rng is None:
-        answerer = Answerer(step, Tokenizers(encoded.tokenizer, encoded.source_tokenizer))
-        texts = [best[0].text for best in answerer.search_all(list(sources), GREEDY)]
-    else:
-        writer = Writer(step, encoded.tokenizer, has_eos=encoded.has_eos, opening=encoded.opening)
-        texts = ["".join(writer.write("", rng=rng, length=PREVIEW_TOKENS))]
-    network.train()
-    return texts
+    return Generator(
+        numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network),
+        Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
+        has_eos=encoded.has_eos,
+        reads_source=encoded.train.source is not None,
+        default_prompt=encoded.default_prompt,
+    )

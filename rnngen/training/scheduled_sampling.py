@@ -11,7 +11,7 @@ import torch
 
 from rnngen.contracts import State
 from rnngen.data.batches import Batch
-from rnngen.evaluation.perplexity import entry_state
+from rnngen.nn.loss import initial_states
 
 
 def with_guesses(network: Any, batch: Batch, state: State | None, share: float, precision: str) -> Batch:
@@ -21,7 +21,7 @@ def with_guesses(network: Any, batch: Batch, state: State | None, share: float, 
     device = next(network.parameters()).device
     inputs = torch.from_numpy(batch.inputs).to(device)
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        logits, _ = network(inputs, entry_state(network, batch, state))
+        logits, _ = network(inputs, initial_states(network, batch, state))
     coins = torch.rand(inputs[:, 1:].shape) < share
     guesses = torch.where(coins.to(device), logits[:, :-1].argmax(-1), inputs[:, 1:])
     return batch._replace(inputs=torch.cat([inputs[:, :1], guesses], dim=1).cpu().numpy())

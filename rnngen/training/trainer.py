@@ -27,8 +27,9 @@ from torch import nn
 from rnngen.contracts import IGNORE, State
 from rnngen.data.batches import Batch, Batches
 from rnngen.errors import DivergedError
-from rnngen.evaluation.perplexity import Loss, batch_loss
+from rnngen.evaluation.perplexity import Loss
 from rnngen.events import Evaluated, Event, Finished, Step
+from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import weights_of
 from rnngen.options.model import TrainingOptions
 from rnngen.store.checkpoint import Tensors
@@ -231,11 +232,11 @@ class Trainer:
 
     def _learn(self, batch: Batch) -> torch.Tensor:
         """The batch's mean loss, with its gradient: of this process's share part by part, then of all."""
-        self._rows, share = len(batch.fresh), self.group.share(batch)
+        self._rows, share = len(batch.reset_state), self.group.share(batch)
         count = max(1, int((batch.targets != IGNORE).sum()))
         loss, states = torch.zeros((), device=self.device), []
         with self.group.own_draws(self.options.seed or 0, self.progress.step, self.device):
-            for rows in _parts(len(share.fresh), self.options.accumulate):
+            for rows in _parts(len(share.reset_state), self.options.accumulate):
                 mean, state = self._learn_part(share.rows(rows), rows, count)
                 loss += mean.detach()
                 states.append(state)

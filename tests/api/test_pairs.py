@@ -17,15 +17,18 @@ from rnngen.builtins.attention import rnngen_attentions
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import AttentionSpec, CellSpec
 from rnngen.errors import CorpusError, ModelError, PluginError, UnknownName, UsageError
-from rnngen.evaluation import seq2seq_metrics as metrics
+from rnngen.evaluation import seq2seq_metrics
 from rnngen.events import Evaluated, Finished, Judged, Sampled, Started, Warned
 from rnngen.inference.torch_model import TorchStep
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.given import Given
+from rnngen.options.model import EvaluationOptions, OutputOptions
 from rnngen.registry import Distribution, Registry
+from rnngen.requests.evaluate import EvaluateRequest
 from rnngen.requests.train import TrainRequest
 from rnngen.store.checkpoint import read_tensors
 from rnngen.store.model_folder import TRAINING, ModelStore
+from rnngen.training import fit
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "README.md")
 NETWORK = {"hidden": 12, "embed": 8, "dropout": 0.0}
@@ -212,8 +215,6 @@ def test_a_mean_of_the_weights_is_what_is_kept_and_judged(session, train, ask):
 @pytest.mark.parametrize("measure", ["bleu", "chrf", "accuracy"])
 def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeypatch, measure):
     """The scores are made up, so that the second of four is the best whatever the loss."""
-    from rnngen.training import fit as fitting
-
     scores = iter([1.0, 5.0, 5.0, 3.0])
     asked = []
 
@@ -221,7 +222,7 @@ def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeyp
         asked.append((answers, texts))
         return next(scores)
 
-    monkeypatch.setitem(fitting.MEASURES, measure, score)
+    monkeypatch.setitem(fit.MEASURES, measure, score)
     events = list(session.train(session.plan(ask(best=measure, steps=8, evaluations=4))))
     tried = [event for event in events if isinstance(event, Evaluated)]
     assert [event.best for event in tried] == [True, True, False, False]
@@ -236,9 +237,7 @@ def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeyp
 
 
 def test_a_score_stops_training_early(session, train, monkeypatch):
-    from rnngen.training import fit as fitting
-
-    monkeypatch.setitem(fitting.MEASURES, "bleu", lambda answers, texts: 0.0)
+    monkeypatch.setitem(fit.MEASURES, "bleu", lambda answers, texts: 0.0)
     events = train(best="bleu", steps=20, evaluations=10, patience=2)
     assert events[-1].reason == "early stop"
 
@@ -246,8 +245,8 @@ def test_a_score_stops_training_early(session, train, monkeypatch):
 def test_the_score_is_that_of_the_greedy_answers(session, train, ask):
     events = train(best="chrf", steps=6, evaluations=1)
     (score,) = [event.score for event in events if isinstance(event, Evaluated)]
-    marks = session.mark(session.read("pairs"), [], CorpusOptions(), GREEDY)
-    assert score == pytest.approx(marks.scores.chrf, abs=1e-6)
+    evaluation = session.evaluate(session.read("pairs"), EvaluateRequest())
+    assert score == pytest.approx(evaluation.outputs.scores.chrf, abs=1e-6)
 
 
 def test_pairs_left_out_are_counted_and_told(train, tmp_path):
@@ -333,12 +332,12 @@ def test_a_model_of_two_files_is_resumed_and_judged_by_its_own_record(session, t
     (tmp_path / "vs.txt").write_text("abc\ndef\n")
     (tmp_path / "vt.txt").write_text("CBA\nFED\n")
     train(tmp_path / "t.txt", text={key: str(tmp_path / name) for key, name in names.items()})
-    assert session.mark(session.read("pairs"), [], CorpusOptions(), GREEDY).pairs == 2
+    assert session.evaluate(session.read("pairs"), EvaluateRequest()).examples == 2
     again = session.plan(TrainRequest.of(name="pairs", resume=True, steps=12))
     assert list(session.train(again))[-1].step == 12
     (tmp_path / "s.txt").write_text("\n".join(reversed(sources)))
     with pytest.raises(CorpusError, match="not the text"):
-        session.mark(session.read("pairs"), [], CorpusOptions(), GREEDY)
+        session.evaluate(session.read("pairs"), EvaluateRequest())
 
 
 def test_no_source_is_both_trained_on_and_held_out(session, ask, tmp_path):
@@ -580,13 +579,14 @@ def test_marks_are_the_scores_of_the_answers(shelf, tmp_path):
     path = tmp_path / "test.tsv"
     path.write_text(reversals(20, seed=5))
     sources, references = zip(*(line.split("\t") for line in path.read_text().splitlines()), strict=True)
-    marks = shelf.mark(shelf.read("one"), [str(path)], CorpusOptions(), BeamOptions(width=2))
+    request = EvaluateRequest(corpus=(str(path),), outputs=OutputOptions(beam=2))
+    evaluation = shelf.evaluate(shelf.read("one"), request)
     found = [
         best[0].text for best in shelf.answerer(shelf.read("one")).search_all(sources, BeamOptions(width=2))
     ]
-    assert marks.pairs == 20
-    assert marks.beam == 2
-    assert marks.scores == metrics.judge_answers(found, list(references))
+    assert evaluation.examples == 20
+    assert evaluation.outputs.beam == 2
+    assert evaluation.outputs.scores == seq2seq_metrics.score_outputs(found, list(references))
 
 
 def test_the_perplexity_is_that_of_reading_each_pair_alone(shelf, tmp_path):
@@ -604,11 +604,35 @@ def test_the_perplexity_is_that_of_reading_each_pair_alone(shelf, tmp_path):
             logits = logits[0].astype(np.float64)
             nats += np.logaddexp.reduce(logits) - logits[target]
             tokens += 1
-    marks = shelf.mark(shelf.read("one"), [str(path)], CorpusOptions(), GREEDY)
-    assert marks.loss.tokens == tokens
-    assert marks.loss.nats == pytest.approx(nats, rel=1e-4)
+    evaluation = shelf.evaluate(shelf.read("one"), EvaluateRequest(corpus=(str(path),)))
+    assert evaluation.losses["window"].tokens == tokens
+    assert evaluation.losses["window"].nats == pytest.approx(nats, rel=1e-4)
 
 
-def test_sources_without_their_texts_are_refused(shelf, tmp_path):
-    with pytest.raises(UsageError, match="--source"):
-        shelf.mark(shelf.read("one"), [], CorpusOptions(source=str(tmp_path / "x")), GREEDY)
+def test_sources_without_their_texts_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="source needs corpus"):
+        EvaluateRequest(text=CorpusOptions(source=str(tmp_path / "x")))
+
+
+def test_dynamic_evaluation_of_pairs_adapts_to_those_before(shelf, tmp_path):
+    path = tmp_path / "test.tsv"
+    path.write_text(reversals(6, seed=5) * 20)
+    adapting = EvaluationOptions(dynamic=True)
+    evaluation = shelf.evaluate(shelf.read("one"), EvaluateRequest(corpus=(str(path),), evaluation=adapting))
+    window, dynamic = evaluation.losses["window"], evaluation.losses["dynamic"]
+    assert dynamic.tokens == window.tokens
+    assert dynamic.nats < window.nats
+    assert evaluation.as_json()["dynamic"]["perplexity"] < evaluation.as_json()["perplexity"]
+
+
+def test_a_learning_rate_of_nothing_leaves_the_loss_as_it_is(shelf, tmp_path):
+    path = tmp_path / "test.tsv"
+    path.write_text(reversals(30, seed=5))
+    still = EvaluationOptions(dynamic=True, dynamic_rule="sgd", dynamic_lr=1e-30)
+    losses = shelf.evaluate(shelf.read("one"), EvaluateRequest(corpus=(str(path),), evaluation=still)).losses
+    assert losses["dynamic"].nats == pytest.approx(losses["window"].nats, rel=1e-5)
+
+
+def test_a_cache_is_refused_where_a_network_exposes_no_features(shelf):
+    with pytest.raises(UsageError, match="cache needs a network that exposes its features"):
+        shelf.evaluate(shelf.read("one"), EvaluateRequest(evaluation=EvaluationOptions(cache=True)))

@@ -9,15 +9,15 @@ from rnngen.benchmark.generation import bench_sample, many_streams, numbers_read
 from rnngen.benchmark.plain import PlainNetwork, train
 from rnngen.benchmark.training import LARGE, bench_train, make_trainer, random_text
 from rnngen.benchmark.turns import rates
-from rnngen.builtins.filters.basic import temperature
-from rnngen.builtins.options import TemperatureOptions
+from rnngen.builtins.filters.options import TemperatureOptions
+from rnngen.builtins.filters.truncation import temperature
 from rnngen.contracts import IGNORE
 from rnngen.data.batches import StreamBatches
 from rnngen.errors import DeviceError, UnknownName, UsageError
-from rnngen.evaluation.perplexity import batch_loss
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.nn.devices import choose_precision
+from rnngen.nn.loss import batch_loss
 from rnngen.options.given import Given
 from rnngen.registry.components import choose
 from rnngen.requests.bench import (
@@ -122,7 +122,9 @@ def test_the_plain_network_and_the_step_are_one_network(session, cell):
 def test_the_numbers_read_are_those_of_the_steps_matrices(session, cell, layers):
     sizes = small(cell, layers)
     _, step = plain_and_step(session.registry, sizes)
-    matrices = [one.recurrent for one in (step.first, *step.rest)] + [one.input for one in step.rest]
+    matrices = [one.recurrent.matrix for one in (step.first, *step.rest)] + [
+        one.input.matrix for one in step.rest
+    ]
     assert numbers_read(sizes) == sum(matrix.size for matrix in [*matrices, step.head.matrix])
 
 

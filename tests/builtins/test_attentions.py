@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+import rnngen.builtins.attention.additive.torch as additive
 from rnngen.builtins import rnngen_attentions
-from rnngen.builtins.attention import additive
-from rnngen.builtins.attention.monotonic import expected
+from rnngen.builtins.attention.monotonic.torch import expected_weights
 from rnngen.contracts import imported
 from rnngen.errors import UsageError
 from rnngen.options import build
@@ -268,10 +268,10 @@ def test_what_is_made_again_for_gradients_is_what_was_made(name, sources, monkey
         return [p.grad.clone() for p in attention.parameters()]
 
     kept = gradients()
-    calls, remade = [], additive.remade
-    monkeypatch.setattr(additive, "KEPT", 1)
-    monkeypatch.setattr(additive, "PIECE", 1)
-    monkeypatch.setattr(additive, "remade", lambda *given: calls.append(1) or remade(*given))
+    calls, remade = [], additive.recomputed
+    monkeypatch.setattr(additive, "STORED_LIMIT", 1)
+    monkeypatch.setattr(additive, "PIECE_LIMIT", 1)
+    monkeypatch.setattr(additive, "recomputed", lambda *given: calls.append(1) or remade(*given))
     again = gradients()
     assert len(calls) == TIME
     torch.testing.assert_close(again, kept)
@@ -292,7 +292,7 @@ def test_large_products_are_not_kept_for_the_way_back(monkeypatch):
         return max(sizes)
 
     assert kept() == 2 * 16 * 16 * 64
-    monkeypatch.setattr(additive, "KEPT", 1)
+    monkeypatch.setattr(additive, "STORED_LIMIT", 1)
     assert kept() <= 2 * 16 * 64
 
 
@@ -343,7 +343,7 @@ def test_a_monotonic_reader_never_goes_back_and_is_kept_at_the_end():
     torch.manual_seed(0)
     p = torch.rand(2, 40, 9, dtype=torch.float64)
     p[:, :, -1] = 1
-    weights = expected(p, torch.eye(9, dtype=torch.float64)[[0, 0]])
+    weights = expected_weights(p, torch.eye(9, dtype=torch.float64)[[0, 0]])
     beyond = weights.flip(-1).cumsum(-1).flip(-1)  # how much of it is at a token or further
     assert (beyond.diff(dim=1) > -1e-12).all()
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 40, dtype=torch.float64))
@@ -355,7 +355,7 @@ def test_a_monotonic_reader_is_exact_where_chances_are_near_one():
     p = torch.full((1, 3, 50), 1 - 1e-7)
     p[:, :, ::2] = 1e-7
     p[:, :, -1] = 1
-    weights = expected(p, torch.eye(50)[:1])
+    weights = expected_weights(p, torch.eye(50)[:1])
     torch.testing.assert_close(weights.sum(-1), torch.ones(1, 3))
     torch.testing.assert_close(weights[0, :, 1], torch.ones(3), atol=1e-5, rtol=0)
 
@@ -372,9 +372,9 @@ def test_noise_is_for_training_alone(sources):
 @pytest.mark.parametrize(
     ("name", "steps", "message"),
     [
-        ("general", "rnngen.builtins.attention.product_steps:DotStep", None),
-        ("additive", "rnngen.builtins.attention.monotonic_steps:MonotonicStep", None),
-        ("dot", "rnngen.builtins.attention.none_steps:NoAttentionStep", "the NumPy step's answer 0 differs"),
+        ("general", "rnngen.builtins.attention.products.numpy:DotStep", None),
+        ("additive", "rnngen.builtins.attention.monotonic.numpy:MonotonicStep", None),
+        ("dot", "rnngen.builtins.attention.numpy:NoAttentionStep", "the NumPy step's answer 0 differs"),
     ],
 )
 def test_conformance_suite_catches_a_step_that_differs(name, steps, message):

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 import pytest
 import torch
 
@@ -25,8 +27,8 @@ def test_whole_sequence_equals_step_by_step_equals_numpy_step(name, options):
 
 def test_lstm_step_follows_the_papers_equations():
     """An independent reading of the equations, gate by gate in float64."""
-    from rnngen.builtins.cell_options import LSTMOptions
-    from rnngen.builtins.cells import LSTM
+    from rnngen.builtins.cells.lstm.options import LSTMOptions
+    from rnngen.builtins.cells.lstm.torch import LSTM
 
     torch.manual_seed(1)
     layer = LSTM(3, 4, LSTMOptions()).double()
@@ -45,17 +47,16 @@ def test_lstm_step_follows_the_papers_equations():
 
 @pytest.mark.parametrize("name", SPECS)
 def test_recurrent_matrices_start_orthogonal_gate_by_gate(name):
-    from rnngen.builtins import cells
-
     hidden = 16
-    layer = getattr(cells, name.upper())(4, hidden, SPECS[name].options())
+    module = import_module(f"rnngen.builtins.cells.{name}.torch")
+    layer = getattr(module, name.upper())(4, hidden, SPECS[name].options())
     for gate in layer.rnn.weight_hh_l0.split(hidden):
         torch.testing.assert_close(gate @ gate.T, torch.eye(hidden), atol=1e-5, rtol=0)
 
 
 def test_forget_gate_starts_open():
-    from rnngen.builtins.cell_options import LSTMOptions
-    from rnngen.builtins.cells import LSTM
+    from rnngen.builtins.cells.lstm.options import LSTMOptions
+    from rnngen.builtins.cells.lstm.torch import LSTM
 
     layer = LSTM(4, 8, LSTMOptions(forget_bias=2.0))
     bias = layer.rnn.bias_ih_l0 + layer.rnn.bias_hh_l0
@@ -67,6 +68,6 @@ def test_forget_gate_starts_open():
 def test_conformance_suite_catches_a_step_that_differs():
     from dataclasses import replace
 
-    wrong = replace(SPECS["gru"], numpy="rnngen.builtins.cell_steps:LSTMStep")
+    wrong = replace(SPECS["lstm"], numpy="rnngen.builtins.cells.gru.numpy:GRUStep")
     with pytest.raises((AssertionError, ValueError)):
         check_cell(wrong)

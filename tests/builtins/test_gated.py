@@ -5,10 +5,13 @@ import pytest
 import torch
 
 from rnngen.builtins import rnngen_cells
-from rnngen.builtins.cell_options import GRUOptions, LSTMOptions, RNNOptions
-from rnngen.builtins.cells import GRU, LSTM, RNN
-from rnngen.builtins.gated import GatedGRU, GatedLSTM, GatedRNN, gru, lstm, rnn
-from rnngen.builtins.gated_steps import GatedLSTMStep, lstm_step
+from rnngen.builtins.cells.gru.options import GRUOptions
+from rnngen.builtins.cells.gru.torch import GRU, RegularizedGRU, gru
+from rnngen.builtins.cells.lstm.numpy import LSTMStep
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM, RegularizedLSTM, lstm
+from rnngen.builtins.cells.rnn.options import RNNOptions
+from rnngen.builtins.cells.rnn.torch import RNN, RegularizedRNN, rnn
 from rnngen.contracts import NetworkSpec
 from rnngen.nn.regularizers import WeightDrop, recurrent
 from rnngen.options import construct
@@ -31,7 +34,7 @@ def made(seed=1, **options):
 
 
 def numpy_step(layer, options):
-    return lstm_step({n: p.detach().numpy() for n, p in layer.state_dict().items()}, options)
+    return LSTMStep({n: p.detach().numpy() for n, p in layer.state_dict().items()}, options)
 
 
 # ── the contract ───────────────────────────────────────────────────────────────────────────────────────────
@@ -63,7 +66,7 @@ def test_numpy_step_follows_torch_from_any_weights_in_any_order():
     """The suite's layers are as they are drawn, with gains of 1 and biases of 0; trained ones are not."""
     layer, x, state = made(**EVERYTHING)
     weights = {n: p.numpy().astype(np.float32) for n, p in reversed(layer.state_dict().items())}
-    step = GatedLSTMStep(weights, LSTMOptions(**EVERYTHING))
+    step = LSTMStep(weights, LSTMOptions(**EVERYTHING))
     expected, _ = layer(x, state)
     state = tuple(array.numpy().astype(np.float32) for array in state)
     for t in range(T):
@@ -93,15 +96,15 @@ def test_without_options_a_cell_is_the_fused_one_with_its_draws(make, fused, opt
 def test_options_of_a_model_made_before_these_mean_the_fused_cell():
     made_then = construct(LSTMOptions, {"forget_bias": 2.0}, owner="cell 'lstm'")
     assert type(lstm(E, H, made_then)) is LSTM
-    assert not made_then.gated
+    assert not made_then.has_extras
 
 
 @pytest.mark.parametrize(
     ("gated", "fused", "options"),
     [
-        (GatedLSTM, LSTM, LSTMOptions(zoneout_h=0.0)),
-        (GatedGRU, GRU, GRUOptions()),
-        (GatedRNN, RNN, RNNOptions(activation="relu")),
+        (RegularizedLSTM, LSTM, LSTMOptions(zoneout_h=0.0)),
+        (RegularizedGRU, GRU, GRUOptions()),
+        (RegularizedRNN, RNN, RNNOptions(activation="relu")),
     ],
 )
 def test_loop_without_variants_equals_the_fused_cell_with_its_gradients(gated, fused, options):
@@ -135,7 +138,7 @@ def test_zoneout_takes_the_expectation_after_training():
 def test_zoneout_in_training_keeps_whole_units_as_often_as_asked():
     torch.manual_seed(0)
     options = LSTMOptions(zoneout_h=0.1, zoneout_c=0.4)
-    layer, plain = GatedLSTM(E, 50, options), LSTM(E, 50, LSTMOptions())
+    layer, plain = RegularizedLSTM(E, 50, options), LSTM(E, 50, LSTMOptions())
     plain.load_state_dict(layer.state_dict())
     x, state = torch.randn(400, 1, E), (torch.randn(400, 50), torch.randn(400, 50))
     for old, new, got, chance in zip(state, plain(x, state)[1], layer(x, state)[1], (0.1, 0.4), strict=True):
@@ -146,7 +149,7 @@ def test_zoneout_in_training_keeps_whole_units_as_often_as_asked():
 
 def test_zoneout_draws_anew_at_every_step():
     torch.manual_seed(0)
-    layer = GatedRNN(E, 64, RNNOptions(zoneout_h=0.5))
+    layer = RegularizedRNN(E, 64, RNNOptions(zoneout_h=0.5))
     y, _ = layer(torch.randn(1, 3, E), layer.initial_state(1))
     kept = (y.diff(dim=1) == 0)[0]
     assert not torch.equal(kept[0], kept[1])
@@ -220,7 +223,7 @@ def test_mogrifier_rank_makes_matrices_thin():
 
 def test_bf16_autocast_takes_float32_states_and_stays_near():
     torch.manual_seed(0)
-    layer = GatedLSTM(E, H, LSTMOptions(**EVERYTHING)).eval()
+    layer = RegularizedLSTM(E, H, LSTMOptions(**EVERYTHING)).eval()
     x, state = torch.randn(B, T, E), layer.initial_state(B)
     exact, _ = layer(x, state)
     with torch.autocast("cpu", torch.bfloat16):
@@ -235,9 +238,9 @@ def test_bf16_autocast_takes_float32_states_and_stays_near():
 @pytest.mark.parametrize(
     "layer",
     [
-        GatedLSTM(E, H, LSTMOptions(**EVERYTHING)),
-        GatedGRU(E, H, GRUOptions(layer_norm=True)),
-        GatedRNN(E, H, RNNOptions(zoneout_h=0.1)),
+        RegularizedLSTM(E, H, LSTMOptions(**EVERYTHING)),
+        RegularizedGRU(E, H, GRUOptions(layer_norm=True)),
+        RegularizedRNN(E, H, RNNOptions(zoneout_h=0.1)),
     ],
     ids=["lstm", "gru", "rnn"],
 )
@@ -257,11 +260,11 @@ def test_weight_drop_and_muon_find_the_recurrent_matrix(layer):
 
 def test_quantise_replaces_every_matrix():
     options = LSTMOptions(**EVERYTHING)
-    step = numpy_step(GatedLSTM(E, H, options), options)
+    step = numpy_step(RegularizedLSTM(E, H, options), options)
     seen = []
     x, state = np.ones((B, E), np.float32), step.initial_state(B)
     expected, _ = step.advance(step.project(x), state)
-    step.quantise(lambda matrix: seen.append(matrix) or np.zeros_like(matrix))
+    step.quantize(lambda matrix: seen.append(matrix) or np.zeros_like(matrix))
     assert len(seen) == 2 + 2 * 5
     assert {matrix.shape for matrix in seen} == {(E, 4 * H), (H, 4 * H), (H, 2), (2, E), (E, 2), (2, H)}
     assert not np.allclose(step.advance(step.project(x), state)[0], expected)

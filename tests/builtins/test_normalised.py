@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.gated import Gated, GatedLSTM
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import RegularizedLSTM
+from rnngen.builtins.cells.regularized import RegularizedCell
 
 B, T, INPUTS, H = 3, 7, 5, 6
 
@@ -12,7 +13,7 @@ B, T, INPUTS, H = 3, 7, 5, 6
 def drawn(dtype=torch.float32):
     """A layer with every parameter drawn anew, and inputs and a state that want gradients."""
     torch.manual_seed(1)
-    layer = GatedLSTM(INPUTS, H, LSTMOptions(layer_norm=True)).to(dtype)
+    layer = RegularizedLSTM(INPUTS, H, LSTMOptions(layer_norm=True)).to(dtype)
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter)
     x = torch.randn(B, T, INPUTS, dtype=dtype, requires_grad=True)
@@ -20,7 +21,7 @@ def drawn(dtype=torch.float32):
 
 
 def by_autograd(layer, x, state):
-    return Gated.forward(layer, x, state)
+    return RegularizedCell.forward(layer, x, state)
 
 
 def results(call, layer, x, state):
@@ -35,7 +36,7 @@ def results(call, layer, x, state):
 def test_outputs_and_gradients_are_those_of_autograd():
     given = drawn(torch.float64)
     (found, gradients), (expected, true) = (
-        results(call, *given) for call in (GatedLSTM.__call__, by_autograd)
+        results(call, *given) for call in (RegularizedLSTM.__call__, by_autograd)
     )
     for own, same in zip([*found, *gradients], [*expected, *true], strict=True):
         torch.testing.assert_close(own, same)
@@ -55,7 +56,7 @@ def test_under_autocast_gradients_stay_near_the_true_ones():
     layer, x, state = drawn()
     _, true = results(by_autograd, layer, x, state)
     with torch.autocast("cpu", torch.bfloat16):
-        _, found = results(GatedLSTM.__call__, layer, x, state)
+        _, found = results(RegularizedLSTM.__call__, layer, x, state)
     for own, same in zip(found, true, strict=True):
         assert float((own - same).norm() / same.norm()) < 0.05
 
@@ -75,6 +76,6 @@ def test_what_else_is_asked_for_is_not_left_out(options):
     outputs = []
     for chosen in ({}, options):
         torch.manual_seed(1)
-        layer = GatedLSTM(INPUTS, H, LSTMOptions(layer_norm=True, **chosen)).eval()
+        layer = RegularizedLSTM(INPUTS, H, LSTMOptions(layer_norm=True, **chosen)).eval()
         outputs.append(layer(torch.ones(B, T, INPUTS), layer.initial_state(B))[0])
     assert not torch.allclose(*outputs, atol=1e-3)

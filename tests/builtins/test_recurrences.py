@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from rnngen.builtins.recurrences import gated, simple
+from rnngen.builtins.cells.gru.fused import fused_gru
+from rnngen.builtins.cells.rnn.fused import fused_rnn
 
 B, T, INPUTS, H = 3, 5, 4, 6
 MODULES = {
@@ -15,7 +16,7 @@ MODULES = {
 
 
 def by_hand(name, x, h, weights):
-    return gated(x, h, weights) if name == "gru" else simple(x, h, weights, name)
+    return fused_gru(x, h, weights) if name == "gru" else fused_rnn(x, h, weights, name)
 
 
 def drawn(name, dtype=torch.float32):

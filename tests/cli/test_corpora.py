@@ -1,119 +1,22 @@
-"""The corpora that ship: what they promise, how they are found, and how others are built."""
+"""``rnngen corpora``: the list, paths, and how others are built."""
 
-import importlib.util
-import io
 import json
-import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from rnngen.__main__ import main
-from rnngen.cli.commands import corpora
-from rnngen.errors import NotFoundError
+from rnngen.data import shipped_corpora
 
-SHIPPED = [corpus for corpus in corpora.known().values() if corpus.file]
-BUILT = [corpus for corpus in corpora.known().values() if corpus.builder]
-
-
-def script(name):
-    """Import a maker or builder, which is in no package."""
-    spec = importlib.util.spec_from_file_location(f"tested_{name}", corpora.shipped() / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+SHIPPED = [corpus for corpus in shipped_corpora.known().values() if corpus.file]
 
 
 def listing(capsys):
     assert main(["corpora", "list", "--json"]) == 0
     return {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-
-
-# ── What ships ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_index_names_every_file_in_the_folder():
-    indexed = {
-        name for corpus in corpora.known().values() for name in (corpus.file, corpus.builder, corpus.maker)
-    }
-    present = {path.name for path in corpora.shipped().iterdir() if path.is_file()}
-    assert indexed - {""} == present - {corpora.INDEX, "README.md"}
-
-
-def test_index_names_every_generator():
-    indexed = {corpus.generator for corpus in corpora.known().values()}
-    files = (corpora.shipped() / "parallel").glob("*.py")
-    present = {f"parallel/{path.name}" for path in files if "\ndef pair(" in path.read_text(encoding="utf-8")}
-    assert indexed - {""} == present
-
-
-@pytest.mark.parametrize("corpus", corpora.known().values(), ids=lambda corpus: corpus.name)
-def test_task_of_every_corpus_exists(corpus):
-    from rnngen.registry import Registry
-
-    assert corpus.task in Registry().names("task")
-
-
-@pytest.mark.parametrize("corpus", corpora.known().values(), ids=lambda corpus: corpus.name)
-def test_readme_agrees_with_the_index(corpus):
-    readme = (corpora.shipped() / "README.md").read_text(encoding="utf-8")
-    assert f"## {corpus.name}\n\n{corpus.summary}\n" in readme
-    (row,) = re.findall(rf"^\| {corpus.name} \|.*$", readme, re.M)
-    size, characters, distinct, task, licence = [cell.strip() for cell in row.strip("|").split("|")][1:]
-    assert (task, licence) == (corpus.task, corpus.licence)
-    if corpus.file:
-        data = corpus.path.read_bytes()
-        text = data.decode()
-        assert [size, characters, distinct] == [f"{n:,}" for n in (len(data), len(text), len(set(text)))]
-
-
-@pytest.mark.parametrize("corpus", SHIPPED, ids=lambda corpus: corpus.name)
-def test_shipped_text_is_clean(corpus):
-    text = corpus.path.read_bytes().decode("utf-8")
-    assert text.endswith("\n")
-    assert not re.search(r"[\r\t\ufeff\ufffd]|[ \u3000]$", text, re.M)
-
-
-def test_almanac_has_a_small_alphabet_and_is_no_repetition():
-    text = (corpora.shipped() / "almanac.txt").read_text(encoding="utf-8")
-    assert text.isascii()
-    assert len(set(text)) <= 75
-    long_lines = [line for line in text.splitlines() if len(line) > 60]
-    assert len(set(long_lines)) == len(long_lines) > 300
-
-
-def test_almanac_names_each_day_once_and_in_order():
-    text = (corpora.shipped() / "almanac.txt").read_text(encoding="utf-8")
-    days = re.findall(r"^THE (.+) OF ([A-Z]+)\.\nWind|^THE (.+) OF ([A-Z]+)\.\nThe fog", text, re.M)
-    dated = [(a or c, b or d) for a, b, c, d in days]
-    assert len(set(dated)) == len(dated) > 150
-    assert len(dict.fromkeys(month for _, month in dated)) == 12
-    for month in {month for _, month in dated}:
-        numbers = [ORDINALS.index(day) for day, name in dated if name == month]
-        assert numbers == sorted(numbers)
-
-
-UNITS = ["FIRST", "SECOND", "THIRD", "FOURTH", "FIFTH", "SIXTH", "SEVENTH", "EIGHTH", "NINTH"]
-TEENS = [f"{stem}TEENTH" for stem in ("THIR", "FOUR", "FIF", "SIX", "SEVEN", "EIGH", "NINE")]
-TWENTIES = ["TWENTIETH", *(f"TWENTY-{unit}" for unit in UNITS)]
-ORDINALS = [*UNITS, "TENTH", "ELEVENTH", "TWELFTH", *TEENS, *TWENTIES, "THIRTIETH", "LAST"]
-
-
-def test_places_are_what_their_maker_writes_byte_for_byte():
-    made = io.StringIO()
-    count = script("make_places").build(made)
-    assert made.getvalue().encode() == (corpora.shipped() / "places.txt").read_bytes()
-    assert count == len(set(made.getvalue().splitlines())) == 3000
-
-
-def test_qinghe_couplets_have_lines_of_equal_length():
-    text = (corpora.shipped() / "qinghe.txt").read_text(encoding="utf-8")
-    verses = text[: text.index("老渡的话")]  # the sayings after it are prose of two clauses
-    couplets = re.findall(r"^([^，。：？；、\n]+)，([^，。：？；、\n]+)。$", verses, re.M)
-    assert len(couplets) > 150
-    assert {(len(left), len(right)) for left, right in couplets} == {(5, 5), (7, 7)}
 
 
 # ── The command ────────────────────────────────────────────────────────────────────────────────────────────
@@ -129,15 +32,15 @@ def test_list_says_what_is_there(capsys):
 def test_list_for_people_has_every_name_and_says_how_to_build(capsys):
     assert main(["corpora", "list"]) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[0] for line in out.splitlines()] == ["name", *corpora.known()]
+    assert [line.split()[0] for line in out.splitlines()] == ["name", *shipped_corpora.known()]
     assert "rnngen corpora build python-stdlib" in err
-    assert all(corpus.name in err for corpus in corpora.known().values() if not corpus.file)
+    assert all(corpus.name in err for corpus in shipped_corpora.known().values() if not corpus.file)
 
 
 @pytest.mark.parametrize("corpus", SHIPPED, ids=lambda corpus: corpus.name)
 def test_path_prints_the_path_alone(corpus, capsys):
     assert main(["corpora", "path", corpus.name]) == 0
-    assert capsys.readouterr() == (f"{corpora.shipped() / corpus.file}\n", "")
+    assert capsys.readouterr() == (f"{shipped_corpora.folder() / corpus.file}\n", "")
 
 
 def test_path_of_what_is_not_built_says_how_to_build_it(capsys):
@@ -158,21 +61,10 @@ def test_building_what_ships_is_refused(capsys):
     assert "rnngen corpora path almanac" in capsys.readouterr().err
 
 
-def test_corpora_are_found_inside_an_installed_package_first(tmp_path, monkeypatch):
-    inside = tmp_path / "rnngen" / "corpora"
-    module = tmp_path / "rnngen" / "cli" / "commands" / "corpora.py"
-    monkeypatch.setattr(corpora, "__file__", str(module))
-    with pytest.raises(NotFoundError, match="install rnngen again"):
-        corpora.shipped()
-    shutil.copytree(corpora.Path(__file__).parents[2] / "corpora", tmp_path / "corpora")
-    assert corpora.shipped() == tmp_path / "corpora"
-    shutil.copytree(tmp_path / "corpora", inside)
-    assert corpora.shipped() == inside
-
-
 def test_importing_the_command_is_light():
     program = (
-        "import sys, rnngen.cli.commands.corpora as c; c.known(); c.find('python-stdlib').path;"
+        "import sys; from rnngen.data import shipped_corpora; import rnngen.cli.commands.corpora;"
+        "shipped_corpora.known(); shipped_corpora.find('python-stdlib').path;"
         "print(sorted({'torch', 'numpy', 'tokenizers', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -249,20 +141,12 @@ def test_a_build_that_finds_nothing_leaves_the_old_one(library, home, capsys):
     }
 
 
-@pytest.mark.parametrize("corpus", BUILT, ids=lambda corpus: corpus.name)
-def test_builder_gives_the_same_text_twice(corpus):
-    first, second = io.StringIO(), io.StringIO()
-    build = script(corpus.builder.removesuffix(".py")).build
-    assert build(first) == build(second) > 100
-    assert first.getvalue() == second.getvalue()
-
-
 # ── Generating ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def pairs_of(name, count, seed=1, held_out=False):
     """What a file of the generator must hold."""
-    package = corpora.generators()
+    package = shipped_corpora.generators()
     pairs = package.pairs(package.generator(name), count, seed=seed, held_out=held_out)
     return "".join(f"{source}\t{target}\n" for source, target in pairs)
 
@@ -297,7 +181,7 @@ def test_counts_have_defaults(home, capsys):
     assert main(["corpora", "build", "reversal"]) == 0
     assert main(["corpora", "build", "reversal", "--held-out"]) == 0
     files = capsys.readouterr().out.split()
-    assert [len(corpora.Path(file).read_text().splitlines()) for file in files] == [50_000, 2_000]
+    assert [len(Path(file).read_text().splitlines()) for file in files] == [50_000, 2_000]
 
 
 @pytest.mark.parametrize("flag", [["--count", "5"], ["--seed", "2"], ["--held-out"]])
@@ -322,12 +206,12 @@ def test_a_count_beyond_the_sources_is_refused_at_once(home, capsys):
 
 def test_a_generator_that_runs_out_says_so_and_leaves_the_old_file(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
-        corpora.generators(), "generator", lambda name: lambda draw: (str(draw.below(50)), "x")
+        shipped_corpora.generators(), "generator", lambda name: lambda draw: (str(draw.below(50)), "x")
     )
     target = tmp_path / "old.tsv"
     target.write_text("old\n")
     assert main(["corpora", "build", "reversal", "-o", str(target), "--count", "5000"]) == 2
-    expected = sum(not corpora.generators().is_held_out(str(number)) for number in range(50))
+    expected = sum(not shipped_corpora.generators().is_held_out(str(number)) for number in range(50))
     assert f"no more than {expected} different reversal to train on" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["old.tsv"]
     assert target.read_text() == "old\n"

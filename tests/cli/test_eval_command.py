@@ -66,7 +66,7 @@ def test_text_like_the_training_text_is_likelier_than_text_unlike_it(run, shelf,
 def test_without_json_it_is_a_table(run, shelf):
     done = run("eval", "-m", "tale")
     rows = done.out.splitlines()
-    assert [row.split()[0] for row in rows] == ["reading", "window", "stream", "floor"]
+    assert [row.split()[0] for row in rows] == ["mode", "window", "stream", "5-gram"]
     assert f"{told(run, '-m', 'tale')['window']['nats_per_char']:.4f}" in rows[1]
     assert "characters" in done.err
 
@@ -76,7 +76,7 @@ def test_readings_that_adapt_come_where_they_are_asked_for(run, shelf):
     assert set(result) == {"tokens", "chars", "window", "stream", "dynamic", "cache", "floor"}
     assert set(result["dynamic"]) == set(result["cache"]) == LOSS
     rows = run("eval", "-m", "tale", "--dynamic").out.splitlines()
-    assert [row.split()[0] for row in rows] == ["reading", "window", "stream", "dynamic", "floor"]
+    assert [row.split()[0] for row in rows] == ["mode", "window", "stream", "dynamic", "5-gram"]
     assert "--cache-size=0: at least 1" in run("eval", "-m", "tale", "--cache-size", "0", status=2).err
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.render.heatmap import SHADES, STEPS, TRACE, draw, paint
 from rnngen.generation.alignment import Alignment
 
@@ -30,7 +30,7 @@ SHORT = peaked(SOURCE, TARGET, PEAKS)
 
 
 def texts(alignment, width=80, colours=None):
-    return ["".join(text for text, _ in line) for line in draw(alignment, width, cell_len, paint(colours))]
+    return ["".join(text for text, _ in line) for line in draw(alignment, width, paint(colours))]
 
 
 def cells(text, start, end):
@@ -167,8 +167,8 @@ def test_what_commands_a_terminal_is_shown_instead():
 
 
 def test_nothing_is_drawn_of_nothing():
-    assert draw(Alignment((), (), np.zeros((0, 0), np.float32)), 80, cell_len, paint(None)) == []
-    assert draw(Alignment(("a",), (), np.zeros((0, 1), np.float32)), 80, cell_len, paint(None)) == []
+    assert draw(Alignment((), (), np.zeros((0, 0), np.float32)), 80, paint(None)) == []
+    assert draw(Alignment(("a",), (), np.zeros((0, 1), np.float32)), 80, paint(None)) == []
 
 
 class Terminal(io.StringIO):
@@ -195,7 +195,7 @@ def test_it_is_drawn_in_the_colours_that_the_stream_takes(monkeypatch, stream, e
         monkeypatch.setenv(name, value)
     out = stream()
     monkeypatch.setattr(sys, "stdout", out)
-    ui.heat_map(SHORT)
+    console.heat_map(SHORT)
     shown = out.getvalue()
     assert sign in shown
     if stream is io.StringIO:

@@ -10,6 +10,7 @@ import pytest
 from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS
 from rnngen.cli.commands import man
+from rnngen.cli.commands.help import TOPICS
 from rnngen.cli.render.roff import Page, escaped
 from rnngen.errors import RnngenError
 
@@ -54,7 +55,7 @@ def feed(**_):
 
 
 def page_of(command, name):
-    return man.command_page(command, name, "Do work.", man.root_context(), ["rnngen", "rnngen-sample"])
+    return man.command_page(command, name, "Do work.", man.root_context(), ["rnngen(1)", "rnngen-sample(1)"])
 
 
 def test_a_page_has_its_sections_in_order():
@@ -114,27 +115,31 @@ def test_groff_has_nothing_to_say_against_a_page(command, name):
 
 @pytest.fixture
 def two_pages(monkeypatch):
-    monkeypatch.setattr(man, "pages", lambda: {"rnngen.1": "a\n", "rnngen-work.1": "b\n"})
+    monkeypatch.setattr(man, "pages", lambda: {"man1/rnngen.1": "a\n", "man1/rnngen-work.1": "b\n"})
 
 
 def test_check_names_what_is_missing_stale_or_left_over(two_pages, tmp_path):
-    (tmp_path / "rnngen.1").write_text("old")
-    (tmp_path / "rnngen-gone.1").write_text("left over")
-    with pytest.raises(RnngenError, match=r"rnngen-gone\.1, rnngen-work\.1, rnngen\.1 out of date"):
+    folder = tmp_path / "man1"
+    folder.mkdir()
+    (folder / "rnngen.1").write_text("old")
+    (folder / "rnngen-gone.1").write_text("left over")
+    with pytest.raises(RnngenError, match=r"rnngen-gone\.1, man1/rnngen-work\.1, man1/rnngen\.1 out of date"):
         man.man.main(["--check", "-o", str(tmp_path)], standalone_mode=False)
-    assert (tmp_path / "rnngen.1").read_text() == "old"
+    assert (folder / "rnngen.1").read_text() == "old"
 
 
 def test_writing_makes_the_folder_pass_the_check(two_pages, tmp_path):
     folder = tmp_path / "new" / "man"
-    folder.mkdir(parents=True)
-    (folder / "rnngen-gone.1").write_text("left over")
+    (folder / "man1").mkdir(parents=True)
+    (folder / "man1" / "rnngen-gone.1").write_text("left over")
     man.man.main(["-o", str(folder)], standalone_mode=False)
     man.man.main(["--check", "-o", str(folder)], standalone_mode=False)
-    assert sorted(path.name for path in folder.iterdir()) == ["rnngen-work.1", "rnngen.1"]
+    assert sorted(path.name for path in (folder / "man1").iterdir()) == ["rnngen-work.1", "rnngen.1"]
 
 
 def test_every_command_has_a_fresh_page_in_the_repository():
     wanted = man.pages()
-    assert len(wanted) == 1 + sum(not builtin.hidden for builtin in COMMANDS.values())
+    commands = [name for name in wanted if name.startswith("man1/")]
+    assert len(commands) == 1 + sum(not builtin.hidden for builtin in COMMANDS.values())
+    assert len(wanted) == len(commands) + len(TOPICS)
     assert man.stale_pages(PAGES, wanted) == []

@@ -421,11 +421,11 @@ def test_eval_tells_what_was_promised(run, models, place, flags):
 
 
 def test_without_a_text_the_pairs_held_out_are_judged(run, models, learnt):
-    from rnngen.data.corpus import held_out
+    from rnngen.data.split import is_validation
 
     words = [line.split("\t")[0] for line in (learnt / "pairs.tsv").read_text().splitlines()]
     told = json.loads(run("eval", "-m", "pairs", "--json").out)
-    assert told["pairs"] == sum(held_out(word, 0.1) for word in words)
+    assert told["pairs"] == sum(is_validation(word, 0.1) for word in words)
 
 
 def test_eval_refuses_what_goes_with_the_other_kind(run, models, place):

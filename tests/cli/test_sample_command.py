@@ -302,7 +302,7 @@ def test_filters_with_memory_depend_on_no_other_text(run):
         (["--filters", "logit_bias=the:1"], "no one token says 'the'; to this model it is 't' 'h' 'e'"),
         (["--filters", "ban"], "at least one text expected"),
         (["--filters", "force"], "force=TEXT|TEXT"),
-        (["--filters", "top_nsigma=nan"], "n=nan: a number of at least 0 expected"),
+        (["--filters", "top_nsigma=nan"], "n=nan: 0 or more expected"),
         (["--filters", "xtc=2"], "probability=2.0: a number from 0 to 1 expected"),
         (["--filters", "temp=1", "--order", "hf"], "--filters is the whole chain"),
         (["--typical", "0"], "p=0.0: a number above 0 and up to 1 expected"),

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rnngen.cli import repl as typed
+from rnngen.cli import repl
 
 pty = pytest.importorskip("pty")
 pytestmark = [pytest.mark.usefixtures("shelf"), pytest.mark.slow]
@@ -151,6 +151,6 @@ def test_off_a_terminal_it_is_refused(run):
 
 def test_a_home_that_cannot_be_written_to_costs_the_history_alone(home, monkeypatch, trained):
     monkeypatch.setenv("RNNGEN_HOME", str(trained / "tale.txt"))
-    with typed.history():
+    with repl.history():
         pass
     assert (trained / "tale.txt").is_file()

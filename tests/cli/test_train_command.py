@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.events import Step
 
 
@@ -29,7 +29,7 @@ def models(home):
 @pytest.fixture
 def signalled(monkeypatch):
     """Sends this process signals, one right after the other, when a training has made so many steps."""
-    render = ui.render
+    render = console.render
 
     def at(step, *signals):
         def sending(events):
@@ -38,10 +38,10 @@ def signalled(monkeypatch):
                     signal.raise_signal(which)
                 yield event
 
-        monkeypatch.setattr(ui, "render", lambda events, *rest: render(sending(events), *rest))
+        monkeypatch.setattr(console, "render", lambda events, *rest: render(sending(events), *rest))
 
     yield at
-    monkeypatch.setattr(ui, "render", render)
+    monkeypatch.setattr(console, "render", render)
 
 
 def contents(folder):

@@ -11,11 +11,10 @@ import pytest
 
 pytest.importorskip("optuna", reason="the extra 'tune' is not installed")
 
-from rnngen.cli.render import console as ui
-from rnngen.cli.render import trials
+from rnngen.cli.render import console, trials
 from rnngen.requests.train import TrainRequest
 from rnngen.tuning import Best, Opened, Searched, Tried, Trying
-from rnngen.tuning import trials as searching
+from rnngen.tuning.trials import tune
 
 FIXED = ["--hidden=8", "--layers=1", "--embed=8", "--batch=8", "--seq=16", "--weight-decay=0.01"]
 FAST = ["--optimizer=adamw", "--evaluations=2", "--steps=6", "--precision=fp32", "--device=cpu", "--seed=1"]
@@ -98,19 +97,18 @@ def test_a_text_may_come_through_a_pipe(run, tale):
 
 
 def test_an_interrupt_ends_the_search_and_says_how_to_go_on(run, tale, monkeypatch):
-    search = searching.tune
 
     def interrupted(*arguments, **named):
-        for event in search(*arguments, **named):
+        for event in tune(*arguments, **named):
             if isinstance(event, Trying) and event.trial == 1:
                 signal.raise_signal(signal.SIGINT)
             yield event
 
-    monkeypatch.setattr(searching, "tune", interrupted)
+    monkeypatch.setattr("rnngen.tuning.trials.tune", interrupted)
     done = run("tune", "tale.txt", *FLAGS, "--trials=9", status=130)
     command = done.err.splitlines()[-1].partition("go on with: ")[2]
     assert shlex.split(command) == ["rnngen", "tune", "tale.txt", *FLAGS, "--trials=9"]
-    monkeypatch.setattr(searching, "tune", search)
+    monkeypatch.setattr("rnngen.tuning.trials.tune", tune)
     assert record(run("tune", "tale.txt", *FLAGS, "--json"))["best"] is not None
 
 
@@ -250,7 +248,7 @@ def test_on_a_terminal_the_listing_is_drawn_in_place(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm-256color")
     state = trials.Trials()
-    ui.live_table(trials.listings(state.follow(made_up()), state))
+    console.live_table(trials.listings(state.follow(made_up()), state))
     shown = sys.stderr.getvalue()
     assert "nats/char" in shown
     assert "1.0000" in shown

@@ -8,7 +8,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
+from rnngen.cli.render.frame import Frame
 from rnngen.cli.render.progress import Progress
 from rnngen.events import Evaluated, Finished, Sampled, Saved, Started, Step, Warned
 
@@ -60,29 +61,29 @@ def test_colour_is_for_terminals_unless_the_environment_says_otherwise(
 ):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert ui.coloured(stream()) is colour
+    assert console.coloured(stream()) is colour
 
 
 def test_each_stream_is_judged_by_itself(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert ui.progress_mode() == "plain"
+    assert console.progress_mode() == "plain"
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    assert ui.progress_mode() == "live"
-    assert ui.progress_mode(quiet=True) == "quiet"
-    assert ui.progress_mode(quiet=True, as_json=True) == "json"
+    assert console.progress_mode() == "live"
+    assert console.progress_mode(quiet=True) == "quiet"
+    assert console.progress_mode(quiet=True, as_json=True) == "json"
 
 
 def test_force_color_makes_no_live_display_off_a_terminal(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert ui.progress_mode() == "plain"
+    assert console.progress_mode() == "plain"
 
 
 def test_notes_and_warnings_go_to_stderr(capsys):
-    ui.note("one")
-    ui.warn("two")
+    console.note("one")
+    console.warn("two")
     assert capsys.readouterr() == ("", "rnngen: one\nrnngen: warning: two\n")
 
 
@@ -93,7 +94,7 @@ ROWS = [("names", 12, None), ("愛" * 40 + "x" * 40, 3400, "a\tb\x1b")]
 
 
 def test_a_listing_through_a_pipe_is_whole_aligned_and_plain(capsys):
-    ui.table(ROWS, ("name", "size", "note"))
+    console.table(ROWS, ("name", "size", "note"))
     header, first, second = capsys.readouterr().out.splitlines()
     assert second.startswith("愛" * 40 + "x" * 40 + "  3400  a   b\\x1b")
     assert first == "names" + " " * (120 - 5) + "    12"
@@ -104,7 +105,7 @@ def test_a_listing_on_a_terminal_fits_and_takes_no_markup(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setenv("COLUMNS", "60")
-    ui.table([("[red]x", 1), ("y" * 100, 2)], ("name", "n"))
+    console.table([("[red]x", 1), ("y" * 100, 2)], ("name", "n"))
     shown = terminal.getvalue()
     assert "[red]x" in shown
     assert shown.count("y") == 100
@@ -112,7 +113,7 @@ def test_a_listing_on_a_terminal_fits_and_takes_no_markup(monkeypatch):
 
 
 def test_json_listings_have_null_for_what_is_no_number(capsys):
-    ui.write_json([{"loss": float("nan"), "name": "愛"}])
+    console.write_json([{"loss": float("nan"), "name": "愛"}])
     out = capsys.readouterr().out
     assert json.loads(out, parse_constant=pytest.fail) == [{"loss": None, "name": "愛"}]
     assert "愛" in out
@@ -123,8 +124,8 @@ def test_json_listings_have_null_for_what_is_no_number(capsys):
 
 def test_every_mode_returns_the_ending(capsys, monkeypatch):
     for mode in ("plain", "json", "quiet", "live"):
-        assert ui.render(a_run(), mode) == FINISHED
-    assert ui.render(iter([]), "plain") is None
+        assert console.render(a_run(), mode) == FINISHED
+    assert console.render(iter([]), "plain") is None
 
 
 def test_errors_of_the_work_pass_through(capsys):
@@ -134,11 +135,11 @@ def test_errors_of_the_work_pass_through(capsys):
 
     for mode in ("plain", "json", "quiet", "live"):
         with pytest.raises(ZeroDivisionError):
-            ui.render(broken(), mode)
+            console.render(broken(), mode)
 
 
 def test_plain_lines_go_to_stderr(capsys):
-    ui.render(a_run(), "plain")
+    console.render(a_run(), "plain")
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "\x1b" not in shown.err
@@ -146,7 +147,7 @@ def test_plain_lines_go_to_stderr(capsys):
 
 
 def test_json_goes_to_stdout_an_event_a_line(capsys):
-    ui.render(a_run(), "json")
+    console.render(a_run(), "json")
     shown = capsys.readouterr()
     assert shown.err == ""
     kinds = [json.loads(line)["event"] for line in shown.out.splitlines()]
@@ -155,15 +156,15 @@ def test_json_goes_to_stdout_an_event_a_line(capsys):
 
 
 def test_quiet_says_only_warnings(capsys):
-    ui.render(a_run(), "quiet")
+    console.render(a_run(), "quiet")
     assert capsys.readouterr() == ("", "rnngen: warning: mind the gap\n")
 
 
 def test_only_terminals_import_rich():
     code = (
-        "import sys; from rnngen.cli.render import console as ui;"
-        "ui.table([('a', 1)], ('x', 'y')); ui.warn('w');"
-        "ui.render(iter([]), 'plain'); assert 'rich' not in sys.modules"
+        "import sys; from rnngen.cli.render import console;"
+        "console.table([('a', 1)], ('x', 'y')); console.warn('w');"
+        "console.render(iter([]), 'plain'); assert 'rich' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
@@ -173,17 +174,17 @@ def frame(width, height, **run):
     progress = Progress()
     for event in a_run(**run):
         progress.take(event)
-    console = Console(
+    screen = Console(
         file=Terminal(), width=width, height=height, force_terminal=True, color_system=None, markup=False
     )
-    console.print(ui._Frame(progress))
-    return console.file.getvalue().splitlines(), console
+    screen.print(Frame(progress))
+    return screen.file.getvalue().splitlines(), screen
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 24), (40, 12), (20, 8), (200, 60), (10, 3)])
 def test_a_frame_fits_its_terminal(width, height):
-    lines, console = frame(width, height)
-    assert all(console.render_str(line, markup=False).cell_len <= width for line in lines)
+    lines, screen = frame(width, height)
+    assert all(screen.render_str(line, markup=False).cell_len <= width for line in lines)
     if width >= 40:
         assert len(lines) <= height
 
@@ -214,16 +215,16 @@ def test_a_running_frame_shows_the_time_left():
     progress = Progress()
     for event in list(a_run())[:8]:
         progress.take(event)
-    console = Console(file=io.StringIO(), width=80, height=24)
-    console.print(ui._Frame(progress))
-    assert "35%  0:13 left" in console.file.getvalue()
+    screen = Console(file=io.StringIO(), width=80, height=24)
+    screen.print(Frame(progress))
+    assert "35%  0:13 left" in screen.file.getvalue()
 
 
 def test_the_live_display_leaves_its_summary_and_the_warnings(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(sys, "stdout", stdout := io.StringIO())
-    ui.render(a_run(), "live", verbose=1)
+    console.render(a_run(), "live", verbose=1)
     shown = terminal.getvalue()
     assert "mind the gap" in shown
     assert "saved m/x/model.safetensors" in shown

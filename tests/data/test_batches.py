@@ -83,7 +83,7 @@ def test_streams_read_what_a_reading_in_plain_python_reads(lengths, lanes, seq):
             assert batch.inputs[row, : len(places)].tolist() == [int(store.tokens[p]) for p in places]
             assert batch.targets[row, : len(places)].tolist() == [t or IGNORE for t in following]
             assert (batch.targets[row, len(places) :] == IGNORE).all()
-            assert batch.fresh[row] == fresh
+            assert batch.reset_state[row] == fresh
         for batch in batches[len(windows) :]:
             assert (batch.targets[row] == IGNORE).all()
 
@@ -92,7 +92,7 @@ def test_streams_read_what_a_reading_in_plain_python_reads(lengths, lanes, seq):
 @pytest.mark.parametrize(("lanes", "seq"), [(1, 8), (4, 8), (3, 5)])
 def test_streams_cover_every_token_exactly_once_an_epoch(lengths, lanes, seq):
     store = store_of(lengths)
-    batches = StreamBatches(store, lanes, seq, refresh=0.3, seed=1)
+    batches = StreamBatches(store, lanes, seq, state_reset_prob=0.3, seed=1)
     for epoch in range(3):
         whole = counted(take(batches, batches.steps_per_epoch))
         assert batches.epoch == epoch
@@ -107,7 +107,7 @@ def test_a_row_remembers_one_stretch_of_one_document(lengths):
     lanes, remembered = set(batches.edges.tolist()), [[] for _ in range(batches.batch)]
     for batch in take(batches, 3 * batches.steps_per_epoch):
         for row, memory in enumerate(remembered):
-            if batch.fresh[row]:
+            if batch.reset_state[row]:
                 memory.clear()
             for token, target in zip(batch.inputs[row], batch.targets[row], strict=True):
                 memory.append(int(token))
@@ -123,24 +123,24 @@ def test_no_stream_remembers_over_the_wrap_of_an_epoch():
     first = take(batches, batches.steps_per_epoch)[0]
     again = next(batches)
     assert batches.epoch == 1
-    assert again.fresh.all()
+    assert again.reset_state.all()
     assert (again.inputs == first.inputs).all()
 
 
 def test_refresh_begins_windows_afresh_and_changes_no_token():
     store = store_of([2000])
-    plain, refreshed = StreamBatches(store, 4, 5), StreamBatches(store, 4, 5, refresh=0.25, seed=3)
+    plain, refreshed = StreamBatches(store, 4, 5), StreamBatches(store, 4, 5, state_reset_prob=0.25, seed=3)
     pairs = [(next(plain), next(refreshed)) for _ in range(plain.steps_per_epoch)]
     assert all((a.inputs == b.inputs).all() and (a.targets == b.targets).all() for a, b in pairs)
-    assert all(b.fresh[a.fresh].all() for a, b in pairs)
-    share = np.mean([b.fresh.mean() for _, b in pairs])
+    assert all(b.reset_state[a.reset_state].all() for a, b in pairs)
+    share = np.mean([b.reset_state.mean() for _, b in pairs])
     assert 0.2 < share < 0.3
 
 
 @pytest.mark.parametrize("made", [0, 1, 7, 12, 13, 30])
 def test_restored_streams_go_on_as_if_nothing_had_happened(made):
     store = store_of([7, 1, 30, 2, 2, 60, 5])
-    unbroken, other = (StreamBatches(store, 3, 4, refresh=0.5, seed=5) for _ in range(2))
+    unbroken, other = (StreamBatches(store, 3, 4, state_reset_prob=0.5, seed=5) for _ in range(2))
     for _ in range(made):
         next(unbroken)
     other.restore(unbroken.position())
@@ -148,7 +148,7 @@ def test_restored_streams_go_on_as_if_nothing_had_happened(made):
         a, b = next(unbroken), next(other)
         assert (a.inputs == b.inputs).all()
         assert (a.targets == b.targets).all()
-        assert (a.fresh == b.fresh).all()
+        assert (a.reset_state == b.reset_state).all()
     assert unbroken.position() == other.position()
 
 
@@ -186,7 +186,7 @@ def test_examples_are_read_exactly_once_an_epoch_to_their_ends(lengths, budget):
 def test_every_row_of_spans_is_one_piece_of_one_example(budget):
     store = store_of([7, 1, 30, 2, 2, 60, 5])
     for batch in SpanBatches(store, example_spans(store, budget), budget).sweep():
-        assert batch.fresh.all()
+        assert batch.reset_state.all()
         for inputs, targets in zip(batch.inputs, batch.targets, strict=True):
             length = int((targets != IGNORE).sum())
             assert (targets[length:] == IGNORE).all()

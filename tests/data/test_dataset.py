@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from rnngen.builtins.tokenizers.char import CharTokenizer
-from rnngen.data.dataset import Texts
-from rnngen.data.splits import Split
+from rnngen.data.dataset import CorpusFiles
+from rnngen.data.split import Split
 from rnngen.decoding.text_stream import decode
 from rnngen.errors import CorpusError, NotFoundError
 from rnngen.options.corpus import CorpusOptions
@@ -32,7 +32,7 @@ def parts(task="continue", tokenizer="char", **settings):
 
 def encode(*paths, task="continue", tokenizer="char", tokenizer_json=None, **options):
     chosen, options = parts(task, tokenizer), CorpusOptions(**options)
-    texts = Texts.find(Registry(), chosen["task"], [str(path) for path in paths], options)
+    texts = CorpusFiles.find(Registry(), chosen["task"], [str(path) for path in paths], options)
     return texts.encode(chosen, options.val_fraction, tokenizer_json)
 
 
@@ -108,7 +108,7 @@ def test_a_text_with_nothing_left_for_one_side_is_refused(tmp_path, text):
 )
 def test_generation_starts_from_what_training_has_met(tmp_path, text, task, opening):
     (tmp_path / "t.txt").write_text(text)
-    assert encode(tmp_path / "t.txt", task=task).opening == opening
+    assert encode(tmp_path / "t.txt", task=task).default_prompt == opening
 
 
 # ── the cache ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,7 +134,7 @@ def test_what_is_in_the_cache_is_not_made_again(path, monkeypatch):
 
     monkeypatch.setattr(CharTokenizer, "train", fail)
     again = encode(path)
-    assert (again.record, again.opening) == (first.record, first.opening)
+    assert (again.record, again.default_prompt) == (first.record, first.default_prompt)
     assert (again.train.tokens == first.train.tokens).all()
 
 
@@ -199,8 +199,8 @@ def test_a_tokenizer_that_is_given_is_not_learnt(path, tmp_path, monkeypatch):
 
 def test_a_recorded_text_is_found_again(path):
     encoded, task = encode(path, encoding="latin-1"), parts()["task"]
-    texts = Texts.recorded(Registry(), task, encoded.record)
-    assert "".join(c.text for c in texts.train_chunks(Split.of(encoded.record))) == "".join(
+    texts = CorpusFiles.recorded(Registry(), task, encoded.record)
+    assert "".join(c.text for c in texts.train_split(Split.of(encoded.record))) == "".join(
         text_of(encoded, "train")
     )
     assert texts.reader_options == {"encoding": "latin-1"}
@@ -211,10 +211,10 @@ def test_a_recorded_text_that_has_changed_or_gone_is_named(path, tmp_path):
     record, task = encode(path, val=str(tmp_path / "val.txt")).record, parts()["task"]
     (tmp_path / "val.txt").write_text("held 0ut")
     with pytest.raises(CorpusError, match=r"val\.txt: not the text"):
-        Texts.recorded(Registry(), task, record)
+        CorpusFiles.recorded(Registry(), task, record)
     path.unlink()
     with pytest.raises(CorpusError, match=r"corpus\.txt.*not there"):
-        Texts.recorded(Registry(), task, record)
+        CorpusFiles.recorded(Registry(), task, record)
 
 
 def test_a_closed_standard_input_is_told(session, ask, monkeypatch):
@@ -227,7 +227,7 @@ def test_standard_input_is_kept_for_as_long_as_it_is_needed(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
     encoded = encode("-")
     assert "".join(text_of(encoded, "train") + text_of(encoded, "val")) == TEXT
-    Texts.recorded(Registry(), parts()["task"], encoded.record)
+    CorpusFiles.recorded(Registry(), parts()["task"], encoded.record)
 
 
 def test_a_corpus_that_is_not_there_is_told(tmp_path):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rnngen.contracts import IGNORE, NO_TOKEN
-from rnngen.data.batches import PairBatches
+from rnngen.data.batches import SourceBatches
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation.perplexity import Judge
+from rnngen.evaluation.perplexity import LossEvaluator
 
 END = 0
 BIG = 1_000_000
@@ -57,7 +57,7 @@ def epoch(batches):
 
 @pytest.mark.parametrize("budget", [50, 200, 10_000])
 def test_an_epoch_holds_every_pair_once_each_beside_its_own_source(store, budget):
-    batches = PairBatches(store, budget)
+    batches = SourceBatches(store, budget)
     for _ in range(3):
         found = [row for batch in epoch(batches) for row in rows(batch)]
         assert len(found) == store.examples
@@ -65,21 +65,21 @@ def test_an_epoch_holds_every_pair_once_each_beside_its_own_source(store, budget
 
 
 def test_a_sweep_holds_every_pair_once(store):
-    found = [row for batch in PairBatches(store, 100).sweep() for row in rows(batch)]
+    found = [row for batch in SourceBatches(store, 100).sweep() for row in rows(batch)]
     assert len(found) == store.examples
     assert set(found) == expected(store)
 
 
 @pytest.mark.parametrize("budget", [50, 200])
 def test_both_sides_padding_included_are_within_the_budget(store, budget):
-    for batch in epoch(PairBatches(store, budget)):
+    for batch in epoch(SourceBatches(store, budget)):
         assert batch.inputs.size <= budget
         assert batch.source.size <= budget
-        assert batch.fresh.all()
+        assert batch.reset_state.all()
 
 
 def test_little_is_padding(store):
-    found = epoch(PairBatches(store, 400))
+    found = epoch(SourceBatches(store, 400))
     read = sum(batch.inputs.size + batch.source.size for batch in found)
     real = 2 * store.examples + store.text_tokens + store.source.text_tokens
     assert real / read > 0.7  # sides of unlike lengths: sorting by the longer alone gives little more
@@ -87,11 +87,11 @@ def test_little_is_padding(store):
 
 def test_a_pair_longer_than_the_budget_comes_alone():
     store = store_of([3, 90, 3], [3, 3, 3])
-    assert sorted(len(batch.inputs) for batch in epoch(PairBatches(store, 20))) == [1, 2]
+    assert sorted(len(batch.inputs) for batch in epoch(SourceBatches(store, 20))) == [1, 2]
 
 
 def test_padding_stands_at_the_end_of_sources_alone(store):
-    for batch in epoch(PairBatches(store, 200)):
+    for batch in epoch(SourceBatches(store, 200)):
         padded = batch.source == NO_TOKEN
         assert (np.diff(padded.astype(int), axis=1) >= 0).all()
         assert not padded.all(axis=1).any()
@@ -106,20 +106,20 @@ def test_pairs_with_a_longer_side_are_left_out_and_counted(store, limit):
         for number in range(store.examples)
         if max(len(store.example(number)), len(store.source.example(number))) <= limit
     ]
-    batches = PairBatches(store, 200, limit=limit)
+    batches = SourceBatches(store, 200, limit=limit)
     assert batches.left_out == store.examples - len(short)
     assert {row for batch in epoch(batches) for row in rows(batch)} == expected(store, short)
 
 
 def test_a_limit_that_leaves_nothing_leaves_no_batch(store):
-    batches = PairBatches(store, 200, limit=0)
+    batches = SourceBatches(store, 200, limit=0)
     assert batches.left_out == store.examples
     assert len(batches.starts) == 0
 
 
 @pytest.mark.parametrize("read", [0, 1, 7, 60])
 def test_where_it_stands_is_enough_to_read_on_exactly(store, read):
-    first, second = PairBatches(store, 150, seed=4), PairBatches(store, 150, seed=4)
+    first, second = SourceBatches(store, 150, seed=4), SourceBatches(store, 150, seed=4)
     for _ in range(read):
         next(first)
     second.restore(first.position())
@@ -130,9 +130,9 @@ def test_where_it_stands_is_enough_to_read_on_exactly(store, read):
 
 
 def test_epochs_and_seeds_are_in_other_orders(store):
-    batches = PairBatches(store, 150, seed=1)
+    batches = SourceBatches(store, 150, seed=1)
     first, second = epoch(batches), epoch(batches)
-    other = epoch(PairBatches(store, 150, seed=2))
+    other = epoch(SourceBatches(store, 150, seed=2))
     orders = {tuple(row for batch in order for row in rows(batch)) for order in (first, second, other)}
     assert len(orders) == 3
 
@@ -153,10 +153,10 @@ def test_the_loss_of_pairs_does_not_depend_on_the_batches(store):
             counts = targets != IGNORE
             return (counts * state[0][:, None]).sum() * self.weight, state
 
-    judge = Judge(Counting())
+    judge = LossEvaluator(Counting())
     sizes = np.diff(store.starts) * np.diff(store.source.starts)
     for budget in (64, 5000):
-        loss = judge.read(PairBatches(store, budget).sweep(), store, has_eos=True)
+        loss = judge.loss(SourceBatches(store, budget).sweep(), store, has_eos=True)
         assert loss.nats == pytest.approx(float(sizes.sum()))
         assert loss.tokens == store.text_tokens + store.examples
 
@@ -165,5 +165,5 @@ def test_the_first_tokens_of_a_store_of_pairs_are_whole_pairs(store):
     for length in (1, 40, 700, 10**6):
         cut = store.prefix(length)
         assert cut.examples == cut.source.examples >= 1
-        found = [row for batch in PairBatches(cut, 150).sweep() for row in rows(batch)]
+        found = [row for batch in SourceBatches(cut, 150).sweep() for row in rows(batch)]
         assert set(found) == expected(store, range(cut.examples))

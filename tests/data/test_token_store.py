@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnngen.contracts import Chunk
-from rnngen.data import token_store as tokens
+from rnngen.data import token_store
 from rnngen.data.token_store import TokenStore, segments
 from rnngen.errors import ModelError
 
@@ -74,7 +74,7 @@ def test_a_store_is_mapped_not_read(tmp_path):
 
 @pytest.mark.parametrize("segment", [3, 1 << 20])
 def test_counts_are_kept_and_are_those_of_the_tokens(tmp_path, segment, monkeypatch):
-    monkeypatch.setattr(tokens, "SEGMENT", segment)
+    monkeypatch.setattr(token_store, "SEGMENT", segment)
     store = TokenStore.write(tmp_path, chunks(TEXTS), Bytes(300))
     for part in (store, store.prefix(9), store.prefix(1)):
         expected = np.bincount(part.tokens, minlength=300)
@@ -103,8 +103,8 @@ def split_like_gpt2(text):
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_segments_do_not_change_what_a_byte_level_pre_tokenizer_sees(size, monkeypatch):
-    monkeypatch.setattr(tokens, "SEGMENT", 40)
-    monkeypatch.setattr(tokens, "LIMIT", 4000)
+    monkeypatch.setattr(token_store, "SEGMENT", 40)
+    monkeypatch.setattr(token_store, "LIMIT", 4000)
     lines = ["To be, or", " not  to be ", "", "that  ", "\tis", "the question:", "\r", "x", "  ", "whether"]
     text = "\n".join(lines * 30)
     found = [segment.text for segment in segments(chunks([text], size))]
@@ -116,8 +116,8 @@ def test_segments_do_not_change_what_a_byte_level_pre_tokenizer_sees(size, monke
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 @pytest.mark.parametrize("filling", ["x", "\n", " \n", "\r\n", "天"])
 def test_a_text_without_good_places_is_cut_at_the_limit(size, filling, monkeypatch):
-    monkeypatch.setattr(tokens, "SEGMENT", 10)
-    monkeypatch.setattr(tokens, "LIMIT", 40)
+    monkeypatch.setattr(token_store, "SEGMENT", 10)
+    monkeypatch.setattr(token_store, "LIMIT", 40)
     text = filling * 100
     found = [segment.text for segment in segments(chunks([text], size))]
     assert "".join(found) == text
@@ -126,7 +126,7 @@ def test_a_text_without_good_places_is_cut_at_the_limit(size, filling, monkeypat
 
 
 def test_segments_of_one_example_open_once(monkeypatch):
-    monkeypatch.setattr(tokens, "SEGMENT", 10)
+    monkeypatch.setattr(token_store, "SEGMENT", 10)
     found = list(segments(chunks(["word\n" * 10, "b", "c"])))
     assert [s.starts_document for s in found] == [True] + [False] * (len(found) - 3) + [True, True]
 

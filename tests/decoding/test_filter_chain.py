@@ -7,15 +7,15 @@ import pytest
 
 from rnngen.builtins.filters import options as o
 from rnngen.builtins.filters.adaptive import mirostat, xtc
-from rnngen.builtins.filters.basic import temperature, top_k
 from rnngen.builtins.filters.lexical import min_length
+from rnngen.builtins.filters.options import TemperatureOptions, TopKOptions
 from rnngen.builtins.filters.penalties import frequency
-from rnngen.builtins.filters.truncation import typical
-from rnngen.builtins.options import TemperatureOptions, TopKOptions
-from rnngen.builtins.strategies.beam import beam_search, log_softmax
+from rnngen.builtins.filters.truncation import temperature, top_k, typical
+from rnngen.builtins.strategies.beam import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
-from rnngen.decoding.filter_chain import Chain
+from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import sample, surprisal
+from rnngen.numerics import log_softmax
 
 V, END = 6, 5
 PROMPT = [1, 0]
@@ -69,19 +69,19 @@ def test_filters_apply_from_left_to_right():
         return logits + 1
 
     one = np.ones((1, 1), np.float32)
-    assert Chain([double, add_one])(one, [[]]) == 3
-    assert Chain([add_one, double])(one, [[]]) == 4
-    assert Chain()(one, [[]]) is one
+    assert FilterChain([double, add_one])(one, [[]]) == 3
+    assert FilterChain([add_one, double])(one, [[]]) == 4
+    assert FilterChain()(one, [[]]) is one
 
 
 def test_only_chains_with_memory_have_something_to_observe():
-    assert Chain(everything()).remembers
-    assert not Chain([temperature(TemperatureOptions(0.5))]).remembers
+    assert FilterChain(everything()).remembers
+    assert not FilterChain([temperature(TemperatureOptions(0.5))]).remembers
 
 
 def test_a_batch_of_streams_is_the_streams_one_at_a_time(walk):
     logits, chosen = walk
-    chain, seeds = Chain(everything()), [11, 12, 13]
+    chain, seeds = FilterChain(everything()), [11, 12, 13]
     together, states = course(chain, logits, chosen, seeds)
     for row in range(3):
         one = slice(row, row + 1)
@@ -93,7 +93,7 @@ def test_a_batch_of_streams_is_the_streams_one_at_a_time(walk):
 
 def test_a_fork_goes_on_by_itself_and_as_the_original_would_have(walk):
     logits, chosen = walk
-    chain = Chain(everything())
+    chain = FilterChain(everything())
     whole, states = course(chain, logits, chosen, [1, 2, 3])
     state, before = take(states[8], [1, 1]), [a.copy() for a in states[8]]
     history = [chosen[:8, 1].tolist()] * 2
@@ -110,10 +110,10 @@ def test_a_fork_goes_on_by_itself_and_as_the_original_would_have(walk):
 def test_a_chain_is_a_filter_itself(walk):
     logits, chosen = walk
     filters = everything()
-    flat, _ = course(Chain(filters[2:]), logits, chosen, [0, 0, 0])
-    nested, _ = course(Chain([Chain(filters[2:4]), *filters[4:]]), logits, chosen, [0, 0, 0])
+    flat, _ = course(FilterChain(filters[2:]), logits, chosen, [0, 0, 0])
+    nested, _ = course(FilterChain([FilterChain(filters[2:4]), *filters[4:]]), logits, chosen, [0, 0, 0])
     assert nested[0].shape == flat[0].shape
-    inner, _ = course(Chain([Chain(filters[2:])]), logits, chosen, [0, 0, 0])
+    inner, _ = course(FilterChain([FilterChain(filters[2:])]), logits, chosen, [0, 0, 0])
     assert [x.tobytes() for x in inner] == [x.tobytes() for x in flat]
 
 
@@ -151,7 +151,7 @@ def test_sampling_tells_filters_each_token_and_its_surprise(toy):
 
 def replay(network, filters, tokens, seed=0):
     """The log-probability of a hypothesis by going through it alone."""
-    chain = Chain(filters)
+    chain = FilterChain(filters)
     memory, state, total = chain.initial(np.array([seed])), network.start(1), 0.0
     for token in PROMPT:
         logits, state = network(np.array([token]), state)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam.candidates import log_softmax
 from rnngen.decoding.likelihood import log_probabilities, weighed
+from rnngen.numerics import log_softmax
 
 V, END = 5, 4
 

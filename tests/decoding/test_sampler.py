@@ -8,10 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnngen.builtins.filters.adaptive import mirostat, xtc
-from rnngen.builtins.filters.basic import temperature, top_k
-from rnngen.builtins.filters.options import MirostatOptions, NoRepeatOptions, XTCOptions
+from rnngen.builtins.filters.options import (
+    MirostatOptions,
+    NoRepeatOptions,
+    TemperatureOptions,
+    TopKOptions,
+    XTCOptions,
+)
 from rnngen.builtins.filters.penalties import no_repeat_ngram
-from rnngen.builtins.options import TemperatureOptions, TopKOptions
+from rnngen.builtins.filters.truncation import temperature, top_k
 from rnngen.decoding.sampler import draw, feed, sample, sample_many
 from rnngen.errors import RnngenError
 

@@ -7,7 +7,7 @@ import pytest
 
 from rnngen.errors import UsageError
 from rnngen.options.corpus import AdaptingOptions
-from rnngen.store.model_folder import SEEN, read_model
+from rnngen.store.model_folder import TRAINED_TOKENS, read_model
 
 CHAPTER = "a star until dawn " * 12
 
@@ -43,7 +43,7 @@ def test_all_else_of_the_model_is_as_it_was(session, model):
     adapted = session.adapt(model, CHAPTER, AdaptingOptions(dynamic=True)).model
     assert adapted.weights.keys() == kept.keys()
     assert (adapted.config, adapted.tokenizer_json) == (model.config, model.tokenizer_json)
-    np.testing.assert_array_equal(adapted.weights[SEEN], kept[SEEN])
+    np.testing.assert_array_equal(adapted.weights[TRAINED_TOKENS], kept[TRAINED_TOKENS])
     for name, array in kept.items():
         np.testing.assert_array_equal(model.weights[name], array)
     assert any((adapted.weights[name] != array).any() for name, array in kept.items())

@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.cells import LSTM
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import IGNORE, Chunk
+from rnngen.data.batches import segment_batches
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation import dynamic as module
-from rnngen.evaluation.dynamic import Follower, dynamic, segments
-from rnngen.evaluation.perplexity import Judge
+from rnngen.evaluation import dynamic
+from rnngen.evaluation.dynamic import DynamicUpdate, dynamic_loss
+from rnngen.evaluation.perplexity import LossEvaluator
+from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.options.model import NetworkOptions, ReadingOptions
+from rnngen.options.model import EvaluationOptions, NetworkOptions
 
 TEXTS = ["so much depends upon a red wheel barrow " * 4, "glazed with rain water", "x"]
 END = 256
@@ -32,7 +34,7 @@ def store(tmp_path):
 
 
 def options(**given):
-    return ReadingOptions(**{"dynamic_segment": 8, "dynamic_lr": 0.01, "dynamic_decay": 0.05, **given})
+    return EvaluationOptions(**{"dynamic_segment": 8, "dynamic_lr": 0.01, "dynamic_decay": 0.05, **given})
 
 
 def by_hand(network, rule, lr, decay, size):
@@ -72,7 +74,9 @@ def by_hand(network, rule, lr, decay, size):
 @pytest.mark.parametrize("rule", ["sgd", "rms"])
 @pytest.mark.parametrize("size", [5, 8, 1000])
 def test_it_is_the_loop_that_one_would_write_by_hand(network, store, rule, size):
-    loss = dynamic(network, store, has_eos=False, options=options(dynamic_rule=rule, dynamic_segment=size))
+    loss = dynamic_loss(
+        network, store, has_eos=False, options=options(dynamic_rule=rule, dynamic_segment=size)
+    )
     assert loss.tokens == sum(map(len, TEXTS))
     assert loss.nats == pytest.approx(by_hand(network, rule, 0.01, 0.05, size), rel=1e-4)
 
@@ -82,16 +86,16 @@ def test_every_token_is_scored_before_the_weights_see_it(network, store, has_eos
     """A text whose end is another has the same losses up to there."""
 
     def losses(texts):
-        told, plain = [], module.batch_loss
+        told = []
 
         def spy(*args, **kwargs):
-            loss, state = plain(*args, **kwargs)
+            loss, state = batch_loss(*args, **kwargs)
             told.append((args[1].targets, loss.item(), [p.sum().item() for p in network.parameters()]))
             return loss, state
 
-        monkeypatch.setattr(module, "batch_loss", spy)
-        dynamic(network, texts, has_eos=has_eos, options=options())
-        monkeypatch.setattr(module, "batch_loss", plain)
+        monkeypatch.setattr(dynamic, "batch_loss", spy)
+        dynamic_loss(network, texts, has_eos=has_eos, options=options())
+        monkeypatch.setattr(dynamic, "batch_loss", batch_loss)
         return told
 
     told = losses(store)
@@ -116,7 +120,7 @@ def test_every_token_is_scored_before_the_weights_see_it(network, store, has_eos
 def test_the_network_is_as_it_was(network, store, has_eos, training):
     network.train(training)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    dynamic(network, store, has_eos=has_eos, options=options())
+    dynamic_loss(network, store, has_eos=has_eos, options=options())
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())
     assert {m.training for m in network.modules()} == {training}
@@ -125,25 +129,27 @@ def test_the_network_is_as_it_was(network, store, has_eos, training):
 def test_the_network_is_as_it_was_after_a_failure(network, store, monkeypatch):
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     calls = iter(range(3))
-    monkeypatch.setattr(Follower, "move", lambda self: self.parameters[0].data.add_(next(calls)))
+    monkeypatch.setattr(DynamicUpdate, "step", lambda self: self.parameters[0].data.add_(next(calls)))
     with pytest.raises(StopIteration):
-        dynamic(network, store, has_eos=False, options=options())
+        dynamic_loss(network, store, has_eos=False, options=options())
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
 @pytest.mark.parametrize("has_eos", [False, True])
 def test_with_a_rate_of_nothing_it_is_the_stream(network, store, has_eos):
-    loss = dynamic(network, store, has_eos=has_eos, options=options(dynamic_lr=1e-30, dynamic_rule="sgd"))
-    stream = Judge(network).stream(store, has_eos=has_eos)
+    loss = dynamic_loss(
+        network, store, has_eos=has_eos, options=options(dynamic_lr=1e-30, dynamic_rule="sgd")
+    )
+    stream = LossEvaluator(network).stream(store, has_eos=has_eos)
     assert loss.nats == pytest.approx(stream.nats, rel=1e-6)
     assert (loss.tokens, loss.chars_per_token) == (stream.tokens, stream.chars_per_token)
 
 
 @pytest.mark.parametrize("rule", ["sgd", "rms"])
 def test_on_a_text_that_repeats_itself_it_is_better(network, store, rule):
-    stream = Judge(network).stream(store, has_eos=False)
+    stream = LossEvaluator(network).stream(store, has_eos=False)
     rate = 0.3 if rule == "sgd" else 0.01
-    loss = dynamic(network, store, has_eos=False, options=options(dynamic_rule=rule, dynamic_lr=rate))
+    loss = dynamic_loss(network, store, has_eos=False, options=options(dynamic_rule=rule, dynamic_lr=rate))
     assert loss.nats < 0.95 * stream.nats
 
 
@@ -151,7 +157,7 @@ def test_on_a_text_that_repeats_itself_it_is_better(network, store, rule):
 def test_examples_are_read_whole_in_order_and_once(store, size):
     read = [
         [int(t) for t in row if t != IGNORE]
-        for batch in segments(store, size, has_eos=True)
+        for batch in segment_batches(store, size, has_eos=True)
         for row in batch.targets
     ]
     assert read == [[*text.encode(), END] for text in TEXTS]
@@ -159,10 +165,10 @@ def test_examples_are_read_whole_in_order_and_once(store, size):
 
 def test_the_decay_leads_home():
     weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
-    follower = Follower([weight], "sgd", 0.1, 0.25)
+    update = DynamicUpdate([weight], "sgd", 0.1, 0.25)
     with torch.no_grad():
         weight.copy_(torch.tensor([5.0, 2.0]))
-    follower.move()
+    update.step()
     assert weight.tolist() == [4.0, 2.0]
 
 
@@ -179,9 +185,9 @@ def test_the_decay_leads_home():
 )
 def test_what_makes_no_sense_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
-        ReadingOptions(**given)
+        EvaluationOptions(**given)
 
 
 def test_the_rate_in_force_is_the_rules_own_unless_given():
-    assert ReadingOptions(dynamic_rule="sgd").rate > ReadingOptions(dynamic_rule="rms").rate
-    assert ReadingOptions(dynamic_lr=0.5).rate == 0.5
+    assert EvaluationOptions(dynamic_rule="sgd").rate > EvaluationOptions(dynamic_rule="rms").rate
+    assert EvaluationOptions(dynamic_lr=0.5).rate == 0.5

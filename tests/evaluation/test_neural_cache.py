@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.cells import LSTM
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import UsageError
-from rnngen.evaluation import neural_cache as cache
-from rnngen.evaluation.neural_cache import Cache, cached
-from rnngen.evaluation.perplexity import Judge
+from rnngen.evaluation import neural_cache
+from rnngen.evaluation.neural_cache import Cache, cached_loss
+from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.options.model import NetworkOptions, ReadingOptions
+from rnngen.options.model import EvaluationOptions, NetworkOptions
 
 TEXTS = ["so much depends upon a red wheel barrow", "glazed with rain water", "a red wheel"]
 END = 256
@@ -37,7 +37,7 @@ def store(tmp_path):
 
 
 def options(**given):
-    return ReadingOptions(**{"cache_size": 30, "cache_weight": 0.2, "cache_flatness": 1.5, **given})
+    return EvaluationOptions(**{"cache_size": 30, "cache_weight": 0.2, "cache_flatness": 1.5, **given})
 
 
 def by_hand(network, has_eos, size, weight, theta):
@@ -65,18 +65,18 @@ def by_hand(network, has_eos, size, weight, theta):
 @pytest.mark.parametrize("size", [1, 7, 30, 10_000])
 @pytest.mark.parametrize("block", [1, 16, 256])
 def test_it_is_the_formula_however_much_is_read_at_once(network, store, has_eos, size, block):
-    before, cache.BLOCK = cache.BLOCK, block
+    before, neural_cache.BLOCK = neural_cache.BLOCK, block
     try:
-        loss = cached(network, store, has_eos=has_eos, options=options(cache_size=size))
+        loss = cached_loss(network, store, has_eos=has_eos, options=options(cache_size=size))
     finally:
-        cache.BLOCK = before
+        neural_cache.BLOCK = before
     assert loss.tokens == sum(len(text) + has_eos for text in TEXTS)
     assert loss.nats == pytest.approx(by_hand(network, has_eos, size, 0.2, 1.5), rel=1e-4)
 
 
 def test_a_share_of_nothing_is_the_stream(network, store):
-    loss = cached(network, store, has_eos=False, options=options(cache_weight=0.0))
-    assert loss.nats == pytest.approx(Judge(network).stream(store, has_eos=False).nats, rel=1e-5)
+    loss = cached_loss(network, store, has_eos=False, options=options(cache_weight=0.0))
+    assert loss.nats == pytest.approx(LossEvaluator(network).stream(store, has_eos=False).nats, rel=1e-5)
 
 
 def test_the_present_token_is_not_known_yet():
@@ -90,10 +90,10 @@ def test_the_present_token_is_not_known_yet():
 def test_the_network_is_put_back(network, store):
     for training in (True, False):
         network.train(training)
-        cached(network, store, has_eos=False, options=options())
+        cached_loss(network, store, has_eos=False, options=options())
         assert network.training is training
 
 
 def test_a_network_that_is_not_the_engines_is_refused(store):
-    with pytest.raises(UsageError, match="--cache is for models of text without a source"):
-        cached(nn.Linear(2, 2), store, has_eos=False, options=options())
+    with pytest.raises(UsageError, match="cache needs a network that exposes its features per token"):
+        cached_loss(nn.Linear(2, 2), store, has_eos=False, options=options())

@@ -8,7 +8,7 @@ import pytest
 
 from rnngen.contracts import Chunk
 from rnngen.errors import CorpusError
-from rnngen.evaluation import ngram as floor
+from rnngen.evaluation import ngram
 from rnngen.evaluation.ngram import BOUNDARY, NGram, witten_bell
 
 TRAIN = ["the cat sat on the mat", "the hat of the cat", "a mat", "天地玄黃 the 天地"]
@@ -60,7 +60,7 @@ def test_the_floor_equals_the_definition(has_eos, order):
 @pytest.mark.parametrize("block", [1, 3, 4, 7])
 def test_the_floor_does_not_depend_on_blocks_and_chunks(has_eos, order, block, monkeypatch):
     whole = witten_bell(chunks(TRAIN), chunks(HELD_OUT), has_eos=has_eos, order=order)
-    monkeypatch.setattr(floor, "BLOCK", block)
+    monkeypatch.setattr(ngram, "BLOCK", block)
     pieces = witten_bell(chunks(TRAIN, 2), chunks(HELD_OUT, 1), has_eos=has_eos, order=order)
     assert (pieces.chars, pieces.train_chars) == (whole.chars, whole.train_chars)
     assert pieces.nats_per_char == pytest.approx(whole.nats_per_char, rel=1e-12)
@@ -69,7 +69,7 @@ def test_the_floor_does_not_depend_on_blocks_and_chunks(has_eos, order, block, m
 @pytest.mark.parametrize("has_eos", [False, True])
 @pytest.mark.parametrize("history", ["", "t", "the ", "on the ma", "zzz", "天"])
 def test_probabilities_sum_to_one(has_eos, history):
-    (codes,) = floor.blocks(chunks(TRAIN), has_eos)
+    (codes,) = ngram.blocks(chunks(TRAIN), has_eos)
     model = NGram.fit(codes, has_eos=has_eos, order=5)
     candidates = [ord(symbol) for symbol in {*"".join(TRAIN), "!"}] + ([BOUNDARY] if has_eos else [])
     before = [BOUNDARY, *map(ord, history)]
@@ -99,7 +99,7 @@ def test_text_that_was_learnt_costs_less_than_other_text():
 
 
 @pytest.mark.parametrize("has_eos", [False, True])
-@pytest.mark.parametrize(("train", "held_out", "which"), [([], ["a"], "training"), (["a"], [], "held-out")])
+@pytest.mark.parametrize(("train", "held_out", "which"), [([], ["a"], "training"), (["a"], [], "validation")])
 def test_an_empty_part_is_an_error(train, held_out, which, has_eos):
     with pytest.raises(CorpusError, match=which):
         witten_bell(chunks(train), chunks(held_out), has_eos=has_eos)

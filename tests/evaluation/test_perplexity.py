@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.cells import LSTM
-from rnngen.builtins.strategies.beam import log_softmax
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import IGNORE, Chunk
 from rnngen.data.batches import Batch, StreamBatches
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation import perplexity as evaluation
-from rnngen.evaluation.perplexity import Judge, Loss, batch_loss, entry_state
+from rnngen.evaluation import perplexity
+from rnngen.evaluation.perplexity import Loss, LossEvaluator
 from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import RecurrentNetwork
+from rnngen.numerics import log_softmax
 from rnngen.options.model import NetworkOptions
 
 END = 256
@@ -56,45 +57,48 @@ def documents():
 
 def test_stream_loss_equals_brute_force(network, store):
     nats = sum(nll(network, [END, *d[:-1]], d) for d in documents())
-    loss = Judge(network).stream(store, has_eos=False)
+    loss = LossEvaluator(network).stream(store, has_eos=False)
     assert loss.tokens == sum(map(len, documents()))
     assert loss.nats == pytest.approx(nats, rel=1e-5)
 
 
 def test_loss_of_examples_counts_their_ends(network, store):
     nats = sum(nll(network, [END, *d], [*d, END]) for d in documents())
-    for loss in (Judge(network).stream(store, has_eos=True), Judge(network).window(store, has_eos=True)):
+    for loss in (
+        LossEvaluator(network).stream(store, has_eos=True),
+        LossEvaluator(network).window(store, has_eos=True),
+    ):
         assert loss.tokens == sum(len(d) + 1 for d in documents())
         assert loss.nats == pytest.approx(nats, rel=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 7, 16, 256])
 def test_window_loss_equals_brute_force(network, store, size, monkeypatch):
-    monkeypatch.setattr(evaluation, "WINDOW", size)
+    monkeypatch.setattr(perplexity, "WINDOW", size)
     nats, tokens = 0.0, 0
     for document in documents():
         for start in range(0, len(document) - 1, size):
             window = document[start : start + size + 1]
             nats += nll(network, window[:-1], window[1:])
             tokens += len(window) - 1
-    loss = Judge(network).window(store, has_eos=False)
+    loss = LossEvaluator(network).window(store, has_eos=False)
     assert loss.tokens == tokens
     assert loss.nats == pytest.approx(nats, rel=1e-5)
 
 
 @pytest.mark.parametrize("seq", [1, 7, 64, 1024])
 def test_stream_loss_is_the_same_however_many_tokens_are_read_at_a_time(network, store, seq):
-    whole = Judge(network).stream(store, has_eos=False)
-    loss = Judge(network).stream(store, has_eos=False, seq=seq)
+    whole = LossEvaluator(network).stream(store, has_eos=False)
+    loss = LossEvaluator(network).stream(store, has_eos=False, seq=seq)
     assert loss.nats == pytest.approx(whole.nats, rel=1e-6)
     assert (loss.tokens, loss.chars_per_token) == (whole.tokens, whole.chars_per_token)
 
 
 @pytest.mark.parametrize("budget", [1, 10, 100_000])
 def test_window_loss_is_the_same_whatever_is_batched_together(network, store, budget, monkeypatch):
-    whole = Judge(network).window(store, has_eos=False)
-    monkeypatch.setattr(evaluation, "BUDGET", budget)
-    assert Judge(network).window(store, has_eos=False).nats == pytest.approx(whole.nats, rel=1e-6)
+    whole = LossEvaluator(network).window(store, has_eos=False)
+    monkeypatch.setattr(perplexity, "BUDGET", budget)
+    assert LossEvaluator(network).window(store, has_eos=False).nats == pytest.approx(whole.nats, rel=1e-6)
 
 
 def test_lanes_forget_only_where_they_begin(network, store):
@@ -108,7 +112,7 @@ def test_lanes_forget_only_where_they_begin(network, store):
         if targets[-1] == END:
             read, targets = read[:-1], targets[:-1]
         nats += nll(network, read, targets)
-    loss = Judge(network).stream(store, has_eos=False, lanes=3, seq=8)
+    loss = LossEvaluator(network).stream(store, has_eos=False, streams=3, seq=8)
     assert loss.nats == pytest.approx(nats, rel=1e-5)
     assert loss.tokens == sum(map(len, documents()))
 
@@ -117,7 +121,7 @@ def test_a_document_is_read_as_if_no_other_stood_before_it(network, tmp_path):
     def nats(*texts):
         chunks = [Chunk(text, starts_document=True) for text in texts]
         store = TokenStore.write(tmp_path / texts[0], chunks, ByteTokenizer())
-        return Judge(network).stream(store, has_eos=False).nats
+        return LossEvaluator(network).stream(store, has_eos=False).nats
 
     assert nats("first", "second") == pytest.approx(nats("first") + nats("second"), rel=1e-5)
 
@@ -132,22 +136,22 @@ def test_the_beginning_of_a_text_is_a_text(network, store):
         assert first.starts[-1] == len(first) - 1
     nats = sum(nll(network, [END, *d[:-1]], d) for d in documents()[:3])
     three = store.prefix(int(store.starts[3]))
-    assert Judge(network).stream(three, has_eos=False).nats == pytest.approx(nats, rel=1e-5)
+    assert LossEvaluator(network).stream(three, has_eos=False).nats == pytest.approx(nats, rel=1e-5)
     assert three.text_tokens == sum(map(len, documents()[:3]))
 
 
 def test_the_network_keeps_its_mode(network, store):
     for mode in (True, False):
         network.train(mode)
-        Judge(network).stream(store, has_eos=False)
+        LossEvaluator(network).stream(store, has_eos=False)
         assert network.training is mode
 
 
 def test_judging_draws_nothing(network, store):
     network.train()
     before = torch.get_rng_state()
-    first = Judge(network).stream(store, has_eos=False)
-    assert Judge(network).stream(store, has_eos=False) == first
+    first = LossEvaluator(network).stream(store, has_eos=False)
+    assert LossEvaluator(network).stream(store, has_eos=False) == first
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -166,15 +170,15 @@ def test_losses_are_told_in_nats_bits_and_perplexity():
 
 def test_a_loss_by_character_does_not_depend_on_what_a_token_is(network, store):
     """Nats per character are the nats over the characters, ends of examples included where they count."""
-    free = Judge(network).stream(store, has_eos=False)
+    free = LossEvaluator(network).stream(store, has_eos=False)
     assert free.nats_per_char == pytest.approx(free.nats / sum(map(len, TEXTS)))
-    lines = Judge(network).stream(store, has_eos=True)
+    lines = LossEvaluator(network).stream(store, has_eos=True)
     assert lines.nats_per_char == pytest.approx(lines.nats / sum(len(text) + 1 for text in TEXTS))
 
 
 def test_a_text_with_nothing_to_predict_has_no_loss(network, tmp_path):
     store = TokenStore.write(tmp_path, [Chunk("a", starts_document=True)], ByteTokenizer())
-    loss = Judge(network).window(store, has_eos=False)
+    loss = LossEvaluator(network).window(store, has_eos=False)
     assert loss.tokens == 0
     assert all(math.isnan(value) for value in loss.as_json().values())
 
@@ -182,9 +186,9 @@ def test_a_text_with_nothing_to_predict_has_no_loss(network, tmp_path):
 # ── one batch ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def one_batch(targets, fresh=(True, True)):
+def one_batch(targets, reset_state=(True, True)):
     targets = np.array(targets)
-    return Batch(np.full_like(targets, 65), targets, np.array(fresh))
+    return Batch(np.full_like(targets, 65), targets, np.array(reset_state))
 
 
 def test_a_batch_in_which_nothing_counts_is_no_loss_and_no_gradient(network):
@@ -209,23 +213,23 @@ def test_the_state_that_goes_on_carries_no_gradient(network):
 
 def test_fresh_rows_begin_at_the_initial_state_and_others_go_on(network):
     told = tuple(torch.full((2, 8), float(i)) for i in range(4))
-    state = entry_state(network, one_batch([[1], [1]], fresh=(False, True)), told)
+    state = initial_states(network, one_batch([[1], [1]], reset_state=(False, True)), told)
     for array, old, new in zip(state, told, network.start(2), strict=True):
         assert torch.equal(array[0], old[0])
         assert torch.equal(array[1], new[1])
-    assert entry_state(network, one_batch([[1], [1]], fresh=(False, False)), told) is told
+    assert initial_states(network, one_batch([[1], [1]], reset_state=(False, False)), told) is told
 
 
 def test_the_learned_initial_state_learns_from_fresh_rows_alone(network):
     told = tuple(torch.zeros(2, 8) for _ in range(4))
-    for fresh, learns in (((False, False), False), ((True, False), True)):
+    for reset_state, learns in (((False, False), False), ((True, False), True)):
         network.zero_grad()
-        loss, _ = batch_loss(network, one_batch([[66], [67]], fresh=fresh), told, "fp32")
+        loss, _ = batch_loss(network, one_batch([[66], [67]], reset_state=reset_state), told, "fp32")
         loss.backward()
         assert any(p.grad is not None and bool(p.grad.any()) for p in network.initial) is learns
 
 
 def test_bf16_is_close_to_fp32(network, store):
-    exact = Judge(network).stream(store, has_eos=False).nats_per_token
-    rough = Judge(network, "bf16").stream(store, has_eos=False, seq=16).nats_per_token
+    exact = LossEvaluator(network).stream(store, has_eos=False).nats_per_token
+    rough = LossEvaluator(network, "bf16").stream(store, has_eos=False, seq=16).nats_per_token
     assert rough == pytest.approx(exact, rel=0.02)

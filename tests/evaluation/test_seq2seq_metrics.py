@@ -16,15 +16,15 @@ from rnngen.evaluation.seq2seq_metrics import (
     bleu_tokenizer,
     chrf,
     common_subsequence,
-    judge_answers,
     rouge,
+    score_outputs,
     sequence_accuracy,
     token_accuracy,
     tokens,
     words,
 )
 
-FIGURES = [bleu, chrf, rouge, sequence_accuracy, token_accuracy, judge_answers]
+FIGURES = [bleu, chrf, rouge, sequence_accuracy, token_accuracy, score_outputs]
 CAT = "the cat sat on the mat"
 
 
@@ -86,12 +86,12 @@ def test_chrf_equals_the_f_score_by_hand():
 def test_the_tokenizer_follows_the_script_and_stands_in_the_signature(tokenizer, references):
     assert bleu_tokenizer(references) == tokenizer
     answers = ["x"] * len(references)
-    assert f"|tok:{tokenizer}|" in judge_answers(answers, references).signature
+    assert f"|tok:{tokenizer}|" in score_outputs(answers, references).signature
 
 
 def test_the_tokenizer_asked_for_is_the_one_used():
     answers, references = ["Well,done"], ["Well,don't"]
-    assert "|tok:char|" in judge_answers(answers, references, tokenize="char").signature
+    assert "|tok:char|" in score_outputs(answers, references, tokenize="char").signature
     assert bleu(answers, references, tokenize="char") > bleu(answers, references, tokenize="none") == 0
 
 
@@ -110,17 +110,17 @@ def test_a_tokenizer_that_needs_a_package_says_which(monkeypatch):
 
 def test_single_words_that_are_right_are_worth_something_in_bleu():
     assert bleu(["12", "7"], ["12", "8"]) == pytest.approx(50)
-    assert "|eff:yes|tok:" in judge_answers(["12"], ["12"]).signature
+    assert "|eff:yes|tok:" in score_outputs(["12"], ["12"]).signature
 
 
 def test_one_reference_of_four_tokens_makes_bleu_the_usual_one():
     assert bleu(["12", "x"], ["12", "a b c d"]) == 0
-    assert "|eff:no|tok:" in judge_answers(["12", "x"], ["12", "a b c d"]).signature
+    assert "|eff:no|tok:" in score_outputs(["12", "x"], ["12", "a b c d"]).signature
 
 
 def test_the_signature_counts_the_references():
     def counted(references):
-        return re.findall(r"\|nrefs:(\w+)\|", judge_answers(["a", "b"], references).signature)
+        return re.findall(r"\|nrefs:(\w+)\|", score_outputs(["a", "b"], references).signature)
 
     assert counted(["a", "b"]) == ["1", "1"]
     assert counted([["a", "c"], ("b", "d")]) == ["2", "2"]
@@ -130,7 +130,7 @@ def test_the_signature_counts_the_references():
 def test_nothing_is_logged_of_answers_that_look_tokenized(caplog):
     lines = ["it rains ."] * 200
     with caplog.at_level(logging.DEBUG):
-        judge_answers(lines, lines)
+        score_outputs(lines, lines)
     assert caplog.records == []
 
 
@@ -288,7 +288,7 @@ def test_words_are_the_tokens_that_begin_with_a_letter_or_a_number(text):
 
 def test_all_figures_stand_under_their_names():
     answers, references = ["the cat sat on a mat\n", "no"], [[CAT, "a cat"], ["no", "nay"]]
-    told = judge_answers(answers, references).as_json()
+    told = score_outputs(answers, references).as_json()
     one, two, longest = rouge(answers, references)
     assert re.sub(r"version:[\d.]+", "version:", told.pop("signature")) == (
         "BLEU|nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version: "
@@ -307,33 +307,33 @@ def test_all_figures_stand_under_their_names():
 
 @pytest.mark.parametrize("line", ["the cat sat on the mat .", "听起来自然非常容易。", "저는 오늘 학생입니다"])
 def test_answers_that_are_right_score_a_hundred_and_no_more(line):
-    told = judge_answers([line] * 3, [line] * 3).as_json()
+    told = score_outputs([line] * 3, [line] * 3).as_json()
     del told["signature"]
     assert set(told.values()) == {100}
 
 
 @pytest.mark.parametrize("line", ["the cat sat on the mat", "听起来自然非常容易"])
 def test_no_answers_written_score_nothing(line):
-    told = judge_answers(["", ""], [line, line]).as_json()
+    told = score_outputs(["", ""], [line, line]).as_json()
     del told["signature"]
     assert set(told.values()) == {0}
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_no_answers_at_all_are_an_error(figure):
-    with pytest.raises(ValueError, match="no answers"):
+    with pytest.raises(ValueError, match="no outputs"):
         figure([], [])
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_unequal_counts_are_an_error_that_names_both(figure):
-    with pytest.raises(ValueError, match="3 answers and 2 references"):
+    with pytest.raises(ValueError, match="3 outputs and 2 references"):
         figure(["a", "b", "c"], ["a", "b"])
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_an_answer_without_a_reference_is_an_error_that_names_it(figure):
-    with pytest.raises(ValueError, match="answer 2 has no reference"):
+    with pytest.raises(ValueError, match="output 2 has no reference"):
         figure(["a", "b"], [["a"], []])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rnngen.decoding.generation_state import read_up
 from rnngen.errors import RnngenError
-from rnngen.generation import infill as module
+from rnngen.generation import infill
 from rnngen.generation.infill import FillOptions, fill
 
 LEFT, RIGHT = [1, 3], [2, 0, 3]
@@ -65,7 +65,7 @@ def test_a_narrow_beam_finds_a_part_of_what_a_full_one_finds(toy):
 def test_batches_of_any_size_give_the_same(toy, monkeypatch):
     step = toy(4, seed=5)
     expected = found(step, FillOptions(beam=10, length=4))
-    monkeypatch.setattr(module, "ROWS", 7)
+    monkeypatch.setattr(infill, "ROWS", 7)
     assert found(step, FillOptions(beam=10, length=4)) == expected
 
 

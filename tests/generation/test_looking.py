@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rnngen.builtins.filters.basic import top_k
-from rnngen.builtins.options import TopKOptions
+from rnngen.builtins.filters.options import TopKOptions
+from rnngen.builtins.filters.truncation import top_k
 from rnngen.errors import UsageError
 from rnngen.generation.infill import FillOptions
 from rnngen.generation.looking import fillings, next_tokens

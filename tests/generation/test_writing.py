@@ -9,8 +9,9 @@ import pytest
 
 from rnngen import hookimpl
 from rnngen.builtins import rnngen_cells
-from rnngen.builtins.filters.basic import temperature
-from rnngen.builtins.options import CharOptions, TemperatureOptions
+from rnngen.builtins.filters.options import TemperatureOptions
+from rnngen.builtins.filters.truncation import temperature
+from rnngen.builtins.options import CharOptions
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer

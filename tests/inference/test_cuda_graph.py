@@ -135,6 +135,8 @@ def test_what_is_written_about_sources_is_recorded_too(options):
 class Strange(nn.Module):
     """A network that remembers tokens, as ``following`` says."""
 
+    fixed = 0
+
     def __init__(self, following):
         super().__init__()
         self.embedding = nn.Embedding(V, V)

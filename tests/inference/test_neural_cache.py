@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.cells import LSTM
-from rnngen.builtins.strategies.beam.candidates import log_softmax
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.evaluation.neural_cache import Cache
-from rnngen.generation.snapshot import freeze, thaw
+from rnngen.generation.state_arrays import arrays_of, state_from
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.neural_cache import CachedStep
 from rnngen.inference.numpy_model import NumpyStep
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.torch_model import torch_step
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.options.model import NetworkOptions, ReadingOptions
+from rnngen.numerics import log_softmax
+from rnngen.options.model import EvaluationOptions, NetworkOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
 
@@ -53,12 +53,12 @@ def walk(step, tokens, state=None):
 
 @pytest.mark.parametrize("size", [1, 7, 64, 65, 130, 1000])
 @pytest.mark.parametrize("sizes", [{}, {"tied": True, "embed": 5}, {"layers": 2}], ids=str)
-@pytest.mark.parametrize("face", [on_numpy, TorchStep])
+@pytest.mark.parametrize("face", [on_numpy, torch_step])
 def test_it_predicts_what_the_cache_of_eval_does(face, sizes, size):
     made = network(**sizes)
     step = cached(size, inner=face(made))
     logs, _ = walk(step, TEXT[:-1])
-    reading = ReadingOptions(cache_size=size, cache_weight=0.25, cache_flatness=1.5)
+    reading = EvaluationOptions(cache_size=size, cache_weight=0.25, cache_flatness=1.5)
     targets = torch.tensor(TEXT[1:])
     with torch.inference_mode():
         h, _ = made.hidden(torch.tensor([TEXT[:-1]]), made.start(1))
@@ -128,12 +128,12 @@ def test_a_state_that_was_kept_goes_on_to_the_bit():
     step = cached(size=20)
     whole, _ = walk(step, TEXT)
     _, state = walk(step, TEXT[:90])
-    again, _ = walk(step, TEXT[90:], thaw(freeze(state), step.start(1)))
+    again, _ = walk(step, TEXT[90:], state_from(arrays_of(state), step.start(1)))
     np.testing.assert_array_equal(again, whole[90:])
 
 
 def test_a_beam_ranks_by_the_mixture():
-    from rnngen.builtins.strategies.beam import beam_search
+    from rnngen.builtins.strategies.beam.beam_search import beam_search
 
     step = cached(weight=0.6)
     (found,) = beam_search(
@@ -149,3 +149,84 @@ def test_steps_with_other_memories_are_told_apart():
     assert (
         len({cached(**given).identity for given in ({}, {"size": 31}, {"weight": 0.3}, {"flatness": 1})}) == 4
     )
+
+
+# ── A network with a source ────────────────────────────────────────────────────────────────────────────────
+
+
+class Reader:
+    """A step that reads a source; its state: the source's sum (B,3), fixed, h (B,3), weights (B,S)."""
+
+    fixed = 1
+    feature_size = 3
+
+    def __init__(self):
+        rng = np.random.default_rng(2)
+        self.inputs = rng.normal(size=(V, 3)).astype(np.float32)
+        self.outputs = rng.normal(size=(3, V)).astype(np.float32)
+
+    def start(self, source):
+        memory = self.inputs[source].sum(axis=1)
+        return memory, np.zeros_like(memory), np.full(source.shape, 0.5, np.float32)
+
+    def features(self, tokens, state):
+        memory, h, weights = state
+        h = np.tanh(self.inputs[tokens] + h + memory)
+        return h, (memory, h, weights / 2)
+
+    def logits(self, features):
+        return features @ self.outputs
+
+    def __call__(self, tokens, state):
+        features, state = self.features(tokens, state)
+        return self.logits(features), state
+
+    def attended(self, state):
+        return state[2]
+
+
+SOURCES = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 9, 0, 1]])
+
+
+def test_a_step_with_a_source_keeps_its_fixed_arrays_in_front():
+    step = cached(inner=Reader())
+    state = step.start(SOURCES)
+    assert step.fixed == 1
+    assert {len(array) for array in state} == {3}
+    for token in (3, 1, 3):
+        _, after = step(np.full(3, token), state)
+        assert after[0] is state[0]
+        np.testing.assert_array_equal(step.attended(after), state[2] / 2)
+        state = after
+
+
+def test_each_source_has_a_memory_of_its_own():
+    step = cached(inner=Reader(), weight=0.5)
+    tokens = np.random.default_rng(1).integers(0, V, (90, 3))
+    state, found = step.start(SOURCES), []
+    for row in tokens:
+        logits, state = step(row, state)
+        found.append(logits)
+    for row in range(3):
+        alone, _ = walk(step, tokens[:, row], step.start(SOURCES[[row]]))
+        np.testing.assert_allclose(np.array(found)[:, row], alone, atol=1e-5)
+
+
+def test_the_mixture_about_a_source_is_the_definition():
+    weight, flatness = 0.25, 1.5
+    step, tokens = cached(inner=Reader(), weight=weight, flatness=flatness), [3, 1, 3, 2, 1]
+    logs, _ = walk(step, tokens, step.start(SOURCES[:1]))
+    state, keys = step.step.start(SOURCES[:1]), []
+    for token in tokens:
+        features, state = step.step.features(np.array([token]), state)
+        keys.append(features[0].astype(float))
+    alpha = np.exp([flatness * keys[i] @ keys[-1] for i in range(len(tokens) - 1)])
+    expected = (1 - weight) * np.exp(log_softmax(step.step.logits(features))[0])
+    np.add.at(expected, tokens[1:], weight * alpha / alpha.sum())
+    np.testing.assert_allclose(np.exp(logs[-1]), expected, rtol=1e-4)
+
+
+def test_its_states_depend_on_the_step_within():
+    assert cached().identity == "cache 30 0.25 1.5 of NumpyStep"
+    assert cached(inner=Reader()).identity == "cache 30 0.25 1.5 of Reader"
+    assert cached(inner=torch_step(network())).identity == "cache 30 0.25 1.5 of TorchStep"

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.filters.basic import temperature
-from rnngen.builtins.options import TemperatureOptions
-from rnngen.builtins.strategies.beam import log_softmax
+from rnngen.builtins.filters.options import TemperatureOptions
+from rnngen.builtins.filters.truncation import temperature
 from rnngen.decoding.sampler import sample, sample_many
 from rnngen.errors import PluginError, UnknownName, UsageError
 from rnngen.inference import quantized
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
-from rnngen.inference.quantized import Int8Matrix, QuantizedStep, quantise
+from rnngen.inference.quantized import Int8Matrix, QuantizedStep, quantize
 from rnngen.nn.network import RecurrentNetwork
+from rnngen.numerics import log_softmax
 from rnngen.options.model import NetworkOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
@@ -55,7 +55,7 @@ def step_of(cell="lstm", settings=None, layers=2, hidden=37):
 
 def in_8_bits(*arguments, **sizes):
     step = step_of(*arguments, **sizes)
-    quantise(step, "int8")
+    quantize(step, "int8")
     return QuantizedStep(step)
 
 
@@ -156,7 +156,7 @@ def test_all_matrices_of_a_step_are_replaced_and_nothing_else_changes(cell, sett
         made.append(held.shape)
         return held.levels * held.scales
 
-    rounded.quantise(rounding)
+    rounded.quantize(rounding)
     assert len(made) == 2 * layers + 1
     np.testing.assert_allclose(read(in_8_bits(cell, settings, layers)), read(rounded), atol=1e-4)
 
@@ -201,7 +201,7 @@ def test_same_seed_same_text_and_texts_side_by_side_are_those_made_alone():
 def test_without_numba_the_command_that_installs_it_is_told(monkeypatch, compiled_anew):
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(PluginError, match=r"pip install 'rnngen\[fast\]'"):
-        quantise(step_of(), "int8")
+        quantize(step_of(), "int8")
 
 
 def test_where_nothing_can_be_kept_on_disk_it_is_compiled_all_the_same(monkeypatch, compiled_anew):
@@ -222,15 +222,15 @@ def test_a_step_without_the_method_is_refused_by_its_name(monkeypatch):
     step = step_of()
     step.layers = (step.first, Stubborn())
     with pytest.raises(UsageError, match=r"Stubborn .* leave --quantize out"):
-        quantise(step, "int8")
+        quantize(step, "int8")
     with pytest.raises(UsageError, match="Stubborn"):
-        quantise(Stubborn(), "int8")
-    assert isinstance(step.first.recurrent, np.ndarray)
+        quantize(Stubborn(), "int8")
+    assert isinstance(step.first.recurrent.matrix, np.ndarray)
 
 
 def test_an_unknown_format_is_named_with_the_closest():
     with pytest.raises(UnknownName, match="did you mean 'int8'"):
-        quantise(step_of(), "int9")
+        quantize(step_of(), "int9")
 
 
 def test_nothing_imports_numba_before_it_is_needed():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from rnngen.contracts import FeatureStep
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.torch_model import TorchStep, torch_step
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import NetworkOptions
 from rnngen.registry import Registry
@@ -134,10 +135,12 @@ def test_dropout_is_off_on_the_torch_step(registry):
 def test_what_the_output_layer_reads_is_one_thing_on_both_backends(registry, sizes):
     network, part = built(registry, "lstm", {}, sizes)
     tokens, found = np.array([3, 11]), []
-    for step in (on_numpy(network, part), TorchStep(network)):
+    for step in (on_numpy(network, part), torch_step(network)):
+        assert isinstance(step, FeatureStep)
         logits, state = step(tokens, step.start(2))
-        features, after = step.read(tokens, step.start(2))
-        np.testing.assert_allclose(step.predict(features), logits, atol=1e-5)
+        features, after = step.features(tokens, step.start(2))
+        assert features.shape == (2, step.feature_size)
+        np.testing.assert_allclose(step.logits(features), logits, atol=1e-5)
         found.append([features, *map(np.asarray, (*state, *after))])
     for array, same in zip(*found, strict=True):
         np.testing.assert_allclose(array, same, atol=1e-5)

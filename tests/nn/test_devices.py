@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from rnngen.errors import DeviceError, UsageError
-from rnngen.nn import devices as module
 from rnngen.nn.devices import Device, choose_device, choose_precision, devices
 
 CPU = Device("cpu", "x86", None, None, bf16=False)
@@ -18,7 +17,7 @@ def gpu(index, free):
 @pytest.fixture
 def there(monkeypatch):
     def put(*found):
-        monkeypatch.setattr(module, "devices", lambda: list(found))
+        monkeypatch.setattr("rnngen.nn.devices.devices", lambda: list(found))
 
     return put
 
@@ -61,7 +60,7 @@ def test_a_name_that_means_nothing_is_a_usage_error(there, name):
 
 @pytest.mark.parametrize(("fast", "chosen"), [(True, "bf16"), (False, "fp32")])
 def test_auto_precision_is_bf16_only_where_that_is_fast(monkeypatch, fast, chosen):
-    monkeypatch.setattr(module, "_fast_bf16", lambda device: fast)
+    monkeypatch.setattr("rnngen.nn.devices._fast_bf16", lambda device: fast)
     assert choose_precision("auto", torch.device("cpu")) == chosen
     for said in ("fp32", "bf16"):
         assert choose_precision(said, torch.device("cpu")) == said

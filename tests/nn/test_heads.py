@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch.nn.functional import nll_loss
 
-from rnngen.builtins.cells import GRU
 from rnngen.contracts import IGNORE
-from rnngen.inference import heads as decoding
-from rnngen.nn import chunked_loss as chunks
+from rnngen.inference.heads import make_head as make_step_head
+from rnngen.nn import chunked_loss
 from rnngen.nn.heads import cuts, make_head
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.nn.regularizers import TrainingSetup
-from rnngen.options import NoOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.registry import Registry
+from rnngen.registry.components import choose
 
 INPUTS, V = 16, 31
 COUNTS = torch.randint(1, 50, (V,), generator=torch.Generator().manual_seed(7))
@@ -69,8 +69,8 @@ def test_what_stands_for_logits_are_log_probabilities(kind, x):
 def test_in_chunks_it_learns_the_same(kind, x, monkeypatch):
     head = make(kind)
     whole = learnt(head, x)
-    monkeypatch.setattr(chunks, "LIMIT", 1)
-    monkeypatch.setattr(chunks, "CHUNK", 4 * V)
+    monkeypatch.setattr(chunked_loss, "LIMIT", 1)
+    monkeypatch.setattr(chunked_loss, "CHUNK", 4 * V)
     for mine, expected in zip(learnt(head, x), whole, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
 
@@ -81,7 +81,7 @@ def test_restricted_and_smoothed_in_chunks_it_learns_the_same(kind, x, monkeypat
     counts[TARGETS[TARGETS != IGNORE]] = 1
     head = make(kind, counts=counts, smoothing=0.2)
     whole = learnt(head, x)
-    monkeypatch.setattr(chunks, "LIMIT", 1)
+    monkeypatch.setattr(chunked_loss, "LIMIT", 1)
     for mine, expected in zip(learnt(head, x), whole, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
     assert not head.weight.grad[counts == 0].any()
@@ -145,7 +145,7 @@ def test_the_twin_for_numpy_says_the_same(kind, narrowed, x):
     head = make(kind)
     weights |= {f"head.{name}": array for name, array in head.state_dict().items()}
     read = x @ weights["projection.weight"].T if "projection.weight" in weights else x
-    twin = decoding.make_head({name: array.numpy() for name, array in weights.items()})
+    twin = make_step_head({name: array.numpy() for name, array in weights.items()})
     expected = head(read)[:, 0].detach().numpy()
     np.testing.assert_allclose(twin(x[:, 0].numpy()), expected, atol=2e-5)
 
@@ -154,9 +154,9 @@ def test_the_twin_for_numpy_says_the_same(kind, narrowed, x):
 def test_the_twin_lets_all_its_large_matrices_be_replaced(kind, x):
     head, made = make(kind), []
     weights = {f"head.{name}": array.numpy() for name, array in head.state_dict().items()}
-    twin = decoding.make_head({"embedding.weight": np.zeros((V, INPUTS), np.float32), **weights})
+    twin = make_step_head({"embedding.weight": np.zeros((V, INPUTS), np.float32), **weights})
     before = twin(x[:, 0].numpy())
-    twin.quantise(lambda matrix: made.append(matrix.size) or matrix)
+    twin.quantize(lambda matrix: made.append(matrix.size) or matrix)
     np.testing.assert_array_equal(twin(x[:, 0].numpy()), before)
     kept = head.prior.weight.numel() if kind == "mixture" else 0
     assert sum(made) == sum(p.numel() for p in head.parameters() if p.ndim == 2) - kept
@@ -171,7 +171,8 @@ def test_a_mixture_shares_its_matrix_with_the_embedding():
 def test_a_network_that_is_to_be_trained_prepares_it(kind):
     def head(setup):
         options = NetworkOptions(hidden=INPUTS, **KINDS[kind])
-        made = RecurrentNetwork(V, options, lambda i, h: GRU(i, h, NoOptions()), setup).head
+        cell = choose(Registry(), {"cell": "gru"}, {})["cell"]
+        made = RecurrentNetwork(V, options, cell.build, setup).head
         return made.root.bias if kind == "adaptive" else made.bias
 
     assert not head(None).any()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnngen import plots as pictures
+from rnngen import plots
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.alignment import Alignment
 from rnngen.plots import fonts, png, sheet, svg
@@ -29,7 +29,7 @@ def saved(tmp_path):
 
     def go(alignments, kind, title=TITLE):
         path = tmp_path / f"map.{kind}"
-        pictures.save(alignments, path, title)
+        plots.save(alignments, path, title)
         return path
 
     return go
@@ -136,7 +136,7 @@ def test_html_can_be_read_by_ear_and_by_keys(saved):
 
 def test_the_page_and_its_script_turn_ink_over_at_one_weight(saved):
     script = saved([PLAIN], "html").read_text("utf-8").partition("<script>")[2]
-    assert f"weight >= {pictures.html.STRONG})" in script
+    assert f"weight >= {plots.html.STRONG})" in script
 
 
 @pytest.mark.parametrize("kind", ["svg", "html"])
@@ -231,8 +231,8 @@ def test_runs_join_to_the_text_and_accents_stay_with_their_letters():
 def test_without_pillow_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(RnngenError, match=r"pip install 'rnngen\[plot\]'"):
-        pictures.chosen(tmp_path / "map.png")
-    assert pictures.chosen(tmp_path / "map.svg")
+        plots.chosen(tmp_path / "map.png")
+    assert plots.chosen(tmp_path / "map.svg")
 
 
 def test_a_picture_too_large_to_open_is_refused(monkeypatch, saved):
@@ -279,14 +279,14 @@ def test_nothing_is_a_picture_too(saved, kind, alignments):
 @pytest.mark.parametrize("name", ["map", "map.jpg", "map.pdf", ".svg"])
 def test_another_name_is_refused_with_those_that_are_not(tmp_path, name):
     with pytest.raises(UsageError, match=r"\.png, \.svg or \.html"):
-        pictures.save([PLAIN], tmp_path / name, "")
+        plots.save([PLAIN], tmp_path / name, "")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_is_refused(tmp_path):
     (tmp_path / "map.svg").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
-        pictures.chosen(tmp_path / "map.svg")
+        plots.chosen(tmp_path / "map.svg")
 
 
 def test_a_picture_that_cannot_be_drawn_leaves_the_old_one(saved, monkeypatch, tmp_path):

@@ -12,8 +12,7 @@ from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import CellSpec, ReaderSpec, TokenizerSpec
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
 from rnngen.inference.build import numpy_layers
-from rnngen.registry import Distribution, Registry
-from rnngen.registry import components as parts
+from rnngen.registry import Distribution, Registry, components
 from rnngen.registry.components import ComponentRecord
 
 NAMES = {"cell": "lstm", "tokenizer": "char", "task": "continue"}
@@ -51,24 +50,24 @@ def component(found):
 
 
 def test_each_setting_goes_to_the_part_whose_key_it_is():
-    found = parts.choose(Registry(), NAMES, {"forget_bias": "2.5", "vocab_size": "300"})
+    found = components.choose(Registry(), NAMES, {"forget_bias": "2.5", "vocab_size": "300"})
     assert found["cell"].options.forget_bias == 2.5
     assert found["tokenizer"].options.vocab_size == 300
 
 
 def test_a_setting_may_name_its_part():
-    found = parts.choose(Registry(), NAMES, {"cell.forget_bias": "2.5"})
+    found = components.choose(Registry(), NAMES, {"cell.forget_bias": "2.5"})
     assert found["cell"].options.forget_bias == 2.5
     with pytest.raises(UnknownName, match=r"cell 'lstm'.*forget_bais.*did you mean 'forget_bias'"):
-        parts.choose(Registry(), NAMES, {"cell.forget_bais": "2.5"})
+        components.choose(Registry(), NAMES, {"cell.forget_bais": "2.5"})
 
 
 def test_a_key_of_two_parts_must_be_qualified():
     here = registry(cells=[CellSpec(name="greedy", summary="", load="x:y", options=Greedy)])
     names = {**NAMES, "cell": "greedy"}
     with pytest.raises(UsageError, match=r"belongs to cell and tokenizer; say -o cell\.vocab_size=300"):
-        parts.choose(here, names, {"vocab_size": "300"})
-    found = parts.choose(here, names, {"tokenizer.vocab_size": "300"})
+        components.choose(here, names, {"vocab_size": "300"})
+    found = components.choose(here, names, {"tokenizer.vocab_size": "300"})
     assert (found["cell"].options.vocab_size, found["tokenizer"].options.vocab_size) == (3, 300)
 
 
@@ -83,20 +82,20 @@ def test_a_key_of_two_parts_must_be_qualified():
 )
 def test_a_name_that_nothing_answers_to_brings_the_closest(names, settings, says):
     with pytest.raises(UnknownName, match=says):
-        parts.choose(Registry(), {**NAMES, **names}, settings)
+        components.choose(Registry(), {**NAMES, **names}, settings)
 
 
 def test_a_refused_value_names_its_part():
     with pytest.raises(UsageError, match="tokenizer 'char': vocab_size=3: at least 257"):
-        parts.choose(Registry(), NAMES, {"vocab_size": "3"})
+        components.choose(Registry(), NAMES, {"vocab_size": "3"})
 
 
 # ── Finding again ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_what_was_chosen_is_found_again_with_its_options():
-    chosen = parts.choose(Registry(), NAMES, {"forget_bias": "2.5"})
-    again = {kind: parts.restore(Registry(), kind, one) for kind, one in component(chosen).items()}
+    chosen = components.choose(Registry(), NAMES, {"forget_bias": "2.5"})
+    again = {kind: components.restore(Registry(), kind, one) for kind, one in component(chosen).items()}
     assert {kind: part.options for kind, part in again.items()} == {
         kind: part.options for kind, part in chosen.items()
     }
@@ -105,12 +104,12 @@ def test_what_was_chosen_is_found_again_with_its_options():
 def test_a_part_that_is_not_installed_names_the_package():
     gone = ComponentRecord("swish", "acme-cells", "2.1", {})
     with pytest.raises(PluginError, match=r"cell 'swish' from acme-cells 2\.1.*pip install acme-cells"):
-        parts.restore(Registry(), "cell", gone)
+        components.restore(Registry(), "cell", gone)
 
 
 def test_a_part_of_the_same_name_from_elsewhere_is_not_taken_for_it():
     here = registry(cells=[CellSpec(name="lstm", summary="", load="x:y")])
-    own = parts.restore(here, "cell", ComponentRecord("lstm", "rnngen", "0.1.0", {"forget_bias": 1.0}))
+    own = components.restore(here, "cell", ComponentRecord("lstm", "rnngen", "0.1.0", {"forget_bias": 1.0}))
     assert own.registered.distribution.name == "rnngen"
 
 
@@ -118,24 +117,24 @@ def test_a_part_whose_plugin_is_broken_gives_the_reason():
     broken = Registry(plugins=[(Distribution("acme-cells", "2.1"), plugin(cells=["no spec"]))])
     gone = ComponentRecord("swish", "acme-cells", "2.1", {})
     with pytest.raises(PluginError, match=r"acme-cells is installed but does not work.*no CellSpec"):
-        parts.restore(broken, "cell", gone)
+        components.restore(broken, "cell", gone)
 
 
 def test_options_that_a_newer_plugin_no_longer_takes_are_told():
     older = ComponentRecord("lstm", "rnngen", "0.0.1", {"peepholes": True})
     with pytest.raises(ModelError, match=r"made with rnngen 0\.0\.1.*peepholes"):
-        parts.restore(Registry(), "cell", older)
+        components.restore(Registry(), "cell", older)
 
 
 def test_a_damaged_tokenizer_is_named_with_its_place():
-    part = parts.choose(Registry(), NAMES, {})["tokenizer"]
+    part = components.choose(Registry(), NAMES, {})["tokenizer"]
     with pytest.raises(ModelError, match=r"a/model: tokenizer\.json is damaged"):
-        parts.load_tokenizer(part, '{"version": ', "a/model")
+        components.load_tokenizer(part, '{"version": ', "a/model")
 
 
 def test_a_cell_without_a_numpy_step_has_no_numpy_layers():
-    spec = CellSpec(name="plain", summary="", load="rnngen.builtins.cells:GRU")
-    part = parts.choose(registry(cells=[spec]), {"cell": "plain"}, {})["cell"]
+    spec = CellSpec(name="plain", summary="", load="rnngen.builtins.cells.gru.torch:GRU")
+    part = components.choose(registry(cells=[spec]), {"cell": "plain"}, {})["cell"]
     assert numpy_layers(part, {}, 2) is None
 
 
@@ -147,19 +146,19 @@ def read(reader, suffix, data):
 
 
 def test_a_file_that_no_reader_claims_is_plain_text():
-    assert read(parts.reader_for(Registry(), {}), ".xyz", "愛".encode()) == "愛"
+    assert read(components.reader_for(Registry(), {}), ".xyz", "愛".encode()) == "愛"
 
 
 def test_each_reader_takes_the_settings_that_it_knows():
-    reader = parts.reader_for(Registry(), {"encoding": "latin-1", "field": "body"})
+    reader = components.reader_for(Registry(), {"encoding": "latin-1", "field": "body"})
     assert read(reader, ".txt", b"\xe9") == "é"
     assert read(reader, ".jsonl", '{"body": "é"}'.encode("latin-1")) == "é"
 
 
 def test_a_plugins_reader_wins_its_suffix_over_a_built_in():
     spec = ReaderSpec(name="loud", summary="", load=f"{__name__}:read_loud", suffixes=(".txt",))
-    assert read(parts.reader_for(registry(readers=[spec]), {}), ".txt", b"hi") == "HI"
-    assert ".txt" in parts.suffixes(registry(readers=[spec]))
+    assert read(components.reader_for(registry(readers=[spec]), {}), ".txt", b"hi") == "HI"
+    assert ".txt" in components.suffixes(registry(readers=[spec]))
 
 
 def read_loud(stream, name, options):
@@ -173,7 +172,7 @@ def read_loud(stream, name, options):
 
 def kept(chain):
     logits = np.array([[3, 2, 1, 0]], np.float32)
-    for keep in parts.make_filters(parts.choose_filters(Registry(), chain), ByteTokenizer()):
+    for keep in components.make_filters(components.choose_filters(Registry(), chain), ByteTokenizer()):
         logits = keep(logits, [[0, 1]])
     return logits[0].tolist()
 
@@ -208,13 +207,13 @@ def test_filters_keep_their_order():
 )
 def test_what_makes_no_filter_is_refused(chain, says):
     with pytest.raises(UsageError, match=says):
-        parts.choose_filters(Registry(), chain)
+        components.choose_filters(Registry(), chain)
 
 
 def test_the_tokenizers_of_a_plugin_are_found_by_their_full_name():
     spec = TokenizerSpec(name="char", summary="", load="x:y")
     here = registry(tokenizers=[spec])
     with pytest.raises(PluginError, match="comes from both rnngen and acme-cells"):
-        parts.choose(here, NAMES, {})
-    found = parts.choose(here, {**NAMES, "tokenizer": "acme-cells/char"}, {})
+        components.choose(here, NAMES, {})
+    found = components.choose(here, {**NAMES, "tokenizer": "acme-cells/char"}, {})
     assert found["tokenizer"].component.qualified == "acme-cells/char"

@@ -13,7 +13,7 @@ from rnngen.registry import KINDS, Distribution, Failure, Registry
 from rnngen.registry.plugins import hook_of
 
 
-def cell(name="mine", load="rnngen.builtins.cells:LSTM", **more):
+def cell(name="mine", load="rnngen.builtins.cells.lstm.torch:LSTM", **more):
     return CellSpec(name=name, summary="x", load=load, **more)
 
 
@@ -186,8 +186,8 @@ def test_what_a_spec_loads_is_imported_only_when_it_is_used():
 @pytest.mark.parametrize(
     ("load", "reason"),
     [
-        ("rnngen.builtins.cells:Nothing", "AttributeError"),
-        ("rnngen.builtins.cells", "AttributeError"),
+        ("rnngen.builtins.cells.lstm.torch:Nothing", "AttributeError"),
+        ("rnngen.builtins.cells.lstm.torch", "AttributeError"),
         ("rnngen_test_broken:Cell", "ZeroDivisionError"),
         ("rnngen_test_leaving:Cell", "SystemExit"),
         ("", "ValueError"),

@@ -21,7 +21,7 @@ def config():
     corpus = CorpusRecord(("/a", "/b"), "f" * 64, 100, 90, 0.1, True, ("/v",), "e" * 64, {"field": "x"})
     parts = map(component, ("lstm", "char", "continue"))
     network, training = NetworkOptions(hidden=8), TrainingOptions(seed=5, steps=7)
-    return ModelConfig(*parts, network, training, corpus, vocabulary=300, opening="\n", rnngen="0.1")
+    return ModelConfig(*parts, network, training, corpus, vocabulary=300, default_prompt="\n", rnngen="0.1")
 
 
 def test_a_config_comes_back_as_it_went_out(config):
@@ -95,7 +95,7 @@ def test_an_entry_too_many_is_damage(config):
         {"network": NetworkOptions(hidden=8, head="adaptive")},
         {"network": NetworkOptions(hidden=8, head="mixture")},
         {"vocabulary": 301},
-        {"opening": ""},
+        {"default_prompt": ""},
     ],
 )
 def test_weights_belong_to_parts_and_sizes(config, change):

@@ -186,6 +186,15 @@ def test_the_model_trained_last_is_the_one_whose_weights_are_newest(store):
     assert store.find(None) == store.root / "newest"
 
 
+def test_a_path_with_a_dot_is_opened(store, folder, tmp_path, monkeypatch):
+    """Its ``Path`` prints as a name, so that a second look-up would miss it."""
+    shutil.copytree(folder, tmp_path / "here")
+    monkeypatch.chdir(tmp_path)
+    assert store.open("./here").config == store.open("verse").config == config_of()
+    with pytest.raises(NotFoundError):
+        store.open(str(store.open("./here").path))
+
+
 def test_without_any_model_one_is_told_how_to_make_one(store):
     (store.root / "begun").mkdir(parents=True)
     with pytest.raises(NotFoundError, match="rnngen train CORPUS"):

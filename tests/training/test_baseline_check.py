@@ -6,8 +6,8 @@ import re
 import pytest
 
 from rnngen.events import Finished, Judged, Warned
-from rnngen.options.corpus import CorpusOptions
-from rnngen.training import baseline_check as floors
+from rnngen.requests.evaluate import EvaluateRequest
+from rnngen.training import baseline_check
 
 
 def told(events):
@@ -29,9 +29,9 @@ def test_a_model_below_the_baseline_is_told_with_the_figures_of_eval(session, tr
     events = train(task=task)
     (message,) = told(events)
     model, floor = (float(number) for number in re.findall(r"\d+\.\d{3}", message)[:2])
-    judgement = session.judge(session.read("verse"), [], CorpusOptions())
-    assert model == pytest.approx(judgement.stream.nats_per_char, abs=6e-4)
-    assert floor == pytest.approx(judgement.floor.nats_per_char, abs=6e-4)
+    judgement = session.evaluate(session.read("verse"), EvaluateRequest())
+    assert model == pytest.approx(judgement.losses["stream"].nats_per_char, abs=6e-4)
+    assert floor == pytest.approx(judgement.baseline.nats_per_char, abs=6e-4)
     assert model > floor
 
 
@@ -53,7 +53,7 @@ def test_a_model_above_the_baseline_is_not_told(train, chants):
 
 
 def test_a_large_text_is_not_looked_at(train, monkeypatch):
-    monkeypatch.setattr(floors, "CHEAP", 300)
+    monkeypatch.setattr(baseline_check, "CHEAP", 300)
     assert told(train()) == []
 
 

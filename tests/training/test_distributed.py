@@ -57,7 +57,7 @@ def test_every_target_counts_in_exactly_one_process(size, rows):
 @pytest.mark.parametrize("rank", range(3))
 def test_a_share_is_whole_rows_and_never_empty(rank):
     share = ProcessGroup(rank, 3).share(batch_of(2))
-    assert len(share.inputs) == len(share.targets) == len(share.fresh) == len(share.source) >= 1
+    assert len(share.inputs) == len(share.targets) == len(share.reset_state) == len(share.source) >= 1
     np.testing.assert_array_equal(share.source, share.inputs + 100)
 
 

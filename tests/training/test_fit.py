@@ -13,9 +13,9 @@ import torch
 from rnngen.api import Session
 from rnngen.errors import CorpusError, DeviceError, DivergedError, ModelError, RnngenError
 from rnngen.events import Evaluated, Finished, Judged, Sampled, Saved, Started, Step, Warned
-from rnngen.generation.loading import open_network
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.build import load_network
 from rnngen.registry.components import restore
 from rnngen.requests.train import TrainRequest
 from rnngen.store.checkpoint import read_tensors
@@ -175,7 +175,7 @@ def test_an_interrupted_run_is_a_model_without_a_verdict(session, train):
     assert isinstance(events[-1], Finished)
     assert not any(isinstance(event, Judged) for event in events)
     assert files(session).keys() == {"config.json", "tokenizer.json", "model.safetensors"}
-    session.writer(session.read("verse"))
+    session.open(session.read("verse"))
 
 
 def test_a_listener_that_fails_is_told_no_more_and_stops_nothing(train):
@@ -248,14 +248,14 @@ def test_training_stops_early_and_says_so(train):
 def test_a_trained_model_is_the_same_in_numpy_and_in_torch(session, train, cell, shape):
     train(cell=cell, lr=0.05, **shape)
     model = session.read("verse")
-    network = open_network(restore(session.registry, "cell", model.config.cell), model, "cpu")
-    writer = session.writer(model)
-    steps = writer.step, TorchStep(network)
+    network = load_network(restore(session.registry, "cell", model.config.cell), model, "cpu")
+    generator = session.open(model).generator
+    steps = generator.model, TorchStep(network)
     assert isinstance(steps[0], NumpyStep)
     if "learn_state" in shape:
         assert all(array.any() for array in steps[0].start(1))
     states = [step.start(2) for step in steps]
-    for token in writer.tokenizer.encode("the sun sings of dawn"):
+    for token in generator.tokenizers.target.encode("the sun sings of dawn"):
         (mine, states[0]), (theirs, states[1]) = (
             step(np.array([token, 10]), state) for step, state in zip(steps, states, strict=True)
         )
@@ -305,17 +305,15 @@ def test_a_new_run_that_fails_leaves_nothing(session, train):
 
 
 def test_divergence_keeps_the_last_good_state(session, train, monkeypatch):
-    from rnngen.training import trainer as training
-
-    real = training.batch_loss
+    from rnngen.training.trainer import batch_loss
 
     def breaks(network, *args, **kwargs):
-        loss, state = real(network, *args, **kwargs)
+        loss, state = batch_loss(network, *args, **kwargs)
         steps.append(1)
         return (loss * float("nan") if len(steps) == 8 else loss), state
 
     steps = []
-    monkeypatch.setattr(training, "batch_loss", breaks)
+    monkeypatch.setattr("rnngen.training.trainer.batch_loss", breaks)
     with pytest.raises(DivergedError, match="the loss became nan at step 8"):
         train()
     monkeypatch.undo()
@@ -454,8 +452,7 @@ def test_any_text_is_learnt_and_written_or_refused_with_the_reason(session, trai
         assert "strange.txt is" in str(error)  # noqa: PT017 - either outcome is right
         return
     assert np.isfinite(events[-1].best_nats_per_char)
-    writer = session.writer(session.read("strange"))
-    written = "".join(writer.write("", rng=np.random.default_rng(0), length=20))
+    written = session.open(session.read("strange")).generate(length=20, seed=0)
     allowed = set(STRANGE[text].encode())
     assert set(written.encode()) <= allowed or "\ufffd" in written
 

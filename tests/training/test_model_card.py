@@ -18,7 +18,7 @@ CONFIG = ModelConfig(
     training=TrainingOptions(steps=1200, seed=5),
     corpus=CorpusRecord(("/home/me/odes.txt", "/home/me/愛.txt"), "abcdef" * 10, 123_456, 111_110, 0.1, True),
     vocabulary=300,
-    opening="\n",
+    default_prompt="\n",
     rnngen="0.1.0",
 )
 JUDGED = Judged(1000, stream=1.23456, window=1.34567, seconds=2.0)

@@ -302,9 +302,9 @@ def plugin(name="mine", options=Options):
     """A module that brings an LSTM under another name."""
     module = types.ModuleType("rnngen_test_plugin")
 
-    class Layer(__import__("rnngen.builtins.cells", fromlist=["LSTM"]).LSTM):
+    class Layer(__import__("rnngen.builtins.cells.lstm.torch", fromlist=["LSTM"]).LSTM):
         def __init__(self, input_size, hidden_size, _):
-            from rnngen.builtins.cell_options import LSTMOptions
+            from rnngen.builtins.cells.lstm.options import LSTMOptions
 
             super().__init__(input_size, hidden_size, LSTMOptions())
 
@@ -328,12 +328,12 @@ def with_plugin(session, monkeypatch):
 def test_a_missing_plugin_is_told_by_its_distribution(session, with_plugin, ask):
     owner = with_plugin(plugin())
     list(owner.train(owner.plan(ask(cell="mine"))))
-    owner.writer(owner.read("verse"))
+    owner.open(owner.read("verse"))
     message = r"needs the cell 'mine' from rnngen-mine 1\.0; .*pip install rnngen-mine"
     with pytest.raises(PluginError, match=message):
         session.plan(resumed())
     with pytest.raises(PluginError, match=message):
-        session.writer(session.read("verse"))
+        session.open(session.read("verse"))
 
 
 def test_a_broken_plugin_is_told_apart_from_a_missing_one(session, with_plugin, ask):

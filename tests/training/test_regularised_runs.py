@@ -5,13 +5,13 @@ from functools import partial
 import pytest
 import torch
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.cells import LSTM
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
-from rnngen.evaluation.perplexity import Judge
+from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import Finished
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.nn.regularizers import TrainingSetup
@@ -43,7 +43,7 @@ def make(store, stop_after=None, **given):
     sizes = NetworkOptions(hidden=8, layers=2, dropout=0.3, tied=True, learn_state=True)
     setup = TrainingSetup(torch.ones(257, dtype=torch.long), options, restricted=False)
     network = RecurrentNetwork(257, sizes, lambda i, h: LSTM(i, h, LSTMOptions()), setup)
-    batches = StreamBatches(store, 2, 12, refresh=0.1, seed=1, vary=options.vary_seq)
+    batches = StreamBatches(store, 2, 12, state_reset_prob=0.1, seed=1, vary=options.vary_seq)
     snapshots = []
 
     def save(trainer, evaluation):
@@ -53,7 +53,7 @@ def make(store, stop_after=None, **given):
     def stop():
         return trainer.progress.step == stop_after
 
-    evaluate = partial(Judge(network).stream, store, has_eos=False, lanes=2, seq=64)
+    evaluate = partial(LossEvaluator(network).stream, store, has_eos=False, streams=2, seq=64)
     trainer = Trainer(network, batches, evaluate, options, "fp32", save, stop)
     return trainer, snapshots
 

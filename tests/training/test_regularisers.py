@@ -343,16 +343,16 @@ def test_whatever_the_lengths_every_token_is_read_once(store):
 
 
 def test_lengths_go_on_from_a_position_as_they_would_have(store):
-    whole, cut = (StreamBatches(store, 2, 32, vary=0.2, refresh=0.1, seed=3) for _ in range(2))
+    whole, cut = (StreamBatches(store, 2, 32, vary=0.2, state_reset_prob=0.1, seed=3) for _ in range(2))
     expected = [next(whole) for _ in range(9)]
     for _ in range(4):
         next(cut)
-    resumed = StreamBatches(store, 2, 32, vary=0.2, refresh=0.1, seed=3)
+    resumed = StreamBatches(store, 2, 32, vary=0.2, state_reset_prob=0.1, seed=3)
     resumed.restore(cut.position())
     for batch in expected[4:]:
         again = next(resumed)
         assert np.array_equal(again.inputs, batch.inputs)
-        assert np.array_equal(again.fresh, batch.fresh)
+        assert np.array_equal(again.reset_state, batch.reset_state)
 
 
 def test_another_seed_gives_other_lengths(store):

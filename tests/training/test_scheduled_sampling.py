@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cells import GRU
+from rnngen.builtins.cells.gru.torch import GRU
 from rnngen.contracts import IGNORE
 from rnngen.data.batches import Batch
 from rnngen.nn.network import RecurrentNetwork

@@ -5,7 +5,7 @@ import pytest
 from rnngen.errors import UsageError
 from rnngen.nn.build import build_network
 from rnngen.options.model import NetworkOptions
-from rnngen.training import sizing as planning
+from rnngen.training import sizing
 from rnngen.training.sizing import ANY_TEXT, PARAMETERS_A_TOKEN, TOKENS_A_PARAMETER, parameters_of, propose
 
 
@@ -22,13 +22,13 @@ def machine(monkeypatch):
     """A machine whose speed is known: so many parameters times tokens a second."""
 
     def runs_at(power):
-        monkeypatch.setattr(planning, "_rate", lambda plan, _: power / parameters_of(plan))
+        monkeypatch.setattr(sizing, "_rate", lambda plan, _: power / parameters_of(plan))
 
     return runs_at
 
 
 def unsized(plan, **changes):
-    return planning.replace(plan, config=plan.config.replace(network=NetworkOptions(dropout=0.0), **changes))
+    return sizing.replace(plan, config=plan.config.replace(network=NetworkOptions(dropout=0.0), **changes))
 
 
 def test_parameters_are_counted_without_making_them(planned):
@@ -76,7 +76,7 @@ def test_more_time_never_gives_a_narrower_network_and_enough_is_read(planned, ma
         plan = unsized(planned(steps=None, minutes=given))
         proposal = propose(plan)
         widths.append(proposal.plan.config.network.hidden)
-        if widths[-1] > planning.SIZES[0]:
+        if widths[-1] > sizing.SIZES[0]:
             assert proposal.tokens >= TOKENS_A_PARAMETER * proposal.parameters * 0.99
     assert widths == sorted(widths)
 
@@ -85,15 +85,15 @@ def test_a_network_that_is_wide_for_its_text_is_told_what_to_expect(planned, mac
     machine(1e12)
     reasons = propose(planned(hidden=384), given={"hidden"}).reasons
     assert any("by heart" in reason for reason in reasons)
-    assert any(f"--hidden {planning.SHORT_TEXT}" in reason for reason in reasons)
+    assert any(f"--hidden {sizing.SHORT_TEXT}" in reason for reason in reasons)
     assert not any("--hidden" in reason for reason in propose(planned(hidden=64), given={"hidden"}).reasons)
 
 
-@pytest.mark.parametrize(("short", "widest"), [(planning.SHORT, planning.SHORT_TEXT), (100, ANY_TEXT)])
+@pytest.mark.parametrize(("short", "widest"), [(sizing.SHORT, sizing.SHORT_TEXT), (100, ANY_TEXT)])
 def test_a_short_text_gets_no_wide_network_however_long_the_time(
     planned, machine, monkeypatch, short, widest
 ):
-    monkeypatch.setattr(planning, "SHORT", short)
+    monkeypatch.setattr(sizing, "SHORT", short)
     machine(1e18)
     plan = unsized(planned(steps=None, minutes=100.0))
     proposal = propose(plan)
@@ -111,7 +111,7 @@ def test_sizes_that_were_given_stand(planned, machine):
 def test_measuring_leaves_the_random_numbers_alone(planned, monkeypatch):
     import torch
 
-    monkeypatch.setattr(planning, "SECONDS", 0.01)
+    monkeypatch.setattr(sizing, "SECONDS", 0.01)
     before = torch.get_rng_state()
     assert propose(planned()).tokens_per_second > 0
     assert (torch.get_rng_state() == before).all()
@@ -120,7 +120,7 @@ def test_measuring_leaves_the_random_numbers_alone(planned, monkeypatch):
 def test_a_long_text_has_its_own_pace_and_what_was_given_stands(planned, machine, monkeypatch):
     machine(1e12)
     plan = planned(steps=None, minutes=1.0, batch=8)
-    paced = {"batch": 64, "lr": 0.005, "dropout": planning.DROPOUT}
+    paced = {"batch": 64, "lr": 0.005, "dropout": sizing.DROPOUT}
 
     def pace(**given):
         config = propose(plan, **given).plan.config
@@ -128,7 +128,7 @@ def test_a_long_text_has_its_own_pace_and_what_was_given_stands(planned, machine
 
     short = pace()
     assert short == {"batch": 8, "lr": plan.config.training.lr, "dropout": plan.config.network.dropout}
-    monkeypatch.setattr(planning, "LONG", 10)
+    monkeypatch.setattr(sizing, "LONG", 10)
     assert pace() == paced
     assert pace(given={"dropout"}) == {**paced, "dropout": short["dropout"]}
     assert pace(given={"batch"}) == {**short, "dropout": paced["dropout"]}

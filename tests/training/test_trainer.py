@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cell_options import LSTMOptions
-from rnngen.builtins.cells import LSTM
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.data.batches import SpanBatches, StreamBatches, example_spans
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import DivergedError
-from rnngen.evaluation.perplexity import Judge, Loss, batch_loss
+from rnngen.evaluation.perplexity import Loss, LossEvaluator
 from rnngen.events import Evaluated, Finished, Step
+from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import RecurrentNetwork, weights_of
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.training import trainer as training
 from rnngen.training.averaging import TriggeredMean
-from rnngen.training.trainer import Trainer, planned_steps
+from rnngen.training.trainer import Trainer, planned_steps, rate
 
 TEXT = "so much depends upon a red wheel barrow glazed with rain water beside the white chickens " * 4
 OPTIMIZERS = ["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
@@ -65,8 +65,8 @@ def make(store, *, has_eos=False, evaluate=None, stop=lambda: False, dropout=0.0
     if has_eos:
         batches = SpanBatches(store, example_spans(store, 16), 16, seed=1)
     else:
-        batches = StreamBatches(store, options.batch, options.seq, refresh=0.1, seed=1)
-    evaluate = evaluate or partial(Judge(network).stream, store, has_eos=has_eos, lanes=2, seq=64)
+        batches = StreamBatches(store, options.batch, options.seq, state_reset_prob=0.1, seed=1)
+    evaluate = evaluate or partial(LossEvaluator(network).stream, store, has_eos=has_eos, streams=2, seq=64)
     return Trainer(network, batches, evaluate, options, "fp32", Saves(), stop)
 
 
@@ -118,8 +118,8 @@ def test_every_schedule_learns(store, schedule):
 def test_training_reads_as_evaluation_does(store):
     """With a rate of nearly nothing, an epoch of training sums up to the loss of the same streams."""
     trainer = make(store, lr=1e-30, optimizer="sgd", weight_decay=0, warmup=0, evaluations=1)
-    trainer.batches.refresh = 0.0
-    expected = Judge(trainer.network).stream(store, has_eos=False, lanes=2, seq=8)
+    trainer.batches.state_reset_prob = 0.0
+    expected = LossEvaluator(trainer.network).stream(store, has_eos=False, streams=2, seq=8)
     nats = tokens = 0
     for _ in range(trainer.batches.steps_per_epoch):
         batch = next(trainer.batches)
@@ -199,7 +199,7 @@ def test_weight_decay_pulls_every_weight_of_a_matrix_by_its_share(store):
 def test_every_step_has_the_rate_of_its_place_in_the_budget(store):
     trainer = make(store, steps=10, warmup=0.2, schedule="linear", lr=0.01, evaluations=1)
     rates = [event.lr for event in trainer.run() if isinstance(event, Step)]
-    assert rates == pytest.approx([training.rate(trainer.options, i / 10) for i in range(1, 11)])
+    assert rates == pytest.approx([rate(trainer.options, i / 10) for i in range(1, 11)])
     assert max(rates) == rates[1] == pytest.approx(0.01)
     assert rates[0] > 0
 
@@ -274,7 +274,7 @@ def test_a_budget_that_is_spent_needs_no_step(store):
 
 def test_the_clock_decides_where_minutes_are_the_budget(store, monkeypatch):
     ticks = itertools.count()
-    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("rnngen.training.trainer.time.monotonic", lambda: float(next(ticks)))
     trainer = make(store, steps=None, minutes=2, evaluations=4, schedule="linear", lr=0.01)
     events = list(trainer.run())
     steps = [event for event in events if isinstance(event, Step)]

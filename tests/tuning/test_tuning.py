@@ -54,7 +54,12 @@ class Plugin:
     @hookimpl
     def rnngen_cells():
         return [
-            CellSpec(name="mine", summary="mine", load="rnngen.builtins.cells:LSTM", options=GatedOptions)
+            CellSpec(
+                name="mine",
+                summary="mine",
+                load="rnngen.builtins.cells.lstm.torch:LSTM",
+                options=GatedOptions,
+            )
         ]
 
 

@@ -6,9 +6,12 @@ This module is what listings import: it names the filters and imports neither ll
 from collections.abc import Iterable
 
 from rnngen import hookimpl
-from rnngen.contracts import FilterSpec
+from rnngen.contracts import FilterSpec, Flag
 
 from rnngen_constrain import options as o
+
+WHOLE = ("regex", "choices", "json_schema", "grammar")
+"""Those that say what the whole text is; of these one is enough."""
 
 
 @hookimpl
@@ -22,6 +25,12 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             load=matching,
             options=o.RegexOptions,
             needs_text=True,
+            flag=Flag(
+                name="regex", metavar="R", help="Write only what matches this regular expression as a whole."
+            ),
+            rank=0,
+            constraint=True,
+            excludes=WHOLE,
         ),
         FilterSpec(
             name="choices",
@@ -29,6 +38,12 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             load=matching,
             options=o.ChoicesOptions,
             needs_text=True,
+            flag=Flag(
+                name="choices", metavar="FILE", names_file=True, help="Write one of the lines of a file."
+            ),
+            rank=1,
+            constraint=True,
+            excludes=WHOLE,
         ),
         FilterSpec(
             name="json_schema",
@@ -36,6 +51,15 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             load=matching,
             options=o.JSONSchemaOptions,
             needs_text=True,
+            flag=Flag(
+                name="json-schema",
+                metavar="FILE",
+                names_file=True,
+                help="Write JSON that is valid under a schema.",
+            ),
+            rank=2,
+            constraint=True,
+            excludes=WHOLE,
         ),
         FilterSpec(
             name="grammar",
@@ -43,6 +67,15 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             load=matching,
             options=o.GrammarOptions,
             needs_text=True,
+            flag=Flag(
+                name="grammar",
+                metavar="FILE",
+                names_file=True,
+                help="Write only texts of a grammar, a file for Lark.",
+            ),
+            rank=3,
+            constraint=True,
+            excludes=WHOLE,
         ),
         FilterSpec(
             name="must_include",
@@ -50,5 +83,12 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             load="rnngen_constrain.inclusion:must_include",
             options=o.InclusionOptions,
             needs_text=True,
+            flag=Flag(
+                name="must-include",
+                metavar="WORD",
+                help="Require WORD in the output; several with | between.",
+            ),
+            rank=4,
+            constraint=True,
         ),
     ]

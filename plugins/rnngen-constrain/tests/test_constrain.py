@@ -14,7 +14,7 @@ from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer
 from rnngen.builtins.tokenizers.word import WordTokenizer
 from rnngen.contracts import Chunk, State, Tokenizer
-from rnngen.decoding.filter_chain import Chain
+from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import sample
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.writing import Writer
@@ -189,7 +189,7 @@ class Pieces:
 
 
 def allowed(
-    chain: Chain, written: Sequence[int], prompt: Sequence[int] = (), end: float = -np.inf
+    chain: FilterChain, written: Sequence[int], prompt: Sequence[int] = (), end: float = -np.inf
 ) -> set[bytes]:
     """What may follow some tokens: their bytes, and nothing for the end."""
     state = chain.initial(np.array([1]))
@@ -199,14 +199,14 @@ def allowed(
     return {Pieces.pieces[token] for token in after(chain, state, [*prompt, *written], end)}
 
 
-def after(chain: Chain, state: State, history: Sequence[int], end: float) -> list[int]:
+def after(chain: FilterChain, state: State, history: Sequence[int], end: float) -> list[int]:
     logits = np.zeros((1, len(Pieces.pieces)), np.float32)
     logits[:, Pieces.eos_id] = end
     return np.flatnonzero(chain(logits, [history], state)[0] > -np.inf).tolist()
 
 
-def pieces_chain(*chain: tuple[str, str]) -> Chain:
-    return Chain(filters(Pieces(), *chain))  # type: ignore[arg-type]
+def pieces_chain(*chain: tuple[str, str]) -> FilterChain:
+    return FilterChain(filters(Pieces(), *chain))  # type: ignore[arg-type]
 
 
 def test_every_spelling_of_forced_text_is_allowed_and_no_token_overruns_the_end() -> None:
@@ -270,7 +270,7 @@ def test_free_text_ends_however_it_is_written(name: str) -> None:
 # ── Forks ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def course(chain: Chain, rows: Sequence[Sequence[int]], *, together: bool) -> list[list[list[int]]]:
+def course(chain: FilterChain, rows: Sequence[Sequence[int]], *, together: bool) -> list[list[list[int]]]:
     """What may follow each token of each row, in one batch or a row at a time."""
     if not together:
         return [course(chain, [row], together=True)[0] for row in rows]
@@ -289,7 +289,7 @@ ROWS = [[0, 1, 4, 0], [0, 0, 1, 6], [2, 4, 1, 3], [0, 1, 4, 0], [5, 1, 1, 0]]
 
 
 def test_streams_get_what_they_would_alone() -> None:
-    def chain() -> Chain:
+    def chain() -> FilterChain:
         return pieces_chain(("regex", "(a|ab|abc|b+c|bb)*"), ("must_include", "bb"))
 
     assert course(chain(), ROWS, together=True) == course(chain(), ROWS, together=False)

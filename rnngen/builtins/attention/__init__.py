@@ -1,101 +1,101 @@
-"""Ways to look at a source, a family a file; beside each, in ``…_steps``, its twin that needs NumPy alone.
+"""Attentions, a folder a family: ``torch`` has the equations and trains, ``numpy`` generates without torch.
 
 ::
 
-    none        nothing at all
     products    dot · general · scaled-dot · multihead     a query times keys
+                local                                      likewise, in a window around a predicted position
     additive    additive · concat                          a small network over query and memory
-    coverage    location · coverage                        the same, and where it looked before
-    local       local                                      a window around a place that it predicts
-    monotonic   monotonic                                  goes on from where it stopped, never back
+                location · coverage                        likewise, and over past weights
+    monotonic   monotonic                                  continues where it stopped, never back
+    torch, numpy, options                                  what they share, and none
 
-The equations stand with the faces that train. In them q is a query (H,), mᵢ what the encoder gives of source
-token i (M,), eᵢ the score of that token and αᵢ its weight; the context is Σᵢ αᵢ mᵢ unless another is given.
+In the equations q is a query (H,), mᵢ the encoder's output for source token i (M,), eᵢ the score of that
+token and αᵢ its weight; the context is Σᵢ αᵢ mᵢ unless another is given.
 """
 
 from collections.abc import Iterable
 
-from rnngen.builtins import attention_options as o
+from rnngen.builtins.attention import options as o
 from rnngen.contracts import AttentionSpec
 from rnngen.hookspecs import hookimpl
 
 
 @hookimpl
 def rnngen_attentions() -> Iterable[AttentionSpec]:
-    """From looking nowhere to looking at several places at once."""
+    """Return the attentions, from none to several heads."""
     home = "rnngen.builtins.attention"
     return [
         AttentionSpec(
             name="none",
             summary="no attention: the plain encoder-decoder (Sutskever et al. 2014)",
-            load=f"{home}.none:NoAttention",
-            numpy=f"{home}.none_steps:NoAttentionStep",
+            load=f"{home}.torch:NoAttention",
+            numpy=f"{home}.numpy:NoAttentionStep",
         ),
         AttentionSpec(
             name="additive",
             summary="a hidden layer over query and memory (Bahdanau et al. 2015)",
-            load=f"{home}.additive:Additive",
-            numpy=f"{home}.additive_steps:AdditiveStep",
+            load=f"{home}.additive.torch:Additive",
+            numpy=f"{home}.additive.numpy:AdditiveStep",
             options=o.SizeOptions,
         ),
         AttentionSpec(
             name="dot",
             summary="the product of query and memory, of one size (Luong et al. 2015)",
-            load=f"{home}.products:Dot",
-            numpy=f"{home}.product_steps:DotStep",
+            load=f"{home}.products.torch:Dot",
+            numpy=f"{home}.products.numpy:DotStep",
         ),
         AttentionSpec(
             name="general",
             summary="a matrix between query and memory (Luong et al. 2015)",
-            load=f"{home}.products:General",
-            numpy=f"{home}.product_steps:GeneralStep",
+            load=f"{home}.products.torch:General",
+            numpy=f"{home}.products.numpy:GeneralStep",
         ),
         AttentionSpec(
             name="concat",
             summary="a hidden layer over query and memory, with one matrix (Luong et al. 2015)",
-            load=f"{home}.additive:Concat",
-            numpy=f"{home}.additive_steps:ConcatStep",
+            load=f"{home}.additive.torch:Concat",
+            numpy=f"{home}.additive.numpy:ConcatStep",
         ),
         AttentionSpec(
             name="scaled-dot",
             summary="learnt queries, keys and values (Vaswani et al. 2017)",
-            load=f"{home}.products:ScaledDot",
-            numpy=f"{home}.product_steps:ScaledDotStep",
+            load=f"{home}.products.torch:ScaledDot",
+            numpy=f"{home}.products.numpy:ScaledDotStep",
             options=o.SizeOptions,
         ),
         AttentionSpec(
             name="multihead",
             summary="several of these side by side (Vaswani et al. 2017)",
-            load=f"{home}.products:Multihead",
-            numpy=f"{home}.product_steps:MultiheadStep",
+            load=f"{home}.products.torch:Multihead",
+            numpy=f"{home}.products.numpy:MultiheadStep",
             options=o.MultiheadOptions,
         ),
         AttentionSpec(
             name="location",
-            summary="additive, with filters over where it looked before (Chorowski et al. 2015)",
-            load=f"{home}.coverage:Location",
-            numpy=f"{home}.coverage_steps:LocationStep",
+            summary="additive, with filters over the last weights (Chorowski et al. 2015)",
+            load=f"{home}.additive.torch:Location",
+            numpy=f"{home}.additive.numpy:LocationStep",
             options=o.LocationOptions,
         ),
         AttentionSpec(
             name="coverage",
-            summary="additive, knowing how much it has looked at each token (Tu et al. 2016)",
-            load=f"{home}.coverage:Coverage",
-            numpy=f"{home}.coverage_steps:CoverageStep",
+            summary="additive, with the sum of past weights (Tu et al. 2016)",
+            load=f"{home}.additive.torch:Coverage",
+            numpy=f"{home}.additive.numpy:CoverageStep",
             options=o.SizeOptions,
         ),
         AttentionSpec(
             name="local",
-            summary="general, in a window around a place that it predicts (Luong et al. 2015)",
-            load=f"{home}.local:Local",
-            numpy=f"{home}.local_steps:LocalStep",
+            summary="general, in a window around a predicted position (Luong et al. 2015)",
+            load=f"{home}.products.torch:Local",
+            numpy=f"{home}.products.numpy:LocalStep",
             options=o.LocalOptions,
         ),
         AttentionSpec(
             name="monotonic",
-            summary="goes on from where it stopped and never back (Raffel et al. 2017)",
-            load=f"{home}.monotonic:Monotonic",
-            numpy=f"{home}.monotonic_steps:MonotonicStep",
+            summary="continues where it stopped, never back (Raffel et al. 2017)",
+            load=f"{home}.monotonic.torch:Monotonic",
+            numpy=f"{home}.monotonic.numpy:MonotonicStep",
             options=o.MonotonicOptions,
         ),
     ]

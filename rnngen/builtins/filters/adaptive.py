@@ -1,15 +1,11 @@
-"""Filters with a state of their own: XTC, which tosses coins, and Mirostat, which steers by what it saw."""
-
-from collections.abc import Sequence
+"""Adaptive filters, which keep a state: XTC tosses coins, and Mirostat follows the surprisal."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnngen.builtins.filters.options import MirostatOptions, XTCOptions
-from rnngen.builtins.filters.truncation import FORBIDDEN, Doubles, keep_where, log_probabilities
+from rnngen.builtins.filters.truncation import History, keep_where
 from rnngen.contracts import Floats, State, StatefulFilter, TokenIds
-
-History = Sequence[Sequence[int]]
+from rnngen.numerics import FORBIDDEN, Doubles, log_softmax, softmax
 
 
 class _XTC:
@@ -26,7 +22,7 @@ class _XTC:
             np.random.default_rng(pair).random() < self.options.probability
             for pair in zip(*state, strict=True)
         ]
-        p = np.exp(log_probabilities(logits))
+        p = softmax(logits)
         top = p >= self.options.threshold
         last = logits.shape[-1] - 1 - np.where(top, p, np.inf)[:, ::-1].argmin(axis=-1)
         dropped = top & np.array(heads, bool)[:, None] & (top.sum(axis=-1, keepdims=True) > 1)
@@ -59,7 +55,7 @@ class _Mirostat:
         return (np.full(len(seeds), 2 * self.options.tau),)
 
     def __call__(self, logits: Floats, history: History, state: State) -> Floats:  # noqa: ARG002
-        log_p = log_probabilities(logits)
+        log_p = log_softmax(logits)
         if self.options.version == 2:
             return keep_where(-log_p / np.log(2) <= state[0][:, None], logits)
         kept = np.zeros(logits.shape, bool)
@@ -82,12 +78,12 @@ class _Mirostat:
         log_k = (bound * np.log(2) - np.log(spread)) / s
         return len(log_p) if log_k >= size else max(int(np.exp(log_k)), 1)
 
-    def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
+    def observe(self, tokens: TokenIds, surprisal: Doubles, state: State) -> State:  # noqa: ARG002
         return (state[0] - self.options.eta * (surprisal / np.log(2) - self.options.tau),)
 
 
 def mirostat(options: MirostatOptions) -> StatefulFilter:
-    """Hold the surprise of the text near τ bits a token (Basu et al. 2021, arXiv 2007.14966).
+    """Hold the surprisal of the text near τ bits a token (Basu et al. 2021, arXiv 2007.14966).
 
     Version 2 drops tokens of more than μ bits, version 1 keeps the k best, k being so chosen that by Zipf's
     law the k-th would have μ bits; the best token always stays. μ starts at 2τ, and after each token of s

@@ -1,4 +1,4 @@
-"""Filters that know what tokens say: bans, biases, a choice of words, and no end too soon."""
+"""Lexical filters, which know the bytes of tokens: bans, biases, a choice of words, and a minimum length."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from rnngen.builtins.filters.options import BanOptions, BiasOptions, ForceOptions, MinLengthOptions
 from rnngen.contracts import Filter, Floats, State, StatefulFilter, TokenIds, Tokenizer
 from rnngen.errors import UsageError
+from rnngen.numerics import FORBIDDEN
 
 History = Sequence[Sequence[int]]
-_FORBIDDEN = np.float32(-np.inf)
 
 
 def ban(options: BanOptions, tokenizer: Tokenizer) -> Filter:
@@ -30,13 +30,13 @@ def ban(options: BanOptions, tokenizer: Tokenizer) -> Filter:
         return np.array([piece.startswith(rest) for piece in pieces], bool)
 
     def forbid(logits: Floats, history: History) -> Floats:
-        kept = np.where(within, _FORBIDDEN, logits)
+        kept = np.where(within, FORBIDDEN, logits)
         for row, past in zip(kept, history, strict=True):
             for text in texts:
                 ending = _ending(pieces, past, len(text) - 1)
                 for length in range(1, len(text)):
                     if ending.endswith(text[:length]):
-                        row[beginning(text[length:])] = _FORBIDDEN
+                        row[beginning(text[length:])] = FORBIDDEN
         return kept
 
     return forbid
@@ -66,7 +66,7 @@ def force(options: ForceOptions, tokenizer: Tokenizer) -> Filter:
     outside[tokenizer.eos_id] = False
 
     def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        return np.where(outside, _FORBIDDEN, logits)
+        return np.where(outside, FORBIDDEN, logits)
 
     return keep
 
@@ -104,7 +104,7 @@ class _MinLength:
 
     def __call__(self, logits: Floats, history: History, state: State) -> Floats:  # noqa: ARG002
         kept = logits.copy()
-        kept[state[0] < self.length, self.eos_id] = _FORBIDDEN
+        kept[state[0] < self.length, self.eos_id] = FORBIDDEN
         return kept
 
     def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:  # noqa: ARG002

@@ -1,22 +1,26 @@
-r"""The options of the filters with state, text or statistics, each checked before a model is read.
+r"""The options of the filters, each checked before a model is read.
 
-Where an option holds several texts, ``|`` separates them, and a backslash takes a sign's meaning away:
-``\|  \:  \,  \;`` are those signs, ``\n  \t  \\`` a line end, a tab and a backslash.
+Where an option holds several texts, ``|`` separates them, and a backslash takes a character's meaning away:
+``\|  \:  \,  \;`` are those characters, ``\n  \t  \\`` a line end, a tab and a backslash.
 """
 
 from dataclasses import dataclass
 from math import inf
 
-from rnngen.options import divide, unescape
+from rnngen.options import divide, require, require_range, unescape
+
+# ── Temperature and truncation ───────────────────────────────────────────────────────────────────────────
 
 
-def _check(name: str, value: float, *, least: float, most: float = inf, above: bool = False) -> None:
-    """Raise ``ValueError`` if a number is not finite and from ``least`` (or above it) to ``most``."""
-    if (least < value if above else least <= value) and value <= most and value != inf:
-        return
-    start = "above" if above else "from" if most < inf else "of at least"
-    end = f" {'and up to' if above else 'to'} {most:g}" if most < inf else ""
-    raise ValueError(f"{name}={value}: a number {start} {least:g}{end} expected")
+@dataclass(frozen=True)
+class TemperatureOptions:
+    """Options of the filter ``temp``."""
+
+    temperature: float = 1.0
+    """Logits are divided by it: below 1 is safer, above 1 is wilder, 0 is greedy."""
+
+    def __post_init__(self) -> None:
+        require_range("temperature", self.temperature, 0)
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,42 @@ class DynatempOptions:
     """Of the relative entropy in between; above 1 keeps the temperature low for longer."""
 
     def __post_init__(self) -> None:
-        _check("low", self.low, least=0)
-        _check("high", self.high, least=self.low)
-        _check("exponent", self.exponent, least=0, above=True)
+        require_range("low", self.low, 0)
+        require_range("high", self.high, self.low)
+        require_range("exponent", self.exponent, 0, above=True)
+
+
+@dataclass(frozen=True)
+class TopKOptions:
+    """Options of the filter ``top_k``."""
+
+    k: int = 40
+    """Keep the k most probable tokens."""
+
+    def __post_init__(self) -> None:
+        require_range("k", self.k, 1)
+
+
+@dataclass(frozen=True)
+class TopPOptions:
+    """Options of the filter ``top_p``."""
+
+    p: float = 0.95
+    """Keep the smallest set of tokens whose probabilities sum to p or more."""
+
+    def __post_init__(self) -> None:
+        require_range("p", self.p, 0, 1, above=True)
+
+
+@dataclass(frozen=True)
+class MinPOptions:
+    """Options of the filter ``min_p``."""
+
+    p: float = 0.05
+    """Keep tokens at least p times as probable as the most probable one."""
+
+    def __post_init__(self) -> None:
+        require_range("p", self.p, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -44,7 +81,7 @@ class TypicalOptions:
     """Keep the tokens of the most typical surprise, until their probabilities sum to p or more."""
 
     def __post_init__(self) -> None:
-        _check("p", self.p, least=0, most=1, above=True)
+        require_range("p", self.p, 0, 1, above=True)
 
 
 @dataclass(frozen=True)
@@ -55,7 +92,7 @@ class EpsilonOptions:
     """Drop tokens less probable than this."""
 
     def __post_init__(self) -> None:
-        _check("epsilon", self.epsilon, least=0, most=1)
+        require_range("epsilon", self.epsilon, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +103,7 @@ class EtaOptions:
     """Drop tokens less probable than this, or than its root times e^-entropy, whichever is less."""
 
     def __post_init__(self) -> None:
-        _check("epsilon", self.epsilon, least=0, most=1)
+        require_range("epsilon", self.epsilon, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -77,7 +114,10 @@ class TopNSigmaOptions:
     """Keep tokens whose logit is at most n standard deviations below the best."""
 
     def __post_init__(self) -> None:
-        _check("n", self.n, least=0)
+        require_range("n", self.n, 0)
+
+
+# ── Adaptive filters ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -90,8 +130,42 @@ class XTCOptions:
     """From which probability on a token is a top choice."""
 
     def __post_init__(self) -> None:
-        _check("probability", self.probability, least=0, most=1)
-        _check("threshold", self.threshold, least=0, most=1, above=True)
+        require_range("probability", self.probability, 0, 1)
+        require_range("threshold", self.threshold, 0, 1, above=True)
+
+
+@dataclass(frozen=True)
+class MirostatOptions:
+    """Options of the filter ``mirostat``."""
+
+    version: int = 2
+    """1 keeps the k best tokens, k from an estimate of Zipf's exponent; 2 cuts by surprise itself."""
+    tau: float = 5.0
+    """The surprise that texts are to have, in bits a token."""
+    eta: float = 0.1
+    """How fast the bound follows what was observed."""
+
+    def __post_init__(self) -> None:
+        require(self.version in (1, 2), f"version={self.version}: 1 or 2 expected")
+        require_range("tau", self.tau, 0, above=True)
+        require_range("eta", self.eta, 0, 100)
+
+
+# ── Penalties ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class RepetitionOptions:
+    """Options of the filter ``repetition``."""
+
+    penalty: float = 1.1
+    """Above 1 makes tokens that have occurred less probable; 1 does nothing."""
+    window: int = 64
+    """How many of the latest tokens count; 0 is all of them."""
+
+    def __post_init__(self) -> None:
+        require_range("penalty", self.penalty, 0, above=True)
+        require_range("window", self.window, 0)
 
 
 @dataclass(frozen=True)
@@ -104,8 +178,8 @@ class CountOptions:
     """How many of the latest tokens count; 0 is all of them."""
 
     def __post_init__(self) -> None:
-        _check("penalty", self.penalty, least=-1e6, most=1e6)
-        _check("window", self.window, least=0)
+        require_range("penalty", self.penalty, -1e6, 1e6)
+        require_range("window", self.window, 0)
 
 
 @dataclass(frozen=True)
@@ -124,10 +198,10 @@ class DryOptions:
     """Characters that no repetition reaches across, one after another; a backslash before , and ; there."""
 
     def __post_init__(self) -> None:
-        _check("multiplier", self.multiplier, least=0, most=1e6)
-        _check("base", self.base, least=1, most=1e6)
-        _check("allowed", self.allowed, least=1)
-        _check("window", self.window, least=0)
+        require_range("multiplier", self.multiplier, 0, 1e6)
+        require_range("base", self.base, 1, 1e6)
+        require_range("allowed", self.allowed, 1)
+        require_range("window", self.window, 0)
 
 
 @dataclass(frozen=True)
@@ -140,8 +214,11 @@ class NoRepeatOptions:
     """Among how many of the latest tokens; 0 is all of them, which costs more as the text grows."""
 
     def __post_init__(self) -> None:
-        _check("n", self.n, least=1)
-        _check("window", self.window, least=0)
+        require_range("n", self.n, 1)
+        require_range("window", self.window, 0)
+
+
+# ── Lexical filters ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -206,22 +283,4 @@ class MinLengthOptions:
     """How many tokens are made before a text may end by itself."""
 
     def __post_init__(self) -> None:
-        _check("length", self.length, least=0)
-
-
-@dataclass(frozen=True)
-class MirostatOptions:
-    """Options of the filter ``mirostat``."""
-
-    version: int = 2
-    """1 keeps the k best tokens, k from an estimate of Zipf's exponent; 2 cuts by surprise itself."""
-    tau: float = 5.0
-    """The surprise that texts are to have, in bits a token."""
-    eta: float = 0.1
-    """How fast the bound follows what was observed."""
-
-    def __post_init__(self) -> None:
-        if self.version not in (1, 2):
-            raise ValueError(f"version={self.version}: 1 or 2 expected")
-        _check("tau", self.tau, least=0, above=True)
-        _check("eta", self.eta, least=0, most=100)
+        require_range("length", self.length, 0)

@@ -1,26 +1,44 @@
-"""Filters against repetition, which look at the tokens so far."""
+"""Penalties for repetition, by the tokens so far; those of the prompt count too, as in llama.cpp."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.filters.options import CountOptions, DryOptions, NoRepeatOptions
+from rnngen.builtins.filters.options import CountOptions, DryOptions, NoRepeatOptions, RepetitionOptions
 from rnngen.contracts import Filter, Floats, Tokenizer
+from rnngen.numerics import FORBIDDEN
 from rnngen.options import unescape
 
 History = Sequence[Sequence[int]]
 Ids = NDArray[np.int64]
-_FORBIDDEN = np.float32(-np.inf)
+_HUGE = 1e30
+"""Larger than any useful penalty, and with its inverse still far from where float32 ends."""
 _LARGEST = 69.0
-"""ln 1e30: beyond it a penalty says no more."""
+"""ln 1e30, the largest exponent of a penalty."""
+
+
+def _lately(past: Sequence[int], window: int) -> Ids:
+    """Return the latest tokens; all of them where the window is 0."""
+    return np.array(past[-window:], np.int64)
+
+
+def repetition(options: RepetitionOptions) -> Filter:
+    """Divide the positive logits of tokens seen lately, multiply the others (Keskar et al. 2019, CTRL)."""
+    penalty = np.float32(min(max(options.penalty, 1 / _HUGE), _HUGE))
+
+    def penalise(logits: Floats, history: History) -> Floats:
+        penalised = logits.copy()
+        for row, past in zip(penalised, history, strict=True):
+            seen = np.unique(_lately(past, options.window))
+            row[seen] = np.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
+        return penalised
+
+    return penalise
 
 
 def frequency(options: CountOptions) -> Filter:
-    """Subtract penalty·count, the count being how often a token has occurred (OpenAI's definition).
-
-    The prompt counts too, as in llama.cpp.
-    """
+    """Subtract penalty·count, the count being how often a token has occurred (OpenAI's definition)."""
 
     def penalise(logits: Floats, history: History) -> Floats:
         penalised = logits.copy()
@@ -33,10 +51,7 @@ def frequency(options: CountOptions) -> Filter:
 
 
 def presence(options: CountOptions) -> Filter:
-    """Subtract the penalty, once, from every token that has occurred (OpenAI's definition).
-
-    The prompt counts too, as in llama.cpp.
-    """
+    """Subtract the penalty, once, from every token that has occurred (OpenAI's definition)."""
 
     def penalise(logits: Floats, history: History) -> Floats:
         penalised = logits.copy()
@@ -57,7 +72,7 @@ def no_repeat_ngram(options: NoRepeatOptions) -> Filter:
             places = np.arange(options.n - 1, len(ids))
             for back in range(1, options.n if len(places) else 1):
                 places = places[ids[places - back] == ids[-back]]
-            row[ids[places]] = _FORBIDDEN
+            row[ids[places]] = FORBIDDEN
         return kept
 
     return forbid
@@ -103,7 +118,3 @@ def repeated(ids: Ids, breaks: NDArray[np.bool_], longest: int) -> Ids:
             break
         lengths[ids[places]] = back
     return lengths
-
-
-def _lately(past: Sequence[int], window: int) -> Ids:
-    return np.array(past[-window:], np.int64)

@@ -1,4 +1,4 @@
-"""Filters that judge a token by the whole distribution: its entropy, its spread, its absolute height."""
+"""Temperature and truncation: pure functions of the distribution, logits (B,V) → logits (B,V)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,35 +10,38 @@ from rnngen.builtins.filters.options import (
     DynatempOptions,
     EpsilonOptions,
     EtaOptions,
+    MinPOptions,
+    TemperatureOptions,
+    TopKOptions,
     TopNSigmaOptions,
+    TopPOptions,
     TypicalOptions,
 )
 from rnngen.contracts import Filter, Floats
+from rnngen.numerics import FORBIDDEN, entropy, log_softmax, softmax
 
 History = Sequence[Sequence[int]]
-Doubles = NDArray[np.float64]
-FORBIDDEN = np.float32(-np.inf)
+_HUGE = 1e30
+"""Larger than any useful factor; it and its inverse stay far from where float32 ends, even times a logit."""
 _BOUND = 1e37
 """Far beyond any logit, and still a float32."""
 
 
-def log_probabilities(logits: Floats) -> Doubles:
-    """Logits (B,V) → ln p (B,V) in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    normalised: Doubles = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return normalised
-
-
-def entropy(log_p: Doubles) -> Doubles:
-    """Ln p (B,V) → H (B,1) in nats; what is impossible adds nothing."""
-    possible = np.where(np.isneginf(log_p), 0, log_p)
-    total: Doubles = -(np.exp(log_p) * possible).sum(axis=-1, keepdims=True)
-    return total
-
-
 def keep_where(kept: NDArray[Any], logits: Floats) -> Floats:
-    """The logits of what is kept, and always of the most probable token."""
+    """Keep the logits where ``kept`` (B,V) is true, and always that of the most probable token."""
     return np.where(kept | (logits == logits.max(axis=-1, keepdims=True)), logits, FORBIDDEN)
+
+
+def temperature(options: TemperatureOptions) -> Filter:
+    """Divide logits by the temperature; at 0 only the most probable token is left (greedy)."""
+    if options.temperature < 1 / _HUGE:
+        return top_k(TopKOptions(1))
+    factor = np.float32(1 / min(options.temperature, _HUGE))
+
+    def scale(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+        return logits * factor
+
+    return scale
 
 
 def dynatemp(options: DynatempOptions) -> Filter:
@@ -50,7 +53,7 @@ def dynatemp(options: DynatempOptions) -> Filter:
 
     def scale(logits: Floats, history: History) -> Floats:  # noqa: ARG001
         most = np.log(np.maximum(np.isfinite(logits).sum(axis=-1, keepdims=True), 2))
-        ratio = np.clip(entropy(log_probabilities(logits)) / most, 0, 1)
+        ratio = np.clip(entropy(log_softmax(logits)) / most, 0, 1)
         heat = options.low + (options.high - options.low) * ratio**options.exponent
         finite = np.clip(logits / np.maximum(heat, 1 / _BOUND), -_BOUND, _BOUND).astype(np.float32)
         return np.where(np.isneginf(logits), FORBIDDEN, finite)
@@ -58,14 +61,58 @@ def dynatemp(options: DynatempOptions) -> Filter:
     return scale
 
 
+def top_k(options: TopKOptions) -> Filter:
+    """Keep the k most probable tokens (Fan et al. 2018, arXiv 1805.04833); of equals, those of lowest id."""
+
+    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+        if options.k >= logits.shape[-1]:
+            return logits
+        if options.k == 1:
+            places = logits.argmax(axis=-1)[:, None]
+        else:
+            places = np.argsort(-logits, axis=-1, kind="stable")[:, : options.k]
+        kept = np.full_like(logits, FORBIDDEN)
+        np.put_along_axis(kept, places, np.take_along_axis(logits, places, axis=-1), axis=-1)
+        return kept
+
+    return keep
+
+
+def top_p(options: TopPOptions) -> Filter:
+    """Keep the smallest set of tokens of probability p or more (Holtzman et al. 2020, arXiv 1904.09751)."""
+
+    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+        order = np.argsort(-logits, axis=-1, kind="stable")
+        descending = np.take_along_axis(logits, order, axis=-1)
+        p = np.exp(descending - descending[:, :1])
+        before = np.cumsum(p, axis=-1, dtype=np.float64) - p
+        descending[before >= options.p * p.sum(axis=-1, dtype=np.float64, keepdims=True)] = FORBIDDEN
+        kept = np.empty_like(logits)
+        np.put_along_axis(kept, order, descending, axis=-1)
+        return kept
+
+    return keep
+
+
+def min_p(options: MinPOptions) -> Filter:
+    """Keep tokens at least p times as probable as the best one (Nguyen et al. 2024, arXiv 2407.01082)."""
+    distance = np.float32(np.log(options.p)) if options.p else FORBIDDEN
+
+    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+        least = logits.max(axis=-1, keepdims=True) + distance
+        return np.where(logits >= least, logits, FORBIDDEN)
+
+    return keep
+
+
 def typical(options: TypicalOptions) -> Filter:
-    """Keep the smallest set of tokens of probability p or more whose surprise is nearest to the entropy.
+    """Keep the smallest set of tokens of probability p or more whose surprisal is nearest to the entropy.
 
     Sorted by |−ln p − H|, of equals the lower id first (Meister et al. 2022, arXiv 2202.00666).
     """
 
     def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        log_p = log_probabilities(logits)
+        log_p = log_softmax(logits)
         order = np.argsort(np.abs(log_p + entropy(log_p)), axis=-1, kind="stable")
         p = np.exp(np.take_along_axis(log_p, order, axis=-1))
         kept = np.empty(logits.shape, bool)
@@ -79,7 +126,7 @@ def epsilon(options: EpsilonOptions) -> Filter:
     """Keep tokens with p ≥ ε, and the most probable one (Hewitt et al. 2022, arXiv 2210.15191)."""
 
     def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        return keep_where(np.exp(log_probabilities(logits)) >= options.epsilon, logits)
+        return keep_where(softmax(logits) >= options.epsilon, logits)
 
     return keep
 
@@ -88,7 +135,7 @@ def eta(options: EtaOptions) -> Filter:
     """Keep tokens with p ≥ min(ε, √ε·e^−H), and the most probable one (Hewitt et al. 2022, 2210.15191)."""
 
     def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        log_p = log_probabilities(logits)
+        log_p = log_softmax(logits)
         least = np.minimum(options.epsilon, options.epsilon**0.5 * np.exp(-entropy(log_p)))
         return keep_where(np.exp(log_p) >= least, logits)
 

@@ -1,4 +1,4 @@
-"""Contrastive search: of the few most probable tokens, the one that says most that was not said yet.
+"""``contrastive``: of the few most probable tokens, the one least like what the text says already.
 
 ::
 
@@ -8,22 +8,31 @@
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import islice, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.builtins.strategies.options import ContrastiveOptions
-from rnngen.contracts import AnyFilter, FeatureStep, Floats, State, StreamStep, TokenIds
-from rnngen.decoding.filter_chain import Chain
-from rnngen.decoding.prefill import take
+from rnngen.contracts import (
+    AnyFilter,
+    DecodingJob,
+    FeatureStep,
+    Floats,
+    Generated,
+    NetworkStep,
+    State,
+    TokenIds,
+)
+from rnngen.decoding.filter_chain import FilterChain
+from rnngen.decoding.prefill import select_rows
 from rnngen.errors import RnngenError, UsageError
 
 Doubles = NDArray[np.float64]
 
 
 def contrastive_search(
-    step: StreamStep,
+    step: NetworkStep,
     state: State,
     prompt: Sequence[int],
     options: ContrastiveOptions,
@@ -51,14 +60,14 @@ def contrastive_search(
         UsageError: at once, if the network shows no features, as an ensemble does not.
         RnngenError: while generating, if filters leave nothing, or a logit is not a number.
     """
-    if not (hasattr(step, "read") and hasattr(step, "predict")):
+    if not isinstance(step, FeatureStep):
         raise UsageError(
-            "contrastive search compares what one network's output layer reads, and several networks have "
-            "no such thing in common; give one model"
+            "contrastive search compares what the output layer of one network reads, and this model shows no "
+            "such features (several models have none in common, a copying one has none); choose another "
+            "strategy"
         )
-    features: Any = step
     never = np.array(forbidden, np.int64)
-    return _tokens(features, state, prompt, options, chain=Chain(filters), never=never, seed=seed)
+    return _tokens(step, state, prompt, options, chain=FilterChain(filters), never=never, seed=seed)
 
 
 def _tokens(
@@ -67,28 +76,28 @@ def _tokens(
     prompt: Sequence[int],
     options: ContrastiveOptions,
     *,
-    chain: Chain,
+    chain: FilterChain,
     never: TokenIds,
     seed: int,
 ) -> Iterator[int]:
     seen = Seen(options.window)
     for token in prompt:
-        features, state = step.read(np.array([token]), state)
+        features, state = step.features(np.array([token]), state)
         seen.add(features[0])
     memory, history = chain.initial(np.array([seed])), [list(prompt)]
     while True:
-        logits = step.predict(features)
+        logits = step.logits(features)
         logits[:, never] = -np.inf
         tokens, chances = candidates(chain(logits, history, memory)[0], options.top_k)
-        read, after = step.read(tokens, take(state, [0] * len(tokens)))
+        read, after = step.features(tokens, select_rows(state, [0] * len(tokens)))
         scores = (1 - options.alpha) * chances - options.alpha * seen.likeness(read)
         best = int(scores.argmax())
-        features, state = read[[best]], take(after, [best])
+        features, state = read[[best]], select_rows(after, [best])
         seen.add(features[0])
-        if chain.remembers:
+        if chain.stateful:
             memory = chain.observe(tokens[[best]], -np.log(chances[[best]]), memory)
         token = int(tokens[best])
-        if chain.links:  # nobody else looks back, and a text may be endless
+        if chain.filters:  # nobody else looks back, and a text may be endless
             history[0].append(token)
         yield token
 
@@ -113,6 +122,28 @@ def candidates(logits: Floats, k: int) -> tuple[TokenIds, Doubles]:
     tokens = np.sort(near[np.argsort(-logits[near], kind="stable")[:k]])
     chances: Doubles = weights[tokens] / weights.sum()
     return tokens, chances
+
+
+class ContrastiveSearch:
+    """Chooses by probability and by difference from the text so far; no chance is in it."""
+
+    def __init__(self, options: ContrastiveOptions) -> None:
+        self.options = options
+
+    def generate(self, job: DecodingJob) -> Iterator[Generated]:
+        """Generate one text of each prompt, one prompt after another, token by token."""
+        states = job.start()
+        for prompt, (prefix, most) in enumerate(zip(job.prefixes, job.max_tokens, strict=True)):
+            tokens = contrastive_search(
+                job.model,
+                select_rows(states, [prompt]),
+                prefix,
+                self.options,
+                filters=job.filters,
+                forbidden=job.forbidden,
+                seed=job.seeds[prompt],
+            )
+            yield Generated(prompt, takewhile(lambda token: token != job.eos_id, islice(tokens, most)))
 
 
 class Seen:

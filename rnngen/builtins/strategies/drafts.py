@@ -3,17 +3,25 @@
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from copy import deepcopy
+from typing import Protocol
 
 import numpy as np
 
-from rnngen.contracts import Floats, State, StreamStep
+from rnngen.contracts import Floats, NetworkStep, State
 from rnngen.decoding.draws import draw, surprisal
-from rnngen.decoding.sampler import Sampler
+from rnngen.decoding.sampler import Sampler, SamplerState
 from rnngen.errors import RnngenError
 
 LOOKUP = "lookup"
 """What users call the draft that looks up."""
+
+
+class Draft(Protocol):
+    """What guesses how one text goes on."""
+
+    def propose(self, sampler: Sampler, state: SamplerState, count: int) -> list[int]:
+        """Return at most ``count`` tokens that may follow the text; none where there is no idea."""
+        ...
 
 
 class Lookup:
@@ -40,9 +48,9 @@ class Lookup:
         self.noted = 0
         """How many tokens of the text were looked at."""
 
-    def propose(self, sampler: Sampler, count: int) -> list[int]:
-        """What stood there; a text that repeats itself goes on doing so."""
-        text = sampler.history[0]
+    def propose(self, sampler: Sampler, state: SamplerState, count: int) -> list[int]:  # noqa: ARG002
+        """Return what stood there; a text that repeats itself goes on doing so."""
+        text = state.histories[0].view()
         for end in range(self.noted + 1, len(text)):
             self._learn(text, end)
         self.noted = len(text) - 1
@@ -84,7 +92,7 @@ class SmallModel:
         forbidden: tokens that never come.
     """
 
-    def __init__(self, step: StreamStep, forbidden: Sequence[int] = ()) -> None:
+    def __init__(self, step: NetworkStep, forbidden: Sequence[int] = ()) -> None:
         self.step, self.never = step, np.array(forbidden, np.int64)
         self.read: list[int] = []
         """The text as far as it is known to stand…"""
@@ -93,25 +101,25 @@ class SmallModel:
         self.guessed: list[tuple[int, State]] = []
         """Guesses that were read too, each with the state after it."""
 
-    def propose(self, sampler: Sampler, count: int) -> list[int]:
+    def propose(self, sampler: Sampler, state: SamplerState, count: int) -> list[int]:
         """Write on for ``count`` tokens, or until there is nothing to write."""
-        logits = self._catch_up(sampler.history[0])
+        logits = self._catch_up(state.histories[0].view())
         guesses: list[int] = []
         known = len(self.read)
         with suppress(RnngenError):  # a draft that cannot go on is no reason to end the text
-            guesses.extend(self._written(logits, sampler, count))
+            guesses.extend(self._written(logits, sampler, state, count))
         del self.read[known:]
         return guesses
 
-    def _written(self, logits: Floats, sampler: Sampler, count: int) -> Iterator[int]:
+    def _written(self, logits: Floats, sampler: Sampler, given: SamplerState, count: int) -> Iterator[int]:
         """What the sampler would draw from this network; filters see the guesses at the end of ``read``."""
-        rng, memory, state = deepcopy(sampler.rng), sampler.memory, self.state
+        draws, memory, state = given.draws[0], given.filters, self.state
         for left in reversed(range(count)):
             logits[:, self.never] = -np.inf
             shaped = sampler.chain(logits, [self.read], memory)
-            token = draw(shaped[0], rng)
+            token, draws = draw(shaped[0], draws.number), draws.next()
             last = np.array([token])
-            if sampler.chain.remembers:
+            if sampler.chain.stateful:
                 memory = sampler.chain.observe(last, surprisal(shaped, last), memory)
             self.read.append(token)
             yield token
@@ -121,6 +129,9 @@ class SmallModel:
 
     def _catch_up(self, history: Sequence[int]) -> Floats:
         """Read what was written since → the logits (1,V) for what follows."""
+        if len(self.read) >= len(history):  # the text was taken back
+            self.read, self.state = [], self.step.start(1)
+            self.guessed.clear()
         for token, state in self.guessed:
             if len(self.read) == len(history) - 1 or history[len(self.read)] != token:
                 break

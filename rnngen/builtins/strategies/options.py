@@ -1,63 +1,8 @@
-"""What can be chosen about generation."""
+"""The options of the built-in strategies."""
 
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Literal, TypeAlias, get_args
-
-
-@dataclass(frozen=True)
-class DecodingOptions:
-    """How text is generated.
-
-    ``filters`` are chosen apart, since plugins bring them.
-    """
-
-    length: int | None = None
-    """Tokens to generate at most. -1: for ever. By default 500, or until an example ends by itself."""
-    seed: int | None = None
-    """Seed of the draws; chosen and told if not given. The same seed gives the same bytes."""
-    beam: int = 0
-    """Search for the most probable text with this many hypotheses instead of drawing. 0: draw."""
-    best_of: int | None = None
-    """Draw this many texts and keep the one of the highest log-probability per token, its end counted. The
-    log-probability is the network's own, before any filter."""
-    mbr: int | None = None
-    """Draw this many texts and keep the one that is most like all the others, by chrF: minimum Bayes risk
-    (Eikema and Aziz 2020). Draws from the model as it is, --temp 1, tell best what it believes."""
-    length_penalty: float = 0.6
-    """How much longer hypotheses are favoured under beam search (alpha of Wu et al. 2016)."""
-
-    def __post_init__(self) -> None:
-        if self.length is not None and self.length < -1:
-            raise ValueError(f"length={self.length}: 0 or more, or -1 for ever, expected")
-        if self.beam < 0:
-            raise ValueError(f"beam={self.beam}: 0 or more expected")
-        if self.beam and self.length == -1:
-            raise ValueError("beam search has to come to an end; give a length of 0 or more")
-        self._check_choosing()
-        if self.seed is not None and not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed={self.seed}: from 0 to 2^63-1 expected")
-        if not 0 <= self.length_penalty < float("inf"):
-            raise ValueError(f"length_penalty={self.length_penalty}: 0 or more expected")
-
-    @property
-    def drafts(self) -> int | None:
-        """How many texts are drawn for each that is kept; None where each is kept."""
-        return self.best_of if self.mbr is None else self.mbr
-
-    def _check_choosing(self) -> None:
-        given = {"best_of": self.best_of, "mbr": self.mbr}
-        for name, size in given.items():
-            if size is None:
-                continue
-            _demand(size >= 1, f"{name}={size}: 1 or more expected")
-            _demand(not self.beam, f"{name}={size} draws and beam={self.beam} searches; give one of them")
-            _demand(self.length != -1, f"{name}={size} chooses among whole texts; give length=0 or more")
-        _demand(
-            None in given.values(),
-            f"best_of={self.best_of} and mbr={self.mbr} both choose among draws; give one of them",
-        )
-
 
 Penalty: TypeAlias = Literal["gnmt", "average", "power", "none"]
 Diversity: TypeAlias = Literal["hamming", "cumulative"]
@@ -144,18 +89,71 @@ class ContrastiveOptions:
 
 
 @dataclass(frozen=True)
-class DraftOptions:
-    """How a text is written in fewer, larger steps (speculative decoding)."""
+class DiverseBeamOptions(BeamOptions):
+    """A beam search in as many groups as it is wide."""
 
-    draft: str | None = None
-    """Guess several tokens ahead, and let the model read all of them at once; what is written stays the same.
-    A smaller model of the same vocabulary guesses, or lookup: what followed when the text so far last ended
-    as it ends now. It is seldom quicker: lookup where a text repeats itself nearly word for word; a model
-    hardly ever, since a recurrence has to be followed token by token all the same."""
+    groups: int = 0
+    """Groups that search one after another; 0 for as many as the beam is wide."""
+    diversity: float = 0.5
+    """How much likeness to the groups before costs, in nats."""
+
+    def __post_init__(self) -> None:
+        _demand(self.groups != 1, "groups=1: a diverse beam has 2 or more")
+        if self.groups == 0:
+            object.__setattr__(self, "groups", self.width)
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class StochasticBeamOptions(BeamOptions):
+    """A beam search that draws different texts."""
+
+    stochastic: bool = True
+    """Draw that many different texts, each as probable as the network has it (Kool et al. 2019)."""
+
+    def __post_init__(self) -> None:
+        _demand(self.stochastic, "stochastic=False: a stochastic beam is one; choose the strategy beam")
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class BestOfOptions:
+    """How many candidates there are of a text, of which the likeliest is kept."""
+
+    size: int = 16
+    """Draw this many texts and keep the one of the highest log-probability per token, its end counted. The
+    log-probability is the network's own, before any filter."""
+
+    def __post_init__(self) -> None:
+        _demand(self.size >= 1, f"size={self.size}: 1 or more expected")
+
+
+@dataclass(frozen=True)
+class MBROptions:
+    """How many candidates there are of a text, of which the most typical is kept."""
+
+    size: int = 16
+    """Draw this many texts and keep the one that is most like all the others, by chrF: minimum Bayes risk
+    (Eikema and Aziz 2020). Draws from the model as it is, --temp 1, show best what it believes."""
+
+    def __post_init__(self) -> None:
+        _demand(self.size >= 1, f"size={self.size}: 1 or more expected")
+
+
+@dataclass(frozen=True)
+class SpeculativeOptions:
+    """How several tokens are guessed and read at once."""
+
+    draft: str = "lookup"
+    """Guess several tokens ahead, and let the model read all of them at once; the text stays the same. A
+    smaller model of the same vocabulary guesses, or lookup: what followed when the text so far last ended as
+    it ends now. It is seldom faster: lookup where a text repeats itself nearly word for word; a model hardly
+    ever, since a recurrence has to be followed token by token all the same."""
     draft_length: int = 8
     """Tokens that are guessed at once, at most."""
 
     def __post_init__(self) -> None:
+        _demand(bool(self.draft), "draft is empty; name a model, or lookup")
         _demand(self.draft_length >= 1, f"draft_length={self.draft_length}: 1 or more expected")
 
 
@@ -166,8 +164,3 @@ def _demand(holds: bool, otherwise: str) -> None:
 
 GREEDY = BeamOptions(width=1, penalty="none")
 """The most probable token at each step; with a length penalty even a beam of one would look further."""
-
-
-def search_of(options: DecodingOptions) -> BeamOptions:
-    """How to search where the answer must be one: greedily if no beam is asked for."""
-    return BeamOptions(width=options.beam, alpha=options.length_penalty) if options.beam else GREEDY

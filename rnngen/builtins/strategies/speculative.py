@@ -1,4 +1,4 @@
-"""Speculative decoding: a cheap draft guesses what comes, and the network reads all of it in one call.
+"""``speculative``: a cheap draft guesses what comes, and the network reads all of it in one call.
 
 ::
 
@@ -14,84 +14,146 @@ one, in the seventh digit: a text differs only where a random number falls into 
 """
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 
 import numpy as np
 
-from rnngen.contracts import Floats, State, StreamStep, TokenIds
-from rnngen.decoding.sampler import Sampler
+from rnngen.builtins.strategies.drafts import LOOKUP, Draft, Lookup, SmallModel
+from rnngen.builtins.strategies.options import SpeculativeOptions
+from rnngen.builtins.strategies.sampling import rng_of
+from rnngen.contracts import (
+    AnyFilter,
+    ChunkStep,
+    DecodingJob,
+    Floats,
+    Generated,
+    GenerationState,
+    State,
+    TokenIds,
+)
+from rnngen.decoding.prefill import select_rows
+from rnngen.decoding.sampler import Sampler, SamplerState
+from rnngen.errors import UsageError
 
 
-class AheadStep(StreamStep, Protocol):
-    """A network that reads several tokens of one stream in a call, as ``NumpyStep`` does."""
+class SpeculativeSampler(Sampler):
+    """A sampler whose network has, with luck, already read the token that it is to read next.
 
-    def ahead(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
-        """T tokens (T,) and the state before them → logits (T,V) after each, and the T states."""
-        ...
-
-
-class Draft(Protocol):
-    """Somebody who guesses how a text goes on."""
-
-    def propose(self, sampler: Sampler, count: int) -> list[int]:
-        """At most ``count`` tokens that may follow the sampler's history; none where there is no idea.
-
-        It may look at all that the sampler has, and must change none of it.
-        """
-        ...
-
-
-class Foresight:
-    """A network's step that has, with luck, already read the token that it is asked to read.
-
-    It stands between one sampler and its network. How far it looks ahead follows the luck: twice as far
-    after a draft that was right to its end, else a token farther than the draft was right.
+    How far it looks ahead follows the luck: twice as far after a draft that was right to its end, else a
+    token farther than the draft was right. What was read ahead is a cache: any state of the same text may be
+    gone on from.
 
     Args:
-        step: the network.
-        sampler: whose step this then becomes, ``sampler.step = Foresight(step, sampler, …)``.
-        draft: who guesses, about this text alone.
+        model: the network.
+        draft: what guesses, about one text.
         length: tokens that are guessed at once, at most.
+        filters: what shapes the distribution, in order.
+        forbidden: tokens that never come.
     """
 
-    def __init__(self, step: AheadStep, sampler: Sampler, draft: Draft, length: int) -> None:
-        self.sampler, self.step, self.draft, self.length = sampler, step, draft, length
-        self.fixed, self.attended = step.fixed, step.attended
+    def __init__(
+        self,
+        model: ChunkStep,
+        draft: Draft,
+        length: int,
+        filters: Sequence[AnyFilter] = (),
+        *,
+        forbidden: Sequence[int] = (),
+    ) -> None:
+        super().__init__(model, filters, forbidden=forbidden)
+        self.chunks, self.draft, self.length = model, draft, length
         self.proposed = self.accepted = 0
         """Tokens that were guessed, and those of them that were right."""
-        self.read: deque[tuple[int, Floats, State]] = deque()
-        self.right, self.reach = 0, length
-        self.state: State = ()
+        self._read: deque[tuple[int, Floats, State]] = deque()
+        self._right, self._reach = 0, length
+        self._after: State = ()
 
-    def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
-        """One token (1,) and the state before it → logits (1,V) and the state after."""
-        token = int(tokens[0])
-        if self.read and self.read[0][0] == token and state is self.state:
-            self.right += 1
+    def _advance(self, last: TokenIds, state: SamplerState) -> tuple[Floats, State]:
+        """Read one token (1,), or take what was read of it in advance."""
+        token = int(last[0])
+        if self._read and self._read[0][0] == token and state.network is self._after:
+            self._right += 1
             self.accepted += 1
         else:
-            self._look(token, state)
-        _, logits, self.state = self.read.popleft()
-        return logits, self.state
+            self._look_ahead(token, state)
+        _, logits, self._after = self._read.popleft()
+        return logits, self._after
 
-    def _look(self, token: int, state: State) -> None:
+    def _look_ahead(self, token: int, state: SamplerState) -> None:
         """Read a token, and what may come after it."""
-        self._judge()
-        guesses = self.draft.propose(self.sampler, self.reach)
+        self._set_reach()
+        guesses = self.draft.propose(self, state, self._reach)
         if not guesses:
-            self.read.append((token, *self.step(np.array([token]), state)))
+            self._read.append((token, *self.model(np.array([token]), state.network)))
             return
         tokens = [token, *guesses]
-        logits, states = self.step.ahead(np.array(tokens), state)
+        logits, states = self.chunks.forward_chunk(np.array(tokens), state.network)
         self.proposed += len(guesses)
         rows = (logits[place : place + 1] for place in range(len(tokens)))
-        self.read.extend(zip(tokens, rows, states, strict=True))
+        self._read.extend(zip(tokens, rows, states, strict=True))
 
-    def _judge(self) -> None:
-        """Set the reach by what came of the last draft, and drop what is left of it."""
-        if self.read:
-            self.reach = min(self.right + 1, self.length)
-        elif self.right:
-            self.reach = min(2 * self.reach, self.length)
-        self.right = 0
-        self.read.clear()
+    def _set_reach(self) -> None:
+        """Look as far ahead as the last draft was right, and drop what is left of it."""
+        if self._read:
+            self._reach = min(self._right + 1, self.length)
+        elif self._right:
+            self._reach = min(2 * self._reach, self.length)
+        self._right = 0
+        self._read.clear()
+
+
+class Speculative:
+    """Draws each token as ``sample`` does, and the same ones, in fewer and larger steps."""
+
+    def __init__(self, options: SpeculativeOptions) -> None:
+        self.options = options
+        self._last: SpeculativeSampler | None = None
+
+    def sampler(self, job: DecodingJob) -> SpeculativeSampler:
+        """Return what draws one token at a time of one text.
+
+        Raises:
+            UsageError: if the model reads no chunks, or the draft model cannot be opened.
+        """
+        if not isinstance(job.model, ChunkStep):
+            raise UsageError(
+                f"draft={self.options.draft}: this model reads one token at a time, and a draft needs "
+                f"one that "
+                "reads several in a call: a single model of a cell with a NumPy implementation, on "
+                "the CPU and "
+                "in full weights; leave the draft out"
+            )
+        draft, length = self._draft_of(job)(), self.options.draft_length
+        self._last = SpeculativeSampler(job.model, draft, length, job.filters, forbidden=job.forbidden)
+        return self._last
+
+    def generate(self, job: DecodingJob) -> Iterator[Generated]:
+        """Draw ``job.count`` texts of each prompt, one after another, token by token."""
+        for prompt in range(len(job.prefixes)):
+            for number in range(job.count):
+                yield Generated(prompt, self._tokens(job, prompt, number))
+
+    def _tokens(self, job: DecodingJob, prompt: int, number: int) -> Iterator[int]:
+        sampler, given = self.sampler(job), job.prefill()
+        logits = None if given.logits is None else given.logits[[prompt]]
+        one = GenerationState((given.histories[prompt],), select_rows(given.state, [prompt]), logits)
+        state = sampler.start(one, [rng_of(job, prompt, number)])
+        for token, _ in islice(sampler.stream(state), job.max_tokens[prompt]):
+            if token == job.eos_id:
+                return
+            yield token
+
+    def report(self) -> str:
+        """Say how often the draft of the last text was right."""
+        done = self._last
+        return f"draft: {done.accepted} of {done.proposed} guessed tokens were right" if done else ""
+
+    def _draft_of(self, job: DecodingJob) -> Callable[[], Draft]:
+        name = self.options.draft
+        if name == LOOKUP:
+            return Lookup
+        if job.load_model is None:
+            raise UsageError(f"draft={name}: no other model can be opened here; use draft={LOOKUP}")
+        return partial(SmallModel, job.load_model(name), job.forbidden)

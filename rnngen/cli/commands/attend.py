@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.builtins.strategies.options import DecodingOptions, search_of
 from rnngen.cli import flags, streams
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
+from rnngen.options.model import OutputOptions
 
 if TYPE_CHECKING:
     from rnngen.generation.alignment import Alignment
@@ -39,51 +39,47 @@ MOST = 64
     help="What a row and a column stand for; a token of several characters is never cut.",
 )
 @click.option(
-    "--text", metavar="TEXT", help="Show where it looks while it reads this text, not its own answer."
+    "--text", metavar="TEXT", help="Show where it looks while it reads this text, not its own output."
 )
-@flags.options_from(DecodingOptions, only=["beam", "length_penalty"])
-@click.option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
-)
+@flags.options_from(OutputOptions)
+@flags.device_flag
 @flags.json_flag
 @click.pass_context
 def attend(ctx: click.Context, /, **params: Any) -> None:
-    """Draw where a model of pairs looked in SOURCE while it wrote each word of its answer.
+    """Draw the attention of a seq2seq model to SOURCE while it generated each word of its output.
 
     Without SOURCE, every line of standard input is one. On a terminal the picture is a map of colours; in a
     file it is a PNG, an SVG, or a page on which hovering a word shows its weights.
     """
     output = Path(params["output"]) if params["output"] else None
     if output:
-        from rnngen import plots as pictures
+        from rnngen import plots
 
-        pictures.chosen(output)  # refuses what cannot be drawn before the model is read
-    here = session(ctx)
-    path = here.models.find(params["model"])
+        plots.chosen(output)  # refuses what cannot be drawn before the model is read
+    from rnngen.generation.loading import LoadOptions
+
+    model = session(ctx).load(params["model"], options=LoadOptions(params["device"]))
     if params["model"] is None:
-        ui.note(f"model {path.name}")
-    model = here.read(str(path))
-    if model.config.source_vocabulary is None:
-        raise UsageError(f"{path.name} has no sources to attend to; give a model trained with --task pairs")
-    answerer = here.answerer(model, device=params["device"])
-    if not answerer.attends:
-        raise UsageError(f"{path.name} was made with attention=none: there is nothing to draw")
-    options = flags.collect(DecodingOptions, params)
-    beam = search_of(options)
+        console.note(f"model {model.name}")
+    if not model.generator.reads_source:
+        raise UsageError(f"{model.name} has no sources to attend to; give a model trained with --task pairs")
+    if not model.generator.attends:
+        raise UsageError(f"{model.name} was made with attention=none: there is nothing to draw")
     text = None if params["text"] is None else streams.checked(params["text"], "--text")
-    drawn = answerer.alignments(_sources(params), beam, text, params["unit"])
+    search = flags.given(OutputOptions, params)
+    drawn = model.attention(_sources(params["source"]), text=text, unit=params["unit"], **search)
     if output:
-        pictures.save(drawn, output, f"{path.name}: where it looked")
+        plots.save(drawn, output, f"{model.name}: where it looked")
     if params["json"]:
         _write(drawn)
     elif not output:
         for alignment in drawn:
-            ui.heat_map(alignment)
+            console.heat_map(alignment)
 
 
-def _sources(params: dict[str, Any]) -> list[str]:
-    if params["source"] not in (None, "-"):
-        return [streams.checked(str(params["source"]), "the source")]
+def _sources(source: str | None) -> list[str]:
+    if source not in (None, "-"):
+        return [streams.checked(str(source), "the source")]
     lines = streams.Lines("-")
     sources: list[str] = []
     while more := lines.take(MOST):

@@ -8,7 +8,7 @@ import click
 
 from rnngen.cli import flags
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.requests.bench import (
     BenchNetwork,
     SampleBench,
@@ -63,7 +63,7 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     from rnngen.benchmark.generation import bench_sample
 
     found = bench_sample(here.registry, request, model)
-    ui.write_json(found.as_json()) if params["json"] else _show_generation(found)
+    console.write_json(found.as_json()) if params["json"] else _show_generation(found)
 
 
 @flags.examples(
@@ -90,7 +90,7 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     from rnngen.benchmark.training import bench_train
 
     found = bench_train(here.registry, request)
-    ui.write_json(found.as_json()) if params["json"] else _show_learning(found)
+    console.write_json(found.as_json()) if params["json"] else _show_learning(found)
 
 
 def _hold_to_one_thread() -> None:
@@ -98,7 +98,7 @@ def _hold_to_one_thread() -> None:
     if "numpy" not in sys.modules:
         os.environ.update(dict.fromkeys(THREADS, "1"))
     elif os.environ.get("OMP_NUM_THREADS") != "1":
-        ui.warn(
+        console.warn(
             "NumPy is loaded already and may take several threads; set OMP_NUM_THREADS=1 before the start"
         )
 
@@ -110,13 +110,15 @@ def _show_generation(found: "Generation") -> None:
     ]
     if found.batched is not None:
         rows.append([f"rnngen, {found.count} texts", f"{found.batched:,.0f}", ""])
-        ui.note(f"side by side: {found.batched / found.rnngen:.1f} times the rate of one text")
+        console.note(f"side by side: {found.batched / found.rnngen:.1f} times the rate of one text")
     if found.quantized is not None:
         rows.append([f"rnngen, {found.quantize}", f"{found.quantized:,.0f}", ""])
-        ui.note(f"{found.quantize}: {found.quantized / found.rnngen:.2f} times the rate of fp32")
-    ui.table(rows, ["one thread" if found.device == "cpu" else found.device, "tokens/s", "ratio"])
+        console.note(f"{found.quantize}: {found.quantized / found.rnngen:.2f} times the rate of fp32")
+    console.table(rows, ["one thread" if found.device == "cpu" else found.device, "tokens/s", "ratio"])
     if found.bandwidth_fraction is not None:
-        ui.note(f"bandwidth fraction {found.bandwidth_fraction:.2f} ({found.weight_bytes:,} bytes a token)")
+        console.note(
+            f"bandwidth fraction {found.bandwidth_fraction:.2f} ({found.weight_bytes:,} bytes a token)"
+        )
 
 
 def _show_learning(found: "Learning") -> None:
@@ -124,8 +126,8 @@ def _show_learning(found: "Learning") -> None:
         [f"rnngen, {found.precision}", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"],
         ["plain PyTorch, fp32", f"{found.plain:,.0f}", "1.00"],
     ]
-    ui.table(rows, [found.device, "tokens/s", "ratio"])
+    console.table(rows, [found.device, "tokens/s", "ratio"])
     speed = f"{found.gemm / 1e9:,.0f} GFLOP/s"
-    ui.note(
+    console.note(
         f"gemm fraction {found.gemm_fraction:.2f} ({found.parameters:,} parameters; a large product: {speed})"
     )

@@ -1,4 +1,4 @@
-"""``rnngen completion``: the script that teaches a shell to complete commands, flags, models and plugins."""
+"""``rnngen completion``: prints the completion script of a shell."""
 
 import click
 
@@ -13,7 +13,7 @@ from rnngen.cli import flags
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the script that makes SHELL complete commands, flags, names of models and of plugins."""
+    """Print the script with which SHELL completes commands, flags, and names of models and plugins."""
     from click.shell_completion import get_completion_class
 
     from rnngen.cli.app import app

@@ -1,25 +1,25 @@
-"""``rnngen devices``: what this machine can compute on."""
+"""``rnngen devices``: the devices of this machine."""
 
 from dataclasses import asdict
 
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 
 
 @flags.examples("rnngen devices", "rnngen devices --json")
 @click.command(cls=flags.Command)
 @flags.json_flag
 def devices(json: bool) -> None:
-    """Show what --device can name here; * marks what auto takes."""
+    """List the devices that --device takes here; * marks the one that auto chooses."""
     from rnngen.nn.devices import choose_device
-    from rnngen.nn.devices import devices as present
+    from rnngen.nn.devices import devices as detected
 
     automatic = str(choose_device("auto"))
-    found = present()
+    found = detected()
     if json:
-        ui.write_json([{**asdict(device), "auto": device.name == automatic} for device in found])
+        console.write_json([{**asdict(device), "auto": device.name == automatic} for device in found])
         return
     rows = [
         [
@@ -32,7 +32,7 @@ def devices(json: bool) -> None:
         ]
         for device in found
     ]
-    ui.table(rows, ["device", "what it is", "GiB free", "GiB", "precision auto", "driver"])
+    console.table(rows, ["device", "description", "GiB free", "GiB", "precision", "driver"])
 
 
 def _gibibytes(size: int | None) -> str:

@@ -7,9 +7,9 @@ import click
 
 from rnngen.cli import flags, prompts, streams
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import UsageError
-from rnngen.generation.infill import FillOptions
+from rnngen.generation.fill_options import FillOptions
 
 
 @flags.examples(
@@ -20,13 +20,12 @@ from rnngen.generation.infill import FillOptions
 @click.command(cls=flags.Command)
 @click.argument("text", required=False)
 @flags.models_flag
-@click.option("--prompt-file", type=click.Path(), metavar="FILE", help="Fill the gap in the text of a file.")
-@click.option("--gap", default="___", show_default=True, metavar="SIGN", help="What marks the gap.")
+@flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Fill the gap in the text of a file.")
+@flags.source_flag
+@flags.option("--gap", default="___", show_default=True, metavar="SIGN", help="What marks the gap.")
 @flags.options_from(FillOptions)
-@click.option("--nbest", type=click.IntRange(1), help="The best N texts, a line each.")
-@click.option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
-)
+@flags.option("--nbest", type=click.IntRange(1), help="The best N texts, a line each.")
+@flags.device_flag
 @flags.json_flag
 @flags.quiet_flag
 @click.pass_context
@@ -36,26 +35,24 @@ def fill(ctx: click.Context, /, **params: Any) -> None:
     Fillings of every length are searched for with a beam, and ranked by the probability of the filling and of
     all that comes after it. The whole text is written, or with --nbest several, the best first.
     """
+    from rnngen.generation.infill import fill_gap
+    from rnngen.generation.loading import LoadOptions
+
     flags.overrule(ctx, params, ["text"], ["prompt_file"])
     options = flags.collect(FillOptions, params)
-    here = session(ctx)
-    stored = [here.read(str(here.models.find(name))) for name in params["model"] or (None,)]
-    if not params["model"] and not params["quiet"]:
-        ui.note(f"model {stored[0].path.name}")
-    if any(model.config.source_vocabulary is not None for model in stored):
-        raise UsageError(f"{stored[0].path.name} answers sources; give a model of free text or of lines")
+    source = None if params["source"] is None else streams.checked(params["source"], "--source")
+    model = session(ctx).load(*params["model"], options=LoadOptions(params["device"]))
+    if not (params["model"] or params["quiet"]):
+        console.note(f"model {model.name}")
     left, right = _around(prompts.read(params["text"], params["prompt_file"]), params["gap"])
-    writer = here.writer(*stored, device=params["device"])
-    prompts.tell_unseen(writer, left + right)
-    from rnngen.generation.looking import fillings
-
-    found = fillings(writer, left, right, options)[: params["nbest"] or 1]
+    prompts.warn_untrained(model.generator, left + right)
+    found = fill_gap(model.generator, left, right, options, source)[: params["nbest"] or 1]
     out = streams.output()
     for text, filling in found:
         whole = f"{left}{text}{right}"
-        told = {"text": whole, "fill": text, "log_probability": filling.log_probability}
-        record = json.dumps({**told, "score": filling.score}, ensure_ascii=False)
-        out.write((record if params["json"] else whole) + "\n")
+        record = {"text": whole, "fill": text, "log_probability": filling.log_probability}
+        line = json.dumps({**record, "score": filling.score}, ensure_ascii=False)
+        out.write((line if params["json"] else whole) + "\n")
 
 
 def _around(text: str, gap: str) -> tuple[str, str]:

@@ -1,7 +1,6 @@
-"""``rnngen man``: writes the manual pages from the commands themselves, so that they cannot disagree.
+"""``rnngen man``: writes the manual pages, from the commands themselves and from the guides.
 
-A page is the same on every machine and on every day; ``--check`` says which ones no longer are what the
-commands say.
+A page is the same on every machine and on every day; ``--check`` names those that are out of date.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,17 +11,18 @@ import click
 from rnngen import __version__
 from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS, app
-from rnngen.cli.render.roff import Page, bold, escaped, italic
+from rnngen.cli.commands.help import TOPICS, guide
+from rnngen.cli.render.roff import Page, add_markdown, bold, escaped, italic, reference
 from rnngen.errors import RnngenError
 
 STATUSES = {
     "0": "All went well.",
     "1": "The work failed; a line on standard error says why.",
-    "2": "The command line, or a settings file, makes no sense.",
+    "2": "The command line or a settings file is wrong.",
     "3": "There is no such model or corpus.",
     "4": "A plugin is missing, broken, or in conflict with another.",
     "130": "Interrupted with Ctrl-C.",
-    "141": "Nobody read the output any more.",
+    "141": "The reader of the output closed the pipe.",
 }
 VARIABLES = {
     "RNNGEN_HOME": "The folder of models, settings and caches, instead of the user's own folders.",
@@ -30,10 +30,10 @@ VARIABLES = {
     "NO_COLOR, FORCE_COLOR": "Never, or always, write in colour.",
 }
 FILES = {
-    "./rnngen.toml": "Settings for the folder one works in: a table for each command, a key for each flag.",
+    "./rnngen.toml": "Settings of the current folder: a table for each command, a key for each flag.",
     "$RNNGEN_HOME/config.toml": "The user's settings, likewise; by default under ~/.config/rnngen or where "
-    "the platform keeps configuration. A flag goes before an environment variable, that before "
-    "./rnngen.toml, and that before this file.",
+    "the platform keeps configuration. A flag overrides an environment variable, that overrides "
+    "./rnngen.toml, and that overrides this file.",
 }
 
 
@@ -47,37 +47,49 @@ FILES = {
     default=Path("man"),
     help="The folder of the pages.",
 )
-@click.option("--check", is_flag=True, help="Write nothing; fail if a page is not what it should be.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
 def man(output: Path, check: bool) -> None:
-    """Write the manual pages, one a command."""
+    """Write the manual pages: one a command in man1, one a guide in man7."""
     if check:
         stale = stale_pages(output, pages())
         if stale:
             raise RnngenError(f"{output}: {', '.join(stale)} out of date; run 'rnngen man -o {output}'")
         return
-    output.mkdir(parents=True, exist_ok=True)
     wanted = pages()
     for name in stale_pages(output, wanted):
         _write(output / name, wanted.get(name))
 
 
 def stale_pages(folder: Path, wanted: Mapping[str, str]) -> list[str]:
-    """Pages in ``folder`` that are missing, differ from those ``wanted``, or belong to no command."""
-    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.1")}
+    """Pages in ``folder`` that are missing, differ from those ``wanted``, or are no longer wanted."""
+    found = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in folder.glob("man[17]/*.[17]")
+    }
     return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
 
 
 def pages() -> dict[str, str]:
-    """Every page, by the name of its file."""
+    """Every page, by the path of its file."""
     root = root_context()
     shown = [name for name, builtin in COMMANDS.items() if not builtin.hidden]
-    written = {"rnngen.1": _overview(root, shown)}
+    written = {"man1/rnngen.1": _overview(root, shown)}
     for name in shown:
         command = app.get_command(root, name)
         assert command is not None
-        siblings = ["rnngen", *(f"rnngen-{other}" for other in shown if other != name)]
-        written[f"rnngen-{name}.1"] = command_page(command, name, COMMANDS[name].summary, root, siblings)
-    return written
+        siblings = ["rnngen(1)", *(f"rnngen-{other}(1)" for other in shown if other != name)]
+        page = command_page(command, name, COMMANDS[name].summary, root, siblings)
+        written[f"man1/rnngen-{name}.1"] = page
+    return written | {f"man7/rnngen-{topic}.7": _guide_page(topic) for topic in TOPICS}
+
+
+def _guide_page(topic: str) -> str:
+    summary, markdown = guide(topic)
+    page = Page(f"rnngen-{topic}", summary, version=__version__, section=7)
+    add_markdown(page, markdown.partition("\n")[2])
+    page.section("SEE ALSO")
+    page.pages(["rnngen(1)", *(f"rnngen-{other}(7)" for other in TOPICS if other != topic)])
+    return page.roff()
 
 
 def root_context() -> click.Context:
@@ -115,15 +127,18 @@ def _overview(root: click.Context, shown: list[str]) -> str:
     page.text(app.help or "")
     page.section("COMMANDS")
     for name in shown:
-        page.entry(f"{bold(f'rnngen-{name}')}(1)", escaped(COMMANDS[name].summary))
+        page.entry(reference(f"rnngen-{name}(1)"), escaped(COMMANDS[name].summary))
+    page.section("GUIDES")
+    for topic in TOPICS:
+        page.entry(reference(f"rnngen-{topic}(7)"), escaped(guide(topic)[0]))
     page.section("OPTIONS")
     _options(page, root)
-    _closing(page, flags.examples_of(app), [f"rnngen-{name}" for name in shown])
+    _closing(page, flags.examples_of(app), [f"rnngen-{name}(1)" for name in shown])
     return page.roff()
 
 
 def _family(command: click.Command, name: str, parent: click.Context) -> Iterator[click.Context]:
-    """A context for the command, and for each below it if it is a group."""
+    """Yield a context for the command and, in a group, for each command below it."""
     ctx = click.Context(command, info_name=name, parent=parent)
     yield ctx
     if isinstance(command, click.Group):
@@ -169,12 +184,13 @@ def _closing(page: Page, examples: list[str], see_also: list[str]) -> None:
         page.section("EXAMPLES")
         page.verbatim(examples)
     page.section("SEE ALSO")
-    page.names(see_also)
+    page.pages(see_also)
 
 
 def _write(path: Path, text: str | None) -> None:
-    """Write a page, or remove one that belongs to no command any more."""
+    """Write a page, or remove one that is no longer wanted."""
     if text is None:
         path.unlink()
     else:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -1,16 +1,29 @@
 """``rnngen models``: the models on this machine."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.errors import RnngenError, UsageError
 
-WIDEST = 4
-"""Decimals of a loss in a listing."""
+if TYPE_CHECKING:
+    from rnngen.store.model_folder import ModelStore
+
+COLUMNS = {
+    "name": "name",
+    "task": "task",
+    "cell": "cell",
+    "size": "size",
+    "tokenizer": "tokenizer",
+    "nats_per_char": "nats/char",
+    "bytes": "bytes",
+}
+"""Headings of the listing, by the key of each column in a summary."""
+
+name_argument = click.argument("name", shell_complete=flags.complete_models)
 
 
 @click.group()
@@ -18,23 +31,24 @@ def models() -> None:
     """List, show, copy and remove models."""
 
 
+def _store() -> "ModelStore":
+    from rnngen import api
+
+    return api.models()
+
+
 @models.command("list", cls=flags.Command)
 @flags.json_flag
 def list_models(json: bool) -> None:
-    """List all models, with what they are made of and how well they predict."""
-    from rnngen.api import models as store
-
-    found = [_summary(store().path(name)) for name in store().names()]
+    """List all models: task, cell, size, tokenizer and validation loss."""
+    store = _store()
+    found = [_summary(store.path(name)) for name in store.names()]
     if json:
-        ui.write_json(found)
+        console.write_json(found)
     elif not found:
-        ui.note("there is no model yet; make one with rnngen train CORPUS")
+        console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
-        columns = ["name", "task", "cell", "size", "tokenizer", "nats/char", "bytes"]
-        ui.table([[_shown(row.get(key, "")) for key in _KEYS] for row in found], columns)
-
-
-_KEYS = ("name", "task", "cell", "size", "tokenizer", "nats_per_char", "bytes")
+        console.table([[_cell(row.get(key)) for key in COLUMNS] for row in found], list(COLUMNS.values()))
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -44,7 +58,6 @@ def _summary(path: Path) -> dict[str, Any]:
         config = read_config(path)
     except RnngenError as error:
         return {"name": path.name, "task": f"damaged: {error}"}
-    best = last_evaluation(path)
     weights = path / WEIGHTS
     return {
         "name": path.name,
@@ -53,42 +66,42 @@ def _summary(path: Path) -> dict[str, Any]:
         "cell": config.cell.name,
         "size": f"{config.network.layers}×{config.network.hidden}",
         "tokenizer": config.tokenizer.name,
-        "nats_per_char": best,
+        "nats_per_char": last_evaluation(path),
         "bytes": weights.stat().st_size if weights.is_file() else None,
     }
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.{WIDEST}f}"
-    return "" if value is None else str(value)
+def _cell(value: Any) -> object:
+    return f"{value:.4f}" if isinstance(value, float) else value
 
 
 @models.command(cls=flags.Command)
-@click.argument("name", shell_complete=flags.complete_models)
+@name_argument
 @flags.json_flag
 def show(name: str, json: bool) -> None:
-    """Show what a model is made of."""
-    from dataclasses import asdict
+    """Show the configuration of a model."""
+    from rnngen.store.model_folder import TRAINED_TOKENS
 
-    from rnngen.api import models as store
-    from rnngen.store.model_folder import read_model
-
-    model = read_model(store().find(name))
-    config = asdict(model.config)
+    model = _store().open(name)
+    config = model.config.as_json()
     if json:
-        ui.write_json({"path": str(model.path), **config})
+        console.write_json({"path": str(model.path), **config})
         return
-    rows = [["path", str(model.path)]]
-    for kind in ("task", "cell", "tokenizer"):
-        part = config[kind]
-        chosen = " ".join(f"{key}={value}" for key, value in part["options"].items())
-        rows.append([kind, f"{part['name']} ({part['distribution']} {part['version']}) {chosen}".rstrip()])
-    rows.append(["parameters", f"{sum(a.size for n, a in model.weights.items() if n != 'seen'):,}"])
-    rows.append(["vocabulary", f"{config['vocabulary']:,} tokens"])
-    rows.append(["corpus", ", ".join(config["corpus"]["paths"])])
-    rows += [[key, str(value)] for key, value in {**config["network"], **config["training"]}.items()]
-    ui.table(rows, ["", name])
+    parameters = sum(array.size for key, array in model.weights.items() if key != TRAINED_TOKENS)
+    facts = {
+        "path": str(model.path),
+        **{kind: _component(config[kind]) for kind in ("task", "cell", "tokenizer")},
+        "parameters": f"{parameters:,}",
+        "vocabulary": f"{config['vocabulary']:,} tokens",
+        "corpus": ", ".join(config["corpus"]["paths"]),
+    }
+    sizes = {**config["network"], **config["training"]}
+    console.table([*facts.items(), *((key, str(value)) for key, value in sizes.items())], ["", name])
+
+
+def _component(record: dict[str, Any]) -> str:
+    options = " ".join(f"{key}={value}" for key, value in record["options"].items())
+    return f"{record['name']} ({record['distribution']} {record['version']}) {options}".rstrip()
 
 
 @models.command(cls=flags.Command)
@@ -96,37 +109,31 @@ def show(name: str, json: bool) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def rm(names: tuple[str, ...], yes: bool) -> None:
     """Remove models, after asking."""
-    from rnngen.api import models as store
-
-    kept, names = store(), tuple(dict.fromkeys(names))
+    store, names = _store(), tuple(dict.fromkeys(names))
     for name in names:  # all or none: a misspelt name removes nothing
-        if kept.find(name).parent != kept.root:
+        if store.find(name).parent != store.root:
             raise UsageError(f"{name} is a path; rm takes names (see rnngen models list)")
     if not yes:
         if not streams.answered():
-            raise UsageError("rm asks before it removes, and nobody is there to answer; give -y")
+            raise UsageError("rm asks before it removes, and there is no terminal to ask on; give -y")
         click.confirm(f"Remove {', '.join(names)}?", abort=True, err=True)
     for name in names:
-        kept.remove(name)
-        ui.note(f"removed {name}")
+        store.remove(name)
+        console.note(f"removed {name}")
 
 
 @models.command(cls=flags.Command)
-@click.argument("name", shell_complete=flags.complete_models)
+@name_argument
 @click.argument("target")
 def cp(name: str, target: str) -> None:
     """Copy a model under another name."""
-    from rnngen.api import models as store
-
-    if not store().find(name).is_dir():
+    if not _store().find(name).is_dir():
         raise UsageError(f"{name} is a model in one file, which -m takes as it is; copy it with cp")
-    store().copy(name, target)
+    _store().copy(name, target)
 
 
 @models.command(cls=flags.Command)
-@click.argument("name", shell_complete=flags.complete_models)
+@name_argument
 def path(name: str) -> None:
     """Print the folder of a model."""
-    from rnngen.api import models as store
-
-    click.echo(store().find(name))
+    click.echo(_store().find(name))

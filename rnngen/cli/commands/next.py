@@ -1,15 +1,15 @@
-"""``rnngen next``: what a model expects after a text."""
+"""``rnngen next``: the distribution of the next token."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import chain, flags, prompts
+from rnngen.cli import flags, prompts, requests, streams
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.decoding_flags import FILTERS, FilterCommand, values_of
+from rnngen.cli.render import console
 from rnngen.cli.render.token_text import spelled
-from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,45 +23,49 @@ COLUMNS = {"token": "TOKEN", "probability": "PROBABILITY", "cumulative": "CUMULA
     'rnngen next -m names --top 5 --json "An"',
     'rnngen next --top-p 0.9 --temp 0.8 "To be or not"',
 )
-@click.command("next", cls=flags.Command)
+@click.command("next", cls=FilterCommand)
 @click.argument("prompt", required=False)
 @flags.models_flag
-@click.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
-@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many tokens to show.")
-@chain.flags
-@click.option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
-)
+@flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
+@flags.source_flag
+@flags.option("--top", type=click.IntRange(1), default=10, show_default=True, help="Number of tokens shown.")
+@flags.order_flag(FILTERS)
+@flags.filters_flag(FILTERS)
+@flags.device_flag
 @flags.json_flag
 @flags.quiet_flag
 @click.pass_context
 def next_token(ctx: click.Context, /, **params: Any) -> None:
     r"""Show which tokens a model expects after PROMPT, the most probable first.
 
-    Each with its probability, that of all down to it together, and its surprise in bits. Without filters it
+    Each with its probability, that of all down to it together, and its surprisal in bits. Without filters it
     is the model's own distribution, at temperature 1. A space is shown as ␣, a control character or a part of
     a character as \n or \xNN.
     """
-    flags.overrule(ctx, params, ["filters"], [*chain.CHAIN, "order"])
+    from rnngen.generation.generator import Prompt
+    from rnngen.generation.loading import LoadOptions
+
     flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
     here = session(ctx)
-    build = here.filters(chain.collect({**params, "beam": 1}))  # as under a beam: no temperature unasked
-    stored = [here.read(str(here.models.find(name))) for name in params["model"] or (None,)]
-    if not params["model"] and not params["quiet"]:
-        ui.note(f"model {stored[0].path.name}")
-    if any(model.config.source_vocabulary is not None for model in stored):
-        raise UsageError(f"{stored[0].path.name} answers sources; give a model of free text or of lines")
+    chain = {name: params[name] for name in ("filters", "order") if params[name] is not None}
+    given = {**values_of(ctx.command, params), **chain}
+    choice = requests.resolve(ctx, given, here.choose_decoding)
+    model = here.load(*params["model"], options=LoadOptions(params["device"]))
+    if not (params["model"] or params["quiet"]):
+        console.note(f"model {model.name}")
     prompt = prompts.read(params["prompt"], params["prompt_file"])
-    writer = here.writer(*stored, device=params["device"])
-    prompts.tell_unseen(writer, prompt)
-    from rnngen.generation.looking import next_tokens
-
-    nats = next_tokens(writer, prompt, build(writer.tokenizer))
-    rows = _rows(nats, writer.tokenizer.pieces, params["top"])
+    prompts.warn_untrained(model.generator, prompt)
+    pieces = model.generator.tokenizers.target.pieces
+    build = here.decoding.filter_builder(choice.filters)
+    source = None if params["source"] is None else streams.checked(params["source"], "--source")
+    nats = model.generator.next_token_log_probs(
+        Prompt(prompt, source), build(model.generator.tokenizers.target)
+    )
+    rows = _rows(nats, pieces, params["top"])
     if params["json"]:
-        ui.write_json({"prompt": prompt, "next": rows})
+        console.write_json({"prompt": prompt, "next": rows})
     else:
-        ui.table([[_cell(row[key]) for key in COLUMNS] for row in rows], list(COLUMNS.values()))
+        console.table([[_cell(row[key]) for key in COLUMNS] for row in rows], list(COLUMNS.values()))
 
 
 def _rows(nats: "NDArray[np.float64]", pieces: Any, most: int) -> list[dict[str, Any]]:
@@ -71,13 +75,13 @@ def _rows(nats: "NDArray[np.float64]", pieces: Any, most: int) -> list[dict[str,
     for token in order.tolist():
         if nats[token] == -math.inf:
             break
-        chance = math.exp(nats[token])
-        together = min(together + chance, 1.0)
+        probability = math.exp(nats[token])
+        together = min(together + probability, 1.0)
         rows.append(
             {
                 "token": spelled(pieces[token]),
                 "id": token,
-                "probability": chance,
+                "probability": probability,
                 "cumulative": together,
                 "bits": max(-float(nats[token]) / math.log(2), 0.0),
             }

@@ -1,6 +1,5 @@
-"""``rnngen plugins``: the names that ``--cell``, ``--tokenizer``, ``--filters`` … take, with their owners."""
+"""``rnngen plugins``: the names that ``--cell``, ``--tokenizer``, ``--filters`` … take."""
 
-from collections.abc import Iterator
 from dataclasses import MISSING
 from typing import Any
 
@@ -8,13 +7,16 @@ import click
 
 from rnngen.cli import flags
 from rnngen.cli.app import registry
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.options import Option, describe
+from rnngen.registry import KINDS
+
+*OTHERS, LAST = KINDS
 
 
 @click.group()
 def plugins() -> None:
-    """Show cells, attentions, tokenizers, tasks, filters and whatever else plugins brought.
+    """Show cells, attentions, tokenizers, tasks, filters and everything else that plugins add.
 
     A plugin is a Python package: 'pip install' it and its names appear here.
     """
@@ -23,39 +25,52 @@ def plugins() -> None:
 @flags.examples(
     "rnngen plugins list", "rnngen plugins list -v", "rnngen plugins list --json | jq '.plugins[].name'"
 )
-@plugins.command("list", short_help="List every name that plugins brought, and who did.")
+@plugins.command(
+    "list",
+    short_help="List every name that plugins add, and their packages.",
+    help=f"""List every {", ".join(OTHERS)} and {LAST}, with its package.
+
+    Packages that could not be used are listed too, with the reason.
+    """,
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the options of each, for -o KEY=VALUE.")
 @flags.json_flag
 def list_plugins(verbose: bool, json: bool) -> None:
-    """List every cell, attention, tokenizer, task, filter, reader, listener and command, with its package.
-
-    Packages that could not be used are listed too, with the reason.
-    """
+    """List every plugin and every failure."""
+    found, failed = _found(), _failed()
     if json:
-        ui.write_json({"plugins": list(_as_json()), "failed": list(_failed())})
+        console.write_json({"plugins": found, "failed": failed})
         return
-    ui.table(_rows(), ("kind", "name", "summary", "package", "version"))
+    package = ("distribution", "version")
+    rows = [[row[key] for key in ("kind", "name", "summary", *package)] for row in found]
+    rows += [["failed", *(row[key] for key in ("plugin", "reason", *package))] for row in failed]
+    console.table(rows, ("kind", "name", "summary", "package", "version"))
     if verbose:
         click.echo()
-        ui.table(_option_rows(), ("kind", "name", "option", "default", "meaning"))
+        options = [
+            [row["kind"], row["name"], option["name"], _default(option), option["help"]]
+            for row in found
+            for option in row["options"]
+        ]
+        console.table(options, ("kind", "name", "option", "default", "meaning"))
 
 
-def _as_json() -> Iterator[dict[str, Any]]:
-    from rnngen.registry import KINDS
+def _found() -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": kind,
+            "name": found.spec.name,
+            "summary": found.spec.summary,
+            "distribution": found.distribution.name,
+            "version": found.distribution.version,
+            "options": [_described(option) for option in describe(found.spec.options)],
+        }
+        for kind in KINDS
+        for found in registry().all(kind)
+    ]
 
-    for kind in KINDS:
-        for found in registry().all(kind):
-            yield {
-                "kind": kind,
-                "name": found.spec.name,
-                "summary": found.spec.summary,
-                "distribution": found.distribution.name,
-                "version": found.distribution.version,
-                "options": [_option_as_json(option) for option in describe(found.spec.options)],
-            }
 
-
-def _option_as_json(option: Option) -> dict[str, Any]:
+def _described(option: Option) -> dict[str, Any]:
     return {
         "name": option.name,
         "type": option.type.__name__,
@@ -66,26 +81,17 @@ def _option_as_json(option: Option) -> dict[str, Any]:
     }
 
 
-def _failed() -> Iterator[dict[str, str]]:
-    found = registry()
-    for failure in found.failures:
-        yield {
+def _default(option: dict[str, Any]) -> str:
+    return "(required)" if option["required"] else str(option["default"]).lower()
+
+
+def _failed() -> list[dict[str, str]]:
+    return [
+        {
             "plugin": failure.plugin,
             "distribution": failure.distribution.name,
             "version": failure.distribution.version,
             "reason": failure.reason,
         }
-
-
-def _rows() -> Iterator[tuple[str, ...]]:
-    for row in _as_json():
-        yield row["kind"], row["name"], row["summary"], row["distribution"], row["version"]
-    for row in _failed():
-        yield "failed", row["plugin"], row["reason"], row["distribution"], row["version"]
-
-
-def _option_rows() -> Iterator[tuple[str, ...]]:
-    for row in _as_json():
-        for option in row["options"]:
-            default = "(needed)" if option["required"] else str(option["default"]).lower()
-            yield row["kind"], row["name"], option["name"], default, option["help"]
+        for failure in registry().failures
+    ]

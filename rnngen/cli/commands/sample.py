@@ -1,38 +1,25 @@
-"""``rnngen sample``: write text with a model."""
+"""``rnngen sample``: generate text with a model."""
 
-import secrets
-from dataclasses import replace
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.builtins.strategies.options import BeamOptions, DecodingOptions, DraftOptions
-from rnngen.cli import adapting, answers, chain, drafts, flags, keeping, prompts, strategies
-from rnngen.cli import interactive as talk
+from rnngen.cli import flags, interactive, prompts, requests, threads
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
-from rnngen.cli.texts import Writing
-from rnngen.errors import UsageError
+from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
+from rnngen.cli.outputs import Writer
+from rnngen.cli.render import console
+from rnngen.options.corpus import AdaptingOptions
 
 if TYPE_CHECKING:
-    from rnngen.api import Session
-    from rnngen.generation.saved_state import FilterChain, Kept
+    from rnngen.api import Model, Session
+    from rnngen.generation.decoder import Decoder
+    from rnngen.generation.saved_state import SavedState
+    from rnngen.requests.sample import SampleRequest
     from rnngen.store.model_folder import StoredModel
 
-BEAM_FLAGS = {
-    "penalty": "length_norm",
-    "offset": "length_offset",
-    "coverage": "coverage_penalty",
-    "least": "min_length",
-    "early": "early_finish",
-    "groups": "beam_groups",
-    "diversity": "diversity_penalty",
-    "diversity_kind": "diversity_kind",
-    "diversity_range": "diversity_range",
-    "stochastic": "stochastic_beam",
-}
-"""The flags of what shapes a beam search."""
+STATES = "Generation state"
 
 
 @flags.examples(
@@ -47,144 +34,231 @@ BEAM_FLAGS = {
     "rnngen sample -n 200 --save-state verse.state 'Once upon' && rnngen sample --from-state verse.state",
     "cat english.txt | rnngen sample -m en-zh --beam 5 > chinese.txt",
 )
-@click.command(cls=flags.Command)
+@click.command(cls=DecodingCommand)
 @click.argument("prompt", required=False)
 @flags.models_flag
-@click.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
-@click.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
-@strategies.strategy_flags
-@flags.options_from(DecodingOptions, short={"length": "-n", "seed": "-s"}, heading="Generation")
-@flags.options_from(
-    BeamOptions, only=BEAM_FLAGS.keys(), rename=BEAM_FLAGS, heading="Beam search (with --beam K)"
+@flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
+@flags.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.", common=False)
+@flags.option(
+    "-n",
+    "--length",
+    type=int,
+    help="Tokens to generate at most; -1 for no limit.  [default: 500, or until an example ends]",
 )
-@flags.options_from(DraftOptions, complete={"draft": flags.complete_models}, heading="Speculative decoding")
-@answers.pair_flags
-@keeping.state_flags
-@adapting.adapting_flags
-@chain.flags
-@click.option(
+@flags.option(
+    "-s",
+    "--seed",
+    type=int,
+    help="Seed of the draws; chosen and reported if not given. The same seed gives the same bytes.",
+)
+@flags.option("--count", type=click.IntRange(1), default=1, help="Number of texts.")
+@flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
+@flags.option(
     "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
 )
-@click.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
-@click.option("--count", type=click.IntRange(1), default=1, help="How many texts to write.")
-@click.option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
-@click.option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
+@flags.option(
+    "-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.", common=False
 )
-@click.option(
+@flags.option(
+    "--nbest",
+    type=click.IntRange(1),
+    help="The best N texts of each prompt, best first (with --beam).",
+    common=False,
+)
+@flags.option("--prefix", metavar="TEXT", help="What every output about a source begins with.", common=False)
+@flags.option(
+    "--attention",
+    is_flag=True,
+    default=None,
+    help="Include attention weights in the JSON output.",
+    common=False,
+)
+@flags.option(
+    "--strategy",
+    metavar="NAME",
+    shell_complete=flags.complete_names("strategy"),
+    heading=STRATEGIES,
+    help=(
+        "How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, "
+        "contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy "
+        "for a model that reads a source."
+    ),
+    common=False,
+)
+@flags.option(
+    "--order",
+    type=click.Choice(["hf", "llama"]),
+    heading="Filters of the next-token distribution",
+    help="Apply filters as transformers does, temperature before truncation, or as llama.cpp.  [default: hf]",
+    common=False,
+)
+@flags.option(
+    "--filters",
+    metavar="CHAIN",
+    heading="Filters of the next-token distribution",
+    help="Filters in an order of your own: NAME=VALUE,NAME=VALUE;key=value.",
+    common=False,
+)
+@flags.option(
+    "--save-state",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    heading=STATES,
+    help="Save the generation state to FILE.",
+)
+@flags.option(
+    "--from-state",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    heading=STATES,
+    help="Go on from a saved generation state, to the byte.",
+)
+@flags.option(
+    "--blend",
+    type=(str, click.FloatRange(0, 1)),
+    metavar="PROMPT WEIGHT",
+    heading=STATES,
+    help="Mix in the state after another prompt, with a weight from 0 to 1.",
+    common=False,
+)
+@flags.options_from(AdaptingOptions, heading="Adapting to the prompt")
+@flags.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
+    common=False,
+)
+@flags.option(
     "--quantize",
     type=click.Choice(["int8"]),
-    help="Hold the weights in 8 bits: large models write faster on the CPU, a little less exactly "
-    "(needs rnngen[fast]).",
+    help=(
+        "Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly "
+        "(needs rnngen[fast])."
+    ),
+    common=False,
 )
 @flags.json_flag
 @flags.quiet_flag
 @click.pass_context
 def sample(ctx: click.Context, /, **params: Any) -> None:
-    """Write text with a model, going on from PROMPT.
+    """Generate text with a model, going on from PROMPT.
 
-    The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output as it
-    is made, and nothing else does. A model of pairs takes every line of that for a source, and answers
-    each with a line, in order: greedily, or with --beam, or by drawing if --temp or the like is given.
+    The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output while it
+    is generated, and nothing else does. A model that reads a source takes every line of that for one, and
+    generates a line for each, in order: greedily, or by the strategy or the filters that are given.
     """
-    _settle(ctx, params)
     here = session(ctx)
-    kept = keeping.opened(params)
-    chosen = keeping.chain_of(params, kept)
-    here.filters(chosen)  # what is wrong with them is told before a model is read
-    paths = [here.models.find(name) for name in params["model"] or (None,)]
-    if not params["model"] and not params["quiet"]:
-        ui.note(f"model {paths[0].name}")
-    stored = [here.read(str(path)) for path in paths]
-    if any(model.config.source_vocabulary is not None for model in stored):
-        _answer(here, stored, chosen, params)
-    else:
-        _write(here, stored, kept, chosen, params)
+    request = parse(ctx, here, params)
+    if request.interactive:
+        interactive.check()
+    saved = _saved(request)
+    stored = [here.read(name) for name in request.models or (None,)]
+    if not (request.models or request.quiet):
+        console.note(f"model {stored[0].path.name}")
+    run(here, request, stored, saved)
 
 
-def _settle(ctx: click.Context, params: dict[str, Any]) -> None:
-    """Let flags overrule settings, and refuse what cannot stand together.
-
-    Raises:
-        UsageError: naming the flags.
-    """
-    flags.overrule(ctx, params, ["filters"], [*chain.CHAIN, "order"])
-    flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
-    strategies.settle(ctx, params)
-    flags.overrule(ctx, params, ["beam"], ["best_of"], ["mbr"], ["draft"])
-    flags.overrule(ctx, params, ["from_state"], ["prompt", "prompt_file"], ["seed"])
-    keeping.check(params)
-    drafts.check(params)
-    adapting.options(params)
-    _beam(params)
-    if params["interactive"]:
-        talk.check()
-    if "" in params["stop"]:
-        raise UsageError("--stop is empty, and would end every text before it begins; leave it out")
+def parse(ctx: click.Context, here: "Session", params: dict[str, Any]) -> "SampleRequest":
+    """Make the request; of flags that cannot stand together, those of settings give way to those typed."""
+    values = {name: value for name, value in params.items() if value not in (None, ())}
+    names = {name: "models" if name == "model" else name for name in values}
+    decoding = values_of(ctx.command, params)
+    given = {names[name]: value for name, value in values.items() if name not in decoding}
+    adapting = flags.given(AdaptingOptions, params)
+    given = {name: value for name, value in given.items() if name not in AdaptingOptions.__dataclass_fields__}
+    return requests.resolve(
+        ctx, {**given, **adapting, **decoding}, lambda found: here.sample_request(**found)
+    )
 
 
-def _answer(
-    here: "Session", stored: "list[StoredModel]", chosen: "FilterChain", params: dict[str, Any]
+def _saved(request: "SampleRequest") -> "SavedState | None":
+    if request.from_state is None:
+        return None
+    from rnngen.generation.saved_state import SavedState
+
+    return SavedState.read(Path(request.from_state))
+
+
+def run(
+    here: "Session", request: "SampleRequest", stored: "list[StoredModel]", saved: "SavedState | None"
 ) -> None:
-    """Answer sources with models of pairs."""
-    keeping.refuse_state_flags(params)
-    adapting.refuse(params)
-    answerer = here.answerer(*stored, device=params["device"], quantize=params["quantize"])
-    options = flags.collect(DecodingOptions, params)
-    answering = answers.Answering(answerer, options, _beam(params), here.filters(chosen), params)
-    if params["interactive"]:
-        talk.talk_of_pairs(answering, params)
+    """Load the models, and generate."""
+    prompt = None
+    if request.dynamic:
+        prompt = prompts.read(request.prompt, request.prompt_file)
+        stored[0] = _adapted(here, stored[0], prompt, request)
+    model = here.open(*stored, options=_load_options(request), cached=True)
+    decoder = here.decoder(model.generator, request, saved)
+    if decoder.seed is not None and request.seed is None and not request.quiet:
+        console.note(f"seed {decoder.seed}")
+    if request.interactive:
+        interactive.converse(here, model, decoder, saved)
+    elif saved or request.save_state:
+        _resumable(here, model, decoder, saved)
     else:
-        answering.run()
+        _write(model, decoder, prompt)
+    if not request.quiet and (report := decoder.report()):
+        console.note(report)
 
 
-def _write(
-    here: "Session",
-    stored: "list[StoredModel]",
-    kept: "Kept | None",
-    chosen: "FilterChain",
-    params: dict[str, Any],
-) -> None:
-    """Write text, from a prompt or from where another text was left off."""
-    from rnngen.generation.prefix_cache import remember
-    from rnngen.generation.saved_state import fingerprint
+def _write(model: "Model", decoder: "Decoder", prompt: str | None) -> None:
+    """Generate from every prompt."""
+    from rnngen.generation.generator import Prompt
 
-    answers.refuse_pair_flags(params)
-    prompt = "" if kept else prompts.read(params["prompt"], params["prompt_file"])
-    adapts = adapting.options(params)
-    stored[0] = adapting.adapted(here, stored[0], prompt, adapts, params)
-    writer = here.writer(*stored, device=params["device"], quantize=params["quantize"], adapting=adapts)
-    remember(writer, stored)
-    drafts.begin(here, writer, stored[0], params)
-    prompts.tell_unseen(writer, prompt)
-    options, params = _seeded(params, chance=not kept), {**params, "prompt": prompt}
-    if params["interactive"]:
-        model = partial(fingerprint, stored, writer.step)
-        talk.talk(here, writer, options, chosen, params=params, model=model)
-        return
-    writing = Writing(writer, options, _beam(params), here.filters(chosen)(writer.tokenizer), params)
-    if kept or params["save_state"]:
-        writing.keep(kept, fingerprint(stored, writer.step), chosen)
-    writing.run()
+    request, generator = decoder.request, model.generator
+    pools = prompts.pools(generator, request.prompt, request.prompt_file, request.prefix)
+    if prompt is not None:
+        pools = iter([[Prompt(prompt)]])
+    if not generator.reads_source:
+        (one,) = next(pools)
+        prompts.warn_untrained(generator, one.text)
+        pools = iter([[Prompt(one.text, None, request.blend)]])
+        if request.count == 1 and "endless" in decoder.spec.can:
+            threads.take_one()
+    Writer(decoder).write(pools)
 
 
-def _seeded(params: dict[str, Any], *, chance: bool) -> DecodingOptions:
-    """What was asked for, with a seed where a new text is drawn; a seed that nobody gave is told."""
-    options = flags.collect(DecodingOptions, params)
-    if options.seed is not None or options.beam or params["contrast"] or not chance:
-        return options
-    options = replace(options, seed=secrets.randbelow(2**31))
-    if not params["quiet"]:
-        ui.note(f"seed {options.seed}")
-    return options
+def _resumable(here: "Session", model: "Model", decoder: "Decoder", saved: "SavedState | None") -> None:
+    """Generate one text that can be left off and gone on with."""
+    from rnngen.generation.generator import Prompt
+
+    request, generator = decoder.request, model.generator
+    fingerprint = here.fingerprint(model)
+    prompt = Prompt("", saved.source) if saved else _one_prompt(model, request)
+    text = decoder.resume(saved, fingerprint) if saved else decoder.begin(prompt)
+    length = generator.max_tokens(request.length, prompt.source)
+    threads.take_one()
+    Writer(decoder).write_resumable(text, "" if saved else prompt.text, length)
+    if request.save_state:
+        decoder.save(text, Path(request.save_state), fingerprint, prompt.source)
 
 
-def _beam(params: dict[str, Any]) -> BeamOptions | None:
-    """How to search, if that is what is asked for."""
-    options = flags.collect(DecodingOptions, params)
-    if options.beam:
-        return flags.collect(BeamOptions, params, width=options.beam, alpha=options.length_penalty)
-    shaping = [name for name in BEAM_FLAGS.values() if params[name] is not None]
-    if shaping:
-        raise UsageError(f"--{shaping[0].replace('_', '-')} shapes a beam search; add --beam K")
-    return None
+def _one_prompt(model: "Model", request: "SampleRequest") -> "Any":
+    """The one prompt of a text that is to be saved."""
+    from rnngen.errors import UsageError
+    from rnngen.generation.generator import Prompt
+
+    pool = next(prompts.pools(model.generator, request.prompt, request.prompt_file, request.prefix), [])
+    if len(pool) != 1:
+        raise UsageError(f"--save-state keeps one text, and there are {len(pool)} sources; give one")
+    prompts.warn_untrained(model.generator, pool[0].text)
+    return Prompt(pool[0].text, pool[0].source, request.blend)
+
+
+def _load_options(request: "SampleRequest") -> Any:
+    from rnngen.generation.loading import LoadOptions
+
+    cache = request.adapting if request.cache else None
+    return LoadOptions(request.device, request.quantize, cache)
+
+
+def _adapted(here: "Session", model: "StoredModel", prompt: str, request: "SampleRequest") -> "StoredModel":
+    """The model as its prompt makes it; reported on stderr."""
+    found = here.adapt(model, prompt, request.adapting, request.device)
+    if not request.quiet:
+        console.note(
+            f"adapted to {found.tokens:,} tokens of the prompt: {found.before:.3f} nats per token before, "
+            f"{found.after:.3f} after"
+        )
+    return found.model

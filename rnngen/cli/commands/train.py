@@ -7,7 +7,7 @@ import click
 
 from rnngen.cli import flags
 from rnngen.cli.app import session
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.render.plan import COUNT, show_plan
 from rnngen.cli.training_run import run_alone, run_together
 from rnngen.options.corpus import CorpusOptions, PartsOptions
@@ -35,11 +35,12 @@ SAME: Final = (
     "listener",
 )
 """The parameters that a request has under the same names."""
-storage_flag = click.option(
+storage_flag = flags.option(
     "--storage",
+    common=False,
     metavar="PLACE",
-    help="Keep studies in this journal file, or in the database at this URL; in a file in rnngen's home "
-    "folder if not given.",
+    help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
+    "home folder.",
 )
 """``--storage PLACE``; the parameter is ``storage``."""
 
@@ -66,55 +67,70 @@ class Command(flags.Command):
 )
 @click.command(cls=Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
-@click.option("--name", help="The model's name; by default that of the corpus.")
-@click.option("--resume", is_flag=True, help="Go on with the run of that name exactly where it stopped.")
+@click.option("--name", help="Name of the model; by default that of the corpus.")
+@click.option("--resume", is_flag=True, help="Continue the run of that name exactly where it stopped.")
 @click.option("--force", is_flag=True, help="Replace a model of that name.")
 @click.option(
     "--init-from",
     metavar="MODEL",
     shell_complete=flags.complete_models,
-    help="Begin with the weights and the vocabulary of another model (fine-tuning).",
+    help="Start from the weights and vocabulary of another model (fine-tuning).",
 )
 @flags.options_from(
     PartsOptions,
     heading="Parts",
+    common={"task", "cell", "tokenizer"},
     complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 @flags.set_flag
-@click.option("--target", metavar="FILE", help="Pairs: the texts for the sources in --source.")
-@flags.options_from(CorpusOptions, heading="Text")
-@click.option(
+@flags.option(
+    "--target", metavar="FILE", heading="Text", help="File of the targets, a line each; sources in --source."
+)
+@flags.options_from(CorpusOptions, heading="Text", common={"val", "source"})
+@flags.option(
     "--val-target",
     metavar="FILE",
-    help="Pairs: the texts for the sources in --val-source.",
+    heading="Text",
+    common=False,
+    help="The same as --val, beside --val-source.",
 )
-@flags.options_from(NetworkOptions, heading="Network")
-@flags.options_from(TrainingOptions, heading="Training")
-@click.option(
+@flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers", "dropout"})
+@flags.options_from(TrainingOptions, heading="Training", common={"epochs", "minutes", "seed"})
+@flags.option(
     "--listener",
+    common=False,
     multiple=True,
     metavar="NAME",
     shell_complete=flags.complete_names("listener"),
-    help="Send every event to a plugin's listener, with options as NAME;key=value;key=value.",
+    help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
 )
-@click.option(
+@flags.option(
     "--nproc",
+    common=False,
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Train with N processes on this machine; each learns its share of every batch.",
+    help="Train with N processes on this machine, each on its share of every batch.",
 )
-@click.option(
+@flags.option(
     "--from-study",
+    common=False,
     metavar="NAME",
-    help="Use the best settings that 'rnngen tune' found, with this run's budget; flags override them.",
+    help="Take the settings that 'rnngen tune' found best; flags count above them, and the budget is "
+    "this run's.",
 )
 @storage_flag
-@click.option(
-    "--params", type=COUNT, metavar="N", help="Choose the width for about N parameters, such as 500k or 2M."
+@flags.option(
+    "--params",
+    type=COUNT,
+    metavar="N",
+    common=False,
+    help="Choose the width for N parameters, as 500k or 2M.",
 )
 @click.option(
-    "--plan", is_flag=True, help="Show what would be trained, how long it takes and why, without training."
+    "--plan",
+    is_flag=True,
+    help="Show the sizes that would be trained, the time they take, and why; train nothing.",
 )
 @flags.quiet_flag
 @flags.verbose_flag
@@ -141,12 +157,12 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
     listeners = [_listener(here, text) for text in request.listener if first()]
-    mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
+    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
     verbose = params["verbose"]
     run = run_together if launched() else run_alone
-    plan, finished = run(here, request, listeners, lambda events: ui.render(events, mode, verbose))
+    plan, finished = run(here, request, listeners, lambda events: console.render(events, mode, verbose))
     if finished is not None and finished.reason == "interrupt":
-        ui.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
+        console.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
 
 
@@ -171,7 +187,7 @@ def _proposed(here: "Session", request: TrainRequest, *, as_json: bool, quiet: b
         return request
     proposal = here.propose(here.plan(request), request.params, given=request.given)
     if as_json and request.plan:
-        ui.write_json(proposal.as_json())
+        console.write_json(proposal.as_json())
     elif not quiet:
         show_plan(proposal)
     return proposal.under(request)

@@ -9,8 +9,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.app import session
 from rnngen.cli.commands.train import INTERRUPTED, storage_flag
-from rnngen.cli.render import console as ui
-from rnngen.cli.render import progress, trials
+from rnngen.cli.render import console, progress, trials
 from rnngen.cli.training_run import interruptible
 from rnngen.errors import UsageError
 from rnngen.options import describe
@@ -52,8 +51,8 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 @flags.examples(
     "rnngen tune corpus.txt --minutes 30",
     "rnngen train corpus.txt --from-study corpus",
-    "rnngen tune corpus.txt --layers 2 --search 'cell=lstm|gru,hidden=128|256|512'",
-    "rnngen tune corpus.txt --search lr=1e-4..1e-2:log --trials 40 --trial-minutes 1",
+    "rnngen tune corpus.txt --search 'cell=lstm|gru,hidden=128|256|512'",
+    "rnngen tune corpus.txt --search lr=1e-4..1e-2:log --trials 40",
     "rnngen tune corpus.txt --storage postgresql://host/studies",
 )
 @click.command(cls=Command)
@@ -72,12 +71,13 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 @flags.options_from(
     PartsOptions,
     heading="Parts",
+    common={"task", "cell", "tokenizer"},
     complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 @flags.set_flag
-@flags.options_from(CorpusOptions, heading="Text")
-@flags.options_from(NetworkOptions, heading="Network")
-@flags.options_from(TrainingOptions, only=TRAINING, heading="Training of a trial")
+@flags.options_from(CorpusOptions, heading="Text", common=())
+@flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers"})
+@flags.options_from(TrainingOptions, only=TRAINING, heading="Training of a trial", common={"seed"})
 @flags.quiet_flag
 @flags.json_flag
 @click.pass_context
@@ -94,13 +94,13 @@ def tune(ctx: click.Context, /, **params: Any) -> None:
     flags.overrule(ctx, params, ["steps"], ["epochs"], ["trial_minutes"])
     request = _request(params)
     here = session(ctx)
-    mode = ui.progress_mode(as_json=params["json"], quiet=params["quiet"])
+    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
     with interruptible() as stopped:
         found = _show(search(here, request, stopped), request.fixed.corpus, mode)
     if found and found.best and not params["json"]:
         click.echo(trials.command(found.best.settings, request.fixed.corpus))
     if found and found.reason == "interrupt":
-        ui.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
+        console.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
         ctx.exit(INTERRUPTED)
 
 
@@ -124,14 +124,14 @@ def _show(events: "Iterable[Event]", corpus: Sequence[str], mode: str) -> "Searc
     state = trials.Trials()
     followed = _warning_of(state.follow(events))
     if mode == "live":
-        ui.live_table(trials.listings(followed, state))
+        console.live_table(trials.listings(followed, state))
     for event in followed:  # none are left where they were drawn
         if mode == "json" and (record := trials.json_line(event, corpus)):
             click.echo(record)
         if mode == "plain" and (line := trials.line(event)):
-            ui.note(line)
+            console.note(line)
     if mode == "live" and state.searched and (line := trials.line(state.searched)):
-        ui.note(line)
+        console.note(line)
     return state.searched
 
 
@@ -139,5 +139,5 @@ def _warning_of(events: "Iterable[Event]") -> "Iterator[Event]":
     """Hand the events on, and show warnings."""
     for event in events:
         if message := progress.warning(event):
-            ui.warn(message)
+            console.warn(message)
         yield event

@@ -1,4 +1,4 @@
-"""Draws losses over steps with characters: the training loss as a line of braille, evaluations as dots.
+"""Plots losses over steps with characters: the training loss as a line of braille, evaluations as dots.
 
 A braille character is a canvas of 2×4 dots, so that a plot of 60×8 characters has 120×32 points::
 
@@ -19,15 +19,15 @@ from typing import TypeAlias
 Point: TypeAlias = tuple[float, float]
 """A step and a loss."""
 Piece: TypeAlias = tuple[str, str]
-"""Some characters, and what they show: ``train``, ``val``, ``axis`` or nothing."""
+"""Some characters and their kind: ``train``, ``val``, ``axis`` or empty."""
 
 SETTLING = 0.05
-"""The part of the run whose losses may lie above the plot: the first steps would flatten all others."""
+"""The share of the run whose losses may lie above the plot: the first steps would flatten all others."""
 
 
 @dataclass
 class Series:
-    """Losses of a run of any length, in bounded memory: when it is full, neighbours become their mean."""
+    """Losses of a run of any length, in bounded memory: when it is full, neighbours are averaged."""
 
     limit: int = 512
     points: list[Point] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Series:
     _pending: list[Point] = field(default_factory=list)
 
     def add(self, step: float, loss: float) -> None:
-        """Take one more loss; what is not a number is left out."""
+        """Add a loss; what is not a finite number is left out."""
         if not isfinite(loss):
             return
         self._pending.append((step, loss))
@@ -48,7 +48,7 @@ class Series:
 
 
 def draw(train: Sequence[Point], val: Sequence[Point], width: int, height: int) -> list[list[Piece]]:
-    """Plot both in ``width`` × ``height`` characters, axes included; nothing while there is too little.
+    """Plot both in ``width`` × ``height`` characters, axes included; nothing while there are too few points.
 
     Returns:
         The rows, top first, each as pieces whose lengths sum to at most ``width``.
@@ -70,7 +70,7 @@ def draw(train: Sequence[Point], val: Sequence[Point], width: int, height: int) 
 
 @dataclass(frozen=True)
 class _Scale:
-    """Where a step and a loss lie on the canvas of dots."""
+    """Positions of steps and losses on the canvas of dots."""
 
     left: float
     right: float
@@ -84,7 +84,7 @@ class _Scale:
         return round(share * (2 * self.columns - 1))
 
     def y(self, loss: float) -> int:
-        """From 0 at the top; what lies above the plot is drawn on its edge."""
+        """Return the row, 0 at the top; losses above the plot lie on its edge."""
         share = (self.high - loss) / (self.high - self.low)
         return round(max(share, 0) * (4 * self.rows - 1))
 
@@ -105,7 +105,7 @@ _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 
 
 def _line(scale: _Scale, points: Sequence[Point]) -> Iterator[tuple[int, int]]:
-    """The dots of a line without gaps, through the mean of what falls into each column of dots."""
+    """Return the dots of a line without gaps, through the mean of the points in each column of dots."""
     means = [
         (x, scale.y(_mean(list(group))[1])) for x, group in groupby(points, lambda point: scale.x(point[0]))
     ]
@@ -123,13 +123,13 @@ def _range(points: Sequence[Point], settled: float) -> tuple[float, float]:
 
 
 def _margin(labels: tuple[str, str], row: int, rows: int) -> str:
-    """What stands left of a row: the highest loss beside the top one, the lowest beside the bottom one."""
+    """Return the axis left of a row: the highest loss at the top row, the lowest at the bottom one."""
     label = {0: labels[0], rows - 1: labels[1]}.get(row, "")
     return label.rjust(max(map(len, labels))) + (" ┤" if label else " │")
 
 
 def _pieces(cells: Sequence[Piece]) -> list[Piece]:
-    """Neighbours of one kind as one piece."""
+    """Join neighbours of one kind."""
     return [
         ("".join(text for text, _ in group), kind) for kind, group in groupby(cells, lambda cell: cell[1])
     ]

@@ -1,7 +1,7 @@
-"""Draws an alignment with characters: the source across, the target down, each cell as bright as its weight.
+"""Draws an alignment with characters: the source across, the target down, a cell as bright as its weight.
 
-A column is as wide as its word, so that the heading is the source itself; what does not fit goes on in panels
-below, as a line of text would. Without colour, shades of characters stand for it::
+A column is as wide as its word, so that the heading is the source itself; columns that do not fit go on in
+panels below, like a line of text. Without colour, shades of characters stand for the weights::
 
             How  are  you   ?    ∎
          你  ·   ▒38▒ ▓62▓  ·    ·
@@ -12,27 +12,28 @@ Widths are in terminal cells, of which a Chinese character takes two.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
+from rich.cells import cell_len
+
 from rnngen.plots.labels import label, legend
+from rnngen.plots.sheet import blend
 
 if TYPE_CHECKING:
     from rnngen.generation.alignment import Alignment
 
 Piece: TypeAlias = tuple[str, str]
-"""Some characters and their style, in rich's words."""
+"""Some characters and their style, as rich names it."""
+Line: TypeAlias = list[Piece]
 Paint: TypeAlias = Callable[[float], Piece]
-"""What fills the cell of a weight, one character, and its style."""
-Measure: TypeAlias = Callable[[str], int]
-"""How many cells a text takes."""
+"""Weight → the character that fills its cell, and its style."""
 
 STEPS = (0.05, 0.25, 0.5, 0.75)
-"""The weights from which a shade is the next darker one; below the first, no number is written either."""
+"""The weights at which the shade gets darker; below the first, no number is written."""
 SHADES = " ░▒▓█"
 TRACE = "·"
-"""Stands in an empty cell where there is no colour, for the eye to find its column."""
+"""Stands in an empty cell where there is no colour, to mark its column."""
 SIXTEEN = (
     "white on black",
     "white on blue",
@@ -41,145 +42,122 @@ SIXTEEN = (
     "black on bright_yellow",
 )
 GRADIENT = ((13, 17, 45), (38, 70, 140), (33, 145, 140), (122, 209, 81), (253, 231, 37))
-"""Brighter with every step, on a ground of its own, so that it reads the same on any terminal."""
+"""From dark to bright, whatever the ground of the terminal."""
+DIM = "bright_black"
 
 SHARE = 3
-"""The targets' names take one part in this many of the width at most."""
+"""The part of the width, one in so many, that the names of targets take at most."""
 LONGEST = 24
 """The cells that a name takes at most."""
 
 
 def paint(colours: str | None) -> Paint:
-    """How weights look on a terminal.
+    """Choose how to show weights.
 
     Args:
-        colours: ``truecolor``, ``256``, ``standard`` for sixteen, or None for no colour at all.
+        colours: ``truecolor``, ``256``, ``standard`` for sixteen, or None for no colour.
     """
     if colours is None:
         return lambda weight: (SHADES[_level(weight)], "")
     if colours == "truecolor":
-        return lambda weight: (" ", _blend(weight))
-    if colours == "256":  # whose darkest blue stands out from black: next to nothing would catch the eye
-        return lambda weight: (" ", _blend(weight if _level(weight) else 0.0))
+        return lambda weight: (" ", _style(weight))
+    if colours == "256":  # its darkest blue is far from black: a tiny weight would catch the eye
+        return lambda weight: (" ", _style(weight if _level(weight) else 0.0))
     return lambda weight: (" ", SIXTEEN[_level(weight)])
 
 
-def draw(alignment: "Alignment", width: int, measure: Measure, paint: Paint) -> list[list[Piece]]:
-    """Draw an alignment in lines of ``width`` cells at most; if it takes several panels, its peaks below."""
+def draw(alignment: "Alignment", width: int, paint: Paint) -> list[Line]:
+    """Draw an alignment in lines of at most ``width`` cells; below several panels, list the peaks."""
     if not alignment.source or not alignment.target:
         return []
-    grid = _Grid.fit(alignment, width - 1, measure, paint)
-    lines: list[list[Piece]] = []
+    grid = _Grid(alignment, width - 1, paint)
+    lines: list[Line] = []
     for number, columns in enumerate(grid.panels, 1):
-        lines += [
-            grid.heading(columns, number),
-            *(grid.row(row, columns) for row in range(len(grid.targets))),
-        ]
-        lines.append([])
+        rows = (grid.row(row, columns) for row in range(len(grid.targets)))
+        lines += [grid.heading(columns, number), *rows, []]
     if len(grid.panels) > 1 or not grid.gap:
         lines += [*grid.peaks(alignment), []]
     return [_stripped(line) for line in [*lines, *grid.legend()]]
 
 
-@dataclass(frozen=True)
 class _Grid:
-    """Names cut to size, and where the columns lie."""
+    """Names cut to size, and the places of the columns.
 
-    weights: list[list[float]]
-    sources: list[str]
-    targets: list[str]
-    widths: list[int]
-    gap: int
-    margin: int
-    room: int
-    measure: Measure
-    paint: Paint
+    Args:
+        alignment: not empty.
+        width: cells of a line.
+        paint: of the cells.
+    """
 
-    @classmethod
-    def fit(cls, alignment: "Alignment", width: int, measure: Measure, paint: Paint) -> "_Grid":
-        """Cut the names to size, and lay the columns out."""
+    def __init__(self, alignment: "Alignment", width: int, paint: Paint) -> None:
+        self.paint = paint
         limit = max(min(LONGEST, width // SHARE), 2)
-        sources = [_clip(label(text), limit, measure) for text in alignment.source]
-        targets = [_clip(label(text), limit, measure) for text in alignment.target]
-        margin = max(map(measure, [*targets, "1/9"]))
-        room = max(width - margin - 1, limit + 1)
-        widths, gap = _widths([max(measure(name), 1) for name in sources], room, shaded=not paint(0.0)[1])
-        weights = alignment.weights.tolist()
-        return cls(weights, sources, targets, widths, gap, margin, room, measure, paint)
-
-    @property
-    def panels(self) -> list[range]:
-        """The columns of each panel: as many as fit."""
+        self.weights: list[list[float]] = alignment.weights.tolist()
+        self.sources = [_clip(label(text), limit) for text in alignment.source]
+        self.targets = [_clip(label(text), limit) for text in alignment.target]
+        self.margin = max(map(cell_len, [*self.targets, "1/9"]))
+        self.room = max(width - self.margin - 1, limit + 1)
+        sizes = [max(cell_len(name), 1) for name in self.sources]
+        self.widths, self.gap = _widths(sizes, self.room, shaded=not paint(0.0)[1])
         starts, used = [0], 0
         for column, size in enumerate(self.widths):
             if used + size + self.gap > self.room:
                 starts, used = [*starts, column], 0
             used += size + self.gap
-        return [range(a, b) for a, b in zip(starts, [*starts[1:], len(self.widths)], strict=True)]
+        self.panels = [range(a, b) for a, b in pairwise([*starts, len(sizes)])]
+        """The columns of each panel."""
 
-    def heading(self, columns: range, number: int) -> list[Piece]:
+    def heading(self, columns: range, number: int) -> Line:
         count = len(self.panels)
         corner = f"{number}/{count}" if count > 1 else ""
-        names = (self._centred(self.sources[at], self.widths[at]) + " " * self.gap for at in columns)
-        return [
-            (f"{corner[: self.margin]:>{self.margin}} ", "bright_black"),
-            ("".join(names).rstrip(), "bold"),
-        ]
+        names = (_centred(self.sources[at], self.widths[at]) + " " * self.gap for at in columns)
+        return [(f"{corner[: self.margin]:>{self.margin}} ", DIM), ("".join(names).rstrip(), "bold")]
 
-    def row(self, row: int, columns: range) -> list[Piece]:
+    def row(self, row: int, columns: range) -> Line:
         name = self.targets[row]
-        left = " " * (self.margin - self.measure(name)) + name + " "
-        cells = (self._cell(self.weights[row][at], self.widths[at]) for at in columns)
-        return [(left, "bold"), *(piece for cell in cells for piece in cell)]
+        cells = (self._cell(self.weights[row][at], self.widths[at], self.gap) for at in columns)
+        return [(" " * (self.margin - cell_len(name)) + name + " ", "bold"), *cells]
 
-    def peaks(self, alignment: "Alignment") -> list[list[Piece]]:
-        """For every target the source that it looked at most, with its place where two have its name."""
-        told = []
+    def peaks(self, alignment: "Alignment") -> list[Line]:
+        """List for every target its strongest source, with its place where several have that name."""
+        texts = []
         for row, name in enumerate(self.targets):
             best = alignment.best(row)
             place = f"#{best + 1}" if self.sources.count(self.sources[best]) > 1 else ""
-            told.append(f"{name} ← {self.sources[best]}{place} ({self.weights[row][best]:.2f})")
-        size = max(map(self.measure, told)) + 3
+            texts.append(f"{name} ← {self.sources[best]}{place} ({self.weights[row][best]:.2f})")
+        size = max(map(cell_len, texts)) + 3
         count = max((self.margin + self.room) // size, 1)
-        padded = [text + " " * (size - self.measure(text)) for text in told]
+        padded = [text + " " * (size - cell_len(text)) for text in texts]
         return [[("".join(padded[at : at + count]).rstrip(), "")] for at in range(0, len(padded), count)]
 
-    def legend(self) -> Iterator[list[Piece]]:
-        """What the shades and the signs mean."""
+    def legend(self) -> Iterator[Line]:
+        """Explain the shades and the signs."""
         room, title = self.margin + 1 + self.room, "weight in % "
-        scale = [piece for weight in (*STEPS, 1.0) for piece in self._cell(weight, 4, gap=1)]
+        scale = [self._cell(weight, 4, gap=1) for weight in (*STEPS, 1.0)]
         if len(title) + 5 * len(scale) <= room:
-            yield [(title, "bright_black"), *scale]
+            yield [(title, DIM), *scale]
         else:
-            yield from ([(title, "bright_black")], scale)
-        yield from ([(_clip(sign, room, self.measure), "bright_black")] for sign in self._signs(room))
-
-    def _signs(self, room: int) -> list[str]:
-        """What signs mean, on one line if they fit."""
+            yield from ([(title, DIM)], scale)
         signs = legend([*self.sources, *self.targets])
         line = "   ".join(signs)
-        return signs if self.measure(line) > room else [line] * bool(signs)
+        for text in signs if cell_len(line) > room else [line] * bool(signs):
+            yield [(_clip(text, room), DIM)]
 
-    def _cell(self, weight: float, size: int, *, gap: int | None = None) -> list[Piece]:
-        """A cell and the gap behind it, which has the cell's colour but not its shade."""
+    def _cell(self, weight: float, size: int, gap: int) -> Piece:
+        """Draw a cell and the gap behind it, which has the cell's colour but not its shade."""
         fill, style = self.paint(weight)
-        gap = self.gap if gap is None else gap
         number = f"{100 * weight:.0f}" if gap and weight >= STEPS[0] else ""
         if style:
-            return [(f"{number:^{size + gap}}", style)]
+            return f"{number:^{size + gap}}", style
         inside = TRACE if gap and fill == " " else number if size >= 4 else ""
-        return [(f"{inside:{fill}^{size}}" + " " * gap, "")]
-
-    def _centred(self, text: str, size: int) -> str:
-        free = size - self.measure(text)
-        return " " * (free // 2) + text + " " * (free - free // 2)
+        return f"{inside:{fill}^{size}}" + " " * gap, ""
 
 
 def _widths(sizes: list[int], room: int, *, shaded: bool) -> tuple[list[int], int]:
-    """The widths of columns, and of the gaps between them, from the sizes of their names.
+    """Choose the widths of columns and of the gaps between them, from the sizes of their names.
 
-    Each column has room for a number if they all fit, and else for its name at least; but single characters
-    that do not all fit stand as close as in a text.
+    Each column has room for a number if all fit so, else for its name at least; but single characters that do
+    not all fit stand as close as in a text.
     """
     for least in (4, 2) if shaded else (2,):
         widths = [max(size, least) for size in sizes]
@@ -188,8 +166,8 @@ def _widths(sizes: list[int], room: int, *, shaded: bool) -> tuple[list[int], in
     return (widths, 1) if max(sizes) > 2 else (sizes, 0)
 
 
-def _stripped(line: list[Piece]) -> list[Piece]:
-    """The line without the blanks at its end that nobody sees."""
+def _stripped(line: Line) -> Line:
+    """Remove the invisible blanks at the end of a line."""
     if not line or line[-1][1]:
         return line
     rest = line[-1][0].rstrip()
@@ -200,21 +178,20 @@ def _level(weight: float) -> int:
     return sum(weight >= step for step in STEPS)
 
 
-def _blend(weight: float) -> str:
-    """The colour between its two neighbours on the gradient, and ink that stands out from it."""
-    place = min(max(weight, 0.0), 1.0) * (len(GRADIENT) - 1)
-    below = min(int(place), len(GRADIENT) - 2)
-    mixed = [
-        round(a + (b - a) * (place - below))
-        for a, b in zip(GRADIENT[below], GRADIENT[below + 1], strict=True)
-    ]
-    ink = "#000000" if mixed[1] > 120 else "#ffffff"
-    return f"{ink} on #{mixed[0]:02x}{mixed[1]:02x}{mixed[2]:02x}"
+def _style(weight: float) -> str:
+    """Return the colour of a weight, under an ink that stands out from it."""
+    red, green, blue = blend(GRADIENT, weight)
+    return f"{'#000000' if green > 120 else '#ffffff'} on #{red:02x}{green:02x}{blue:02x}"
 
 
-def _clip(text: str, limit: int, measure: Measure) -> str:
-    """The text, or as much of its beginning as leaves a cell for ``…``."""
-    if measure(text) <= limit:
+def _clip(text: str, limit: int) -> str:
+    """Return the text, or its beginning and ``…``."""
+    if cell_len(text) <= limit:
         return text
-    ends = accumulate(measure(char) for char in text)
+    ends = accumulate(map(cell_len, text))
     return text[: sum(end < limit for end in ends)] + "…"
+
+
+def _centred(text: str, size: int) -> str:
+    free = size - cell_len(text)
+    return " " * (free // 2) + text + " " * (free - free // 2)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from rnngen.cli.render import console as ui
+from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ def show_plan(proposal: "Proposal") -> None:
     network, training = config.network, config.training
     sizes = f"hidden {network.hidden}, layers {network.layers}, dropout {network.dropout}"
     parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
-    ui.note(f"plan: {parts}, {sizes}, {amount(proposal.parameters)} parameters")
-    ui.note(
+    console.note(f"plan: {parts}, {sizes}, {amount(proposal.parameters)} parameters")
+    console.note(
         f"plan: {amount(proposal.tokens)} tokens in about {clock(proposal.seconds)} "
         f"at {amount(proposal.tokens_per_second)} tok/s"
     )
-    ui.note(
+    console.note(
         f"plan: {training.batch} streams of {training.seq}, {training.optimizer} at {training.lr:g}, "
         f"{training.schedule} schedule"
     )
     for reason in proposal.reasons:
-        ui.note(f"plan: {reason}")
+        console.note(f"plan: {reason}")

@@ -1,4 +1,4 @@
-"""What training says, in words: numbers as people read them, the state of a run, and its plain lines."""
+"""A training run in words: its progress, its plain lines, its JSON lines, and numbers for people."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -11,15 +11,15 @@ from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, St
 from rnngen.printable import printable, shown
 
 PLAIN_EVERY = 0.08
-"""How much of the budget passes between two plain lines, at most: more than between the 20 evaluations that
-there are by default, so that these are the lines."""
+"""The share of the budget between two plain lines, at most. It is more than that between two of the 20
+evaluations of the default, so that these are the lines."""
 
 
 class Follower:
-    """What keeps account of events as they pass."""
+    """Follows events and keeps their latest values."""
 
     def follow(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Hand the events on, each after it has been taken in."""
+        """Pass the events on, each after ``take``."""
         for event in events:
             self.take(event)
             yield event
@@ -31,7 +31,7 @@ class Follower:
 
 @dataclass
 class Progress(Follower):
-    """How a run stands, as its events have told so far."""
+    """The latest events of a run, and its losses so far."""
 
     started: Started | None = None
     step: Step | None = None
@@ -63,7 +63,7 @@ class Progress(Follower):
                 self.finished = event
 
     def facts(self) -> list[str]:
-        """What does not change during a run."""
+        """Describe the constants of a run."""
         if not (run := self.started):
             return []
         return [
@@ -76,7 +76,7 @@ class Progress(Follower):
         ]
 
     def figures(self) -> list[tuple[str, str]]:
-        """What changes with each step, as labels and values."""
+        """Return the values of the latest step, with their labels."""
         if not (step := self.step):
             return []
         return [
@@ -88,7 +88,7 @@ class Progress(Follower):
         ]
 
     def losses(self) -> list[tuple[str, str]]:
-        """The losses of now and the best of all, likewise."""
+        """Return the latest losses and the best one, with their labels."""
         losses = [("train", loss(self.step.loss))] if self.step else []
         if self.evaluated:
             losses.append(("val", held_out(self.evaluated)))
@@ -109,7 +109,7 @@ class Progress(Follower):
 
 
 def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -> Iterator[str]:
-    """A line for each evaluation, and some between; ``progress`` must follow the same events."""
+    """Describe each evaluation, and some steps between, in a line; ``progress`` must follow the events."""
     due = 0.0
     for event in events:
         match event:
@@ -151,26 +151,26 @@ def verdict(event: Judged) -> str:
 
 
 def ending(event: Finished) -> str:
-    """How a run ended, in one line."""
+    """Describe the end of a run in one line."""
     made = f"finished ({event.reason}): {event.step} steps in {clock(event.seconds)}"
-    if not event.best_step:  # interrupted before that
+    if not event.best_step:  # interrupted before the first evaluation
         return f"{made}, the held-out text not tried yet"
     return f"{made}, best {loss(event.best_nats_per_char)} nats/char at step {event.best_step}"
 
 
 def json_line(event: Event) -> str:
-    """The event as one line of JSON."""
+    """Return an event as one line of JSON."""
     return json_text(event.as_json())
 
 
 def json_text(record: dict[str, Any]) -> str:
-    """A record as one line of JSON; what is not a number is ``null``, as JSON has no word for it."""
+    """Return a record as one line of JSON; floats that are not finite become ``null``."""
     text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
 
 
 def warning(event: Event) -> str | None:
-    """What an event warns of, if it does."""
+    """Return the message of a warning; None for other events."""
     return shown(event.message) if isinstance(event, Warned) else None
 
 
@@ -178,7 +178,7 @@ def warning(event: Event) -> str | None:
 
 
 def amount(count: float) -> str:
-    """``950``, ``41.2k``, ``1.00M``: three figures, as one reads them."""
+    """Format a number with three figures: ``950``, ``41.2k``, ``1.00M``."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= 0.9995 * size:
             digits = 2 if count < 9.995 * size else 1 if count < 99.95 * size else 0
@@ -187,7 +187,7 @@ def amount(count: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """``1:12``, ``1:02:05``."""
+    """Format a duration: ``1:12``, ``1:02:05``."""
     if not isfinite(seconds):
         return "?"
     minutes, rest = divmod(max(round(seconds), 0), 60)
@@ -196,19 +196,19 @@ def clock(seconds: float) -> str:
 
 
 def loss(value: float) -> str:
-    """A loss in nats, to four places."""
+    """Format a loss in nats."""
     return f"{value:.4f}"
 
 
 def held_out(event: Evaluated) -> str:
-    """A held-out loss; by character too, where that is another number."""
+    """Format a validation loss; by character too, where that is another number."""
     if isclose(event.loss, event.nats_per_char, rel_tol=1e-6):
         return loss(event.loss)
     return f"{loss(event.loss)} ({loss(event.nats_per_char)} per char)"
 
 
 def finite(value: Any) -> Any:
-    """The same JSON value with ``None`` for every float that is not a finite number."""
+    """Return a JSON value with ``None`` for every float that is not a finite number."""
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, dict):

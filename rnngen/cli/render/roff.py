@@ -1,11 +1,16 @@
-"""A manual page in the making, in the ``man`` macros of roff.
+"""Manual pages in the ``man`` macros of roff: written piece by piece, or from the Markdown of a guide.
 
 Text is plain and means itself, but for the terms and meanings of entries, which are roff already, made of
-``escaped``, ``bold`` and ``italic``.
+``escaped``, ``bold``, ``italic`` and ``_inline``.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it.tree import SyntaxTreeNode
 
 
 class Page:
@@ -13,19 +18,23 @@ class Page:
 
     Args:
         name: what ``man`` finds it by.
-        summary: one line on what it is.
+        summary: a line that describes it.
         version: of the program.
+        section: 1 for commands, 7 for guides.
     """
 
-    def __init__(self, name: str, summary: str, *, version: str) -> None:
+    def __init__(self, name: str, summary: str, *, version: str, section: int = 1) -> None:
         title = escaped(name.upper())
-        self.lines = [f'.TH "{title}" "1" "" "rnngen {escaped(version)}" "rnngen manual"', ".nh", ".ad l"]
+        self.lines = [
+            f'.TH "{title}" "{section}" "" "rnngen {escaped(version)}" "rnngen manual"',
+            *(".nh", ".ad l"),
+        ]
         self.section("NAME")
         self.lines.append(f"{escaped(name)} \\- {escaped(summary.rstrip('.'))}")
 
     def section(self, title: str) -> None:
         """Open a section."""
-        self.lines.append(f".SH {title}")
+        self.lines.append(f".SH {_line(escaped(title))}")
 
     def subsection(self, title: str) -> None:
         """Open a subsection."""
@@ -47,9 +56,9 @@ class Page:
         """A term, with its meaning indented below; both are roff."""
         self.lines += [".TP", _line(term), _line(" ".join(meaning.split()) or "\\&")]
 
-    def names(self, names: Sequence[str]) -> None:
-        """Names of other pages, as a list in the text."""
-        self.lines += [".PP", ", ".join(f"{bold(name)}(1)" for name in names)]
+    def pages(self, names: Sequence[str]) -> None:
+        """Other pages, each as ``name(section)``, as a list in the text."""
+        self.lines += [".PP", ", ".join(map(reference, names))]
 
     def verbatim(self, lines: Sequence[str]) -> None:
         """Lines that stay as they are."""
@@ -80,6 +89,105 @@ def italic(text: str) -> str:
     return f"\\fI{escaped(text)}\\fR"
 
 
+def reference(page: str) -> str:
+    """The name of another page, ``name(section)``, its name in bold."""
+    name, bracket, section = page.partition("(")
+    return bold(name) + bracket + section
+
+
 def _line(text: str) -> str:
     """A line that roff does not take for a request."""
     return f"\\&{text}" if text.startswith(".") else text
+
+
+# ── From Markdown ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_markdown(page: Page, markdown: str) -> None:
+    """Append Markdown to a page: headings, paragraphs, lists, code and tables.
+
+    A table of two columns becomes a list of terms and meanings; a wider one stays a table, its lines uncut.
+
+    Raises:
+        KeyError: for any other kind of block.
+    """
+    from markdown_it import MarkdownIt
+    from markdown_it.tree import SyntaxTreeNode
+
+    for node in SyntaxTreeNode(MarkdownIt("commonmark").enable("table").parse(markdown)).children:
+        _BLOCKS[node.type](page, node)
+
+
+def _heading(page: Page, node: "SyntaxTreeNode") -> None:
+    title = _plain(node)
+    page.section(title.upper()) if node.tag == "h2" else page.subsection(title)
+
+
+def _paragraph(page: Page, node: "SyntaxTreeNode") -> None:
+    page.lines += [".PP", _line(_inline(node))]
+
+
+def _code(page: Page, node: "SyntaxTreeNode") -> None:
+    page.verbatim(node.content.splitlines())
+
+
+def _list(page: Page, node: "SyntaxTreeNode") -> None:
+    ordered = node.type == "ordered_list"
+    for number, item in enumerate(node.children, start=1):
+        page.lines += [f".IP {number}. 4" if ordered else ".IP \\(bu 2", _line(_inline(item.children[0]))]
+        for block in item.children[1:]:
+            page.lines.append(".RS")
+            _BLOCKS[block.type](page, block)
+            page.lines.append(".RE")
+
+
+def _table(page: Page, node: "SyntaxTreeNode") -> None:
+    head, *body = [row.children for part in node.children for row in part.children]
+    if len(head) == 2:
+        for term, meaning in body:
+            page.entry(_inline(term), _inline(meaning))
+        return
+    cells = [[_plain(cell) for cell in row] for row in (head, *body)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    page.verbatim(
+        [
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in cells
+        ]
+    )
+
+
+_BLOCKS: "dict[str, Callable[[Page, SyntaxTreeNode], None]]" = {
+    "heading": _heading,
+    "paragraph": _paragraph,
+    "fence": _code,
+    "code_block": _code,
+    "bullet_list": _list,
+    "ordered_list": _list,
+    "table": _table,
+}
+
+
+def _inline(node: "SyntaxTreeNode") -> str:
+    """Roff of the text in a node: code and strong text bold, emphasis in italics, other guides as pages."""
+    if node.type in _MARKS:
+        return _MARKS[node.type](_plain(node))
+    target = PurePath(str(node.attrs.get("href", "")))
+    if target.suffix == ".md":
+        return reference(f"rnngen-{target.stem}(7)")
+    return "".join(map(_inline, node.children))
+
+
+_MARKS: dict[str, Callable[[str], str]] = {
+    "text": escaped,
+    "softbreak": escaped,
+    "code_inline": bold,
+    "strong": bold,
+    "em": italic,
+}
+
+
+def _plain(node: "SyntaxTreeNode") -> str:
+    if node.type == "softbreak":
+        return " "
+    return "".join(map(_plain, node.children)) if node.children else node.content

@@ -1,4 +1,4 @@
-r"""Tokens as one can read them: on one line, nothing of them unseen.
+r"""Tokens spelled out: on one line, all of their bytes visible.
 
 ::
 
@@ -12,7 +12,7 @@ END = "<end>"
 
 
 def spelled(piece: bytes) -> str:
-    """The bytes of a token, spelled out."""
+    """Spell out the bytes of a token."""
     if not piece:
         return END
     return "".join(map(_sign, piece.decode(errors="surrogateescape")))

@@ -7,12 +7,13 @@ import pytest
 
 from rnngen.builtins.filters import options as o
 from rnngen.builtins.filters.adaptive import mirostat, xtc
-from rnngen.builtins.filters.basic import temperature, top_k
+from rnngen.builtins.filters.options import TemperatureOptions, TopKOptions
 from rnngen.builtins.filters.penalties import frequency
-from rnngen.builtins.options import TemperatureOptions, TopKOptions
-from rnngen.builtins.strategies.beam import beam_search, length_penalty, log_softmax
+from rnngen.builtins.filters.truncation import temperature, top_k
+from rnngen.builtins.strategies.beam import beam_search, length_penalty
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.errors import RnngenError, UsageError
+from rnngen.numerics import log_softmax
 
 V, LENGTH, END = 4, 4, 3
 PROMPT = [1, 0]

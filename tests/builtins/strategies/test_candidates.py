@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.builtins.strategies.beam.candidates import Candidates, Chances, best, log_softmax
+from rnngen.builtins.strategies.beam.candidates import Candidates, NextTokenLogProbs, best
 from rnngen.errors import RnngenError
+from rnngen.numerics import log_softmax
 
 
 def by_sorting(logits, added, beams, count):
@@ -64,7 +65,7 @@ def test_chances_are_those_of_a_softmax_in_float64(seed, scale, shift):
     rng = np.random.default_rng(seed)
     logits = (rng.normal(size=(3, 300)) * scale + shift).astype(np.float32)
     logits[:, ::7] = -np.inf
-    chances, rows = Chances(logits), np.arange(3)
+    chances, rows = NextTokenLogProbs(logits), np.arange(3)
     exact = log_softmax(logits)
     for token in (exact[0].argmax(), 0, 8):
         np.testing.assert_allclose(
@@ -77,13 +78,13 @@ def test_chances_are_those_of_a_softmax_in_float64(seed, scale, shift):
 
 def test_a_certain_token_has_a_log_probability_of_zero_and_none_has_more():
     logits = np.array([[-np.inf, 3.0, -np.inf], [5.0, -40.0, -40.0]], np.float32)
-    chances = Chances(logits)
+    chances = NextTokenLogProbs(logits)
     assert chances.of(np.array([0]), np.array([1])) == 0
     assert -1e-17 < chances.of(np.array([1]), np.array([0])) <= 0
 
 
 def test_where_nothing_is_possible_nothing_is_chosen():
-    chances = Chances(np.array([[-np.inf, -np.inf], [0, -np.inf]], np.float32))
+    chances = NextTokenLogProbs(np.array([[-np.inf, -np.inf], [0, -np.inf]], np.float32))
     assert chances.possible.tolist() == [False, True]
     assert chances.added(np.array([-1.0, -2.0])).tolist() == [-np.inf, -2.0]
 
@@ -91,4 +92,4 @@ def test_where_nothing_is_possible_nothing_is_chosen():
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_logits_that_are_no_numbers_are_an_error(wrong):
     with pytest.raises(RnngenError, match="no token can be chosen"):
-        Chances(np.array([[0.0, 1.0], [wrong, -np.inf]], np.float32))
+        NextTokenLogProbs(np.array([[0.0, 1.0], [wrong, -np.inf]], np.float32))

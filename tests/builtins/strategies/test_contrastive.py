@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from rnngen.builtins.filters.adaptive import mirostat
-from rnngen.builtins.filters.basic import temperature, top_p
-from rnngen.builtins.filters.options import MirostatOptions
-from rnngen.builtins.options import TemperatureOptions, TopPOptions
+from rnngen.builtins.filters.options import MirostatOptions, TemperatureOptions, TopPOptions
+from rnngen.builtins.filters.truncation import temperature, top_p
 from rnngen.builtins.strategies.contrastive import Seen, candidates, contrastive_search
 from rnngen.builtins.strategies.options import ContrastiveOptions
 from rnngen.decoding.sampler import sample
@@ -23,38 +22,44 @@ def halves(toy):
     """A toy whose step has two halves; what each row gives depends on no other."""
 
     class Halves(toy):
-        def read(self, tokens, state):
+        feature_size = 0  # unused
+
+        def features(self, tokens, state):
             self.widest = max(getattr(self, "widest", 0), len(tokens))
             _, (h,) = self(tokens, state)
             return h, (h,)
 
-        def predict(self, features):
+        def logits(self, features):
             return np.array([row @ self.outputs for row in features])
 
     return Halves
 
 
-class Chain:
+class FilterChain:
     """A Markov chain in two halves: the features of a token are a row, and so are its logits."""
 
     fixed = 0
 
     def __init__(self, features, logits):
-        self.features, self.logits = np.array(features, np.float32), np.log(np.array(logits, np.float32))
+        self.rows, self.table = np.array(features, np.float32), np.log(np.array(logits, np.float32))
+        self.feature_size = self.rows.shape[1]
 
     def start(self, batch):
         return (np.zeros((batch, 1), np.int64),)
 
-    def read(self, tokens, state):
-        return self.features[tokens], (tokens[:, None],)
+    def attended(self, state):
+        return None
+
+    def features(self, tokens, state):
+        return self.rows[tokens], (tokens[:, None],)
 
     def __call__(self, tokens, state):
-        features, state = self.read(tokens, state)
-        return self.predict(features), state
+        features, state = self.features(tokens, state)
+        return self.logits(features), state
 
-    def predict(self, features):
-        same = (self.features[None] == features[:, None]).all(axis=-1)
-        return self.logits[same.argmax(axis=1)].copy()
+    def logits(self, features):
+        same = (self.rows[None] == features[:, None]).all(axis=-1)
+        return self.table[same.argmax(axis=1)].copy()
 
 
 def found(step, prompt, count, *, filters=(), forbidden=(), seed=0, **options):
@@ -154,14 +159,14 @@ def test_alpha_0_is_greedy_and_so_is_a_single_candidate(halves):
 
 
 def test_equals_are_resolved_by_the_lowest_id():
-    step = Chain(np.ones((5, 2)), np.ones((5, 5)))  # all as probable, all alike
+    step = FilterChain(np.ones((5, 2)), np.ones((5, 5)))  # all as probable, all alike
     assert found(step, [4], 6, top_k=3) == [0] * 6
     assert found(step, [4], 6, top_k=3, forbidden=[0]) == [1] * 6
 
 
 def test_a_loop_that_greedy_never_leaves_is_left():
     likely = np.full((6, 6), 0.01) + np.eye(6)[[1, 0, 1, 2, 3, 4]] * 0.5 + np.eye(6)[[2, 3, 4, 5, 0, 1]] * 0.3
-    step = Chain(np.eye(6), likely)
+    step = FilterChain(np.eye(6), likely)
     assert set(greedily(step, [0], 20)) == {0, 1}
     assert sorted(found(step, [0], 5, top_k=6)) == [1, 2, 3, 4, 5]
 
@@ -259,7 +264,7 @@ def test_where_nothing_can_be_chosen_an_error_says_so(values):
 
 def test_an_ensemble_is_refused_before_anything_is_read(halves):
     step = halves(9)
-    both = Ensemble([step, step])
+    both = Ensemble([step, step], 1)
     with pytest.raises(UsageError, match="give one model"):
         contrastive_search(both, both.start(1), [0], ContrastiveOptions())
     assert step.steps == 0

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rnngen.builtins.strategies.beam.hypotheses import RECORD, Finished, Trail, assembled
-from rnngen.decoding.hypothesis import Hypothesis
+from rnngen.builtins.strategies.beam.hypotheses import RECORD, Backpointers, Finished, assembled
+from rnngen.contracts import Hypothesis
 
 
 def records(*rows):
@@ -27,7 +27,7 @@ def test_the_best_stay_best_first_and_of_equals_those_found_first():
 
 def trail():
     """Row 0 grows into 5, 6; those into 51, 52, 62; each step is looked at in its own way."""
-    made = Trail()
+    made = Backpointers()
     made.add(np.array([0, 0]), np.array([5, 6]))
     made.add(np.array([0, 0, 1]), np.array([1, 2, 2]))
     made.looks = [

@@ -7,10 +7,16 @@ import pytest
 import torch
 
 from rnngen.builtins.filters.adaptive import mirostat, xtc
-from rnngen.builtins.filters.basic import temperature, top_k
-from rnngen.builtins.filters.options import CountOptions, MirostatOptions, NoRepeatOptions, XTCOptions
+from rnngen.builtins.filters.options import (
+    CountOptions,
+    MirostatOptions,
+    NoRepeatOptions,
+    TemperatureOptions,
+    TopKOptions,
+    XTCOptions,
+)
 from rnngen.builtins.filters.penalties import frequency, no_repeat_ngram
-from rnngen.builtins.options import TemperatureOptions, TopKOptions
+from rnngen.builtins.filters.truncation import temperature, top_k
 from rnngen.builtins.strategies.drafts import Lookup, SmallModel
 from rnngen.builtins.strategies.speculative import Foresight
 from rnngen.decoding.sampler import Sampler, feed, sample
@@ -107,7 +113,7 @@ def assert_close(one, other):
 def test_reading_ahead_is_reading_one_by_one(cell, count):
     step, tokens = network(cell, 3), np.arange(count) % V
     _, state = step(np.array([5]), step.start(1))
-    logits, states = step.ahead(tokens, state)
+    logits, states = step.forward_chunk(tokens, state)
     assert logits.shape == (count, V)
     for token, row, after in zip(tokens, logits, states, strict=True):
         expected, state = step(np.array([token]), state)
@@ -233,9 +239,9 @@ class Counting:
         self.calls += 1
         return self.step(tokens, state)
 
-    def ahead(self, tokens, state):
+    def forward_chunk(self, tokens, state):
         self.calls += 1
-        return self.step.ahead(tokens, state)
+        return self.step.forward_chunk(tokens, state)
 
 
 def test_a_perfect_draft_of_k_tokens_needs_one_call_for_k_and_one_more(large):

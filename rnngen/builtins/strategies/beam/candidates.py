@@ -22,7 +22,7 @@ SLACK = 1e-6
 
 
 @dataclass(frozen=True)
-class Living:
+class ActiveBeams:
     """The hypotheses that go on: R rows for each of n beams, the dead ones (key -inf) last."""
 
     beams: TokenIds
@@ -74,7 +74,7 @@ class Candidates:
         return type(self)(self.rows[beams, :count], self.tokens[beams, :count], self.keys[beams, :count])
 
 
-class Chances:
+class NextTokenLogProbs:
     """What a network says of the next tokens, (n·R,V), normalised only where it is looked at.
 
     Args:
@@ -111,14 +111,7 @@ class Chances:
         return np.where(self.possible, keys.ravel() - self.norms, -np.inf)
 
 
-def log_softmax(logits: Floats) -> Doubles:
-    """Logits (B,V) → log-probabilities (B,V) in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    normalised: Doubles = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return normalised
-
-
-def plain(living: Living, chances: Chances, count: int) -> Candidates:
+def plain(living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
     """The ``count`` best continuations of each beam by their log-probability."""
     return best(chances.logits, chances.added(living.keys), len(living.beams), count)
 

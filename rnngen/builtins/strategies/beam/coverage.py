@@ -25,6 +25,10 @@ class Covering:
     def __init__(self, step: NetworkStep) -> None:
         self.step, self.fixed = step, step.fixed
 
+    def start(self, about: Any) -> State:
+        """Return the network's state before the first token, with nothing attended to."""
+        return self.begin(self.step.start(about), about if isinstance(about, int) else len(about))
+
     def begin(self, state: State, streams: int) -> State:
         """The network's state before the first token, with nothing attended to."""
         return (*state, np.zeros((streams, 1), np.float32))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.candidates import Candidates, Chances, Living, best
+from rnngen.builtins.strategies.beam.candidates import ActiveBeams, Candidates, NextTokenLogProbs, best
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.contracts import TokenIds
 
@@ -44,7 +44,7 @@ class Diverse:
         self.strength, self.reach = options.diversity, options.diversity_range
         self.cumulative = options.diversity_kind == "cumulative"
 
-    def __call__(self, living: Living, chances: Chances, count: int) -> Candidates:
+    def __call__(self, living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
         """The ``count`` best continuations of each beam by the augmented log-probability."""
         beams, width = living.keys.shape
         owners, groups = np.divmod(living.beams, self.groups)

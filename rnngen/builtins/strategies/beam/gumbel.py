@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.candidates import Candidates, Chances, Living, best
+from rnngen.builtins.strategies.beam.candidates import ActiveBeams, Candidates, NextTokenLogProbs, best
 
 Doubles = NDArray[np.float64]
 _SALT = 1906
@@ -30,7 +30,7 @@ class Stochastic:
         """The perturbed log-probabilities (N,) of the empty texts."""
         return np.array([draw.gumbel() for draw in self.draws])
 
-    def __call__(self, living: Living, chances: Chances, count: int) -> Candidates:
+    def __call__(self, living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
         """The ``count`` best continuations of each beam by the perturbed log-probability."""
         beams, width = living.keys.shape
         perturbed = np.full(chances.logits.shape, -np.inf)

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import Floats, TokenIds
-from rnngen.decoding.hypothesis import Hypothesis
+from rnngen.contracts import Floats, Hypothesis, TokenIds
 
 Doubles = NDArray[np.float64]
 RECORD = np.dtype([("score", "f8"), ("total", "f8"), ("made", "i8"), ("row", "i8"), ("token", "i8")])
@@ -47,7 +46,7 @@ class Finished:
         return [table[table["score"] > -np.inf] for table in tables]
 
 
-class Trail:
+class Backpointers:
     """Which row each row went on from, by which token, and where the network looked for it."""
 
     def __init__(self) -> None:
@@ -80,7 +79,7 @@ class Trail:
 
 
 def assembled(
-    records: Sequence[NDArray[Any]], trail: Trail, eos_id: int | None, sources: Sequence[int | None]
+    records: Sequence[NDArray[Any]], trail: Backpointers, eos_id: int | None, sources: Sequence[int | None]
 ) -> list[list[Hypothesis]]:
     """The hypotheses of each sentence from their records, no text twice.
 

@@ -1,0 +1,1 @@
+"""Attentions that score query and memory with a small network: additive, concat, location, coverage."""

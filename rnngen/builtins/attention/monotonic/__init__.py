@@ -1,0 +1,1 @@
+"""The attention that only moves forward: monotonic."""

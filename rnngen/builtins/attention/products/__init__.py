@@ -1,0 +1,1 @@
+"""Attentions that multiply a query with keys: dot, general, scaled-dot, multihead, local."""

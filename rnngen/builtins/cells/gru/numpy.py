@@ -1,0 +1,43 @@
+"""The cell ``gru`` in NumPy."""
+
+import numpy as np
+
+from rnngen.builtins.cells.gru.options import GRUOptions
+from rnngen.builtins.cells.stepwise import HALF, CellStep, zoned
+from rnngen.contracts import Floats, State, Weights
+
+
+class GRUStep(CellStep):
+    r"""A GRU, reset after the product; with zoneout and layer normalisation (``cells.regularized``) if set.
+
+    ::
+
+        r = σ(W_r x + U_r h + b_r)                reset gate
+        z = σ(W_z x + U_z h + b_z)                update gate
+        n = tanh(W_n x + b_n + r ∘ (U_n h + d_n)) candidate
+        h' = (1 − z) ∘ n + z ∘ h
+    """
+
+    def __init__(self, weights: Weights, options: GRUOptions) -> None:
+        super().__init__(weights, options, [0, 1, 2], [0.5, 0.5, 1.0])  # r z n
+
+    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
+        """Take one step: what ``project`` returned and the state → (B,H), state."""
+        (h,) = state
+        projected, recurrent = self.projections(projected, h)
+        size = self.size
+        gates = recurrent[:, :-size]
+        gates += projected[:, :-size]
+        np.tanh(gates, out=gates)
+        gates *= HALF
+        gates += HALF
+        r, z = gates[:, :size], gates[:, size:]
+        n = recurrent[:, -size:]
+        n *= r
+        n += projected[:, -size:]
+        np.tanh(n, out=n)
+        y = h - n
+        y *= z
+        y += n  # n + z ∘ (h − n)
+        y = zoned(h, y, self.new_h)
+        return y, (y,)

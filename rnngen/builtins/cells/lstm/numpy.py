@@ -1,0 +1,58 @@
+"""The cell ``lstm`` in NumPy."""
+
+import numpy as np
+
+from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.stepwise import HALF, CellStep, CenteredNorm, zoned
+from rnngen.contracts import Floats, State, Weights
+
+
+class LSTMStep(CellStep):
+    r"""An LSTM, with zoneout, layer normalisation and a Mogrifier (``cells.regularized``) if set.
+
+    ::
+
+        i = σ(W_i x + U_i h + b_i)        input gate
+        f = σ(W_f x + U_f h + b_f)        forget gate
+        o = σ(W_o x + U_o h + b_o)        output gate
+        g = tanh(W_g x + U_g h + b_g)     candidate
+        c' = f ∘ c + i ∘ g
+        h' = o ∘ tanh(c')
+    """
+
+    arrays = 2
+
+    def __init__(self, weights: Weights, options: LSTMOptions) -> None:
+        super().__init__(weights, options, [0, 1, 3, 2], [0.5, 0.5, 0.5, 1.0])  # torch's i f g o → i f o g
+        self.merge_biases()
+        self.new_c = np.float32(1 - options.zoneout_c)
+        self.mean = np.full((self.size, 1), 1 / self.size, np.float32)
+        self.norm = CenteredNorm(weights["memory.weight"]) if options.layer_norm else None
+        self.norm_bias = weights.get("memory.bias", np.float32(0))
+
+    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
+        """Take one step: what ``project`` returned and the state → (B,H), state."""
+        h, c = state
+        projected, gates = self.projections(projected, h)
+        gates += projected
+        np.tanh(gates, out=gates)
+        size = self.size
+        i, f, o, g = gates[:, :size], gates[:, size : 2 * size], gates[:, 2 * size : -size], gates[:, -size:]
+        sigmoids = gates[:, :-size]
+        sigmoids *= HALF
+        sigmoids += HALF
+        memory = f * c
+        i *= g
+        memory += i
+        y = np.tanh(memory if self.norm is None else self._normalized(memory))
+        y *= o
+        y, c = zoned(h, y, self.new_h), zoned(c, memory, self.new_c)
+        return y, (y, c)
+
+    def _normalized(self, memory: Floats) -> Floats:
+        """Return the normalised cell state (B,H), a new array."""
+        assert self.norm is not None
+        normalized: Floats = memory - np.dot(memory, self.mean)
+        self.norm(normalized)
+        normalized += self.norm_bias
+        return normalized

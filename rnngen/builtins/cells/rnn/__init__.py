@@ -1,0 +1,1 @@
+"""Simple recurrent network (Elman 1990), with tanh, relu or sigmoid."""

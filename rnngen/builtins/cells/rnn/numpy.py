@@ -1,0 +1,50 @@
+"""The cell ``rnn`` in NumPy."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rnngen.builtins.cells.rnn.options import RNNOptions
+from rnngen.builtins.cells.stepwise import HALF, CellStep, zoned
+from rnngen.contracts import Floats, State, Weights
+
+
+class RNNStep(CellStep):
+    """An RNN ``h' = φ(W x + U h + b)`` with φ tanh, relu or sigmoid.
+
+    It has zoneout and layer normalisation (``cells.regularized``) if set.
+    """
+
+    def __init__(self, weights: Weights, options: RNNOptions) -> None:
+        super().__init__(weights, options, [0], [0.5 if options.activation == "sigmoid" else 1.0])
+        self.activation = ACTIVATIONS[options.activation]
+        if not options.has_extras:  # one addition less
+            self.merge_biases()
+
+    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
+        """Take one step: what ``project`` returned and the state → (B,H), state."""
+        (h,) = state
+        projected, y = self.projections(projected, h)
+        y += projected
+        self.activation(y)
+        y = zoned(h, y, self.new_h)
+        return y, (y,)
+
+
+def _tanh(a: Floats) -> None:
+    np.tanh(a, out=a)
+
+
+def _relu(a: Floats) -> None:
+    np.maximum(a, np.float32(0), out=a)
+
+
+def _halved_sigmoid(a: Floats) -> None:
+    """Apply σ of twice the argument; the weights are halved."""
+    np.tanh(a, out=a)
+    a *= HALF
+    a += HALF
+
+
+ACTIVATIONS: dict[str, Callable[[Floats], None]] = {"tanh": _tanh, "relu": _relu, "sigmoid": _halved_sigmoid}
+"""Each in place."""

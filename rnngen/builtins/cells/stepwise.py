@@ -1,0 +1,175 @@
+"""What the NumPy implementations of the cells share; ``regularized`` has the equations.
+
+Weights are laid out for a row vector times a matrix (``x @ W``), as BLAS reads them fastest. Sigmoids are
+computed as ``σ(a) = ½·tanh(½·a) + ½`` with the inner halves folded into the weights, so that one call of
+``tanh`` serves all gates at once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnngen.builtins.cells.options import RegularizedOptions
+from rnngen.contracts import Floats, State, Weights
+
+HALF = np.array(0.5, np.float32)
+"""An array without axes: NumPy would make one of a scalar at every call, for more than the product takes."""
+EPSILON = np.float32(1e-5)
+"""Torch's own, of layer normalisation."""
+
+
+class CellStep:
+    """A cell, one token at a time; a subclass adds ``advance``.
+
+    Args:
+        weights: the layer's.
+        options: the cell's.
+        order: position of each gate in torch's order.
+        scale: factor of each gate's input.
+    """
+
+    arrays = 1
+    """Number of arrays in the state."""
+
+    def __init__(
+        self, weights: Weights, options: RegularizedOptions, order: Sequence[int], scale: Sequence[float]
+    ) -> None:
+        self.input, self.recurrent = (Projection(weights, name, order, scale) for name in ("ih", "hh"))
+        self.mogrifier = Mogrifier(weights)
+        self.size = len(self.recurrent.matrix)
+        self.new_h = np.float32(1 - options.zoneout_h)
+
+    def initial_state(self, batch: int) -> State:
+        """Return zeros, each (B,H): ``(h, c)`` of an LSTM, ``(h,)`` of the others."""
+        return tuple(np.zeros((batch, self.size), np.float32) for _ in range(self.arrays))
+
+    def project(self, x: Floats) -> Floats:
+        """``x`` (B,I) → its product (B,G); ``x`` itself where that must wait for the Mogrifier."""
+        return x if self.mogrifier.rounds else self.input(x)
+
+    def projections(self, projected: Floats, h: Floats) -> tuple[Floats, Floats]:
+        """Return the products of input and last output (B,G), from what ``project`` returned.
+
+        The second may be written over.
+        """
+        if not self.mogrifier.rounds:
+            return projected, self.recurrent(h)
+        x, h = self.mogrifier(projected, h)
+        return self.input(x), self.recurrent(h)
+
+    def merge_biases(self) -> None:
+        """Add the biases ahead, of a cell that adds its products."""
+        self.input.bias, self.recurrent.bias = self.input.bias + self.recurrent.bias, None
+
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
+        """Replace all matrices."""
+        self.input.matrix, self.recurrent.matrix = make(self.input.matrix), make(self.recurrent.matrix)
+        self.mogrifier.quantize(make)
+
+
+class Projection:
+    """One of a cell's two products, (B,I) → (B,G): a matrix, its gain where it is normalised, a bias.
+
+    Args:
+        weights: the layer's.
+        name: ``ih`` or ``hh``.
+        order: position of each gate in torch's order.
+        scale: factor of each gate's input.
+    """
+
+    def __init__(self, weights: Weights, name: str, order: Sequence[int], scale: Sequence[float]) -> None:
+        def columns(kind: str, scale: Sequence[float] = scale) -> Any:
+            """A torch weight (gates·H, …), its gates reordered and scaled, transposed."""
+            gates = np.split(weights[f"rnn.{kind}_{name}_l0"], len(order))
+            factors = zip(order, scale, strict=True)
+            return np.ascontiguousarray(np.concatenate([gates[g] * np.float32(by) for g, by in factors]).T)
+
+        self.bias = columns("bias")
+        if f"rnn.gain_{name}_l0" not in weights:
+            self.norm, self.matrix = None, columns("weight")
+            return
+        self.norm = CenteredNorm(columns("gain"))
+        matrix = columns("weight", [1.0] * len(order))  # normalised as it is; the gain is scaled
+        self.matrix = matrix - matrix.mean(axis=1, keepdims=True)  # so that products have the mean 0
+
+    def __call__(self, x: Floats) -> Floats:
+        """``x`` (B,I) → a new array (B,G)."""
+        product: Floats = np.dot(x, self.matrix)
+        if self.norm:
+            self.norm(product)
+        if self.bias is not None:
+            product += self.bias
+        return product
+
+
+class CenteredNorm:
+    """``gain ∘ a / √(mean a² + ε)`` of rows whose mean is 0, written over them.
+
+    Args:
+        gain: (G,); it takes the √G of the mean in.
+    """
+
+    def __init__(self, gain: Floats) -> None:
+        self.gain = gain * np.float32(len(gain) ** 0.5)
+        self.epsilon = np.full((1, 1), EPSILON * len(gain), np.float32)
+
+    def __call__(self, a: Floats) -> None:
+        """``a`` (B,G)."""
+        lengths = np.einsum("bg,bg->b", a, a)[:, None]
+        lengths += self.epsilon
+        np.sqrt(lengths, out=lengths)
+        a *= self.gain
+        a /= lengths
+
+
+class Mogrifier:
+    """Scales input and last output by one another; without rounds it does nothing.
+
+    ``2σ(a) = 1 + tanh(½ a)``, with the half folded into the matrix.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self.rounds: list[list[Any]] = []
+        while factors := self._factors(weights, f"mogrifier.rounds.{len(self.rounds)}."):
+            self.rounds.append(factors)
+
+    @staticmethod
+    def _factors(weights: Weights, prefix: str) -> list[Any]:
+        """Return the matrices of a round, transposed; none where there is no such round."""
+        names = sorted(name for name in weights if name.startswith(prefix))
+        factors = [np.ascontiguousarray(weights[name].T) for name in names]
+        if factors:
+            factors[-1] = factors[-1] * np.float32(0.5)
+        return factors
+
+    def __call__(self, x: Floats, h: Floats) -> tuple[Floats, Floats]:
+        """``x`` (B,I), ``h`` (B,H) → both, scaled."""
+        for turn, factors in enumerate(self.rounds):
+            if turn % 2:
+                h = _opened(factors, x) * h
+            else:
+                x = _opened(factors, h) * x
+        return x, h
+
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
+        """Replace all matrices."""
+        self.rounds = [[make(factor) for factor in factors] for factors in self.rounds]
+
+
+def _opened(factors: list[Any], x: Floats) -> Floats:
+    """``x`` (B,I) through a round's matrices → the factors 2σ(…)."""
+    for factor in factors:
+        x = np.dot(x, factor)
+    opened: Floats = np.tanh(x)
+    opened += 1
+    return opened
+
+
+def zoned(old: Floats, new: Floats, share: np.float32) -> Floats:
+    """Go from the old value to the new one by a share of the way, written over ``new``."""
+    if share < 1:
+        new -= old
+        new *= share
+        new += old
+    return new

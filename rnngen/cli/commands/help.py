@@ -1,0 +1,72 @@
+"""``rnngen help``: guides that are read in the terminal, by topic."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from rnngen import paths
+from rnngen.cli import flags
+from rnngen.cli.app import COMMANDS, app
+from rnngen.cli.render import console
+from rnngen.errors import NotFoundError, UnknownName
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+TOPICS: Final = (
+    "tutorial",
+    "data",
+    "training",
+    "sampling",
+    "seq2seq",
+    "evaluation",
+    "plugins",
+    "python",
+    "files",
+    "benchmarks",
+    "internals",
+)
+"""The guides, in the order in which one may read them."""
+
+
+def guide(topic: str) -> tuple[str, str]:
+    """Return the summary of a guide and its Markdown.
+
+    Raises:
+        NotFoundError: if the file, which ships with rnngen, is not there.
+    """
+    path = paths.shipped(Path("man", "guides")) / f"{topic}.md"
+    if not path.is_file():
+        raise NotFoundError(f"the guide {topic!r} is not at {path}; install rnngen again")
+    markdown = path.read_text(encoding="utf-8")
+    return markdown.partition("\n")[0].partition(": ")[2], markdown
+
+
+def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(name) for name in (*TOPICS, *COMMANDS) if name.startswith(incomplete)]
+
+
+@flags.examples("rnngen help", "rnngen help tutorial", "rnngen help sampling | less")
+@click.command("help")
+@click.argument("topic", required=False, shell_complete=_complete)
+@click.pass_context
+def show_help(ctx: click.Context, topic: str | None) -> None:
+    """Show the guide to TOPIC; without one, list the guides.
+
+    The name of a command shows that command's help. Guides are man pages too: man rnngen-tutorial.
+    """
+    if topic is None:
+        console.table([[name, guide(name)[0]] for name in TOPICS], ("topic", "guide"))
+    elif topic in TOPICS:
+        console.markdown(guide(topic)[1])
+    elif command := app.get_command(ctx, topic):
+        command.main(
+            [flags.HELP_ALL if flags.has_more(command) else "--help"],
+            f"rnngen {topic}",
+            standalone_mode=False,
+        )
+    else:
+        raise UnknownName("topic", topic, (*TOPICS, *COMMANDS))

@@ -1,0 +1,133 @@
+"""A strategy and its filters, built for one model: what a request to generate comes down to."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
+from rnngen.decoding.sampler import Sampler
+from rnngen.generation.decoding_choice import DecodingFlags, check_abilities
+from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
+from rnngen.generation.resumable import ResumableGeneration
+from rnngen.generation.saved_state import SavedState, save_state
+from rnngen.requests.sample import ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
+
+SEEDS = 2**31
+"""Seeds that are chosen lie below it."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Generates what a request asks for."""
+
+    generator: Generator
+    request: SampleRequest
+    spec: StrategySpec
+    strategy: Strategy
+    choice: ComponentChoice
+    filters: FilterChoices
+    """The chain, as it is kept in saved states…"""
+    built: Sequence[AnyFilter]
+    """…and as it applies."""
+    seed: int | None
+    """Of the draws; None where there are none."""
+
+    @classmethod
+    def build(
+        cls,
+        flags: DecodingFlags,
+        generator: Generator,
+        request: SampleRequest,
+        saved: SavedState | None = None,
+    ) -> "Decoder":
+        """Choose what was left open, and build it.
+
+        Args:
+            flags: what there is.
+            generator: the model.
+            request: what is asked for.
+            saved: the state that is gone on from, whose filters and strategy hold where none are asked for.
+
+        Raises:
+            ConflictError: if the strategy is not able to do what is asked for.
+        """
+        asked = request.decoding if saved is None else with_saved(request.decoding, saved)
+        resolved = flags.resolve(asked, generator.default_strategy, several=request.count > 1)
+        assert resolved.strategy is not None
+        spec = flags.spec(resolved.strategy)
+        check_abilities(request, spec, reads_source=generator.reads_source)
+        seed = request.seed
+        if seed is None and spec.draws and saved is None:
+            seed = secrets.randbelow(SEEDS)
+        return cls(
+            generator,
+            request,
+            spec,
+            flags.make_strategy(resolved.strategy),
+            resolved.strategy,
+            resolved.filters,
+            flags.filter_builder(resolved.filters)(generator.tokenizers.target),
+            seed,
+        )
+
+    @property
+    def settings(self) -> GenerationSettings:
+        """How texts are generated, whatever the strategy."""
+        request = self.request
+        return GenerationSettings(
+            length=request.length,
+            count=request.nbest or request.count,
+            seed=self.seed or 0,
+            filters=self.built,
+            stops=request.stop,
+            attention=request.json and self.generator.attends,
+        )
+
+    def outputs(self, prompts: Sequence[Prompt], numbers: Sequence[int] | None = None) -> Iterator[Output]:
+        """Generate the texts of prompts, in order; seeds follow from their numbers, from 0 by default."""
+        return self.generator.generate(prompts, self.strategy, self.settings, numbers)
+
+    def sampler(self, filters: Sequence[AnyFilter] | None = None) -> Sampler:
+        """Return what draws one token at a time, of a strategy that can be resumed."""
+        settings = self.settings if filters is None else replace(self.settings, filters=filters)
+        empty = Prompt("", "" if self.generator.reads_source else None)
+        strategy: Any = self.strategy
+        made: Sampler = strategy.sampler(self.generator.job([empty], settings))
+        return made
+
+    def whole(self, source: str, filters: Sequence[AnyFilter]) -> str:
+        """Generate the best text for a source, with other filters."""
+        settings = replace(self.settings, filters=filters, count=1)
+        return next(self.generator.generate([Prompt("", source)], self.strategy, settings)).text
+
+    # ── states ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, prompt: Prompt) -> ResumableGeneration:
+        """Begin a text that can be left off and gone on with."""
+        sampler, given = self.sampler(), self.generator.prefill(prompt)
+        state = sampler.start(given, [np.random.default_rng([self.seed or 0, 0])])
+        return ResumableGeneration(sampler, state, self.generator.tokenizers.target, len(given.histories[0]))
+
+    def resume(self, saved: SavedState, model: str) -> ResumableGeneration:
+        """Go on from a saved state of the model with this fingerprint."""
+        return saved.resume(
+            self.generator, self.sampler(), model=model, filters=self.filters, strategy=self.choice
+        )
+
+    def save(self, text: ResumableGeneration, path: Any, model: str, source: str | None) -> None:
+        """Keep a text in the making in a file."""
+        save_state(path, text, model, self.filters, strategy=self.choice, source=source)
+
+    def report(self) -> str:
+        """Return what the strategy has to say of its work, or nothing."""
+        return self.strategy.report() if isinstance(self.strategy, ReportingStrategy) else ""
+
+
+def with_saved(asked: DecodingChoice, saved: SavedState) -> DecodingChoice:
+    """Return a choice with a saved state's filters and strategy where none are asked for."""
+    if not (asked.filters or asked.whole_chain):
+        asked = replace(asked, filters=saved.filters, whole_chain=True)
+    return asked if asked.strategy else replace(asked, strategy=saved.strategy)

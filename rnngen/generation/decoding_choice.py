@@ -1,0 +1,310 @@
+"""From the flags that filters and strategies declare to a chain and a strategy.
+
+::
+
+    --beam 5 --top-p 0.9 --regex R      flags, or keyword arguments of the Python API
+          │        │         │
+       strategy    └─ filters, in the order of their ranks
+
+Nothing here names a filter or a strategy: what there is, and what it can stand beside, the specs say.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rnngen.contracts import AnyFilter, FilterSpec, Flag, Strategy, StrategySpec, Tokenizer
+from rnngen.errors import UnknownName, UsageError
+from rnngen.options import build, describe, divide
+from rnngen.registry import Registry
+from rnngen.registry.components import choose_filters, make_filters
+from rnngen.requests.conflicts import Conflict, ConflictError, Need
+from rnngen.requests.sample import ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
+
+ORDERS = ("hf", "llama")
+"""The orders of filters: as in transformers, temperature before truncation, or as in llama.cpp, after."""
+DRAWING = "sample"
+"""The strategy of draws, for filters that ask for them."""
+
+
+@dataclass(frozen=True)
+class DecodingFlags:
+    """Every flag that filters and strategies declare."""
+
+    registry: Registry
+
+    @property
+    def filters(self) -> list[FilterSpec]:
+        """The filters that have a flag."""
+        return [spec for spec in self.registry.specs(FilterSpec) if spec.flag]
+
+    @property
+    def strategies(self) -> list[StrategySpec]:
+        """The strategies."""
+        return self.registry.specs(StrategySpec)
+
+    def flags(self) -> Iterator[tuple[Flag, type[Any], str]]:
+        """Yield each flag once, with the options dataclass and the field that it sets."""
+        known: set[str] = set()
+        specs: list[FilterSpec | StrategySpec] = [*self.filters, *self.strategies]
+        for spec in specs:
+            for flag in flags_of(spec):
+                if flag.name not in known:
+                    known.add(flag.name)
+                    yield flag, spec.options, option_of(spec, flag)
+
+    def choose(
+        self,
+        given: Mapping[str, Any],
+        *,
+        strategy: str | None = None,
+        filters: str | None = None,
+        order: str | None = None,
+    ) -> DecodingChoice:
+        """Choose filters and a strategy by flags, and check their options.
+
+        Args:
+            given: values by the flags' parameters (``top_k``); what is None, or 0 or ``none`` for a flag that
+                chooses a strategy, is not given.
+            strategy: a strategy by name, with options as ``NAME;key=value``.
+            filters: a whole chain, ``NAME=VALUE,NAME=VALUE;key=value``.
+            order: which ranks the filters have.
+
+        Raises:
+            ConflictError: if flags cannot stand together, or one is of no use alone.
+            UnknownName, UsageError: for a name, a key or a value that is refused.
+        """
+        values = {name: value for name, value in given.items() if value is not None}
+        chosen, rest = self._strategy(values, strategy)
+        ordering = order or ORDERS[0]
+        specs = [spec for spec in self.filters if spec.flag and spec.flag.parameter in rest]
+        if filters is not None:
+            for other in (
+                *[spec.flag.parameter for spec in specs if spec.flag],
+                *(["order"] if order else []),
+            ):
+                raise ConflictError(Conflict("filters", other, "`filters` is the whole chain"))
+            chain = tuple(_chain(filters))
+        else:
+            self._check_filters(specs)
+            specs.sort(key=lambda spec: rank(spec, ordering))
+            chain = tuple(
+                (spec.name, _text(spec.flag, rest[spec.flag.parameter])) for spec in specs if spec.flag
+            )
+        choose_filters(self.registry, chain)  # refused values are reported before a model is read
+        draws = filters is not None or any(not spec.constraint for spec in specs)
+        choice = DecodingChoice(chosen, chain, filters is not None, ordering, draws)
+        if chosen is not None:
+            self._check_excluded(choice)
+        return choice
+
+    def resolve(self, choice: DecodingChoice, default: str, *, several: bool = False) -> DecodingChoice:
+        """Fill in what was not asked for: the strategy, and the temperature of its draws.
+
+        Args:
+            choice: as ``choose`` gave it.
+            default: the strategy that suits the model.
+            several: whether several texts of a prompt are wanted, which asks for draws.
+        """
+        name = DRAWING if choice.draws or several else default
+        strategy = choice.strategy or ComponentChoice(name)
+        spec, chain = self.spec(strategy), choice.filters
+        there = {name for name, _ in chain}
+        if spec.temperature is not None and "temp" not in there and not choice.whole_chain:
+            added = (*chain, ("temp", str(spec.temperature)))
+            chain = tuple(sorted(added, key=lambda one: self._rank(one[0], choice.order)))
+        return replace(choice, strategy=strategy, filters=chain)
+
+    def spec(self, strategy: ComponentChoice) -> StrategySpec:
+        """Return the spec of a strategy."""
+        spec: StrategySpec = self.registry.find("strategy", strategy.name).spec
+        return spec
+
+    def make_strategy(self, choice: ComponentChoice) -> Strategy:
+        """Build a strategy."""
+        found = self.registry.find("strategy", choice.name)
+        options = build(found.spec.options, dict(choice.options), owner=f"strategy {choice.name!r}")
+        made: Strategy = found.resolve()(options)
+        return made
+
+    def filter_builder(self, chain: FilterChoices) -> Callable[[Tokenizer], list[AnyFilter]]:
+        """Check a chain of filters → what builds it for a tokenizer."""
+        components = choose_filters(self.registry, chain)
+        return lambda tokenizer: make_filters(components, tokenizer)
+
+    def changed(self, old: FilterChoices, flag: str, value: str, order: str) -> FilterChoices:
+        """Return a chain in which one filter has another value: at its old place, or where its rank is.
+
+        Args:
+            old: the chain.
+            flag: the parameter of a filter's flag.
+            value: its new value; ``off`` removes the filter, an empty one changes nothing.
+            order: which ranks filters have.
+        """
+        spec = next(spec for spec in self.filters if spec.flag and spec.flag.parameter == flag)
+        assert spec.flag is not None
+        if not value:
+            return old
+        rest = tuple(one for one in old if one[0] != spec.name)
+        if value == "off":
+            return rest
+        option = next(one for one in describe(spec.options) if one.name == option_of(spec, spec.flag))
+        new = (spec.name, _text(spec.flag, option.parse(value)))
+        choose_filters(self.registry, [new])
+        if len(rest) < len(old):
+            return tuple(new if one[0] == spec.name else one for one in old)
+        place = next(
+            (place for place, one in enumerate(old) if self._rank(one[0], order) > rank(spec, order)),
+            len(old),
+        )
+        return (*old[:place], new, *old[place:])
+
+    # ── within ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _rank(self, name: str, order: str) -> int:
+        return rank(self.registry.find("filter", name).spec, order)
+
+    def _strategy(
+        self, values: Mapping[str, Any], asked: str | None
+    ) -> tuple[ComponentChoice | None, dict[str, Any]]:
+        """The strategy that is asked for, and the values that are not its own."""
+        choosing = {s.flag.parameter: s for s in self.strategies if s.flag}
+        rest = {name: value for name, value in values.items() if not (name in choosing and _is_off(value))}
+        chosen = [name for name in rest if name in choosing]
+        if asked is None and len(chosen) > 1:
+            raise ConflictError(Conflict(*chosen[:2]))
+        name, settings = _component(asked) if asked else ("", {})
+        if not name and chosen:
+            name = choosing[chosen[0]].name
+        owned: dict[str, str] = {}
+        if name:
+            spec = self.registry.find("strategy", name).spec
+            for flag in flags_of(spec):
+                if flag.parameter in rest:
+                    owned[option_of(spec, flag)] = _option_text(rest.pop(flag.parameter))
+            build(spec.options, {**owned, **settings}, owner=f"strategy {name!r}")
+        self._check_left_over(name, rest)
+        return (ComponentChoice(name, tuple({**owned, **settings}.items())) if name else None), rest
+
+    def _check_left_over(self, name: str, rest: Mapping[str, Any]) -> None:
+        """Refuse flags of strategies that were not chosen."""
+        shaping = {spec.flag.parameter for spec in self.filters if spec.flag}
+        for flag in rest:
+            owners = [s for s in self.strategies if flag in [one.parameter for one in flags_of(s)]]
+            if flag in shaping:
+                continue
+            if not owners:
+                raise UnknownName("option", flag, [one.parameter for one, _, _ in self.flags()])
+            if name:
+                raise ConflictError(
+                    Conflict("strategy", flag, f"{flag} is for {' and '.join(s.name for s in owners)}")
+                )
+            needed = owners[0].flag.parameter if owners[0].flag else f"strategy {owners[0].name}"
+            raise ConflictError(Need(flag, needed, f"it is an option of the strategy {owners[0].name}"))
+
+    def _check_filters(self, specs: Sequence[FilterSpec]) -> None:
+        for spec in specs:
+            for other in specs:
+                if other is not spec and other.name in spec.excludes and spec.flag and other.flag:
+                    raise ConflictError(Conflict(spec.flag.parameter, other.flag.parameter, "one is enough"))
+
+    def _check_excluded(self, choice: DecodingChoice) -> None:
+        """Refuse a filter that contradicts the strategy; one that is off (0) does not."""
+        assert choice.strategy is not None
+        excluded = self.spec(choice.strategy).excludes
+        for name, value in choice.filters:
+            if name in excluded and not _is_off(value):
+                spec = self.registry.find("filter", name).spec
+                other = "filters" if choice.whole_chain or not spec.flag else spec.flag.parameter
+                raise ConflictError(
+                    Conflict("strategy", other, f"{choice.strategy.name} has no use for {name}")
+                )
+
+
+def check_abilities(request: SampleRequest, spec: StrategySpec, *, reads_source: bool) -> None:
+    """Refuse what a strategy is not able to do.
+
+    Raises:
+        ConflictError: naming the option.
+    """
+    asked = {
+        "save_state": ("resume", request.save_state is not None),
+        "from_state": ("resume", request.from_state is not None),
+        "blend": ("blend", request.blend is not None),
+        "count": ("count", request.count > 1),
+        "length": ("endless", request.length == -1),
+        "interactive": ("resume", request.interactive and not reads_source),
+        "nbest": ("rank", (request.nbest or 1) > 1),
+    }
+    for option, (ability, wanted) in asked.items():
+        if wanted and ability not in spec.can:
+            raise ConflictError(Conflict("strategy", option, f"{spec.name} {_CANNOT[ability]}"))
+
+
+_CANNOT = {
+    "resume": "does not choose token by token, and cannot be resumed",
+    "blend": "reads the prompt itself",
+    "count": "generates one text of a prompt",
+    "endless": "has to come to an end",
+    "rank": "ranks no texts",
+}
+
+
+def flags_of(spec: "FilterSpec | StrategySpec") -> list[Flag]:
+    """Return the flags of a spec, the one that chooses it first."""
+    first = [spec.flag] if spec.flag else []
+    return first if isinstance(spec, FilterSpec) else [*first, *spec.flags]
+
+
+def option_of(spec: "FilterSpec | StrategySpec", flag: Flag) -> str:
+    """Return the field that a flag sets."""
+    return flag.option or describe(spec.options)[0].name
+
+
+def rank(spec: FilterSpec, order: str) -> int:
+    """Return the place of a filter in a chain."""
+    return spec.rank if order == "hf" or spec.llama_rank is None else spec.llama_rank
+
+
+def _component(text: str) -> tuple[str, dict[str, str]]:
+    """Read ``NAME`` or ``NAME;key=value;key=value``."""
+    name, *settings = divide(text, ";")
+    given = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"{text!r}: {setting!r} is not of the form KEY=VALUE")
+        given[key.strip().replace("-", "_")] = value
+    return name, given
+
+
+def _chain(text: str) -> Iterator[tuple[str, str]]:
+    """Read ``NAME=VALUE,NAME=VALUE;key=value,NAME;key=value``."""
+    for part in divide(text, ","):
+        if part.strip():
+            found = re.match(r"\s*([^=;]*?)\s*(?:[=;](.*))?$", part, re.DOTALL)
+            yield (found[1], found[2] or "") if found else (part, "")
+
+
+def _is_off(value: Any) -> bool:
+    """Whether a value of a flag says that it is not given."""
+    return str(value).lower() in ("0", "0.0", "none", "false")
+
+
+def _option_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _text(flag: Flag | None, value: Any) -> str:
+    """A flag's value as the text of a filter's options, which is divided at ``;`` and ``=``."""
+    if not isinstance(value, str):
+        return _option_text(value)
+    text = re.sub(r"\\.|[;=]", _escaped, value, flags=re.DOTALL)
+    if flag and flag.names_file:
+        return f"@{text}"
+    return f"\\{text}" if text.startswith("@") else text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0][0] == "\\" else f"\\{found[0]}"

@@ -1,0 +1,24 @@
+"""How a gap is filled; apart, so that the help imports nothing heavy."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FillOptions:
+    """How a gap is filled."""
+
+    beam: int = 16
+    """Fillings of each length that are gone on with (K)."""
+    length: int = 40
+    """Tokens of a filling at most."""
+    length_penalty: float = 0.0
+    """How much longer fillings are favoured: the log-probability is divided by ((5 + tokens) / 6)^this. At 0
+    it is ranked by as it is: a filling pays for each of its tokens, and is paid by what it makes of the text
+    to the right."""
+
+    def __post_init__(self) -> None:
+        for name in ("beam", "length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: 1 or more expected")
+        if not 0 <= self.length_penalty < float("inf"):
+            raise ValueError(f"length_penalty={self.length_penalty}: 0 or more expected")

@@ -1,0 +1,411 @@
+"""A model that is ready to generate: prompts in, text out.
+
+::
+
+    Prompt(text, source) ─▸ prefix tokens, source tokens ─▸ model ─▸ strategy ─▸ tokens ─▸ pieces of text
+
+A model without a source is a model whose source is absent: nothing but ``start`` knows whether there is one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, partial
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.contracts import (
+    NO_TOKEN,
+    AnyFilter,
+    DecodingJob,
+    GenerationState,
+    Hypothesis,
+    NetworkStep,
+    State,
+    Strategy,
+    TokenIds,
+)
+from rnngen.decoding.filter_chain import FilterChain
+from rnngen.decoding.prefill import blend, next_logits, prefill
+from rnngen.decoding.stop import until
+from rnngen.decoding.text_stream import TextStream, decode
+from rnngen.errors import UsageError
+from rnngen.generation.alignment import Alignment, Unit
+from rnngen.generation.prefix_cache import PrefixCache
+from rnngen.numerics import log_softmax
+from rnngen.registry.components import Tokenizers
+
+BATCH_SOURCES = 64
+"""Sources that are read side by side at most…"""
+BATCH_CHARS = 64 * 512
+"""…and characters that they may have together when all are padded to the longest."""
+FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
+"""Tokens of a text by default: of free text, and of an example that does not come to its end."""
+SOURCE_RATIO, SOURCE_LENGTH = 3, 256
+"""An output may be this many times as long as its source, and always as long as the targets of training, this
+many tokens where the model does not say."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a text is generated from."""
+
+    text: str = ""
+    """What it begins with."""
+    source: str | None = None
+    """What it is about, for models that read a source."""
+    blend: "tuple[str, float] | None" = None
+    """Another prompt's text, and how much of the state after it is mixed in, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """How texts are generated, whatever the strategy."""
+
+    length: int | None = None
+    """Tokens at most; -1 for no limit. By default what suits the model."""
+    count: int = 1
+    """How many texts of each prompt."""
+    seed: int = 0
+    """Text k of prompt n draws from ``numpy.random.default_rng([seed + n, k])``."""
+    filters: Sequence[AnyFilter] = ()
+    """What shapes the distribution, in order."""
+    stops: tuple[str, ...] = ()
+    """Texts that end a text before them."""
+    attention: bool = False
+    """Whether outputs keep the attention weights."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One generated text."""
+
+    prompt: Prompt
+    number: int
+    """Which text of its prompt it is."""
+    pieces: Iterator[str]
+    """The text as it comes, without the prompt, up to a stop."""
+    hypothesis: Hypothesis | None = None
+    """How good it is, where the strategy knows."""
+
+    @cached_property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.pieces)
+
+
+@dataclass(frozen=True)
+class Generator:
+    """Generates, completes and scores text with one model, or with several as one.
+
+    Args:
+        model: the network, one step at a time.
+        tokenizers: of the target and of the source.
+        has_eos: whether examples end by themselves.
+        reads_source: whether the network reads a source first.
+        default_prompt: what generation starts from where there is no prompt.
+        trained_tokens: (V,) which tokens occurred in training; no others are generated. None: all.
+        max_source_tokens: tokens of a source above which training left examples out.
+        default_strategy: what chooses tokens where nothing else is asked for.
+        prefix_cache: where the states after long prompts are kept, if they are.
+        load_model: opens another model by name, for strategies that need two.
+    """
+
+    model: Any
+    tokenizers: Tokenizers
+    has_eos: bool
+    reads_source: bool = False
+    default_prompt: str = ""
+    trained_tokens: "NDArray[Any] | None" = None
+    max_source_tokens: int | None = None
+    default_strategy: str = "sample"
+    prefix_cache: PrefixCache | None = None
+    load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+
+    # ── prompts ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def eos_id(self) -> int:
+        """The end token."""
+        return self.tokenizers.target.eos_id
+
+    @cached_property
+    def forbidden(self) -> tuple[int, ...]:
+        """Tokens that are never generated."""
+        trained = self.trained_tokens
+        never = [] if trained is None else np.flatnonzero(trained == 0).tolist()
+        return tuple(sorted({*never, self.eos_id} - ({self.eos_id} if self.has_eos else set())))
+
+    def prefix_tokens(self, text: str) -> tuple[int, ...]:
+        """Return the tokens that the network reads before it generates, at least one."""
+        encode = self.tokenizers.target.encode
+        tokens: list[int] = encode(text).tolist()
+        if self.has_eos:
+            return (self.eos_id, *tokens)
+        return tuple(tokens or encode(self.default_prompt).tolist() or [self.eos_id])
+
+    def source_tokens(self, source: str) -> tuple[int, ...]:
+        """Return the tokens of a source, its end included."""
+        return (*self.tokenizers.source.encode(source).tolist(), self.tokenizers.source.eos_id)
+
+    def exceeds_training(self, source: str) -> bool:
+        """Return whether training met no source as long as this."""
+        limit = self.max_source_tokens
+        return limit is not None and len(self.source_tokens(source)) - 1 > limit
+
+    def untrained(self, text: str) -> list[str]:
+        """Return the stretches of a prompt, in whole characters, whose tokens training never met."""
+        if self.trained_tokens is None or not text:
+            return []
+        tokenizer = self.tokenizers.target
+        ids = tokenizer.encode(text)
+        unknown = np.repeat(self.trained_tokens[ids] == 0, [len(tokenizer.pieces[token]) for token in ids])
+        begins = np.cumsum([0, *(len(character.encode()) for character in text[:-1])])
+        marked = zip(text, np.logical_or.reduceat(unknown, begins), strict=True)
+        runs = groupby(marked, key=lambda one: bool(one[1]))
+        return list(dict.fromkeys("".join(c for c, _ in run) for never, run in runs if never))
+
+    def start(self, prompts: Sequence[Prompt]) -> State:
+        """The state before the prefixes, sources read.
+
+        Raises:
+            UsageError: if a source is missing, or given to a model that reads none.
+        """
+        sources = [prompt.source for prompt in prompts]
+        if not self.reads_source:
+            if any(source is not None for source in sources):
+                raise UsageError("this model reads no source; leave it out")
+            return tuple(self.model.start(len(prompts)))
+        if None in sources:
+            raise UsageError("this model reads a source; give one")
+        return tuple(self.model.start(padded([self.source_tokens(source or "") for source in sources])))
+
+    def prefill(self, prompt: Prompt) -> GenerationState:
+        """Read one prompt, or find in the cache what was made of it; mix in another one if it says so."""
+        found = self._prefill(prompt)
+        if prompt.blend is None:
+            return found
+        other, weight = prompt.blend
+        return blend(self.model, found, self._prefill(replace(prompt, text=other)), weight)
+
+    def _prefill(self, prompt: Prompt) -> GenerationState:
+        tokens = self.prefix_tokens(prompt.text)
+        if self.prefix_cache is None:
+            return prefill(self.model, self.start([prompt]), [tokens])
+        source = () if prompt.source is None else self.source_tokens(prompt.source)
+        return self.prefix_cache.prefill(self.model, partial(self.start, [prompt]), tokens, source)
+
+    # ── generation ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def job(
+        self, prompts: Sequence[Prompt], settings: GenerationSettings, numbers: Sequence[int] | None = None
+    ) -> DecodingJob:
+        """Return what a strategy is asked to do for prompts side by side.
+
+        Args:
+            prompts: one, or several that begin with as many tokens.
+            settings: how.
+            numbers: of the prompts, for seeds; from 0 by default.
+        """
+        prefixes = tuple(self.prefix_tokens(prompt.text) for prompt in prompts)
+        sources = [len(self.source_tokens(prompt.source or "")) for prompt in prompts]
+
+        @cache
+        def start() -> State:
+            return self.start(prompts)
+
+        @cache
+        def read() -> GenerationState:
+            if len(prompts) == 1:
+                return self.prefill(prompts[0])
+            return prefill(self.model, start(), prefixes)
+
+        return DecodingJob(
+            model=self.model,
+            prefixes=prefixes,
+            start=start,
+            prefill=read,
+            max_tokens=tuple(self.max_tokens(settings.length, prompt.source) for prompt in prompts),
+            seeds=tuple(settings.seed + number for number in numbers or range(len(prompts))),
+            eos_id=self.eos_id,
+            count=settings.count,
+            filters=settings.filters,
+            forbidden=self.forbidden,
+            stops=settings.stops,
+            source_lengths=tuple(sources) if self.reads_source else None,
+            scores=self.reads_source,
+            attention=settings.attention,
+            text=self.pieces,
+            load_model=self.load_model,
+        )
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        strategy: Strategy,
+        settings: GenerationSettings,
+        numbers: Sequence[int] | None = None,
+    ) -> Iterator[Output]:
+        """Generate the texts of each prompt, in the order of the prompts.
+
+        The pieces of one output are taken, or let go, before the next is asked for. Prompts with sources are
+        read in batches of similar length; what is generated for one does not depend on the others.
+
+        Args:
+            prompts: what to go on from.
+            strategy: what chooses tokens.
+            settings: how.
+            numbers: of the prompts, which seeds follow from; from 0 by default.
+        """
+        numbers = range(len(prompts)) if numbers is None else numbers
+        if len(prompts) == 1 or not self.reads_source:
+            for number, prompt in zip(numbers, prompts, strict=True):
+                yield from self._outputs([prompt], strategy, settings, [number])
+            return
+        found: dict[int, list[Output]] = {}
+        for batch in batches([len(prompt.source or "") for prompt in prompts]):
+            some = [prompts[place] for place in batch]
+            for output in self._outputs(some, strategy, settings, [numbers[place] for place in batch]):
+                found.setdefault(id(output.prompt), []).append(replace(output, pieces=iter([output.text])))
+        for prompt in prompts:
+            yield from found.get(id(prompt), ())
+
+    def _outputs(
+        self,
+        prompts: Sequence[Prompt],
+        strategy: Strategy,
+        settings: GenerationSettings,
+        numbers: Sequence[int],
+    ) -> Iterator[Output]:
+        counts = [0] * len(prompts)
+        for one in strategy.generate(self.job(prompts, settings, numbers)):
+            pieces = until(self.pieces(one.tokens), settings.stops)
+            yield Output(prompts[one.prompt], counts[one.prompt], pieces, one.hypothesis)
+            counts[one.prompt] += 1
+
+    def max_tokens(self, length: int | None, source: str | None) -> int | None:
+        """Return how many tokens a text may have: what is asked for, or what suits the model; None: any."""
+        if length == -1:
+            return None
+        if length is not None:
+            return length
+        if self.reads_source:
+            read = len(self.source_tokens(source or ""))
+            return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * read)
+        return EXAMPLE_LENGTH if self.has_eos else FREE_LENGTH
+
+    def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
+        """Turn tokens into text as they come; a character only when all its bytes are there."""
+        stream = TextStream(self.tokenizers.target.pieces)
+        for token in tokens:
+            if text := stream.push(token):
+                yield text
+        if text := stream.flush():
+            yield text
+
+    # ── scoring ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def next_token_log_probs(self, prompt: Prompt, filters: Sequence[AnyFilter] = ()) -> NDArray[np.float64]:
+        """Return log-probabilities (V,), in nats, of the first token after a prompt, as it would be drawn."""
+        given = next_logits(self.model, self.prefill(prompt))
+        assert given.logits is not None
+        logits = given.logits.copy()
+        logits[:, list(self.forbidden)] = -np.inf
+        chain = FilterChain(filters)
+        shaped = chain(logits, given.histories, chain.initial(np.zeros(1, np.int64)))
+        found: NDArray[np.float64] = log_softmax(shaped)[0]
+        return found
+
+    def score(self, text: str, source: str | None = None) -> tuple[float, int]:
+        """Return the log-probability of a text in nats, its end included, and its tokens."""
+        found = self.token_log_probs(text, source)
+        return sum((nats for _, nats in found), 0.0), len(found)
+
+    def token_log_probs(self, text: str, source: str | None = None) -> list[tuple[int, float]]:
+        """Return the tokens of a text, its end included where examples end, each with its log-probability."""
+        targets: list[int] = self.tokenizers.target.encode(text).tolist() + [self.eos_id] * self.has_eos
+        given = next_logits(self.model, self.prefill(Prompt("", source)))
+        logits, state = given.logits, given.state
+        found = []
+        for target in targets:
+            assert logits is not None
+            found.append((target, float(log_softmax(logits)[0, target])))
+            logits, state = self.model(np.array([target]), state)
+        return found
+
+    def split_source(self, line: str) -> tuple[str | None, str]:
+        """Split ``source TAB text`` where the model reads a source; else the line is the text.
+
+        Raises:
+            ValueError: if it is no pair.
+        """
+        if not self.reads_source:
+            return None, line
+        source, *texts = line.split("\t")
+        if len(texts) != 1 or not source.strip():
+            raise ValueError("is no pair: a source, a tab and a text are expected")
+        return source, texts[0]
+
+    # ── attention ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def attends(self) -> bool:
+        """Whether the network looks at its source."""
+        if not self.reads_source:
+            return False
+        empty = padded([(self.tokenizers.source.eos_id,)])
+        return self.model.attended(self.model.start(empty)) is not None
+
+    def read_along(self, source: str, text: str, unit: Unit = "character") -> Alignment:
+        """Return where the network looks while it is given a text, token by token."""
+        tokens, state = self.tokenizers.target.encode(text).tolist(), self.start([Prompt("", source)])
+        weights = []
+        for token in (self.eos_id, *tokens):
+            _, state = self.model(np.array([token]), state)
+            if (looked := self.model.attended(state)) is not None:
+                weights.append(looked)
+        hypothesis = Hypothesis(tuple(tokens), 0.0, 0.0, np.concatenate(weights))
+        return self.alignment(source, hypothesis, unit)
+
+    def alignment(self, source: str, hypothesis: Hypothesis, unit: Unit = "character") -> Alignment:
+        """Return where the network looked for each token of a hypothesis that kept its attention."""
+        assert hypothesis.attention is not None
+        written = [*hypothesis.tokens, self.eos_id][: len(hypothesis.attention)]
+        pieces = self.tokenizers
+        return Alignment.from_pieces(
+            [pieces.source.pieces[token] for token in self.source_tokens(source)],
+            [pieces.target.pieces[token] for token in written],
+            hypothesis.attention,
+            unit=unit,
+        )
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """Turn tokens into text."""
+        return decode(self.tokenizers.target.pieces, tokens)
+
+
+def padded(rows: Sequence[Sequence[int]]) -> TokenIds:
+    """Return rows of unequal lengths as one array (B,S), padded with ``NO_TOKEN``."""
+    table = np.full((len(rows), max(map(len, rows))), NO_TOKEN, np.int64)
+    for row, tokens in zip(table, rows, strict=True):
+        row[: len(tokens)] = tokens
+    return table
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Cut texts of some lengths, in characters, into batches of similar length → their numbers.
+
+    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_CHARS`` characters with its
+    padding, so that memory is bounded whatever the lengths are.
+    """
+    batch: list[int] = []
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+        full = len(batch) == BATCH_SOURCES or (len(batch) + 1) * lengths[number] > BATCH_CHARS
+        if batch and full:
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch

@@ -1,0 +1,51 @@
+"""A request to evaluate a model on a text."""
+
+from dataclasses import dataclass, field
+
+from rnngen.options.corpus import CorpusOptions
+from rnngen.options.model import EvaluationOptions, OutputOptions
+from rnngen.requests.conflicts import Conflict, Need, OptionError, check, is_given
+
+CONFLICTS = (
+    Conflict("source", "source_field", "the file of sources holds one on each line"),
+    Need("source", "corpus", "it holds the sources of these texts"),
+)
+"""What cannot stand together, by the names of options."""
+
+SOURCE_OPTIONS = ("beam", "length_penalty", "source", "source_field")
+"""Options for models that read a source."""
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """How to evaluate a model on a text.
+
+    Raises:
+        ConflictError: for options that cannot stand together.
+    """
+
+    model: str | None = None
+    """The model's name or path; the model trained last if not given."""
+    corpus: tuple[str, ...] = ()
+    """Files, folders and patterns, or ``-`` for standard input; the model's validation text if not given."""
+    text: CorpusOptions = field(default_factory=CorpusOptions)
+    """How the files are read."""
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+    """Evaluation modes besides the usual ones."""
+    outputs: OutputOptions = field(default_factory=OutputOptions)
+    """The search for outputs to compare with targets."""
+    device: str = "cpu"
+    """The device that computes."""
+
+    def __post_init__(self) -> None:
+        check(self, CONFLICTS)
+
+    def check_model(self, *, has_source: bool) -> None:
+        """Refuse options that the model cannot heed.
+
+        Raises:
+            OptionError: naming the first such option.
+        """
+        for option in () if has_source else SOURCE_OPTIONS:
+            if is_given(self, option):
+                raise OptionError(f"`{option}` needs a model that reads a source; this one reads none")

@@ -1,0 +1,178 @@
+"""What ``rnngen sample``, ``Session.generate`` and the interactive mode are asked to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias
+
+from rnngen.errors import UnknownName, UsageError
+from rnngen.options.corpus import AdaptingOptions
+from rnngen.requests.conflicts import Conflict, ConflictError, Need, check
+
+FilterChoices: TypeAlias = tuple[tuple[str, str], ...]
+"""A chain of filters by name, each with the text of its options: ``("top_k", "40")``."""
+
+
+@dataclass(frozen=True)
+class ComponentChoice:
+    """A component by name, with the texts of its options."""
+
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class DecodingChoice:
+    """Which strategy and which filters were asked for."""
+
+    strategy: ComponentChoice | None = None
+    """None: what suits the model and the filters."""
+    filters: FilterChoices = ()
+    """In the order in which they apply."""
+    whole_chain: bool = False
+    """Whether the filters are all that there are to be, so that no temperature is added."""
+    order: str = "hf"
+    """Which ranks filters have: ``hf``, temperature before truncation, or ``llama``, after it."""
+    draws: bool = False
+    """Whether a filter was given that shapes draws, which asks for draws."""
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """A request to generate text."""
+
+    prompt: str | None = None
+    """What texts go on from; a model that reads a source takes every line for one."""
+    prompt_file: str | None = None
+    """The file that holds it; ``-`` is standard input."""
+    prefix: str = ""
+    """What every output of a model that reads a source begins with."""
+    models: tuple[str, ...] = ()
+    """Names or paths; several generate together. None: the model trained last."""
+    decoding: DecodingChoice = field(default_factory=DecodingChoice)
+    length: int | None = None
+    """Tokens at most; -1 for no limit."""
+    seed: int | None = None
+    """Of the draws; chosen if not given."""
+    count: int = 1
+    """Texts of each prompt."""
+    nbest: int | None = None
+    """The best N texts of each prompt, best first."""
+    stop: tuple[str, ...] = ()
+    """Texts to end before."""
+    blend: tuple[str, float] | None = None
+    """Another prompt, and how much of the state after it is mixed in."""
+    save_state: str | None = None
+    """The file to keep the generation state in."""
+    from_state: str | None = None
+    """The file to go on from."""
+    device: str = "cpu"
+    quantize: str | None = None
+    adapting: AdaptingOptions = field(default_factory=AdaptingOptions)
+    """How the model adapts to its prompt."""
+    adapting_given: tuple[str, ...] = ()
+    """Which of the options of ``adapting`` were given."""
+    no_prompt: bool = False
+    """Leave the prompt out of what is written."""
+    interactive: bool = False
+    attention: bool = False
+    """Include attention weights in the JSON output."""
+    json: bool = False
+    null: bool = False
+    """End each text with a NUL byte."""
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        _require(
+            self.length is None or self.length >= -1,
+            f"length={self.length}: 0 or more, or -1 for ever, expected",
+        )
+        _require(self.seed is None or 0 <= self.seed < 2**63, f"seed={self.seed}: from 0 to 2^63-1 expected")
+        _require(self.count >= 1, f"count={self.count}: 1 or more expected")
+        _require(self.nbest is None or self.nbest >= 1, f"nbest={self.nbest}: 1 or more expected")
+        _require("" not in self.stop, "stop is empty, and would end every text at once; leave it out")
+        weight = self.blend[1] if self.blend else 0
+        _require(0 <= weight <= 1, f"blend: weight {weight}: a number from 0 to 1 expected")
+        for option in self.adapting_given:
+            kind = option.partition("_")[0]
+            if not getattr(self.adapting, kind):
+                raise ConflictError(Need(option, kind, "it says how to adapt"))
+        check(self, CONFLICTS)
+
+    @property
+    def endless(self) -> bool:
+        """Whether nothing but the model itself ends a text."""
+        return self.length == -1 and not self.stop
+
+    @property
+    def several_models(self) -> bool:
+        """Whether several models generate together."""
+        return len(self.models) > 1
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether weights adapt to the prompt."""
+        return self.adapting.dynamic
+
+    @property
+    def cache(self) -> bool:
+        """Whether there is a neural cache."""
+        return self.adapting.cache
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+CONFLICTS: tuple[Conflict | Need, ...] = (
+    Conflict("prompt", "prompt_file"),
+    Conflict("save_state", "count", "a state is that of one text"),
+    Conflict("save_state", "nbest", "a state is that of one text"),
+    Conflict("save_state", "endless", "a text without an end is never saved"),
+    Conflict("from_state", "count", "a state is that of one text"),
+    Conflict("from_state", "nbest", "a state is that of one text"),
+    Conflict("from_state", "seed", "the state holds the draws"),
+    Conflict("from_state", "prompt", "the state holds what was read"),
+    Conflict("from_state", "prompt_file", "the state holds what was read"),
+    Conflict("from_state", "blend", "the state holds what was read"),
+    Conflict("dynamic", "from_state", "the weights would not be those of the state"),
+    Conflict("dynamic", "save_state", "the weights would not be those of the state"),
+    Conflict("dynamic", "interactive"),
+    Conflict("dynamic", "several_models"),
+    Conflict("cache", "several_models", "a cache remembers what one network was like"),
+    Conflict("cache", "blend"),
+    Conflict("interactive", "json"),
+    Conflict("interactive", "null"),
+    Conflict("interactive", "blend"),
+    Conflict("interactive", "count"),
+    Conflict("count", "nbest", "nbest says how many of the best"),
+    Need("attention", "json", "it adds weights to the JSON output"),
+)
+"""What cannot stand together, and what is of no use alone."""
+
+
+def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> SampleRequest:
+    """Make a request from options by name, those of ``AdaptingOptions`` among them.
+
+    Raises:
+        UnknownName: for an option that there is not; the closest is named.
+        UsageError: for a value that is refused, or options that cannot stand together.
+    """
+    adapting = {name: value for name, value in options.items() if name in ADAPTING}
+    rest = {name: value for name, value in options.items() if name not in ADAPTING}
+    for name in rest:
+        if name not in FIELDS:
+            raise UnknownName("option", name, FIELDS | ADAPTING)
+    if isinstance(rest.get("stop"), str):
+        rest["stop"] = (rest["stop"],)
+    given = tuple(sorted(adapting))
+    try:
+        return SampleRequest(
+            decoding=decoding, adapting=AdaptingOptions(**adapting), adapting_given=given, **rest
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+ADAPTING = frozenset(field.name for field in fields(AdaptingOptions))
+FIELDS = frozenset(field.name for field in fields(SampleRequest)) - {"decoding", "adapting", "adapting_given"}
