@@ -47,13 +47,13 @@ class DecodingCommand(flags.Command):
         "several_models": "several models",
     }
 
-    def all_params(self) -> list[click.Parameter]:
-        """Return its own parameters, and those made from what plugins there are."""
-        return [*self.params, *_made(decoding(), self.with_strategies)]
+    def all_params(self, ctx: click.Context | None = None) -> list[click.Parameter]:
+        """Return its own parameters, and those made from the installed filters and strategies."""
+        return [*self.params, *_made(decoding(ctx), self.with_strategies)]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return all parameters, the help option last."""
-        return [*self.all_params(), *super().get_params(ctx)[len(self.params) :]]
+        return [*self.all_params(ctx), *super().get_params(ctx)[len(self.params) :]]
 
     def has_more(self) -> bool:
         """Report that there are rare flags, without asking plugins when the command is imported."""

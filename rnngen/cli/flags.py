@@ -21,8 +21,7 @@ from rnngen.cli.option_flags import (
     options_from,
     parsed,
 )
-from rnngen.errors import UsageError
-from rnngen.requests.conflicts import OptionError
+from rnngen.errors import OptionError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rnngen.contracts import IGNORE, State
+from rnngen.errors import OptionError
 from rnngen.nn.heads import make_head
 from rnngen.nn.regularizers import (
     ActivationRegularizer,
@@ -24,7 +25,6 @@ from rnngen.nn.regularizers import (
     recurrent,
 )
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.requests.conflicts import OptionError
 
 
 class RecurrentNetwork(nn.Module):
