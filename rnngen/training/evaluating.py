@@ -10,7 +10,7 @@ from torch import nn
 from rnngen.data.batches import Batch
 from rnngen.evaluation import seq2seq_metrics
 from rnngen.evaluation.perplexity import LossEvaluator
-from rnngen.events import Judged
+from rnngen.events import FinalEvaluation
 from rnngen.nn.build import load_weights
 from rnngen.nn.network import weights_of
 from rnngen.store.model_folder import read_model
@@ -61,11 +61,11 @@ def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[]
     return partial(group.first, score)
 
 
-def final_evaluation(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
+def final_evaluation(plan: Plan, trainer: Trainer, folder: RunFolder) -> FinalEvaluation:
     """Evaluate the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
     began, evaluator = time.monotonic(), LossEvaluator(trainer.network)
     val, has_eos = plan.encoded.val.prefix(FINAL_EVAL_TOKENS), plan.encoded.has_eos
     load_weights(trainer.network, read_model(folder.folder).weights)
     stream = evaluator.stream(val, has_eos=has_eos).nats_per_char
     window = evaluator.window(val, has_eos=has_eos).nats_per_char
-    return Judged(trainer.progress.best_step, stream, window, time.monotonic() - began)
+    return FinalEvaluation(trainer.progress.best_step, stream, window, time.monotonic() - began)

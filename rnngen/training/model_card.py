@@ -4,13 +4,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rnngen.events import Finished, Judged
+from rnngen.events import FinalEvaluation, Finished
 from rnngen.options import describe
 from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import ModelConfig
 
 
-def model_card(name: str, config: ModelConfig, judged: Judged, finished: Finished) -> str:
+def model_card(name: str, config: ModelConfig, result: FinalEvaluation, finished: Finished) -> str:
     """Return the card in Markdown; nothing in it differs between two runs of the same training."""
     corpus = config.corpus
     files = ", ".join(Path(path).name for path in corpus.paths[:5]) + (" …" if len(corpus.paths) > 5 else "")
@@ -23,11 +23,11 @@ A recurrent text generator, made with rnngen {config.rnngen}.
 
 |  | nats per character |
 |---|---|
-| held-out text, state carried through (`stream`) | {judged.stream:.4f} |
-| held-out text, windows of 256 tokens (`window`) | {judged.window:.4f} |
+| held-out text, state carried through (`stream`) | {result.stream:.4f} |
+| held-out text, windows of 256 tokens (`window`) | {result.window:.4f} |
 
 Trained on {files}: {corpus.chars:,} characters (SHA-256 `{corpus.sha256[:16]}…`), {_held_out(config)}
-held out. The weights are those of step {judged.step:,} of {finished.step:,}.
+held out. The weights are those of step {result.step:,} of {finished.step:,}.
 
 ## Made of
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from rnngen.events import Finished, Judged, Warned
+from rnngen.events import FinalEvaluation, Finished, Warned
 from rnngen.requests.evaluate import EvaluateRequest
 from rnngen.training import baseline_check
 
@@ -36,8 +36,12 @@ def test_a_model_below_the_baseline_is_told_with_the_figures_of_eval(session, tr
 
 
 def test_it_comes_between_the_judgement_and_the_end(train):
-    events = [e for e in train() if isinstance(e, Judged | Finished) or (isinstance(e, Warned) and told([e]))]
-    assert [type(event) for event in events] == [Judged, Warned, Finished]
+    events = [
+        e
+        for e in train()
+        if isinstance(e, FinalEvaluation | Finished) or (isinstance(e, Warned) and told([e]))
+    ]
+    assert [type(event) for event in events] == [FinalEvaluation, Warned, Finished]
 
 
 def test_the_mend_depends_on_what_went_wrong(train):

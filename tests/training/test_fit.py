@@ -12,7 +12,7 @@ import torch
 
 from rnngen.api import Session
 from rnngen.errors import CorpusError, DeviceError, DivergedError, ModelError, RnngenError
-from rnngen.events import Evaluated, Finished, Judged, Sampled, Saved, Started, Step, Warned
+from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Warned
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.torch_model import TorchStep
 from rnngen.nn.build import load_network
@@ -96,7 +96,7 @@ def test_a_run_may_be_cut_after_any_step(session, ask, tmp_path, cut):
     assert resumable(broken) == resumable(unbroken)
 
 
-@pytest.mark.parametrize("event", [Evaluated, Saved, Sampled, Judged])
+@pytest.mark.parametrize("event", [Evaluated, Saved, Sampled, FinalEvaluation])
 def test_a_run_that_dies_at_any_event_goes_on_to_the_same_bytes(session, ask, tmp_path, event):
     """Dies: nothing that comes after the event is done, and nothing is cleaned up."""
     request = ask(dropout=0.3)
@@ -152,7 +152,15 @@ def test_the_same_bytes_in_another_process(session, train, corpus, tmp_path):
 
 
 def test_events_come_in_the_order_that_is_promised(train):
-    letters = {Started: "<", Step: ".", Evaluated: "E", Saved: "s", Sampled: "t", Judged: "J", Finished: ">"}
+    letters = {
+        Started: "<",
+        Step: ".",
+        Evaluated: "E",
+        Saved: "s",
+        Sampled: "t",
+        FinalEvaluation: "J",
+        Finished: ">",
+    }
     told = "".join(letters[type(event)] for event in train() if not isinstance(event, Warned))
     assert re.fullmatch(r"<(\.+Es+t)+J>", told)
     assert told.count(".") == 12
@@ -173,7 +181,7 @@ def test_what_is_reported_is_what_is_written(session, train):
 def test_an_interrupted_run_is_a_model_without_a_verdict(session, train):
     events = train(stop=after(2))
     assert isinstance(events[-1], Finished)
-    assert not any(isinstance(event, Judged) for event in events)
+    assert not any(isinstance(event, FinalEvaluation) for event in events)
     assert files(session).keys() == {"config.json", "tokenizer.json", "model.safetensors"}
     session.open(session.read("verse"))
 
@@ -381,7 +389,12 @@ def test_a_finished_run_that_is_gone_on_with_changes_nothing(session, train):
     train()
     before = files(session), resumable(session)
     events = go_on(session)
-    assert [type(event) for event in events] == [Started, Judged, Warned, Finished]  # a 5-gram does better
+    assert [type(event) for event in events] == [
+        Started,
+        FinalEvaluation,
+        Warned,
+        Finished,
+    ]  # a 5-gram does better
     assert (files(session), resumable(session)) == before
 
 
