@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rnngen.tuning import Searched
 
 WORDS = "words"
-"""Where the context keeps the arguments as they were given."""
+"""Key of the context's data that holds the arguments as they were given."""
 TRAINING = [option.name for option in describe(TrainingOptions) if option.name != "minutes"]
 """A trial's minutes are called ``--trial-minutes`` here."""
 
