@@ -13,7 +13,7 @@ from rnngen.benchmark.plain import PlainNetwork, generate
 from rnngen.benchmark.turns import Work, rates
 from rnngen.contracts import AnyFilter, StreamStep, Weights
 from rnngen.decoding.sampler import sample, sample_many
-from rnngen.errors import UsageError
+from rnngen.errors import OptionError, UsageError
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.quantized import QuantizedStep, quantize, quantized_step
@@ -24,7 +24,6 @@ from rnngen.nn.network import RecurrentNetwork
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, choose_filters, restore
 from rnngen.requests.bench import BenchNetwork, SampleBench, SampleBenchRequest
-from rnngen.requests.conflicts import OptionError
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import StoredModel
 

@@ -21,8 +21,7 @@ from rnngen.cli.option_flags import (
     options_from,
     parsed,
 )
-from rnngen.errors import UsageError
-from rnngen.requests.conflicts import OptionError
+from rnngen.errors import OptionError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -73,7 +72,7 @@ class Command(click.Command):
         if self.has_more():
             self.params = [*self.params, _help_all()]
 
-    def all_params(self) -> list[click.Parameter]:
+    def all_params(self, ctx: click.Context | None = None) -> list[click.Parameter]:  # noqa: ARG002
         """Return its parameters, those among them that are made when they are asked for."""
         return self.params
 

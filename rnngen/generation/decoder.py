@@ -9,7 +9,7 @@ import numpy as np
 
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
 from rnngen.decoding.sampler import Sampler
-from rnngen.generation.decoding_choice import DecodingFlags, check_abilities
+from rnngen.generation.decoding_choice import DecodingFlags
 from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
 from rnngen.generation.resumable import ResumableGeneration
 from rnngen.generation.saved_state import SavedState, save_state
@@ -52,13 +52,14 @@ class Decoder:
             saved: the state that is gone on from, whose filters and strategy hold where none are asked for.
 
         Raises:
-            ConflictError: if the strategy is not able to do what is asked for.
+            OptionError: if the strategy or the model is not able to do what is asked for.
         """
         asked = request.decoding if saved is None else with_saved(request.decoding, saved)
         resolved = flags.resolve(asked, generator.default_strategy, several=request.count > 1)
         assert resolved.strategy is not None
         spec = flags.spec(resolved.strategy)
-        check_abilities(request, spec, reads_source=generator.reads_source)
+        request.check_model(reads_source=generator.reads_source)
+        flags.check_abilities(request, spec, reads_source=generator.reads_source)
         seed = request.seed
         if seed is None and spec.draws and saved is None:
             seed = secrets.randbelow(SEEDS)

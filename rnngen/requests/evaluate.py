@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from rnngen.errors import OptionError
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
-from rnngen.requests.conflicts import Conflict, Need, OptionError, check, is_given
+from rnngen.requests.conflicts import Conflict, Need, check, is_given
 
 CONFLICTS = (
     Conflict("source", "source_field", "the file of sources holds one on each line"),

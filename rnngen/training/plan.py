@@ -12,13 +12,13 @@ from typing import Any
 from rnngen import __version__
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
-from rnngen.errors import ModelError, NotFoundError, UsageError
+from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, restore
-from rnngen.requests.conflicts import OptionError, is_given
+from rnngen.requests.conflicts import is_given
 from rnngen.requests.train import TrainRequest
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer

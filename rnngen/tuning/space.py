@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rnngen.errors import UnknownName, UsageError
+from rnngen.errors import OptionError, UnknownName, UsageError
 from rnngen.options import OneOf, Option, Range, describe
 from rnngen.options.corpus import PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import KIND_OF
-from rnngen.requests.conflicts import OptionError
 from rnngen.requests.train import STAGES, TrainRequest
 from rnngen.training.plan import Plan
 

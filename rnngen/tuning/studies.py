@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnngen.errors import NotFoundError, PluginError, UnknownName, UsageError
+from rnngen.errors import NotFoundError, OptionError, PluginError, UnknownName, UsageError
 from rnngen.paths import home
-from rnngen.requests.conflicts import OptionError
 from rnngen.requests.tune import TuneRequest
 from rnngen.training.plan import PLACES, Plan
 from rnngen.tuning import Best, request_from, stages_of

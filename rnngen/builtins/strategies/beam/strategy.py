@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.contracts import DecodingJob, Generated
-from rnngen.errors import UsageError
+from rnngen.errors import OptionError, UsageError
 
 
 class BeamSearch:
@@ -18,8 +18,8 @@ class BeamSearch:
         from rnngen.builtins.strategies.beam.beam_search import beam_search
 
         if job.count > self.options.width:
-            raise UsageError(
-                f"count={job.count} of beam={self.options.width}: a beam finds no more texts than it is wide"
+            raise OptionError(
+                f"{job.count} texts of `beam={self.options.width}`: a beam finds no more than it is wide"
             )
         if None in job.max_tokens:
             raise UsageError("beam search has to come to an end; give a length of 0 or more")
