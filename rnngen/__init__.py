@@ -1,24 +1,34 @@
-"""rnngen: train recurrent text generators on your own text, and run them in the shell.
+"""rnngen: train recurrent text generators on your own text, and run them in the shell or from Python.
 
-Importing this package imports nothing heavy. ``load`` and ``Session`` are the Python interface
-(``rnngen.api``); a plugin needs ``hookimpl``, and whichever specs it returns from ``rnngen.contracts``.
+::
+
+    import rnngen
+
+    model = rnngen.load("corpus")
+    print(model.generate("ROMEO:", temperature=0.8))
+
+Importing this package imports nothing heavy; ``rnngen.api`` documents what there is. A plugin needs two names
+from here: ``hookimpl``, and whichever specs it returns from ``rnngen.contracts``.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnngen.api import Session, load
+    from rnngen.api import Model, Session, load, train
     from rnngen.hookspecs import hookimpl
 
-__all__ = ["Session", "__version__", "hookimpl", "load"]
+__all__ = ["Model", "Session", "__version__", "hookimpl", "load", "train"]
 __version__ = "0.1.0"
-
-_HOMES = {"Session": "rnngen.api", "hookimpl": "rnngen.hookspecs", "load": "rnngen.api"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name when it is first asked for, so that ``import rnngen`` alone stays light."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    """Load a name when it is first asked for, so that ``import rnngen`` stays light."""
+    if name == "hookimpl":
+        from rnngen.hookspecs import hookimpl
+
+        return hookimpl
+    if name in __all__:
+        from rnngen import api
+
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

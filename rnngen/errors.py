@@ -4,7 +4,7 @@
 
     RnngenError                1   the work failed
      ├── UsageError            2   what was asked for makes no sense
-     │    ├── OptionError      2   …because of an option; the message names it, and the command line its flag
+     │    ├── OptionError      2   …by the options that it names; the command line names flags
      │    └── UnknownName      2   …because no such cell, option, model … exists; the closest is named
      ├── NotFoundError         3   a model or a corpus is not there
      ├── PluginError           4   a plugin is missing, broken or in conflict with another

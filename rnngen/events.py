@@ -83,7 +83,7 @@ class Evaluated(Event):
     nats_per_char: float
     """The same by character of the text."""
     best: bool
-    """Whether it is the best so far, so that these weights are kept."""
+    """True if it is the best so far, so that these weights are kept."""
     score: float | None = None
     """The score of outputs for validation sources, where that decides instead."""
 

@@ -68,17 +68,24 @@ SPINS: Final = "1000"
 
 
 class Program:
-    """State shared by one run of the program: the root context's ``obj``; see ``registry``."""
+    """State shared by one run of the program: the root context's ``obj``; see ``registry``.
+
+    Args:
+        plugins: True to have what is installed, False to have the built-ins alone.
+    """
 
     reported = False
     """True once the plugins that failed have been named."""
+
+    def __init__(self, *, plugins: bool = True) -> None:
+        self.plugins = plugins
 
     @cached_property
     def registry(self) -> "Registry":
         """The registry of plugins; they are imported at the first access."""
         from rnngen.registry import Registry
 
-        return Registry.discover()
+        return Registry.discover() if self.plugins else Registry()
 
 
 def registry(ctx: click.Context | None = None) -> "Registry":

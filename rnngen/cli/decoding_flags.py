@@ -51,7 +51,7 @@ class DecodingCommand(flags.Command):
     }
 
     def all_params(self, ctx: click.Context | None = None) -> list[click.Parameter]:
-        """Return its own parameters, and those made from what plugins there are."""
+        """Return its own parameters, and those made from the installed filters and strategies."""
         return [*self.params, *_made(decoding(ctx), self.with_strategies)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """What ``rnngen sample`` writes: texts as they come, lines in the order of their sources, or JSON lines."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -82,7 +81,7 @@ class Writer:
             record |= {"seed": self.decoder.seed, "number": output.number}
         if found := output.hypothesis:
             record |= {"log_probability": found.log_probability, "score": found.score}
-        return json.dumps(record, ensure_ascii=False) + "\n"
+        return streams.json_line(record) + "\n"
 
     # ── a line or a record for each source ─────────────────────────────────────────────────────────────────
 
@@ -116,7 +115,7 @@ class Writer:
         hypotheses = [self._hypothesis(output) for output in outputs]
         text = hypotheses[0]["text"] if hypotheses else ""
         record = {"source": prompt.source, "text": text, "hypotheses": hypotheses}
-        return json.dumps(record, ensure_ascii=False) + "\n"
+        return streams.json_line(record) + "\n"
 
     def _hypothesis(self, output: "Output") -> dict[str, Any]:
         record: dict[str, Any] = {"text": self._whole(output)}

@@ -48,7 +48,7 @@ class EncodedDataset:
     default_prompt: str
     """The text that generation starts from when there is no prompt."""
     has_eos: bool
-    """Whether examples end by themselves."""
+    """True where examples end by themselves."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class CorpusFiles:
 
     @property
     def has_source(self) -> bool:
-        """Whether examples have a source."""
+        """True where examples have a source."""
         return bool(self.task_part.registered.spec.pairs)
 
     def check_unchanged(self, record: CorpusRecord) -> None:
@@ -261,7 +261,7 @@ def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _occurs(text: str, tokenizer: Tokenizer, train: TokenStore) -> bool:
-    """Whether training meets all tokens of a text: the only line end may lie in the validation split."""
+    """Return whether training meets all tokens of a text: the only line end may be in the other split."""
     return bool(train.counts(len(tokenizer.pieces))[tokenizer.encode(text)].all())
 
 

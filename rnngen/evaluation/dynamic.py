@@ -147,7 +147,7 @@ class Adapted:
     before: float
     """Nats per token of the prompt, with the weights of the disk."""
     after: float
-    """The same with the new ones, which have seen it."""
+    """Nats per token with the new weights, which have seen it."""
 
 
 def adapt(
@@ -163,13 +163,15 @@ def adapt(
         device: where to compute.
 
     Raises:
-        OptionError: if the prompt is too short to learn anything from, or the model reads a source.
+        OptionError: if the prompt is too short to learn anything from.
     """
-    if model.config.source_vocabulary is not None:
+    generator = load_generator(registry, [model])
+    if generator.reads_source:
         raise OptionError(
-            "`dynamic` adapts to a text that goes on, and this model reads a source; leave it out"
+            "`dynamic`: weights adapt to the prompt that a text goes on from, and this model reads a source; "
+            "leave it out"
         )
-    tokens = load_generator(registry, [model]).prefix_tokens(prompt)
+    tokens = generator.prefix_tokens(prompt)
     if len(tokens) < 2 or not prompt:
         raise OptionError("`dynamic` adapts to the prompt, and there is none; give one, or `prompt_file`")
     network: Any = load_network(restore(registry, "cell", model.config.cell), model, device)

@@ -94,7 +94,7 @@ class Evaluator:
 
     def run(self) -> Evaluation:
         """Measure losses, and compare with an n-gram or, where there are sources, outputs with targets."""
-        has_source = self.model.config.source_vocabulary is not None
+        has_source = self.model.config.reads_source
         self.request.check_model(has_source=has_source)
         cell = restore(self.registry, "cell", self.model.config.cell)
         network = load_network(cell, self.model, self.request.device)

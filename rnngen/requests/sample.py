@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from rnngen.errors import OptionError, UnknownName
 from rnngen.options.corpus import AdaptingOptions
-from rnngen.requests.conflicts import Conflict, ConflictError, Need, check, is_given
+from rnngen.requests.conflicts import Conflict, ConflictError, Need, check
 
 FilterChoices: TypeAlias = tuple[tuple[str, str], ...]
 """A chain of filters by name, each with the text of its options: ``("top_k", "40")``."""
@@ -102,20 +102,6 @@ class SampleRequest:
                 raise ConflictError(Need(option, kind, "it says how to adapt"))
         check(self, CONFLICTS)
 
-    def check_model(self, *, reads_source: bool) -> None:
-        """Refuse options that the model cannot heed.
-
-        Raises:
-            OptionError: naming the first such option.
-        """
-        for option in () if reads_source else SOURCE_OPTIONS:
-            if is_given(self, option):
-                raise OptionError(f"`{option}` needs a model that reads a source; this one reads none")
-        if reads_source and self.blend:
-            raise OptionError(
-                "`blend` mixes what a model made of two prompts; this one reads a source, not prompts"
-            )
-
     @property
     def endless(self) -> bool:
         """Whether nothing but the model itself ends a text."""
@@ -167,10 +153,6 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Need("attention", "json", "it adds weights to the JSON output"),
 )
 """What cannot stand together, and what is of no use alone."""
-
-
-SOURCE_OPTIONS = ("prefix", "attention")
-"""Options for models that read a source."""
 
 
 def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> SampleRequest:

@@ -229,7 +229,7 @@ def _refuse_changes(
         **asdict(config.training),
         **dict.fromkeys(READER_OPTIONS),
         **config.corpus.reader_options,
-        "shared_vocabulary": config.source_vocabulary is not None and config.source_tokenizer is None,
+        "shared_vocabulary": config.reads_source and config.source_tokenizer is None,
         "val_fraction": config.corpus.val_fraction,
     }
     for kind, part in parts.items():

@@ -176,7 +176,7 @@ def test_training_needs_a_corpus_or_a_name(refused):
         ("--filters top_k=some", 2, ["k=some", "a whole number"]),
         ("--filters top_k=3 --temp 1", 2, ["--filters", "--temp"]),
         ("--beam 3 -n -1", 2, ["beam", "come to an end"]),
-        ("--beam 3 --count 4 -n 2", 2, ["4 texts", "--beam 3"]),
+        ("--beam 3 --count 4 -n 2", 2, ["--count 4", "--beam 3"]),
         ("--beam -1", 2, ["--beam -1"]),
         ("--count 0", 2, ["--count"]),
         ("--seed -1", 2, ["--seed -1"]),

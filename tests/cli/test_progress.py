@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from rnngen.cli.render.progress import Progress, amount, clock, ending, json_line, plain_lines
+from rnngen.cli.render.progress import Progress, amount, clock, ending, plain_lines
+from rnngen.cli.streams import json_line
 from rnngen.events import Evaluated, Finished, Judged, Sampled, Saved, Started, Step, Warned
 from rnngen.printable import printable, shown
 
@@ -94,7 +95,7 @@ def test_the_exact_losses_go_by_name():
 
 
 def test_json_has_null_for_what_is_no_number():
-    line = json_line(replace(STEP, loss=math.nan, grad_norm=math.inf, seconds_left=None))
+    line = json_line(replace(STEP, loss=math.nan, grad_norm=math.inf, seconds_left=None).as_json())
     read = json.loads(line, parse_constant=pytest.fail)
     assert (read["event"], read["loss"], read["grad_norm"], read["seconds_left"]) == (
         "step",
@@ -106,7 +107,7 @@ def test_json_has_null_for_what_is_no_number():
 
 
 def test_json_is_one_line_of_utf8_whatever_the_text():
-    line = json_line(Sampled(1, "愛\n\x1b\ud800"))
+    line = json_line(Sampled(1, "愛\n\x1b\ud800").as_json())
     assert "\n" not in line
     assert json.loads(line.encode("utf-8"))["text"] == "愛\n\x1b?"
 

@@ -11,7 +11,7 @@ from rnngen.builtins.filters.lexical import min_length
 from rnngen.builtins.filters.options import TemperatureOptions, TopKOptions
 from rnngen.builtins.filters.penalties import frequency
 from rnngen.builtins.filters.truncation import temperature, top_k, typical
-from rnngen.builtins.strategies.beam import beam_search
+from rnngen.builtins.strategies.beam.beam_search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import sample, surprisal
@@ -75,8 +75,8 @@ def test_filters_apply_from_left_to_right():
 
 
 def test_only_chains_with_memory_have_something_to_observe():
-    assert FilterChain(everything()).remembers
-    assert not FilterChain([temperature(TemperatureOptions(0.5))]).remembers
+    assert FilterChain(everything()).stateful
+    assert not FilterChain([temperature(TemperatureOptions(0.5))]).stateful
 
 
 def test_a_batch_of_streams_is_the_streams_one_at_a_time(walk):

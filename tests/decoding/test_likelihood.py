@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rnngen.decoding.likelihood import log_probabilities, weighed
+from rnngen.contracts import GenerationState
+from rnngen.decoding.likelihood import log_probabilities, weigh
 from rnngen.numerics import log_softmax
 
 V, END = 5, 4
@@ -23,11 +24,13 @@ class Toy:
 
 
 def begun(count):
-    return Toy()(np.ones(count, np.int64), (np.zeros(count, np.int64),))
+    logits, state = Toy()(np.ones(count, np.int64), (np.zeros(count, np.int64),))
+    return GenerationState(((1,),) * count, state, logits)
 
 
 def alone(text):
-    logits, state = begun(1)
+    given = begun(1)
+    logits, state = given.logits, given.state
     total = 0.0
     for token in text:
         total += log_softmax(logits)[0, token]
@@ -39,12 +42,12 @@ TEXTS = [[1, 2, 3, END], [], [0], [3, 3, 3, 3, 3, 1], [END], [2, 1]]
 
 
 def test_texts_of_any_length_are_judged_as_each_alone():
-    found = log_probabilities(Toy(), *begun(len(TEXTS)), TEXTS)
+    found = log_probabilities(Toy(), begun(len(TEXTS)), TEXTS)
     assert found == pytest.approx([alone(text) for text in TEXTS], rel=1e-12)
 
 
 def test_the_score_is_the_mean_and_the_end_counts_as_a_token():
-    found = weighed(Toy(), *begun(len(TEXTS)), TEXTS, END)
+    found = weigh(Toy(), begun(len(TEXTS)), TEXTS, END)
     assert [one.tokens for one in found] == [(1, 2, 3), (), (0,), (3, 3, 3, 3, 3, 1), (), (2, 1)]
     assert [one.score for one in found] == pytest.approx(
         [alone(text) / max(len(text), 1) for text in TEXTS], rel=1e-12
@@ -53,4 +56,4 @@ def test_the_score_is_the_mean_and_the_end_counts_as_a_token():
 
 
 def test_no_texts_are_no_work():
-    assert log_probabilities(Toy(), *begun(0), []).shape == (0,)
+    assert log_probabilities(Toy(), begun(0), []).shape == (0,)

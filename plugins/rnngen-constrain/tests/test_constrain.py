@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rnngen.builtins.strategies.beam import beam_search
+from rnngen.builtins.strategies.beam.beam_search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.builtins.tokenizers.bpe import BPETokenizer
 from rnngen.builtins.tokenizers.byte import ByteTokenizer

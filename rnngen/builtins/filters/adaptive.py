@@ -9,7 +9,7 @@ from rnngen.numerics import FORBIDDEN, Doubles, log_softmax, softmax
 
 
 class _XTC:
-    """Its state: a seed for each stream (B,), and how many coins it has tossed (B,)."""
+    """Its state: a seed for each stream (B,), and the number of coins tossed (B,)."""
 
     def __init__(self, options: XTCOptions) -> None:
         self.options = options
@@ -46,7 +46,7 @@ class _Mirostat:
     """Its state: the bound μ (B,), in bits."""
 
     CONSIDERED = 100
-    """From how many of the most probable tokens version 1 estimates Zipf's exponent."""
+    """The number of most probable tokens from which version 1 estimates Zipf's exponent."""
 
     def __init__(self, options: MirostatOptions) -> None:
         self.options = options
@@ -85,8 +85,8 @@ class _Mirostat:
 def mirostat(options: MirostatOptions) -> StatefulFilter:
     """Hold the surprisal of the text near τ bits a token (Basu et al. 2021, arXiv 2007.14966).
 
-    Version 2 drops tokens of more than μ bits, version 1 keeps the k best, k being so chosen that by Zipf's
-    law the k-th would have μ bits; the best token always stays. μ starts at 2τ, and after each token of s
+    Version 2 drops tokens of more than μ bits, version 1 keeps the k best, where by Zipf's law the k-th
+    has μ bits; the best token always stays. μ starts at 2τ, and after each token of s
     bits, under the distribution that it was drawn from, μ ← μ − η(s − τ), as in llama.cpp.
     """
     return _Mirostat(options)

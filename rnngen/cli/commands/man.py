@@ -10,7 +10,7 @@ import click
 
 from rnngen import __version__
 from rnngen.cli import flags
-from rnngen.cli.app import COMMANDS, app
+from rnngen.cli.app import COMMANDS, Program, app
 from rnngen.cli.commands.help import TOPICS, guide
 from rnngen.cli.render.roff import Page, add_markdown, bold, escaped, italic, reference
 from rnngen.errors import RnngenError
@@ -93,8 +93,8 @@ def _guide_page(topic: str) -> str:
 
 
 def root_context() -> click.Context:
-    """The program's context without arguments or settings."""
-    return click.Context(app, info_name="rnngen", **app.context_settings)
+    """Return the program's context without arguments, settings or plugins."""
+    return click.Context(app, info_name="rnngen", obj=Program(plugins=False), **app.context_settings)
 
 
 def command_page(

@@ -35,7 +35,8 @@ STATES = "Generation state"
     "rnngen sample -m en-zh --mbr 30 --temp 1 'How are you?'",
     'rnngen sample --filters "top_k=40,top_p=0.95,temp=0.8"',
     'rnngen sample -m en-zh --beam 5 "How are you?"',
-    "rnngen sample -n 200 --save-state verse.state 'Once upon' && rnngen sample --from-state verse.state",
+    "rnngen sample -n 200 --save-state verse.state 'Once upon'",
+    "rnngen sample --from-state verse.state",
     "cat english.txt | rnngen sample -m en-zh --beam 5 > chinese.txt",
 )
 @click.command(cls=DecodingCommand)
@@ -125,7 +126,7 @@ STATES = "Generation state"
     help="Mix in the state after another prompt, with a weight from 0 to 1.",
     common=False,
 )
-@flags.options_from(AdaptingOptions, heading="Adapting to the prompt")
+@flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common=())
 @flags.option(
     "--device",
     default="cpu",

@@ -1,10 +1,8 @@
-"""A training run in words: its progress, its plain lines, its JSON lines, and numbers for people."""
+"""A training run in words: its progress, its plain lines, and numbers for people."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isclose, isfinite
-from typing import Any
 
 from rnngen.cli.render.curve import Series
 from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Step, Warned
@@ -158,17 +156,6 @@ def ending(event: Finished) -> str:
     return f"{made}, best {loss(event.best_nats_per_char)} nats/char at step {event.best_step}"
 
 
-def json_line(event: Event) -> str:
-    """Return an event as one line of JSON."""
-    return json_text(event.as_json())
-
-
-def json_text(record: dict[str, Any]) -> str:
-    """Return a record as one line of JSON; floats that are not finite become ``null``."""
-    text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
-
-
 def warning(event: Event) -> str | None:
     """Return the message of a warning; None for other events."""
     return shown(event.message) if isinstance(event, Warned) else None
@@ -205,12 +192,3 @@ def held_out(event: Evaluated) -> str:
     if isclose(event.loss, event.nats_per_char, rel_tol=1e-6):
         return loss(event.loss)
     return f"{loss(event.loss)} ({loss(event.nats_per_char)} per char)"
-
-
-def finite(value: Any) -> Any:
-    """Return a JSON value with ``None`` for every float that is not a finite number."""
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    return [finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -10,7 +10,7 @@ from rnngen.builtins.filters.adaptive import mirostat, xtc
 from rnngen.builtins.filters.options import TemperatureOptions, TopKOptions
 from rnngen.builtins.filters.penalties import frequency
 from rnngen.builtins.filters.truncation import temperature, top_k
-from rnngen.builtins.strategies.beam import beam_search, length_penalty
+from rnngen.builtins.strategies.beam.beam_search import beam_search, length_penalty
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.errors import RnngenError, UsageError
 from rnngen.numerics import log_softmax

@@ -265,7 +265,7 @@ def test_where_nothing_can_be_chosen_an_error_says_so(values):
 def test_an_ensemble_is_refused_before_anything_is_read(halves):
     step = halves(9)
     both = Ensemble([step, step], 1)
-    with pytest.raises(UsageError, match="give one model"):
+    with pytest.raises(UsageError, match="shows no such features"):
         contrastive_search(both, both.start(1), [0], ContrastiveOptions())
     assert step.steps == 0
 

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam import beam_search
+from rnngen.builtins.strategies.beam.beam_search import beam_search
 from rnngen.builtins.strategies.beam.gumbel import conditioned
 from rnngen.builtins.strategies.options import BeamOptions
 

@@ -1,0 +1,1 @@
+"""Beam search, and what shapes it: length penalties, coverage, diverse groups, Gumbel noise."""
