@@ -72,7 +72,7 @@ class Command(click.Command):
         if self.has_more():
             self.params = [*self.params, _help_all()]
 
-    def all_params(self) -> list[click.Parameter]:
+    def all_params(self, ctx: click.Context | None = None) -> list[click.Parameter]:  # noqa: ARG002
         """Return its parameters, those among them that are made when they are asked for."""
         return self.params
 
