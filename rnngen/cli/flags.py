@@ -154,7 +154,7 @@ def complete_names(kind: str) -> Completer:
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from click.shell_completion import CompletionItem
 
-        from rnngen.cli.app import registry
+        from rnngen.cli.context import registry
 
         try:
             specs = [registered.spec for registered in registry(ctx).all(kind)]

@@ -7,7 +7,7 @@ import pytest
 
 from rnngen import hookimpl
 from rnngen.cli import chain
-from rnngen.cli.app import Program
+from rnngen.cli.context import Program
 from rnngen.contracts import FilterSpec
 from rnngen.errors import UsageError
 from rnngen.registry import Distribution, Registry

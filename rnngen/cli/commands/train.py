@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.plan import COUNT, show_plan
 from rnngen.cli.training_run import run_alone, run_together
