@@ -1,7 +1,7 @@
 """The options of the built-in strategies."""
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import Literal, TypeAlias, get_args
 
 from rnngen.options import require, require_range
@@ -47,7 +47,7 @@ class BeamOptions:
     def __post_init__(self) -> None:
         require(self.width >= 1, f"width={self.width}: 1 or more expected")
         require_range("least", self.least, 0)
-        require_range("alpha", self.alpha)
+        require(isfinite(self.alpha), f"alpha={self.alpha}: a number expected")
         for name in ("offset", "coverage", "diversity"):
             require_range(name, getattr(self, name), 0)
         require(

@@ -1,4 +1,4 @@
-"""The encoder-decoder: one function in two faces, of any cells and attentions, and what its options say."""
+"""The encoder-decoder: torch and NumPy are one function, of any cells and attentions, and its options do what they say."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def check(*parts, shared=False, tied=False, **options):
     check_network(SEQ2SEQ, *PARTS, *parts, shared=shared, tied=tied, **options)
 
 
-# ── both faces are one function ────────────────────────────────────────────────────────────────────────────
+# ── torch and NumPy are one function ───────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
