@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rnngen import __version__
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
@@ -22,6 +21,7 @@ from rnngen.requests.conflicts import is_given
 from rnngen.requests.train import TrainRequest
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer
+from rnngen.version import __version__
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
 PLACES = {"val", "source", "val_source"}

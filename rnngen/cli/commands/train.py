@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.plan import COUNT, show_plan
 from rnngen.cli.training_run import run_alone, run_together
@@ -156,7 +156,7 @@ def train(ctx: click.Context, /, **params: Any) -> None:
         ctx.exit(launch(request.nproc, ctx.meta[__name__]))
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
-    listeners = [_listener(here, text) for text in request.listener if first()]
+    listeners = [make_listener(here, text) for text in request.listener if first()]
     mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
     verbose = params["verbose"]
     run = run_together if launched() else run_alone
@@ -200,7 +200,7 @@ def _from_study(request: TrainRequest, study: str) -> TrainRequest:
     return find_best(study, request.storage).under(request)
 
 
-def _listener(here: "Session", text: str) -> "Listener":
+def make_listener(here: "Session", text: str) -> "Listener":
     """Build a listener from ``NAME;key=value;key=value``."""
     from rnngen.options import build
     from rnngen.registry.components import parse_component

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import session
 from rnngen.cli.commands.train import INTERRUPTED, storage_flag
+from rnngen.cli.context import session
 from rnngen.cli.render import console, progress, trials
 from rnngen.cli.training_run import interruptible
 from rnngen.errors import UsageError
