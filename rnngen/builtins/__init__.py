@@ -116,7 +116,7 @@ def rnngen_tasks() -> Iterable[TaskSpec]:
             name="pairs",
             summary="a text for a source, tab between: translation, summaries, spelling out",
             load="rnngen.builtins.tasks:Pairs",
-            pairs=True,
+            has_source=True,
             cell="seq2seq",
             strategy="greedy",
         ),
