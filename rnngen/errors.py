@@ -17,7 +17,7 @@ A message names the thing, the place and the mend, in that order.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 
 class RnngenError(Exception):
@@ -74,6 +74,20 @@ class OptionError(UsageError):
     def message(self, name: Callable[[str], str]) -> str:
         """Return the message with options as ``name`` writes them, ``--hidden 16`` for ``hidden=16``."""
         return re.sub(r"`([^`]+)`", lambda found: name(found[1]), self.text)
+
+    @classmethod
+    def of(cls, error: Exception, names: Mapping[str, str]) -> "OptionError":
+        """Return an error whose message names options as ``name=value``, for an error that does so.
+
+        Args:
+            error: what an options dataclass raised.
+            names: what its fields are called where the user gives them: ``{"width": "beam"}``.
+        """
+
+        def named(found: re.Match[str]) -> str:
+            return f"`{names[found[1]]}={found[2]}`" if found[1] in names else found[0]
+
+        return cls(re.sub(r"\b(\w+)=([^\s:;,]*)", named, str(error)))
 
 
 class UnknownName(UsageError):  # noqa: N818 - reads as the sentence that it prints

@@ -10,7 +10,7 @@ import numpy as np
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import OptionError
-from rnngen.generation.decoding_choice import DecodingFlags, check_abilities
+from rnngen.generation.decoding_choice import DecodingFlags
 from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
 from rnngen.generation.resumable import ResumableGeneration
 from rnngen.generation.saved_state import SavedState, save_state
@@ -60,7 +60,7 @@ class Decoder:
         assert resolved.strategy is not None
         spec = flags.spec(resolved.strategy)
         check_model(request, generator)
-        check_abilities(request, spec, reads_source=generator.reads_source)
+        flags.check_abilities(request, spec, reads_source=generator.reads_source)
         seed = request.seed
         if seed is None and spec.draws and saved is None:
             seed = secrets.randbelow(SEEDS)

@@ -115,15 +115,13 @@ class Speculative:
         """Return what draws one token at a time of one text.
 
         Raises:
-            UsageError: if the model reads no chunks, or the draft model cannot be opened.
+            OptionError: if the model reads no chunks, or the draft model cannot be opened.
         """
         if not isinstance(job.model, ChunkStep):
             raise OptionError(
-                f"`draft={self.options.draft}`: this model reads one token at a time, and a draft needs "
-                f"one that "
-                "reads several in a call: a single model of a cell with a NumPy implementation, on "
-                "the CPU and "
-                "in full weights; leave the draft out"
+                f"`draft={self.options.draft}`: this model reads one token at a time, and a draft needs one "
+                "that reads several in a call: a single model, not several models, of a cell with a NumPy "
+                "implementation, on the CPU and in full weights; leave the draft out"
             )
         draft, length = self._draft_of(job)(), self.options.draft_length
         self._last = SpeculativeSampler(job.model, draft, length, job.filters, forbidden=job.forbidden)

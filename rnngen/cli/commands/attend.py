@@ -83,7 +83,7 @@ def attend(
     options = flags.given(OutputOptions, search)
     drawn = loaded.attention(_sources(source), text=given, unit=unit, **options)
     if output:
-        plots.save(drawn, output, f"{loaded.name}: where it looked")
+        plots.save(drawn, output, f"{loaded.name}: attention weights")
     if json:
         _write(drawn)
     elif not output:

@@ -112,7 +112,7 @@ storage_flag = flags.option(
 @flags.verbose_flag
 @flags.json_flag
 @click.pass_context
-def train(ctx: click.Context, /, **params: Any) -> None:
+def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
     """Train a model on CORPUS: files, folders, patterns, or - for standard input.
 
     The text is read as UTF-8, plain or as JSON lines, compressed with gzip or Zstandard or not. Its last
@@ -120,12 +120,16 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     command that resumes it.
     """
     flags.overrule(ctx, params, *([budget] for budget in BUDGETS))
-    request = _request(params)
+    request = _request(**params)
     here = session(ctx)
     if request.from_study is not None:
         request = _from_study(request, request.from_study)
-    if not (request.resume or request.init_from or launched()):
-        request = _proposed(here, request, as_json=params["json"], quiet=params["quiet"])
+    if not launched():
+        request, proposal = here.with_sizes(request)
+        if json and request.plan and proposal:
+            console.write_json(proposal.as_json())
+        elif proposal and not quiet:
+            show_plan(proposal)
     if request.plan:
         return
     if request.nproc > 1 and not launched():
@@ -133,8 +137,7 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
     listeners = [make_listener(here, text) for text in request.listener if first()]
-    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
-    verbose = params["verbose"]
+    mode = console.progress_mode(as_json=json, quiet=quiet)
     run = run_together if launched() else run_alone
     plan, finished = run(here, request, listeners, lambda events: console.render(events, mode, verbose))
     if finished is not None and finished.reason == "interrupt":
@@ -142,42 +145,45 @@ def train(ctx: click.Context, /, **params: Any) -> None:
         ctx.exit(INTERRUPTED)
 
 
-def _request(params: dict[str, Any]) -> TrainRequest:
-    """Read the parameters of the command."""
+def _request(
+    *,
+    corpus: tuple[str, ...],
+    name: str | None,
+    option: dict[str, str],
+    resume: bool,
+    force: bool,
+    init_from: str | None,
+    target: str | None,
+    val_target: str | None,
+    nproc: int,
+    from_study: str | None,
+    storage: str | None,
+    params: int | None,
+    plan: bool,
+    listener: tuple[str, ...],
+    **stages: Any,
+) -> TrainRequest:
+    """Make a request of the parameters of the command."""
     return TrainRequest(
-        corpus=params["corpus"],
-        name=params["name"],
-        parts=flags.parsed(PartsOptions, params),
-        text=flags.parsed(CorpusOptions, params),
-        network=flags.parsed(NetworkOptions, params),
-        training=flags.parsed(TrainingOptions, params),
-        settings=params["option"],
-        resume=params["resume"],
-        force=params["force"],
-        init_from=params["init_from"],
-        target=params["target"],
-        val_target=params["val_target"],
-        nproc=params["nproc"],
-        from_study=params["from_study"],
-        storage=params["storage"],
-        params=params["params"],
-        plan=params["plan"],
-        listener=params["listener"],
+        corpus,
+        name,
+        parts=flags.parsed(PartsOptions, stages),
+        text=flags.parsed(CorpusOptions, stages),
+        network=flags.parsed(NetworkOptions, stages),
+        training=flags.parsed(TrainingOptions, stages),
+        settings=option,
+        resume=resume,
+        force=force,
+        init_from=init_from,
+        target=target,
+        val_target=val_target,
+        nproc=nproc,
+        from_study=from_study,
+        storage=storage,
+        params=params,
+        plan=plan,
+        listener=listener,
     )
-
-
-def _proposed(here: "Session", request: TrainRequest, *, as_json: bool, quiet: bool) -> TrainRequest:
-    """Return the request with sizes that suit its budget, where they are to choose; shown on stderr."""
-    sized = bool({"hidden", "layers"} & request.given)
-    timed = request.training.options.minutes and not sized and request.nproc == 1
-    if not (request.params or timed or request.plan):
-        return request
-    proposal = here.propose(here.plan(request), request.params, given=request.given)
-    if as_json and request.plan:
-        console.write_json(proposal.as_json())
-    elif not quiet:
-        show_plan(proposal)
-    return proposal.under(request)
 
 
 def _from_study(request: TrainRequest, study: str) -> TrainRequest:
