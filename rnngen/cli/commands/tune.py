@@ -22,19 +22,8 @@ if TYPE_CHECKING:
     from rnngen.events import Event
     from rnngen.tuning import Searched
 
-WORDS = "words"
-"""Key of the context's data that holds the arguments as they were given."""
 TRAINING = [option.name for option in describe(TrainingOptions) if option.name != "minutes"]
 """A trial's minutes are called ``--trial-minutes`` here."""
-
-
-class Command(flags.Command):
-    """Keeps its arguments as they were given, to say how to go on."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse them, too."""
-        ctx.meta[f"{__name__}.{WORDS}"] = shlex.join(["rnngen", "tune", *args])
-        return super().parse_args(ctx, args)
 
 
 def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -55,7 +44,7 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
     "rnngen tune corpus.txt --search lr=1e-4..1e-2:log --trials 40",
     "rnngen tune corpus.txt --storage postgresql://host/studies",
 )
-@click.command(cls=Command)
+@click.command(cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="CORPUS...", type=click.Path())
 @click.option("--name", help="The study's name; by default that of the corpus.")
 @flags.options_from(TuningOptions)
@@ -100,7 +89,8 @@ def tune(ctx: click.Context, /, json: bool, quiet: bool, **params: Any) -> None:
     if found and found.best and not json:
         click.echo(trials.command(found.best.settings, request.fixed.corpus))
     if found and found.reason == "interrupt":
-        console.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
+        command = shlex.join(["rnngen", "tune", *flags.arguments(ctx)])
+        console.note(f"stopped; go on with: {command}")
         ctx.exit(INTERRUPTED)
 
 
