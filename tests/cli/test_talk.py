@@ -99,7 +99,7 @@ def test_a_command_that_is_wrong_costs_nothing(talk):
     screen = talk("-n", "20")
     first = screen.line("the cat")
     assert "did you mean '/temp'?" in screen.line("/tmep 0.4")
-    assert "not a valid" in screen.line("/top-k many")
+    assert "k=many: a whole number expected" in screen.line("/top-k many")
     assert "nowhere" in screen.line("/load nowhere")
     assert "needs the name of a file" in screen.line("/load")
     assert "temp=0" in screen.line("/temp 0")
