@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import decoding
+from rnngen.cli.context import decoding
 from rnngen.cli.option_flags import NONE, type_of
 from rnngen.errors import UsageError
 from rnngen.options import Option, describe

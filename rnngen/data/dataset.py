@@ -199,7 +199,7 @@ class CorpusFiles:
         }
         for side, (read, paths, use) in splits.items():
             trouble = f"{named(paths)} is too small: nothing is left to {use}; give more text or --val"
-            examples = partial(_not_empty, partial(read, split), trouble)
+            examples = partial(not_empty, partial(read, split), trouble)
             write_store(folder / side, examples, tokenizers, has_source=self.has_source)
         write_text(folder / "tokenizer.json", text)
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
@@ -279,8 +279,8 @@ def named(paths: Sequence[Path | str]) -> str:
     return f"{paths[0]}{more}"
 
 
-def _not_empty(read: Callable[[], Iterable[Chunk]], trouble: str) -> Iterator[Chunk]:
-    """Pass chunks on; none at all is an error, since nothing could be learnt or evaluated."""
+def not_empty(read: Callable[[], Iterable[Chunk]], trouble: str) -> Iterator[Chunk]:
+    """Pass chunks on; raise ``CorpusError`` where there are none."""
     empty = True
     for chunk in read():
         empty = False

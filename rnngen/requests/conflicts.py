@@ -1,4 +1,4 @@
-"""What cannot stand together in a request, and what needs something else, as a table of rows.
+"""Options of a request that cannot stand together, or that need one another, as a table of rows.
 
 ::
 

@@ -21,7 +21,7 @@ from rnngen.builtins.strategies.sampling import Sample
 from rnngen.contracts import AttentionSpec, CellSpec
 from rnngen.errors import CorpusError, ModelError, PluginError, UnknownName, UsageError
 from rnngen.evaluation import seq2seq_metrics
-from rnngen.events import Evaluated, Finished, Judged, Sampled, Started, Warned
+from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Started, Warned
 from rnngen.generation import generator as generation
 from rnngen.generation.generator import GenerationSettings, Prompt
 from rnngen.generation.loading import LoadOptions
@@ -158,7 +158,7 @@ def after(steps):
 def test_trained_on_pairs_it_answers_sources(session, train):
     events = train()
     assert [type(event) for event in events[:1]] == [Started]
-    assert {Evaluated, Sampled, Judged, Finished} <= {type(event) for event in events}
+    assert {Evaluated, Sampled, FinalEvaluation, Finished} <= {type(event) for event in events}
     found = answers(session)
     assert all(len(best) == 3 for best in found)
     for best in found:

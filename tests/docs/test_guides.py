@@ -124,6 +124,7 @@ def shell(home, tmp_path, models):
                 **{f"RNNGEN_TRAIN_{name}": str(value) for name, value in small.items()},
                 "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
                 "PYTHONPATH": str(ROOT),
+                "RNNGEN_SAMPLE_LENGTH": "40",
                 "OMP_NUM_THREADS": "1",
             },
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags, interactive, prompts, requests, threads
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
 from rnngen.cli.outputs import Writer
 from rnngen.cli.render import console
