@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from rnngen.errors import UsageError
 from rnngen.paths import cache, home
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class Model:
         """
         source, decoder = options.pop("source", None), self.decoder(**options)
         shown = prompt if include_prompt else ""
-        texts = [shown + one.text for one in decoder.outputs([_prompt(prompt, source)])]
+        outputs = decoder.outputs([_prompt(prompt, source, decoder.request.blend)])
+        texts = [shown + output.text for output in outputs]
         return texts if decoder.request.count > 1 or decoder.request.nbest else texts[0]
 
     def stream(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> Iterator[str]:
@@ -150,7 +152,7 @@ class Model:
         source, decoder = options.pop("source", None), self.decoder(**options)
         if include_prompt and prompt:
             yield prompt
-        for output in decoder.outputs([_prompt(prompt, source)]):
+        for output in decoder.outputs([_prompt(prompt, source, decoder.request.blend)]):
             yield from output.pieces
 
     def translate(self, sources: Sequence[str], **options: Any) -> list[str]:
@@ -222,13 +224,17 @@ class Model:
 
     def decoder(self, **options: Any) -> "Decoder":
         """Return what generates, built from options by the names of ``rnngen sample``'s flags."""
+        from rnngen.requests.sample import COMMAND_OPTIONS
+
+        for name in COMMAND_OPTIONS.intersection(options):
+            raise UsageError(f"{name} is an option of the command line or of load; leave it out here")
         return self.session.decoder(self.generator, self.session.sample_request(**options))
 
 
-def _prompt(text: str, source: str | None) -> "Prompt":
+def _prompt(text: str, source: str | None, blend: tuple[str, float] | None = None) -> "Prompt":
     from rnngen.generation.generator import Prompt
 
-    return Prompt(text, source)
+    return Prompt(text, source, blend)
 
 
 @dataclass(frozen=True)

@@ -5,58 +5,16 @@ import os
 import random
 import re
 import select
-import shutil
 import subprocess
 import time
 
 import pytest
+from fixtures.commands import SEQ2SEQ, reversals
 
-from rnngen.__main__ import main
 from rnngen.builtins.strategies.minimum_bayes_risk import chrf
 
-SIZES = {
-    "hidden": 24,
-    "embed": 12,
-    "batch": 16,
-    "seq": 16,
-    "steps": 60,
-    "lr": 0.01,
-    "evaluations": 2,
-    "seed": 1,
-}
-TINY = [f"--{flag}={value}" for flag, value in {**SIZES, "precision": "fp32", "device": "cpu"}.items()]
 SOURCES = ["abc", "f", "fedc", "bb", "cafe", "dead"]
 FREE = ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "token_accuracy", "sequence_accuracy", "perplexity")
-
-
-def reversals(count, seed=1):
-    """Words, and the same from behind."""
-    rng = random.Random(seed)
-    words = ["".join(rng.choices("abcdef", k=rng.randint(1, 6))) for _ in range(count)]
-    return "".join(f"{word}\t{word[::-1].upper()}\n" for word in words)
-
-
-@pytest.fixture(scope="session")
-def learnt(tmp_path_factory):
-    """A folder with ``pairs.tsv`` and models of it; only to be read."""
-    folder = tmp_path_factory.mktemp("learnt")
-    (folder / "pairs.tsv").write_text(reversals(200))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNGEN_HOME", str(folder / "home"))
-        patch.chdir(folder)
-        flags = ["pairs.tsv", "-q", "--task", "pairs", *TINY, "--max-length", "20"]
-        assert main(["train", *flags]) == 0
-        assert main(["train", *flags, "--name", "other", "--seed", "2"]) == 0
-        assert main(["train", *flags, "--name", "plain", "-o", "attention=none", "--steps", "4"]) == 0
-    return folder
-
-
-@pytest.fixture
-def models(home, learnt, shelf):
-    """The folder of this test's models: those of pairs beside those of text."""
-    shutil.copytree(learnt / "home" / "models", shelf, dirs_exist_ok=True)
-    (home.parent / "place" / "pairs.tsv").write_text((learnt / "pairs.tsv").read_text())
-    return shelf
 
 
 @pytest.fixture
@@ -152,7 +110,7 @@ def test_a_source_longer_than_any_in_training_is_told_once_and_answered(answer):
 def test_an_answer_with_line_ends_is_one_line(run, home, place):
     lines = "".join(f'{{"en": "{k}", "zh": "{k}\\n\\u2028{k}"}}\n' for k in "abcdef" * 8)
     (place / "many.jsonl").write_text(lines)
-    flags = ["--field", "zh", "--source-field", "en", *TINY]
+    flags = ["--field", "zh", "--source-field", "en", *SEQ2SEQ]
     run("train", "many.jsonl", "-q", "--task", "pairs", *flags)
     told = run("sample", "-m", "many", "--temp", "1", "--seed", "1", "-n", "12", stdin="a\nb\nc\nd\n" * 4)
     assert told.out.count("\n") == 16
@@ -443,7 +401,7 @@ def test_a_gap_in_an_output_is_filled(run, models):
 )
 def test_what_cannot_be_trained_is_refused_and_leaves_nothing(run, models, flags, said):
     before = sorted(models.iterdir())
-    assert said in run("train", *flags, "--name", "new", "-q", *TINY, status=2).err
+    assert said in run("train", *flags, "--name", "new", "-q", *SEQ2SEQ, status=2).err
     assert sorted(models.iterdir()) == before
 
 
@@ -462,7 +420,7 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(run, models, flags
 def test_pairs_that_cannot_be_read_are_named(run, place, files, flags, said):
     for name, text in files.items():
         (place / name).write_text(text)
-    told = run("train", *flags, "--task", "pairs", "--name", "new", "-q", *TINY, status=1)
+    told = run("train", *flags, "--task", "pairs", "--name", "new", "-q", *SEQ2SEQ, status=1)
     assert said in told.err
 
 
@@ -472,7 +430,7 @@ def test_two_files_are_trained_on(run, home, place):
         (place / name).write_text("\n".join(side))
         (place / f"v{name}").write_text("\n".join(side[:5]))
     flags = ["--source", "s", "--target", "t", "--val-source", "vs", "--val-target", "vt"]
-    run("train", *flags, "--task", "pairs", "--name", "new", "-q", *TINY)
+    run("train", *flags, "--task", "pairs", "--name", "new", "-q", *SEQ2SEQ)
     assert json.loads(run("eval", "-m", "new", "--json").out)["pairs"] == 5
     assert json.loads(run("eval", "-m", "new", "t", "--source", "s", "--json").out)["pairs"] == 80
 
