@@ -332,7 +332,7 @@ class Session:
     def choose_decoding(self, options: Mapping[str, Any]) -> "DecodingChoice":
         """Choose a strategy and filters by the names of flags; errors as in ``sample_request``."""
         names = ("strategy", "filters", "order")
-        given = {name: value for name, value in options.items() if name not in names}
+        given = {ALIASES.get(name, name): value for name, value in options.items() if name not in names}
         return self.decoding.choose(given, **{name: options[name] for name in names if name in options})
 
     # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
@@ -394,10 +394,9 @@ def _flag_values(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     """Options of ``generate``: those that choose filters and strategies, and all others."""
     from rnngen.requests.sample import ADAPTING, FIELDS
 
-    named = {ALIASES.get(name, name): value for name, value in options.items()}
     own = FIELDS | ADAPTING
-    given = {name: value for name, value in named.items() if name not in own}
-    return given, {name: value for name, value in named.items() if name in own}
+    given = {name: value for name, value in options.items() if name not in own}
+    return given, {name: value for name, value in options.items() if name in own}
 
 
 ALIASES = {"temperature": "temp"}
