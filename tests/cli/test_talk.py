@@ -156,7 +156,7 @@ def test_an_output_is_taken_back_and_comes_again_the_same(talk, run):
     first = screen.line("fedcab")
     assert f"{first}\n" == run("sample", "-m", "pairs", "-s", "7", *DRAWN, "fedcab").out
     second = screen.line("cafe")
-    assert repr(first) in screen.line("/undo")
+    assert repr(f"{first}\n") in screen.line("/undo")
     assert screen.line("cafe") == second
     screen.line("/undo")
     assert "the text is empty" in screen.line("/undo")
@@ -173,6 +173,7 @@ def test_an_output_is_saved_and_gone_on_from(talk, run, place):
     first = screen.line("fedcab")
     assert len(first) == 2
     screen.line("/save state")
+    screen.until(PROMPT)
     assert screen.line("/text") == first
     screen.type("/quit\n")
     assert screen.ended() == 0
