@@ -4,7 +4,11 @@ from collections.abc import Iterator
 
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.contracts import DecodingJob, Generated
+from rnngen.decoding.prefill import select_rows
 from rnngen.errors import UsageError
+
+ROWS = 320
+"""Hypotheses of all prompts that are read side by side at most: wide beams are of fewer prompts at a time."""
 
 
 class BeamSearch:
@@ -23,19 +27,22 @@ class BeamSearch:
             )
         if None in job.max_tokens:
             raise UsageError("beam search has to come to an end; give a length of 0 or more")
-        found = beam_search(
-            job.model,
-            job.start(),
-            job.prefixes,
-            [most for most in job.max_tokens if most is not None],
-            self.options,
-            eos_id=job.eos_id,
-            filters=job.filters,
-            forbidden=job.forbidden,
-            seeds=job.seeds,
-            sources=job.source_lengths,
-            attention=job.attention,
-        )
-        for prompt, hypotheses in enumerate(found):
-            for hypothesis in hypotheses[: job.count]:
-                yield Generated(prompt, hypothesis.tokens, hypothesis)
+        state, size = job.start(), max(1, ROWS // self.options.width)
+        for first in range(0, len(job.prefixes), size):
+            some = slice(first, first + size)
+            found = beam_search(
+                job.model,
+                select_rows(state, some),
+                job.prefixes[some],
+                [most for most in job.max_tokens[some] if most is not None],
+                self.options,
+                eos_id=job.eos_id,
+                filters=job.filters,
+                forbidden=job.forbidden,
+                seeds=job.seeds[some],
+                sources=None if job.source_lengths is None else job.source_lengths[some],
+                attention=job.attention,
+            )
+            for prompt, hypotheses in enumerate(found, first):
+                for hypothesis in hypotheses[: job.count]:
+                    yield Generated(prompt, hypothesis.tokens, hypothesis)
