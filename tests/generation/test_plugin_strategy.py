@@ -1,8 +1,10 @@
 """A strategy of a plugin has a flag, options and an API argument as a built-in one has."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from rnngen.contracts import DecodingJob, Flag, Generated, StrategySpec
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import next_logits, select_rows
 from rnngen.errors import UnknownName, UsageError
+from rnngen.generation.generator import Prompt
 from rnngen.registry import Distribution, Registry
 from rnngen.requests.conflicts import ConflictError
 from rnngen.testing import check_strategy
@@ -91,9 +94,7 @@ class Plugin:
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
     """The plugin's module, as if it were installed."""
-    from types import SimpleNamespace
-
-    monkeypatch.setitem(__import__("sys").modules, "acme_strategies", SimpleNamespace(RunnerUp=RunnerUp))
+    monkeypatch.setitem(sys.modules, "acme_strategies", SimpleNamespace(RunnerUp=RunnerUp))
 
 
 @pytest.fixture
@@ -143,15 +144,9 @@ def test_filters_shape_what_it_sees(model):
 def test_it_reports_and_draws_no_seed(model):
     decoder = model.decoder(runner_up=2, length=7)
     assert decoder.seed is None
-    (output,) = decoder.outputs([prompt_of("the ")])
+    (output,) = decoder.outputs([Prompt("the ")])
     assert len(output.text) == 7
     assert decoder.report() == "runner-up: 7 tokens"
-
-
-def prompt_of(text):
-    from rnngen.generation.generator import Prompt
-
-    return Prompt(text)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,25 @@
 """A model that reads a source does all that one without does: the source is what its texts are about."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from fixtures.generators import found, text, text_alone
+from fixtures.generators import found, generator_of, text, text_alone
 
+from rnngen.builtins.strategies.beam.strategy import BeamSearch
 from rnngen.builtins.strategies.contrastive import ContrastiveSearch
 from rnngen.builtins.strategies.minimum_bayes_risk import utilities
-from rnngen.builtins.strategies.options import BestOfOptions, ContrastiveOptions, MBROptions
+from rnngen.builtins.strategies.options import (
+    BeamOptions,
+    BestOfOptions,
+    ContrastiveOptions,
+    MBROptions,
+    SpeculativeOptions,
+)
 from rnngen.builtins.strategies.sampling import Greedy, Sample
 from rnngen.builtins.strategies.selection import BestOf, MinimumBayesRisk
+from rnngen.builtins.strategies.speculative import Speculative
 from rnngen.errors import UsageError
 from rnngen.generation.generator import GenerationSettings, Prompt
 from rnngen.generation.infill import FillOptions, fill_gap
@@ -124,16 +133,50 @@ def test_a_text_about_a_source_is_chosen_as_any_other(session, generator, strate
             assert output.hypothesis.log_probability == pytest.approx(sum(nats[best]), rel=1e-4)
 
 
-def test_contrastive_search_about_a_source(generator):
-    settings = GenerationSettings(length=12)
+class Letters:
+    """A tokenizer of four letters and the end."""
+
+    pieces = (b"a", b"b", b"c", b"d", b"")
+    eos_id = 4
+
+    def encode(self, text):
+        return np.array(["abcd".index(letter) for letter in text], np.int64)
+
+
+def test_contrastive_search_is_about_its_source(attentive):
+    class Features(attentive):
+        feature_size = 3
+
+        def features(self, tokens, state):
+            _, state = self(tokens, state)
+            return state[1], state
+
+        def logits(self, features):
+            return np.stack([row @ self.outputs for row in features]).astype(np.float32)
+
+    generator = generator_of(Features(5, seed=2), Letters(), source_tokenizer=Letters(), has_eos=True)
+    sources, settings = ["abc", "dd", "a", "cab", "abc"], GenerationSettings(length=12)
     search = ContrastiveSearch(ContrastiveOptions(alpha=0.5))
-    outputs = [one.text for one in generator.generate(prompts(), search, settings)]
-    alone = [text(generator, "", search, source=source, length=12) for source in SOURCES]
-    assert outputs == alone
+    outputs = [one.text for one in generator.generate(prompts(sources), search, settings)]
+    assert outputs == [text(generator, "", search, source=source, length=12) for source in sources]
+    assert len(set(outputs)) > 1
     greedy = ContrastiveSearch(ContrastiveOptions(alpha=0.0))
-    assert [one.text for one in generator.generate(prompts(), greedy, settings)] == [
-        one.text for one in generator.generate(prompts(), Greedy(), settings)
+    assert [one.text for one in generator.generate(prompts(sources), greedy, settings)] == [
+        one.text for one in generator.generate(prompts(sources), Greedy(), settings)
     ]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reproach"),
+    [
+        (ContrastiveSearch(ContrastiveOptions()), "shows no such features"),
+        (Speculative(SpeculativeOptions()), "reads one token at a time"),
+    ],
+)
+def test_what_a_strategy_needs_and_the_model_lacks_is_said_in_one_line(generator, strategy, reproach):
+    with pytest.raises(UsageError, match=reproach) as caught:
+        text(generator, "", strategy, source="abc")
+    assert "\n" not in str(caught.value)
 
 
 # ── What is expected ───────────────────────────────────────────────────────────────────────────────────────
@@ -146,20 +189,17 @@ def test_the_next_token_depends_on_the_source_and_is_what_is_scored(generator):
         assert np.exp(nats).sum() == pytest.approx(1)
         assert np.isneginf(nats[list(generator.forbidden)]).all()
         token, scored = generator.token_log_probs("C", source)[0]
-        assert np.exp(scored) == pytest.approx(
-            np.exp(nats[token]), rel=0.05
-        )  # which leaves out what never comes
+        possible = np.exp(nats[token])  # which leaves out what never comes
+        assert np.exp(scored) == pytest.approx(possible, rel=0.05)
 
 
-def test_a_score_is_that_of_beam_search(model, generator):
-    from rnngen.builtins.strategies.beam.strategy import BeamSearch
-    from rnngen.builtins.strategies.options import BeamOptions
-
-    for output, hypothesis in found(
-        generator, "", BeamSearch(BeamOptions(5)), source="abc", length=30, count=5
-    ):
+def test_a_score_is_that_of_beam_search(generator):
+    every = replace(generator, trained_tokens=None)  # a score counts the tokens that never come, too
+    best = found(every, "", BeamSearch(BeamOptions(5)), source="abc", length=30, count=5)
+    assert len(best) == 5
+    for output, hypothesis in best:
         if len(hypothesis.tokens) < 30:
-            assert model.score(output, "abc") == pytest.approx(hypothesis.log_probability, rel=1e-4, abs=1e-4)
+            assert every.score(output, "abc")[0] == pytest.approx(hypothesis.log_probability, rel=1e-4)
 
 
 def test_a_filling_is_the_best_whole_text_about_the_source(generator):
@@ -182,13 +222,9 @@ def test_a_filling_is_the_best_whole_text_about_the_source(generator):
 @pytest.mark.parametrize("strategy", ["sample", "greedy"])
 @pytest.mark.parametrize("made", [0, 1, 3])
 def test_a_text_about_a_source_goes_on_from_a_file(session, model, tmp_path, strategy, made):
-    request = session.sample_request(strategy=strategy, temp=1.5, seed=3) if strategy == "sample" else (
-        session.sample_request(strategy=strategy))  # fmt: skip
-    decoder, path, mark = (
-        session.decoder(model.generator, request),
-        tmp_path / "state",
-        session.fingerprint(model),
-    )
+    options = {"temp": 1.5, "seed": 3} if strategy == "sample" else {}
+    decoder = session.decoder(model.generator, session.sample_request(strategy=strategy, **options))
+    path, mark = tmp_path / "state", session.fingerprint(model)
     whole = "".join(decoder.begin(Prompt("", "cab")).write(12))
     first = decoder.begin(Prompt("", "cab"))
     shown = "".join(first.write(made))
@@ -206,9 +242,8 @@ def conversation(session, model):
     """Begins conversations with the model."""
 
     def begin(seed=3):
-        decoder = session.decoder(
-            model.generator, session.sample_request(strategy="sample", temp=1.5, seed=seed)
-        )
+        request = session.sample_request(strategy="sample", temp=1.5, seed=seed)
+        decoder = session.decoder(model.generator, request)
         return Conversation(
             model.generator,
             decoder.sampler,
