@@ -1,4 +1,4 @@
-"""Makes ``places.txt``: names of places that are on no map, in six languages that nobody speaks.
+"""Makes ``places.txt``: names of places that are on no map, in six invented languages.
 
 Each language is a small context-free grammar. The same script always writes the same bytes, on every Python::
 
@@ -13,7 +13,7 @@ from typing import TextIO, TypeAlias
 Grammar: TypeAlias = Mapping[str, str]
 """Symbol → alternatives, parted by ``|``; each is a row of symbols and literals, ``_`` a space.
 
-An alternative that is written twice is twice as likely. The first symbol is where a name begins.
+An alternative that occurs twice is twice as likely. A name begins with the first symbol.
 """
 
 SEED = 1907
@@ -78,7 +78,7 @@ LANGUAGES = (QUAY, ITHUNE, KHARVAK, XITLAN, SKJOL, MOTUAHE)
 
 
 def build(out: TextIO) -> int:
-    """Write all names to ``out``, one a line and mixed, and return how many there are."""
+    """Write all names to ``out``, one a line and shuffled → their number."""
     rng = random.Random(SEED)
     found: dict[str, float] = {}
     for grammar in LANGUAGES:
@@ -100,7 +100,7 @@ def _names(grammar: Grammar, rng: random.Random) -> Iterator[str]:
 
 
 def _expand(grammar: Grammar, symbol: str, rng: random.Random) -> str:
-    """Follow one alternative at every symbol; what is no symbol stands for itself."""
+    """Follow one alternative at every symbol; a literal stands for itself."""
     if symbol not in grammar:
         return symbol
     alternatives = grammar[symbol].split("|")

@@ -1,7 +1,7 @@
 """Collects the Python standard library's own source into one text: code to train on, already on this machine.
 
-Files come in sorted order under a comment that names them. Tests, tables, what `pip` installed, what was
-generated when this Python was built, and files that are not UTF-8 stay out: one Python gives one text.
+Files come in sorted order under a comment with their name. Tests, tables, installed packages, files generated
+by the build of this Python, and files that are not UTF-8 are left out: one Python gives one text.
 """
 
 import sys
@@ -16,18 +16,18 @@ SKIPPED = frozenset(
 )
 """Folders that are left out, at any depth."""
 MADE_BY_THE_BUILD = ("_sysconfigdata", "_sysconfig_vars", "config-")
-"""How files and folders begin that tell of one build of Python rather than of Python."""
+"""Prefixes of files and folders that describe one build of Python."""
 
 
 def build(out: TextIO, root: Path | None = None) -> int:
     """Write the source to ``out``.
 
     Args:
-        out: where to.
+        out: the text file.
         root: the folder of the library; this Python's own by default.
 
     Returns:
-        how many files were taken; 0 where this Python came without its source.
+        the number of files; 0 where this Python came without its source.
     """
     root = root or Path(sysconfig.get_path("stdlib"))
     taken = 0
@@ -40,7 +40,7 @@ def build(out: TextIO, root: Path | None = None) -> int:
 
 
 def _sources(root: Path) -> Iterator[Path]:
-    """Every Python file that belongs, sorted by its path from ``root``."""
+    """Return every Python file that is not left out, sorted by its path from ``root``."""
     found = [path for path in root.rglob("*.py") if _belongs(path.relative_to(root))]
     return iter(sorted(found, key=lambda path: path.relative_to(root).as_posix()))
 
@@ -50,7 +50,7 @@ def _belongs(inside: Path) -> bool:
 
 
 def _read(path: Path) -> str | None:
-    """A file's text, or ``None`` if it is not UTF-8 or cannot be read."""
+    """Read a file; None if it is not UTF-8 or cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
 
-__all__ = ["Model", "Session", "cache", "home", "load", "model_names", "models"]
+__all__ = ["Model", "Session", "cache", "home", "load", "model_names", "models", "train"]
 
 
 def models() -> "ModelStore":
@@ -75,6 +75,42 @@ def load(
 
     names = (name,) if isinstance(name, str) or name is None else tuple(name)
     return Session.here().load(*names, options=LoadOptions(device, quantize))
+
+
+def train(corpus: str | Sequence[str], *, progress: bool = False, **options: Any) -> "Model":
+    """Train a model, and load it.
+
+    Args:
+        corpus: a file, a folder or a pattern, or several.
+        progress: whether a line is written to stderr for each evaluation.
+        options: of ``rnngen train``, by the names of its flags: ``name``, ``task``, ``cell``, ``hidden``,
+            ``minutes``, ``steps``, ``seed``, ``force``; ``settings`` holds options of components.
+
+    Raises:
+        RnngenError: of every kind; what was saved before stays.
+    """
+    from rnngen.requests.train import TrainRequest
+
+    here, files = Session.here(), (corpus,) if isinstance(corpus, str) else tuple(corpus)
+    request, _ = here.with_sizes(TrainRequest.of(*files, **options))
+    plan = here.plan(request)
+    for event in here.train(plan):
+        if progress:
+            _report(event)
+    return here.load(str(plan.path))
+
+
+def _report(event: "Event") -> None:
+    """Write what an evaluation found to stderr."""
+    import sys
+
+    from rnngen.events import Evaluated, Warned
+
+    if isinstance(event, Evaluated):
+        kept = ", the best so far" if event.best else ""
+        sys.stderr.write(f"step {event.step}: {event.nats_per_char:.4f} nats per character{kept}\n")
+    elif isinstance(event, Warned):
+        sys.stderr.write(f"warning: {event.message}\n")
 
 
 @dataclass(frozen=True)
@@ -162,6 +198,18 @@ class Model:
         )
         order = np.argsort(-nats, kind="stable")[:top].tolist()
         return [(self.generator.decode([token]), float(np.exp(nats[token]))) for token in order]
+
+    def evaluate(self, corpus: str | Sequence[str] = (), **options: Any) -> "Evaluation":
+        """Evaluate the model on a text, or on the validation text of its training.
+
+        Args:
+            corpus: a file, a folder or a pattern, or several.
+            options: of ``rnngen eval``, by the names of its flags: ``dynamic``, ``cache``, ``beam`` …
+        """
+        from rnngen.requests.evaluate import EvaluateRequest
+
+        files = (corpus,) if isinstance(corpus, str) else tuple(corpus)
+        return self.session.evaluate(self.stored[0], EvaluateRequest.of(*files, **options))
 
     def fill(
         self, left: str, right: str, *, source: str | None = None, **options: Any
@@ -270,7 +318,10 @@ class Session:
         from rnngen.requests.sample import sample_request
 
         chosen, rest = _flag_values(options)
-        return sample_request(self.choose_decoding(chosen), rest)
+        request = sample_request(self.choose_decoding(chosen), rest)
+        if strategy := request.decoding.strategy:
+            self.decoding.check_abilities(request, self.decoding.spec(strategy), reads_source=True)
+        return request
 
     def choose_decoding(self, options: Mapping[str, Any]) -> "DecodingChoice":
         """Choose a strategy and filters by the names of flags; errors as in ``sample_request``."""
@@ -285,6 +336,19 @@ class Session:
         from rnngen.training.plan import plan
 
         return plan(self.registry, self.models, request)
+
+    def with_sizes(self, request: "TrainRequest") -> "tuple[TrainRequest, Proposal | None]":
+        """Choose the sizes that a budget in minutes, or a number of parameters, leaves open.
+
+        Returns:
+            The request with them, and the proposal, if there was something to choose.
+        """
+        minutes, given = request.training.options.minutes, request.given
+        timed = minutes and not {"hidden", "layers"} & given and request.nproc == 1
+        if request.resume or request.init_from or not (request.params or timed or request.plan):
+            return request, None
+        proposal = self.propose(self.plan(request), request.params, given=given)
+        return proposal.under(request), proposal
 
     def propose(
         self, plan: "Plan", parameters: int | None = None, *, given: Collection[str] = ()

@@ -1,8 +1,8 @@
-"""Parallel text of any size: pairs of a source and its target, made up by generators.
+"""Parallel text of any size: generated pairs of a source and its target.
 
 A generator is a module here with ``pair(draw) -> (source, target)``; the target follows from the source. One
-that could run out of sources says in ``SOURCES`` how many there are. What all of them have in common is in
-this file: the split, no source twice, and the lines that are written.
+that could run out of sources has their number in ``SOURCES``. This file holds what all of them share: the
+split, the uniqueness of sources, and the format of lines.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,35 +16,35 @@ from .draw import Draw
 Pair: TypeAlias = tuple[str, str]
 """Source and target; neither holds a tab or the end of a line."""
 Generator: TypeAlias = Callable[[Draw], Pair]
-"""Makes one pair out of what is drawn."""
+"""Makes one pair from random draws."""
 
 SHARE = 10
-"""One source in so many is held out."""
+"""One in this many sources is held out."""
 PATIENCE = 20_000
-"""So many draws in a row that bring nothing new mean that there is nothing new."""
+"""Draws without a new source after which a generator counts as exhausted."""
 
 
 def generator(name: str) -> Generator:
-    """The generator called ``name``, a module of this package."""
+    """Return the generator called ``name``, a module of this package."""
     made: Generator = import_module(f".{name}", __name__).pair
     return made
 
 
 def most(name: str, *, held_out: bool) -> float:
-    """About how many sources the generator ``name`` has on a side; infinity if too many to use up."""
+    """Return about how many sources a generator has on a side; infinity if too many to use up."""
     sources: float = getattr(import_module(f".{name}", __name__), "SOURCES", inf)
     return sources / SHARE if held_out else sources - sources / SHARE
 
 
 def write(generate: Generator, out: TextIO, *, count: int, seed: int, held_out: bool) -> int:
-    """Write pairs to ``out``, a line each with a tab between, and return how many there are.
+    """Write pairs to ``out``, a line each with a tab between → their number.
 
     Args:
         generate: the generator.
-        out: where to.
-        count: how many pairs are wanted.
+        out: the text file.
+        count: number of pairs.
         seed: the same seed gives the same pairs, on every Python.
-        held_out: whether they come from the side that is held out, or from that to train on.
+        held_out: take them from the held-out side, not from the training side.
 
     Returns:
         ``count``, or fewer if the generator has no more sources on that side.
@@ -57,7 +57,7 @@ def write(generate: Generator, out: TextIO, *, count: int, seed: int, held_out: 
 
 
 def pairs(generate: Generator, count: int, *, seed: int, held_out: bool) -> Iterator[Pair]:
-    """Up to ``count`` pairs, no source twice; see ``write``."""
+    """Generate up to ``count`` pairs, no source twice; see ``write``."""
     draw, seen, idle = Draw(seed), set[int](), 0
     while len(seen) < count and idle < PATIENCE:
         pair = generate(draw)
@@ -70,10 +70,10 @@ def pairs(generate: Generator, count: int, *, seed: int, held_out: bool) -> Iter
 
 
 def is_held_out(source: str) -> bool:
-    """Whether a source is on the side that is held out.
+    """Return whether a source is held out.
 
-    The source alone decides: not the seed, the count or the target. So no text made for training, with
-    whatever options, shares a source with one that is held out.
+    The source alone decides: not the seed, the count or the target. So no training text, with
+    whatever options, shares a source with a held-out one.
     """
     return _is_held_out(_key(source))
 
@@ -83,5 +83,5 @@ def _is_held_out(key: int) -> bool:
 
 
 def _key(source: str) -> int:
-    """64 bits of a hash: less to remember than the source, and hardly ever the same for two."""
+    """Return 64 bits of a hash, smaller than the source and hardly ever the same for two."""
     return int.from_bytes(sha256(source.encode()).digest()[:8])

@@ -51,7 +51,7 @@ def _time(draw: Draw) -> Said:
 
 
 def _clock(draw: Draw, hour: int) -> Said:
-    """What the hands of a clock show, near an hour from 1 to 12."""
+    """A time as the hands of a clock show it, near an hour from 1 to 12."""
     said, minute = english(hour), draw.one((0, 0, 0, 15, 30, 30, 45, 5, 10, 20, 25, 35, 40, 50, 55))
     if minute == 0:
         return f"{said} o'clock", f"{counted(hour)}点"

@@ -18,11 +18,11 @@ KINDS = [kind for kind, table in DATA["kinds"].items() for _ in range(table["sha
 """Every kind of form, as often as it is to be drawn."""
 FIRST, LAST = date(1800, 1, 1), date(2199, 12, 31)
 SOURCES = 20_195_164
-"""How many different sources there are."""
+"""The number of different sources."""
 POSIX_YEARS = range(1969, 2069)
-"""What ``%y`` stands for in POSIX."""
+"""The years of ``%y`` in POSIX."""
 LOWER, UPPER = 0.12, 0.08
-"""How often a source in English is all in small letters, and how often in capitals."""
+"""Probabilities that a source in English is all in small letters, or in capitals."""
 
 
 def pair(draw: Draw) -> tuple[str, str]:
@@ -35,7 +35,7 @@ def pair(draw: Draw) -> tuple[str, str]:
 
 
 def _day(draw: Draw, kind: str, form: str) -> date:
-    """A day that the form can say, and in one way only."""
+    """A day that the form can express, and in one way only."""
     while True:
         day = date.fromordinal(draw.between(FIRST.toordinal(), LAST.toordinal()))
         if kind == "feasts":

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Draw:
-    """What a generator draws from.
+    """The random numbers of a generator.
 
     Args:
         seed: the same seed, 0 or more, gives the same draws.
@@ -21,27 +21,27 @@ class Draw:
         self._random = Random(seed).random
 
     def chance(self, probability: float) -> bool:
-        """True, with this probability."""
+        """Return True with this probability."""
         return self._random() < probability
 
     def below(self, limit: int) -> int:
-        """A whole number from 0 up to, and without, ``limit``; no larger than 2^53."""
+        """Return an integer from 0 to below ``limit``, which is at most 2^53."""
         return int(self._random() * limit)
 
     def between(self, low: int, high: int) -> int:
-        """A whole number from ``low`` to ``high``, both included."""
+        """Return an integer from ``low`` to ``high``, both included."""
         return low + self.below(high - low + 1)
 
     def magnitude(self, digits: int) -> int:
-        """A whole number of 1 up to ``digits`` digits, each length as likely as the others."""
+        """Return an integer of 1 to ``digits`` digits, each length as likely as the others."""
         length = self.between(1, digits)
         return self.between(10 ** (length - 1) if length > 1 else 0, 10**length - 1)
 
     def one(self, choices: Sequence[T]) -> T:
-        """One of the choices."""
+        """Return one of the choices."""
         return choices[self.below(len(choices))]
 
     def some(self, choices: Sequence[T], count: int) -> list[T]:
-        """So many of the choices, in random order, none twice."""
+        """Return ``count`` of the choices, in random order, none twice."""
         left = list(choices)
         return [left.pop(self.below(len(left))) for _ in range(count)]

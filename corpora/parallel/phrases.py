@@ -18,11 +18,11 @@ DATA: dict[str, dict[str, str]] = tomllib.loads(
 HOLE = re.compile("{([^}]+)}")
 START = re.compile("(?:^|(?<=[.!?] ))[a-z]")
 OPENED, CLOSED = 0.35, 0.1
-"""How often something is said before a sentence, and after it."""
+"""Probabilities of words before a sentence, and after it."""
 
 
 def pair(draw: Draw) -> tuple[str, str]:
-    """A sentence, often with a greeting or thanks, and what it is in Chinese."""
+    """A sentence, often with a greeting or thanks, and its Chinese translation."""
     tables = ["openings"] * draw.chance(OPENED) + ["sentences"] + ["closings"] * draw.chance(CLOSED)
     english, chinese = zip(*(draw.one(tuple(DATA[table].items())) for table in tables), strict=True)
     said, target = _fill(draw, " ".join(english), "".join(chinese))
@@ -42,7 +42,7 @@ def _fill(draw: Draw, english: str, chinese: str) -> tuple[str, str]:
 
 
 def _word(draw: Draw, name: str) -> tuple[str, str]:
-    """What fills a hole: ``time``, ``some goods``, ``number 2..9``, or an entry of the table of that name."""
+    """Fill a hole: ``time``, ``some goods``, ``number 2..9``, or an entry of the table of that name."""
     if name in DATA:
         return _entry(draw, name)
     slot, _, of = name.partition(" ")

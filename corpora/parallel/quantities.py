@@ -34,7 +34,7 @@ def _price(draw: Draw) -> Said:
 
 
 def _change(yuan: int, jiao: int, fen: int) -> str:
-    """What follows the yuan; the last unit is left out after another."""
+    """The parts after the yuan; the last unit is left out after another."""
     if not jiao:
         return f"零{DIGITS[fen]}分" if yuan else f"{counted(fen)}分"
     if not fen:

@@ -15,7 +15,7 @@ from .draw import Draw
 from .numerals import english
 
 Facts: TypeAlias = Mapping[str, str]
-"""What happened, by the names that sentences call it."""
+"""The facts of an event, by their names in sentences."""
 Desk: TypeAlias = Mapping[str, Any]
 """A subject: facts, kinds of news with headlines, context to stand anywhere, asides that follow the news."""
 
@@ -38,7 +38,7 @@ def pair(draw: Draw) -> tuple[str, str]:
 
 
 def _sentences(draw: Draw, desk: Desk, news: list[str]) -> list[str]:
-    """The news, what may come before it, and what else there is to say in any order."""
+    """The news, a sentence that may come before it, and further ones in any order."""
     context = draw.some(desk["context"], draw.between(0, 2))
     asides = draw.some(desk["asides"], draw.between(1, 3))
     before = draw.below(len(context) + 1)
@@ -66,7 +66,7 @@ def _fill(draw: Draw, text: str, facts: Facts) -> str:
 
 
 def _word(draw: Draw, name: str, facts: Facts) -> str:
-    """What stands for a name: a fact, an entry of a pool, a number."""
+    """Replace a name: by a fact, an entry of a pool, or a number."""
     if name in facts:
         return facts[name]
     if name in POOLS:

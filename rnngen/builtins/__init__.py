@@ -1,7 +1,7 @@
-"""What rnngen brings itself, through the same hooks as any plugin.
+"""The built-in plugins, through the same hooks as any other.
 
-This module is light: it only says what there is and where. Nothing in this package imports the engine, the
-decoders or the session, nor anything that a stranger's plugin may not import.
+This module is light: it names what there is and where. Nothing in this package imports what a stranger's
+plugin may not import.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from rnngen.builtins.cells.gru.options import GRUOptions
 from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.rnn.options import RNNOptions
 from rnngen.builtins.filters import options as f
-from rnngen.builtins.seq2seq_options import Seq2SeqOptions
+from rnngen.builtins.seq2seq.options import Seq2SeqOptions
 from rnngen.builtins.strategies import rnngen_strategies as rnngen_strategies
 from rnngen.contracts import CellSpec, FilterSpec, Flag, NetworkSpec, ReaderSpec, TaskSpec, TokenizerSpec
 from rnngen.hookspecs import hookimpl
@@ -20,7 +20,7 @@ from rnngen.hookspecs import hookimpl
 
 @hookimpl
 def rnngen_cells() -> Iterable[CellSpec]:
-    """The classical recurrent cells."""
+    """Return the classical recurrent cells, and the encoder-decoder."""
     home = "rnngen.builtins.cells"
     return [
         CellSpec(
@@ -47,8 +47,8 @@ def rnngen_cells() -> Iterable[CellSpec]:
         NetworkSpec(
             name="seq2seq",
             summary="encoder-decoder of any cells, with any attention (Bahdanau, Luong et al. 2015)",
-            load="rnngen.builtins.seq2seq:Seq2Seq",
-            numpy="rnngen.builtins.seq2seq_step:Seq2SeqStep",
+            load="rnngen.builtins.seq2seq.torch:seq2seq",
+            numpy="rnngen.builtins.seq2seq.numpy:seq2seq_step",
             options=Seq2SeqOptions,
             parts={"encoder": "cell", "decoder": "cell", "attention": "attention"},
         ),
@@ -57,7 +57,7 @@ def rnngen_cells() -> Iterable[CellSpec]:
 
 @hookimpl
 def rnngen_tokenizers() -> Iterable[TokenizerSpec]:
-    """From bytes to words."""
+    """Return the tokenizers, from bytes to words."""
     home = "rnngen.builtins.tokenizers"
     return [
         TokenizerSpec(
@@ -100,16 +100,16 @@ def rnngen_tokenizers() -> Iterable[TokenizerSpec]:
 
 @hookimpl
 def rnngen_tasks() -> Iterable[TaskSpec]:
-    """Free text, and examples a line each."""
+    """Return the tasks: free text, lines, and pairs."""
     return [
         TaskSpec(
             name="continue",
-            summary="free text: write on from a prompt, for ever",
+            summary="free text: continue a prompt, without end",
             load="rnngen.builtins.tasks:Continue",
         ),
         TaskSpec(
             name="lines",
-            summary="every line an example of its own, which ends by itself: names, titles, verses",
+            summary="every line is an example, which ends by itself: names, titles, verses",
             load="rnngen.builtins.tasks:Lines",
         ),
         TaskSpec(
@@ -125,7 +125,7 @@ def rnngen_tasks() -> Iterable[TaskSpec]:
 
 @hookimpl
 def rnngen_readers() -> Iterable[ReaderSpec]:
-    """Plain text and JSON lines; gzip and Zstandard are undone before a reader sees the bytes."""
+    """Return the readers of plain text and JSON lines; they receive bytes that are decompressed already."""
     home = "rnngen.builtins.readers"
     return [
         ReaderSpec(
@@ -147,7 +147,7 @@ def rnngen_readers() -> Iterable[ReaderSpec]:
 
 @hookimpl
 def rnngen_filters() -> Iterable[FilterSpec]:
-    """What shapes the next-token distribution."""
+    """Return the filters of the next-token distribution."""
     home = "rnngen.builtins.filters"
     return [
         FilterSpec(
@@ -220,7 +220,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="dry",
-            summary="punish what would go on with a repetition, more the longer it is (p-e-w 2024)",
+            summary="penalise tokens that continue a repetition, more the longer it is (p-e-w 2024)",
             load="rnngen.builtins.filters.penalties:dry",
             options=f.DryOptions,
             needs_text=True,
@@ -243,7 +243,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="typical",
-            summary="keep tokens of typical surprise (Meister et al. 2022)",
+            summary="keep tokens of typical surprisal (Meister et al. 2022)",
             load="rnngen.builtins.filters.truncation:typical",
             options=f.TypicalOptions,
             flag=Flag(name="typical", help="Draw from the most typical tokens, of probability P together."),
@@ -273,7 +273,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="xtc",
-            summary="now and then exclude the top choices (p-e-w 2024)",
+            summary="exclude the top choices now and then (p-e-w 2024)",
             load="rnngen.builtins.filters.adaptive:xtc",
             options=f.XTCOptions,
             flag=Flag(name="xtc", help="With this probability, exclude all top choices but the last."),
@@ -282,7 +282,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="mirostat",
-            summary="hold the surprise of the text near a target (Basu et al. 2021)",
+            summary="hold the surprisal of the text near a target (Basu et al. 2021)",
             load="rnngen.builtins.filters.adaptive:mirostat",
             options=f.MirostatOptions,
             flag=Flag(name="mirostat", help="Mirostat sampling, version 1 or 2 (target 5 bits per token)."),
@@ -312,7 +312,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="min_length",
-            summary="no end before so many tokens",
+            summary="no end before a minimum length",
             load="rnngen.builtins.filters.lexical:min_length",
             options=f.MinLengthOptions,
             needs_text=True,

@@ -10,7 +10,7 @@ class VocabularyOptions:
     """Options of the tokenizers that learn a vocabulary."""
 
     vocab_size: int = 4096
-    """How many tokens there are at most; the 256 single bytes and the end token count too."""
+    """Largest number of tokens; the 256 single bytes and the end token count too."""
 
     def __post_init__(self) -> None:
         _require_room(self.vocab_size)
@@ -21,10 +21,10 @@ class CharOptions:
     """Options of the tokenizer ``char``."""
 
     vocab_size: int | None = None
-    """How many tokens at most, bytes and end included: rarer characters go by their bytes."""
+    """Largest number of tokens, bytes and end included: rarer characters are spelt in bytes."""
     min_count: int | None = None
-    """How often a character must occur to have a token of its own; others go by their bytes. If not given,
-    twice in scripts of many characters, so that training learns to spell what it has not met; else once."""
+    """Occurrences that a character needs to be a token; others are spelt in bytes. If not given, 2 in scripts
+    of many characters, so that training learns to spell what it has not met; else 1."""
 
     def __post_init__(self) -> None:
         _require_room(self.vocab_size)
@@ -41,7 +41,7 @@ class TextReaderOptions:
     """Options of the reader ``text``."""
 
     encoding: str = "utf-8"
-    """How the bytes of the file stand for characters, as Python names it."""
+    """The encoding of the file, by Python's name for it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,6 @@ class JSONLinesOptions:
     field: str = "text"
     """The key of each line's object that holds the text; dots reach into nested objects."""
     source_field: str | None = None
-    """The key that holds what the text is about, for the task ``pairs``."""
+    """The key that holds the source, for the task ``pairs``."""
     encoding: str = "utf-8"
-    """How the bytes of the file stand for characters, as Python names it."""
+    """The encoding of the file, by Python's name for it."""

@@ -61,7 +61,7 @@ def read_json_lines(stream: BinaryIO, name: str, options: JSONLinesOptions) -> I
 
 
 def _fields(document: Any, options: JSONLinesOptions) -> tuple[str, str]:
-    """The text and, where one is asked for, its source; both or neither may be empty then."""
+    """Return the text and, if the options name one, its source; both or neither may be empty then."""
     text = _reach(document, options.field)
     if options.source_field is None:
         return text, ""
@@ -76,7 +76,7 @@ def _fields(document: Any, options: JSONLinesOptions) -> tuple[str, str]:
 
 
 def _decoded(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
-    """The text of a stream in pieces, none of them empty."""
+    """Yield the text of a stream in pieces, none of them empty."""
     decoder = codecs.getincrementaldecoder(_checked(encoding))(errors="strict")
     start, taken, last = True, 0, False
     while not last:
@@ -97,7 +97,7 @@ def _decoded(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
 
 
 def _checked(encoding: str) -> str:
-    """The codec to decode with. That of ``utf-8-sig`` is avoided: its errors do not count the mark."""
+    """Return the codec to decode with, but not ``utf-8-sig``, whose errors do not count the mark."""
     try:
         io.TextIOWrapper(io.BytesIO(), encoding=encoding)  # refuses codecs of other things than text, too
     except (LookupError, ValueError) as error:
@@ -107,7 +107,7 @@ def _checked(encoding: str) -> str:
 
 
 def _complaint(error: UnicodeDecodeError, offset: int, encoding: str) -> str:
-    """What is wrong, where, and the mend."""
+    """Describe the error, its place, and the mend."""
     fault = f"byte 0x{error.object[error.start]:02x} at offset {offset} is not {encoding.upper()}"
     if error.reason in _CUT_SHORT:
         fault += ", or the file is cut short there"
@@ -118,7 +118,7 @@ _CUT_SHORT = {"unexpected end of data", "truncated data", "incomplete multibyte 
 
 
 def _likely(sample: bytes, refused: str) -> str:
-    """The encoding to suggest for bytes that were refused as another one."""
+    """Return the encoding to suggest for bytes that were refused as another one."""
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         guess = "utf-16"
     elif not refused.lower().startswith(("utf-8", "utf8")):
@@ -133,7 +133,7 @@ def _likely(sample: bytes, refused: str) -> str:
 
 
 def _looks_chinese(sample: bytes) -> bool:
-    """Whether most bytes above 0x7f make pairs that stand for frequent characters in GB 2312."""
+    """Return whether most bytes above 0x7f make pairs that are frequent characters in GB 2312."""
     high = sum(map(len, re.findall(rb"[\x80-\xff]+", sample)))
     return 2 * 2 * len(re.findall(rb"[\xb0-\xd7][\xa1-\xfe]", sample)) > high
 
@@ -155,7 +155,7 @@ def _lines(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _reach(document: Any, field: str) -> str:
-    """The string under a dotted key.
+    """Return the string under a dotted key.
 
     Raises:
         ValueError: if it is not there, or is no string; the message is the rest of a sentence.

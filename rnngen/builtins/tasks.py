@@ -8,7 +8,7 @@ from rnngen.options import NoOptions
 
 
 class Continue:
-    """Free text: every document is one example, given on as it comes.
+    """Free text: every document is one example, passed on as it comes.
 
     Args:
         options: nothing to choose.
@@ -21,7 +21,7 @@ class Continue:
         self.options = options
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Pass the chunks on, less the empty ones."""
+        """Pass the chunks on, without the empty ones."""
         starts_document = True
         for chunk in chunks:
             starts_document = starts_document or chunk.starts_document
@@ -95,7 +95,7 @@ class Pairs:
 
 
 def _pair(line: str, number: int) -> Iterator[Chunk]:
-    """The pair in a line, or none in a blank one."""
+    """Yield the pair in a line, or none in a blank one."""
     if not line.strip():
         return
     source, *texts = line.removesuffix("\r").split("\t")
@@ -126,14 +126,14 @@ def _whole(texts: Iterable[str]) -> Iterator[Chunk]:
 class _Line:
     """The line that is being read.
 
-    Two things have to wait for what comes next: white space at its beginning (the line may turn out blank)
-    and a carriage return at its end (it may turn out to be half of the line end).
+    Two things have to wait for the next chunk: white space at its beginning (the line may be blank) and a
+    carriage return at its end (it may be half of the line end).
     """
 
     held: str = ""
-    """What is read but not yet given."""
+    """Text that is read but not yet given."""
     begun: bool = False
-    """Whether some of the line has been given."""
+    """True once some of the line has been given."""
 
     def end(self) -> Iterator[Chunk]:
         r"""Give the rest: ``\n`` has been read."""

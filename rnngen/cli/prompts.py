@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import click
+
 from rnngen.cli import streams
+from rnngen.cli.flags import rank_of
 from rnngen.cli.render import console
 from rnngen.errors import UsageError
 
@@ -21,12 +24,16 @@ POOL = 512
 def read(argument: str | None, file: str | None) -> str:
     """Read a prompt: the argument, or what is in a file, or what is piped in; nothing at a terminal.
 
+    An argument overrules a file that a settings file or the environment names.
+
     Raises:
         UsageError: if there are two, or it is not UTF-8.
         NotFoundError: if there is no such file.
     """
     if argument is not None and file is not None:
-        raise UsageError("a prompt and --prompt-file both; give one")
+        if rank_of(click.get_current_context(), "prompt_file") == 0:
+            raise UsageError("a prompt and --prompt-file both; give one")
+        file = None
     if argument not in (None, "-"):
         return streams.checked(str(argument), "the prompt")
     place = argument or file
@@ -36,10 +43,10 @@ def read(argument: str | None, file: str | None) -> str:
         return _decoded(stream.read(), name)
 
 
-def pools(
+def sources(
     generator: "Generator", argument: str | None, file: str | None, prefix: str = ""
 ) -> "Iterator[list[Prompt]]":
-    """Yield prompts: one, or for a model that reads a source every line, as many at once as there are.
+    """Yield a prompt for every line, of a model that reads a source; as many at once as there are.
 
     Args:
         generator: the model.
@@ -52,9 +59,6 @@ def pools(
     """
     from rnngen.generation.generator import Prompt
 
-    if not generator.reads_source:
-        yield [Prompt(read(argument, file))]
-        return
     begin, first, take = streams.checked(prefix, "--prefix"), 0, _lines(argument, file)
     while lines := take(POOL):
         for number, line in enumerate(lines, start=first + 1):

@@ -1,33 +1,35 @@
-"""Standard input, standard output, and the files that may stand in for the former.
+"""Standard input and output, and files in place of the former.
 
 A process can be started with either closed; a file can be a pipe, as the shell's ``<(…)`` is.
 """
 
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import BinaryIO, Self, TextIO
+from typing import Any, BinaryIO, Self, TextIO
 
 from rnngen.errors import CorpusError, NotFoundError, RnngenError, UsageError
 
 FLUSH_SECONDS = 0.02
-"""How long a reader may wait for text that is there; a system call for every character would cost more."""
+"""Seconds that text may wait in the buffer; a system call for every character would cost more."""
 
 
 def answered() -> bool:
-    """Whether a person is at standard input; what TERM says of the screen does not matter here."""
+    """Return whether standard input is a terminal, whatever TERM says of the screen."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 @contextmanager
 def source(file: str) -> Iterator[tuple[BinaryIO, str]]:
-    """The bytes of a file, a pipe or, for ``-``, of standard input, and their name for messages.
+    """Open a file, a pipe or, for ``-``, standard input → its bytes, and its name for messages.
 
     Raises:
         NotFoundError: if there is no such file.
@@ -45,19 +47,19 @@ def source(file: str) -> Iterator[tuple[BinaryIO, str]]:
 
 
 class Lines:
-    """The lines of a file or of standard input as they come, so that one who types is answered at once and a
-    long file is answered many lines at a time.
+    """The lines of a file or of standard input as they arrive, typed or many at a time.
 
     Args:
         file: its path; ``-`` is standard input.
     """
 
     AHEAD = 4096
-    """Lines that are read ahead at most."""
+    """The largest number of lines that are read ahead."""
 
     def __init__(self, file: str) -> None:
         self.queue: Queue[str | Exception | None] = Queue(self.AHEAD)
         self.ended = False
+        self.error: Exception | None = None
         Thread(target=self._read, args=(file,), daemon=True).start()
 
     def _read(self, file: str) -> None:
@@ -66,36 +68,33 @@ class Lines:
                 for number, line in enumerate(lines, start=1):
                     self.queue.put(decoded(line, f"{name}: line {number}"))
             self.queue.put(None)
-        except Exception as error:  # it is raised where the lines are wanted
+        except Exception as error:  # raised by ``take``
             self.queue.put(error)
 
     def take(self, most: int) -> list[str]:
-        """The next lines: one at least, then as many as are there; none at the end.
+        """Return the next lines: one at least, then as many as have arrived; none at the end.
 
         Raises:
             RnngenError: as ``source`` does, or at a line that is not UTF-8, after those before it were taken.
         """
         lines: list[str] = []
         while not self.ended and len(lines) < most and not (lines and self.queue.empty()):
-            line = self.queue.get()
-            self.ended = not isinstance(line, str)
-            if isinstance(line, str):
-                lines.append(line)
-            elif line is not None and lines:
-                self.ended = False
-                self.queue.put(line)  # the next call raises it
-                return lines
-            elif line is not None:
-                raise line
+            item = self.queue.get()
+            if isinstance(item, str):
+                lines.append(item)
+            else:
+                self.ended, self.error = True, item
+        if self.error and not lines:
+            raise self.error
         return lines
 
 
 @contextmanager
 def _own(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """The same bytes through a buffer of its own.
+    """Open the same file through another buffer.
 
-    A thread that waits in a buffer holds its lock; if that is the one of ``sys.stdin``, which Python closes
-    at its end, the program aborts there, as after Ctrl-C.
+    A thread that waits in a buffer holds its lock; if that were the one of ``sys.stdin``, which Python closes
+    at exit, the program would abort there, as after Ctrl-C.
     """
     try:
         own = os.fdopen(os.dup(stream.fileno()), "rb")
@@ -107,25 +106,23 @@ def _own(stream: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def checked(argument: str, what: str) -> str:
-    """An argument as it is.
+    """Return an argument.
 
     Raises:
-        UsageError: if its bytes were not UTF-8: Python gives a half of a surrogate pair for each of them.
+        UsageError: if its bytes were not UTF-8: Python decodes each of them as half of a surrogate pair.
     """
     try:
         argument.encode()
     except UnicodeEncodeError as error:
-        raise UsageError(
-            f"{what}: what stands at character {error.start} is not UTF-8; convert it with iconv"
-        ) from None
+        raise UsageError(f"{what}: character {error.start} is not UTF-8; convert it with iconv") from None
     return argument
 
 
 def decoded(line: bytes, place: str) -> str:
-    """A line as text, without its end.
+    """Decode a line, without its end.
 
     Raises:
-        CorpusError: if it is not UTF-8; the place is named.
+        CorpusError: if it is not UTF-8, with its place.
     """
     try:
         return line.removesuffix(b"\n").removesuffix(b"\r").decode()
@@ -134,7 +131,7 @@ def decoded(line: bytes, place: str) -> str:
 
 
 def output() -> TextIO:
-    """Standard output.
+    """Return standard output.
 
     Raises:
         RnngenError: if it is closed.
@@ -147,14 +144,14 @@ def output() -> TextIO:
 class Output:
     """Standard output, flushed often enough for the eye and seldom enough for speed.
 
-    An interrupt waits for a write that is under way, or what is there already might be torn; a second one
-    does not wait.
+    An interrupt waits for a write that is under way, so that the output is not torn; a second one does not
+    wait.
     """
 
     def __init__(self) -> None:
         self.stream = output()
         self.last = 0.0
-        self.writing = self.asked = False
+        self.writing = self.interrupted = False
 
     def __enter__(self) -> Self:
         self.before = signal.signal(signal.SIGINT, self._interrupt)
@@ -164,12 +161,12 @@ class Output:
         signal.signal(signal.SIGINT, self.before)
 
     def _interrupt(self, *_: object) -> None:
-        if self.asked or not self.writing:
+        if self.interrupted or not self.writing:
             raise KeyboardInterrupt
-        self.asked = True
+        self.interrupted = True
 
     def write(self, text: str, *, flush: bool = False) -> None:
-        """Write, and flush if the last time is a while ago."""
+        """Write, and flush if the last flush is a while ago."""
         self.writing = True
         self.stream.write(text)
         now = time.monotonic()
@@ -177,5 +174,27 @@ class Output:
             self.stream.flush()
             self.last = now
         self.writing = False
-        if self.asked:
+        if self.interrupted:
             raise KeyboardInterrupt
+
+
+# ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def json_document(value: Any) -> str:
+    """Format a result as an indented JSON document; floats that are not finite become ``null``."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """Format a record of a stream as one line of JSON; floats that are not finite become ``null``."""
+    text = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

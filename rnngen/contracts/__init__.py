@@ -1,20 +1,20 @@
-"""What the parts of rnngen promise one another, and all that a plugin has to know.
+"""The contracts between the parts of rnngen: all that a plugin has to know.
 
-A plugin returns *specs* from hooks (``rnngen.hookspecs``). A spec says a name, a one-line summary, an options
-dataclass and where the thing itself is, as ``"package.module:attribute"``; that string is resolved only when
-somebody uses the name, so that listing what there is costs no import of torch.
+A plugin returns *specs* from hooks (``rnngen.hookspecs``). A spec holds a name, a one-line summary, an
+options dataclass and the place of the implementation, as ``"package.module:attribute"``; that string is
+resolved only when the name is used, so that listings need no import of torch.
 
 Dimensions, here and everywhere: B batch, T time, V vocabulary, E embedding, I a layer's input, H hidden,
-G projected input (gates), L layers, S source length, M memory (what an encoder gives of a source token),
-C context (what an attention gives), K beams.
+G projected input (gates), L layers, S source length, M memory (an encoder's output for a source token),
+C context (an attention's output), K beams.
 
-**State is explicit.** Whatever a network remembers goes in and comes out as a flat tuple of arrays with the
+**State is explicit.** All that a network remembers goes in and comes out as a flat tuple of arrays with the
 batch on axis 0: ``(y, state) = layer(x, state)``. To fork, reorder or drop streams is then one line::
 
     state = tuple(array[rows] for array in state)
 
 whatever the shapes behind the batch: (B,H) for an LSTM, (B,H,H) for a matrix memory, (B,t,H) for a
-growing cache of keys, (B,S,M) for what an encoder has read.
+growing cache of keys, (B,S,M) for an encoder's memory.
 
 ::
 

@@ -306,7 +306,7 @@ class ComponentFactory(Protocol):
 
     @property
     def has_numpy(self) -> bool:
-        """Whether there is a NumPy implementation."""
+        """True if there is a NumPy implementation."""
         ...
 
     def build(self, *sizes: int) -> Any:
@@ -327,7 +327,7 @@ class Blueprint:
     source_vocabulary: int
     """V of the source."""
     shared: bool
-    """Whether both are one vocabulary, so that an embedding can serve both and tokens can be copied."""
+    """True if both are one vocabulary, so that an embedding can serve both and tokens can be copied."""
     hidden: int
     layers: int
     embed: int

@@ -1,4 +1,4 @@
-"""What hooks return: a name, a line about it, its options, and where the thing itself is."""
+"""Specs, which hooks return: a name, a line about it, its options, and the place of its implementation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,26 +9,27 @@ from rnngen.options import NoOptions
 
 
 def imported(target: str) -> Any:
-    """What an import string, ``"package.module:attribute"``, names; raises whatever importing it raises."""
+    """Import and return what ``"package.module:attribute"`` names; raise whatever importing it raises."""
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What a hook returns."""
+    """The fields of every spec."""
 
     name: str
-    """What the user types: lower case, words joined by hyphens."""
+    """The name that users type: lower case, words joined by hyphens."""
     summary: str
     """One line for listings."""
     load: str
-    """Where the thing is: ``"package.module:attribute"``, imported only when it is used."""
+    """The implementation, ``"package.module:attribute"``, imported only when it is used."""
     options: type[Any] = NoOptions
     """A frozen dataclass (see ``rnngen.options``); its fields are what ``-o key=value`` sets.
 
-    A cell's may have a method ``suited(device)`` → the options with what nobody gave decided for training on
-    a ``cpu``, ``cuda`` or ``mps``; it is asked once for a new model, and what it says is kept with it.
+    A cell's may have a method ``with_device_defaults(device)`` → the options with what was not given decided
+    for training on a ``cpu``, ``cuda`` or ``mps``; it is called once for a new model, and the result is
+    stored.
     """
 
 
@@ -42,16 +43,16 @@ class CellSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec(CellSpec):
-    """A whole network that writes about a source, under the name of a cell.
+    """A whole network that reads a source, under the name of a cell.
 
-    ``load`` names a ``SourceNetwork`` class, built as ``Network(blueprint, kit, options)``; ``step``
-    names a ``SourceStep`` class.
+    ``load`` names a ``SourceNetwork`` class, built as ``Network(blueprint, modules, options)``; ``numpy``
+    names a ``SourceStep`` class, built as ``Step(weights, blueprint, options)``.
     """
 
     parts: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Which of its options name other plugins, and of what kind: ``{"encoder": "cell"}``.
+    """The options that name other plugins, with their kinds: ``{"encoder": "cell"}``.
 
-    The user may give such a part options of its own: ``-o "encoder=rnn;activation=relu"``.
+    The user may give such a part its own options: ``-o "encoder=rnn;activation=relu"``.
     """
 
 
@@ -73,7 +74,7 @@ class TaskSpec(Spec):
     """A task. ``load`` names a ``Task`` class."""
 
     pairs: bool = False
-    """Whether examples have a source besides their text; then the cell is a whole network that reads it."""
+    """True if examples have a source besides their text; the cell is then a whole network that reads it."""
     cell: str = "lstm"
     """The cell where the user names none."""
     strategy: str = "sample"
@@ -128,7 +129,7 @@ class FilterSpec(Spec):
     """Names of filters that cannot stand beside it."""
 
     needs_text: bool = False
-    """Whether the function takes the model's tokenizer besides: ``(options, tokenizer) → Filter``."""
+    """True if the function also takes the model's tokenizer: ``(options, tokenizer) → Filter``."""
 
 
 Capability: TypeAlias = Literal["resume", "blend", "count", "endless", "rank"]
@@ -148,7 +149,7 @@ class StrategySpec(Spec):
     draws: bool = True
     """Whether it draws at random, so that a seed is chosen and reported."""
     excludes: tuple[str, ...] = ()
-    """Names of filters that contradict it."""
+    """Filters that contradict it: ``NAME`` with any value but 0, ``NAME=0`` with that."""
     can: frozenset[Capability] = frozenset()
     """What it is able to do::
 

@@ -13,9 +13,9 @@ class Chunk(NamedTuple):
 
     text: str
     starts_document: bool
-    """Whether a new document (or example) begins with this chunk."""
+    """True if a new document (or example) begins with this chunk."""
     source: str = ""
-    """What the text is written about, where examples are pairs; it comes with the chunk that opens one."""
+    """The source of the text, where examples are pairs; it comes with the chunk that begins one."""
 
 
 class Tokenizer(Protocol):
@@ -29,14 +29,14 @@ class Tokenizer(Protocol):
     pieces: Sequence[bytes]
     """The bytes of each id, V of them; the end token's are empty."""
     eos_id: int
-    """The token between examples. ``encode`` never returns it, whatever the text says."""
+    """The end token, between examples. ``encode`` never returns it, whatever the text."""
 
     def encode(self, text: str) -> "NDArray[np.integer[Any]]":
-        """The ids of a text, as a one-dimensional integer array."""
+        """Return the ids of a text, as a one-dimensional integer array."""
         ...
 
     def to_json(self) -> str:
-        """Everything needed to build it again, as the text of ``tokenizer.json``."""
+        """Return all that is needed to build it again, as the text of ``tokenizer.json``."""
         ...
 
     @classmethod
@@ -60,7 +60,7 @@ class Tokenizer(Protocol):
 
 
 class Task(Protocol):
-    """What the network learns to write: how text becomes examples, and when one is finished.
+    """A learning task: how text becomes examples, and when one is finished.
 
     It is built as ``Task(options)``.
 
@@ -73,16 +73,16 @@ class Task(Protocol):
     """
 
     has_eos: bool
-    """Whether an example ends by itself."""
+    """True if an example ends by itself."""
     separator: str
-    """What the command line writes between generated examples."""
+    """Printed between generated examples."""
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Cut what a reader gave of one file into examples, a chunk with ``starts_document`` beginning each.
+        """Cut a file's chunks into examples, each beginning with a chunk that ``starts_document``.
 
         Raises:
-            ValueError: if the text is not as the task needs it; the message says where in the file, what is
-                wrong, and how to mend it.
+            ValueError: if the text is not as the task needs it; the message names the place in the file, the
+                error, and the mend.
         """
         ...
 

@@ -42,14 +42,14 @@ class Corpus:
 
     @property
     def path(self) -> Path:
-        """Where the text is, or will be once it is built."""
+        """The file of the text, once it is built."""
         if self.file:
             return folder() / self.file
         return home() / "corpora" / (self.name + (".tsv" if self.generator else ".txt"))
 
     @property
     def held_out(self) -> Path:
-        """Where a generator puts its held-out pairs."""
+        """The file of a generator's held-out pairs."""
         return home() / "corpora" / f"{self.name}.held-out.tsv"
 
     def collect(self, out: TextIO) -> int:

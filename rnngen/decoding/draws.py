@@ -55,6 +55,10 @@ def surprisal(logits: Floats, tokens: TokenIds) -> NDArray[np.float64]:
     return nats
 
 
+BLOCK = 64
+"""Random numbers that are computed at once."""
+
+
 class UniformDraws:
     """The numbers that a generator's ``random()`` gives, from some place on; immutable.
 
@@ -84,11 +88,15 @@ class UniformDraws:
     @property
     def number(self) -> float:
         """The number at this place, from 0 to below 1."""
-        return self._numbers.at(self._place)
+        numbers = self._numbers
+        index, offset = divmod(self._place, BLOCK)
+        return numbers.block[offset] if index == numbers.index else numbers.at(index, offset)
 
     def next(self) -> "UniformDraws":
         """Return the draws from the next place on."""
-        return self.ahead(1)
+        later = UniformDraws.__new__(UniformDraws)
+        later._numbers, later._place = self._numbers, self._place + 1
+        return later
 
     def ahead(self, count: int) -> "UniformDraws":
         """Return the draws that many places further."""
@@ -109,8 +117,6 @@ class UniformDraws:
 class _Numbers:
     """A generator's numbers by their place, the latest block of them kept."""
 
-    BLOCK = 64
-
     def __init__(self, state: Any) -> None:
         self.state, self.index = state, -1
         self.block: list[float] = []
@@ -121,10 +127,8 @@ class _Numbers:
         bits.state = self.state
         return np.random.Generator(bits.advance(place) if place else bits)
 
-    def at(self, place: int) -> float:
-        index, offset = divmod(place, self.BLOCK)
-        if index != self.index:
-            if index != self.index + 1:
-                self.following = self.generator_at(index * self.BLOCK)
-            self.block, self.index = self.following.random(self.BLOCK).tolist(), index
+    def at(self, index: int, offset: int) -> float:
+        if index != self.index + 1:
+            self.following = self.generator_at(index * BLOCK)
+        self.block, self.index = self.following.random(BLOCK).tolist(), index
         return self.block[offset]

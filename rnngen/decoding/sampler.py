@@ -88,13 +88,11 @@ class Sampler:
         Raises:
             RnngenError: if filters leave a text nothing, or a logit is not a number.
         """
-        logits, network, filters = self._next_logits(state)
-        if len(self.forbidden):
-            logits[:, self.forbidden] = -np.inf
-        shaped = self.chain(logits, [history.view() for history in state.histories], filters)
-        tokens = _drawn(shaped, state.draws)
+        shaped, network, filters = self._distribution(state)
+        numbers = np.array([draws.number for draws in state.draws])
+        tokens = draw_rows(shaped, numbers)
         pairs = zip(state.histories, tokens.tolist(), strict=True)
-        after = SamplerState(
+        return tokens, SamplerState(
             tuple([history.append(token) for history, token in pairs]),
             network,
             filters,
@@ -102,13 +100,25 @@ class Sampler:
             None,
             surprisal(shaped, tokens) if self.chain.stateful else None,
         )
-        return tokens, after
 
     def stream(self, state: SamplerState) -> Iterator[tuple[int, SamplerState]]:
-        """Draw the tokens of one text, for ever: each with the state after it."""
+        """Draw the tokens of one text, for ever: each with the state after it.
+
+        They are those that ``step`` draws, at a lower cost for one text.
+        """
         while True:
-            tokens, state = self.step(state)
-            yield int(tokens[0]), state
+            shaped, network, filters = self._distribution(state)
+            (draws,) = state.draws
+            token = draw(shaped[0], draws.number)
+            state = SamplerState(
+                (state.histories[0].append(token),),
+                network,
+                filters,
+                (draws.next(),),
+                None,
+                surprisal(shaped, np.array((token,))) if self.chain.stateful else None,
+            )
+            yield token, state
 
     def extend(self, state: SamplerState, tokens: Sequence[int]) -> SamplerState:
         """Let one text go on with given tokens, at least one; the last is read when the next is drawn."""
@@ -118,27 +128,27 @@ class Sampler:
         network = prefill(self.model, network, [tokens]).state
         return SamplerState((state.histories[0].extend(tokens),), network, filters, state.draws)
 
+    def _distribution(self, state: SamplerState) -> tuple[Floats, State, State]:
+        """Filtered logits (B,V) of the next tokens, and the states of network and filters before them."""
+        logits, network, filters = self._next_logits(state)
+        if len(self.forbidden):
+            logits[:, self.forbidden] = -np.inf
+        histories = [history.view() for history in state.histories] if self.chain.filters else []
+        return self.chain(logits, histories, filters), network, filters
+
     def _next_logits(self, state: SamplerState) -> tuple[Floats, State, State]:
-        """Logits (B,V) for the next tokens, the caller's to write to; the network's and the filters'
-        states.
-        """
+        """Logits (B,V) for the next tokens, the caller's to write to; the states of network and filters."""
         if state.logits is not None:
             return state.logits.copy(), state.network, state.filters
-        last, filters = np.array([history[-1] for history in state.histories]), state.filters
+        last = np.array([history.last for history in state.histories])
         if state.surprisal is not None:
-            filters = self.chain.observe(last.copy(), state.surprisal, filters)
+            filters = self.chain.observe(last.copy(), state.surprisal, state.filters)
             state = state._replace(filters=filters, surprisal=None)
-        return *self._advance(last, state), filters
+        return *self._advance(last, state), state.filters
 
     def _advance(self, last: TokenIds, state: SamplerState) -> tuple[Floats, State]:
         """Read the last tokens (B,); a speculative sampler may have done so already."""
         return self.model(last, state.network)
-
-
-def _drawn(logits: Floats, draws: Sequence[UniformDraws]) -> TokenIds:
-    if len(draws) == 1:
-        return np.array([draw(logits[0], draws[0].number)])
-    return draw_rows(logits, np.array([one.number for one in draws]))
 
 
 def sample_rows(

@@ -28,10 +28,12 @@ class TokenHistory(Sequence[int]):
 
     def append(self, token: int) -> "TokenHistory":
         """Return the history with one token more."""
+        buffer, length = self._buffer, self._length
+        if len(buffer) != length:
+            buffer = buffer[:length]
+        buffer.append(token)
         longer = TokenHistory.__new__(TokenHistory)
-        longer._buffer = self._buffer if self._is_newest else self._buffer[: self._length]
-        longer._buffer.append(token)
-        longer._length = self._length + 1
+        longer._buffer, longer._length = buffer, length + 1
         return longer
 
     def extend(self, tokens: Sequence[int]) -> "TokenHistory":
@@ -40,18 +42,18 @@ class TokenHistory(Sequence[int]):
 
     def view(self) -> Sequence[int]:
         """Return the tokens for reading: the buffer itself where this is the newest history."""
-        return self._buffer if self._is_newest else self._buffer[: self._length]
+        buffer = self._buffer
+        return buffer if len(buffer) == self._length else buffer[: self._length]
 
     @property
-    def _is_newest(self) -> bool:
-        return len(self._buffer) == self._length
+    def last(self) -> int:
+        """The latest token."""
+        return self._buffer[self._length - 1]
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, place: Any) -> Any:
-        if place == -1 and self._length:
-            return self._buffer[self._length - 1]
         return self.view()[place]
 
     def __eq__(self, other: object) -> bool:

@@ -1,8 +1,8 @@
-"""Which source tokens a network looked at while it wrote each target token, ready to be shown.
+"""Attention weights between source and target tokens, ready to be shown.
 
-An alignment holds texts and weights, nothing of the network. Tokens that are no whole character or word can
-be joined when it is made: what a joined source gets is the sum, what a joined target gave is the mean, so
-that every row stays a distribution::
+An alignment holds texts and weights, nothing of the network. Tokens that are only a part of a character or
+word can be joined: the weights of joined sources are summed, those of joined targets averaged, so that every
+row stays a distribution::
 
             "中" in three bytes            characters
     ni      0.2  0.3  0.1   0.4            ni   0.6  0.4
@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 from rnngen.decoding.text_stream import decode
 
 Unit: TypeAlias = Literal["token", "character", "word"]
-"""What one row or column stands for; a token of several characters is never cut into them."""
+"""The meaning of a row or column; a token of several characters is never split."""
 
 SLACK = 0.02
-"""How far above 1 the weights of a row may sum: they may come from 16-bit arithmetic."""
+"""Tolerance for the sum of a row above 1: the weights may come from 16-bit arithmetic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +33,12 @@ class Alignment:
     """Attention weights between the tokens of a source and those of a target."""
 
     source: tuple[str, ...]
-    """S texts; the end token's is empty, a part of a character is U+FFFD."""
+    """S texts: empty for the end token, U+FFFD for a part of a character."""
     target: tuple[str, ...]
     """T texts."""
     weights: NDArray[np.float32]
-    """(T,S): how much target t looked at source s. A row sums to 1, or to less where the attention keeps some
-    back (local, monotonic), or to 0 where there is no attention."""
+    """(T,S) attention weights. A row sums to 1, to less for some attentions (local, monotonic), or to 0 where
+    there is no attention."""
 
     def __post_init__(self) -> None:
         shape = len(self.target), len(self.source)
@@ -55,16 +55,16 @@ class Alignment:
     def from_pieces(
         cls, source: Sequence[bytes], target: Sequence[bytes], weights: ArrayLike, unit: Unit = "character"
     ) -> Self:
-        """Decode tokens, joining those that make one unit.
+        """Decode tokens, and join those of one unit.
 
         Args:
-            source: the bytes of each of S source tokens (``Tokenizer.pieces``), the end token's empty.
-            target: those of T target tokens.
+            source: the bytes of S source tokens (``Tokenizer.pieces``), empty for the end token.
+            target: the bytes of T target tokens.
             weights: (T,S).
-            unit: ``token`` joins nothing, ``character`` the parts of one character, ``word`` those of a word.
+            unit: ``token`` joins nothing, ``character`` the parts of a character, ``word`` those of a word.
 
         Raises:
-            ValueError: if the weights do not fit.
+            ValueError: if the weights have another shape.
         """
         rows, columns = runs(target, unit), runs(source, unit)
         given = np.asarray(weights, dtype=np.float32)
@@ -75,16 +75,16 @@ class Alignment:
         return cls(_texts(source, columns), _texts(target, rows), _joined(given, rows, columns))
 
     def best(self, row: int) -> int:
-        """The source that a target looked at most: the first, where several are equal."""
+        """Return the source of the largest weight of a target, the first of equals."""
         return int(self.weights[row].argmax())
 
     @property
     def attends(self) -> bool:
-        """Whether there is anything to show: a network without attention has weights of 0."""
+        """True if any weight is above 0, as in every network that attends."""
         return bool(self.weights.any())
 
     def as_json(self) -> dict[str, Any]:
-        """The texts and the weights to four decimals, for ``json.dumps``."""
+        """Return the texts and the weights to four decimals, for ``json.dumps``."""
         rows = [[round(weight, 4) for weight in row] for row in self.weights.tolist()]
         return {"source": list(self.source), "target": list(self.target), "weights": rows}
 
@@ -94,7 +94,7 @@ def _texts(pieces: Sequence[bytes], parts: Iterable[range]) -> tuple[str, ...]:
 
 
 def _joined(weights: NDArray[np.float32], rows: list[range], columns: list[range]) -> NDArray[np.float32]:
-    """The sums over runs of columns of the means over runs of rows."""
+    """Sum runs of columns, and average runs of rows."""
     if not rows or not columns:
         return np.zeros((len(rows), len(columns)), np.float32)
     sums = np.add.reduceat(weights, [run.start for run in columns], axis=1)
@@ -103,11 +103,11 @@ def _joined(weights: NDArray[np.float32], rows: list[range], columns: list[range
     return (totals / counts).astype(np.float32)
 
 
-# ── What belongs together ──────────────────────────────────────────────────────────────────────────────────
+# ── Units ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def runs(pieces: Sequence[bytes], unit: Unit) -> list[range]:
-    """Cut tokens into runs that make one unit each; together they cover all tokens in order."""
+    """Split tokens into runs of one unit each, in order."""
     if unit == "token":
         return [range(at, at + 1) for at in range(len(pieces))]
     characters = _cut(len(pieces), _character_starts(pieces))
@@ -123,7 +123,7 @@ def _cut(length: int, starts: Iterable[int]) -> list[range]:
 
 
 def _character_starts(pieces: Sequence[bytes]) -> list[int]:
-    """The tokens before which no character is half read; an end token breaks one off."""
+    """Return the tokens that begin a character; an end token breaks off an incomplete one."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     starts = []
     for at, piece in enumerate(pieces):
@@ -148,7 +148,7 @@ def _word_starts(texts: Sequence[str]) -> list[int]:
 
 
 def _one_word(before: str, text: str) -> bool:
-    """Whether a text goes on with the word before it; spaces belong to the word that follows them."""
+    """Return whether a text continues the word before it; spaces belong to the word that follows them."""
     if not before or not text:
         return False
     if before.isspace():
@@ -157,7 +157,7 @@ def _one_word(before: str, text: str) -> bool:
 
 
 def _is_letter(char: str) -> bool:
-    """Whether a character makes words with its neighbours, as ideographs and kana do not."""
+    """Return whether a character forms words with its neighbours, unlike ideographs and kana."""
     if unicodedata.name(char, "").startswith(("CJK", "HIRAGANA", "KATAKANA")):
         return False
     return char.isalnum() or unicodedata.category(char).startswith("M")

@@ -44,7 +44,7 @@ class Identified(Protocol):
     """A step whose states depend on more than its class."""
 
     identity: str
-    """What they depend on, beside the model."""
+    """The name of that, beside the model."""
 
 
 def identity(step: object) -> str:

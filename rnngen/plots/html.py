@@ -1,6 +1,7 @@
 """Alignments as one HTML page, with nothing outside it: point at a word, and see its weights.
 
-The script reads the weights from the table, which can be read without the script too.
+``page.html`` is the page without them. Its script reads the weights from the table, which can be read without
+the script too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,37 +11,17 @@ from importlib.resources import files
 from rnngen.generation.alignment import Alignment
 from rnngen.plots.labels import label, legend_of, one_line
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""Forbids the browser to load anything for the page."""
 STRONG, FAINT = 0.65, 0.05
 """The weight from which the ink of a cell is inverted, and that below which it is muted."""
 
 
 def draw(alignments: Sequence[Alignment], title: str) -> str:
     """Write a page that shows every alignment: both sentences, and the grid of their weights."""
-    shown, signs = escape(one_line(title)), escape(", ".join(legend_of(alignments)))
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en">',
-            f'<head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{shown}</title>",
-            f"<style>\n{_part('page.css')}</style></head>",
-            f"<body><header><h1>{shown}</h1>",
-            "<p>Point at a word, tap it, or reach it with the Tab key, to see what it looks at, "
-            f"in percent. A click holds it; Escape lets it go.</p>\n<p>{signs}</p></header>",
-            "<main>",
-            *(_section(one, number) for number, one in enumerate(alignments, 1)),
-            "</main>",
-            f"<script>\n{_part('page.js')}</script>",
-            "</body></html>\n",
-        ]
-    )
-
-
-def _part(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    page = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    page = page.replace("<!--title-->", escape(one_line(title)))
+    page = page.replace("<!--signs-->", escape(", ".join(legend_of(alignments))))
+    sections = "".join(_section(one, number) + "\n" for number, one in enumerate(alignments, 1))
+    return page.replace("<!--sections-->", sections)
 
 
 def _section(alignment: Alignment, number: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from rnngen.options import require
+from rnngen.options import require_range
 from rnngen.options.given import Given
 from rnngen.options.model import NetworkOptions, PrecisionName
 from rnngen.requests.conflicts import Conflict, check
@@ -26,7 +26,7 @@ class BenchNetwork:
     """Number of tokens in the vocabulary (V)."""
 
     def __post_init__(self) -> None:
-        require(self.vocab >= 2, f"vocab={self.vocab}: at least 2 expected")
+        require_range("vocab", self.vocab, 2)
         self.sizes()
 
     def sizes(self) -> NetworkOptions:
@@ -41,25 +41,25 @@ class BenchNetwork:
 
 @dataclass(frozen=True)
 class SampleBench:
-    """How generation is measured."""
+    """Options of measuring generation."""
 
     count: int | None = None
     """Measure N texts side by side as well, and report their rate as a ratio to one text alone."""
     quantize: Literal["int8"] | None = None
     """Measure one text with the weights in this format as well, and report its rate as a ratio to fp32."""
     device: str = "cpu"
-    """Where to generate: cpu, cuda, cuda:N, mps or auto; on other devices than the CPU through torch."""
+    """Device: cpu, cuda, cuda:N, mps or auto; on other devices than the CPU through torch."""
     seconds: float = 10.0
-    """How long to measure, about."""
+    """Time of the measurement, about."""
 
     def __post_init__(self) -> None:
-        require(self.count is None or self.count >= 1, f"count={self.count}: at least 1 expected")
-        _require_time(self.seconds)
+        require_range("count", self.count, 1)
+        require_range("seconds", self.seconds, 0, above=True)
 
 
 @dataclass(frozen=True)
 class TrainBench:
-    """How training is measured."""
+    """Options of measuring training."""
 
     batch: int = 64
     """Streams that are trained side by side (B)."""
@@ -68,29 +68,25 @@ class TrainBench:
     precision: PrecisionName = "auto"
     """Number format of rnngen's matrix products; plain PyTorch always has fp32."""
     device: str = "auto"
-    """Where to train: auto, cpu, cuda, cuda:N or mps."""
+    """Device: auto, cpu, cuda, cuda:N or mps."""
     seconds: float = 20.0
-    """How long to measure, about."""
+    """Time of the measurement, about."""
 
     def __post_init__(self) -> None:
-        require(self.batch >= 1, f"batch={self.batch}: at least 1 expected")
-        require(self.seq >= 1, f"seq={self.seq}: at least 1 expected")
-        _require_time(self.seconds)
-
-
-def _require_time(seconds: float) -> None:
-    require(0 < seconds < float("inf"), f"seconds={seconds}: a number above 0 expected")
+        require_range("batch", self.batch, 1)
+        require_range("seq", self.seq, 1)
+        require_range("seconds", self.seconds, 0, above=True)
 
 
 SAMPLE_CONFLICTS = tuple(
     Conflict("model", size.name, "a model has its own sizes") for size in fields(BenchNetwork)
 )
-"""What cannot stand together, by the names of options."""
+"""Options that cannot stand together, by name."""
 
 
 @dataclass(frozen=True)
 class SampleBenchRequest:
-    """What to measure of generation.
+    """A measurement of generation.
 
     Raises:
         ConflictError: for options that cannot stand together.
@@ -107,7 +103,7 @@ class SampleBenchRequest:
 
 @dataclass(frozen=True)
 class TrainBenchRequest:
-    """What to measure of training."""
+    """A measurement of training."""
 
     network: BenchNetwork = BenchNetwork()
     bench: TrainBench = TrainBench()

@@ -1,10 +1,12 @@
 """A request to evaluate a model on a text."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
+from rnngen.errors import OptionError, UnknownName, UsageError
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
-from rnngen.requests.conflicts import Conflict, Need, OptionError, check, is_given
+from rnngen.requests.conflicts import Conflict, Need, check, is_given
 
 CONFLICTS = (
     Conflict("source", "source_field", "the file of sources holds one on each line"),
@@ -39,6 +41,28 @@ class EvaluateRequest:
 
     def __post_init__(self) -> None:
         check(self, CONFLICTS)
+
+    @classmethod
+    def of(cls, *corpus: str, **options: Any) -> "EvaluateRequest":
+        """Make a request from fields and options by name: ``EvaluateRequest.of("a.txt", dynamic=True)``.
+
+        Raises:
+            UnknownName: for what is neither a field nor an option; the closest is named.
+            UsageError: for a value that is refused.
+        """
+        stages = {"text": CorpusOptions, "evaluation": EvaluationOptions, "outputs": OutputOptions}
+        owners = {one.name: name for name, stage in stages.items() for one in fields(stage)}
+        own = {name: value for name, value in options.items() if name in ("model", "device")}
+        held: dict[str, dict[str, Any]] = {name: {} for name in stages}
+        for name in options.keys() - own.keys():
+            if name not in owners:
+                raise UnknownName("option", name, [*owners, "model", "device"])
+            held[owners[name]][name] = options[name]
+        try:
+            made: dict[str, Any] = {name: stage(**held[name]) for name, stage in stages.items()}
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        return cls(corpus=corpus, **own, **made)
 
     def check_model(self, *, has_source: bool) -> None:
         """Refuse options that the model cannot heed.

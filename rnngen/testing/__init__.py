@@ -1,4 +1,15 @@
-"""Conformance suites for plugin authors, and for the built-ins: one call in one test holds a contract."""
+"""Conformance suites for plugin authors, and for the built-ins: one call in one test checks a contract.
+
+::
+
+    from rnngen.testing import check_cell
+
+    def test_conformance():
+        check_cell(spec, forget_bias="0")
+
+Each takes a spec, as a hook returns it, and option values as a user would type them. It raises
+``AssertionError`` with a sentence that names the broken promise, and by how much.
+"""
 
 from rnngen.testing.attentions import check_attention
 from rnngen.testing.cells import check_cell

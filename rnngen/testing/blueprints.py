@@ -1,4 +1,4 @@
-"""What the conformance suite builds whole networks from: small sizes, a kit without the engine, parts."""
+"""Parts of the networks that the suite builds: small sizes, a module factory, and components."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,37 +18,36 @@ from rnngen.errors import UnknownName
 from rnngen.options import build, divide
 
 LENGTHS = (6, 2, 4, 1)
-"""How many tokens the sources have, the end token included; the last has none besides."""
-VOCABULARY, READ = 11, 13
-"""V of what is written and, where it is another one, of what is read."""
+"""Lengths of the sources, the end token included; the last has no other."""
+VOCABULARY, SOURCE_VOCABULARY = 11, 13
 HIDDEN, EMBED, LAYERS, DROPOUT = 8, 6, 2, 0.1
-END = 0
+EOS_ID = 0
 
 
 @dataclass(frozen=True)
 class ComponentFactory:
-    """A part with its options chosen (``rnngen.contracts.ComponentFactory``)."""
+    """A cell or an attention with its options chosen (``rnngen.contracts.ComponentFactory``)."""
 
     spec: Any
     options: Any
 
     @property
     def has_numpy(self) -> bool:
-        """Whether it has a NumPy face."""
+        """True if there is a NumPy implementation."""
         return self.spec.numpy is not None
 
     def build(self, *sizes: int) -> Any:
-        """The torch face."""
+        """Build the torch implementation."""
         return imported(self.spec.load)(*sizes, self.options)
 
     def numpy(self, weights: Weights, prefix: str = "") -> Any:
-        """The NumPy face."""
+        """Build the NumPy implementation."""
         own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
         return imported(self.spec.numpy)(own, self.options)
 
 
-def maker(kind: str, text: str, parts: Sequence[Spec]) -> ComponentFactory:
-    """A part from ``NAME`` or ``NAME;key=value``."""
+def component(kind: str, text: str, parts: Sequence[Spec]) -> ComponentFactory:
+    """Choose a component by ``NAME`` or ``NAME;key=value``."""
     name, *settings = divide(text, ";")
     wanted = AttentionSpec if kind == "attention" else CellSpec
     known = {part.name: part for part in parts if isinstance(part, wanted)}
@@ -58,11 +57,11 @@ def maker(kind: str, text: str, parts: Sequence[Spec]) -> ComponentFactory:
     return ComponentFactory(known[name], build(known[name].options, given, owner=f"{kind} {name!r}"))
 
 
-def plan(makers: Mapping[str, ComponentFactory], *, shared: bool, tied: bool) -> Blueprint:
-    """A small network of two layers."""
+def small_blueprint(parts: Mapping[str, ComponentFactory], *, shared: bool, tied: bool) -> Blueprint:
+    """Return a small network of two layers."""
     return Blueprint(
         vocabulary=VOCABULARY,
-        source_vocabulary=VOCABULARY if shared else READ,
+        source_vocabulary=VOCABULARY if shared else SOURCE_VOCABULARY,
         shared=shared,
         hidden=HIDDEN,
         layers=LAYERS,
@@ -70,15 +69,15 @@ def plan(makers: Mapping[str, ComponentFactory], *, shared: bool, tied: bool) ->
         source_embed=EMBED if shared else EMBED - 1,
         dropout=DROPOUT,
         tied=tied,
-        parts=makers,
+        parts=parts,
     )
 
 
 class ModuleFactory:
-    """A kit that needs no engine."""
+    """A ``rnngen.contracts.ModuleFactory`` of torch's own modules."""
 
     def head(self, inputs: int, weight: Any = None) -> Any:
-        """A new output layer."""
+        """Return a new output layer."""
         from torch import nn
 
         class Head(nn.Linear):
@@ -87,29 +86,28 @@ class ModuleFactory:
 
         head = Head(inputs, VOCABULARY)
         if weight is not None:
-            assert tuple(weight.shape) == (VOCABULARY, inputs), (
-                "head(inputs, weight): weight is not (V,inputs)"
-            )
+            fits = tuple(weight.shape) == (VOCABULARY, inputs)
+            assert fits, "head(inputs, weight): weight is not (V,inputs)"
             head.weight = weight
         return head
 
     def dropout(self) -> Any:
-        """A new dropout."""
+        """Return a new dropout module."""
         from torch import nn
 
         return nn.Dropout(DROPOUT)
 
 
 def nll(logits: Any, targets: Any) -> Any:
-    """The summed cross-entropy of the targets (B,T) that count."""
+    """Return the summed cross-entropy of the targets (B,T) that count."""
     from torch.nn.functional import cross_entropy
 
     flat = logits.float().flatten(0, 1)
     return cross_entropy(flat, targets.flatten(), ignore_index=IGNORE, reduction="sum")
 
 
-def stir(network: Any) -> None:
-    """Move every parameter a little: what starts at zero, as biases do, would hide that it is not used."""
+def perturb(network: Any) -> None:
+    """Move every parameter a little: one that starts at 0, as biases do, could be left out unnoticed."""
     import torch
 
     with torch.no_grad():
@@ -118,11 +116,11 @@ def stir(network: Any) -> None:
 
 
 def sources(vocabulary: int) -> Any:
-    """(B,S): rows closed by the end token, then padding."""
+    """Return sources (B,S): rows closed by the end token, then padding."""
     import torch
 
     source = torch.randint(1, vocabulary, (len(LENGTHS), max(LENGTHS)))
     for row, length in zip(source, LENGTHS, strict=True):
-        row[length - 1] = END
+        row[length - 1] = EOS_ID
         row[length:] = NO_TOKEN
     return source

@@ -1,4 +1,4 @@
-"""The conformance suite for tasks: that examples depend on the text alone, not on how it was read."""
+"""The conformance suite for tasks: examples depend on the text alone, not on how it was read."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -23,18 +23,18 @@ PAIRED = (
 )
 """The same for tasks whose examples have a source besides their text."""
 PATIENCE = 10_000
-"""How many documents a task may read before it gives its first example."""
+"""Documents that a task may read before its first example, in repetitions of the five."""
 
 
 def check_task(spec: TaskSpec, **options: str) -> None:
-    """Hold a task to its contract; call it from a one-line test.
+    """Check a task against its contract.
 
     Args:
-        spec: what the plugin's ``rnngen_tasks`` hook returns.
+        spec: as the plugin's ``rnngen_tasks`` hook returns it.
         options: option values as the user would type them; defaults otherwise.
 
     Raises:
-        AssertionError: in a sentence that says which promise was broken.
+        AssertionError: with a sentence that names the broken promise.
     """
     chosen = build(spec.options, options, owner=f"task {spec.name!r}")
     task: Task = imported(spec.load)(chosen)
@@ -60,7 +60,7 @@ def _check_attributes(task: Any) -> None:
 
 
 def _pieces(documents: Iterable[str], size: int | None = None) -> Iterator[Chunk]:
-    """The documents, each in chunks of ``size`` characters or in one."""
+    """Return the documents, each in chunks of ``size`` characters or in one."""
     for text in documents:
         step = size or len(text)
         for at in range(0, len(text), step):
@@ -68,7 +68,7 @@ def _pieces(documents: Iterable[str], size: int | None = None) -> Iterator[Chunk
 
 
 def _joined(task: Task, chunks: Iterable[Chunk]) -> list[str]:
-    """The examples, each in one string; a source comes before its text."""
+    """Return the examples, each in one string; a source comes before its text."""
     found: list[str] = []
     for chunk in task.examples(chunks):
         assert isinstance(chunk, Chunk), f"examples are given as Chunks, not as {type(chunk).__name__}"
@@ -87,16 +87,16 @@ def _difference(found: list[str], whole: list[str]) -> str:
 
 
 def _check_sources(task: Task) -> None:
-    """Examples have sources, and a reader that knows them is believed."""
+    """Check that examples have sources, and that a reader's own sources are kept."""
     for chunk in task.examples(_pieces(PAIRED)):
         assert chunk.source or not chunk.starts_document, f"the example {chunk.text!r} opens without a source"
     given = [Chunk("a\tb\nc", True, "d\te"), Chunk("f", True, "g")]
     found = list(task.examples(given))
-    assert found == given, f"pairs that a reader has told apart come out as {found}"
+    assert found == given, f"pairs that a reader has split come out as {found}"
 
 
 def _check_streams(task: Task, documents: Sequence[str]) -> None:
-    """A corpus may be larger than memory: the first example must not wait for the last document."""
+    """Check that the first example does not wait for the last document, in a corpus larger than memory."""
 
     def endless() -> Iterator[Chunk]:
         for _ in range(PATIENCE):

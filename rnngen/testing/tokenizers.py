@@ -1,4 +1,4 @@
-"""The conformance suite for tokenizers: that tokens stand for the text's own bytes, whatever the text."""
+"""The conformance suite for tokenizers: tokens stand for the text's own bytes, whatever the text."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ SAMPLE = (
     "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है।\n",
     "يولد جميع الناس أحرارًا متساوين في الكرامة والحقوق.\n🙂🙃 👩‍👩‍👧‍👦\n",
 )
-"""What is trained on: seven scripts, foreign line ends, emoji."""
+"""Training text: seven scripts, foreign line ends, emoji."""
 
 NASTY = (
     "",
@@ -45,18 +45,18 @@ GARBAGE = (
     '{"kind": "other", "tokenizer": {"model": {}}}',
     "[" * 5000,
 )
-"""Texts that are nobody's ``tokenizer.json``."""
+"""Texts that are no ``tokenizer.json``."""
 
 
 def check_tokenizer(spec: TokenizerSpec, **options: str) -> None:
-    """Hold a tokenizer to its contract; call it from a one-line test.
+    """Check a tokenizer against its contract.
 
     Args:
-        spec: what the plugin's ``rnngen_tokenizers`` hook returns.
+        spec: as the plugin's ``rnngen_tokenizers`` hook returns it.
         options: option values as the user would type them; defaults otherwise.
 
     Raises:
-        AssertionError: in a sentence that says which promise was broken.
+        AssertionError: with a sentence that names the broken promise.
     """
     chosen = build(spec.options, options, owner=f"tokenizer {spec.name!r}")
     cls: type[Tokenizer] = imported(spec.load)
@@ -72,7 +72,7 @@ def check_tokenizer(spec: TokenizerSpec, **options: str) -> None:
 
 
 def _chunks() -> Iterator[Chunk]:
-    """The sample as a stream that can be read once, in small pieces."""
+    """Return the sample as a stream that can be read once, in small pieces."""
     for text in SAMPLE:
         yield Chunk(text[:20], starts_document=True)
         yield Chunk(text[20:], starts_document=False)
@@ -88,7 +88,7 @@ def _check_vocabulary(tokenizer: Tokenizer) -> None:
 
 
 def _check_law(tokenizer: Tokenizer, text: str) -> None:
-    """Whatever the text, its tokens' bytes are its own, and none is the end."""
+    """Check that the tokens' bytes are the text's own, and that none is the end token."""
     ids = _ids(tokenizer, text)
     size = len(tokenizer.pieces)
     outside = [token for token in ids if not 0 <= token < size]
@@ -118,7 +118,7 @@ def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 def _check_refusal(tokenizer: Tokenizer) -> None:
-    """Half of a surrogate pair is no character and has no bytes: that alone is refused."""
+    """Check that half of a surrogate pair, which has no bytes, is refused, and nothing else."""
     error = _raised(tokenizer.encode, "abc\ud800def")
     assert isinstance(error, CorpusError), f"a lone surrogate should raise CorpusError; encode: {error!r}"
     named = re.search(r"\b3\b", str(error))

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from rnngen.cli.render.progress import Progress, amount, clock, ending, json_line, plain_lines
-from rnngen.events import Evaluated, Finished, Judged, Sampled, Saved, Started, Step, Warned
+from rnngen.cli.render.progress import Progress, amount, clock, ending, plain_lines
+from rnngen.cli.streams import json_line
+from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Warned
 from rnngen.printable import printable, shown
 
 STARTED = Started("names", "m/names", 670_123, 65, 1_003_854, 111_540, "cpu", "bf16", 1337, 0, 4900)
@@ -86,15 +87,15 @@ def test_the_ending_names_the_reason_and_the_best():
 
 
 def test_the_exact_losses_go_by_name():
-    said = lines(STARTED, Judged(4400, 1.46012, 1.47, 3.0))
+    said = lines(STARTED, FinalEvaluation(4400, 1.46012, 1.47, 3.0))
     assert said[-1] == "rnngen: step 4400, nats per character: stream 1.4601, window 1.4700"
     progress = Progress()
-    progress.take(Judged(4400, 1.46012, 1.47, 3.0))
+    progress.take(FinalEvaluation(4400, 1.46012, 1.47, 3.0))
     assert progress.losses() == [("stream", "1.4601"), ("window", "1.4700")]
 
 
 def test_json_has_null_for_what_is_no_number():
-    line = json_line(replace(STEP, loss=math.nan, grad_norm=math.inf, seconds_left=None))
+    line = json_line(replace(STEP, loss=math.nan, grad_norm=math.inf, seconds_left=None).as_json())
     read = json.loads(line, parse_constant=pytest.fail)
     assert (read["event"], read["loss"], read["grad_norm"], read["seconds_left"]) == (
         "step",
@@ -106,7 +107,7 @@ def test_json_has_null_for_what_is_no_number():
 
 
 def test_json_is_one_line_of_utf8_whatever_the_text():
-    line = json_line(Sampled(1, "愛\n\x1b\ud800"))
+    line = json_line(Sampled(1, "愛\n\x1b\ud800").as_json())
     assert "\n" not in line
     assert json.loads(line.encode("utf-8"))["text"] == "愛\n\x1b?"
 

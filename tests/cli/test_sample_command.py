@@ -299,7 +299,7 @@ def test_filters_with_memory_depend_on_no_other_text(run):
             "unknown option of filter 'mirostat': 'tua'; did you mean 'tau'?",
         ),
         (["--filters", "logit_bias=the"], "TEXT:BIAS expected"),
-        (["--filters", "logit_bias=the:1"], "no one token says 'the'; to this model it is 't' 'h' 'e'"),
+        (["--filters", "logit_bias=the:1"], "no single token is 'the'; to this model it is 't' 'h' 'e'"),
         (["--filters", "ban"], "at least one text expected"),
         (["--filters", "force"], "force=TEXT|TEXT"),
         (["--filters", "top_nsigma=nan"], "n=nan: 0 or more expected"),

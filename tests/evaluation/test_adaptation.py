@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rnngen.errors import UsageError
+from rnngen.generation.loading import LoadOptions
 from rnngen.options.corpus import AdaptingOptions
 from rnngen.store.model_folder import TRAINED_TOKENS, read_model
 
@@ -22,18 +23,17 @@ def test_after_a_prompt_its_like_is_more_likely(session, model):
     adapted = session.adapt(model, CHAPTER, AdaptingOptions(dynamic=True, dynamic_lr=0.005))
     assert adapted.tokens == len(CHAPTER) - 1
     assert adapted.after < adapted.before
-    before, _ = session.writer(model).score(CHAPTER)
-    after, _ = session.writer(adapted.model).score(CHAPTER)
+    before, after = (session.open(one).score(CHAPTER) for one in (model, adapted.model))
     assert after > before
 
 
 def test_the_losses_are_those_that_scoring_gives(session, model):
     adapted = session.adapt(model, CHAPTER, AdaptingOptions(dynamic=True))
     for one, loss in ((model, adapted.before), (adapted.model, adapted.after)):
-        writer = session.writer(one)
-        state, nats, tokens = writer.step.start(1), 0.0, writer.context(CHAPTER)
+        generator = session.open(one).generator
+        state, nats, tokens = generator.model.start(1), 0.0, generator.prefix_tokens(CHAPTER)
         for token, target in pairwise(tokens):
-            logits, state = writer.step(np.array([token]), state)
+            logits, state = generator.model(np.array([token]), state)
             nats += float(np.log(np.exp(logits[0] - logits[0, target]).sum()))
         assert loss == pytest.approx(nats / adapted.tokens, rel=1e-4)
 
@@ -61,15 +61,15 @@ def test_without_a_prompt_there_is_nothing_to_adapt_to(session, model):
 
 
 def test_a_cache_remembers_one_network_alone(session, model):
-    with pytest.raises(UsageError, match="one model"):
-        session.writer(model, model, adapting=AdaptingOptions(cache=True))
-    assert session.writer(model, adapting=AdaptingOptions(cache=False)).step.fixed == 0
+    with pytest.raises(UsageError, match="one network"):
+        session.open(model, model, options=LoadOptions(cache=AdaptingOptions()))
+    assert session.open(model).generator.model.fixed == 0
 
 
 def test_a_cache_expects_again_what_the_prompt_held(session, model):
-    options = AdaptingOptions(cache=True, cache_weight=0.5, cache_flatness=1.0)
-    with_cache, without = session.writer(model, adapting=options), session.writer(model)
-    assert with_cache.score(CHAPTER)[0] > without.score(CHAPTER)[0]
+    options = LoadOptions(cache=AdaptingOptions(cache_weight=0.5, cache_flatness=1.0))
+    with_cache, without = session.open(model, options=options), session.open(model)
+    assert with_cache.score(CHAPTER) > without.score(CHAPTER)
 
 
 def test_tokens_that_training_never_met_are_not_written_though_the_prompt_holds_them(
@@ -78,8 +78,9 @@ def test_tokens_that_training_never_met_are_not_written_though_the_prompt_holds_
     (tmp_path / "val.txt").write_text("we sing\n" * 4)
     train(tokenizer="byte")
     model = read_model(session.models.find("verse"))
-    options = AdaptingOptions(cache=True, cache_weight=0.9)
-    writer = session.writer(model, adapting=options)
-    text = "".join(writer.write("zzzz" * 20, rng=np.random.default_rng(1), length=50))
+    options = LoadOptions(cache=AdaptingOptions(cache_weight=0.9))
+    text = session.open(model, options=options).generate(
+        "zzzz" * 20, include_prompt=False, temperature=1.0, seed=1, length=50
+    )
     assert "z" not in text
     assert len(text) == 50

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam.beam_search import log_softmax
 from rnngen.errors import CorpusError, ModelError, NotFoundError
-from rnngen.events import Judged
+from rnngen.events import FinalEvaluation
+from rnngen.numerics import log_softmax
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions
 from rnngen.requests.evaluate import EvaluateRequest
@@ -29,29 +29,29 @@ def evaluate(session):
 @pytest.mark.parametrize("shape", [{}, {"layers": 2, "learn_state": True, "tied": True}])
 @pytest.mark.parametrize("task", ["continue", "lines"])
 def test_the_verdict_of_training_is_that_of_eval(train, evaluate, task, shape):
-    told = next(event for event in train(task=task, **shape) if isinstance(event, Judged))
+    told = next(event for event in train(task=task, **shape) if isinstance(event, FinalEvaluation))
     evaluation = evaluate()
     assert evaluation.losses["stream"].nats_per_char == pytest.approx(told.stream, rel=1e-6)
     assert evaluation.losses["window"].nats_per_char == pytest.approx(told.window, rel=1e-6)
 
 
 @pytest.mark.parametrize("task", ["continue", "lines"])
-def test_eval_reads_what_a_writer_reads(session, train, evaluate, tmp_path, task):
+def test_eval_reads_what_a_generator_reads(session, train, evaluate, tmp_path, task):
     """One text by different code: whole through torch, and token by token in NumPy."""
     train(task=task)
     (tmp_path / "other.txt").write_text("the night and a rose")
-    writer = session.writer(session.read("verse"))
-    end = [writer.tokenizer.eos_id]
-    targets, nats, state = writer.tokenizer.encode("the night and a rose").tolist(), 0.0, writer.step.start(1)
-    targets += end * writer.has_eos
+    generator = session.load("verse").generator
+    end, tokenizer = [generator.eos_id], generator.tokenizers.target
+    targets, nats, state = tokenizer.encode("the night and a rose").tolist(), 0.0, generator.model.start(1)
+    targets += end * generator.has_eos
     for token, target in zip(end + targets, targets, strict=False):
-        logits, state = writer.step(np.array([token]), state)
+        logits, state = generator.model(np.array([token]), state)
         nats -= log_softmax(logits)[0, target]
     loss = evaluate(tmp_path / "other.txt").losses["stream"]
     assert loss.tokens == len(targets)
     assert loss.nats == pytest.approx(nats, rel=1e-4)
-    if writer.has_eos:
-        assert writer.score("the night and a rose") == (pytest.approx(-loss.nats, rel=1e-4), loss.tokens)
+    if generator.has_eos:
+        assert generator.score("the night and a rose") == (pytest.approx(-loss.nats, rel=1e-4), loss.tokens)
 
 
 def test_a_model_is_judged_on_what_it_was_not_trained_on(session, train, evaluate, corpus):

@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from rnngen.builtins.seq2seq import Seq2Seq
-from rnngen.builtins.seq2seq_options import Seq2SeqOptions
+from rnngen.builtins.seq2seq.options import Seq2SeqOptions
+from rnngen.builtins.seq2seq.torch import seq2seq
 from rnngen.contracts import NO_TOKEN, Blueprint
 from rnngen.inference.cuda_graph import PATIENCE, CapturedStep
 from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.heads import TorchModuleFactory
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.nn.regularizers import TorchModuleFactory
 from rnngen.options.model import NetworkOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
@@ -123,7 +123,7 @@ def test_what_is_written_about_sources_is_recorded_too(options):
     part = choose(Registry(), {"cell": "seq2seq"}, {})["cell"]
     sizes = {"vocabulary": V, "source_vocabulary": V, "shared": True, "tied": False, "dropout": 0.0}
     plan = Blueprint(**sizes, hidden=7, layers=1, embed=5, source_embed=5, parts=part.parts)
-    network = Seq2Seq(plan, TorchModuleFactory(V, 0.0), Seq2SeqOptions(**options)).eval()
+    network = seq2seq(plan, TorchModuleFactory(V, 0.0), Seq2SeqOptions(**options)).eval()
     step, plain, recorder = captured_and_plain(network)
     sources = [np.array([[1, 2, 3, 0], [4, 0, NO_TOKEN, NO_TOKEN]]), np.array([[5, 6, 7, 0], [8, 9, 3, 0]])]
     for source in sources:

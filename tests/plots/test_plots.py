@@ -36,7 +36,7 @@ def saved(tmp_path):
 
 
 class Page(HTMLParser):
-    """What a page says: its tags with their attributes, and the text in each kind of tag."""
+    """The content of a page: its tags with their attributes, and the text in each kind of tag."""
 
     def __init__(self, text):
         super().__init__()
@@ -152,7 +152,7 @@ def test_nothing_outside_the_file_is_referred_to(saved, kind):
 
 
 def cells_of(alignment):
-    """Where the cells are on the sheet that the PNG of an alignment is drawn from, and what they are."""
+    """The cells on the sheet that the PNG of an alignment is drawn from."""
     used = fonts.Fonts("".join(map(label, (*alignment.source, *alignment.target))) + "0123456789weight in%")
     drawn = sheet.compose([alignment], "", lambda text, size: used.measure(text, 2 * size) / 2)
     return [mark for mark in drawn.marks if isinstance(mark, sheet.Box) and mark.about]
@@ -182,7 +182,7 @@ def test_png_writes_words_beside_the_grid(saved):
 
 
 def openable(places):
-    """Those of some fonts that can be opened."""
+    """The fonts that can be opened, of some."""
     for place in places:
         with contextlib.suppress(OSError):
             fonts.Face(*place).at(20)

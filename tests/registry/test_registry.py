@@ -203,12 +203,12 @@ def test_what_cannot_be_loaded_is_told_with_its_distribution(tmp_path, monkeypat
 
 
 def test_a_spec_may_name_more_than_one_thing():
-    from rnngen.builtins.seq2seq import Seq2Seq
-    from rnngen.builtins.seq2seq_step import Seq2SeqStep
+    from rnngen.builtins.seq2seq.numpy import seq2seq_step
+    from rnngen.builtins.seq2seq.torch import seq2seq
 
     found = Registry().find("cell", "seq2seq")
-    assert found.resolve() is Seq2Seq
-    assert found.resolve(found.spec.numpy) is Seq2SeqStep
+    assert found.resolve() is seq2seq
+    assert found.resolve(found.spec.numpy) is seq2seq_step
 
 
 @pytest.mark.parametrize("kind", KINDS)

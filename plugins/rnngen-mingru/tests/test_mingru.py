@@ -11,7 +11,7 @@ from rnngen.testing import check_cell
 from torch import Tensor
 
 from rnngen_mingru import MinLSTMOptions, rnngen_cells
-from rnngen_mingru.layers import MinGRU, MinLSTM, scan
+from rnngen_mingru.torch import MinGRU, MinLSTM, scan
 
 CELLS = {spec.name: spec for spec in rnngen_cells()}
 INPUT, HIDDEN = 5, 8
@@ -128,7 +128,7 @@ def test_scan_keeps_all_where_everything_is_kept() -> None:
 def test_step_survives_extreme_inputs(name: str) -> None:
     import numpy as np
 
-    from rnngen_mingru.steps import MinGRUStep, MinLSTMStep
+    from rnngen_mingru.numpy import MinGRUStep, MinLSTMStep
 
     cell = layer(name)
     weights = {key: array.numpy() for key, array in cell.state_dict().items()}
@@ -157,7 +157,7 @@ def test_forget_bias_must_be_finite(value: float) -> None:
         MinLSTMOptions(forget_bias=value)
 
 
-@pytest.mark.parametrize("module", ["rnngen_mingru", "rnngen_mingru.steps"])
+@pytest.mark.parametrize("module", ["rnngen_mingru", "rnngen_mingru.numpy"])
 def test_import_needs_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

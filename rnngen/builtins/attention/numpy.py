@@ -1,4 +1,4 @@
-"""What the attentions share in NumPy, one query a stream at a time; and no attention."""
+"""Shared by the attentions in NumPy, one query a stream at a time; and no attention."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""What the attentions share in torch: keys made once, a masked softmax, a weighted sum; and no attention.
+"""Shared by the attentions in torch: keys made once, a masked softmax, a weighted sum; and no attention.
 
 Weights are computed in float32 at least, also under autocast to bf16, whose steps of 1/256 are too coarse
 for them; the big products, of keys and of contexts, stay in bf16.

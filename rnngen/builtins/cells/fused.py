@@ -1,4 +1,4 @@
-"""What the hand-written recurrences on the CPU share.
+"""Shared by the hand-written recurrences on the CPU.
 
 torch has a fused LSTM for the CPU; the other cells it runs an operation at a time. In the recurrences here
 

@@ -26,5 +26,5 @@ class RegularizedOptions:
 
     @property
     def has_extras(self) -> bool:
-        """Whether an option is set that torch's fused cells do not have."""
+        """True if an option is set that torch's fused cells do not have."""
         return bool(self.layer_norm) or self.zoneout_h > 0

@@ -1,4 +1,4 @@
-"""What the NumPy implementations of the cells share; ``regularized`` has the equations.
+"""Shared by the NumPy implementations of the cells; ``regularized`` has the equations.
 
 Weights are laid out for a row vector times a matrix (``x @ W``), as BLAS reads them fastest. Sigmoids are
 computed as ``σ(a) = ½·tanh(½·a) + ½`` with the inner halves folded into the weights, so that one call of

@@ -1,15 +1,17 @@
 """Adaptive filters, which keep a state: XTC tosses coins, and Mirostat follows the surprisal."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rnngen.builtins.filters.options import MirostatOptions, XTCOptions
-from rnngen.builtins.filters.truncation import History, keep_where
+from rnngen.builtins.filters.truncation import keep_where
 from rnngen.contracts import Floats, State, StatefulFilter, TokenIds
 from rnngen.numerics import FORBIDDEN, Doubles, log_softmax, softmax
 
 
 class _XTC:
-    """Its state: a seed for each stream (B,), and how many coins it has tossed (B,)."""
+    """Its state: a seed for each stream (B,), and the number of coins tossed (B,)."""
 
     def __init__(self, options: XTCOptions) -> None:
         self.options = options
@@ -17,14 +19,14 @@ class _XTC:
     def initial(self, seeds: TokenIds) -> State:
         return seeds.copy(), np.zeros(len(seeds), np.int64)
 
-    def __call__(self, logits: Floats, history: History, state: State) -> Floats:  # noqa: ARG002
+    def __call__(self, logits: Floats, history: Sequence[Sequence[int]], state: State) -> Floats:  # noqa: ARG002
         heads = [
             np.random.default_rng(pair).random() < self.options.probability
             for pair in zip(*state, strict=True)
         ]
         p = softmax(logits)
         top = p >= self.options.threshold
-        last = logits.shape[-1] - 1 - np.where(top, p, np.inf)[:, ::-1].argmin(axis=-1)
+        last = logits.shape[-1] - 1 - np.where(top, logits, np.inf)[:, ::-1].argmin(axis=-1)
         dropped = top & np.array(heads, bool)[:, None] & (top.sum(axis=-1, keepdims=True) > 1)
         dropped[np.arange(len(logits)), last] = False
         return np.where(dropped, FORBIDDEN, logits)
@@ -46,7 +48,7 @@ class _Mirostat:
     """Its state: the bound μ (B,), in bits."""
 
     CONSIDERED = 100
-    """From how many of the most probable tokens version 1 estimates Zipf's exponent."""
+    """The number of most probable tokens from which version 1 estimates Zipf's exponent."""
 
     def __init__(self, options: MirostatOptions) -> None:
         self.options = options
@@ -54,7 +56,7 @@ class _Mirostat:
     def initial(self, seeds: TokenIds) -> State:
         return (np.full(len(seeds), 2 * self.options.tau),)
 
-    def __call__(self, logits: Floats, history: History, state: State) -> Floats:  # noqa: ARG002
+    def __call__(self, logits: Floats, history: Sequence[Sequence[int]], state: State) -> Floats:  # noqa: ARG002
         log_p = log_softmax(logits)
         if self.options.version == 2:
             return keep_where(-log_p / np.log(2) <= state[0][:, None], logits)
@@ -85,8 +87,8 @@ class _Mirostat:
 def mirostat(options: MirostatOptions) -> StatefulFilter:
     """Hold the surprisal of the text near τ bits a token (Basu et al. 2021, arXiv 2007.14966).
 
-    Version 2 drops tokens of more than μ bits, version 1 keeps the k best, k being so chosen that by Zipf's
-    law the k-th would have μ bits; the best token always stays. μ starts at 2τ, and after each token of s
+    Version 2 drops tokens of more than μ bits, version 1 keeps the k best, where by Zipf's law the k-th
+    has μ bits; the best token always stays. μ starts at 2τ, and after each token of s
     bits, under the distribution that it was drawn from, μ ← μ − η(s − τ), as in llama.cpp.
     """
     return _Mirostat(options)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.builtins.filters.options import BanOptions, BiasOptions, ForceOptions, MinLengthOptions
+from rnngen.builtins.filters.truncation import of_logits
 from rnngen.contracts import Filter, Floats, State, StatefulFilter, TokenIds, Tokenizer
 from rnngen.errors import UsageError
 from rnngen.numerics import FORBIDDEN
@@ -43,7 +44,7 @@ def ban(options: BanOptions, tokenizer: Tokenizer) -> Filter:
 
 
 def _ending(pieces: Sequence[bytes], past: Sequence[int], size: int) -> bytes:
-    """At least the last ``size`` bytes of what some tokens say, if there are so many."""
+    """Return at least the last ``size`` bytes of some tokens, or all of them if there are fewer."""
     ending, place = b"", len(past)
     while len(ending) < size and place:
         place -= 1
@@ -64,11 +65,7 @@ def force(options: ForceOptions, tokenizer: Tokenizer) -> Filter:
     for text in texts:
         outside[tokenizer.encode(text)] = False
     outside[tokenizer.eos_id] = False
-
-    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        return np.where(outside, FORBIDDEN, logits)
-
-    return keep
+    return of_logits(lambda logits: np.where(outside, FORBIDDEN, logits))
 
 
 def logit_bias(options: BiasOptions, tokenizer: Tokenizer) -> Filter:
@@ -84,17 +81,13 @@ def logit_bias(options: BiasOptions, tokenizer: Tokenizer) -> Filter:
             parts = " ".join(
                 repr(tokenizer.pieces[token].decode(errors="replace")) for token in tokenizer.encode(text)
             )
-            raise UsageError(f"filter 'logit_bias': no one token says {text!r}; to this model it is {parts}")
+            raise UsageError(f"filter 'logit_bias': no single token is {text!r}; to this model it is {parts}")
         bias[named] += np.float32(number)
-
-    def add(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        return logits + bias
-
-    return add
+    return of_logits(lambda logits: logits + bias)
 
 
 class _MinLength:
-    """Counts what was made; its state is that count (B,)."""
+    """Counts the generated tokens; its state is that count (B,)."""
 
     def __init__(self, length: int, end: int) -> None:
         self.length, self.eos_id = length, end
@@ -112,5 +105,5 @@ class _MinLength:
 
 
 def min_length(options: MinLengthOptions, tokenizer: Tokenizer) -> StatefulFilter:
-    """Forbid the end until so many tokens are made; the prompt does not count."""
+    """Forbid the end before a number of tokens; the prompt does not count."""
     return _MinLength(options.length, tokenizer.eos_id)

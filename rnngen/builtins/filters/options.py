@@ -28,11 +28,11 @@ class DynatempOptions:
     """Options of the filter ``dynatemp``."""
 
     low: float = 0.5
-    """The temperature where the model is sure."""
+    """The temperature at an entropy of 0."""
     high: float = 1.5
-    """The temperature where the model knows nothing."""
+    """The temperature where all tokens are equally probable."""
     exponent: float = 1.0
-    """Of the relative entropy in between; above 1 keeps the temperature low for longer."""
+    """The exponent of the relative entropy in between; above 1 keeps the temperature low for longer."""
 
     def __post_init__(self) -> None:
         require_range("low", self.low, 0)
@@ -78,7 +78,7 @@ class TypicalOptions:
     """Options of the filter ``typical``."""
 
     p: float = 0.95
-    """Keep the tokens of the most typical surprise, until their probabilities sum to p or more."""
+    """Keep the tokens of the most typical surprisal, until their probabilities sum to p or more."""
 
     def __post_init__(self) -> None:
         require_range("p", self.p, 0, 1, above=True)
@@ -125,9 +125,9 @@ class XTCOptions:
     """Options of the filter ``xtc``."""
 
     probability: float = 0.5
-    """How often the top choices are excluded."""
+    """The probability that the top choices are excluded."""
     threshold: float = 0.1
-    """From which probability on a token is a top choice."""
+    """The probability from which a token is a top choice."""
 
     def __post_init__(self) -> None:
         require_range("probability", self.probability, 0, 1)
@@ -139,11 +139,11 @@ class MirostatOptions:
     """Options of the filter ``mirostat``."""
 
     version: int = 2
-    """1 keeps the k best tokens, k from an estimate of Zipf's exponent; 2 cuts by surprise itself."""
+    """1 keeps the k best tokens, k from an estimate of Zipf's exponent; 2 truncates by surprisal."""
     tau: float = 5.0
-    """The surprise that texts are to have, in bits a token."""
+    """The target surprisal, in bits a token."""
     eta: float = 0.1
-    """How fast the bound follows what was observed."""
+    """The rate at which the bound follows the surprisal observed."""
 
     def __post_init__(self) -> None:
         require(self.version in (1, 2), f"version={self.version}: 1 or 2 expected")
@@ -161,7 +161,7 @@ class RepetitionOptions:
     penalty: float = 1.1
     """Above 1 makes tokens that have occurred less probable; 1 does nothing."""
     window: int = 64
-    """How many of the latest tokens count; 0 is all of them."""
+    """The number of latest tokens that count; 0 is all of them."""
 
     def __post_init__(self) -> None:
         require_range("penalty", self.penalty, 0, above=True)
@@ -173,9 +173,9 @@ class CountOptions:
     """Options of the filters ``frequency`` and ``presence``."""
 
     penalty: float = 0.5
-    """What is subtracted from the logits of tokens that have occurred; below 0 favours them."""
+    """Subtracted from the logits of tokens that have occurred; below 0 favours them."""
     window: int = 64
-    """How many of the latest tokens count; 0 is all of them."""
+    """The number of latest tokens that count; 0 is all of them."""
 
     def __post_init__(self) -> None:
         require_range("penalty", self.penalty, -1e6, 1e6)
@@ -187,13 +187,13 @@ class DryOptions:
     """Options of the filter ``dry``."""
 
     multiplier: float = 0.8
-    """How strongly a token is punished that would go on with a repetition; 0 does nothing."""
+    """The penalty of a token that would continue a repetition; 0 does nothing."""
     base: float = 1.75
-    """How much stronger for each token that the repetition is longer."""
+    """The factor of the penalty for each further token of the repetition."""
     allowed: int = 2
-    """The shortest repetition, in tokens, that is punished for going on."""
+    """The shortest repetition, in tokens, whose continuation is penalised."""
     window: int = 1024
-    """How many of the latest tokens are searched; 0 is all of them."""
+    """The number of latest tokens that are searched; 0 is all of them."""
     breakers: str = '\\n:"*'
     """Characters that no repetition reaches across, one after another; a backslash before , and ; there."""
 
@@ -226,13 +226,13 @@ class BiasOptions:
     """Options of the filter ``logit_bias``."""
 
     biases: str = ""
-    """TEXT:BIAS, several with | between: what is added to the logit of the token of that text."""
+    """TEXT:BIAS, several with | between: BIAS is added to the logit of the token of that text."""
 
     def __post_init__(self) -> None:
         self.pairs()
 
     def pairs(self) -> list[tuple[str, float]]:
-        """The texts and what is added to their tokens' logits; ``-inf`` forbids."""
+        """Return the texts and the numbers added to their tokens' logits; ``-inf`` forbids."""
         return [self._pair(part) for part in divide(self.biases, "|")]
 
     def _pair(self, part: str) -> tuple[str, float]:
@@ -248,13 +248,13 @@ class BiasOptions:
 
 @dataclass(frozen=True)
 class TextsOptions:
-    """Options of a filter that is given texts."""
+    """Options of a filter that takes texts."""
 
     texts: str = ""
     """Several with | between."""
 
     def strings(self) -> list[str]:
-        """The texts."""
+        """Return the texts."""
         return [unescape(part) for part in divide(self.texts, "|")]
 
 
@@ -263,7 +263,7 @@ class BanOptions(TextsOptions):
     """Options of the filter ``ban``."""
 
     texts: str = ""
-    """What is never written, several with | between."""
+    """Texts that never occur in the output, several with | between."""
 
 
 @dataclass(frozen=True)
@@ -271,8 +271,8 @@ class ForceOptions(TextsOptions):
     """Options of the filter ``force``."""
 
     texts: str = ""
-    """What alone is written, several with | between: nothing but the tokens of these texts, in any order. To
-    a model of characters those are the characters, to a model of words the words and the spaces."""
+    """Texts whose tokens alone occur in the output, in any order, several with | between. Tokens are
+    characters to a model of characters, words and spaces to a model of words."""
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ class MinLengthOptions:
     """Options of the filter ``min_length``."""
 
     length: int = 1
-    """How many tokens are made before a text may end by itself."""
+    """The number of tokens before a text may end by itself."""
 
     def __post_init__(self) -> None:
         require_range("length", self.length, 0)

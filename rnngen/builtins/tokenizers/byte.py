@@ -20,7 +20,7 @@ class ByteTokenizer:
         self.eos_id = 256
 
     def encode(self, text: str) -> Ids:
-        """The bytes of a text; wherever it is cut, the parts have the same ids as the whole.
+        """Return the bytes of a text; wherever it is cut, the parts have the same ids as the whole.
 
         Raises:
             CorpusError: if the text holds a lone surrogate; the message names the offset.
@@ -28,7 +28,7 @@ class ByteTokenizer:
         return np.frombuffer(utf8(text), np.uint8).astype(np.uint16)
 
     def to_json(self) -> str:
-        """The text of ``tokenizer.json``."""
+        """Return the text of ``tokenizer.json``."""
         return tokenizer_json.dumps("byte", byte_fallback(()))
 
     @classmethod
@@ -45,5 +45,5 @@ class ByteTokenizer:
 
     @classmethod
     def train(cls, chunks: Iterable[Chunk], options: NoOptions) -> Self:  # noqa: ARG003 - as the contract says
-        """Nothing is learnt, and nothing is read."""
+        """Return a tokenizer; there is nothing to learn or to read."""
         return cls()

@@ -1,4 +1,4 @@
-"""What the tokenizers with a learnt vocabulary share: tokens spelt in bytes, whatever the text.
+"""Shared by the tokenizers with a learnt vocabulary: tokens are spelt in bytes, whatever the text.
 
 The library works on characters, so each byte is written as a character of its own, as GPT-2 does it
 (Radford et al. 2019): printable ASCII and Latin-1 stand for themselves, the rest follow from U+0100 on. As
@@ -31,12 +31,12 @@ _BYTES = {character: byte for byte, character in enumerate(ALPHABET)}
 
 
 def write(text: str) -> str:
-    """A text's bytes, each as its character of the alphabet."""
+    """Return a text's bytes, each as its character of the alphabet."""
     return "".join([ALPHABET[byte] for byte in utf8(text)])
 
 
 def read(written: str) -> bytes:
-    """The bytes that characters of the alphabet stand for.
+    """Return the bytes that characters of the alphabet stand for.
 
     Raises:
         KeyError: if a character is not in the alphabet.
@@ -58,7 +58,7 @@ class ByteLevelTokenizer:
     kind: ClassVar[str]
     """The tokenizer's name."""
     decoder: ClassVar[Parts] = BYTES
-    """What makes text of tokens, as the library writes it."""
+    """The library's decoder from tokens to text."""
 
     def __init__(self, model: Parts, pieces: Iterable[bytes]) -> None:
         self._library_parts = tokenizer_json.library(model, pre_tokenizer=PRE_TOKENIZER, decoder=self.decoder)
@@ -72,7 +72,7 @@ class ByteLevelTokenizer:
         return Library.from_str(json.dumps(self._library_parts))
 
     def encode(self, text: str) -> Ids:
-        """The ids of a text.
+        """Return the ids of a text.
 
         Raises:
             CorpusError: if the text holds a lone surrogate; the message names the offset.
@@ -83,7 +83,7 @@ class ByteLevelTokenizer:
         return np.concatenate([np.empty(0, kind), *(np.array(part.ids, kind) for part in encoded)])
 
     def to_json(self) -> str:
-        """The text of ``tokenizer.json``."""
+        """Return the text of ``tokenizer.json``."""
         return tokenizer_json.dumps(self.kind, self._library_parts)
 
     @classmethod
@@ -119,28 +119,6 @@ class ByteLevelTokenizer:
         """
         if tuple(tokens[: len(expected)]) != tuple(expected):
             raise tokenizer_json.damaged(cls.kind, "its vocabulary does not begin with the single bytes")
-
-
-def bpe_model(tokens: Iterable[str], merges: Sequence[Sequence[str]], *, whole_words: bool = False) -> Parts:
-    """The library's BPE model.
-
-    Args:
-        tokens: the tokens by ascending id.
-        merges: pairs of tokens in the order in which they are joined.
-        whole_words: whether a word that is a token is taken whole before any merge is tried.
-    """
-    return {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": whole_words,
-        "vocab": {token: index for index, token in enumerate(tokens)},
-        "merges": [list(pair) for pair in merges],
-    }
 
 
 def learn(empty: Parts, trainer: "Trainer", chunks: Iterable[Chunk]) -> Parts:

@@ -1,7 +1,7 @@
 """One token a character; a character that the training text does not have goes by its bytes.
 
-The model is the library's BPE without merges and with byte fallback. What encodes here is the same function
-as a table look-up, some fifty times as fast; a test holds the two equal.
+The model is the library's BPE without merges and with byte fallback. The encoder here is the same function as
+a table look-up, about fifty times as fast; a test holds the two equal.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,30 +17,18 @@ from rnngen.builtins.tokenizers.tokenizer_json import Ids, Parts, utf8
 from rnngen.contracts import Chunk
 
 BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
-"""How the library spells single bytes. Their ids are 0 to 255, here and in every built-in tokenizer."""
+"""The library's spelling of single bytes. Their ids are 0 to 255 in every built-in tokenizer."""
 
 MANY = 512
-"""Different characters above which a text's script has more than the text shows."""
+"""Number of different characters above which a text's script has more than the text shows."""
 _CODE_POINTS = 0x110000
 _BLOCK = 1 << 20
 """Characters that are counted at once."""
 
 
 def byte_fallback(characters: Iterable[str]) -> Parts:
-    """The library's tokenizer whose tokens are the 256 bytes and these characters."""
-    tokens = (*BYTE_TOKENS, *characters)
-    model: Parts = {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": True,
-        "ignore_merges": False,
-        "vocab": {token: index for index, token in enumerate(tokens)},
-        "merges": [],
-    }
+    """Return the library's tokenizer whose tokens are the 256 bytes and these characters."""
+    model = tokenizer_json.bpe_model((*BYTE_TOKENS, *characters), byte_fallback=True)
     decoder = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
     return tokenizer_json.library(model, pre_tokenizer=None, decoder=decoder)
 
@@ -62,13 +50,13 @@ class CharTokenizer:
 
     @cached_property
     def _table(self) -> Ids:
-        """The id of each code point; the end's id, which no character has, where there is none."""
+        """The id of each code point; the end token's, which no character has, where there is none."""
         table = np.full(_CODE_POINTS, self.eos_id, tokenizer_json.id_type(len(self.pieces)))
         table[_code_points(self.characters)] = np.arange(256, self.eos_id)
         return table
 
     def encode(self, text: str) -> Ids:
-        """The ids of a text; wherever it is cut, the parts have the same ids as the whole.
+        """Return the ids of a text; wherever it is cut, the parts have the same ids as the whole.
 
         Raises:
             CorpusError: if the text holds a lone surrogate; the message names the offset.
@@ -89,7 +77,7 @@ class CharTokenizer:
         return spelt
 
     def to_json(self) -> str:
-        """The text of ``tokenizer.json``."""
+        """Return the text of ``tokenizer.json``."""
         return tokenizer_json.dumps("char", byte_fallback(self.characters))
 
     @classmethod
@@ -138,7 +126,7 @@ def _code_points(text: str) -> NDArray[np.uint32]:
 
 
 def _count(chunks: Iterable[Chunk]) -> NDArray[np.int64]:
-    """How often each code point occurs."""
+    """Count how often each code point occurs."""
     counts = np.zeros(_CODE_POINTS, np.int64)
     for block in _blocks(chunks):
         found = np.bincount(block)
@@ -147,7 +135,7 @@ def _count(chunks: Iterable[Chunk]) -> NDArray[np.int64]:
 
 
 def _blocks(chunks: Iterable[Chunk]) -> Iterator[NDArray[np.uint32]]:
-    """The code points in blocks of a fair size, for a corpus of names comes a few letters a chunk."""
+    """Yield the code points in large blocks, since a corpus of names comes a few letters a chunk."""
     waiting: list[NDArray[np.uint32]] = []
     size = 0
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""Every way to cut words into candidate pieces, and how probable each is: the inside of unigram training.
+"""All ways to cut words into candidate pieces, with their probabilities: the inside of unigram training.
 
 ::
 
@@ -73,7 +73,7 @@ class Lattice:
         self._groups = [slice(low, high) for low, high in pairwise(borders.tolist())]
 
     def forward(self, scores: Floats) -> Floats:
-        """The log probability of each word's beginnings: (words, longest + 1)."""
+        """Return the log probability of each word's beginnings: (words, longest + 1)."""
         table = np.full((len(self.lengths), int(self.lengths.max(initial=0)) + 1), -np.inf)
         table[:, 0] = 0
         for edges in self._groups:
@@ -84,11 +84,11 @@ class Lattice:
         return table
 
     def log_probability(self, scores: Floats) -> Floats:
-        """The log probability of each word, over all ways to cut it."""
+        """Return the log probability of each word, over all ways to cut it."""
         return self.forward(scores)[np.arange(len(self.lengths)), self.lengths]
 
     def expected_uses(self, scores: Floats, counts: Floats) -> Floats:
-        """How often each candidate is used, on average over the cuts of words that occur ``counts`` times."""
+        """Return each candidate's expected uses over the cuts of words that occur ``counts`` times."""
         forward = self.forward(scores)
         rows = np.arange(len(self.lengths))
         total = forward[rows, self.lengths]
@@ -105,7 +105,7 @@ class Lattice:
 
 
 def substrings(word: str) -> Iterator[tuple[int, str]]:
-    """Each part of a word that may be a candidate, and where it starts."""
+    """Yield each part of a word that may be a candidate, with its start."""
     for start in range(len(word)):
         for end in range(start + 1, min(start + LONGEST, len(word)) + 1):
             yield start, word[start:end]
@@ -116,7 +116,7 @@ def _rank(start: Ints, length: Ints) -> Ints:
 
 
 def _edges(words: Sequence[str], index: Mapping[str, int], whole: bool) -> Iterator[tuple[int, ...]]:
-    """For each edge its word, start, length, candidate, and the bytes of its characters."""
+    """Yield for each edge its word, start, length, candidate, and the bytes of its characters."""
     for row, word in enumerate(words):
         for start, part in substrings(word):
             piece = index.get(part, -1) if whole or len(part) < len(word) else -1

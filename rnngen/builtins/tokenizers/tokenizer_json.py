@@ -1,15 +1,16 @@
-"""What a saved tokenizer looks like, and how a text becomes bytes.
+"""The format of a saved tokenizer, and the bytes of a text.
 
 ::
 
     {"kind": "bpe", "tokenizer": { … }}
 
 Below ``tokenizer`` stands what the `tokenizers` library itself reads and writes, so that other programs can
-lift it out. It knows no end token: the end is ours, the first id after the library's vocabulary, and so no
-text can spell it. Nothing here imports the library; a model starts to write before it is needed.
+read it. It has no end token: that is the first id after the library's vocabulary, so that no text can spell
+it. Nothing here imports the library, which generation does not need.
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ Parts: TypeAlias = dict[str, Any]
 
 
 def utf8(text: str) -> bytes:
-    """The bytes of a text.
+    """Return the bytes of a text.
 
     Raises:
         CorpusError: if it holds half of a surrogate pair, which stands for no character.
@@ -37,12 +38,12 @@ def utf8(text: str) -> bytes:
 
 
 def id_type(vocabulary: int) -> type[np.unsignedinteger[Any]]:
-    """The smallest integer type that holds every id of a vocabulary."""
+    """Return the smallest integer type that holds every id of a vocabulary."""
     return np.uint16 if vocabulary <= 1 << 16 else np.uint32
 
 
 def library(model: Parts, *, pre_tokenizer: Parts | None, decoder: Parts) -> Parts:
-    """A tokenizer as the library reads it.
+    """Return a tokenizer as the library reads it.
 
     Args:
         model: the library's model.
@@ -62,13 +63,42 @@ def library(model: Parts, *, pre_tokenizer: Parts | None, decoder: Parts) -> Par
     }
 
 
+def bpe_model(
+    tokens: Iterable[str],
+    merges: Sequence[Sequence[str]] = (),
+    *,
+    whole_words: bool = False,
+    byte_fallback: bool = False,
+) -> Parts:
+    """Return the library's BPE model.
+
+    Args:
+        tokens: the tokens by ascending id.
+        merges: pairs of tokens in the order in which they are joined.
+        whole_words: whether a word that is a token is taken whole before any merge is tried.
+        byte_fallback: whether a character that is no token is spelt in bytes.
+    """
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": byte_fallback,
+        "ignore_merges": whole_words,
+        "vocab": {token: index for index, token in enumerate(tokens)},
+        "merges": [list(pair) for pair in merges],
+    }
+
+
 def dumps(kind: str, library: Parts) -> str:
     """Write a tokenizer of this kind, which is what the library reads as ``library``."""
     return json.dumps({"kind": kind, "tokenizer": library}, ensure_ascii=False)
 
 
 def loads(kind: str, text: str) -> Parts:
-    """The library's model in a tokenizer that ``dumps`` wrote.
+    """Return the library's model in a tokenizer that ``dumps`` wrote.
 
     Raises:
         ValueError: if it is no tokenizer of this kind. What the model holds is not looked at.
@@ -88,7 +118,7 @@ def loads(kind: str, text: str) -> Parts:
 
 
 def damaged(kind: str, reason: str) -> ValueError:
-    """The error for a tokenizer that was not written by ``dumps``."""
+    """Return the error for a tokenizer that was not written by ``dumps``."""
     return ValueError(
         f"tokenizer.json holds no {kind!r} tokenizer of this version of rnngen: {reason}; restore it, "
         "or train the model again"
@@ -96,10 +126,9 @@ def damaged(kind: str, reason: str) -> ValueError:
 
 
 def check_unaltered(kind: str, text: str, rewritten: str) -> None:
-    """Refuse a tokenizer that says anything but what would be written for it now.
+    """Refuse a tokenizer that differs from what would be written for it now.
 
-    A normaliser that somebody added, or added tokens, would break the law that tokens stand for the
-    text's own bytes.
+    A normaliser or tokens that were added would break the law that tokens stand for the text's own bytes.
 
     Raises:
         ValueError: if so.
@@ -109,7 +138,7 @@ def check_unaltered(kind: str, text: str, rewritten: str) -> None:
 
 
 def tokens_in_order(kind: str, vocabulary: object) -> list[str]:
-    """The tokens of a vocabulary, which must be listed by ascending id without a gap.
+    """Return the tokens of a vocabulary, which must be listed by ascending id without a gap.
 
     Raises:
         ValueError: if they are not.

@@ -20,7 +20,7 @@ from rnngen.builtins.tokenizers.words import by_frequency, count_words, forget_r
 from rnngen.contracts import Chunk
 
 _ASCII = tuple(map(chr, range(128)))
-"""Candidates that never go, as their single bytes are tokens anyway."""
+"""Candidates that are always kept, as their single bytes are tokens anyway."""
 _SEEDS = 8
 """Candidates at the start, in multiples of what is kept."""
 _SHRINK = 0.75
@@ -28,7 +28,7 @@ _SHRINK = 0.75
 _ROUNDS = 2
 """Steps of expectation and maximisation between prunings."""
 _PARTS = 4_000_000
-"""Substrings that are looked at, at most; words beyond, the rarest, are not learnt from."""
+"""Largest number of substrings; words beyond, the rarest, are not learnt from."""
 
 
 class UnigramTokenizer(ByteLevelTokenizer):
@@ -84,7 +84,7 @@ class UnigramTokenizer(ByteLevelTokenizer):
 
 
 def _affordable(words: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """The most frequent words, as many as have ``_PARTS`` substrings together."""
+    """Return the most frequent words, as many as have ``_PARTS`` substrings together."""
     sizes = np.cumsum([sum(1 for _ in substrings(word)) for word, _ in words])
     return words[: int(np.searchsorted(sizes, _PARTS, "right"))]
 
@@ -102,7 +102,7 @@ def _seeds(words: list[tuple[str, int]], size: int) -> dict[str, float]:
 
 
 def _learn(words: list[tuple[str, int]], room: int) -> dict[str, float]:
-    """The score of each piece: those of ASCII, and ``room`` others at most."""
+    """Learn the score of each piece: those of ASCII, and ``room`` others at most."""
     counts = np.array([count for _, count in words], float)
     seeds = _seeds(words, room * _SEEDS)
     pieces, scores = list(seeds), _scores(np.array(list(seeds.values())))
@@ -132,7 +132,7 @@ def _scores(uses: Floats) -> Floats:
 
 
 def _worth_most(loss: Floats, size: int) -> NDArray[np.intp]:
-    """The numbers of ASCII and of the ``size`` others that would be missed most, ascending."""
+    """Return the numbers of ASCII and of the ``size`` others of the greatest loss, ascending."""
     learnt = loss[len(_ASCII) :]
     best = np.argsort(-learnt, kind="stable")[:size]
     return np.concatenate([np.arange(len(_ASCII)), np.sort(best) + len(_ASCII)])

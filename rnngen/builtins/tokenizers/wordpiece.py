@@ -73,10 +73,10 @@ class WordPieceTokenizer(ByteLevelTokenizer):
 
 
 def wordpiece_model(tokens: Iterable[str]) -> Parts:
-    """The library's WordPiece model with these tokens, by ascending id.
+    """Return the library's WordPiece model with these tokens, by ascending id.
 
-    It has a name for what is unknown because it must; with every byte a token in both forms, and no limit
-    to a word that a word could reach, nothing is.
+    The library requires a token for unknown words; with every byte a token in both forms, and no word as long
+    as the limit, none is unknown.
     """
     return {
         "type": "WordPiece",

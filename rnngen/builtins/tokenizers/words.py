@@ -1,4 +1,4 @@
-"""Cuts text into words, the borders that no token of the learnt tokenizers crosses, and counts them.
+"""Words: their borders, which no token of the learnt tokenizers crosses, and their counts.
 
 The rule is GPT-2's (Radford et al. 2019): the space before a word belongs to it. Three things differ. A
 combining mark belongs to its letter, without which Hindi or Thai fall apart; a newline ends a word always, so
@@ -22,7 +22,7 @@ PATTERN = (
     r"|[^\S\n]{1,32}(?!\S)"
     r"|[^\S\n]{1,32}"
 )
-"""What a word is, as a regular expression of the library."""
+"""A word, as a regular expression of the library."""
 
 PRE_TOKENIZER: Parts = {
     "type": "Sequence",
@@ -50,7 +50,7 @@ def stretches(text: str) -> Iterator[str]:
 
 
 def sample(chunks: Iterable[Chunk], whole: int = 1 << 28) -> Iterator[str]:
-    """What a vocabulary is learnt from, in stretches: everything, up to a size; ever fewer after that.
+    """Sample what a vocabulary is learnt from, in stretches: everything up to a size, ever fewer after that.
 
     ::
 
@@ -74,7 +74,7 @@ def sample(chunks: Iterable[Chunk], whole: int = 1 << 28) -> Iterator[str]:
 
 
 def count_words(texts: Iterable[str], limit: int = 1 << 20) -> "Counter[str]":
-    """How often each word occurs, by lossy counting (Manku and Motwani 2002).
+    """Count how often each word occurs, by lossy counting (Manku and Motwani 2002).
 
     Up to ``limit`` different words the counts are exact. Beyond it the rarest are forgotten: a word that
     is found was counted too low, if at all, by no more than the count that was forgotten last.
@@ -99,5 +99,5 @@ def forget_rarest(counts: "Counter[str]", limit: int) -> None:
 
 
 def by_frequency(counts: "Counter[str]") -> "list[tuple[str, int]]":
-    """The keys and their counts, most frequent first, equals in the order of their code points."""
+    """Return the keys and their counts, most frequent first, equals in the order of their code points."""
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

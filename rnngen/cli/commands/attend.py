@@ -1,6 +1,5 @@
 """``rnngen attend``: draw where a model looked while it wrote."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.errors import UsageError
 from rnngen.options.model import OutputOptions
 
 if TYPE_CHECKING:
-    from rnngen.generation.alignment import Alignment
+    from rnngen.generation.alignment import Alignment, Unit
 
 MOST = 64
 """Sources that are drawn in one call."""
@@ -29,7 +28,11 @@ MOST = 64
 @click.argument("source", required=False)
 @flags.model_flag
 @click.option(
-    "-o", "--output", type=click.Path(), metavar="FILE", help="Draw into a .png, .svg or .html file."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw into a .png, .svg or .html file.",
 )
 @click.option(
     "--unit",
@@ -45,32 +48,43 @@ MOST = 64
 @flags.device_flag
 @flags.json_flag
 @click.pass_context
-def attend(ctx: click.Context, /, **params: Any) -> None:
+def attend(
+    ctx: click.Context,
+    /,
+    *,
+    source: str | None,
+    model: str | None,
+    output: Path | None,
+    unit: "Unit",
+    text: str | None,
+    device: str,
+    json: bool,
+    **search: Any,
+) -> None:
     """Draw the attention of a seq2seq model to SOURCE while it generated each word of its output.
 
     Without SOURCE, every line of standard input is one. On a terminal the picture is a map of colours; in a
     file it is a PNG, an SVG, or a page on which hovering a word shows its weights.
     """
-    output = Path(params["output"]) if params["output"] else None
+    from rnngen.generation.loading import LoadOptions
+
     if output:
         from rnngen import plots
 
         plots.chosen(output)  # refuses what cannot be drawn before the model is read
-    from rnngen.generation.loading import LoadOptions
-
-    model = session(ctx).load(params["model"], options=LoadOptions(params["device"]))
-    if params["model"] is None:
-        console.note(f"model {model.name}")
-    if not model.generator.reads_source:
-        raise UsageError(f"{model.name} has no sources to attend to; give a model trained with --task pairs")
-    if not model.generator.attends:
-        raise UsageError(f"{model.name} was made with attention=none: there is nothing to draw")
-    text = None if params["text"] is None else streams.checked(params["text"], "--text")
-    search = flags.given(OutputOptions, params)
-    drawn = model.attention(_sources(params["source"]), text=text, unit=params["unit"], **search)
+    loaded = session(ctx).load(model, options=LoadOptions(device))
+    if model is None:
+        console.note(f"model {loaded.name}")
+    if not loaded.generator.reads_source:
+        raise UsageError(f"{loaded.name} has no sources to attend to; give a model trained with --task pairs")
+    if not loaded.generator.attends:
+        raise UsageError(f"{loaded.name} was made with attention=none: there is nothing to draw")
+    given = None if text is None else streams.checked(text, "--text")
+    options = flags.given(OutputOptions, search)
+    drawn = loaded.attention(_sources(source), text=given, unit=unit, **options)
     if output:
-        plots.save(drawn, output, f"{model.name}: where it looked")
-    if params["json"]:
+        plots.save(drawn, output, f"{loaded.name}: attention weights")
+    if json:
         _write(drawn)
     elif not output:
         for alignment in drawn:
@@ -95,5 +109,5 @@ def _write(drawn: "Sequence[Alignment]") -> None:
     """A line of JSON for each source."""
     with streams.Output() as out:
         for alignment in drawn:
-            out.write(json.dumps(alignment.as_json(), ensure_ascii=False) + "\n")
+            out.write(streams.json_line(alignment.as_json()) + "\n")
         out.write("", flush=True)

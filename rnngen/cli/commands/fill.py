@@ -1,12 +1,12 @@
 """``rnngen fill``: find what may stand in a gap."""
 
-import json
+from json import dumps
 from typing import Any
 
 import click
 
 from rnngen.cli import flags, prompts, streams
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.errors import UsageError
 from rnngen.generation.fill_options import FillOptions
@@ -29,7 +29,21 @@ from rnngen.generation.fill_options import FillOptions
 @flags.json_flag
 @flags.quiet_flag
 @click.pass_context
-def fill(ctx: click.Context, /, **params: Any) -> None:
+def fill(
+    ctx: click.Context,
+    /,
+    *,
+    text: str | None,
+    model: tuple[str, ...],
+    prompt_file: str | None,
+    source: str | None,
+    gap: str,
+    nbest: int | None,
+    device: str,
+    json: bool,
+    quiet: bool,
+    **search: Any,
+) -> None:
     """Fill the gap in TEXT, which ___ marks, so that the whole is most probable.
 
     Fillings of every length are searched for with a beam, and ranked by the probability of the filling and of
@@ -38,21 +52,19 @@ def fill(ctx: click.Context, /, **params: Any) -> None:
     from rnngen.generation.infill import fill_gap
     from rnngen.generation.loading import LoadOptions
 
-    flags.overrule(ctx, params, ["text"], ["prompt_file"])
-    options = flags.collect(FillOptions, params)
-    source = None if params["source"] is None else streams.checked(params["source"], "--source")
-    model = session(ctx).load(*params["model"], options=LoadOptions(params["device"]))
-    if not (params["model"] or params["quiet"]):
-        console.note(f"model {model.name}")
-    left, right = _around(prompts.read(params["text"], params["prompt_file"]), params["gap"])
-    prompts.warn_untrained(model.generator, left + right)
-    found = fill_gap(model.generator, left, right, options, source)[: params["nbest"] or 1]
+    options = flags.collect(FillOptions, search)
+    about = None if source is None else streams.checked(source, "--source")
+    loaded = session(ctx).load(*model, options=LoadOptions(device))
+    if not (model or quiet):
+        console.note(f"model {loaded.name}")
+    left, right = _around(prompts.read(text, prompt_file), gap)
+    prompts.warn_untrained(loaded.generator, left + right)
     out = streams.output()
-    for text, filling in found:
-        whole = f"{left}{text}{right}"
-        record = {"text": whole, "fill": text, "log_probability": filling.log_probability}
-        line = json.dumps({**record, "score": filling.score}, ensure_ascii=False)
-        out.write((line if params["json"] else whole) + "\n")
+    for filling, found in fill_gap(loaded.generator, left, right, options, about)[: nbest or 1]:
+        whole = f"{left}{filling}{right}"
+        scores = {"log_probability": found.log_probability, "score": found.score}
+        record = {"text": whole, "fill": filling, **scores}
+        out.write((dumps(record, ensure_ascii=False) if json else whole) + "\n")
 
 
 def _around(text: str, gap: str) -> tuple[str, str]:

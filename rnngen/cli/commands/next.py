@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags, prompts, requests, streams
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.decoding_flags import FILTERS, FilterCommand, values_of
 from rnngen.cli.render import console
 from rnngen.cli.render.token_text import spelled
@@ -35,7 +35,22 @@ COLUMNS = {"token": "TOKEN", "probability": "PROBABILITY", "cumulative": "CUMULA
 @flags.json_flag
 @flags.quiet_flag
 @click.pass_context
-def next_token(ctx: click.Context, /, **params: Any) -> None:
+def next_token(
+    ctx: click.Context,
+    /,
+    *,
+    prompt: str | None,
+    model: tuple[str, ...],
+    prompt_file: str | None,
+    source: str | None,
+    top: int,
+    filters: str | None,
+    order: str | None,
+    device: str,
+    json: bool,
+    quiet: bool,
+    **flags_of_filters: Any,
+) -> None:
     r"""Show which tokens a model expects after PROMPT, the most probable first.
 
     Each with its probability, that of all down to it together, and its surprisal in bits. Without filters it
@@ -45,25 +60,21 @@ def next_token(ctx: click.Context, /, **params: Any) -> None:
     from rnngen.generation.generator import Prompt
     from rnngen.generation.loading import LoadOptions
 
-    flags.overrule(ctx, params, ["prompt"], ["prompt_file"])
     here = session(ctx)
-    chain = {name: params[name] for name in ("filters", "order") if params[name] is not None}
-    given = {**values_of(ctx.command, params), **chain}
+    whole = {name: text for name, text in (("filters", filters), ("order", order)) if text is not None}
+    given = {**values_of(ctx.command, flags_of_filters), **whole}
     choice = requests.resolve(ctx, given, here.choose_decoding)
-    model = here.load(*params["model"], options=LoadOptions(params["device"]))
-    if not (params["model"] or params["quiet"]):
-        console.note(f"model {model.name}")
-    prompt = prompts.read(params["prompt"], params["prompt_file"])
-    prompts.warn_untrained(model.generator, prompt)
-    pieces = model.generator.tokenizers.target.pieces
+    loaded = here.load(*model, options=LoadOptions(device))
+    if not (model or quiet):
+        console.note(f"model {loaded.name}")
+    text, generator = prompts.read(prompt, prompt_file), loaded.generator
+    prompts.warn_untrained(generator, text)
     build = here.decoding.filter_builder(choice.filters)
-    source = None if params["source"] is None else streams.checked(params["source"], "--source")
-    nats = model.generator.next_token_log_probs(
-        Prompt(prompt, source), build(model.generator.tokenizers.target)
-    )
-    rows = _rows(nats, pieces, params["top"])
-    if params["json"]:
-        console.write_json({"prompt": prompt, "next": rows})
+    about = None if source is None else streams.checked(source, "--source")
+    target = generator.tokenizers.target
+    rows = _rows(generator.next_token_log_probs(Prompt(text, about), build(target)), target.pieces, top)
+    if json:
+        console.write_json({"prompt": text, "next": rows})
     else:
         console.table([[_cell(row[key]) for key in COLUMNS] for row in rows], list(COLUMNS.values()))
 

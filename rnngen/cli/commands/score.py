@@ -1,12 +1,11 @@
 """``rnngen score``: how probable a model finds each line."""
 
-import json
 from typing import Any
 
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.token_text import spelled
 from rnngen.errors import CorpusError
@@ -20,7 +19,9 @@ from rnngen.errors import CorpusError
 @click.option("--per-token", is_flag=True, help="Say it of each token too: TOKEN, a tab, its number.")
 @flags.json_flag
 @click.pass_context
-def score(ctx: click.Context, /, **params: Any) -> None:
+def score(
+    ctx: click.Context, /, *, file: str | None, model: str | None, device: str, per_token: bool, json: bool
+) -> None:
     """Print the log-probability of each line of FILE or of standard input.
 
     One natural log-probability a line, in order, as each line comes. A model of free text reads every line as
@@ -30,12 +31,12 @@ def score(ctx: click.Context, /, **params: Any) -> None:
     """
     from rnngen.generation.loading import LoadOptions
 
-    model = session(ctx).load(params["model"], options=LoadOptions(params["device"]))
-    if params["model"] is None:
-        console.note(f"model {model.name}")
-    generator, out = model.generator, streams.output()
+    loaded = session(ctx).load(model, options=LoadOptions(device))
+    if model is None:
+        console.note(f"model {loaded.name}")
+    generator, out = loaded.generator, streams.output()
     pieces = generator.tokenizers.target.pieces
-    with streams.source(params["file"] or "-") as (stream, name):
+    with streams.source(file or "-") as (stream, name):
         for number, raw in enumerate(stream, start=1):
             line = streams.decoded(raw, f"{name}: line {number}")
             try:
@@ -45,7 +46,7 @@ def score(ctx: click.Context, /, **params: Any) -> None:
             tokens = [
                 (spelled(pieces[token]), nats) for token, nats in generator.token_log_probs(text, source)
             ]
-            out.write(_shown(line, tokens, as_json=params["json"], per_token=params["per_token"]) + "\n")
+            out.write(_shown(line, tokens, as_json=json, per_token=per_token) + "\n")
             out.flush()
 
 
@@ -57,7 +58,7 @@ def _shown(line: str, tokens: list[tuple[str, float]], *, as_json: bool, per_tok
         record["chars"] = len(line)
         if per_token:
             record["per_token"] = [{"token": token, "log_probability": nats} for token, nats in tokens]
-        return json.dumps(record, ensure_ascii=False)
+        return streams.json_line(record)
     if per_token:
         return "".join(f"{token}\t{nats:.6f}\n" for token, nats in tokens)
     return f"{total:.6f}"

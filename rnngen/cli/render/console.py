@@ -5,7 +5,6 @@ stream by itself; ``NO_COLOR`` and ``FORCE_COLOR`` hold. Rich is imported only t
 heat maps, which need the width of characters.
 """
 
-import json
 import os
 import re
 import sys
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 import click
 
-from rnngen.cli.render.progress import Progress, finite, json_line, plain_lines, warning
+from rnngen.cli import streams
+from rnngen.cli.render.progress import Progress, plain_lines, warning
 from rnngen.events import Event, Finished, Saved
 from rnngen.printable import shown
 
@@ -82,7 +82,7 @@ def _print_line(line: str) -> None:
 
 def write_json(value: Any) -> None:
     """Write a result as one JSON document on stdout; floats that are not finite become ``null``."""
-    click.echo(json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False), color=True)
+    click.echo(streams.json_document(value), color=True)
 
 
 def table(rows: Iterable[Row], columns: Sequence[str]) -> None:
@@ -212,7 +212,7 @@ def _quiet(events: Iterable[Event], *_: object) -> None:
 
 def _json(events: Iterable[Event], *_: object) -> None:
     for event in events:
-        sys.stdout.write(json_line(event) + "\n")
+        sys.stdout.write(streams.json_line(event.as_json()) + "\n")
         sys.stdout.flush()
 
 

@@ -53,50 +53,41 @@ def draw(train: Sequence[Point], val: Sequence[Point], width: int, height: int) 
     Returns:
         The rows, top first, each as pieces whose lengths sum to at most ``width``.
     """
-    if len(train) + len(val) < 2 or height < 4 or width < 16:
+    points = [*train, *val]
+    if len(points) < 2 or height < 4 or width < 16:
         return []
-    left, right = min(x for x, _ in [*train, *val]), max(x for x, _ in [*train, *val])
-    low, high = _range([*train, *val], left + SETTLING * (right - left))
+    left, right = min(x for x, _ in points), max(x for x, _ in points)
+    settled = left + SETTLING * (right - left)
+    low, high = min(y for _, y in points), max(y for x, y in points if x >= settled)
+    if high <= low:
+        low, high = low - 0.5, low + 0.5
     labels = f"{high:.2f}", f"{low:.2f}"
     margin = max(map(len, labels))
-    scale = _Scale(left, right, low, high, columns=width - margin - 2, rows=height - 2)
-    rows = _rows(scale, train, val)
-    plot = [[(_margin(labels, row, len(rows)), "axis"), *_pieces(cells)] for row, cells in enumerate(rows)]
-    ends = f"{left:.0f}", f"{right:.0f}"
-    below = ends[0] + ends[1].rjust(scale.columns - len(ends[0]))
-    indent = " " * (margin + 1)
-    return [*plot, [(f"{indent}└{'─' * scale.columns}", "axis")], [(f"{indent} {below}", "axis")]]
+    columns, rows = width - margin - 2, height - 2
+
+    def dot(point: Point) -> tuple[int, int]:
+        """Return the place of a point on the canvas of dots; losses above the plot lie on its edge."""
+        across, down = (point[0] - left) / ((right - left) or 1), (high - point[1]) / (high - low)
+        return round(across * (2 * columns - 1)), round(max(down, 0) * (4 * rows - 1))
+
+    by_column = groupby(train, lambda point: dot(point)[0])
+    cells = _cells([dot(_mean(list(group))) for _, group in by_column], columns, rows)
+    for x, y in map(dot, val):
+        cells[y // 4][x // 2] = ("●", "val")
+    axis = [f"{labels[0]:>{margin}} ┤", *[" " * margin + " │"] * (rows - 2), f"{labels[1]:>{margin}} ┤"]
+    plot = [[(tick, "axis"), *_pieces(row)] for tick, row in zip(axis, cells, strict=True)]
+    first, last, indent = f"{left:.0f}", f"{right:.0f}", " " * (margin + 1)
+    below = f"{indent} {first}{last:>{columns - len(first)}}"
+    return [*plot, [(f"{indent}└{'─' * columns}", "axis")], [(below, "axis")]]
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Positions of steps and losses on the canvas of dots."""
-
-    left: float
-    right: float
-    low: float
-    high: float
-    columns: int
-    rows: int
-
-    def x(self, step: float) -> int:
-        share = (step - self.left) / ((self.right - self.left) or 1)
-        return round(share * (2 * self.columns - 1))
-
-    def y(self, loss: float) -> int:
-        """Return the row, 0 at the top; losses above the plot lie on its edge."""
-        share = (self.high - loss) / (self.high - self.low)
-        return round(max(share, 0) * (4 * self.rows - 1))
-
-
-def _rows(scale: _Scale, train: Sequence[Point], val: Sequence[Point]) -> list[list[Piece]]:
-    cells: list[list[Piece]] = [[(" ", "")] * scale.columns for _ in range(scale.rows)]
-    lit = [[0] * scale.columns for _ in range(scale.rows)]
-    for x, y in _line(scale, train):
+def _cells(line: Sequence[tuple[int, int]], columns: int, rows: int) -> list[list[Piece]]:
+    """Draw a line of dots without gaps, in characters of braille."""
+    cells: list[list[Piece]] = [[(" ", "")] * columns for _ in range(rows)]
+    lit = [[0] * columns for _ in range(rows)]
+    for x, y in _joined(line):
         lit[y // 4][x // 2] |= _DOTS[x % 2][y % 4]
         cells[y // 4][x // 2] = (chr(0x2800 + lit[y // 4][x // 2]), "train")
-    for step, loss in val:
-        cells[scale.y(loss) // 4][scale.x(step) // 2] = ("●", "val")
     return cells
 
 
@@ -104,28 +95,12 @@ _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The bit of each dot of a braille character, by column and row."""
 
 
-def _line(scale: _Scale, points: Sequence[Point]) -> Iterator[tuple[int, int]]:
-    """Return the dots of a line without gaps, through the mean of the points in each column of dots."""
-    means = [
-        (x, scale.y(_mean(list(group))[1])) for x, group in groupby(points, lambda point: scale.x(point[0]))
-    ]
-    yield from means[:1]
-    for (x0, y0), (x1, y1) in pairwise(means):
+def _joined(line: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    yield from line[:1]
+    for (x0, y0), (x1, y1) in pairwise(line):
         length = max(abs(x1 - x0), abs(y1 - y0), 1)
         for part in range(1, length + 1):
             yield x0 + round((x1 - x0) * part / length), y0 + round((y1 - y0) * part / length)
-
-
-def _range(points: Sequence[Point], settled: float) -> tuple[float, float]:
-    later = [loss for step, loss in points if step >= settled]
-    low, high = min(loss for _, loss in points), max(later)
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
-
-
-def _margin(labels: tuple[str, str], row: int, rows: int) -> str:
-    """Return the axis left of a row: the highest loss at the top row, the lowest at the bottom one."""
-    label = {0: labels[0], rows - 1: labels[1]}.get(row, "")
-    return label.rjust(max(map(len, labels))) + (" ┤" if label else " │")
 
 
 def _pieces(cells: Sequence[Piece]) -> list[Piece]:

@@ -1,13 +1,11 @@
-"""A training run in words: its progress, its plain lines, its JSON lines, and numbers for people."""
+"""A training run in words: its progress, its plain lines, and numbers for people."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isclose, isfinite
-from typing import Any
 
 from rnngen.cli.render.curve import Series
-from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Step, Warned
+from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Warned
 from rnngen.printable import printable, shown
 
 PLAIN_EVERY = 0.08
@@ -38,7 +36,7 @@ class Progress(Follower):
     evaluated: Evaluated | None = None
     best: Evaluated | None = None
     sample: Sampled | None = None
-    judged: Judged | None = None
+    final: FinalEvaluation | None = None
     finished: Finished | None = None
     train: Series = field(default_factory=Series)
     val: Series = field(default_factory=Series)
@@ -57,8 +55,8 @@ class Progress(Follower):
                 self.val.add(event.step, event.loss)
             case Sampled():
                 self.sample = event
-            case Judged():
-                self.judged = event
+            case FinalEvaluation():
+                self.final = event
             case Finished():
                 self.finished = event
 
@@ -94,8 +92,8 @@ class Progress(Follower):
             losses.append(("val", held_out(self.evaluated)))
         if self.best:
             losses.append(("best", f"{loss(self.best.loss)} at {self.best.step}"))
-        if self.judged:
-            losses += [("stream", loss(self.judged.stream)), ("window", loss(self.judged.window))]
+        if self.final:
+            losses += [("stream", loss(self.final.stream)), ("window", loss(self.final.window))]
         return losses
 
     @property
@@ -125,7 +123,7 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
                 yield f"rnngen: saved {shown(path)}"
             case Sampled(text=text) if verbose:
                 yield from (f"  | {line}" for line in printable(text).split("\n"))
-            case Judged():
+            case FinalEvaluation():
                 yield f"rnngen: {verdict(event)}"
             case Finished():
                 yield f"rnngen: {ending(event)}"
@@ -145,7 +143,7 @@ def step_line(progress: Progress, evaluated: Evaluated | None = None) -> str:
     return "  ".join(words)
 
 
-def verdict(event: Judged) -> str:
+def verdict(event: FinalEvaluation) -> str:
     """``step 4400, nats per character: stream 1.4601, window 1.4712``."""
     return f"step {event.step}, nats per character: stream {loss(event.stream)}, window {loss(event.window)}"
 
@@ -156,17 +154,6 @@ def ending(event: Finished) -> str:
     if not event.best_step:  # interrupted before the first evaluation
         return f"{made}, the held-out text not tried yet"
     return f"{made}, best {loss(event.best_nats_per_char)} nats/char at step {event.best_step}"
-
-
-def json_line(event: Event) -> str:
-    """Return an event as one line of JSON."""
-    return json_text(event.as_json())
-
-
-def json_text(record: dict[str, Any]) -> str:
-    """Return a record as one line of JSON; floats that are not finite become ``null``."""
-    text = json.dumps(finite(record), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
 
 
 def warning(event: Event) -> str | None:
@@ -205,12 +192,3 @@ def held_out(event: Evaluated) -> str:
     if isclose(event.loss, event.nats_per_char, rel_tol=1e-6):
         return loss(event.loss)
     return f"{loss(event.loss)} ({loss(event.nats_per_char)} per char)"
-
-
-def finite(value: Any) -> Any:
-    """Return a JSON value with ``None`` for every float that is not a finite number."""
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    return [finite(item) for item in value] if isinstance(value, list | tuple) else value

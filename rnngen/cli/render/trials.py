@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rnngen.cli.render.progress import Follower, amount, clock, json_text, loss
+from rnngen.cli import streams
+from rnngen.cli.render.progress import Follower, amount, clock, loss
 from rnngen.events import Event
 from rnngen.printable import shown
 from rnngen.requests.train import STAGES, TrainRequest
@@ -73,7 +74,7 @@ def listings(
 
 
 def line(event: Event) -> str | None:
-    """What an event says in one line, if it does."""
+    """Return the line that shows an event, if there is one."""
     match event:
         case Opened():
             each = ", ".join(f"{value:g} {unit}" for unit, value in event.budget.items())
@@ -111,7 +112,7 @@ def json_line(event: Event, corpus: Sequence[str]) -> str | None:
     record = event.as_json()
     if isinstance(event, Searched) and event.best:
         record["best"]["command"] = command(event.best.settings, corpus)
-    return json_text(record)
+    return streams.json_line(record)
 
 
 def command(settings: TrainRequest, corpus: Sequence[str]) -> str:

@@ -93,7 +93,7 @@ class LocationAware(SoftmaxAttention):
     """
 
     summed: bool
-    """Whether ``past`` is the sum of all weights so far, or the last ones."""
+    """True if ``past`` is the sum of all weights so far, false if the last ones."""
 
     def __init__(self, query_size: int, memory_size: int, size: int) -> None:
         super().__init__(memory_size)

@@ -76,7 +76,7 @@ class MultiheadStep(QuantizableMatrices):
         return self._split(memory @ self.key), self._split(memory @ self.value), mask
 
     def initial_state(self, mask: Mask) -> State:  # noqa: ARG002
-        """It remembers nothing."""
+        """Return an empty state."""
         return ()
 
     def __call__(self, query: Floats, prepared: State, state: State) -> tuple[Floats, Floats, State]:

@@ -14,10 +14,10 @@ class LSTMOptions(RegularizedOptions):
     zoneout_c: float = field(default=0.0, metadata={SEARCH: Range(0.0, 0.3)})
     """The same chance for a unit of the cell state."""
     mogrifier: int = field(default=0, metadata={SEARCH: OneOf((0, 2, 5))})
-    """How many times input and last output gate one another in turn before the cell reads them; 5 is the
-    paper's (Mogrifier, Melis et al. 2020, arXiv 1909.01792). Training is then slower."""
+    """Rounds in which input and last output gate one another before the cell reads them; 5 is the paper's
+    (Mogrifier, Melis et al. 2020, arXiv 1909.01792). Training is then slower."""
     mogrifier_rank: int = 0
-    """The rank of the matrices that do so, as products of two thin ones; 0 is full rank."""
+    """The rank of the Mogrifier's matrices, as products of two thin ones; 0 is full rank."""
     forget_bias: float = field(default=1.0, metadata={SEARCH: Range(0.0, 3.0)})
     """The initial bias of the forget gate; above 0, the cell remembers until it learns to forget."""
 
@@ -43,5 +43,5 @@ class LSTMOptions(RegularizedOptions):
 
     @property
     def has_extras(self) -> bool:
-        """Whether an option is set that torch's fused cell does not have."""
+        """True if an option is set that torch's fused cell does not have."""
         return super().has_extras or self.zoneout_c > 0 or self.mogrifier > 0

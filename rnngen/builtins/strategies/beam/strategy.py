@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+from rnngen.builtins.strategies.beam.beam_search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
-from rnngen.contracts import DecodingJob, Generated
+from rnngen.contracts import DecodingJob, Generated, Hypothesis
 from rnngen.decoding.prefill import select_rows
-from rnngen.errors import UsageError
+from rnngen.errors import OptionError
 
 ROWS = 320
-"""Hypotheses of all prompts that are read side by side at most: wide beams are of fewer prompts at a time."""
+"""Hypotheses that are searched side by side, over all prompts; 64 prompts with 5 each."""
 
 
 class BeamSearch:
@@ -19,30 +20,33 @@ class BeamSearch:
 
     def generate(self, job: DecodingJob) -> Iterator[Generated]:
         """Return the best texts of each prompt, best first."""
-        from rnngen.builtins.strategies.beam.beam_search import beam_search
-
         if job.count > self.options.width:
-            raise UsageError(
-                f"count={job.count} of beam={self.options.width}: a beam finds no more texts than it is wide"
+            raise OptionError(
+                f"`count={job.count}` of `beam={self.options.width}`: a beam finds no more texts than it is "
+                "wide"
             )
         if None in job.max_tokens:
-            raise UsageError("beam search has to come to an end; give a length of 0 or more")
-        state, size = job.start(), max(1, ROWS // self.options.width)
+            raise OptionError("beam search has to come to an end; give a `length` of 0 or more")
+        size = max(1, ROWS // max(5, self.options.width))
         for first in range(0, len(job.prefixes), size):
-            some = slice(first, first + size)
-            found = beam_search(
-                job.model,
-                select_rows(state, some),
-                job.prefixes[some],
-                [most for most in job.max_tokens[some] if most is not None],
-                self.options,
-                eos_id=job.eos_id,
-                filters=job.filters,
-                forbidden=job.forbidden,
-                seeds=job.seeds[some],
-                sources=None if job.source_lengths is None else job.source_lengths[some],
-                attention=job.attention,
-            )
-            for prompt, hypotheses in enumerate(found, first):
+            rows = range(first, min(first + size, len(job.prefixes)))
+            for prompt, hypotheses in zip(rows, self._search(job, rows), strict=True):
                 for hypothesis in hypotheses[: job.count]:
                     yield Generated(prompt, hypothesis.tokens, hypothesis)
+
+    def _search(self, job: DecodingJob, rows: range) -> list[list[Hypothesis]]:
+        """The hypotheses of some prompts."""
+        lengths = job.source_lengths
+        return beam_search(
+            job.model,
+            select_rows(job.start(), [*rows]),
+            [job.prefixes[row] for row in rows],
+            [job.max_tokens[row] or 0 for row in rows],
+            self.options,
+            eos_id=job.eos_id,
+            filters=job.filters,
+            forbidden=job.forbidden,
+            seeds=[job.seeds[row] for row in rows],
+            sources=None if lengths is None else [lengths[row] for row in rows],
+            attention=job.attention,
+        )

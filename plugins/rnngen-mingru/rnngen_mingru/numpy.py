@@ -1,19 +1,19 @@
-"""The face that generates: both cells in NumPy, a token at a time.
+"""Both cells in NumPy, a token at a time; the equations stand in `rnngen_mingru.torch`.
 
-The equations stand in `rnngen_mingru.layers`. As the gates depend on the input alone, ``project`` does nearly
-everything, and ahead where the engine keeps its table; one multiplication and one addition a unit are left
-for ``advance``.
+As the gates depend on the input alone, ``project`` does nearly everything, and ahead where its results are
+kept in a table; one multiplication and one addition a unit are left for ``advance``.
 """
 
 import numpy as np
 from rnngen.contracts import Floats, State, Weights
+from rnngen.numerics import sigmoid
 from rnngen.options import NoOptions
 
 from rnngen_mingru import START, MinLSTMOptions
 
 
 class MinGRUStep:
-    """The NumPy face of the cell ``mingru``.
+    """The cell ``mingru``.
 
     Args:
         weights: ``gates.weight`` (2H,I) and ``gates.bias`` (2H,), rows z, h.
@@ -24,11 +24,11 @@ class MinGRUStep:
         self.weight, self.bias = weights["gates.weight"].T, weights["gates.bias"]
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
+        """Return the state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
         return (np.full((batch, len(self.bias) // 2), START, np.float32),)
 
     def project(self, x: Floats) -> Floats:
-        """``x`` (B,I) → what to keep and what to add (B,2H)."""
+        """``x`` (B,I) → the share to keep and what to add (B,2H)."""
         z, u = np.split(x @ self.weight + self.bias, 2, -1)
         return np.concatenate((sigmoid(-z), sigmoid(z) * g(u)), -1)
 
@@ -38,7 +38,7 @@ class MinGRUStep:
 
 
 class MinLSTMStep:
-    """The NumPy face of the cell ``minlstm``.
+    """The cell ``minlstm``.
 
     Args:
         weights: ``gates.weight`` (3H,I) and ``gates.bias`` (3H,), rows f, i, h.
@@ -49,11 +49,11 @@ class MinLSTMStep:
         self.weight, self.bias = weights["gates.weight"].T, weights["gates.bias"]
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
+        """Return the state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
         return (np.full((batch, len(self.bias) // 3), START, np.float32),)
 
     def project(self, x: Floats) -> Floats:
-        """``x`` (B,I) → what to keep and what to add (B,2H)."""
+        """``x`` (B,I) → the share to keep and what to add (B,2H)."""
         f, i, u = np.split(x @ self.weight + self.bias, 3, -1)
         odds = np.logaddexp(0, -i) - np.logaddexp(0, -f)  # log σ(f) − log σ(i)
         return np.concatenate((sigmoid(odds), sigmoid(-odds) * g(u)), -1)
@@ -63,12 +63,6 @@ class MinLSTMStep:
         return _advance(projected, state)
 
 
-def sigmoid(u: Floats) -> Floats:
-    """The logistic function, by the tangent so that nothing overflows."""
-    tangent: Floats = np.tanh(0.5 * u)
-    return 0.5 + 0.5 * tangent
-
-
 def g(u: Floats) -> Floats:
     """The paper's positive activation, continuous at 0."""
     return np.where(u >= 0, u + 0.5, sigmoid(u))
@@ -76,6 +70,6 @@ def g(u: Floats) -> Floats:
 
 def _advance(projected: Floats, state: State) -> tuple[Floats, State]:
     (h,) = state
-    keep, fresh = np.split(projected, 2, -1)
-    h = keep * h + fresh
+    keep, added = np.split(projected, 2, -1)
+    h = keep * h + added
     return h, (h,)

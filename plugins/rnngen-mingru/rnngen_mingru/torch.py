@@ -1,20 +1,20 @@
-"""The face that trains: both cells in torch, a whole sequence at a time.
+"""Both cells in torch, a whole sequence at a time.
 
-Either layer turns its input into two sequences, what to keep of the state and what to add to it::
+Either layer turns its input into two sequences, the share of the state to keep and what to add to it::
 
-    h_t = keep_t ⊙ h_{t-1} + fresh_t            keep, fresh (B,T,H), functions of x_t alone
+    h_t = keep_t ⊙ h_{t-1} + added_t            keep, added (B,T,H), functions of x_t alone
 
 and `scan` solves that for all t at once. Both write their candidate through the paper's
 
     g(u) = u + 1/2  where u ≥ 0,  σ(u)  elsewhere
 
-which keeps every state positive. The paper needs that to take logarithms (its appendix B); `scan` multiplies
-factors between 0 and 1 instead, which cannot overflow, does not subtract large sums, and takes a state of any
-sign, so that g is here for the sake of being the paper's cell.
+which keeps every state positive. The paper needs that to take logarithms (its appendix B). `scan` multiplies
+factors between 0 and 1 instead: it cannot overflow, subtracts no large sums, and takes a state of any sign;
+g is here because it is the paper's cell.
 
 The output is the state, as in the paper: no output gate, no projection. Its convolutions and MLPs belong to
-the block around the cell and are left out. Where the paper's listing hands h_0 to g, a state here is what
-came out of the scan, and the first one is g(0) = 1/2; so a sequence may be split anywhere.
+the block around the cell and are left out. Where the paper's listing applies g to h_0, a state here is a
+result of the scan, and the first one is g(0) = 1/2; so a sequence may be split anywhere.
 """
 
 import torch
@@ -47,13 +47,13 @@ class MinGRU(nn.Module):
         self.gates = nn.Linear(input_size, 2 * hidden_size)  # rows: z, h
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
+        """Return the state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
         return (self.gates.weight.new_full((batch, self.hidden_size), START),)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Read T inputs: ``x`` (B,T,I) and the state before them → outputs (B,T,H) and the state after."""
         z, u = _gates(self.gates, x, state).chunk(2, -1)
-        return _read(torch.sigmoid(-z), torch.sigmoid(z) * g(u), state)
+        return _scanned(torch.sigmoid(-z), torch.sigmoid(z) * g(u), state)
 
 
 class MinLSTM(nn.Module):
@@ -66,7 +66,7 @@ class MinLSTM(nn.Module):
         u_t = g(W_h x_t + b_h)                               candidate
         h_t = (f_t ⊙ h_{t-1} + i_t ⊙ u_t) / (f_t + i_t)      state and output
 
-    The share f / (f + i) is computed as σ(log f − log i), which holds where both gates are all but closed.
+    The share f / (f + i) is computed as σ(log f − log i), which holds where both gates are nearly closed.
 
     Args:
         input_size: I.
@@ -82,14 +82,14 @@ class MinLSTM(nn.Module):
             self.gates.bias[:hidden_size] += options.forget_bias
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
+        """Return the state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
         return (self.gates.weight.new_full((batch, self.hidden_size), START),)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Read T inputs: ``x`` (B,T,I) and the state before them → outputs (B,T,H) and the state after."""
         f, i, u = _gates(self.gates, x, state).chunk(3, -1)
         odds = F.logsigmoid(f) - F.logsigmoid(i)
-        return _read(torch.sigmoid(odds), torch.sigmoid(-odds) * g(u), state)
+        return _scanned(torch.sigmoid(odds), torch.sigmoid(-odds) * g(u), state)
 
 
 def g(u: Tensor) -> Tensor:
@@ -97,43 +97,43 @@ def g(u: Tensor) -> Tensor:
     return torch.where(u >= 0, u + 0.5, torch.sigmoid(u))
 
 
-def scan(keep: Tensor, fresh: Tensor) -> Tensor:
-    """Solve h_t = keep_t ⊙ h_{t-1} + fresh_t, from h_{-1} = 0, for all t: in O(T) work and O(log T) depth.
+def scan(keep: Tensor, added: Tensor) -> Tensor:
+    """Solve h_t = keep_t ⊙ h_{t-1} + added_t, from h_{-1} = 0, for all t: in O(T) work and O(log T) depth.
 
     Two steps are again one step of the same form, so the odd states come from a scan of half the length, and
     every even one is a step from the odd one before it::
 
         t      0    1    2    3    4    5
         pairs  ╰────╯    ╰────╯    ╰────╯        h_1, h_3, h_5: the scan of the pairs
-        fill   ●         ●─▸       ●─▸           h_0 = fresh_0;  h_2, h_4: one step from h_1, h_3
+        fill   ●         ●─▸       ●─▸           h_0 = added_0;  h_2, h_4: one step from h_1, h_3
 
     Args:
         keep: (B,T,H), between 0 and 1.
-        fresh: (B,T,H).
+        added: (B,T,H).
 
     Returns:
         h: (B,T,H).
     """
     T = keep.shape[1]  # noqa: N806
     if T == 1:
-        return fresh
+        return added
     later = keep[:, 1::2]
-    odd = scan(later * keep[:, :-1:2], torch.addcmul(fresh[:, 1::2], later, fresh[:, :-1:2]))
-    filled = torch.addcmul(fresh[:, 2::2], keep[:, 2::2], odd[:, : (T - 1) // 2])
-    even = torch.cat((fresh[:, :1], filled), 1)
+    odd = scan(later * keep[:, :-1:2], torch.addcmul(added[:, 1::2], later, added[:, :-1:2]))
+    filled = torch.addcmul(added[:, 2::2], keep[:, 2::2], odd[:, : (T - 1) // 2])
+    even = torch.cat((added[:, :1], filled), 1)
     pairs = torch.stack((even[:, : T // 2], odd), 2).flatten(1, 2)
     return torch.cat((pairs, even[:, -1:]), 1) if T % 2 else pairs
 
 
 def _gates(linear: nn.Linear, x: Tensor, state: State) -> Tensor:
-    """What both cells compute from the input; under autocast the product is bf16, all after it float32."""
+    """The product of the input; under autocast it is taken in bf16, all after it in float32."""
     gates: Tensor = linear(x)
     return gates.to(state[0].dtype)
 
 
-def _read(keep: Tensor, fresh: Tensor, state: State) -> tuple[Tensor, State]:
-    """Scan from a state on: the first step is taken by hand, which makes it the scan's h_0."""
+def _scanned(keep: Tensor, added: Tensor, state: State) -> tuple[Tensor, State]:
+    """Scan from a state on: a first step from it is the scan's h_0."""
     (h,) = state
-    first = torch.addcmul(fresh[:, 0], keep[:, 0], h)
-    outputs = scan(keep, torch.cat((first[:, None], fresh[:, 1:]), 1))
+    first = torch.addcmul(added[:, 0], keep[:, 0], h)
+    outputs = scan(keep, torch.cat((first[:, None], added[:, 1:]), 1))
     return outputs, (outputs[:, -1],)

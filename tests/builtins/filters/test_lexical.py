@@ -96,7 +96,7 @@ def test_what_is_no_bias_is_refused(biases):
 
 
 def test_a_bias_for_a_text_of_several_tokens_names_them():
-    with pytest.raises(UsageError, match="no one token says 'abc'; to this model it is 'a' 'b' 'c'"):
+    with pytest.raises(UsageError, match="no single token is 'abc'; to this model it is 'a' 'b' 'c'"):
         lexical.logit_bias(o.BiasOptions("abc:1"), Pieces())
 
 

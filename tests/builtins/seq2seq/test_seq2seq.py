@@ -251,16 +251,18 @@ TOKENS = [0, 4, 4, 3, 7, 2]
 
 def network(**options):
     """A small GRU network with input feeding and a shared vocabulary, its parameters drawn at random."""
-    from rnngen.builtins.seq2seq import Seq2Seq
-    from rnngen.builtins.seq2seq_options import Seq2SeqOptions
-    from rnngen.nn.regularizers import TorchModuleFactory
-    from rnngen.testing.blueprints import maker, plan
+    from rnngen.builtins.seq2seq.options import Seq2SeqOptions
+    from rnngen.builtins.seq2seq.torch import seq2seq
+    from rnngen.nn.heads import TorchModuleFactory
+    from rnngen.testing.blueprints import component, small_blueprint
 
     chosen = Seq2SeqOptions(encoder="gru", decoder="gru", input_feeding=True, **options)
-    makers = {name: maker(kind, getattr(chosen, name), PARTS) for name, kind in SEQ2SEQ.parts.items()}
-    size = replace(plan(makers, shared=True, tied=False), hidden=HIDDEN, layers=1, vocabulary=VOCABULARY)
+    makers = {name: component(kind, getattr(chosen, name), PARTS) for name, kind in SEQ2SEQ.parts.items()}
+    size = replace(
+        small_blueprint(makers, shared=True, tied=False), hidden=HIDDEN, layers=1, vocabulary=VOCABULARY
+    )
     torch.manual_seed(7)
-    made = Seq2Seq(replace(size, source_vocabulary=VOCABULARY), TorchModuleFactory(VOCABULARY, 0.0), chosen)
+    made = seq2seq(replace(size, source_vocabulary=VOCABULARY), TorchModuleFactory(VOCABULARY, 0.0), chosen)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     return made

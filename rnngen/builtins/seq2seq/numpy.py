@@ -1,0 +1,300 @@
+"""The cell ``seq2seq`` in NumPy, many sources at a time; equations and state layout in ``torch``."""
+
+from collections.abc import Callable
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.builtins.seq2seq.options import Seq2SeqOptions
+from rnngen.contracts import (
+    NO_TOKEN,
+    Blueprint,
+    ComponentFactory,
+    Floats,
+    LayerStep,
+    Quantizable,
+    State,
+    TokenIds,
+    Weights,
+)
+from rnngen.errors import UsageError
+from rnngen.numerics import log_softmax32
+
+
+def seq2seq_step(weights: Weights, blueprint: Blueprint, options: Seq2SeqOptions) -> "EncoderDecoderStep":
+    """Build the step of an encoder-decoder, one that copies if the options ask for it."""
+    return (CopyingSeq2SeqStep if options.copying else Seq2SeqStep)(weights, blueprint, options)
+
+
+class DecodedStep(NamedTuple):
+    """The decoder's output for a token of each stream."""
+
+    z: Floats
+    """(B,H), what the output layer reads."""
+    weights: Floats
+    """(B,S), the attention's."""
+    mixed: tuple[Floats, Floats, Floats]
+    """Context (B,C), output (B,H) and input (B,E), which decide between writing and copying."""
+    state: State
+
+
+class EncoderDecoderStep:
+    """All of the network but its prediction."""
+
+    def __init__(self, weights: Weights, blueprint: Blueprint, options: Seq2SeqOptions) -> None:
+        self.options, parts = options, blueprint.parts
+        self.feature_size = blueprint.hidden
+        self.embedding = weights["embedding.weight"]
+        self.source_embedding = weights.get("source_embedding.weight", self.embedding)
+        self.encoder = EncoderStep(
+            weights,
+            parts["encoder"],
+            options.encoder_layers or blueprint.layers,
+            blueprint.hidden,
+            bidirectional=options.bidirectional,
+        )
+        self.attention = parts["attention"].numpy(weights, "attention.")
+        self.layers = [parts["decoder"].numpy(weights, f"layers.{i}.") for i in range(blueprint.layers)]
+        self.bridge = BridgeStep(options.bridge, weights, self.layers)
+        self.combine = _transposed(weights["combine.weight"])
+        self.attends = len(self.combine) > self.combine.shape[1]  # it reads a context too
+        head = weights.get("head.weight", self.embedding)  # tied weights are stored once
+        if "projection.weight" in weights:
+            head = head @ weights["projection.weight"]  # two matrices in a row are one
+        self.head, self.bias = _transposed(head), weights["head.bias"]
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        memory, mask = np.zeros((1, 1, self.encoder.size), np.float32), np.ones((1, 1), bool)
+        sizes = [
+            len(self.attention.prepare(memory, mask)),
+            int(self.options.copying),
+            1,
+            len(self.attention.initial_state(mask)),
+            int(self.options.input_feeding),
+            *(len(layer.initial_state(1)) for layer in self.layers),
+        ]
+        self.spans = [slice(*borders) for borders in pairwise(accumulate([0, *sizes]))]
+        self.fixed = sizes[0] + sizes[1]
+
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
+        """Replace all matrices; the layers of both sides must be ``Quantizable``, an attention may be."""
+        self.encoder.quantize(make)
+        for part in (*self.layers, self.bridge, self.attention):
+            if part is not self.attention or isinstance(part, Quantizable):
+                part.quantize(make)
+        self.combine, self.head = make(self.combine), make(self.head)
+
+    def start(self, source: TokenIds) -> State:
+        """Read the sources (B,S), padded with ``NO_TOKEN`` → the state before the first token."""
+        mask = source != NO_TOKEN
+        encoded = self.encoder(self.source_embedding[np.maximum(source, 0)], mask)
+        z = np.zeros((len(source), self.combine.shape[1]), np.float32)
+        return (
+            *self.attention.prepare(encoded.memory, mask),
+            *((source,) if self.options.copying else ()),
+            np.zeros(source.shape, np.float32),
+            *self.attention.initial_state(mask),
+            *((z,) if self.options.input_feeding else ()),
+            *self.bridge(encoded),
+        )
+
+    def attended(self, state: State) -> "Floats | None":
+        """Return the attention weights of the last token (B,S); None without attention."""
+        weights: Floats = state[self.fixed]
+        return weights if self.attends else None
+
+    def decode(self, tokens: TokenIds, state: State) -> DecodedStep:
+        """Run the decoder over ``tokens`` (B,)."""
+        prepared, source, _, attending, fed, *layers = (state[span] for span in self.spans)
+        x = np.concatenate([self.embedding[tokens], *fed], axis=1)
+        y = x
+        after: list[Any] = []
+        for layer, before in zip(self.layers, layers, strict=True):
+            y, more = layer.advance(layer.project(y), before)
+            after.extend(more)
+        context, weights, attending = self.attention(y, prepared, attending)
+        z = np.tanh(np.concatenate([y, context], axis=1) @ self.combine)
+        state = (*prepared, *source, weights, *attending, *((z,) if fed else ()), *after)
+        return DecodedStep(z, weights, (context, y, x), state)
+
+    def logits(self, features: Floats) -> Floats:
+        """Features (B,H) → the output layer's logits (B,V)."""
+        logits: Floats = np.dot(features, self.head)
+        logits += self.bias
+        return logits
+
+
+class Seq2SeqStep(EncoderDecoderStep):
+    """The step of an encoder-decoder; also a ``rnngen.contracts.FeatureStep``."""
+
+    def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → logits (B,V), state."""
+        z, state = self.features(tokens, state)
+        return self.logits(z), state
+
+    def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → what the output layer reads (B,H), state."""
+        decoded = self.decode(tokens, state)
+        return decoded.z, decoded.state
+
+
+class CopyingSeq2SeqStep(EncoderDecoderStep):
+    """The step of an encoder-decoder that may copy tokens of the source."""
+
+    def __init__(self, weights: Weights, blueprint: Blueprint, options: Seq2SeqOptions) -> None:
+        super().__init__(weights, blueprint, options)
+        self.gate, self.gate_bias = weights["copying.weight"][0], weights["copying.bias"]
+
+    def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → log-probabilities (B,V), state."""
+        decoded = self.decode(tokens, state)
+        gate = np.concatenate(decoded.mixed, axis=1) @ self.gate + self.gate_bias
+        write, copy = -np.logaddexp(0, -gate)[:, None], -np.logaddexp(0, gate)[:, None]
+        logits, source = self.logits(decoded.z), state[self.spans[1]][0]
+        copied = np.full(logits.shape, 1e-30, np.float32)
+        rows = np.arange(len(logits))[:, None]
+        np.add.at(copied, (rows, np.maximum(source, 0)), decoded.weights)  # padding has no weight
+        mixture: Floats = np.logaddexp(write + log_softmax32(logits), copy + np.log(copied)).astype(
+            np.float32
+        )
+        return mixture, decoded.state
+
+
+def _transposed(weight: Floats) -> Floats:
+    """A torch weight (out,in), laid out for a row vector to multiply."""
+    return np.ascontiguousarray(weight.T)
+
+
+# ── The encoder and the bridge ─────────────────────────────────────────────────────────────────────────────
+
+
+class Encoded(NamedTuple):
+    """The encoder's output for its sources."""
+
+    memory: Floats
+    """(B,S,M), one vector a token."""
+    last: Floats
+    """(B,M): each direction's output at its own last token."""
+    states: list[State]
+    """Each layer's states after its row's own last token, the directions added."""
+
+
+class EncoderStep:
+    """Reads sources, all rows side by side.
+
+    Args:
+        weights: the whole network's.
+        cell: makes the layers.
+        layers: L.
+        hidden: H, of each direction.
+        bidirectional: whether there is a way back.
+    """
+
+    def __init__(
+        self, weights: Weights, cell: ComponentFactory, layers: int, hidden: int, *, bidirectional: bool
+    ) -> None:
+        ways = ["forth", "back"] if bidirectional else ["forth"]
+        self.layers: list[list[LayerStep]] = [
+            [cell.numpy(weights, f"encoder.{way}.{i}.") for way in ways] for i in range(layers)
+        ]
+        self.size = hidden * len(ways)
+
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
+        """Replace the matrices of all layers.
+
+        Raises:
+            UsageError: if some are not ``Quantizable``; nothing is replaced then.
+        """
+        layers: list[Any] = [layer for ways in self.layers for layer in ways]
+        for layer in layers:
+            if not isinstance(layer, Quantizable):
+                raise UsageError(
+                    f"{type(layer).__name__}, which reads the source, cannot quantize its weights (it has no "
+                    "method 'quantize'); leave --quantize out"
+                )
+        for layer in layers:
+            layer.quantize(make)
+
+    def __call__(self, x: Floats, mask: NDArray[np.bool_]) -> Encoded:
+        """Read embeddings (B,S,E) with their mask (B,S)."""
+        lengths = mask.sum(axis=1)
+        flip = _flipped(lengths, mask.shape[1])
+        states: list[State] = []
+        last: list[Floats] = []
+        for forth, *back in self.layers:
+            y, end, state = _read(forth, x, lengths)
+            outputs, last = [y], [end]
+            for layer in back:
+                y, end, other = _read(layer, _reordered(x, flip), lengths)
+                outputs.append(_reordered(y, flip))
+                last.append(end)
+                state = tuple(a + b for a, b in zip(state, other, strict=True))
+            states.append(state)
+            x = np.concatenate(outputs, axis=2)
+        return Encoded(x, np.concatenate(last, axis=1), states)
+
+
+def _read(layer: LayerStep, x: Floats, lengths: NDArray[np.int64]) -> tuple[Floats, Floats, State]:
+    """Run a layer over rows of these lengths → outputs (B,S,H), and output and state after each row's last.
+
+    Rows go by falling length, so that those that have ended leave the product.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    reading = (lengths[:, None] > np.arange(x.shape[1])).sum(axis=0)  # rows that have a token at each place
+    batch, size = x.shape[:2]
+    projected = layer.project(x[order].reshape(batch * size, -1)).reshape(batch, size, -1)
+    state = tuple(array.copy() for array in layer.initial_state(batch))
+    outputs = np.zeros((batch, size, 0), np.float32)
+    for t, rows in enumerate(reading):
+        y, after = layer.advance(projected[:rows, t], tuple(array[:rows] for array in state))
+        if not t:
+            outputs = np.zeros((batch, size, y.shape[1]), np.float32)
+        outputs[:rows, t] = y
+        for kept, array in zip(state, after, strict=True):
+            kept[:rows] = array
+    back = np.argsort(order, kind="stable")
+    outputs = outputs[back]
+    last = outputs[np.arange(batch), lengths - 1]
+    return outputs, last, tuple(array[back] for array in state)
+
+
+def _flipped(lengths: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """For each row, the positions of its tokens from last to first, then those of its padding: (B,S)."""
+    places = np.broadcast_to(np.arange(size), (len(lengths), size))
+    return np.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
+
+
+def _reordered(x: Floats, places: NDArray[np.int64]) -> Floats:
+    """``x`` (B,S,·) with its tokens at other positions, (B,S)."""
+    return x[np.arange(len(x))[:, None], places]
+
+
+class BridgeStep:
+    """From the encoder's output to the states in which the decoder's layers begin."""
+
+    def __init__(self, kind: str, weights: Weights, layers: list[LayerStep]) -> None:
+        self.kind, self.layers = kind, layers
+        zeros = [array for layer in layers for array in layer.initial_state(1)]
+        self.maps = [
+            (_transposed(weights[f"bridge.maps.{i}.weight"]), weights[f"bridge.maps.{i}.bias"])
+            if kind == "dense" and array.ndim == 2
+            else None
+            for i, array in enumerate(zeros)
+        ]
+
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
+        """Replace the matrices of the maps."""
+        self.maps = [one and (make(one[0]), one[1]) for one in self.maps]
+
+    def __call__(self, encoded: Encoded) -> State:
+        """Return the states in which all layers begin, one after another."""
+        if self.kind == "copy":
+            return tuple(array for state in encoded.states for array in state)
+        own = [array for layer in self.layers for array in layer.initial_state(len(encoded.last))]
+        return tuple(
+            array if made is None else np.tanh(encoded.last @ made[0] + made[1])
+            for made, array in zip(self.maps, own, strict=True)
+        )

@@ -1,0 +1,246 @@
+"""The cell ``seq2seq`` in torch.
+
+::
+
+    tokens (B,T) ─▸ embedding ─▸ decoder layers ─▸ y (B,T,H) ─▸ attention ─▸ context (B,T,C)
+                        ▴ input feeding                  └───────▸ z = tanh(W [y; context]) ─▸ head ─▸ logits
+                        └───────────────── z of the last token ─────┘
+
+This is Luong et al. (2015), with any attention and any cells. The state holds all that the source gave, so
+that rows fork and reorder like any other::
+
+    ( prepared…, [source,] │ weights, attention's state…, [z,] decoder layers' states… )
+      └── fixed after start ┘
+"""
+
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rnngen.builtins.seq2seq.encoder import Encoder, full, make_bridge
+from rnngen.builtins.seq2seq.options import Seq2SeqOptions
+from rnngen.contracts import IGNORE, Blueprint, ModuleFactory, State
+
+
+def seq2seq(blueprint: Blueprint, modules: ModuleFactory, options: Seq2SeqOptions) -> "EncoderDecoder":
+    """Build an encoder-decoder, one that copies if the options ask for it.
+
+    Raises:
+        UsageError: if options do not go together.
+    """
+    return (CopyingSeq2Seq if options.copying else Seq2Seq)(blueprint, modules, options)
+
+
+class Decoded(NamedTuple):
+    """The decoder's output for some tokens."""
+
+    z: Tensor
+    """(B,T,H), what the output layer reads."""
+    weights: Tensor
+    """(B,T,S), the attention's."""
+    mixed: Tensor
+    """(B,T,C+H+E), what decides between writing and copying: context, output and input."""
+    state: State
+
+
+class EncoderDecoder(nn.Module):
+    """All of the network but its prediction.
+
+    Args:
+        blueprint: the sizes, and the makers of encoder, decoder and attention.
+        modules: makes what all networks share.
+        options: the rest.
+
+    Raises:
+        UsageError: if options do not go together.
+    """
+
+    def __init__(self, blueprint: Blueprint, modules: ModuleFactory, options: Seq2SeqOptions) -> None:
+        super().__init__()
+        self.options, plan = options, blueprint
+        hidden, layers = plan.hidden, plan.layers
+        self.feature_size = hidden
+        one_embedding = plan.tied and plan.shared
+        self.embedding = _embedding(plan.vocabulary, plan.embed)
+        self.source_embedding = (
+            None if one_embedding else _embedding(plan.source_vocabulary, plan.source_embed)
+        )
+        self.encoder = Encoder(
+            plan.parts["encoder"],
+            plan.embed if one_embedding else plan.source_embed,
+            hidden,
+            options.encoder_layers or layers,
+            bidirectional=options.bidirectional,
+            modules=modules,
+            keep_states=options.bridge == "copy",
+        )
+        self.attention = plan.parts["attention"].build(hidden, self.encoder.size)
+        options.check(blueprint, attends=bool(self.attention.size))
+        fed = hidden if options.input_feeding else 0
+        inputs = [plan.embed + fed] + [hidden] * (layers - 1)
+        self.layers = nn.ModuleList(plan.parts["decoder"].build(size, hidden) for size in inputs)
+        self.bridge = make_bridge(options.bridge, self.encoder, self.layers)
+        self.combine = nn.Linear(hidden + self.attention.size, hidden, bias=False)
+        self.dropout = modules.dropout()
+        narrowed = plan.tied and plan.embed != hidden
+        self.projection = nn.Linear(hidden, plan.embed, bias=False) if narrowed else nn.Identity()
+        tied = self.embedding.get_parameter("weight") if plan.tied else None
+        self.head = modules.head(hidden if tied is None else plan.embed, tied)
+        self.mixed_size = self.attention.size + hidden + plan.embed + fed
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Find the span of each part in the state."""
+        memory, mask = torch.zeros(1, 1, self.encoder.size), torch.ones(1, 1, dtype=torch.bool)
+        sizes = [
+            len(self.attention.prepare(memory, mask)),
+            int(self.options.copying),
+            1,
+            len(self.attention.initial_state(mask)),
+            int(self.options.input_feeding),
+            *(len(layer.initial_state(1)) for layer in self._layers()),
+        ]
+        self.spans = [slice(*borders) for borders in pairwise(accumulate([0, *sizes]))]
+        self.fixed = sizes[0] + sizes[1]
+
+    def _layers(self) -> list[Any]:
+        return list(self.layers)
+
+    # ── The source ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, source: Tensor) -> State:
+        """Read the sources (B,S), padded with ``NO_TOKEN`` → the state before the first token."""
+        tokens = source.clamp(min=0)
+        embed = self.embedding if self.source_embedding is None else self.source_embedding
+        encoded = self.encoder(self.dropout(embed(tokens)), source)
+        weights = torch.zeros_like(source, dtype=torch.float32)
+        z = encoded.memory.new_zeros(len(source), self.combine.out_features)
+        return (
+            *self.attention.prepare(encoded.memory, encoded.mask),
+            *((source,) if self.options.copying else ()),
+            weights,
+            *self.attention.initial_state(encoded.mask),
+            *((z,) if self.options.input_feeding else ()),
+            *self.bridge(encoded),
+        )
+
+    def attended(self, state: State) -> Tensor | None:
+        """Return the attention weights of the last token (B,S); None without attention."""
+        weights: Tensor = state[self.fixed]
+        return weights if self.attention.size else None
+
+    # ── The target ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def decode(self, tokens: Tensor, state: State) -> Decoded:
+        """Run the decoder over ``tokens`` (B,T): at once, or one by one where each needs the last one's z."""
+        x = self.dropout(self.embedding(tokens))
+        if not self.options.input_feeding:
+            return self._advance(x, state)
+        steps: list[Decoded] = []
+        for t in range(x.shape[1]):
+            steps.append(self._advance(x[:, t : t + 1], steps[-1].state if steps else state))
+        z, weights, mixed = (torch.cat(parts, dim=1) for parts in list(zip(*steps, strict=True))[:3])
+        return Decoded(z, weights, mixed, steps[-1].state)
+
+    def _advance(self, x: Tensor, state: State) -> Decoded:
+        """Embeddings (B,T,E) → the decoder's output; T is 1 with input feeding."""
+        prepared, source, _, attending, fed, *layers = (state[span] for span in self.spans)
+        x = torch.cat([x, *(z[:, None] for z in fed)], dim=-1)
+        y = x
+        after: list[Any] = []
+        for layer, before in zip(self._layers(), layers, strict=True):
+            y, more = layer(self.dropout(y) if after else y, full(before))
+            after.extend(more)
+        context, weights, attending = self.attention(y, prepared, attending)
+        z = torch.tanh(self.combine(torch.cat([y, context], dim=-1)))
+        kept = (z[:, -1],) if fed else ()
+        state = (*prepared, *source, weights[:, -1], *attending, *kept, *after)
+        return Decoded(z, weights, torch.cat([context, y, x], dim=-1), state)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Features (…,H) → the output layer's logits (…,V)."""
+        logits: Tensor = self.head(self.projection(x))
+        return logits
+
+    def coverage_loss(self, decoded: Decoded, targets: Tensor) -> Tensor | float:
+        """Σ of min(weight, past weights) over steps and tokens, times a factor; eq. 12 of See et al. 2017."""
+        if not (self.training and self.options.coverage_loss):
+            return 0.0
+        weights = decoded.weights.float()
+        past = weights.cumsum(dim=1) - weights
+        overlap = torch.minimum(weights, past).sum(-1) * (targets != IGNORE)
+        return self.options.coverage_loss * overlap.sum()
+
+
+class Seq2Seq(EncoderDecoder):
+    """An encoder-decoder; also a ``rnngen.contracts.FeatureNetwork``."""
+
+    def hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """``tokens`` (B,T), state → what ``predict`` reads (B,T,H), state."""
+        decoded = self.decode(tokens, state)
+        return self.dropout(decoded.z), decoded.state
+
+    def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """``tokens`` (B,T), state → logits (B,T,V), state."""
+        z, state = self.hidden(tokens, state)
+        return self.predict(z), state
+
+    def nll(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the loss of ``targets`` (B,T) and the state after."""
+        decoded = self.decode(tokens, state)
+        loss = self.head.nll(self.projection(self.dropout(decoded.z)), targets)
+        return loss + self.coverage_loss(decoded, targets), decoded.state
+
+
+class CopyingSeq2Seq(EncoderDecoder):
+    """An encoder-decoder that may copy tokens of the source (pointer-generator, See et al. 2017).
+
+    ::
+
+        p(w) = g·P(w) + (1−g)·Σ αᵢ over source tokens i that are w,    g = σ(v·[context; y; x] + b)
+    """
+
+    def __init__(self, blueprint: Blueprint, modules: ModuleFactory, options: Seq2SeqOptions) -> None:
+        super().__init__(blueprint, modules, options)
+        self.copying = nn.Linear(self.mixed_size, 1)
+
+    def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """``tokens`` (B,T), state → log-probabilities (B,T,V), state."""
+        decoded = self.decode(tokens, state)
+        write, copy = self._shares(decoded.mixed)
+        logits = self.predict(self.dropout(decoded.z)).float()
+        copied = torch.zeros_like(logits)
+        places = self._source(state).clamp(min=0)[:, None].expand_as(decoded.weights)
+        copied.scatter_add_(2, places, decoded.weights.float())  # padding has no weight
+        mixture = torch.logaddexp(write + logits.log_softmax(-1), copy + copied.clamp(min=1e-30).log())
+        return mixture, decoded.state
+
+    def nll(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the loss of ``targets`` (B,T) and the state after; the mixture is taken of them alone."""
+        decoded = self.decode(tokens, state)
+        logits = self.predict(self.dropout(decoded.z))
+        write, copy = self._shares(decoded.mixed)
+        counts, wanted = targets != IGNORE, targets.clamp(min=0)
+        written = logits.float().log_softmax(-1).gather(2, wanted[:, :, None])
+        there = self._source(state)[:, None] == wanted[:, :, None]
+        copied = (decoded.weights.float() * there).sum(-1, keepdim=True).clamp(min=1e-30)
+        mixture = torch.logaddexp(write + written, copy + copied.log())
+        loss = -mixture.squeeze(-1)[counts].sum()
+        return loss + self.coverage_loss(decoded, targets), decoded.state
+
+    def _source(self, state: State) -> Tensor:
+        source: Tensor = state[self.spans[1]][0]
+        return source
+
+    def _shares(self, mixed: Tensor) -> tuple[Tensor, Tensor]:
+        """The logarithms of g and 1−g, each (B,T,1)."""
+        gate = self.copying(mixed).float()
+        return nn.functional.logsigmoid(gate), nn.functional.logsigmoid(-gate)
+
+
+def _embedding(vocabulary: int, size: int) -> nn.Embedding:
+    made = nn.Embedding(vocabulary, size)
+    nn.init.normal_(made.weight, std=size**-0.5)
+    return made

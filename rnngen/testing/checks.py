@@ -1,0 +1,70 @@
+"""Shared by the suites for cells, attentions and networks: comparisons of arrays of torch and NumPy."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+from rnngen.contracts import State, Weights
+
+TOLERANCE = 1e-5
+"""Absolute and relative, in fp32; outputs of the suites' small modules are of the order of 1."""
+INF = float("inf")
+
+
+def close(one: Any, other: Any, message: str) -> None:
+    """Check that two arrays are equal up to ``TOLERANCE``; infinities must be equal."""
+    shapes = tuple(one.shape), tuple(other.shape)
+    assert shapes[0] == shapes[1], f"{message}, by its shape: {shapes[0]}, not {shapes[1]}"
+    if 0 in other.shape:
+        return
+    difference, size = abs(one * 1.0 - other * 1.0), abs(other * 1.0)
+    difference[one == other] = 0.0  # infinities too
+    worst, scale = float(difference.max()), max(1.0, float(size[size < INF].max()))
+    assert worst <= TOLERANCE * scale, f"{message} by {worst:.2g} (allowed: {TOLERANCE * scale:.2g})"
+
+
+def states_close(one: State, other: State, message: str) -> None:
+    """Check that two states are equal, array by array."""
+    for here, there in zip(one, other, strict=True):
+        close(here, there, message)
+
+
+def state(arrays: State, batch: int, what: str = "a state") -> None:
+    """Check that a state is a flat tuple of arrays with the batch on axis 0."""
+    assert isinstance(arrays, tuple), f"{what} is a flat tuple of arrays, not {type(arrays).__name__}"
+    for array in arrays:
+        assert len(array) == batch, f"{what} has an array of shape {tuple(array.shape)}: no batch on axis 0"
+
+
+def copies(arrays: Iterable[Any]) -> list[Any]:
+    """Copy arrays of either library, to compare them afterwards."""
+    return [deepcopy(array) for array in arrays]
+
+
+def unchanged(before: Iterable[Any], after: Iterable[Any], what: str) -> None:
+    """Check that arrays still are what they were; NaN counts as equal to NaN."""
+    for kept, array in zip(before, after, strict=True):
+        assert kept.shape == array.shape, f"{what} changed shape"
+        same = (kept == array) | ((kept != kept) & (array != array))  # noqa: PLR0124 - NaN, in either library
+        assert same.all(), f"a call writes into {what}; return new arrays"
+
+
+def module(made: Any, load: str) -> None:
+    """Check that a spec's ``load`` makes a module of torch."""
+    assert hasattr(made, "named_parameters"), f"{load} makes no torch.nn.Module"
+
+
+def gradients(made: Any) -> None:
+    """Check that a backward pass reached every parameter with finite gradients."""
+    import torch
+
+    named = dict(made.named_parameters())
+    unreached = [name for name, p in named.items() if p.grad is None]
+    assert not unreached, f"no gradient reaches {', '.join(unreached)}"
+    broken = [name for name, p in named.items() if not torch.isfinite(p.grad).all()]
+    assert not broken, f"the gradients of {', '.join(broken)} are not finite"
+
+
+def weights_of(made: Any) -> Weights:
+    """The parameters and buffers of a module, as a NumPy implementation receives them."""
+    return {name: array.detach().numpy() for name, array in made.state_dict().items()}
