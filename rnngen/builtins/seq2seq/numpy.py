@@ -18,8 +18,8 @@ from rnngen.contracts import (
     State,
     TokenIds,
     Weights,
+    quantizable,
 )
-from rnngen.errors import UsageError
 from rnngen.numerics import log_softmax32
 
 
@@ -80,11 +80,15 @@ class EncoderDecoderStep:
         self.fixed = sizes[0] + sizes[1]
 
     def quantize(self, make: Callable[[Floats], Any]) -> None:
-        """Replace all matrices; the layers of both sides must be ``Quantizable``, an attention may be."""
-        self.encoder.quantize(make)
-        for part in (*self.layers, self.bridge, self.attention):
-            if part is not self.attention or isinstance(part, Quantizable):
-                part.quantize(make)
+        """Replace all matrices; the layers of both sides must be ``Quantizable``, an attention may be.
+
+        Raises:
+            UsageError: if a layer is not; nothing is replaced then.
+        """
+        encoder = [layer for ways in self.encoder.layers for layer in ways]
+        attention = [self.attention] * isinstance(self.attention, Quantizable)
+        for part in quantizable([*encoder, *self.layers, self.bridge, *attention]):
+            part.quantize(make)
         self.combine, self.head = make(self.combine), make(self.head)
 
     def start(self, source: TokenIds) -> State:
@@ -201,22 +205,6 @@ class EncoderStep:
             [cell.numpy(weights, f"encoder.{way}.{i}.") for way in ways] for i in range(layers)
         ]
         self.size = hidden * len(ways)
-
-    def quantize(self, make: Callable[[Floats], Any]) -> None:
-        """Replace the matrices of all layers.
-
-        Raises:
-            UsageError: if some are not ``Quantizable``; nothing is replaced then.
-        """
-        layers: list[Any] = [layer for ways in self.layers for layer in ways]
-        for layer in layers:
-            if not isinstance(layer, Quantizable):
-                raise UsageError(
-                    f"{type(layer).__name__}, which reads the source, cannot quantize its weights (it has no "
-                    "method 'quantize'); leave --quantize out"
-                )
-        for layer in layers:
-            layer.quantize(make)
 
     def __call__(self, x: Floats, mask: NDArray[np.bool_]) -> Encoded:
         """Read embeddings (B,S,E) with their mask (B,S)."""
