@@ -13,12 +13,13 @@ from here: ``hookimpl``, and whichever specs it returns from ``rnngen.contracts`
 
 from typing import TYPE_CHECKING, Any
 
+from rnngen.version import __version__
+
 if TYPE_CHECKING:
     from rnngen.api import Model, Session, load, train
     from rnngen.hookspecs import hookimpl
 
 __all__ = ["Model", "Session", "__version__", "hookimpl", "load", "train"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

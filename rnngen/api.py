@@ -318,7 +318,10 @@ class Session:
         from rnngen.requests.sample import sample_request
 
         chosen, rest = _flag_values(options)
-        return sample_request(self.choose_decoding(chosen), rest)
+        request = sample_request(self.choose_decoding(chosen), rest)
+        if strategy := request.decoding.strategy:
+            self.decoding.check_abilities(request, self.decoding.spec(strategy), reads_source=True)
+        return request
 
     def choose_decoding(self, options: Mapping[str, Any]) -> "DecodingChoice":
         """Choose a strategy and filters by the names of flags; errors as in ``sample_request``."""

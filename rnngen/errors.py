@@ -4,6 +4,7 @@
 
     RnngenError                1   the work failed
      ├── UsageError            2   what was asked for makes no sense
+     │    ├── OptionError      2   …by the options that it names; the command line names flags
      │    └── UnknownName      2   …because no such cell, option, model … exists; the closest is named
      ├── NotFoundError         3   a model or a corpus is not there
      ├── PluginError           4   a plugin is missing, broken or in conflict with another
@@ -15,7 +16,8 @@
 A message names the thing, the place and the mend, in that order.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 
 
 class RnngenError(Exception):
@@ -56,6 +58,36 @@ class DeviceError(RnngenError):
 
 class DivergedError(RnngenError):
     """The loss is no longer a number."""
+
+
+class OptionError(UsageError):
+    """An option whose value cannot be had; the message names options between backticks.
+
+    Args:
+        text: the message: ```hidden=16`: the run was made with 8``.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(self.message(str))
+
+    def message(self, name: Callable[[str], str]) -> str:
+        """Return the message with options as ``name`` writes them, ``--hidden 16`` for ``hidden=16``."""
+        return re.sub(r"`([^`]+)`", lambda found: name(found[1]), self.text)
+
+    @classmethod
+    def of(cls, error: Exception, names: Mapping[str, str]) -> "OptionError":
+        """Return an error whose message names options as ``name=value``, for an error that does so.
+
+        Args:
+            error: what an options dataclass raised.
+            names: what its fields are called where the user gives them: ``{"width": "beam"}``.
+        """
+
+        def named(found: re.Match[str]) -> str:
+            return f"`{names[found[1]]}={found[2]}`" if found[1] in names else found[0]
+
+        return cls(re.sub(r"\b(\w+)=([^\s:;,]*)", named, str(error)))
 
 
 class UnknownName(UsageError):  # noqa: N818 - reads as the sentence that it prints

@@ -2,7 +2,7 @@
 
 ::
 
-    Started ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸ Judged? ─▸ Finished
+    Started ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸ FinalEvaluation? ─▸ Finished
                         Warned may come at any point
 
 The command line renders them as a live display, as plain lines or as JSON lines; listeners from plugins
@@ -10,16 +10,19 @@ receive the same objects. Losses are in nats per token where the name does not s
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
 class Event:
     """The root of all events."""
 
+    kind: ClassVar[str] = ""
+    """The name of the event in JSON; of a class that has none, its own name in lower case."""
+
     def as_json(self) -> dict[str, Any]:
-        """Return the event as a JSON object; ``event`` is its class name in lower case."""
-        return {"event": type(self).__name__.lower(), **asdict(self)}
+        """Return the event as a JSON object, with its kind under ``event``."""
+        return {"event": self.kind or type(self).__name__.lower(), **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,10 @@ class Warned(Event):
 
 
 @dataclass(frozen=True)
-class Judged(Event):
+class FinalEvaluation(Event):
     """The weights that are kept have been evaluated on the validation text once more, exactly."""
+
+    kind = "judged"
 
     step: int
     """The step that they are from."""

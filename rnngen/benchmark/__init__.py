@@ -1,6 +1,6 @@
-"""How fast rnngen generates and trains here, as ratios to plain PyTorch and to what the hardware can do.
+"""The speed of generation and training, as ratios to plain PyTorch and to what the hardware can do.
 
-This module is light: what was found. ``generation`` and ``training`` measure.
+This module is light: the results. ``generation`` and ``training`` measure.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Compared:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast as plain PyTorch."""
+        """The speed as a multiple of plain PyTorch's."""
         return self.rnngen / self.plain
 
     def as_json(self) -> dict[str, Any]:
@@ -42,11 +42,11 @@ class Compared:
 
 @dataclass(frozen=True)
 class Generation(Compared):
-    """What was measured of generation, one stream; on the CPU on one thread."""
+    """The measured speed of generation, one stream; on the CPU on one thread."""
 
     device: str
     weight_bytes: int
-    """What is read of the weights for a token."""
+    """Bytes of weights that are read for a token."""
     products: float | None = None
     """Matrix-vector products a second, of one fp32 matrix of that size; None elsewhere than on the CPU."""
     count: int | None = None
@@ -64,7 +64,7 @@ class Generation(Compared):
         return None if self.products is None else self.rnngen / self.products
 
     def as_json(self) -> dict[str, Any]:
-        """All of it; what was not measured is left out."""
+        """The record for JSON; what was not measured is left out."""
         told = {
             **super().as_json(),
             "device": self.device,
@@ -85,12 +85,12 @@ class Generation(Compared):
 
 @dataclass(frozen=True)
 class Learning(Compared):
-    """What was measured of training."""
+    """The measured speed of training."""
 
     training: TrainBench
     device: str
     precision: str
-    """Of rnngen's matrix products, and of the large one."""
+    """Number format of rnngen's matrix products, and of the large one."""
     parameters: int
     gemm: float
     """Floating-point operations a second of a large matrix product."""
@@ -103,7 +103,7 @@ class Learning(Compared):
         return 6 * self.parameters * self.rnngen / self.gemm
 
     def as_json(self) -> dict[str, Any]:
-        """All of it."""
+        """The record for JSON."""
         return {
             **super().as_json(),
             "batch": self.training.batch,

@@ -13,7 +13,7 @@ from rnngen.benchmark.plain import PlainNetwork, generate
 from rnngen.benchmark.turns import Work, rates
 from rnngen.contracts import AnyFilter, StreamStep, Weights
 from rnngen.decoding.sampler import sample, sample_many
-from rnngen.errors import UsageError
+from rnngen.errors import OptionError, UsageError
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.quantized import QuantizedStep, quantize, quantized_step
@@ -24,7 +24,6 @@ from rnngen.nn.network import RecurrentNetwork
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, choose_filters, restore
 from rnngen.requests.bench import BenchNetwork, SampleBench, SampleBenchRequest
-from rnngen.requests.conflicts import OptionError
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import StoredModel
 
@@ -85,7 +84,7 @@ def bench_sample(
 
 
 def one_stream(step: StreamStep, filters: Sequence[AnyFilter]) -> Work:
-    """Generate a text of so many tokens."""
+    """Generate a text of N tokens."""
 
     def work(length: int) -> int:
         tokens = sample(step, step.start(1), [0], filters, np.random.default_rng(0))
@@ -95,7 +94,7 @@ def one_stream(step: StreamStep, filters: Sequence[AnyFilter]) -> Work:
 
 
 def many_streams(step: StreamStep, filters: Sequence[AnyFilter], count: int) -> Work:
-    """Generate texts side by side, so many tokens in all or as many more as make them of one length."""
+    """Generate texts side by side, N tokens in all or a few more, so that all have one length."""
 
     def work(tokens: int) -> int:
         rngs = [np.random.default_rng(seed) for seed in range(count)]
@@ -107,7 +106,7 @@ def many_streams(step: StreamStep, filters: Sequence[AnyFilter], count: int) -> 
 
 
 def _product(numbers: int, width: int) -> Work:
-    """Multiply one fp32 matrix of so many numbers with a vector of ``width``, so many times."""
+    """Multiply one fp32 matrix of ``numbers`` numbers with a vector of ``width``, N times."""
     rng = np.random.default_rng(0)
     matrix = rng.random((numbers // width, width), np.float32)
     vector, product = rng.random(width, np.float32), np.empty(len(matrix), np.float32)
@@ -121,7 +120,7 @@ def _product(numbers: int, width: int) -> Work:
 
 
 def numbers_read(sizes: BenchNetwork) -> int:
-    """How many weights a step reads: all matrices but the first layer's input product, which is a table."""
+    """Return the number of weights that a step reads: all but the first layer's input matrix, a look-up."""
     matrices = 2 * sizes.layers - 1  # a recurrent one each, an input one each but the first
     return sizes.hidden * (matrices * GATES[sizes.cell] * sizes.hidden + sizes.vocab)
 
@@ -130,11 +129,11 @@ def numbers_read(sizes: BenchNetwork) -> int:
 
 
 Making = Callable[[], StreamStep]
-"""Gives a step of its own at each call."""
+"""Builds a new step at each call."""
 
 
 def by_numpy(device: torch.device) -> bool:
-    """Whether NumPy generates there."""
+    """Return whether NumPy generates on a device."""
     return device.type == "cpu"
 
 

@@ -1,8 +1,6 @@
 """Training measured: rnngen's trainer, a plain PyTorch loop in fp32, and a large matrix product, by turns."""
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -14,9 +12,9 @@ from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
 from rnngen.evaluation.perplexity import Loss
 from rnngen.nn.allocator import kept_memory
-from rnngen.nn.devices import choose_device, choose_precision
+from rnngen.nn.devices import choose_device, choose_precision, denormals_flushed
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.nn.regularizers import heads
+from rnngen.nn.regularizers import TrainingSetup
 from rnngen.options.model import TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
@@ -24,7 +22,7 @@ from rnngen.requests.bench import BenchNetwork, TrainBenchRequest
 from rnngen.training.trainer import Trainer
 
 WINDOWS = 50
-"""How many windows each stream of the text has before it is read anew."""
+"""Number of windows that each stream of the text has before it is read anew."""
 LARGE = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 """Rows and columns of a matrix that is large for its device."""
 
@@ -54,7 +52,7 @@ def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
         "plain": lambda steps: len([next(plain_steps) for _ in range(steps)]),
         "gemm": _large_product(precision, device),
     }
-    with _denormals_flushed():
+    with denormals_flushed():
         found = rates({name: _waiting(work, device) for name, work in works.items()}, options.seconds)
     tokens = options.batch * options.seq
     parameters = sum(parameter.numel() for parameter in trainer.parameters)
@@ -71,7 +69,7 @@ def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
     )
 
 
-# ── what is measured ───────────────────────────────────────────────────────────────────────────────────────
+# ── programs that are measured ──────────────────────────────────────────────────────────────────────────────
 
 
 def random_text(vocabulary: int, length: int) -> TokenStore:
@@ -94,15 +92,14 @@ def make_trainer(
     """The trainer of ``rnngen train``, with a budget that does not end."""
     cell = choose(registry, {"cell": sizes.cell}, settings)["cell"]
     require_plain(sizes.cell)
-    network = RecurrentNetwork(sizes.vocab, sizes.sizes(), cell.build).to(device)
-    for head in heads(network):
-        head.restrict(torch.ones(sizes.vocab, dtype=torch.long))  # all occur: the plain one has them all
     training = TrainingOptions(batch=batches.batch, seq=batches.seq, steps=1 << 40, patience=0)
+    setup = TrainingSetup(torch.ones(sizes.vocab, dtype=torch.long), training)
+    network = RecurrentNetwork(sizes.vocab, sizes.sizes(), cell.build, setup).to(device)
     return Trainer(network, batches, lambda: Loss(1, 1, 1), training, precision, lambda *_: iter(()))
 
 
 def _steps(trainer: Trainer) -> Work:
-    """Make so many steps, as ``fit`` does; on a GPU, where few are reported, up to the next report."""
+    """Make N steps, as ``fit`` does; on a GPU, where few are reported, up to the next report."""
     events = trainer.run()
 
     def work(steps: int) -> int:
@@ -116,7 +113,7 @@ def _steps(trainer: Trainer) -> Work:
 
 
 def _large_product(precision: str, device: torch.device) -> Work:
-    """Multiply two large matrices so many times."""
+    """Multiply two large matrices N times."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = torch.rand(2, LARGE[device.type], LARGE[device.type], device=device).to(kind)
     product = torch.empty_like(a)
@@ -129,7 +126,7 @@ def _large_product(precision: str, device: torch.device) -> Work:
     return work
 
 
-# ── where it is measured ───────────────────────────────────────────────────────────────────────────────────
+# ── devices ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _waiting(work: Work, device: torch.device) -> Work:
@@ -144,14 +141,3 @@ def _waiting(work: Work, device: torch.device) -> Work:
         return done
 
     return whole
-
-
-@contextmanager
-def _denormals_flushed() -> Iterator[None]:
-    """As in training: a denormal slows a recurrence tenfold; afterwards as before."""
-    before = sys.float_info.min / 2 == 0
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)

@@ -2,7 +2,7 @@
 
 ::
 
-    find counts │ a a b b b c │ a a b b b c │ …     each turn takes as long; the median of each is told
+    find counts │ a a b b b c │ a a b b b c │ …     each turn takes as long; the median of each counts
 """
 
 import statistics
@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 
 Work = Callable[[int], int]
-"""Does as many units of something as it is told, or a few more, and says how many."""
+"""Does N units of work, or a few more, and returns their number."""
 
 ROUNDS = 11
-"""How often each has its turn."""
+"""Number of turns of each program."""
 PROBE = 0.2
-"""Share of a turn that a trial must take to tell how many units make a turn."""
+"""Share of a turn that a probe must take, to estimate how many units make a turn."""
 
 
 def rates(works: Mapping[str, Work], seconds: float, rounds: int = ROUNDS) -> dict[str, float]:
-    """Units a second of each, the medians of some rounds.
+    """Return the units a second of each, the medians of some rounds.
 
     Args:
         works: what to measure, by name.
@@ -33,7 +33,7 @@ def rates(works: Mapping[str, Work], seconds: float, rounds: int = ROUNDS) -> di
 
 
 def _count(work: Work, turn: float) -> int:
-    """How many units make a turn."""
+    """Return the number of units that make a turn."""
     work(1)  # the first is slower than those to come
     count = 1
     while count < (enough := _rate(work, count) * turn) * PROBE:

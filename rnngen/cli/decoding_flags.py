@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import decoding
+from rnngen.cli.context import decoding
 from rnngen.cli.option_flags import NONE, type_of
+from rnngen.errors import UsageError
 from rnngen.options import Option, describe
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from rnngen.generation.decoding_choice import DecodingFlags
 
 FILTERS, STRATEGIES = "Filters of the next-token distribution", "Decoding strategies"
+PACKAGES = {"rnngen-constrain": ("--regex", "--choices", "--json-schema", "--grammar", "--must-include")}
+"""Flags that plugins of this project bring, so that an error can say what to install."""
 
 
 class DecodingFlag(flags.Option):
@@ -50,6 +53,22 @@ class DecodingCommand(flags.Command):
     def all_params(self, ctx: click.Context | None = None) -> list[click.Parameter]:
         """Return its own parameters, and those made from the installed filters and strategies."""
         return [*self.params, *_made(decoding(ctx), self.with_strategies)]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; of a flag that a known package brings, say so.
+
+        Raises:
+            UsageError: naming the package.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            for package, names in PACKAGES.items():
+                if error.option_name in names:
+                    raise UsageError(
+                        f"{error.option_name} needs a plugin that is not installed; pip install {package}"
+                    ) from error
+            raise
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return all parameters, the help option last."""

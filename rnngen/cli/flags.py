@@ -21,8 +21,7 @@ from rnngen.cli.option_flags import (
     options_from,
     parsed,
 )
-from rnngen.errors import UsageError
-from rnngen.requests.conflicts import OptionError
+from rnngen.errors import OptionError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -73,7 +72,7 @@ class Command(click.Command):
         if self.has_more():
             self.params = [*self.params, _help_all()]
 
-    def all_params(self) -> list[click.Parameter]:
+    def all_params(self, ctx: click.Context | None = None) -> list[click.Parameter]:  # noqa: ARG002
         """Return its parameters, those among them that are made when they are asked for."""
         return self.params
 
@@ -155,7 +154,7 @@ def complete_names(kind: str) -> Completer:
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from click.shell_completion import CompletionItem
 
-        from rnngen.cli.app import registry
+        from rnngen.cli.context import registry
 
         try:
             specs = [registered.spec for registered in registry(ctx).all(kind)]
@@ -219,7 +218,7 @@ models_flag = click.option(
     metavar="NAME",
     shell_complete=complete_models,
     help="The model's name, or the path of its folder or file; without it, the model trained last. Several "
-    "write together, by the mean of their probabilities.",
+    "generate together as an ensemble (the mean of their probabilities).",
 )
 """``-m NAME``, repeatable; the parameter is ``model``, a tuple."""
 
@@ -235,9 +234,7 @@ device_flag = option(
 )
 """``--device``; the parameter is ``device``."""
 
-source_flag = option(
-    "--source", metavar="TEXT", common=False, help="What the text is about, for a model that reads a source."
-)
+source_flag = option("--source", metavar="TEXT", common=False, help="The source, for a seq2seq model.")
 """``--source``; the parameter is ``source``."""
 
 
@@ -262,7 +259,7 @@ def filters_flag(heading: str) -> Callable[[F], F]:
         metavar="CHAIN",
         heading=heading,
         common=False,
-        help="Filters in an order of your own: NAME=VALUE,NAME=VALUE;key=value.",
+        help="Filters in the order given: NAME=VALUE,NAME=VALUE;key=value.",
     )
 
 

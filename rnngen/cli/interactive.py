@@ -43,8 +43,10 @@ def check() -> None:
         raise UsageError("--interactive needs a person at a terminal; leave it out, and pipe the prompt in")
 
 
-def converse(here: "Session", model: "Model", decoder: "Decoder", saved: "SavedState | None") -> None:
-    """Converse until the person has had enough."""
+def converse(
+    here: "Session", model: "Model", decoder: "Decoder", saved: "SavedState | None", prompt: str
+) -> None:
+    """Converse, from a prompt or a saved state on, until the person has had enough."""
     from rnngen.generation.interactive import Conversation
 
     request, generator = decoder.request, model.generator
@@ -67,7 +69,6 @@ def converse(here: "Session", model: "Model", decoder: "Decoder", saved: "SavedS
     turns = Turns(conversation, here.decoding, decoder, length)
     if not request.quiet:
         console.note("type a line to go on from; /help shows the commands, Ctrl-D ends")
-    prompt = "" if saved else prompts.read(request.prompt, request.prompt_file)
     if prompt:
         turns.out.write("" if request.no_prompt or generator.reads_source else prompt)
         turns.answer(prompt)

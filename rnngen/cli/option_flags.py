@@ -217,6 +217,8 @@ def flag_of(option: str) -> str:
     if isinstance(param, click.Argument):
         return f"{name.upper()} {value}".strip()
     flag = max(param.opts, key=len) if name != "settings" else "-o"
+    if param.secondary_opts and value in ("true", "false"):
+        return flag if value == "true" else param.secondary_opts[0]
     return f"{flag} {value}" if equals else flag
 
 

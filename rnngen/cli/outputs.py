@@ -9,7 +9,6 @@ from rnngen.cli import streams
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnngen.contracts import Hypothesis
     from rnngen.generation.decoder import Decoder
     from rnngen.generation.generator import Output, Prompt
     from rnngen.generation.resumable import ResumableGeneration
@@ -37,14 +36,22 @@ class Writer:
                 out.write("", flush=True)
                 first += len(prompts)
 
-    def write_resumable(self, text: "ResumableGeneration", prompt: str, length: int | None) -> None:
+    def write_resumable(self, text: "ResumableGeneration", prompt: "Prompt", length: int | None) -> None:
         """Write a text that can be left off, up to where it is left off."""
+        from rnngen.generation.generator import Output
+
         pieces = text.write(length, self.request.stop, last=self.request.save_state is None)
         with streams.Output() as out:
             if self.request.json:
-                out.write(self._text_record(prompt, 0, "".join(pieces), None), flush=True)
+                output = Output(prompt, 0, pieces)
+                record = (
+                    self._record(prompt, [output])
+                    if self.generator.reads_source
+                    else self._text_record(output)
+                )
+                out.write(record, flush=True)
                 return
-            out.write("" if self.request.no_prompt else prompt)
+            out.write("" if self.request.no_prompt else prompt.text)
             for piece in pieces:
                 out.write(piece)
             out.write(self._end(ends=text.ends), flush=True)
@@ -54,11 +61,10 @@ class Writer:
             yield from self._about_sources(prompts, first)
             return
         for output in self.decoder.outputs(prompts):
-            prompt = output.prompt.text
             if self.request.json:
-                yield self._text_record(prompt, output.number, output.text, output.hypothesis)
+                yield self._text_record(output)
                 continue
-            yield "" if self.request.no_prompt else prompt
+            yield "" if self.request.no_prompt else output.prompt.text
             yield from output.pieces
             yield self._end(ends=True)
 
@@ -69,12 +75,12 @@ class Writer:
         several = (self.request.nbest or self.request.count) > 1 or (self.generator.has_eos and ends)
         return "\n" if several or sys.stdout.isatty() else ""
 
-    def _text_record(self, prompt: str, number: int, text: str, hypothesis: "Hypothesis | None") -> str:
-        record: dict[str, Any] = {"prompt": prompt, "text": text}
-        if self.decoder.seed is not None:
-            record |= {"seed": self.decoder.seed, "number": number}
-        if hypothesis:
-            record |= {"log_probability": hypothesis.log_probability, "score": hypothesis.score}
+    def _text_record(self, output: "Output") -> str:
+        record: dict[str, Any] = {"prompt": output.prompt.text, "text": output.text}
+        if self.decoder.spec.draws:
+            record |= {"seed": self.decoder.seed, "number": output.number}
+        if found := output.hypothesis:
+            record |= {"log_probability": found.log_probability, "score": found.score}
         return streams.json_line(record) + "\n"
 
     # ── a line or a record for each source ─────────────────────────────────────────────────────────────────

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from rnngen import __version__, paths
+from rnngen import paths
 from rnngen.errors import PluginError
+from rnngen.version import __version__
 
 if TYPE_CHECKING:
     import click

@@ -43,10 +43,10 @@ def read(argument: str | None, file: str | None) -> str:
         return _decoded(stream.read(), name)
 
 
-def pools(
+def sources(
     generator: "Generator", argument: str | None, file: str | None, prefix: str = ""
 ) -> "Iterator[list[Prompt]]":
-    """Yield prompts: one, or for a model that reads a source every line, as many at once as there are.
+    """Yield a prompt for every line, of a model that reads a source; as many at once as there are.
 
     Args:
         generator: the model.
@@ -59,9 +59,6 @@ def pools(
     """
     from rnngen.generation.generator import Prompt
 
-    if not generator.reads_source:
-        yield [Prompt(read(argument, file))]
-        return
     begin, first, take = streams.checked(prefix, "--prefix"), 0, _lines(argument, file)
     while lines := take(POOL):
         for number, line in enumerate(lines, start=first + 1):

@@ -13,7 +13,7 @@ underscores. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,13 @@ def user_file() -> Path:
     return config() / "config.toml"
 
 
-def defaults(command: click.Command, name: str) -> dict[str, Any]:
+def defaults(command: click.Command, name: str, builtins: Collection[str]) -> dict[str, Any]:
     """Return the settings of ``command`` from the files, as Click's ``default_map``.
 
     Args:
         command: the command, or a group of them.
         name: its name, and that of its table.
+        builtins: the commands that ship with rnngen.
 
     Raises:
         UsageError: if a file is no TOML, a key is no flag of the command, or a value is not of its type;
@@ -46,7 +47,7 @@ def defaults(command: click.Command, name: str) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for path in (user_file(), LOCAL):
         tables = _read(path)
-        _check_tables(tables, path)
+        _check_tables(tables, path, builtins)
         merged = _merge(merged, _checked(command, tables.get(name, {}), path, name))
     return merged
 
@@ -62,16 +63,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: byte {error.start} is not UTF-8, as TOML has to be") from error
 
 
-def _check_tables(tables: Mapping[str, Any], path: Path) -> None:
+def _check_tables(tables: Mapping[str, Any], path: Path, builtins: Collection[str]) -> None:
     """Refuse a table that belongs to no command; plugins are asked only where no built-in has the name."""
-    from rnngen.cli.app import COMMANDS
-
-    strangers = [key for key in tables if key not in COMMANDS]
+    strangers = [key for key in tables if key not in builtins]
     if not strangers:
         return
     from rnngen.cli.plugin_commands import rows
 
-    known = {*COMMANDS, *(row.name for row in rows(quiet=True)), *(row.qualified for row in rows(quiet=True))}
+    known = {*builtins, *(row.name for row in rows(quiet=True)), *(row.qualified for row in rows(quiet=True))}
     for key in strangers:
         if key not in known:
             raise UsageError(f"{path}: {UnknownName('table', key, known)}")

@@ -1,4 +1,4 @@
-"""Carrying a training run out: alone or as one of several processes, until it ends or is told to."""
+"""Runs a training: alone or as one of several processes, until it ends or is asked to stop."""
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from rnngen.contracts import Listener
     from rnngen.events import Event, Finished
     from rnngen.requests.train import TrainRequest
-    from rnngen.training.distributed import Team
+    from rnngen.training.distributed import ProcessGroup
     from rnngen.training.plan import Plan
 
 CHOSEN = 2**31
-"""Above all seeds that are chosen; what is not below it was given, and is known to every process."""
+"""Above all seeds that are chosen; one that is not below it was given, and is known to every process."""
 Show: TypeAlias = "Callable[[Iterable[Event]], Finished | None]"
 
 
@@ -38,40 +38,40 @@ def run_together(
     """The same as one of several processes, of which the first shows what happens."""
     from rnngen.training.distributed import PeerLost, joined
 
-    with joined() as team:
+    with joined() as group:
         try:
-            plan = _plan_together(here, request, team)
+            plan = _plan_together(here, request, group)
             with interruptible() as stopped:
                 events = here.train(plan, stopped, listeners)
-                return plan, _unseen(events) if team.rank else show(events)
+                return plan, _unseen(events) if group.rank else show(events)
         except (DivergedError, PeerLost) as error:  # which meets all of them
-            if team.rank:
+            if group.rank:
                 raise click.exceptions.Exit(error.exit_status) from error
             raise
 
 
 def _unseen(events: "Iterable[Event]") -> "Finished | None":
-    """Do the work, and show nothing of it."""
+    """Do the work, and show nothing."""
     for _ in events:
         pass
     return None
 
 
-def _plan_together(here: "Session", request: "TrainRequest", team: "Team") -> "Plan":
+def _plan_together(here: "Session", request: "TrainRequest", group: "ProcessGroup") -> "Plan":
     """The first process reads the text before the others, who find it encoded and take the seed from it."""
-    if not team.rank:
+    if not group.rank:
         try:
             plan = here.plan(request)
         except Exception as error:
-            team.tell(-getattr(error, "exit_status", 1))
+            group.broadcast(-getattr(error, "exit_status", 1))
             raise
-        team.tell(plan.config.training.seed or 0)
+        group.broadcast(plan.config.training.seed or 0)
         return plan
-    told = int(team.tell(0))
-    if told < 0:
-        raise click.exceptions.Exit(-told)
-    if told < CHOSEN and "seed" not in request.training:
-        request = replace(request, training=request.training.adding({"seed": told}))
+    sent = int(group.broadcast(0))
+    if sent < 0:
+        raise click.exceptions.Exit(-sent)
+    if sent < CHOSEN and "seed" not in request.training:
+        request = replace(request, training=request.training.adding({"seed": sent}))
     return here.plan(request)
 
 

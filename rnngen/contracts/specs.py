@@ -149,7 +149,7 @@ class StrategySpec(Spec):
     draws: bool = True
     """Whether it draws at random, so that a seed is chosen and reported."""
     excludes: tuple[str, ...] = ()
-    """Names of filters that contradict it."""
+    """Filters that contradict it: ``NAME`` with any value but 0, ``NAME=0`` with that."""
     can: frozenset[Capability] = frozenset()
     """What it is able to do::
 

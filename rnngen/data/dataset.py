@@ -48,7 +48,7 @@ class EncodedDataset:
     default_prompt: str
     """The text that generation starts from when there is no prompt."""
     has_eos: bool
-    """Whether examples end by themselves."""
+    """True where examples end by themselves."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class CorpusFiles:
 
     @property
     def has_source(self) -> bool:
-        """Whether examples have a source."""
+        """True where examples have a source."""
         return bool(self.task_part.registered.spec.pairs)
 
     def check_unchanged(self, record: CorpusRecord) -> None:
@@ -199,7 +199,7 @@ class CorpusFiles:
         }
         for side, (read, paths, use) in splits.items():
             trouble = f"{named(paths)} is too small: nothing is left to {use}; give more text or --val"
-            examples = partial(_not_empty, partial(read, split), trouble)
+            examples = partial(not_empty, partial(read, split), trouble)
             write_store(folder / side, examples, tokenizers, has_source=self.has_source)
         write_text(folder / "tokenizer.json", text)
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
@@ -261,7 +261,7 @@ def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _occurs(text: str, tokenizer: Tokenizer, train: TokenStore) -> bool:
-    """Whether training meets all tokens of a text: the only line end may lie in the validation split."""
+    """Return whether training meets all tokens of a text: the only line end may be in the other split."""
     return bool(train.counts(len(tokenizer.pieces))[tokenizer.encode(text)].all())
 
 
@@ -279,8 +279,8 @@ def named(paths: Sequence[Path | str]) -> str:
     return f"{paths[0]}{more}"
 
 
-def _not_empty(read: Callable[[], Iterable[Chunk]], trouble: str) -> Iterator[Chunk]:
-    """Pass chunks on; none at all is an error, since nothing could be learnt or evaluated."""
+def not_empty(read: Callable[[], Iterable[Chunk]], trouble: str) -> Iterator[Chunk]:
+    """Pass chunks on; raise ``CorpusError`` where there are none."""
     empty = True
     for chunk in read():
         empty = False

@@ -1,4 +1,4 @@
-"""Where text comes from: files, folders and patterns, and standard input; read as bytes, decompressed."""
+"""Sources of text: files, folders and patterns, and standard input; read as bytes, decompressed."""
 
 import hashlib
 import io
@@ -11,13 +11,13 @@ from typing import BinaryIO, cast
 from rnngen.errors import CorpusError, NotFoundError
 
 COMPRESSED = (".gz", ".zst")
-"""Endings that say nothing about what is inside."""
+"""Endings of compressed files; the one before says what is inside."""
 BLOCK = 1 << 20
 """Bytes that are read at a time."""
 
 
 def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
-    """The files that arguments of the command line stand for, in order.
+    """Return the files that arguments of the command line stand for, in order.
 
     Args:
         arguments: each a file of any kind; a folder, searched through for ``suffixes``, hidden entries left
@@ -32,7 +32,7 @@ def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
 
 
 def suffix_of(path: Path) -> str:
-    """The ending that says how to read a file: in lower case, and that of ``notes.txt.gz`` is ``.txt``."""
+    """Return the ending by which a reader is chosen: in lower case, and ``.txt`` for ``notes.txt.gz``."""
     lower = Path(path.name.lower())
     return Path(lower.stem).suffix if lower.suffix in COMPRESSED else lower.suffix
 
@@ -57,7 +57,7 @@ def _matches(argument: str, suffixes: Collection[str]) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Every file below a folder that is not hidden, nor in a hidden folder."""
+    """Yield every file below a folder that is not hidden, nor in a hidden folder."""
 
     def refuse(error: OSError) -> None:
         raise unreadable(Path(error.filename), error) from error
@@ -98,7 +98,7 @@ def _readable(path: Path) -> Path:
 
 
 def unreadable(path: Path, error: OSError) -> CorpusError:
-    """What to raise when the system does not let a file be read."""
+    """Return the error for a file that the system does not let be read."""
     return CorpusError(f"{path}: cannot be read ({error.strerror or error}); check its permissions")
 
 
@@ -110,7 +110,7 @@ def spool(stream: BinaryIO, folder: Path) -> Path:
         folder: where to keep it; made if need be.
 
     Returns:
-        The file, named by the SHA-256 of what is in it: the same text twice is kept once.
+        The file, named by the SHA-256 of its content: the same text twice is kept once.
 
     Raises:
         CorpusError: if the folder cannot be written to, or the disk is full.
@@ -137,7 +137,7 @@ def spool(stream: BinaryIO, folder: Path) -> Path:
 
 @contextmanager
 def opened(path: Path) -> Iterator[io.BufferedReader]:
-    """A file's bytes; what goes wrong while they are read and decompressed is told with the file's name."""
+    """Open a file's bytes; errors while they are read and decompressed name the file."""
     import zlib
     from gzip import BadGzipFile
 
@@ -151,7 +151,7 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
 
 
 def decompressed(raw: BinaryIO) -> BinaryIO:
-    """What a file holds, whatever it is called: compression shows in the first bytes."""
+    """Undo a file's compression, whatever its name: it shows in the first bytes."""
     magic = raw.read(4)
     raw.seek(0)
     if magic.startswith(b"\x1f\x8b"):

@@ -25,9 +25,9 @@ class Survey:
     examples: int
     """Documents, or whatever the task takes for an example."""
     newline: bool
-    r"""Whether there is a ``\n`` within an example."""
+    r"""True where there is a ``\n`` within an example."""
     has_eos: bool = False
-    """Whether examples end by themselves."""
+    """True where examples end by themselves."""
     last: int = 0
     """The position, in ``chars``, at which the last example opens."""
 

@@ -1,1 +1,1 @@
-"""How well a model predicts a text, and what its outputs score."""
+"""Evaluation: losses by mode, an n-gram baseline, and metrics of a seq2seq model's outputs."""

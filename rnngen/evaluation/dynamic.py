@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from rnngen.contracts import IGNORE
 from rnngen.data.batches import Batch, segment_batches
 from rnngen.data.token_store import TokenStore
-from rnngen.errors import UsageError
+from rnngen.errors import OptionError
 from rnngen.evaluation.perplexity import Loss, LossEvaluator
 from rnngen.generation.loading import load_generator
 from rnngen.nn.build import load_network
@@ -147,7 +147,7 @@ class Adapted:
     before: float
     """Nats per token of the prompt, with the weights of the disk."""
     after: float
-    """The same with the new ones, which have seen it."""
+    """Nats per token with the new weights, which have seen it."""
 
 
 def adapt(
@@ -163,11 +163,17 @@ def adapt(
         device: where to compute.
 
     Raises:
-        UsageError: if the prompt is too short to learn anything from.
+        OptionError: if the prompt is too short to learn anything from.
     """
-    tokens = load_generator(registry, [model]).prefix_tokens(prompt)
+    generator = load_generator(registry, [model])
+    if generator.reads_source:
+        raise OptionError(
+            "`dynamic`: weights adapt to the prompt that a text goes on from, and this model reads a source; "
+            "leave it out"
+        )
+    tokens = generator.prefix_tokens(prompt)
     if len(tokens) < 2 or not prompt:
-        raise UsageError("--dynamic adapts to the prompt, and there is none; give one, or --prompt-file")
+        raise OptionError("`dynamic` adapts to the prompt, and there is none; give one, or `prompt_file`")
     network: Any = load_network(restore(registry, "cell", model.config.cell), model, device)
     batches = list(_prompt_batches(tokens, options.dynamic_segment))
     evaluator = LossEvaluator(network)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +13,7 @@ from torch import nn
 from rnngen.builtins.strategies.beam.strategy import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import Chunk
-from rnngen.data.dataset import CorpusFiles
+from rnngen.data.dataset import CorpusFiles, not_empty
 from rnngen.data.split import Split
 from rnngen.data.token_store import TokenStore, write_store
 from rnngen.errors import CorpusError
@@ -94,7 +94,7 @@ class Evaluator:
 
     def run(self) -> Evaluation:
         """Measure losses, and compare with an n-gram or, where there are sources, outputs with targets."""
-        has_source = self.model.config.source_vocabulary is not None
+        has_source = self.model.config.reads_source
         self.request.check_model(has_source=has_source)
         cell = restore(self.registry, "cell", self.model.config.cell)
         network = load_network(cell, self.model, self.request.device)
@@ -125,18 +125,10 @@ class Evaluator:
         return CorpusFiles.recorded(self.registry, self._task, self.model.config.corpus)
 
     def _examples(self) -> Iterator[Chunk]:
-        """Read the text to evaluate on.
-
-        Raises:
-            CorpusError: if there is not one example.
-        """
+        """Yield the examples to evaluate on."""
         split = Split.of(self.model.config.corpus)
-        empty = True
-        for chunk in self._given.examples() if self._given else self._trained_on.validation_split(split):
-            empty = False
-            yield chunk
-        if empty:
-            raise CorpusError("the text is empty: there is nothing to evaluate the model on")
+        read = self._given.examples if self._given else partial(self._trained_on.validation_split, split)
+        return not_empty(read, "the text is empty: there is nothing to evaluate the model on")
 
     # ── measures ───────────────────────────────────────────────────────────────────────────────────────────
 

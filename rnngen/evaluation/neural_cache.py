@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from rnngen.contracts import IGNORE
 from rnngen.data.batches import segment_batches
 from rnngen.data.token_store import TokenStore
+from rnngen.errors import OptionError
 from rnngen.evaluation.perplexity import Loss
 from rnngen.nn.loss import initial_states
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import EvaluationOptions
-from rnngen.requests.conflicts import OptionError
 
 BLOCK = 256
 """Tokens that are looked up at once; a matter of speed and memory alone."""

@@ -26,7 +26,7 @@ Ranks: TypeAlias = NDArray[np.int32]
 BOUNDARY = 0x110000
 """One more than the last code point."""
 LIMIT = 20 << 20
-"""The most characters to learn from."""
+"""Characters that are learnt from, at most."""
 BLOCK = 1 << 20
 """Symbols that are looked up at once."""
 
@@ -40,7 +40,7 @@ class NGramLoss:
     chars: int
     """Characters that were predicted; where examples end by themselves, each end is one more."""
     train_chars: int
-    """Characters that were learnt from, counted likewise: all, or the first ``limit`` of a large corpus."""
+    """Characters that it was trained on, counted likewise: all, or the first ``limit`` of a large corpus."""
 
 
 def witten_bell(
@@ -53,7 +53,7 @@ def witten_bell(
         text: examples to predict; streamed, there may be any number.
         has_eos: whether an example's end is predicted as one more character.
         order: n; the history is of n - 1 symbols, and begins anew at each document.
-        limit: the most characters to learn from.
+        limit: characters to learn from, at most.
 
     Raises:
         CorpusError: if either text is empty.
@@ -84,7 +84,7 @@ def _first(chunks: Iterable[Chunk], limit: int) -> Iterator[Chunk]:
 
 
 def blocks(chunks: Iterable[Chunk], has_eos: bool) -> Iterator[Codes]:
-    """A text as code points with boundaries, about ``BLOCK`` at a time."""
+    """Yield a text as code points with boundaries, about ``BLOCK`` at a time."""
     border, buffer = BOUNDARY.to_bytes(4, "little"), bytearray()
     for text, starts_document, _ in chunks:
         buffer += border * starts_document + text.encode("utf-32-le", "surrogatepass")
@@ -111,7 +111,7 @@ class NGram:
     tables: "tuple[_Table, ...]"
     """One for each length of history, the empty one first."""
     has_eos: bool
-    """Whether boundaries are predicted."""
+    """True where boundaries are predicted."""
     chars: int
     """Predicted symbols in the training text."""
 
@@ -132,11 +132,11 @@ class NGram:
         return cls(symbol_of, tuple(tables), has_eos, int(predicted.sum()))
 
     def surprisals(self, codes: Codes, known: int = 1) -> NDArray[np.float64]:
-        """The surprisal, in nats, of each symbol that is to be predicted.
+        """Return the surprisal, in nats, of each symbol that is to be predicted.
 
         Args:
             codes: (N,) a text that begins with a boundary, or with a full history.
-            known: how many symbols at its beginning are history only.
+            known: the number of symbols at its beginning that are history only.
         """
         symbols = self.symbol_of[codes]
         context = np.zeros(len(symbols), np.int32)
@@ -161,14 +161,14 @@ def _numbered(codes: Codes) -> NDArray[np.int32]:
 
 
 def _predicted(symbols: NDArray[np.int32], known: int, has_eos: bool) -> NDArray[np.bool_]:
-    """Which places (N,) count: all behind the history, boundaries only where examples end."""
+    """Mark the places (N,) that count: all behind the history, boundaries only where examples end."""
     counts = np.ones(len(symbols), bool) if has_eos else symbols != 0
     counts[:known] = False
     return counts
 
 
 def _following(gram: Ranks, symbols: NDArray[np.int32], length: int) -> Ranks:
-    """The grams as the histories of the symbols behind them; none reaches back across a boundary."""
+    """Return the grams as histories of the symbols behind them; none reaches back across a boundary."""
     context = np.full_like(gram, -1)
     context[1:] = gram[:-1]
     if length > 1:
@@ -177,7 +177,7 @@ def _following(gram: Ranks, symbols: NDArray[np.int32], length: int) -> Ranks:
 
 
 def _packed(history: Ranks, symbols: NDArray[np.int32], size: int) -> NDArray[np.int64]:
-    """A history's row and a symbol in one number; in place, because these are the largest arrays."""
+    """Pack a history's row and a symbol in one number; in place, because these are the largest arrays."""
     keys = history.astype(np.int64)
     keys *= size
     keys += symbols
@@ -186,14 +186,14 @@ def _packed(history: Ranks, symbols: NDArray[np.int32], size: int) -> NDArray[np
 
 @dataclass(frozen=True)
 class _Table:
-    """Which symbols followed the histories of one length, and how often.
+    """The symbols that followed the histories of one length, with counts.
 
     A history is known by its row in the table of histories one shorter: a pair of row and symbol fits
     64 bits whatever the alphabet. The arrays end in a 0, which is what row -1 finds.
     """
 
     size: int
-    """How many symbols there are."""
+    """Number of symbols."""
     keys: NDArray[np.int64]
     """(R,) history · size + symbol, ascending: one row a gram."""
     counts: NDArray[np.int64]
@@ -205,13 +205,13 @@ class _Table:
 
     @classmethod
     def of_symbols(cls, symbols: NDArray[np.int32], size: int) -> Self:
-        """Of the empty history; every symbol has its row, that the next table can build on it."""
+        """Make the table of the empty history; every symbol has its row, which the next table builds on."""
         counts = np.bincount(symbols, minlength=size)
         return cls._closed(size, np.arange(size), counts, [counts.sum()], [np.count_nonzero(counts)])
 
     @classmethod
     def of_pairs(cls, pairs: NDArray[np.int64], histories: int, size: int) -> Self:
-        """Of histories and the symbols behind them, as ``_packed`` gives them; they are sorted in place."""
+        """Make the table of histories and symbols, as ``_packed`` gives them; they are sorted in place."""
         pairs.sort()
         last = np.flatnonzero(np.append(pairs[1:] != pairs[:-1], True)[: len(pairs)])
         counts, keys = np.diff(last, prepend=-1), pairs[last]
@@ -225,7 +225,7 @@ class _Table:
         return cls(size, keys, *(np.append(column, 0) for column in (counts, totals, kinds)))
 
     def find(self, history: Ranks, symbols: NDArray[np.int32]) -> Ranks:
-        """The row of each gram."""
+        """Return the row of each gram."""
         found = np.full(len(symbols), -1, np.int32)
         for at in range(0, len(symbols) if len(self.keys) else 0, BLOCK):
             part = slice(at, at + BLOCK)
@@ -235,6 +235,6 @@ class _Table:
         return found
 
     def interpolate(self, lower: NDArray[np.float64], history: Ranks, gram: Ranks) -> NDArray[np.float64]:
-        """P(w|h) from P(w|h')."""
+        """Return P(w|h) from P(w|h')."""
         c, kinds = self.totals[history], self.kinds[history]
         return np.where(c > 0, (self.counts[gram] + kinds * lower) / np.maximum(c + kinds, 1), lower)

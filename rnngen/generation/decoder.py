@@ -9,7 +9,8 @@ import numpy as np
 
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
 from rnngen.decoding.sampler import Sampler
-from rnngen.generation.decoding_choice import DecodingFlags, check_abilities
+from rnngen.errors import OptionError
+from rnngen.generation.decoding_choice import DecodingFlags
 from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
 from rnngen.generation.resumable import ResumableGeneration
 from rnngen.generation.saved_state import SavedState, save_state
@@ -58,7 +59,8 @@ class Decoder:
         resolved = flags.resolve(asked, generator.default_strategy, several=request.count > 1)
         assert resolved.strategy is not None
         spec = flags.spec(resolved.strategy)
-        check_abilities(request, spec, reads_source=generator.reads_source)
+        check_model(request, generator)
+        flags.check_abilities(request, spec, reads_source=generator.reads_source)
         seed = request.seed
         if seed is None and spec.draws and saved is None:
             seed = secrets.randbelow(SEEDS)
@@ -124,6 +126,27 @@ class Decoder:
     def report(self) -> str:
         """Return what the strategy has to say of its work, or nothing."""
         return self.strategy.report() if isinstance(self.strategy, ReportingStrategy) else ""
+
+
+def check_model(request: SampleRequest, generator: Generator) -> None:
+    """Refuse options that the model cannot heed.
+
+    Raises:
+        OptionError: naming the first such option.
+    """
+    needs_source = {"prefix": bool(request.prefix), "attention": request.attention}
+    needs_none = {"blend": request.blend is not None}
+    for option, given in (needs_none if generator.reads_source else needs_source).items():
+        if given:
+            reads = "reads a source" if generator.reads_source else "reads no source"
+            raise OptionError(f"`{option}`: {_REASONS[option]}, and this model {reads}; leave it out")
+
+
+_REASONS = {
+    "prefix": "it is what outputs about a source begin with",
+    "attention": "weights are those of a source",
+    "blend": "it mixes the states after two prompts",
+}
 
 
 def with_saved(asked: DecodingChoice, saved: SavedState) -> DecodingChoice:

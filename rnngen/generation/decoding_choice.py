@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rnngen.contracts import AnyFilter, FilterSpec, Flag, Strategy, StrategySpec, Tokenizer
-from rnngen.errors import UnknownName, UsageError
+from rnngen.errors import OptionError, UnknownName, UsageError
 from rnngen.options import build, describe, divide
 from rnngen.registry import Registry
 from rnngen.registry.components import choose_filters, make_filters
@@ -76,7 +76,7 @@ class DecodingFlags:
             UnknownName, UsageError: for a name, a key or a value that is refused.
         """
         values = {name: value for name, value in given.items() if value is not None}
-        chosen, rest = self._strategy(values, strategy)
+        chosen, chosen_by, rest = self._strategy(values, strategy)
         ordering = order or ORDERS[0]
         specs = [spec for spec in self.filters if spec.flag and spec.flag.parameter in rest]
         if filters is not None:
@@ -94,7 +94,7 @@ class DecodingFlags:
             )
         choose_filters(self.registry, chain)  # refused values are reported before a model is read
         draws = filters is not None or any(not spec.constraint for spec in specs)
-        choice = DecodingChoice(chosen, chain, filters is not None, ordering, draws)
+        choice = DecodingChoice(chosen, chosen_by, chain, filters is not None, ordering, draws)
         if chosen is not None:
             self._check_excluded(choice)
         return choice
@@ -160,6 +160,32 @@ class DecodingFlags:
         )
         return (*old[:place], new, *old[place:])
 
+    def check_abilities(self, request: SampleRequest, spec: StrategySpec, *, reads_source: bool) -> None:
+        """Refuse what a strategy is not able to do.
+
+        Args:
+            request: what is asked for.
+            spec: the strategy.
+            reads_source: whether the model does, or may: interactive mode then needs no states.
+
+        Raises:
+            ConflictError: naming the option, and strategies that are able to do it.
+        """
+        asked = {
+            "save_state": ("resume", request.save_state is not None),
+            "from_state": ("resume", request.from_state is not None),
+            "blend": ("blend", request.blend is not None),
+            "count": ("count", request.count > 1),
+            "length=-1": ("endless", request.length == -1),
+            "interactive": ("resume", request.interactive and not reads_source),
+            "nbest": ("rank", (request.nbest or 1) > 1),
+        }
+        for option, (ability, wanted) in asked.items():
+            if wanted and ability not in spec.can:
+                able = ", ".join(one.name for one in self.strategies if ability in one.can)
+                reason = f"{spec.name} {_CANNOT[ability]} (able: {able})"
+                raise ConflictError(Conflict(request.decoding.chosen_by, option, reason))
+
     # ── within ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _rank(self, name: str, order: str) -> int:
@@ -167,27 +193,35 @@ class DecodingFlags:
 
     def _strategy(
         self, values: Mapping[str, Any], asked: str | None
-    ) -> tuple[ComponentChoice | None, dict[str, Any]]:
-        """The strategy that is asked for, and the values that are not its own."""
+    ) -> tuple[ComponentChoice | None, str, dict[str, Any]]:
+        """The strategy that is asked for, the option that does so, and the values that are not its own."""
         choosing = {s.flag.parameter: s for s in self.strategies if s.flag}
-        rest = {name: value for name, value in values.items() if not (name in choosing and _is_off(value))}
+        off = [name for name in values if name in choosing and _is_off(values[name])]
+        rest = {name: value for name, value in values.items() if name not in off}
         chosen = [name for name in rest if name in choosing]
         if asked is None and len(chosen) > 1:
             raise ConflictError(Conflict(*chosen[:2]))
         name, settings = _component(asked) if asked else ("", {})
+        chosen_by = f"strategy={name}"
         if not name and chosen:
-            name = choosing[chosen[0]].name
-        owned: dict[str, str] = {}
-        if name:
-            spec = self.registry.find("strategy", name).spec
-            for flag in flags_of(spec):
-                if flag.parameter in rest:
-                    owned[option_of(spec, flag)] = _option_text(rest.pop(flag.parameter))
-            build(spec.options, {**owned, **settings}, owner=f"strategy {name!r}")
-        self._check_left_over(name, rest)
-        return (ComponentChoice(name, tuple({**owned, **settings}.items())) if name else None), rest
+            name, chosen_by = choosing[chosen[0]].name, chosen[0]
+        if not name:
+            self._check_left_over("", "", rest)
+            return None, "strategy", rest
+        spec = self.registry.find("strategy", name).spec
+        flags = {option_of(spec, flag): flag.parameter for flag in flags_of(spec)}
+        for flag in off:
+            if flag in flags.values():
+                raise ConflictError(Conflict(chosen_by, flag, f"{values[flag]} is none"))
+        owned = {option: _option_text(rest.pop(flag)) for option, flag in flags.items() if flag in rest}
+        try:
+            build(spec.options, {**owned, **settings}, owner=f"strategy {name}")
+        except UsageError as error:
+            raise OptionError.of(error, {option: flags[option] for option in owned}) from error
+        self._check_left_over(name, chosen_by, rest)
+        return ComponentChoice(name, tuple({**owned, **settings}.items())), chosen_by, rest
 
-    def _check_left_over(self, name: str, rest: Mapping[str, Any]) -> None:
+    def _check_left_over(self, name: str, chosen_by: str, rest: Mapping[str, Any]) -> None:
         """Refuse flags of strategies that were not chosen."""
         shaping = {spec.flag.parameter for spec in self.filters if spec.flag}
         for flag in rest:
@@ -197,10 +231,9 @@ class DecodingFlags:
             if not owners:
                 raise UnknownName("option", flag, [one.parameter for one, _, _ in self.flags()])
             if name:
-                raise ConflictError(
-                    Conflict("strategy", flag, f"{flag} is for {' and '.join(s.name for s in owners)}")
-                )
-            needed = owners[0].flag.parameter if owners[0].flag else f"strategy {owners[0].name}"
+                reason = f"it is an option of {' and '.join(s.name for s in owners)}"
+                raise ConflictError(Conflict(chosen_by, flag, reason))
+            needed = owners[0].flag.parameter if owners[0].flag else f"strategy={owners[0].name}"
             raise ConflictError(Need(flag, needed, f"it is an option of the strategy {owners[0].name}"))
 
     def _check_filters(self, specs: Sequence[FilterSpec]) -> None:
@@ -210,36 +243,15 @@ class DecodingFlags:
                     raise ConflictError(Conflict(spec.flag.parameter, other.flag.parameter, "one is enough"))
 
     def _check_excluded(self, choice: DecodingChoice) -> None:
-        """Refuse a filter that contradicts the strategy; one that is off (0) does not."""
+        """Refuse a filter that contradicts the strategy: one that is on, or off where the spec says so."""
         assert choice.strategy is not None
         excluded = self.spec(choice.strategy).excludes
         for name, value in choice.filters:
-            if name in excluded and not _is_off(value):
+            if (f"{name}=0" if _is_off(value) else name) in excluded:
                 spec = self.registry.find("filter", name).spec
                 other = "filters" if choice.whole_chain or not spec.flag else spec.flag.parameter
-                raise ConflictError(
-                    Conflict("strategy", other, f"{choice.strategy.name} has no use for {name}")
-                )
-
-
-def check_abilities(request: SampleRequest, spec: StrategySpec, *, reads_source: bool) -> None:
-    """Refuse what a strategy is not able to do.
-
-    Raises:
-        ConflictError: naming the option.
-    """
-    asked = {
-        "save_state": ("resume", request.save_state is not None),
-        "from_state": ("resume", request.from_state is not None),
-        "blend": ("blend", request.blend is not None),
-        "count": ("count", request.count > 1),
-        "length": ("endless", request.length == -1),
-        "interactive": ("resume", request.interactive and not reads_source),
-        "nbest": ("rank", (request.nbest or 1) > 1),
-    }
-    for option, (ability, wanted) in asked.items():
-        if wanted and ability not in spec.can:
-            raise ConflictError(Conflict("strategy", option, f"{spec.name} {_CANNOT[ability]}"))
+                reason = f"{choice.strategy.name} has no use for {name}"
+                raise ConflictError(Conflict(choice.chosen_by, other, reason))
 
 
 _CANNOT = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnngen.contracts import FeatureStep, NetworkStep
-from rnngen.errors import UsageError
+from rnngen.errors import OptionError, UsageError
 from rnngen.generation.generator import Generator
 from rnngen.inference.build import numpy_step
 from rnngen.inference.ensemble import Ensemble
@@ -53,7 +53,7 @@ def load_generator(
     """
     first = models[0]
     config = first.config
-    reads_source = config.source_vocabulary is not None
+    reads_source = config.reads_source
     limit = min(model.config.training.max_length for model in models) if reads_source else None
     task = restore(registry, "task", config.task)
     return Generator(
@@ -103,7 +103,7 @@ def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOption
     if options.quantize is not None:
         for step in steps:
             _quantize(step, options.quantize)
-    example = 1 if models[0].config.source_vocabulary is None else np.zeros((1, 1), np.int64)
+    example = np.zeros((1, 1), np.int64) if models[0].config.reads_source else 1
     whole = steps[0] if len(steps) == 1 else Ensemble(steps, example)
     if options.quantize is not None:
         whole = quantized_step(whole)
@@ -112,8 +112,8 @@ def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOption
 
 def _with_cache(step: Any, options: EvaluationOptions) -> CachedStep:
     if not isinstance(step, FeatureStep):
-        raise UsageError(
-            "cache remembers what the output layer of one network reads, and this model shows no such "
+        raise OptionError(
+            "`cache` remembers what the output layer of one network reads, and this model shows no such "
             "features (several models have none in common, a copying one has none); leave it out"
         )
     return CachedStep(
@@ -133,8 +133,8 @@ def _one(registry: Registry, model: StoredModel, device: str) -> Any:
 
 def _quantize(step: Any, form: str) -> None:
     if isinstance(step, TorchStep):
-        raise UsageError(
+        raise OptionError(
             f"weights are quantized where NumPy generates, and this model runs on torch ({step.device}): its "
-            "cell has no NumPy implementation, or the device asks for it; leave quantize out"
+            "cell has no NumPy implementation, or the device asks for it; leave `quantize` out"
         )
     quantize(step, form)

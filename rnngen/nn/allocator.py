@@ -1,4 +1,4 @@
-"""Memory that training keeps between its steps.
+"""Settings of the C library's allocator, so that training keeps its memory between steps.
 
 Each step needs the same tens of MiB again. The C library gives large blocks back to the system as soon as
 they are free and then asks for new ones, which come as pages of zeros, one fault a page: on two cores that
@@ -16,14 +16,14 @@ TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 KEPT = {MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1}
 """No block is a mapping of its own, and none is given back."""
 USUAL = {MMAP_MAX: 65536, MMAP_THRESHOLD: 1 << 25, TRIM_THRESHOLD: 1 << 26}
-"""Where glibc's own moving thresholds end in a program with large blocks; they cannot be set moving again."""
+"""The values that glibc's dynamic thresholds reach in a program with large blocks; setting one ends that."""
 
 _lock, _users = threading.Lock(), 0
 
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Let this process keep what it frees, until the last who asked for it is done; then it is given back.
+    """Let this process keep what it frees until the last user of this is done, and give it back then.
 
     Without glibc nothing happens.
     """

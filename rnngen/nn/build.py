@@ -6,21 +6,28 @@ from torch import nn
 from rnngen.errors import ModelError
 from rnngen.inference.build import blueprint
 from rnngen.nn.devices import choose_device
+from rnngen.nn.heads import TorchModuleFactory
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.nn.regularizers import TorchModuleFactory
+from rnngen.nn.regularizers import TrainingSetup
 from rnngen.registry.components import Component
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
 
 
-def build_network(cell: Component, config: ModelConfig) -> nn.Module:
-    """The network that a configuration describes, freshly initialised from torch's global generator."""
-    if cell.whole:
-        modules = TorchModuleFactory(config.vocabulary, config.network.dropout or 0.0)
-        made: nn.Module = cell.build(blueprint(cell, config), modules)
-        return made
-    return RecurrentNetwork(config.vocabulary, config.network, cell.build)
+def build_network(cell: Component, config: ModelConfig, setup: TrainingSetup | None = None) -> nn.Module:
+    """Build the network that a configuration describes, initialised from torch's global generator.
+
+    Args:
+        cell: a layer, or a whole network.
+        config: sizes.
+        setup: where it is to be trained; a whole network takes the head's part of it.
+    """
+    if not cell.whole:
+        return RecurrentNetwork(config.vocabulary, config.network, cell.build, setup)
+    modules = TorchModuleFactory(config.vocabulary, config.network.dropout or 0.0, setup)
+    made: nn.Module = cell.build(blueprint(cell, config), modules)
+    return made
 
 
 def load_weights(network: nn.Module, weights: Tensors) -> None:

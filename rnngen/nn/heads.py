@@ -1,19 +1,33 @@
-"""The output layers with one matrix for all tokens: from features to logits, and the loss of targets.
+"""The output layers: from features to logits, and the loss of targets.
 
 ::
 
     full       logits = W h + b
     mixture    p = Σₖ πₖ softmax(W tanh(Wₖ h + bₖ) + b),    π = softmax(P h)        Yang et al. 2018
+    adaptive   p(w) = p(cluster of w) · p(w | cluster); the rarer the cluster, the fewer features it reads
 
-What the mixture gives for logits are log-probabilities. ``rnngen.inference.heads`` has them in NumPy.
+        ┌──────────┬──┬──┐
+        │ frequent │ ▾│ ▾│   root: the most frequent tokens, and a link to each cluster     Grave et al. 2017
+        └──────────┴─┬┴─┬┘
+                 I/4 ▾  ▾ I/16 features
+
+The logits of mixture and adaptive are log-probabilities. ``rnngen.inference.heads`` has all three in NumPy.
 """
+
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
 from rnngen.contracts import IGNORE
-from rnngen.nn.chunked_loss import in_slices
+from rnngen.nn.chunked_loss import chunked_loss
+from rnngen.nn.regularizers import TrainingSetup, VariationalDropout
+from rnngen.options.model import NetworkOptions
+
+NARROWER = 4
+"""The factor by which each cluster of the adaptive softmax reads fewer features than the one before."""
 
 
 class Head(nn.Linear):
@@ -23,40 +37,42 @@ class Head(nn.Linear):
         inputs: I, the features that it reads.
         vocabulary: V.
         weight: an embedding (V,I) to share the matrix with (Press and Wolf 2017).
+        setup: where it is to be trained. The bias then starts at the tokens' log-frequencies, so that the
+            first predictions are those of a unigram model. Restricted, it trains only tokens that occur, and
+            the others keep that little: to normalise over 256 byte tokens that a text may never need would
+            cost more than over all its characters.
     """
 
-    smoothing = 0.0
-    """Share of the target's probability that is spread over all tokens in training (Szegedy et al. 2016)."""
     softmaxes = 1
-    """How many distributions a row of features makes."""
+    """Number of distributions that a row of features makes."""
+    occurring: Tensor | None
+    """(N,) the tokens that are trained; None where all are."""
+    column: Tensor | None
+    """(V,) the place of each token among them."""
 
-    def __init__(self, inputs: int, vocabulary: int, weight: nn.Parameter | None = None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        vocabulary: int,
+        weight: nn.Parameter | None = None,
+        setup: TrainingSetup | None = None,
+    ) -> None:
         super().__init__(inputs, vocabulary)
         nn.init.normal_(self.weight, std=inputs**-0.5)  # the first predictions are near uniform
         nn.init.zeros_(self.bias)
         if weight is not None:
             self.weight = weight
-        self._occurring: tuple[Tensor, Tensor] | None = None
-
-    def expect(self, counts: Tensor) -> None:
-        """Start the bias at the tokens' log-frequencies, (V,) counts.
-
-        The first predictions are then those of a unigram model, and no step is spent on learning which
-        tokens never occur.
-        """
-        with torch.no_grad():
-            self.bias.copy_(frequencies(counts).log())
-
-    def restrict(self, counts: Tensor) -> None:
-        """Train on the tokens that occur, (V,) counts; the others keep the little that ``expect`` gives them.
-
-        A character model has 256 byte tokens that its text may never need: to normalise over them at every
-        step would cost more than over all its characters.
-        """
-        there = counts.nonzero().flatten()
-        column = torch.zeros(len(counts), dtype=torch.long)
-        column[there] = torch.arange(len(there))
-        self._occurring = (there.to(self.weight.device), column.to(self.weight.device))
+        self.smoothing = setup.options.label_smoothing if setup else 0.0
+        occurring = column = None
+        if setup:
+            with torch.no_grad():
+                self.bias.copy_(frequencies(setup.counts).log())
+        if setup and setup.restricted:
+            occurring = setup.counts.nonzero().flatten()
+            column = torch.zeros(vocabulary, dtype=torch.long)
+            column[occurring] = torch.arange(len(occurring))
+        self.register_buffer("occurring", occurring, persistent=False)
+        self.register_buffer("column", column, persistent=False)
 
     def nll(self, x: Tensor, targets: Tensor) -> Tensor:
         """The summed cross-entropy of ``targets`` (B,T) given ``x`` (B,T,I), those that count, in nats.
@@ -65,12 +81,11 @@ class Head(nn.Linear):
         """
         weight: Tensor = self.weight
         bias: Tensor = self.bias
-        if self.training and self._occurring:
-            there, column = self._occurring
-            weight, bias = weight[there], bias[there]
-            targets = torch.where(targets == IGNORE, IGNORE, column[targets.clamp(min=0)])
+        if self.training and self.occurring is not None and self.column is not None:
+            weight, bias = weight[self.occurring], bias[self.occurring]
+            targets = torch.where(targets == IGNORE, IGNORE, self.column[targets.clamp(min=0)])
         parameters = (weight, bias, *self._reading())
-        return in_slices(
+        return chunked_loss(
             self._loss, x.flatten(0, 1), targets.flatten(), parameters, len(bias) * self.softmaxes
         )
 
@@ -79,7 +94,7 @@ class Head(nn.Linear):
         return ()
 
     def _loss(self, x: Tensor, targets: Tensor, weight: Tensor, bias: Tensor, *_: Tensor) -> Tensor:
-        """Of rows: ``x`` (N,I), ``targets`` (N,)."""
+        """Return the loss of rows ``x`` (N,I), ``targets`` (N,)."""
         return self._smoothed(linear(x, weight, bias), targets)
 
     def _smoothed(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -95,13 +110,20 @@ class MixtureHead(Head):
         inputs: I.
         vocabulary: V.
         weight: as for ``Head``.
+        setup: likewise.
         softmaxes: K.
     """
 
     def __init__(
-        self, inputs: int, vocabulary: int, weight: nn.Parameter | None = None, softmaxes: int = 4
+        self,
+        inputs: int,
+        vocabulary: int,
+        weight: nn.Parameter | None = None,
+        setup: TrainingSetup | None = None,
+        *,
+        softmaxes: int = 4,
     ) -> None:
-        super().__init__(inputs, vocabulary, weight)
+        super().__init__(inputs, vocabulary, weight, setup)
         self.softmaxes = softmaxes
         self.contexts = nn.Linear(inputs, softmaxes * inputs)
         self.prior = nn.Linear(inputs, softmaxes, bias=False)
@@ -120,12 +142,12 @@ class MixtureHead(Head):
         if self.training and self.smoothing:
             return self._smoothed(self._mixed(logits, prior), targets)
         every = targets.repeat_interleave(self.softmaxes)
-        said = -cross_entropy(logits.flatten(0, 1), every, ignore_index=IGNORE, reduction="none")
-        mixed = (prior + said.view_as(prior)).logsumexp(-1)
+        logs = -cross_entropy(logits.flatten(0, 1), every, ignore_index=IGNORE, reduction="none")
+        mixed = (prior + logs.view_as(prior)).logsumexp(-1)
         return -mixed[targets != IGNORE].sum()
 
     def _read(self, x: Tensor, inner: Tensor, offset: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
-        """What each softmax reads (…,K,I), and the logarithms of their shares (…,K)."""
+        """Return what each softmax reads (…,K,I), and the logarithms of their shares (…,K)."""
         contexts = linear(x, inner, offset).tanh()
         prior = linear(x, choice).float().log_softmax(-1)
         return contexts.view(*prior.shape, -1), prior
@@ -134,13 +156,158 @@ class MixtureHead(Head):
         return (logits.float().log_softmax(-1) + prior.unsqueeze(-1)).logsumexp(-2)
 
 
+class Tail(nn.Module):
+    """A cluster of the adaptive softmax: what its tokens share is learnt with few features.
+
+    Args:
+        inputs: I.
+        features: the number that it makes of them.
+        tokens: the number that it has.
+    """
+
+    def __init__(self, inputs: int, features: int, tokens: int) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(inputs, features, bias=False)
+        self.wide = nn.Linear(features, tokens, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…,I) → logits of its tokens."""
+        logits: Tensor = self.wide(self.narrow(x))
+        return logits
+
+
+class AdaptiveHead(nn.Module):
+    """The adaptive softmax: frequent tokens are distinguished first, rare ones only where they occur.
+
+    Without label smoothing, which would need the probability of every token.
+
+    Args:
+        inputs: I.
+        vocabulary: V.
+        setup: where it is to be trained; its counts say which tokens are frequent.
+    """
+
+    rank: Tensor
+    """(V,) each token's place in the order of frequency; stored with the weights."""
+
+    def __init__(self, inputs: int, vocabulary: int, setup: TrainingSetup | None = None) -> None:
+        super().__init__()
+        self.cuts = cuts(vocabulary)
+        sizes = [
+            after - before for before, after in zip(self.cuts, [*self.cuts[1:], vocabulary], strict=True)
+        ]
+        self.root = nn.Linear(inputs, self.cuts[0] + len(sizes))
+        self.tails = nn.ModuleList(
+            Tail(inputs, max(1, inputs // NARROWER**number), size) for number, size in enumerate(sizes, 1)
+        )
+        nn.init.normal_(self.root.weight, std=inputs**-0.5)
+        nn.init.zeros_(self.root.bias)
+        self.register_buffer("rank", torch.arange(vocabulary))
+        if setup:
+            self._start_from(setup.counts)
+
+    def _start_from(self, counts: Tensor) -> None:
+        """Order tokens by (V,) counts, and start at the root's log-frequencies."""
+        order = counts.argsort(descending=True, stable=True)
+        first, *rest = frequencies(counts)[order].tensor_split(self.cuts)
+        with torch.no_grad():
+            self.rank[order] = torch.arange(len(counts), device=order.device)
+            self.root.bias.copy_(torch.cat([first, *(one.sum().view(1) for one in rest)]).log())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…,I) → log-probabilities (…,V)."""
+        root = self.root(x).float().log_softmax(-1)
+        first, links = root.tensor_split([self.cuts[0]], dim=-1)
+        rest = [
+            links[..., number, None] + tail(x).float().log_softmax(-1)
+            for number, tail in enumerate(self.tails)
+        ]
+        return torch.cat([first, *rest], dim=-1)[..., self.rank]
+
+    def nll(self, x: Tensor, targets: Tensor) -> Tensor:
+        """The summed cross-entropy of ``targets`` (B,T) given ``x`` (B,T,I), those that count, in nats."""
+        counts = targets != IGNORE
+        x, place = x[counts], self.rank[targets[counts]]
+        cluster = torch.stack([place >= cut for cut in self.cuts]).sum(dim=0)
+        first = torch.where(cluster == 0, place, self.cuts[0] - 1 + cluster)
+        root = (self.root.weight, self.root.bias)
+        loss = chunked_loss(_linear_loss, x, first, root, len(self.root.bias))
+        for number, (cut, tail) in enumerate(zip(self.cuts, self.tails, strict=True), 1):
+            assert isinstance(tail, Tail)
+            own, wide = cluster == number, tail.wide.weight
+            loss = loss + chunked_loss(
+                _linear_loss, tail.narrow(x[own]), place[own] - cut, (wide,), len(wide)
+            )
+        return loss
+
+
+OutputLayer: TypeAlias = Head | AdaptiveHead
+
+
+def make_head(
+    options: NetworkOptions,
+    inputs: int,
+    vocabulary: int,
+    weight: nn.Parameter | None = None,
+    setup: TrainingSetup | None = None,
+) -> OutputLayer:
+    """Build the output layer that the options name.
+
+    Args:
+        options: ``head`` and ``mixture``.
+        inputs: I.
+        vocabulary: V.
+        weight: an embedding (V,I) to tie it to; the options refuse one for the adaptive softmax.
+        setup: where it is to be trained.
+    """
+    match options.head:
+        case "full":
+            return Head(inputs, vocabulary, weight, setup)
+        case "mixture":
+            return MixtureHead(inputs, vocabulary, weight, setup, softmaxes=options.softmaxes)
+        case "adaptive":
+            return AdaptiveHead(inputs, vocabulary, setup)
+
+
+@dataclass(frozen=True)
+class TorchModuleFactory:
+    """The modules that whole networks take from here (``rnngen.contracts.ModuleFactory``)."""
+
+    vocabulary: int
+    share: float
+    """Share of the features that is dropped in training."""
+    setup: TrainingSetup | None = None
+
+    def head(self, inputs: int, weight: nn.Parameter | None = None) -> Head:
+        """Build an output layer."""
+        return Head(inputs, self.vocabulary, weight, self.setup)
+
+    def dropout(self) -> VariationalDropout:
+        """Build a dropout."""
+        return VariationalDropout(self.share)
+
+
 def frequencies(counts: Tensor) -> Tensor:
-    """(V,) shares; of tokens that never occur, next to nothing."""
+    """Return (V,) shares; of tokens that never occur, next to nothing."""
     return (counts + 0.1) / (counts + 0.1).sum()
 
 
 def summed(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """The summed cross-entropy of ``targets`` (N,), those that count, given logits (N,V), in float32."""
+    """Return the summed cross-entropy of ``targets`` (N,), those that count, from logits (N,V), in fp32."""
     return cross_entropy(
         logits.float(), targets, ignore_index=IGNORE, reduction="sum", label_smoothing=smoothing
     )
+
+
+def cuts(vocabulary: int) -> list[int]:
+    """Return where the clusters of the adaptive softmax begin: a fifteenth and a fifth of the vocabulary.
+
+    The first fifteenth of a language's words makes up most of its text.
+    """
+    first = max(1, vocabulary // 15)
+    return [first, max(first + 1, vocabulary // 5)]
+
+
+def _linear_loss(x: Tensor, targets: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The summed cross-entropy of ``targets`` (N,) where the logits are linear in ``x`` (N,I)."""
+    return summed(linear(x, weight, bias), targets, 0.0)

@@ -5,7 +5,7 @@
     tokens (B,T) ─▸ embedding (B,T,E) ─▸ layer ─▸ … ─▸ layer (B,T,H) ─▸ [projection (B,T,E)] ─▸ logits (B,T,V)
                                            └ dropout between and after the layers ┘
 
-What else may disturb training, and training alone, is chosen by ``regularise``.
+A ``TrainingSetup`` adds regularizers, which evaluation does not see, and prepares the head.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,17 @@ from typing import Any
 from torch import Tensor, nn
 
 from rnngen.contracts import IGNORE, State
-from rnngen.errors import UsageError
-from rnngen.nn.regularizers import Restless, TorchModuleFactory, TypeDropout, WeightDrop, make_head, recurrent
+from rnngen.errors import OptionError
+from rnngen.nn.heads import make_head
+from rnngen.nn.regularizers import (
+    ActivationRegularizer,
+    EmbeddingDropout,
+    TrainingSetup,
+    VariationalDropout,
+    WeightDrop,
+    recurrent,
+)
 from rnngen.options.model import NetworkOptions, TrainingOptions
-
-REGULARISERS = ("embed_dropout", "weight_drop", "activation_reg", "temporal_reg")
-"""The options that ``regularise`` heeds."""
 
 
 class RecurrentNetwork(nn.Module):
@@ -31,14 +36,23 @@ class RecurrentNetwork(nn.Module):
         vocabulary: V.
         options: the sizes.
         make_layer: builds one layer from its input and hidden size (see ``rnngen.contracts.Layer``).
+        setup: where it is to be trained.
+
+    Raises:
+        OptionError: if weights are to be dropped, and the cell has no matrices of that name.
     """
 
     fixed = 0
 
     def __init__(
-        self, vocabulary: int, options: NetworkOptions, make_layer: Callable[[int, int], nn.Module]
+        self,
+        vocabulary: int,
+        options: NetworkOptions,
+        make_layer: Callable[[int, int], nn.Module],
+        setup: TrainingSetup | None = None,
     ) -> None:
         super().__init__()
+        training = setup.options if setup else TrainingOptions()
         embed, hidden = options.embedding(vocabulary), options.hidden
         self.feature_size = hidden
         self.embedding = nn.Embedding(vocabulary, embed)
@@ -47,11 +61,14 @@ class RecurrentNetwork(nn.Module):
         narrowed = options.tied and embed != hidden
         self.projection = nn.Linear(hidden, embed, bias=False) if narrowed else nn.Identity()
         nn.init.normal_(self.embedding.weight, std=embed**-0.5)
-        modules = TorchModuleFactory(vocabulary, options.dropout or 0.0)
-        self.dropout = modules.dropout()
-        self.entry, self.weight_drop, self.restless = TypeDropout(), WeightDrop(), Restless()
+        self.dropout = VariationalDropout(options.dropout or 0.0)
+        self.embedding_dropout = EmbeddingDropout(training.embed_dropout)
+        self.weight_drop = WeightDrop(training.weight_drop)
+        self.activation_regularizer = ActivationRegularizer(training.activation_reg, training.temporal_reg)
+        if training.weight_drop and not all(recurrent(layer) for layer in self.layers):
+            raise OptionError("`weight_drop` needs a cell with matrices called weight_hh…; leave it out")
         shared = self.embedding.get_parameter("weight") if options.tied else None
-        self.head = make_head(options, embed if options.tied else hidden, vocabulary, shared)
+        self.head = make_head(options, embed if options.tied else hidden, vocabulary, shared, setup)
         zeros = [layer.initial_state(1) for layer in self._layers()]
         self._spans = _spans([len(state) for state in zeros])
         flat = [array for state in zeros for array in state]
@@ -61,7 +78,7 @@ class RecurrentNetwork(nn.Module):
         return list(self.layers)
 
     def start(self, batch: int) -> State:
-        """The state before the first token, for ``batch`` streams."""
+        """Return the state before the first token, for ``batch`` streams."""
         if self.initial:
             return tuple(array.expand(batch, *array.shape[1:]) for array in self.initial)
         return tuple(array for layer in self._layers() for array in layer.initial_state(batch))
@@ -70,13 +87,13 @@ class RecurrentNetwork(nn.Module):
         """Return None: there is no source to attend to."""
 
     def hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """``tokens`` (B,T), state → what ``predict`` reads (B,T,H), state."""
+        """``tokens`` (B,T), state → features (B,T,H), which ``predict`` reads, and state."""
         x, _, state = self._hidden(tokens, state)
         return x, state
 
     def _hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """What ``hidden`` gives and, between, its outputs as they were before dropout."""
-        x = raw = self.entry(tokens, self.embedding)
+        """Return what ``hidden`` returns and, between, its outputs before dropout."""
+        x = raw = self.embedding_dropout(tokens, self.embedding)
         states: list[Any] = []
         for layer, span in zip(self._layers(), self._spans, strict=True):
             raw, after = self.weight_drop(layer, x, state[span])
@@ -90,45 +107,27 @@ class RecurrentNetwork(nn.Module):
         return self.predict(x), state
 
     def predict(self, x: Tensor) -> Tensor:
-        """What ``hidden`` gives (…,H) → logits (…,V)."""
+        """Features (…,H) → logits (…,V)."""
         logits: Tensor = self.head(self.projection(x))
         return logits
 
     def nll(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
-        """The summed cross-entropy of ``targets`` (B,T), those that count, in nats, and the state after.
+        """Return the summed loss of ``targets`` (B,T), those that count, in nats, and the state after.
 
-        In training with what ``regularise`` adds to it.
+        In training with the penalties of the activations.
         """
         x, raw, state = self._hidden(tokens, state)
-        penalty = self.restless(x, raw, targets != IGNORE)
+        penalty = self.activation_regularizer(x, raw, targets != IGNORE)
         return self.head.nll(self.projection(x), targets) + penalty, state
 
 
-def regularise(network: nn.Module, options: TrainingOptions) -> None:
-    """Let a network be trained with ``REGULARISERS``; its names, its weights and its evaluation stay.
-
-    Raises:
-        UsageError: if it is none of the engine's own, or a cell has no matrices to drop weights of.
-    """
-    wanted = [name for name in REGULARISERS if getattr(options, name)]
-    if not wanted:
-        return
-    flag = f"--{wanted[0].replace('_', '-')}"
-    if not isinstance(network, RecurrentNetwork):
-        raise UsageError(f"{flag} is for models of text without a source; leave it out")
-    if options.weight_drop and not all(recurrent(layer) for layer in network.layers):
-        raise UsageError("--weight-drop needs a cell with matrices called weight_hh…; leave it out")
-    network.entry.share, network.weight_drop.share = options.embed_dropout, options.weight_drop
-    network.restless.size, network.restless.change = options.activation_reg, options.temporal_reg
-
-
 def weights_of(network: nn.Module) -> dict[str, Any]:
-    """The parameters and buffers of a network on any device, by name, as NumPy arrays of their own."""
+    """Return copies of a network's parameters and buffers, on any device, by name, as NumPy arrays."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
 
 
 def _spans(lengths: list[int]) -> list[slice]:
-    """Where each layer's arrays lie in the flat state."""
+    """Return where each layer's arrays lie in the flat state."""
     spans, start = [], 0
     for length in lengths:
         spans.append(slice(start, start + length))

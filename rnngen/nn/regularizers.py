@@ -1,15 +1,31 @@
-"""What every network is made of besides its layers: dropout, and the output layer that was chosen."""
+"""The regularizers of training, which evaluation and generation never see.
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+::
+
+    tokens ─▸ embeddings · EmbeddingDropout ─▸ layers with WeightDrop ─▸ VariationalDropout ─▸ head ─▸ loss
+                                                       └──── ActivationRegularizer ────────────────────▴
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from rnngen.nn.adaptive_head import AdaptiveHead
-from rnngen.nn.heads import Head, MixtureHead
-from rnngen.options.model import NetworkOptions
+from rnngen.options.model import TrainingOptions
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """Parameters of a network that is to be trained, beside its sizes."""
+
+    counts: Tensor
+    """(V,) number of times that each token occurs in the training text."""
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+    """Label smoothing and the regularizers."""
+    restricted: bool = True
+    """Train only the tokens that occur; not where others have to be unlearnt."""
 
 
 class VariationalDropout(nn.Module):
@@ -19,7 +35,7 @@ class VariationalDropout(nn.Module):
     times fewer random numbers, which alone were a seventh of a step's time.
 
     Args:
-        share: how many are dropped, from 0 to below 1.
+        share: share of the features that is dropped, from 0 to below 1.
     """
 
     def __init__(self, share: float) -> None:
@@ -34,11 +50,16 @@ class VariationalDropout(nn.Module):
         return x * (kept / (1 - self.share))
 
 
-class TypeDropout(nn.Module):
-    """Drops the embeddings of some tokens, wherever in a batch they stand (Gal and Ghahramani 2016)."""
+class EmbeddingDropout(nn.Module):
+    """Drops the embeddings of some tokens, wherever in a batch they stand (Gal and Ghahramani 2016).
 
-    share = 0.0
-    """Of the vocabulary, from 0 to below 1."""
+    Args:
+        share: share of the vocabulary that is dropped, from 0 to below 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
 
     def forward(self, tokens: Tensor, embedding: nn.Embedding) -> Tensor:
         """``tokens`` (B,T) → their embeddings (B,T,E); in evaluation as they are."""
@@ -55,13 +76,17 @@ class WeightDrop(nn.Module):
     The layer is called as always, with thinned matrices in the places of its own: the fused ways stay open,
     and parameters, gradients and what is saved keep their names. Any cell is served that calls these matrices
     ``weight_hh…``, as torch does.
+
+    Args:
+        share: share of the weights that is dropped, from 0 to below 1.
     """
 
-    share = 0.0
-    """Of the weights, from 0 to below 1."""
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
 
     def forward(self, layer: nn.Module, *arguments: Any) -> Any:
-        """What ``layer`` gives of the arguments, with thinned matrices in training."""
+        """Call ``layer`` with the arguments, in training with thinned matrices."""
         if not (self.training and self.share):
             return layer(*arguments)
         thinned = {name: nn.functional.dropout(w, self.share) for name, w in recurrent(layer).items()}
@@ -69,24 +94,28 @@ class WeightDrop(nn.Module):
 
 
 def recurrent(layer: nn.Module) -> dict[str, nn.Parameter]:
-    """The matrices that a layer multiplies its own past with, by name."""
+    """Return the matrices that a layer multiplies its own past with, by name."""
     named = layer.named_parameters()
     return {name: p for name, p in named if name.rpartition(".")[2].startswith("weight_hh") and p.ndim == 2}
 
 
-class Restless(nn.Module):
-    """What training adds to the loss for large and restless activations: AR, TAR (Merity et al. 2017)."""
+class ActivationRegularizer(nn.Module):
+    """Adds to the loss for large and for fast-changing activations: AR, TAR (Merity et al. 2017).
 
-    size = 0.0
-    """α, of the mean square of the outputs after dropout."""
-    change = 0.0
-    """β, of the mean square of their changes from step to step, before dropout."""
+    Args:
+        size: α, of the mean square of the outputs after dropout.
+        change: β, of the mean square of their changes from step to step, before dropout.
+    """
+
+    def __init__(self, size: float, change: float) -> None:
+        super().__init__()
+        self.size, self.change = size, change
 
     def forward(self, dropped: Tensor, raw: Tensor, counts: Tensor) -> "Tensor | float":
-        """The penalty, summed like the loss over the targets that count.
+        """Return the penalty, summed like the loss over the targets that count.
 
         Args:
-            dropped: (B,T,H) what the head reads.
+            dropped: (B,T,H) the features that the head reads.
             raw: (B,T,H) the same before dropout.
             counts: (B,T) bool, whether the target there counts.
         """
@@ -99,51 +128,6 @@ class Restless(nn.Module):
 
 
 def _mean_square(x: Tensor, counts: Tensor) -> Tensor:
-    """Of ``x`` (B,T,H) where ``counts`` (B,T); 0 where nothing does."""
+    """Mean square of ``x`` (B,T,H) where ``counts`` (B,T) is true; 0 where it never is."""
     squares = x.float().square().mean(dim=2)
     return (squares * counts).sum() / counts.sum().clamp(min=1)
-
-
-OutputLayer: TypeAlias = Head | AdaptiveHead
-
-
-def make_head(
-    options: NetworkOptions, inputs: int, vocabulary: int, weight: nn.Parameter | None = None
-) -> OutputLayer:
-    """The output layer that the options name.
-
-    Args:
-        options: ``head`` and ``mixture``.
-        inputs: I.
-        vocabulary: V.
-        weight: an embedding (V,I) to tie it to; the adaptive one has none, which ``options`` see to.
-    """
-    match options.head:
-        case "full":
-            return Head(inputs, vocabulary, weight)
-        case "mixture":
-            return MixtureHead(inputs, vocabulary, weight, options.softmaxes)
-        case "adaptive":
-            return AdaptiveHead(inputs, vocabulary)
-
-
-@dataclass(frozen=True)
-class TorchModuleFactory:
-    """What whole networks are lent (``rnngen.contracts.Kit``)."""
-
-    vocabulary: int
-    share: float
-    """Of the features that are dropped in training."""
-
-    def head(self, inputs: int, weight: nn.Parameter | None = None) -> Head:
-        """A new output layer."""
-        return Head(inputs, self.vocabulary, weight)
-
-    def dropout(self) -> VariationalDropout:
-        """A new dropout."""
-        return VariationalDropout(self.share)
-
-
-def heads(network: nn.Module) -> list[OutputLayer]:
-    """The output layers of a network, for the trainer to prepare."""
-    return [module for module in network.modules() if isinstance(module, (Head, AdaptiveHead))]

@@ -1,4 +1,4 @@
-"""What can be chosen about a model's parts, its text, and how it adapts to a prompt."""
+"""Options of a model's parts, of its text, and of adapting to a prompt."""
 
 from dataclasses import dataclass
 
@@ -8,43 +8,42 @@ from rnngen.options.model import EvaluationOptions
 
 @dataclass(frozen=True)
 class PartsOptions:
-    """Which plugins a model is made of."""
+    """Plugins that a model is made of."""
 
     task: str = "continue"
-    """What to learn: continue (free text), lines (every line an example of its own), or pairs (a text for a
-    source)."""
+    """Task: continue (free text), lines (each line is an example), or pairs (each source has a target)."""
     cell: str | None = None
-    """The recurrent layer: lstm, gru, rnn, or a plugin's; for pairs a network of them, seq2seq. If not given,
-    what suits the task."""
+    """Recurrent layer: lstm, gru, rnn, or a plugin's; for pairs seq2seq, a network of such layers. By default
+    that of the task."""
     tokenizer: str | None = None
-    """What a token is: char, byte, bpe, word, unigram, wordpiece, or a plugin's. If not given char; for pairs
-    bpe where most words come again, else char."""
+    """Tokenizer: char, byte, bpe, word, unigram, wordpiece, or a plugin's. By default char; for pairs bpe
+    where most words recur, else char."""
     source_tokenizer: str | None = None
-    """The same for the source of pairs."""
+    """Tokenizer of the source of pairs."""
     shared_vocabulary: bool = False
-    """Use one tokenizer for both sides of pairs, learnt from both."""
+    """Use one tokenizer for both sides of pairs, trained on both."""
     vocab_size: int | None = None
-    """How many tokens a tokenizer may have."""
+    """Size of the vocabulary, for tokenizers that learn one."""
 
 
 @dataclass(frozen=True)
 class CorpusOptions:
-    """How the text is read, and what of it is held out."""
+    """Reading of the text, and what of it is validation text."""
 
     val: str | None = None
-    """Text to validate on, in a file of its own; nothing of the corpus is then held out."""
+    """Validation text in a file of its own; all of the corpus is then training text."""
     val_fraction: float = 0.1
-    """How much of the end of the corpus is held out to validate on."""
+    """Share of the corpus, at its end, that is validation text."""
     encoding: str | None = None
-    """How bytes stand for characters, as Python names it; utf-8 if not given."""
+    """Encoding of the text, by Python's name; utf-8 by default."""
     field: str | None = None
-    """The key that holds the text in JSON lines; text if not given."""
+    """Key of the text in JSON lines; text by default."""
     source_field: str | None = None
-    """The key that holds the source in JSON lines of pairs."""
+    """Key of the source in JSON lines of pairs."""
     source: str | None = None
-    """Sources of pairs, a line each, where they lie in a file of their own."""
+    """File of the sources of pairs, one on each line."""
     val_source: str | None = None
-    """Those of --val."""
+    """File of the sources of the validation text."""
 
     def __post_init__(self) -> None:
         require_range("val_fraction", self.val_fraction, 0, 1, above=True, below=True)
@@ -52,15 +51,14 @@ class CorpusOptions:
 
 @dataclass(frozen=True)
 class AdaptingOptions(EvaluationOptions):
-    """How a model adapts to its prompt, and to what it writes."""
+    """Adapting of a model to its prompt, and to what it generates."""
 
     dynamic: bool = False
-    """Let the weights adapt to the prompt before the text begins (dynamic evaluation: Krause et al. 2017).
-    What is on disk stays as it is."""
+    """Adapt the weights to the prompt before the text begins (dynamic evaluation: Krause et al. 2017); the
+    model on disk stays unchanged."""
     dynamic_segment: int = 32
-    """Tokens of the prompt that are read before the weights move."""
+    """Tokens of the prompt between two updates of the weights."""
     cache: bool = False
-    """Remember what followed in the prompt and in the text, and expect it again where the network is in a
-    similar state (Grave et al. 2016)."""
+    """Neural cache: expect what followed similar states in the prompt and in the text (Grave et al. 2016)."""
     cache_size: int = 500
-    """Tokens that the cache remembers."""
+    """Tokens in the cache."""

@@ -1,4 +1,4 @@
-"""What can be chosen about a network and its training, one dataclass a stage."""
+"""Options of a network, of its training and of evaluation, one dataclass a stage."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -25,23 +25,22 @@ class NetworkOptions:
     hidden: int = field(default=384, metadata={SEARCH: Range(64, 768, step=32)})
     """Size of each recurrent layer (H)."""
     layers: int = field(default=1, metadata={SEARCH: Range(1, 3)})
-    """How many recurrent layers are stacked (L)."""
+    """Number of stacked recurrent layers (L)."""
     embed: int | None = field(default=None, metadata={SEARCH: Range(16, 512, log=True)})
-    """Size of a token's embedding (E); the smaller of 64 and the hidden size if not given, the hidden size
-    for large vocabularies."""
+    """Size of a token's embedding (E). By default 64, or 256 for vocabularies above 1,024 tokens, but never
+    more than the hidden size."""
     dropout: float | None = field(default=None, metadata={SEARCH: Range(0.0, 0.7)})
-    """Share of each layer's outputs that is dropped in training, the same ones at all steps of a window
-    (variational: Gal and Ghahramani 2016). If not given, the more the shorter the text: 0.5 below 300,000
-    tokens, 0.2 below 3 million, else 0.1."""
+    """Dropout of each layer's outputs in training, with one mask for all steps of a window (variational: Gal
+    and Ghahramani 2016). By default 0.5 for texts below 300,000 tokens, 0.2 below 3 million, else 0.1."""
     tied: bool = False
-    """Use the embedding as the output matrix too (Press and Wolf 2017)."""
+    """Use the embedding as the output matrix as well (Press and Wolf 2017)."""
     learn_state: bool = False
-    """Learn the state before the first token; it starts from the cell's own."""
+    """Learn the initial state, starting from the cell's own."""
     head: HeadName = "full"
-    """The output layer: one softmax over all tokens; an adaptive one that spends little on rare tokens, for
-    vocabularies of many thousands (Grave et al. 2017); or a mixture of several (Yang et al. 2018)."""
+    """Output layer: one softmax over all tokens; an adaptive softmax, cheaper for vocabularies of many
+    thousands (Grave et al. 2017); or a mixture of softmaxes (Yang et al. 2018)."""
     mixture: int | None = None
-    """How many softmaxes the head mixture mixes (K); 4 if not given."""
+    """Number of softmaxes of the head mixture (K); 4 by default."""
 
     def __post_init__(self) -> None:
         for name in ("hidden", "layers", "embed", "mixture"):
@@ -53,7 +52,7 @@ class NetworkOptions:
         require_range("dropout", self.dropout, 0, 1, below=True)
 
     def with_data_defaults(self, tokens: int) -> "NetworkOptions":
-        """The options with what depends on the length of the training text filled in.
+        """Return the options with those filled in that depend on the length of the training text.
 
         Measured with the default sizes: dropout 0.6 against 0.2 gave 1.583 against 1.632 nats on 86,000
         characters of prose, 0.5 against 0.2 gave 2.145 against 2.157 on 230,000 of names; at a million
@@ -69,95 +68,95 @@ class NetworkOptions:
         return self.mixture or 4
 
     def embedding(self, vocabulary: int) -> int:
-        """The embedding size in force: a character says little and needs few numbers, a word needs many."""
+        """Return the embedding size in force: a character needs few numbers, a word needs many."""
         return self.embed or (min(64, self.hidden) if vocabulary <= 1024 else min(256, self.hidden))
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How the network is trained.
+    """Training of the network.
 
     The budget is one of ``steps``, ``epochs`` and ``minutes``; without any it is two epochs, but no fewer
     than 12 and no more than 40 million tokens, and no more than 40 epochs.
     """
 
     seq: int = field(default=64, metadata={SEARCH: Range(32, 192, step=32)})
-    """Tokens that a gradient flows back through (T): truncated backpropagation through time."""
+    """Tokens of a window (T), for truncated backpropagation through time."""
     batch: int = field(default=32, metadata={SEARCH: Range(16, 128, step=16)})
-    """Streams, or examples, that are trained side by side (B)."""
+    """Streams, or examples, in a batch (B)."""
     accumulate: int = 1
-    """Read each batch in so many parts, one after another, and update once: the same gradient in less
-    memory. Several processes do so with their shares."""
+    """Compute each batch's gradient in N parts, one after another: the same gradient in less memory. Each of
+    several processes does so with its share."""
     lr: float = field(default=0.003, metadata={SEARCH: Range(3e-4, 3e-2, log=True)})
-    """The highest learning rate; reached after the warm-up."""
+    """Peak learning rate, reached after the warm-up."""
     optimizer: OptimizerName = field(default="adamw", metadata={SEARCH: OneOf(("adamw", "muon"))})
-    """How gradients become updates. muon makes those of recurrent matrices orthogonal, each gate alone
-    (Jordan et al. 2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982).
-    nt-asgd is sgd that, once validation has not improved for more than five evaluations, judges and saves
-    the mean of all weights from there on (Merity et al. 2017, with the schedule constant)."""
+    """The optimizer. muon makes the updates of recurrent matrices orthogonal, each gate alone (Jordan et al.
+    2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982). nt-asgd is sgd
+    that, once validation has not improved for more than five evaluations, evaluates and saves the mean of all
+    weights from there on (Merity et al. 2017, with the schedule constant)."""
     muon: MuonName = "recurrent"
-    """What the optimizer muon takes: recurrent matrices alone, or all matrices of the layers; never
-    embeddings and output layers."""
+    """Matrices that the optimizer muon updates: recurrent ones alone, or all of the layers; never embeddings
+    and output layers."""
     schedule: ScheduleName = "cosine"
-    """How the learning rate falls: along a cosine or a line to a hundredth, by half when validation stops
-    improving, or not at all."""
+    """Decay of the learning rate: along a cosine or a line to a hundredth, by half when validation stops
+    improving, or none."""
     warmup: float = 0.02
-    """Share of the budget in which the learning rate rises from zero."""
+    """Share of the budget over which the learning rate rises from zero."""
     clip: float = 1.0
-    """Longest gradient (2-norm) that is let through; longer ones are scaled down to it. 0: no limit."""
+    """Clip the gradient's norm to this. 0: no clipping."""
     weight_decay: float = field(default=0.01, metadata={SEARCH: Range(1e-3, 0.3, log=True)})
-    """L2: how strongly weight matrices are pulled towards zero."""
+    """Weight decay (L2) of weight matrices."""
     l1: float = 0.0
-    """L1: how strongly single weights are pushed to zero."""
+    """L1 regularization of weight matrices."""
     label_smoothing: float = 0.0
-    """Share of the target's probability that is spread over all tokens (Szegedy et al. 2016)."""
+    """Label smoothing: share of the target's probability that is spread over all tokens (Szegedy et al.
+    2016)."""
     embed_dropout: float = 0.0
-    """Share of the vocabulary whose embeddings are dropped in training, the same tokens throughout a batch
-    (Gal and Ghahramani 2016)."""
+    """Embedding dropout: share of the vocabulary that is dropped, the same tokens throughout a batch (Gal and
+    Ghahramani 2016)."""
     weight_drop: float = 0.0
-    """Share of the recurrent matrices' weights that is dropped in training, the same ones at all steps of a
-    batch: DropConnect on what the past goes through (Merity et al. 2017)."""
+    """DropConnect: share of the recurrent matrices' weights that is dropped, the same ones at all steps of a
+    batch (Merity et al. 2017)."""
     activation_reg: float = 0.0
-    """AR: how strongly the last layer's outputs, after dropout, are pulled towards zero (Merity et al. 2017,
-    who take 2)."""
+    """Activation regularization (AR): pulls the last layer's outputs, after dropout, towards zero (Merity et
+    al. 2017, who use 2)."""
     temporal_reg: float = 0.0
-    """TAR: how strongly the last layer's outputs are kept from changing from one step to the next (Merity et
-    al. 2017, who take 1)."""
+    """Temporal activation regularization (TAR): keeps the last layer's outputs from changing from step to
+    step (Merity et al. 2017, who use 1)."""
     vary_seq: float = 0.0
-    """Vary T from batch to batch, so that windows do not always end at the same places: normally, with this
-    share of T for the standard deviation and, once in twenty, around half of T (Merity et al. 2017, who take
-    0.07, and scale the learning rate by the length, which is not done here). Free text alone."""
+    """Vary the window length T from batch to batch: normally distributed, with this share of T as standard
+    deviation and, once in twenty, around half of T (Merity et al. 2017, who use 0.07, and also scale the
+    learning rate by the length). Free text only."""
     gradient_noise: float = 0.0
-    """Variance of the normal noise that is added to gradients at the first step; it falls as
-    (1 + step)^-0.55 (Neelakantan et al. 2015, who take 0.01 to 1)."""
+    """Variance of the normal noise that is added to gradients at the first step; it decays as (1 +
+    step)^-0.55 (Neelakantan et al. 2015, who use 0.01 to 1)."""
     scheduled_sampling: float = 0.0
-    """How many of the tokens that the network reads are, at the end of training, its own guesses instead of
-    the text's; the share rises from zero (Bengio et al. 2015, in two passes: Mihaylova and Martins 2019)."""
+    """Scheduled sampling: share of the input tokens that, at the end of training, are the network's own
+    predictions; it rises from zero (Bengio et al. 2015, in two passes: Mihaylova and Martins 2019)."""
     average: float = 0.0
-    """Keep a running mean of the weights that forgets this little at a step (0.999, say), and judge and save
-    that one. 0: the weights themselves."""
+    """Decay of an exponential moving average of the weights, such as 0.999, which is evaluated and saved
+    instead. 0: the weights themselves."""
     best: BestName = "loss"
-    """What decides which weights are kept, and when training stops early: the held-out loss or, for pairs,
-    what greedy answers to held-out sources score."""
+    """Criterion for the weights that are kept and for early stopping: the validation loss or, for pairs, the
+    score of greedy outputs for validation sources."""
     max_length: int = 256
-    """Pairs with more tokens than this on a side are left out of training."""
+    """Leave out pairs with more tokens than this on a side."""
     epochs: float | None = None
-    """Budget: how often the training text is read."""
+    """Budget: number of passes over the training text."""
     steps: int | None = None
-    """Budget: how many updates are made."""
+    """Budget: number of updates."""
     minutes: float | None = None
-    """Budget: how long training takes. The schedule then follows the clock, so that two runs are not the
-    same to the bit."""
+    """Budget: minutes of training. The schedule then follows the clock, so two runs are not identical."""
     patience: int = 8
-    """Stop early after so many evaluations without a better one. 0: never."""
+    """Stop after N evaluations without improvement. 0: never."""
     evaluations: int = 20
-    """How often, over the whole budget, the held-out text is tried."""
+    """Number of evaluations on the validation text over the whole budget."""
     seed: int | None = None
-    """Seed of all that is random; chosen and recorded if not given."""
+    """Seed of all random numbers; chosen and recorded by default."""
     device: str = "auto"
-    """Where to train: auto, cpu, cuda, cuda:N or mps. auto takes the GPU with most free memory, if any."""
+    """Device: auto, cpu, cuda, cuda:N or mps. auto takes the GPU with most free memory, if any."""
     precision: PrecisionName = "auto"
-    """Number format of the matrix products. auto: bf16 where the hardware multiplies it fast."""
+    """Number format of matrix products. auto: bf16 where the hardware is fast at it."""
 
     def __post_init__(self) -> None:
         for name in ("seq", "batch", "accumulate", "evaluations", "max_length"):
@@ -199,11 +198,11 @@ class EvaluationOptions:
     """Evaluate also with a cache of what followed when the network was in a similar state (neural cache:
     Grave et al. 2016)."""
     cache_size: int = 2000
-    """Tokens that the cache remembers."""
+    """Tokens in the cache."""
     cache_weight: float = 0.15
-    """Share of the prediction that is the cache's."""
+    """Weight of the cache in the prediction."""
     cache_flatness: float = 0.3
-    """How much likeness counts: the factor of the product of two states before the softmax (θ)."""
+    """Flatness of the cache: the factor of the product of two states before the softmax (θ)."""
 
     def __post_init__(self) -> None:
         for name in ("dynamic_segment", "cache_size"):

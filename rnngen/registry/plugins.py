@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import pluggy
 
-from rnngen import __version__, hookspecs
+from rnngen import hookspecs
 from rnngen.contracts import (
     AttentionSpec,
     CellSpec,
@@ -28,6 +28,7 @@ from rnngen.contracts import (
     imported,
 )
 from rnngen.errors import PluginError, UnknownName
+from rnngen.version import __version__
 
 S = TypeVar("S", bound=Spec)
 

@@ -41,16 +41,16 @@ class BenchNetwork:
 
 @dataclass(frozen=True)
 class SampleBench:
-    """How generation is measured."""
+    """Options of measuring generation."""
 
     count: int | None = None
     """Measure N texts side by side as well, and report their rate as a ratio to one text alone."""
     quantize: Literal["int8"] | None = None
     """Measure one text with the weights in this format as well, and report its rate as a ratio to fp32."""
     device: str = "cpu"
-    """Where to generate: cpu, cuda, cuda:N, mps or auto; on other devices than the CPU through torch."""
+    """Device: cpu, cuda, cuda:N, mps or auto; on other devices than the CPU through torch."""
     seconds: float = 10.0
-    """How long to measure, about."""
+    """Time of the measurement, about."""
 
     def __post_init__(self) -> None:
         require(self.count is None or self.count >= 1, f"count={self.count}: at least 1 expected")
@@ -59,7 +59,7 @@ class SampleBench:
 
 @dataclass(frozen=True)
 class TrainBench:
-    """How training is measured."""
+    """Options of measuring training."""
 
     batch: int = 64
     """Streams that are trained side by side (B)."""
@@ -68,9 +68,9 @@ class TrainBench:
     precision: PrecisionName = "auto"
     """Number format of rnngen's matrix products; plain PyTorch always has fp32."""
     device: str = "auto"
-    """Where to train: auto, cpu, cuda, cuda:N or mps."""
+    """Device: auto, cpu, cuda, cuda:N or mps."""
     seconds: float = 20.0
-    """How long to measure, about."""
+    """Time of the measurement, about."""
 
     def __post_init__(self) -> None:
         require(self.batch >= 1, f"batch={self.batch}: at least 1 expected")
@@ -85,12 +85,12 @@ def _require_time(seconds: float) -> None:
 SAMPLE_CONFLICTS = tuple(
     Conflict("model", size.name, "a model has its own sizes") for size in fields(BenchNetwork)
 )
-"""What cannot stand together, by the names of options."""
+"""Options that cannot stand together, by name."""
 
 
 @dataclass(frozen=True)
 class SampleBenchRequest:
-    """What to measure of generation.
+    """A measurement of generation.
 
     Raises:
         ConflictError: for options that cannot stand together.
@@ -107,7 +107,7 @@ class SampleBenchRequest:
 
 @dataclass(frozen=True)
 class TrainBenchRequest:
-    """What to measure of training."""
+    """A measurement of training."""
 
     network: BenchNetwork = BenchNetwork()
     bench: TrainBench = TrainBench()

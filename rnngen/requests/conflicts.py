@@ -1,4 +1,4 @@
-"""What cannot stand together in a request, and what needs something else, as a table of rows.
+"""Options of a request that cannot stand together, or that need one another, as a table of rows.
 
 ::
 
@@ -15,29 +15,12 @@ request and in the options dataclasses that it holds, where a ``Given`` knows wh
 nothing). Errors name options as the request does; the command line turns them into flags.
 """
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
-from rnngen.errors import UsageError
+from rnngen.errors import OptionError
 from rnngen.options.given import Given
-
-
-class OptionError(UsageError):
-    """An option whose value cannot be had; the message names options between backticks.
-
-    Args:
-        text: the message: ```hidden=16`: the run was made with 8``.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        super().__init__(self.message(str))
-
-    def message(self, name: Callable[[str], str]) -> str:
-        """Return the message with options as ``name`` writes them, ``--hidden 16`` for ``hidden=16``."""
-        return re.sub(r"`([^`]+)`", lambda found: name(found[1]), self.text)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from rnngen.errors import UnknownName, UsageError
+from rnngen.errors import OptionError, UnknownName, UsageError
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
-from rnngen.requests.conflicts import Conflict, Need, OptionError, check, is_given
+from rnngen.requests.conflicts import Conflict, Need, check, is_given
 
 CONFLICTS = (
     Conflict("source", "source_field", "the file of sources holds one on each line"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
-from rnngen.errors import UnknownName, UsageError
+from rnngen.errors import OptionError, UnknownName
 from rnngen.options.corpus import AdaptingOptions
 from rnngen.requests.conflicts import Conflict, ConflictError, Need, check
 
@@ -26,6 +26,8 @@ class DecodingChoice:
 
     strategy: ComponentChoice | None = None
     """None: what suits the model and the filters."""
+    chosen_by: str = "strategy"
+    """The option that chose it, as errors name it: ``beam``, or ``strategy=beam``."""
     filters: FilterChoices = ()
     """In the order in which they apply."""
     whole_chain: bool = False
@@ -84,14 +86,16 @@ class SampleRequest:
     def __post_init__(self) -> None:
         _require(
             self.length is None or self.length >= -1,
-            f"length={self.length}: 0 or more, or -1 for ever, expected",
+            f"`length={self.length}`: 0 or more, or -1 for ever, expected",
         )
-        _require(self.seed is None or 0 <= self.seed < 2**63, f"seed={self.seed}: from 0 to 2^63-1 expected")
-        _require(self.count >= 1, f"count={self.count}: 1 or more expected")
-        _require(self.nbest is None or self.nbest >= 1, f"nbest={self.nbest}: 1 or more expected")
-        _require("" not in self.stop, "stop is empty, and would end every text at once; leave it out")
+        _require(
+            self.seed is None or 0 <= self.seed < 2**63, f"`seed={self.seed}`: from 0 to 2^63-1 expected"
+        )
+        _require(self.count >= 1, f"`count={self.count}`: 1 or more expected")
+        _require(self.nbest is None or self.nbest >= 1, f"`nbest={self.nbest}`: 1 or more expected")
+        _require("" not in self.stop, "`stop` is empty, and would end every text at once; leave it out")
         weight = self.blend[1] if self.blend else 0
-        _require(0 <= weight <= 1, f"blend: weight {weight}: a number from 0 to 1 expected")
+        _require(0 <= weight <= 1, f"`blend`: weight {weight}: a number from 0 to 1 expected")
         for option in self.adapting_given:
             kind = option.partition("_")[0]
             if not getattr(self.adapting, kind):
@@ -121,7 +125,7 @@ class SampleRequest:
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise ValueError(message)
+        raise OptionError(message)
 
 
 CONFLICTS: tuple[Conflict | Need, ...] = (
@@ -167,11 +171,10 @@ def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> Samp
         rest["stop"] = (rest["stop"],)
     given = tuple(sorted(adapting))
     try:
-        return SampleRequest(
-            decoding=decoding, adapting=AdaptingOptions(**adapting), adapting_given=given, **rest
-        )
+        options_given = AdaptingOptions(**adapting)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise OptionError.of(error, {name: name for name in ADAPTING}) from error
+    return SampleRequest(decoding=decoding, adapting=options_given, adapting_given=given, **rest)
 
 
 ADAPTING = frozenset(field.name for field in fields(AdaptingOptions))

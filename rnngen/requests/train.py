@@ -40,12 +40,12 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Need("storage", "from_study", "it is where a study is kept"),
     Need("resume", "name|corpus|target", "they say which model is meant"),
 )
-"""What cannot stand together, by the names of options."""
+"""Options that cannot stand together, by name."""
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What to train on what; options that are not given are decided by the text, the budget or the model.
+    """A training; options that are not given are decided by the text, the budget or the model.
 
     Raises:
         ConflictError: for options that cannot stand together.
@@ -76,9 +76,9 @@ class TrainRequest:
     from_study: str | None = None
     """The study whose best settings count below what is given."""
     storage: str | None = None
-    """Where that study is kept."""
+    """The file or the URL of that study."""
     params: int | None = None
-    """How many parameters the width is chosen for."""
+    """Number of parameters that the width is chosen for."""
     plan: bool = False
     """Show what would be trained, and train nothing."""
     listener: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from rnngen.requests.conflicts import Conflict, check
 from rnngen.requests.train import TrainRequest
 
 TRIALS = 20
-"""How many full trainings the budget is meant for by default."""
+"""Number of full trainings that the default budget is meant for."""
 MINUTES = 30.0
 """The budget by default."""
 USED = 0.9
@@ -19,17 +19,17 @@ USED = 0.9
 
 @dataclass(frozen=True)
 class TuningOptions:
-    """How long to search, and how."""
+    """Budget and method of a search."""
 
     minutes: float | None = None
-    """Budget: how long to search, over all trials; 30 if --trials is not given either."""
+    """Budget: minutes of the search, over all trials; 30 if --trials is not given either."""
     trials: int | None = None
-    """Budget: how many trials to make now."""
+    """Budget: number of trials to make now."""
     trial_minutes: float | None = None
-    """How long one trial trains; by default enough time for 20 of them, or for --trials. --steps and --epochs
-    do the same."""
+    """Minutes that one trial trains; by default enough time for 20 of them, or for --trials. --steps and
+    --epochs do the same."""
     prune: Literal["median", "halving", "none"] = "median"
-    """Which trials end early: those worse than half of the others at the same share of their time, all but
+    """Trials that end early: those worse than half of the others at the same share of their time, all but
     the best third of each rung (asynchronous successive halving: Li et al. 2020), or none."""
 
     def __post_init__(self) -> None:
@@ -57,12 +57,12 @@ CONFLICTS = (
     Conflict("steps", "trial_minutes", _BUDGETS),
     Conflict("epochs", "trial_minutes", _BUDGETS),
 )
-"""What cannot stand together, by the names of options."""
+"""Options that cannot stand together, by name."""
 
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """What to search for which text.
+    """A search for good settings for a text.
 
     Raises:
         ConflictError: for options that cannot stand together.
@@ -73,8 +73,8 @@ class TuneRequest:
     study's."""
     tuning: Given[TuningOptions] = field(default_factory=lambda: Given(TuningOptions()))
     search: Mapping[str, str] = field(default_factory=dict)
-    """What to search besides what options declare, or in narrower ranges: texts as ``Option.space`` reads
-    them."""
+    """Options to search besides those that declare it, or in narrower ranges: texts that ``Option.space``
+    reads."""
     storage: str | None = None
     """A journal file or the URL of a database; a file of the study's own if not given."""
 

@@ -24,7 +24,7 @@ Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 RECORD = "rnngen"
 """The one metadata key: safetensors writes several in no fixed order; the same model is the same bytes."""
 ASIDE = ".old"
-"""What the hidden name of a folder ends in that is being replaced by another."""
+"""End of the hidden name of a folder that is being replaced by another."""
 
 
 @contextlib.contextmanager
@@ -80,7 +80,7 @@ def recover(target: Path) -> None:
 
 
 def set_aside(root: Path) -> list[Path]:
-    """The targets in a folder for which something is set aside."""
+    """Return the targets in a folder for which something is set aside."""
     return [old.with_name(old.name[1 : -len(ASIDE)]) for old in root.glob(f".*{ASIDE}")]
 
 
@@ -153,12 +153,12 @@ def parse(path: Path, text: str | bytes) -> dict[str, Any]:
 
 
 def fingerprint(text: str) -> str:
-    """The SHA-256 of a text, in hexadecimal."""
+    """Return the SHA-256 of a text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _digest(tensors: Tensors, record: Mapping[str, Any]) -> str:
-    """The SHA-256 of the record and of every tensor with its name, type and shape."""
+    """Return the SHA-256 of the record and of every tensor with its name, type and shape."""
     digest = hashlib.sha256(json.dumps(dict(record), sort_keys=True).encode())
     for name in sorted(tensors):
         array = tensors[name]

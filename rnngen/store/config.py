@@ -32,7 +32,7 @@ class CorpusRecord:
     val_fraction: float
     """The share of the text in the validation split."""
     own_vocabulary: bool
-    """Whether the tokenizer was learnt from this text, not taken from another model."""
+    """True where the tokenizer was learnt from this text, not taken from another model."""
     val_paths: tuple[str, ...] = ()
     """The files given for validation."""
     val_sha256: str = ""
@@ -70,6 +70,11 @@ class ModelConfig:
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``config.json`` holds."""
         return {KEYS.get(name, name): value for name, value in asdict(self).items()}
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether the model reads a source first."""
+        return self.source_vocabulary is not None
 
     def to_json(self) -> str:
         """Return the text of ``config.json``."""

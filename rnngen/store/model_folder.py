@@ -170,14 +170,13 @@ class ModelStore:
         """
         if name is None:
             return self.latest()
-        looks_like_path = os.sep in name or name.endswith(".safetensors") or name.startswith(".")
-        if looks_like_path and Path(name).exists():
+        if os.sep in name or name.endswith(".safetensors") or name.startswith("."):
+            if not Path(name).exists():
+                raise NotFoundError(f"model {name}: no such file or folder")
             return Path(name)
-        if not looks_like_path and self.path(name).is_dir():
-            return self.path(name)
-        if looks_like_path:
-            raise NotFoundError(f"model {name}: no such file or folder")
-        raise NotFoundError(f"{UnknownName('model', name, self.names())} (see rnngen models list)")
+        if not self.path(name).is_dir():
+            raise NotFoundError(f"{UnknownName('model', name, self.names())} (see rnngen models list)")
+        return self.path(name)
 
     def open(self, name: str | None) -> StoredModel:
         """Read a model by name or path; without either, the one trained last.

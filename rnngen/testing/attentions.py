@@ -5,17 +5,7 @@ from typing import Any, TypeAlias
 from rnngen.contracts import AttentionSpec, State, imported
 from rnngen.errors import UsageError
 from rnngen.options import build
-from rnngen.testing.arrays import (
-    TOLERANCE,
-    check_close,
-    check_gradients,
-    check_module,
-    check_state,
-    check_states_close,
-    check_unchanged,
-    copies,
-    weights_of,
-)
+from rnngen.testing import checks
 
 LENGTHS = (7, 3, 5, 1, 0)
 """Lengths of the sources; one has no tokens."""
@@ -46,7 +36,7 @@ def check_attention(spec: AttentionSpec, **options: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         attention, size = _built(spec, chosen)
-        check_module(attention, spec.load)
+        checks.module(attention, spec.load)
         memory = torch.randn(BATCH, max(LENGTHS), size)
         query = torch.randn(BATCH, TIME, QUERY)
         mask = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
@@ -54,7 +44,7 @@ def check_attention(spec: AttentionSpec, **options: str) -> None:
             whole = _check_torch(attention.eval(), query, memory, mask)
         _check_training(attention.train(), query, memory, mask)
     if spec.numpy is not None:
-        step = imported(spec.numpy)(weights_of(attention), chosen)
+        step = imported(spec.numpy)(checks.weights_of(attention), chosen)
         _check_numpy(step, query.numpy(), memory.numpy(), mask.numpy(), whole)
 
 
@@ -74,10 +64,10 @@ def _attend(attention: Any, query: Any, memory: Any, mask: Any) -> Result:
 
 def _check_torch(attention: Any, query: Any, memory: Any, mask: Any) -> Result:
     """Check the torch implementation; return its result for all queries."""
-    check_state(attention.prepare(memory, mask), BATCH, "what prepare() returns")
-    check_state(attention.initial_state(mask), BATCH)
+    checks.state(attention.prepare(memory, mask), BATCH, "what prepare() returns")
+    checks.state(attention.initial_state(mask), BATCH)
     contexts, weights, state = whole = _attend(attention, query, memory, mask)
-    check_state(state, BATCH)
+    checks.state(state, BATCH)
     expected = (BATCH, TIME, attention.size)
     assert tuple(contexts.shape) == expected, f"contexts are {tuple(contexts.shape)}, not {expected}"
     _check_weights(weights, mask)
@@ -87,7 +77,7 @@ def _check_torch(attention: Any, query: Any, memory: Any, mask: Any) -> Result:
     return whole
 
 
-def _check_weights(weights: Any, mask: Any, slack: float = TOLERANCE) -> None:
+def _check_weights(weights: Any, mask: Any, slack: float = checks.TOLERANCE) -> None:
     expected = (BATCH, TIME, mask.shape[1])
     assert tuple(weights.shape) == expected, f"weights are {tuple(weights.shape)}, not {expected}"
     assert float(weights.min()) >= -slack, f"a weight is {float(weights.min()):.2g}; none may be below 0"
@@ -130,14 +120,14 @@ def _check_split(attention: Any, query: Any, memory: Any, mask: Any, whole: Resu
     import torch
 
     prepared, state = attention.prepare(memory, mask), attention.initial_state(mask)
-    before, contexts, weights = copies(prepared), [], []
+    before, contexts, weights = checks.copies(prepared), [], []
     for part in (query[:, :2], query[:, 2:3], query[:, 3:]):
         context, weight, state = attention(part, prepared, state)
         contexts.append(context)
         weights.append(weight)
     split = torch.cat(contexts, 1), torch.cat(weights, 1), state
     _check_same(split, whole, "asked in parts, the result differs from the whole's")
-    check_unchanged(before, prepared, "what prepare() returned")
+    checks.unchanged(before, prepared, "what prepare() returned")
 
 
 def _check_training(attention: Any, query: Any, memory: Any, mask: Any) -> None:
@@ -148,7 +138,7 @@ def _check_training(attention: Any, query: Any, memory: Any, mask: Any) -> None:
     contexts, weights, _ = _attend(attention, query, dirty, mask)
     if any(True for _ in attention.parameters()):
         (contexts.square().sum() + weights.square().sum()).backward()
-    check_gradients(attention)
+    checks.gradients(attention)
     with torch.autocast("cpu", torch.bfloat16):
         contexts, weights, _ = _attend(attention, query, dirty, mask)
     assert torch.isfinite(contexts).all(), "under autocast to bf16, contexts are not finite"
@@ -159,19 +149,19 @@ def _check_numpy(step: Any, query: Any, memory: Any, mask: Any, whole: Result) -
     dirty = memory.copy()
     dirty[~mask] = JUNK[0]
     prepared, state = step.prepare(dirty, mask), step.initial_state(mask)
-    check_state(prepared, BATCH, "what the NumPy step's prepare() returns")
-    check_state(state, BATCH, "a state of the NumPy step")
+    checks.state(prepared, BATCH, "what the NumPy step's prepare() returns")
+    checks.state(state, BATCH, "a state of the NumPy step")
     for t in range(TIME):
         given = [query[:, t], *prepared, *state]
-        before = copies(given)
+        before = checks.copies(given)
         context, weights, state = step(query[:, t], prepared, state)
         expected = whole[0][:, t].numpy(), whole[1][:, t].numpy(), ()
         _check_same((context, weights, ()), expected, f"the NumPy step's answer {t} differs from torch's")
         assert not weights[~mask].any(), "in the NumPy step, padding receives weight"
-        check_unchanged(before, given, "the NumPy step's arguments")
+        checks.unchanged(before, given, "the NumPy step's arguments")
 
 
 def _check_same(one: Result, other: Result, message: str) -> None:
-    check_close(one[0], other[0], f"{message} in a context")
-    check_close(one[1], other[1], f"{message} in a weight")
-    check_states_close(one[2], other[2], f"{message} in the state after")
+    checks.close(one[0], other[0], f"{message} in a context")
+    checks.close(one[1], other[1], f"{message} in a weight")
+    checks.states_close(one[2], other[2], f"{message} in the state after")

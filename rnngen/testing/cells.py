@@ -4,16 +4,7 @@ from typing import Any
 
 from rnngen.contracts import CellSpec, imported
 from rnngen.options import build
-from rnngen.testing.arrays import (
-    check_close,
-    check_gradients,
-    check_module,
-    check_state,
-    check_states_close,
-    check_unchanged,
-    copies,
-    weights_of,
-)
+from rnngen.testing import checks
 
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 5, 8
 
@@ -34,40 +25,40 @@ def check_cell(spec: CellSpec, **options: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layer = imported(spec.load)(INPUT, HIDDEN, chosen)
-        check_module(layer, spec.load)
+        checks.module(layer, spec.load)
         x = torch.randn(BATCH, TIME, INPUT)
     with torch.no_grad():
         whole = _check_torch(layer.eval(), x)
     layer.train()(x, layer.initial_state(BATCH))[0].square().sum().backward()
-    check_gradients(layer)
+    checks.gradients(layer)
     if spec.numpy is not None:
-        _check_numpy(imported(spec.numpy)(weights_of(layer), chosen), x.numpy(), whole.numpy())
+        _check_numpy(imported(spec.numpy)(checks.weights_of(layer), chosen), x.numpy(), whole.numpy())
 
 
 def _check_torch(layer: Any, x: Any) -> Any:
     """Check the torch implementation; return its outputs (B,T,H)."""
     start = layer.initial_state(BATCH)
-    check_state(start, BATCH)
+    checks.state(start, BATCH)
     whole, final = layer(x, start)
     assert tuple(whole.shape) == (BATCH, TIME, HIDDEN), f"outputs are {tuple(whole.shape)}, not (B,T,H)"
-    check_state(final, BATCH)
+    checks.state(final, BATCH)
     state = start
     for t in range(TIME):
         y, state = layer(x[:, t : t + 1], state)
-        check_close(y[:, 0], whole[:, t], f"step by step, output {t} differs from the whole sequence's")
-    check_states_close(state, final, "step by step, the final state differs from the whole sequence's")
+        checks.close(y[:, 0], whole[:, t], f"step by step, output {t} differs from the whole sequence's")
+    checks.states_close(state, final, "step by step, the final state differs from the whole sequence's")
     rows = [2, 0]
     picked = tuple(array[rows] for array in start)
-    check_close(layer(x[rows], picked)[0], whole[rows], "streams of one batch disturb one another:")
+    checks.close(layer(x[rows], picked)[0], whole[rows], "streams of one batch disturb one another:")
     return whole
 
 
 def _check_numpy(step: Any, x: Any, whole: Any) -> None:
     state = step.initial_state(BATCH)
-    check_state(state, BATCH)
+    checks.state(state, BATCH)
     for t in range(TIME):
-        before = copies(state)
+        before = checks.copies(state)
         y, after = step.advance(step.project(x[:, t]), state)
-        check_close(y, whole[:, t], f"the NumPy step's output {t} differs from torch's")
-        check_unchanged(before, state, "the state that advance() was given")
+        checks.close(y, whole[:, t], f"the NumPy step's output {t} differs from torch's")
+        checks.unchanged(before, state, "the state that advance() was given")
         state = after

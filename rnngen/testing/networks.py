@@ -17,17 +17,7 @@ from rnngen.contracts import (
     imported,
 )
 from rnngen.options import build
-from rnngen.testing.arrays import (
-    TOLERANCE,
-    check_close,
-    check_gradients,
-    check_module,
-    check_state,
-    check_states_close,
-    check_unchanged,
-    copies,
-    weights_of,
-)
+from rnngen.testing import checks
 from rnngen.testing.blueprints import (
     LENGTHS,
     VOCABULARY,
@@ -74,7 +64,7 @@ def check_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = imported(spec.load)(blueprint, ModuleFactory(), chosen)
-        check_module(network, spec.load)
+        checks.module(network, spec.load)
         perturb(network)
         source = sources(blueprint.source_vocabulary)
         tokens = torch.randint(1, blueprint.vocabulary, (BATCH, TIME))
@@ -82,7 +72,7 @@ def check_network(
             steps = _check_torch(network.eval(), source, tokens)
         _check_training(network.train(), source, tokens)
     if spec.numpy is not None and all(one.has_numpy for one in made.values()):
-        step = imported(spec.numpy)(weights_of(network), blueprint, chosen)
+        step = imported(spec.numpy)(checks.weights_of(network), blueprint, chosen)
         _check_numpy(step, network.fixed, source.numpy(), tokens.numpy(), steps)
 
 
@@ -110,23 +100,23 @@ def _check_torch(network: Any, source: Any, tokens: Any) -> Steps:
     """Check the torch implementation; return its results token by token."""
     state = network.start(source)
     _check_start(state, network.fixed)
-    before = copies(state)
+    before = checks.copies(state)
     whole, final = network(tokens, state)
     expected = (BATCH, TIME, VOCABULARY)
     assert tuple(whole.shape) == expected, f"logits are {tuple(whole.shape)}, not {expected}"
-    check_unchanged(before, state, "what start() returned")
-    check_unchanged(before[: network.fixed], final[: network.fixed], "the fixed arrays of the state")
+    checks.unchanged(before, state, "what start() returned")
+    checks.unchanged(before[: network.fixed], final[: network.fixed], "the fixed arrays of the state")
     steps = _step_by_step(network, tokens, state)
     for t, logits in enumerate(steps.logits):
-        check_close(logits, whole[:, t], f"token by token, logits {t} differ from the whole text's")
-    check_states_close(steps.state, final, "token by token, the final state differs from the whole text's")
+        checks.close(logits, whole[:, t], f"token by token, logits {t} differ from the whole text's")
+    checks.states_close(steps.state, final, "token by token, the final state differs from the whole text's")
     if isinstance(network, FeatureNetwork):
         features, _ = network.hidden(tokens, state)
         assert features.shape[-1] == network.feature_size, (
             "feature_size is not the size of what hidden() gives"
         )
-        check_close(network.predict(features), whole, "predict() of hidden() differs from the logits")
-    _check_attended(steps.attended, source != NO_TOKEN, TOLERANCE)
+        checks.close(network.predict(features), whole, "predict() of hidden() differs from the logits")
+    _check_attended(steps.attended, source != NO_TOKEN, checks.TOLERANCE)
     _check_rows(network, source, tokens, steps)
     _check_padding(network, source, tokens, steps)
     _check_loss(network, source, tokens, whole)
@@ -134,7 +124,7 @@ def _check_torch(network: Any, source: Any, tokens: Any) -> Steps:
 
 
 def _check_start(state: State, fixed: int) -> None:
-    check_state(state, BATCH)
+    checks.state(state, BATCH)
     assert 0 <= fixed <= len(state), f"fixed is {fixed}, but a state has {len(state)} arrays"
 
 
@@ -159,9 +149,9 @@ def _check_rows(network: Any, source: Any, tokens: Any, steps: Steps) -> None:
         (picked, "rows picked from a state give another result:"),
     ):
         logits, after = network(tokens[ROWS], state)
-        check_close(logits[:, -1], steps.logits[-1][ROWS], message)
+        checks.close(logits[:, -1], steps.logits[-1][ROWS], message)
         expected = tuple(array[ROWS] for array in steps.state)
-        check_states_close(after, expected, f"{message} in the state after")
+        checks.states_close(after, expected, f"{message} in the state after")
 
 
 def _check_padding(network: Any, source: Any, tokens: Any, steps: Steps) -> None:
@@ -170,22 +160,22 @@ def _check_padding(network: Any, source: Any, tokens: Any, steps: Steps) -> None
     message = "the result for a row depends on how far it is padded:"
     wider = pad(source, (0, PADDING), value=NO_TOKEN)
     logits, after = network(tokens, network.start(wider))
-    check_close(logits[:, -1], steps.logits[-1], message)
+    checks.close(logits[:, -1], steps.logits[-1], message)
     weights, expected = network.attended(after), steps.attended[-1]
     if weights is not None:
-        check_close(weights[:, : source.shape[1]], expected, f"{message} in attended()")
+        checks.close(weights[:, : source.shape[1]], expected, f"{message} in attended()")
         beyond = weights[:, source.shape[1] :]
         assert not beyond.any(), "attended() gives padding at the end of all rows a weight"
     for row, length in enumerate(LENGTHS):
         alone = network(tokens[row : row + 1], network.start(source[row : row + 1, :length]))[0]
-        check_close(alone[0, -1], steps.logits[-1][row], f"{message} row {row} alone differs")
+        checks.close(alone[0, -1], steps.logits[-1][row], f"{message} row {row} alone differs")
 
 
 def _check_loss(network: Any, source: Any, tokens: Any, logits: Any) -> None:
     targets = _targets(tokens)
     loss = float(network.nll(tokens, targets, network.start(source))[0])
     expected = float(nll(logits, targets))
-    assert abs(loss - expected) <= TOLERANCE * max(1.0, expected) * 10, (
+    assert abs(loss - expected) <= checks.TOLERANCE * max(1.0, expected) * 10, (
         f"in evaluation nll() is {loss:.6g}, and the cross-entropy of the logits {expected:.6g}"
     )
 
@@ -204,14 +194,14 @@ def _check_training(network: Any, source: Any, tokens: Any) -> None:
     targets = _targets(tokens)
     loss, _ = network.nll(tokens, targets, network.start(source))
     loss.backward()
-    check_gradients(network)
+    checks.gradients(network)
     network.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
         loss, state = network.nll(tokens, targets, network.start(source))
         weights = network.attended(state)
     assert torch.isfinite(loss), f"under autocast to bf16 the loss is {float(loss.detach())}"
     loss.backward()
-    check_gradients(network)
+    checks.gradients(network)
     if weights is not None:
         _check_attended([weights.detach().float()], source != NO_TOKEN, slack=0.02)
 
@@ -236,23 +226,23 @@ def _check_numpy(step: Any, fixed: int, source: Any, tokens: Any, steps: Steps) 
         features, _ = step.features(tokens[:, 0], state)
         expected = (BATCH, step.feature_size)
         assert features.shape == expected, f"features are {features.shape}, not {expected}"
-        check_close(step.logits(features), step(tokens[:, 0], state)[0], "logits() of features() differ")
+        checks.close(step.logits(features), step(tokens[:, 0], state)[0], "logits() of features() differ")
 
 
 def _follow(step: Any, tokens: Any, state: State, steps: Steps, whose: str) -> None:
     """Run the NumPy step token by token, and compare it with torch."""
     for t, (logits, weights) in enumerate(zip(steps.logits, steps.attended, strict=True)):
-        before = copies(state)
+        before = checks.copies(state)
         found, after = step(tokens[:, t], state)
-        check_close(found, logits.numpy(), f"{whose} logits {t} differ from torch's")
-        check_unchanged(before, state, "the state that the NumPy step was given")
-        check_unchanged(
+        checks.close(found, logits.numpy(), f"{whose} logits {t} differ from torch's")
+        checks.unchanged(before, state, "the state that the NumPy step was given")
+        checks.unchanged(
             before[: step.fixed], after[: step.fixed], "the fixed arrays of the NumPy step's state"
         )
         attended = step.attended(after)
         assert (attended is None) == (weights is None), "one implementation attends, and the other does not"
         if weights is not None:
             width = weights.shape[1]
-            check_close(attended[:, :width], weights.numpy(), f"{whose} attended() differs from torch's")
+            checks.close(attended[:, :width], weights.numpy(), f"{whose} attended() differs from torch's")
             assert not attended[:, width:].any(), f"{whose} attended() gives padding a weight"
         state = after

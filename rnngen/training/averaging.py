@@ -27,16 +27,16 @@ class Mean:
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         self.parameters = parameters
         self.mean: list[Tensor] = []
-        """One for each parameter; none as long as the weights themselves are judged."""
+        """One for each parameter; none as long as the weights themselves are evaluated."""
 
     def update(self, step: int) -> None:
         """Take in the weights after update number ``step``."""
 
     def observe(self, step: int, loss: float) -> None:
-        """Hear how good an evaluation found what is judged, the lower the better."""
+        """Take in the result of an evaluation, the lower the better."""
 
     def record(self) -> dict[str, Any]:
-        """What ``restore`` needs beside the mean, for JSON."""
+        """Return what ``restore`` needs beside the mean, for JSON."""
         return {}
 
     def restore(self, _: Mapping[str, Any], mean: Sequence[Tensor]) -> None:
@@ -69,7 +69,7 @@ class RunningMean(Mean):
 
     Args:
         parameters: those of the network.
-        keep: how much of the mean is kept at a step, from 0 to below 1; 0 is no mean at all.
+        keep: share of the mean that is kept at a step, from 0 to below 1; 0 is no mean at all.
     """
 
     def __init__(self, parameters: Sequence[Tensor], keep: float) -> None:
@@ -99,7 +99,7 @@ class TriggeredMean(Mean):
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         super().__init__(parameters)
         self.losses: list[float] = []
-        """Of all evaluations before the mean began."""
+        """Losses of all evaluations before the mean began."""
         self.since: int | None = None
         """The update after which it began."""
 
@@ -119,7 +119,7 @@ class TriggeredMean(Mean):
         self.since, self.mean = step, [p.clone() for p in self._here()]
 
     def record(self) -> dict[str, Any]:
-        """What it heard, and when it began."""
+        """Return the losses, and when the mean began."""
         return {"losses": list(self.losses), "since": self.since}
 
     def restore(self, record: Mapping[str, Any], mean: Sequence[Tensor]) -> None:
@@ -131,7 +131,7 @@ class TriggeredMean(Mean):
 
 
 def make_mean(parameters: Sequence[Tensor], options: TrainingOptions) -> Mean:
-    """The mean that the options ask for."""
+    """Build the mean that the options ask for."""
     return (
         TriggeredMean(parameters)
         if options.optimizer == "nt-asgd"

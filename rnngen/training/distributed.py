@@ -7,7 +7,7 @@
                                       ───────────── / targets of all ───────      = that of one process
 
 Every process goes through the same batches in the same order, learns its own rows of each, and makes the same
-update. Process 0 alone saves and reports; what only it can know (its clock, a score) it tells the others.
+update. Process 0 alone saves and reports; what only it can know (its clock, a score) it broadcasts.
 """
 
 import os
@@ -27,7 +27,7 @@ from rnngen.nn.devices import choose_device
 from rnngen.training.launching import launched
 
 PATIENCE = timedelta(minutes=30)
-"""How long a process waits for the others, who may be encoding a large corpus, before it gives them up."""
+"""Time that a process waits for the others, which may be encoding a large corpus, before it fails."""
 
 
 class PeerLost(RnngenError):  # noqa: N818 - reads as the sentence that it is
@@ -35,39 +35,39 @@ class PeerLost(RnngenError):  # noqa: N818 - reads as the sentence that it is
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes of a training, seen from one of them.
 
-    What is called a collective returns the same to all, and all must call it, in the same order.
+    A collective returns the same to all, and all must call it, in the same order.
     """
 
     rank: int = 0
-    """This one's number."""
+    """The number of this process."""
     size: int = 1
-    """How many there are."""
+    """The number of processes."""
 
     # ── collectives ────────────────────────────────────────────────────────────────────────────────────────
 
     def total(self, *numbers: float) -> list[float]:
-        """Collective: the sums of everybody's numbers."""
+        """Collective: the sums of all processes' numbers."""
         return self._sum(torch.tensor(numbers, dtype=torch.float64)).tolist() if self.size > 1 else [*numbers]
 
-    def tell(self, number: float) -> float:
+    def broadcast(self, number: float) -> float:
         """Collective: process 0's number."""
         return self.total(0.0 if self.rank else number)[0]
 
     def any(self, wish: bool) -> bool:
-        """Collective: whether anybody's is true."""
+        """Collective: whether that of any process is true."""
         return self.total(wish)[0] > 0
 
     def first(self, ask: Callable[[], float]) -> float:
-        """Collective: what process 0 makes of a question that takes long; the others wait."""
-        return self.tell(0.0 if self.rank else ask())
+        """Collective: the answer of process 0 to a question that takes long; the others wait."""
+        return self.broadcast(0.0 if self.rank else ask())
 
     def sum_gradients(self, parameters: Sequence[Tensor], loss: Tensor) -> Tensor:
-        """Collective: add up everybody's gradients, in place → the sum of the losses.
+        """Collective: add up all processes' gradients, in place → the sum of the losses.
 
-        One that nobody has remains ``None``, so that the optimizer leaves its parameter alone.
+        One that no process has remains ``None``, so that the optimizer leaves its parameter alone.
         """
         if self.size == 1:
             return loss
@@ -82,7 +82,7 @@ class Team:
         return summed
 
     def whole(self, state: State, rows: int) -> State:
-        """Collective: the state of all rows, put together from everybody's."""
+        """Collective: the state of all rows, put together from all processes'."""
         if self.size == 1:
             return state
         return tuple(self._whole(array, rows) for array in state)
@@ -94,10 +94,10 @@ class Team:
         return self._sum(whole)
 
     def _sum(self, tensor: Tensor) -> Tensor:
-        """Add up everybody's, in place.
+        """Add up all processes', in place.
 
         Raises:
-            PeerLost: if somebody does not answer.
+            PeerLost: if a process does not answer.
         """
         from torch import distributed
 
@@ -113,16 +113,16 @@ class Team:
     # ── this one's share ───────────────────────────────────────────────────────────────────────────────────
 
     def _own(self, rows: int) -> slice:
-        """Which of so many rows are this process's; none, where there are fewer than processes."""
+        """Return which of ``rows`` rows are this process's; none, where there are fewer than processes."""
         return slice(rows * self.rank // self.size, rows * (self.rank + 1) // self.size)
 
     def rows(self, rows: int) -> slice:
-        """The same, but the first one where there are none: every process has something to do."""
+        """Return the same, but the first one where there are none: every process has something to do."""
         own = self._own(rows)
         return own if own.stop > own.start else slice(0, 1)
 
     def share(self, batch: Batch) -> Batch:
-        """This process's rows of a batch; without any, a row whose targets do not count."""
+        """Return this process's rows of a batch; without any, a row whose targets do not count."""
         if self.size == 1:
             return batch
         rows, own = len(batch.reset_state), self._own(len(batch.reset_state))
@@ -146,7 +146,7 @@ class Team:
             yield
 
     def device(self, name: str) -> torch.device:
-        """Where this process computes: on a GPU of its own, or on the processor.
+        """Return where this process computes: on a GPU of its own, or on the processor.
 
         Raises:
             DeviceError: if there are fewer GPUs than processes on this machine.
@@ -158,24 +158,24 @@ class Team:
         if name == "cpu" or (name == "auto" and not there):
             return torch.device("cpu")
         if name not in ("auto", "cuda"):
-            raise UsageError(f"--device {name}: each process takes a GPU of its own; say cuda, or cpu")
+            raise UsageError(f"--device {name}: each process takes a GPU of its own; give cuda, or cpu")
         if local >= there:
             raise DeviceError(f"process {local} of this machine has no GPU, there are {there}; start fewer")
         torch.cuda.set_device(local)
         return choose_device(f"cuda:{local}")
 
 
-def current() -> Team:
-    """The team that this process has joined; of itself alone, if none."""
+def current() -> ProcessGroup:
+    """Return the group that this process has joined; itself alone, if none."""
     from torch import distributed
 
     if not (distributed.is_available() and distributed.is_initialized()):
-        return Team()
-    return Team(distributed.get_rank(), distributed.get_world_size())
+        return ProcessGroup()
+    return ProcessGroup(distributed.get_rank(), distributed.get_world_size())
 
 
 @contextmanager
-def joined() -> Iterator[Team]:
+def joined() -> Iterator[ProcessGroup]:
     """Within this, the process is one of those that torch's launcher started together, if it did.
 
     Tensors on GPUs travel by NCCL, and those of the processor, so also whatever decides, by gloo.
@@ -184,7 +184,7 @@ def joined() -> Iterator[Team]:
         PeerLost: if the others do not come.
     """
     if not launched():
-        yield Team()
+        yield ProcessGroup()
         return
     from torch import distributed
 

@@ -1,66 +1,40 @@
 """A plan of training, carried out: builds what it needs with torch and passes the events on."""
 
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Generator as EventGenerator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
-from torch import nn
 
-from rnngen.builtins.strategies.sampling import Greedy, Sample
 from rnngen.contracts import Listener
 from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
-from rnngen.decoding.text_stream import decode
 from rnngen.errors import CorpusError
-from rnngen.evaluation import seq2seq_metrics
-from rnngen.evaluation.perplexity import LossEvaluator
-from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Warned
-from rnngen.generation.generator import GenerationSettings, Generator, Prompt
-from rnngen.inference.build import numpy_step
-from rnngen.inference.torch_model import torch_step
+from rnngen.events import Evaluated, Event, Finished, Sampled, Saved, Started, Warned
 from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network, load_weights
-from rnngen.nn.devices import choose_precision
-from rnngen.nn.network import regularise, weights_of
-from rnngen.nn.regularizers import heads
-from rnngen.registry.components import Tokenizers
-from rnngen.store.checkpoint import Tensors
-from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING, read_model
-from rnngen.training.baseline_check import below_floor
-from rnngen.training.distributed import Team, current
+from rnngen.nn.devices import choose_precision, denormals_flushed
+from rnngen.nn.regularizers import TrainingSetup
+from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING
+from rnngen.training.baseline_check import below_baseline
+from rnngen.training.distributed import ProcessGroup, current
+from rnngen.training.evaluating import (
+    EVAL_STREAMS,
+    EVAL_TOKENS,
+    DistributedEvaluator,
+    final_evaluation,
+    score_of,
+)
 from rnngen.training.model_card import model_card
-from rnngen.training.optimizers import make_noisy
 from rnngen.training.plan import Plan
-from rnngen.training.run_folder import RunFolder
-from rnngen.training.shared import SharedLossEvaluator, run_folder
-from rnngen.training.trainer import Trainer
+from rnngen.training.preview import preview
+from rnngen.training.run_folder import ReadOnlyRun, RunFolder
+from rnngen.training.trainer import MetricsRow, Trainer
 
 STATE_RESET_PROB = 0.02
-"""How often a stream of free text begins a window afresh; see ``StreamBatches``."""
-LANES = 32
-"""Stretches of the held-out text that are read side by side while training; the final figure is exact."""
-TRIED = 500_000
-"""Tokens of the held-out text that are tried while training; more would take longer and say little more."""
-JUDGED = 500_000
-"""Tokens of it that the final figure is taken from; ``rnngen eval`` reads all."""
-TASTE = 240
-"""Tokens of the samples that are shown while training."""
-SCORED = 500
-"""Held-out sources that are answered at each evaluation, where what answers score decides."""
-MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
-    "bleu": seq2seq_metrics.bleu,
-    "chrf": seq2seq_metrics.chrf,
-    "accuracy": seq2seq_metrics.sequence_accuracy,
-}
-"""What ``TrainingOptions.best`` may name."""
-ANSWERS = 3
-"""Answers to held-out sources that are shown, where pairs are learnt."""
+"""Probability that a stream of free text begins a window from a fresh state; see ``StreamBatches``."""
 
 
 def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()) -> Iterator[Event]:
@@ -69,7 +43,7 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
     Args:
         plan: what to do.
         stop: asked after each step whether to stop.
-        listeners: told of every event; one that fails is told no more.
+        listeners: called with every event; one that fails is called no more.
 
     Raises:
         DivergedError: if the loss is no longer a number.
@@ -84,57 +58,27 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
                     listener(event)
                 except Exception as error:  # a stranger's code must not stop the training
                     heard.remove(listener)
-                    yield Warned(f"a listener failed and is told no more ({type(error).__name__}: {error})")
+                    yield Warned(f"a listener failed and is called no more ({type(error).__name__}: {error})")
 
 
 def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:
-    """Take a denormal for zero while training works, since it slows a recurrence tenfold and more.
-
-    Between two events the processor is as the caller had it: several runs may be under way in one process.
-    """
-    with closing(cast("EventGenerator[Event]", events)):
+    """Flush denormals while training works, and not between two events: several runs may share a process."""
+    with closing(cast("Generator[Event]", events)):
         while True:
-            before = sys.float_info.min / 2 == 0
-            torch.set_flush_denormal(True)
-            try:
+            with denormals_flushed():
                 event = next(events, None)
-            finally:
-                torch.set_flush_denormal(before)
             if event is None:
                 return
             yield event
 
 
 def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
-    options = plan.config.training
-    torch.manual_seed(options.seed or 0)
-    team = current()
-    device = team.device(options.device)
+    torch.manual_seed(plan.config.training.seed or 0)
+    group = current()
+    device = group.device(plan.config.training.device)
     plan = plan.with_device_defaults(device.type)
-    precision = choose_precision(options.precision, device)
-    network = build_network(plan.parts["cell"], plan.config)
-    counts = torch.from_numpy(_counts(plan))
-    if plan.start_from:
-        load_weights(network, plan.start_from.weights)
-    network.to(device)
-    regularise(network, options)
-    for head in heads(network):
-        head.smoothing = options.label_smoothing
-        if not plan.start_from:
-            head.expect(counts.to(device))
-        if plan.config.corpus.own_vocabulary:  # what only the other model met has to be unlearnt
-            head.restrict(counts)
-    batches, judge, folder = (
-        make_batches(plan),
-        SharedLossEvaluator(network, precision, team),
-        _folder(plan, team),
-    )
-    val = plan.encoded.val.prefix(TRIED)
-    held_out = partial(judge.stream, val, has_eos=plan.encoded.has_eos, streams=LANES, seq=256)
-    pause = 2 * len(val) // (options.batch * options.seq)
-    trainer = Trainer(network, batches, held_out, options, precision, folder.save, stop, pause=pause)
-    trainer.score, trainer.team = _scorer(plan, network, team), team
-    make_noisy(trainer.optimizer, options.gradient_noise, lambda: trainer.progress.step, options.seed or 0)
+    folder = _folder(plan, group)
+    trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
         if plan.resumed:
             trainer.restore(*folder.load())
@@ -142,93 +86,77 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
         else:
             folder.begin()
         yield _started(plan, trainer)
-        yield from _shortages(plan, batches)
-        yield from trainer.run() if team.rank else _with_extras(plan, trainer, folder)
+        yield from _shortages(plan, trainer.batches)
+        yield from trainer.run() if group.rank else _with_extras(plan, trainer, folder)
     finally:
         folder.abandon()
 
 
 def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Event]:
-    """The trainer's events, with samples in between and an exact judgement of the best weights at the end."""
-    tried = False
+    """The trainer's events, with samples in between and an exact evaluation of the best weights last."""
+    due = False
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
-            judged = _judge(plan, trainer, folder)
-            folder.write_card(model_card(plan.name, plan.config, judged, event))
-            yield judged
+            result = final_evaluation(plan, trainer, folder)
+            folder.write_card(model_card(plan.name, plan.config, result, event))
+            yield result
             improving = trainer.progress.best_step == trainer.progress.step
-            if worse := below_floor(plan.encoded, judged.stream, improving=improving):
+            if worse := below_baseline(plan.encoded, result.stream, improving=improving):
                 yield Warned(worse)
         yield event
-        tried = tried or isinstance(event, Evaluated)
-        if tried and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
-            tried = False
-            yield Sampled(event.step, _preview(plan, trainer))
+        due = due or isinstance(event, Evaluated)
+        if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
+            due = False
+            step = event.step
+            yield Sampled(step, preview(plan, trainer.network, trainer.weights(), trainer.progress.step))
 
 
-def _judge(plan: Plan, trainer: Trainer, folder: RunFolder) -> Judged:
-    """Try the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
-    began, judge = time.monotonic(), LossEvaluator(trainer.network)
-    val, has_eos = plan.encoded.val.prefix(JUDGED), plan.encoded.has_eos
-    load_weights(trainer.network, read_model(folder.folder).weights)
-    stream = judge.stream(val, has_eos=has_eos).nats_per_char
-    window = judge.window(val, has_eos=has_eos).nats_per_char
-    return Judged(trainer.progress.best_step, stream, window, time.monotonic() - began)
+# ── building ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _preview(plan: Plan, trainer: Trainer) -> str:
-    """What the network writes now; its draws are its own, so that training does not depend on them."""
-    encoded, step = plan.encoded, trainer.progress.step
-    generator = _generator(plan, trainer.network, trainer.weights())
-    if encoded.val.source is None:
-        settings = GenerationSettings(length=TASTE, seed=step)
-        text = "".join(output.text for output in generator.generate([Prompt()], Sample(), settings))
-    else:
-        chosen = np.random.default_rng(step).integers(encoded.val.examples, size=ANSWERS)
-        pieces, source = generator.tokenizers.source.pieces, encoded.val.source
-        sources = [decode(pieces, source.example(number)) for number in chosen]
-        outputs = _greedy(generator, sources)
-        text = "\n".join(f"{source} → {output}" for source, output in zip(sources, outputs, strict=True))
-    trainer.network.train()
-    return text.strip()
+def make_trainer(
+    plan: Plan,
+    device: torch.device,
+    save: Callable[[Trainer, MetricsRow | None], Iterator[Event]] = lambda *_: iter(()),
+    stop: Callable[[], bool] = lambda: False,
+    group: ProcessGroup | None = None,
+) -> Trainer:
+    """Build the trainer of a plan, its network initialised from torch's global generator.
 
-
-def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
-    """The network as it is, ready to generate."""
-    encoded = plan.encoded
-    return Generator(
-        numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network),
-        Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
-        has_eos=encoded.has_eos,
-        reads_source=encoded.train.source is not None,
-        default_prompt=encoded.default_prompt,
+    Args:
+        plan: what to train.
+        device: where.
+        save: as ``Trainer`` takes it; nothing is saved by default.
+        stop: likewise.
+        group: the processes that train together.
+    """
+    options, group = plan.config.training, group or ProcessGroup()
+    precision = choose_precision(options.precision, device)
+    counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
+    own_vocabulary = plan.config.corpus.own_vocabulary  # else tokens of the other model have to be unlearnt
+    setup = TrainingSetup(counts, options, restricted=own_vocabulary)
+    network = build_network(plan.parts["cell"], plan.config, setup)
+    if plan.start_from:
+        load_weights(network, plan.start_from.weights)
+    network.to(device)
+    val = plan.encoded.val.prefix(EVAL_TOKENS)
+    evaluator = DistributedEvaluator(network, precision, group)
+    return Trainer(
+        network,
+        make_batches(plan),
+        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, streams=EVAL_STREAMS, seq=256),
+        options,
+        precision,
+        save,
+        stop,
+        score=score_of(plan, network, group),
+        pause=2 * len(val) // (options.batch * options.seq),
+        group=group,
     )
 
 
-def _greedy(generator: Generator, sources: Sequence[str]) -> list[str]:
-    prompts = [Prompt("", source) for source in sources]
-    return [output.text for output in generator.generate(prompts, Greedy(), GenerationSettings())]
-
-
-def _scorer(plan: Plan, network: nn.Module, team: Team) -> Callable[[], float] | None:
-    """What greedy outputs for some validation sources score, where the user wants that to decide."""
-    measure, val = plan.config.training.best, plan.encoded.val
-    if measure == "loss" or val.source is None:
-        return None
-    numbers = range(min(SCORED, val.examples))
-    sources = [decode(plan.encoded.source_tokenizer.pieces, val.source.example(n)) for n in numbers]
-    texts = [decode(plan.encoded.tokenizer.pieces, val.example(number)) for number in numbers]
-
-    def score() -> float:
-        outputs = _greedy(_generator(plan, network, weights_of(network)), sources)
-        network.train()
-        return MEASURES[measure](outputs, texts)
-
-    return partial(team.first, score)
-
-
 def make_batches(plan: Plan) -> Batches:
-    """Batches of the training text, as the task wants them.
+    """Return batches of the training text, as its task needs them.
 
     Raises:
         CorpusError: if the text is shorter than one sequence.
@@ -263,14 +191,11 @@ def _pair_batches(plan: Plan, budget: int) -> SourceBatches:
     return batches
 
 
-def _folder(plan: Plan, team: Team) -> RunFolder:
-    seen = (_counts(plan) > 0).astype(np.uint8)
-    return run_folder(team, plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
-
-
-def _counts(plan: Plan) -> "np.ndarray[Any, Any]":
-    """How often each token occurs in the training text, (V,)."""
-    return plan.encoded.train.counts(plan.config.vocabulary)
+def _folder(plan: Plan, group: ProcessGroup) -> RunFolder:
+    """The folder of a run, for the process that writes or for one that only reads."""
+    seen = (plan.encoded.train.counts(plan.config.vocabulary) > 0).astype(np.uint8)
+    kind = ReadOnlyRun if group.rank else RunFolder
+    return kind(plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
 
 
 def _started(plan: Plan, trainer: Trainer) -> Started:
@@ -290,7 +215,7 @@ def _started(plan: Plan, trainer: Trainer) -> Started:
 
 
 def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
-    """What was done otherwise than asked, because the text is as it is."""
+    """Warnings of what differs from the options, because of the text."""
     options, store = plan.config.training, plan.encoded.train
     if isinstance(batches, StreamBatches) and batches.batch < options.batch:
         there = f"{batches.batch} streams of --seq {options.seq}"

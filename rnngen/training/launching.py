@@ -18,17 +18,17 @@ GRACE = "120"
 
 
 def launched() -> bool:
-    """Whether this is one of several processes that torch's launcher started."""
+    """Return whether this is one of several processes that torch's launcher started."""
     return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def first() -> bool:
-    """Whether this is the process that writes and reports: the first of several, or the only one."""
+    """Return whether this process writes and reports: it is the first of several, or the only one."""
     return not launched() or os.environ.get("RANK") == "0"
 
 
 def restarted() -> bool:
-    """Whether the launcher has started this process anew after a failure, to go on where the last one was."""
+    """Return whether the launcher has restarted this process after a failure, to go on with the run."""
     return launched() and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
@@ -56,7 +56,7 @@ def launch(count: int, arguments: Sequence[str]) -> int:
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", GRACE)
-    logging.disable()  # what the person should know is told here
+    logging.disable()  # what matters is reported here
     try:
         elastic_launch(_config(count), sys.executable)("-m", "rnngen", *arguments)
     except SignalException:
@@ -85,7 +85,7 @@ def _config(count: int) -> Any:
 
 
 def _status(failures: Any, count: int) -> int:
-    """The status of the process that failed of itself, and has said why; the launcher then ended the others.
+    """Return the status of the process that failed by itself and reported why; the others were ended then.
 
     Raises:
         RnngenError: if a signal ended it.

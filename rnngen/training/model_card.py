@@ -1,17 +1,17 @@
-"""The model card: what a model is, for the person who finds its folder."""
+"""The model card, for the person who finds a model's folder."""
 
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rnngen.events import Finished, Judged
+from rnngen.events import FinalEvaluation, Finished
 from rnngen.options import describe
 from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import ModelConfig
 
 
-def model_card(name: str, config: ModelConfig, judged: Judged, finished: Finished) -> str:
-    """Write the card in Markdown; it says nothing that differs between two runs of the same training."""
+def model_card(name: str, config: ModelConfig, result: FinalEvaluation, finished: Finished) -> str:
+    """Return the card in Markdown; nothing in it differs between two runs of the same training."""
     corpus = config.corpus
     files = ", ".join(Path(path).name for path in corpus.paths[:5]) + (" …" if len(corpus.paths) > 5 else "")
     parts = [_part("cell", config.cell), _part("tokenizer", config.tokenizer), _part("task", config.task)]
@@ -23,11 +23,11 @@ A recurrent text generator, made with rnngen {config.rnngen}.
 
 |  | nats per character |
 |---|---|
-| held-out text, state carried through (`stream`) | {judged.stream:.4f} |
-| held-out text, windows of 256 tokens (`window`) | {judged.window:.4f} |
+| held-out text, state carried through (`stream`) | {result.stream:.4f} |
+| held-out text, windows of 256 tokens (`window`) | {result.window:.4f} |
 
 Trained on {files}: {corpus.chars:,} characters (SHA-256 `{corpus.sha256[:16]}…`), {_held_out(config)}
-held out. The weights are those of step {judged.step:,} of {finished.step:,}.
+held out. The weights are those of step {result.step:,} of {finished.step:,}.
 
 ## Made of
 

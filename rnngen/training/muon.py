@@ -27,9 +27,9 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 """Jordan's coefficients: singular values end between 0.7 and 1.2 soon, instead of at 1 late."""
 ROUNDS = 5
 SCALE = 0.2
-"""What the root mean square of AdamW's updates is in practice (Moonlight)."""
+"""The root mean square of AdamW's updates in practice (Moonlight)."""
 BETAS, EPSILON = (0.9, 0.99), 1e-8
-"""AdamW's, for what is not Muon's."""
+"""AdamW's, for parameters that are not Muon's."""
 RECURRENT, INPUT = "weight_hh", "weight_ih"
 
 
@@ -39,7 +39,7 @@ def orthogonal(blocks: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
     Args:
         blocks: (N,R,C), of any size.
-        dtype: what to multiply in; bf16 is enough.
+        dtype: number format of the products; bf16 is enough.
 
     Returns:
         (N,R,C) in ``dtype``; zeros stay zeros.
@@ -55,7 +55,7 @@ def orthogonal(blocks: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def block_rows(network: nn.Module, where: MuonName = "recurrent") -> dict[nn.Parameter, int]:
-    """The matrices that are Muon's, each with the rows of its blocks.
+    """Return the matrices that are Muon's, each with the rows of its blocks.
 
     What a layer multiplies its own past with (``weight_hh…``, square blocks one below the other) always is.
     A layer without such names gives every matrix whose rows are a multiple of its columns. Embeddings and
@@ -78,7 +78,7 @@ def block_rows(network: nn.Module, where: MuonName = "recurrent") -> dict[nn.Par
 
 
 def _named(module: nn.Module, where: MuonName) -> dict[nn.Parameter, int]:
-    """Those of a module's own parameters that torch's names tell."""
+    """The matrices among a module's own parameters that torch's names identify."""
     own = dict(module.named_parameters(recurse=False))
     chosen = {}
     for name, past in own.items():
@@ -91,14 +91,14 @@ def _named(module: nn.Module, where: MuonName) -> dict[nn.Parameter, int]:
 
 
 class Muon(Optimizer):
-    """Muon for some matrices, AdamW for everything else, under one learning rate.
+    """Muon for some matrices, AdamW for everything else, with one learning rate.
 
     Args:
-        groups: as torch's optimizers take them; one with ``rows`` above 0 is Muon's, cut into blocks of so
+        groups: as torch's optimizers take them; one with ``rows`` above 0 is Muon's, cut into blocks of that
             many rows.
         lr: the learning rate of both.
-        momentum: how much of the past gradients is kept; Nesterov's form.
-        dtype: what Newton-Schulz is computed in.
+        momentum: the share of past gradients that is kept; Nesterov's form.
+        dtype: number format of Newton-Schulz.
     """
 
     def __init__(

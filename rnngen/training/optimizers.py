@@ -1,7 +1,7 @@
-"""The optimizers by name, the learning rate over the budget, the pull of L1, and noise on gradients."""
+"""Optimizers by name, the learning rate over the budget, and what is added to gradients: L1 and noise."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from rnngen.nn.devices import choose_precision
 from rnngen.options.model import TrainingOptions
 from rnngen.training.muon import Muon, block_rows
 
-FLOOR = 0.01
-"""Where cosine and line end, as a share of the highest learning rate."""
+LAST = 0.01
+"""The learning rate at the end of cosine and line, as a share of the highest."""
 
 
 def make_optimizer(network: nn.Module, options: TrainingOptions) -> Optimizer:
@@ -60,7 +60,7 @@ def rate(options: TrainingOptions, progress: float, cuts: int = 0) -> float:
     Args:
         options: the schedule, its highest rate and its warm-up.
         progress: share of the budget spent.
-        cuts: how often validation has stopped improving so far, for ``plateau``.
+        cuts: number of times that validation has stopped improving, for ``plateau``.
     """
     if progress < options.warmup:
         return options.lr * progress / options.warmup
@@ -74,7 +74,7 @@ def rate(options: TrainingOptions, progress: float, cuts: int = 0) -> float:
             return float(options.lr * 0.5**cuts)
         case "constant":
             return options.lr
-    return options.lr * (FLOOR + (1 - FLOOR) * share)
+    return options.lr * (LAST + (1 - LAST) * share)
 
 
 @torch.no_grad()
@@ -103,21 +103,3 @@ def add_noise(parameters: Iterable[nn.Parameter], variance: float, step: int, se
         generator = torch.Generator(gradient.device).manual_seed(draw)
         noise = torch.randn(gradient.shape, generator=generator, device=gradient.device)
         gradient.add_(noise, alpha=deviation)
-
-
-def make_noisy(optimizer: Optimizer, variance: float, step: Callable[[], int], seed: int) -> None:
-    """Let gradients be noisy from now on: whatever was done to them before, clipping too, is done.
-
-    Args:
-        optimizer: whose every update is preceded by the noise.
-        variance: at the first step; 0 is no noise.
-        step: asked how many updates have been made.
-        seed: of the noise.
-    """
-
-    def before(optimizer: Optimizer, *_: Any) -> None:
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        add_noise(parameters, variance, step(), seed)
-
-    if variance:
-        optimizer.register_step_pre_hook(before)

@@ -9,23 +9,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rnngen import __version__
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
-from rnngen.errors import ModelError, NotFoundError, UsageError
+from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, restore
-from rnngen.requests.conflicts import OptionError, is_given
+from rnngen.requests.conflicts import is_given
 from rnngen.requests.train import TrainRequest
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer
+from rnngen.version import __version__
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
 PLACES = {"val", "source", "val_source"}
-"""Where the text lies, which may be elsewhere by now."""
+"""Options of the text's place, which may change."""
 CHANGEABLE = {*BUDGETS, "patience", "device", "precision", "accumulate"}
 """Training options that a resumed run may change; with any other it would be another run."""
 
@@ -44,7 +44,7 @@ class Plan:
     """The model whose weights a new one begins with."""
 
     def with_device_defaults(self, device: str) -> "Plan":
-        """With what the cell of a new model leaves open decided for a kind of device."""
+        """Return the plan with the cell's open options decided for a kind of device, if the model is new."""
         if self.resumed or self.start_from:
             return self
         cell = self.parts["cell"].with_device_defaults(device)
@@ -124,10 +124,13 @@ def _text(request: TrainRequest, below: CorpusOptions | None = None) -> CorpusOp
 
 FOR_SOURCES = ("source", "source_field", "source_tokenizer", "shared_vocabulary")
 """Options of a source."""
+_OWN_LAYERS = "a network that reads a source builds its own layers, without it"
+_OWN_HEAD = "a network that reads a source has one softmax over all tokens"
 WITHOUT_SOURCE = {
     "learn_state": "the state that an output begins in is what its source left",
-    "head=adaptive": "a network that reads a source has one softmax over all tokens",
-    "head=mixture": "a network that reads a source has one softmax over all tokens",
+    "head=adaptive": _OWN_HEAD,
+    "head=mixture": _OWN_HEAD,
+    **dict.fromkeys(("embed_dropout", "weight_drop", "activation_reg", "temporal_reg"), _OWN_LAYERS),
 }
 """Options that a network which reads a source cannot have, and why."""
 
@@ -229,7 +232,7 @@ def _refuse_changes(
         **asdict(config.training),
         **dict.fromkeys(READER_OPTIONS),
         **config.corpus.reader_options,
-        "shared_vocabulary": config.source_vocabulary is not None and config.source_tokenizer is None,
+        "shared_vocabulary": config.reads_source and config.source_tokenizer is None,
         "val_fraction": config.corpus.val_fraction,
     }
     for kind, part in parts.items():

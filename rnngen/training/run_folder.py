@@ -1,4 +1,4 @@
-"""One training run on disk: what is saved when, into a folder that takes its place once it holds a model."""
+"""A training run on disk, in a folder that takes the model's place once it holds a model."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from rnngen.store.model_folder import (
     read_model,
     write_weights,
 )
-from rnngen.training.trainer import Evaluation, Trainer
+from rnngen.training.trainer import MetricsRow, Trainer
 
 
 @dataclass
@@ -35,8 +35,8 @@ class RunFolder:
 
     Args:
         target: the model's folder.
-        config: what it is made of.
-        tokenizer_json: text ↔ ids.
+        config: the model's configuration.
+        tokenizer_json: the contents of ``tokenizer.json``.
         extra: tensors that belong to the model beside the network's (``seen``).
     """
 
@@ -61,15 +61,15 @@ class RunFolder:
         checkpoint.write_text(self.folder / CONFIG, self.config.to_json())
 
     def abandon(self) -> None:
-        """Forget a run that saved nothing."""
+        """Remove what a run that saved nothing has written."""
         if self.folder != self.target:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def save(self, trainer: Trainer, evaluation: Evaluation | None) -> Iterator[Event]:
+    def save(self, trainer: Trainer, row: MetricsRow | None) -> Iterator[Event]:
         """Save the weights if they are the best, and always what resuming needs."""
-        if evaluation:
-            self._append(evaluation)
-        if (evaluation and evaluation.best) or not (self.folder / WEIGHTS).exists():
+        if row:
+            self._append(row)
+        if (row and row.best) or not (self.folder / WEIGHTS).exists():
             weights = {**trainer.weights(), **self.extra}
             write_weights(self.folder, weights, self.config, self.tokenizer_json)
             yield Saved(trainer.progress.step, str(self.target / WEIGHTS))
@@ -79,7 +79,7 @@ class RunFolder:
         yield Saved(trainer.progress.step, str(self.target / TRAINING))
 
     def load(self) -> tuple[Tensors, dict[str, Any]]:
-        """What ``save`` saved for resuming; evaluations after it are forgotten.
+        """Read what ``save`` saved for resuming; metrics after it are forgotten.
 
         Raises:
             ModelError: if any file of the model is missing or damaged.
@@ -93,10 +93,10 @@ class RunFolder:
         """Write the model card."""
         checkpoint.write_text(self.folder / CARD, text)
 
-    def _append(self, evaluation: Evaluation) -> None:
+    def _append(self, row: MetricsRow) -> None:
         path = self.folder / METRICS
         before = path.read_text(encoding="utf-8") if path.exists() else ""
-        checkpoint.write_text(path, before + evaluation.as_line())
+        checkpoint.write_text(path, before + row.as_line())
 
     def _forget_after(self, step: int) -> None:
         kept = [row for row in read_metrics(self.folder) if row["step"] <= step]
@@ -107,3 +107,24 @@ class RunFolder:
         if self.folder != self.target:
             checkpoint.replace_folder(self.folder, self.target)
             self.folder = self.target
+
+
+class ReadOnlyRun(RunFolder):
+    """The run's folder for a process that only reads it, since another one writes."""
+
+    def begin(self) -> None:
+        """Leave it to the other process."""
+
+    def abandon(self) -> None:
+        """Nothing was written."""
+
+    def write_config(self) -> None:
+        """Leave it to the other process."""
+
+    def save(self, trainer: Trainer, row: MetricsRow | None) -> Iterator[Event]:  # noqa: ARG002
+        """Only hand over the state that this process's streams carry."""
+        trainer.whole_state()
+        return iter(())
+
+    def _forget_after(self, step: int) -> None:
+        """Leave it to the other process."""

@@ -1,4 +1,4 @@
-"""Which size of network suits a text and a budget, where nobody says one: the rule, and what it rests on.
+"""The choice of a network's size for a text and a budget: the rule, and the measurements behind it.
 
 ::
 
@@ -6,7 +6,7 @@
     budget ─▸ tokens that each size could read ─▸ the largest size that reads enough of them
 
 It rests on an LSTM with layer normalisation (``builtins.cells.lstm``) on a million characters of verse, three
-minutes on two cores, one seed each, nats a character carried through the held-out text:
+minutes on two cores, one seed each, nats per character of the validation text (stream):
 
     hidden  streams  rate   dropout   tokens a parameter   nats
     256     32       0.003  0.2       23                   1.466
@@ -32,29 +32,26 @@ from typing import Any
 
 import torch
 
-from rnngen.data.batches import Batch
-from rnngen.errors import UsageError
+from rnngen.errors import OptionError
+from rnngen.events import Step
 from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network
-from rnngen.nn.devices import choose_device, choose_precision
-from rnngen.nn.loss import batch_loss
-from rnngen.nn.regularizers import heads
+from rnngen.nn.devices import choose_device, denormals_flushed
 from rnngen.requests.train import TrainRequest
-from rnngen.training.fit import make_batches
-from rnngen.training.optimizers import make_optimizer
+from rnngen.training.fit import make_batches, make_trainer
 from rnngen.training.plan import Plan
-from rnngen.training.trainer import planned_steps
+from rnngen.training.trainer import WARM_UP_STEPS, planned_steps
 
 TOKENS_A_PARAMETER = 4
-"""How many tokens a network should read for each of its parameters."""
+"""Tokens that a network should read for each of its parameters."""
 LONG = 500_000
 """Tokens of free text above which…"""
 PACE: dict[str, Any] = {"batch": 64, "lr": 0.005}
-"""…this is the pace: larger products are quicker, and a cleaner gradient bears a longer step…"""
+"""…this is the pace: larger products are faster, and a cleaner gradient bears a longer step…"""
 DROPOUT = 0.3
 """…and this is dropped, below 3 million tokens."""
 PARAMETERS_A_TOKEN = 1.5
-"""How many parameters there may be for each token of the text, in networks wider than ``ANY_TEXT``."""
+"""Most parameters for each token of the text, in networks wider than ``ANY_TEXT``."""
 ANY_TEXT = 384
 """A width that any text can have that is not ``SHORT``; the default of ``NetworkOptions``."""
 SHORT = 40_000
@@ -63,24 +60,24 @@ SHORT_TEXT = 192
 """…this is the widest."""
 SIZES = (64, 96, 128, 192, 256, 384, 448, 512, 640, 768, 1024, 1280, 1536)
 """The widths to choose from."""
-TRIED = (128, 512)
+TIMED = (128, 512)
 """The widths that are timed."""
 SECONDS = 1.5
-"""How long each is timed."""
+"""Time for each."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a run is to be, and why."""
+    """The plan of a run with its sizes, and the reasons for them."""
 
     plan: Plan
     parameters: int
     tokens: int
     """Tokens that training will read."""
     tokens_per_second: float
-    """As measured here."""
+    """Measured on this machine."""
     seconds: float
-    """How long that takes; evaluations come on top."""
+    """Time for them, evaluations not included."""
     reasons: tuple[str, ...]
 
     def under(self, request: TrainRequest) -> TrainRequest:
@@ -96,7 +93,7 @@ class Proposal:
         )
 
     def as_json(self) -> dict[str, object]:
-        """As ``--plan --json`` prints it."""
+        """The record that ``--plan --json`` prints."""
         network, training = self.plan.config.network, self.plan.config.training
         return {
             "model": self.plan.name,
@@ -120,12 +117,12 @@ class Proposal:
 
 
 def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str] = ()) -> Proposal:
-    """Fill in the sizes of a plan and its pace, and say what to expect of it.
+    """Fill in the sizes of a plan and its pace, and estimate its time.
 
     Args:
         plan: a new run.
-        parameters: how many the network should have; None leaves that to the budget.
-        given: the options that the person gave, which stand. With sizes among them, so does all else.
+        parameters: the number that the network should have; None leaves that to the budget.
+        given: the options that were given, which stand. With sizes among them, so does all else.
 
     Raises:
         UsageError: if no network has so few parameters.
@@ -150,10 +147,10 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
 
 
 SIZED = {"hidden", "layers"}
-"""With one of these a person gives the sizes."""
+"""The options that give the sizes."""
 _RISK = (
-    "so many parameters learn so short a text by heart: the held-out part decides which weights are kept, "
-    "and the end says if a 5-gram does as well"
+    "a network of this size learns so short a text by heart: the held-out part decides which weights are "
+    "kept, and a warning at the end says if a 5-gram does as well"
 )
 
 
@@ -171,7 +168,7 @@ def _paced(plan: Plan, given: Collection[str]) -> Plan:
 
 def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     """The plan with the largest width that its minutes and its text can feed."""
-    points = [(parameters_of(one), 1 / _rate(one, SECONDS)) for one in (_sized(plan, h) for h in TRIED)]
+    points = [(parameters_of(one), 1 / _rate(one, SECONDS)) for one in (_sized(plan, h) for h in TIMED)]
     (small, quick), (large, slow) = points
     each = max(1e-12, (slow - quick) / (large - small))
     fixed = max(0.0, quick - each * small)
@@ -193,7 +190,7 @@ def _nearest(plan: Plan, parameters: int) -> int:
     low, high = 8, 16
     if parameters_of(_sized(plan, low)) > 2 * parameters:
         least = parameters_of(_sized(plan, low))
-        raise UsageError(f"--params {parameters}: with this vocabulary there are {least:,} at least")
+        raise OptionError(f"`params={parameters}`: with this vocabulary there are {least:,} at least")
     while parameters_of(_sized(plan, high)) < parameters:
         low, high = high, 2 * high
     widths = range(low, high + 1, 2 if low < 64 else 8)
@@ -206,38 +203,25 @@ def _sized(plan: Plan, hidden: int) -> Plan:
 
 
 def parameters_of(plan: Plan) -> int:
-    """How many parameters the network has; those of layers are not made."""
+    """Return the number of parameters of the network; those of layers are not allocated."""
     cell = plan.parts["cell"]
     with torch.random.fork_rng(devices=[]), torch.device("cpu" if cell.whole else "meta"):
         return sum(p.numel() for p in build_network(plan.parts["cell"], plan.config).parameters())
 
 
 def _rate(plan: Plan, seconds: float) -> float:
-    """Tokens a second of training, as it is here and now."""
-    options = plan.config.training
-    device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
-    with torch.random.fork_rng(devices=[]), kept_memory():
-        network = build_network(plan.parts["cell"], plan.config).to(device)
-        counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
-        for head in heads(network):
-            head.expect(counts.to(device))
-            head.restrict(counts)
-        optimizer, batches = make_optimizer(network, options), make_batches(plan)
-        tokens, began = 0, 0.0
-        for number in range(1_000):
-            if number == 2:  # the first ones set things up
-                began, tokens = time.monotonic(), 0
-            batch: Batch = next(batches)
-            loss, _ = batch_loss(network, batch, None, precision)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            tokens += batch.inputs.size
-            if number > 2 and time.monotonic() - began > seconds:
+    """Tokens a second of training on this machine: the trainer itself, run for a moment."""
+    training = replace(plan.config.training, steps=1 << 40, epochs=None, minutes=None)  # no evaluation
+    plan = replace(plan, config=plan.config.replace(training=training))
+    with torch.random.fork_rng(devices=[]), kept_memory(), denormals_flushed():
+        trainer = make_trainer(plan, choose_device(training.device))
+        until, timed, rate = time.monotonic() + seconds, False, 0.0
+        for event in trainer.run():
+            if isinstance(event, Step):
+                rate, timed = event.tokens_per_second, event.step > WARM_UP_STEPS
+            if timed and time.monotonic() > until:
                 break
-        float(loss.detach())  # a GPU has done its work when there is a number
-    return tokens / (time.monotonic() - began)
+    return rate
 
 
 def _tokens(plan: Plan, rate: float) -> int:

@@ -3,14 +3,14 @@
 ::
 
     next batch ─▸ loss ─▸ gradient ─▸ clip ─▸ update        every step
-                       try the held-out text, save           every so many steps
+                       evaluate, save                        every ``interval`` steps
     budget spent · no better for long · asked to stop        ends it
 
 Everything that the future depends on is in ``Trainer.snapshot``: a run that is stopped and resumed writes the
 bytes that an unbroken run would have written (on one machine, with one number of threads, on a processor).
 Several processes (``rnngen.training.distributed``) learn what one would, to the rounding of sums (which layer
-normalisation makes large in the end), and may be resumed in another number: exactly where nothing is drawn at
-random in the network; its dropout is each process's own, and is other in another number of them.
+normalisation makes large in the end), and may be resumed in another number: exactly, where the network draws
+no random numbers; the dropout of each process is its own, and differs with their number.
 """
 
 import json
@@ -34,40 +34,42 @@ from rnngen.nn.network import weights_of
 from rnngen.options.model import TrainingOptions
 from rnngen.store.checkpoint import Tensors
 from rnngen.training.averaging import make_mean
-from rnngen.training.distributed import Team
-from rnngen.training.optimizers import add_l1, make_optimizer, rate
+from rnngen.training.distributed import ProcessGroup
+from rnngen.training.optimizers import add_l1, add_noise, make_optimizer, rate
 from rnngen.training.scheduled_sampling import with_guesses
 
 FEWEST_TOKENS, MOST_TOKENS, MOST_EPOCHS = 12_000_000, 40_000_000, 40
-"""What is read where no budget is given: two epochs, but within these bounds; minutes on two cores."""
+"""The default budget: two epochs, but within these bounds; minutes on two cores."""
 GPU_STRIDE = 10
-"""On a GPU the loss is looked at once in so many steps, since looking means waiting for it."""
+"""On a GPU the loss is read once in that many steps, since reading means waiting for it."""
+WARM_UP_STEPS = 2
+"""Steps that set things up, and do not count for the speed."""
 
 
 @dataclass
 class Progress:
-    """Where a run stands, in numbers that JSON can hold."""
+    """The progress of a run, in numbers that JSON can hold."""
 
     step: int = 0
     best: float = math.inf
-    """The lowest held-out nats per token so far or, where a score decides, minus the highest."""
+    """The lowest validation nats per token so far or, where a score decides, minus the highest."""
     best_nats_per_char: float = math.inf
     best_step: int = 0
     since_best: int = 0
     """Evaluations since then."""
     cuts: int = 0
-    """How often the plateau schedule has halved the rate."""
+    """Number of times that the plateau schedule has halved the rate."""
     seconds: float = 0.0
     """Wall-clock time spent, over all sittings."""
     losses: float = 0.0
     """Sum of training losses since the last evaluation…"""
     counted: int = 0
-    """…and how many."""
+    """…and their number."""
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """One line of ``metrics.jsonl``: nothing in it depends on the clock."""
+class MetricsRow:
+    """A line of ``metrics.jsonl``: nothing in it depends on the clock."""
 
     step: int
     epoch: float
@@ -77,11 +79,31 @@ class Evaluation:
     val_nats_per_char: float
     best: bool
     val_score: float | None = None
-    """What answers to held-out sources score, where that decides."""
+    """The score of outputs for validation sources, where that decides."""
 
     def as_line(self) -> str:
         """The line, with its end."""
         return json.dumps(asdict(self)) + "\n"
+
+
+@dataclass
+class Speed:
+    """Tokens a second, over the last steps."""
+
+    steps: int = 0
+    tokens: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, tokens: int, seconds: float) -> None:
+        """Count a step; the older ones count less and less."""
+        self.steps += 1
+        keep = 0.95 if self.steps > WARM_UP_STEPS + 1 else 0.0
+        self.tokens, self.seconds = keep * self.tokens + tokens, keep * self.seconds + seconds
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The ratio of both."""
+        return self.tokens / max(1e-9, self.seconds)
 
 
 @dataclass
@@ -91,29 +113,30 @@ class Trainer:
     Args:
         network: on its device.
         batches: the training text.
-        judge: the loss of the network on the held-out text, now.
+        evaluate: returns the loss of the network on the validation text, now.
         options: everything else that can be chosen.
         precision: ``fp32`` or ``bf16``.
         save: called with the trainer after each evaluation and at the end; yields what to report.
         stop: asked after each step whether to stop.
+        score: returns a score of the network's outputs, the higher the better; where given, it decides.
+        pause: fewest steps between two evaluations, so that a long validation text does not take all the
+            time.
+        group: the processes that train together.
     """
 
     network: nn.Module
     batches: Batches
-    judge: Callable[[], Loss]
+    evaluate: Callable[[], Loss]
     options: TrainingOptions
     precision: str
-    save: Callable[["Trainer", Evaluation | None], Iterator[Event]]
+    save: Callable[["Trainer", MetricsRow | None], Iterator[Event]]
     stop: Callable[[], bool] = lambda: False
     score: Callable[[], float] | None = None
-    """What answers to held-out sources score now, the higher the better; where given, it decides."""
     pause: int = 1
-    """Steps at least between two evaluations, so that a long held-out text does not take all the time."""
-    progress: Progress = field(default_factory=Progress)
-    state: State | None = None
-    """What this process's streams remember, carried from batch to batch."""
-    team: Team = field(default_factory=Team)
-    """The processes that train together."""
+    group: ProcessGroup = field(default_factory=ProcessGroup)
+    progress: Progress = field(default_factory=Progress, init=False)
+    state: State | None = field(default=None, init=False)
+    """The state of this process's streams, carried from batch to batch."""
 
     def __post_init__(self) -> None:
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
@@ -122,9 +145,9 @@ class Trainer:
         self.mean = make_mean(self.parameters, self.options)
         self.steps = planned_steps(self.options, self.batches.steps_per_epoch, len(self.batches.store))
         self.interval = max(1, (self.steps or 0) // self.options.evaluations, self.pause)
-        self._speed = 0.0
+        self._speed = Speed()
         self._rows = 0
-        """Of the last batch, over all processes."""
+        """Rows of the last batch, over all processes."""
 
     def run(self) -> Iterator[Event]:
         """Train until the budget is spent, validation stops improving, or ``stop`` says so."""
@@ -157,10 +180,10 @@ class Trainer:
     def _since(self, began: float) -> float:
         """Seconds; where the clock decides, those of process 0, so that all decide the same."""
         seconds = time.monotonic() - began
-        return seconds if self.steps else self.team.tell(seconds)
+        return seconds if self.steps else self.group.broadcast(seconds)
 
     def _asked_to_stop(self) -> bool:
-        return self.team.any(self.stop())
+        return self.group.any(self.stop())
 
     # ── where the budget stands ────────────────────────────────────────────────────────────────────────────
 
@@ -196,26 +219,29 @@ class Trainer:
         looked_at = self.device.type == "cpu" or (p.step + 1) % GPU_STRIDE == 0
         if looked_at:
             self._refuse_divergence(loss.item(), lr)
+        if self.options.gradient_noise:
+            ordered = [p for group in self.optimizer.param_groups for p in group["params"]]
+            add_noise(ordered, self.options.gradient_noise, p.step, self.options.seed or 0)
         self.optimizer.step()
         p.step += 1
         self.mean.update(p.step)
-        self._measure(batch.inputs.size / max(1e-9, time.monotonic() - began))
+        self._speed.add(batch.inputs.size, time.monotonic() - began)
         if looked_at:
             p.losses, p.counted = p.losses + loss.item(), p.counted + 1
             yield self._report(loss.item(), lr, norm.item())
 
     def _learn(self, batch: Batch) -> torch.Tensor:
         """The batch's mean loss, with its gradient: of this process's share part by part, then of all."""
-        self._rows, share = len(batch.reset_state), self.team.share(batch)
+        self._rows, share = len(batch.reset_state), self.group.share(batch)
         count = max(1, int((batch.targets != IGNORE).sum()))
         loss, states = torch.zeros((), device=self.device), []
-        with self.team.own_draws(self.options.seed or 0, self.progress.step, self.device):
+        with self.group.own_draws(self.options.seed or 0, self.progress.step, self.device):
             for rows in _parts(len(share.reset_state), self.options.accumulate):
                 mean, state = self._learn_part(share.rows(rows), rows, count)
                 loss += mean.detach()
                 states.append(state)
         self.state = tuple(torch.cat(arrays) for arrays in zip(*states, strict=True))
-        return self.team.sum_gradients(self.parameters, loss)
+        return self.group.sum_gradients(self.parameters, loss)
 
     def _learn_part(self, part: Batch, rows: slice, count: int) -> tuple[torch.Tensor, State]:
         """Add the gradient of some rows' surprisal over ``count`` → it, and their state after."""
@@ -247,24 +273,21 @@ class Trainer:
             f"Try --lr {self.options.lr / 3:.1g}, --clip 1 or --precision fp32"
         )
 
-    def _measure(self, speed: float) -> None:
-        self._speed = speed if not self._speed else 0.95 * self._speed + 0.05 * speed
-
     def _report(self, loss: float, lr: float, norm: float) -> Step:
         p, spent = self.progress, self._spent()
         left = p.seconds * (1 - spent) / spent if spent and p.seconds else None
-        return Step(p.step, self._epoch(), spent, loss, lr, norm, self._speed, left)
+        return Step(p.step, self._epoch(), spent, loss, lr, norm, self._speed.tokens_per_second, left)
 
     def _epoch(self) -> float:
         return self.progress.step / self.batches.steps_per_epoch
 
-    # ── trying and saving ──────────────────────────────────────────────────────────────────────────────────
+    # ── evaluating and saving ──────────────────────────────────────────────────────────────────────────────
 
     def _evaluate(self) -> Iterator[Event]:
         self._refuse_broken_weights()
         p = self.progress
         with self.mean.applied():
-            loss, score = self.judge(), self.score() if self.score else None
+            loss, score = self.evaluate(), self.score() if self.score else None
         merit = loss.nats_per_token if score is None else -score
         self.mean.observe(p.step, merit)
         best = merit < p.best
@@ -276,28 +299,28 @@ class Trainer:
         train = p.losses / p.counted if p.counted else None
         p.losses, p.counted = 0.0, 0
         lr = self.optimizer.param_groups[0]["lr"]
-        evaluation = Evaluation(
+        row = MetricsRow(
             p.step, self._epoch(), lr, train, loss.nats_per_token, loss.nats_per_char, best, score
         )
         yield Evaluated(p.step, loss.nats_per_token, loss.nats_per_char, best, score)
-        yield from self.save(self, evaluation)
+        yield from self.save(self, row)
 
     def weights(self) -> Tensors:
-        """The parameters that are judged and saved, in fp32: their running mean, if there is one."""
+        """Return the parameters to evaluate and save, in fp32: their running mean, if there is one."""
         with self.mean.applied():
             return weights_of(self.network)
 
-    def remembered(self) -> State:
-        """What the streams of all processes remember; all must ask together."""
-        return self.team.whole(self.state or (), self._rows)
+    def whole_state(self) -> State:
+        """Return the state of the streams of all processes; all must call it together."""
+        return self.group.whole(self.state or (), self._rows)
 
     def snapshot(self) -> tuple[Tensors, dict[str, Any]]:
-        """All that the future depends on: tensors, and a record for JSON; asks for ``remembered``."""
+        """Return all that the future depends on: tensors, and a record for JSON; calls ``whole_state``."""
         tensors = {f"network.{name}": array for name, array in weights_of(self.network).items()}
         tensors |= {f"mean.{i}": _array(mean) for i, mean in enumerate(self.mean.mean)}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": _array(v) for key, v in slots.items() if v is not None}
-        tensors |= {f"state.{i}": _array(array) for i, array in enumerate(self.remembered())}
+        tensors |= {f"state.{i}": _array(array) for i, array in enumerate(self.whole_state())}
         tensors["rng.cpu"] = torch.get_rng_state().numpy()
         if self.device.type == "cuda":
             tensors["rng.cuda"] = torch.cuda.get_rng_state(self.device).numpy()
@@ -317,7 +340,7 @@ class Trainer:
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
         state = _tensors(tensors, "state.")
         self._rows = len(state["0"]) if state else 0
-        own = self.team.rows(self._rows)
+        own = self.group.rows(self._rows)
         self.state = tuple(state[str(i)][own].to(self.device) for i in range(len(state))) or None
         torch.set_rng_state(torch.from_numpy(tensors["rng.cpu"]))
         if self.device.type == "cuda" and "rng.cuda" in tensors:
@@ -327,7 +350,7 @@ class Trainer:
 
 
 def planned_steps(options: TrainingOptions, steps_per_epoch: int, tokens: int) -> int | None:
-    """The budget in updates; None where the clock decides."""
+    """Return the budget in updates; None where the clock decides."""
     if options.minutes:
         return None
     if options.steps:
@@ -338,7 +361,7 @@ def planned_steps(options: TrainingOptions, steps_per_epoch: int, tokens: int) -
 
 
 def _parts(rows: int, count: int) -> list[slice]:
-    """Cut so many rows into as many parts as asked for, and none of them empty."""
+    """Cut rows into ``count`` parts, or fewer, of which none is empty."""
     count = min(rows, count)
     return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
 
@@ -348,7 +371,7 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
 
 
 def _tensors(arrays: Tensors, prefix: str) -> dict[str, torch.Tensor]:
-    """The arrays under a prefix, without it, as torch tensors of their own."""
+    """Return copies of the arrays under a prefix, without it, as torch tensors."""
     return {
         name.removeprefix(prefix): torch.from_numpy(array.copy())
         for name, array in arrays.items()

@@ -43,9 +43,9 @@ class Opened(Event):
     seed: int
     """The seed of every training, and of what is tried."""
     space: Mapping[str, str]
-    """What is searched, and in which range."""
+    """The options that are searched, and their ranges."""
     budget: Mapping[str, float]
-    """What each trial has: minutes, steps or epochs."""
+    """The budget of each trial in minutes, steps or epochs."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Trying(Event):
     trial: int
     """Its number in the study, from 0."""
     chosen: Mapping[str, Any]
-    """What it tries."""
+    """The values that it tries."""
     progress: float
-    """How much of its budget is spent, from 0 to 1."""
+    """Share of its budget that is spent, from 0 to 1."""
     nats_per_char: float | None
     """Its lowest validation loss so far."""
 
@@ -71,7 +71,7 @@ class Tried(Event):
     outcome: Outcome
     """``pruned`` is ended early because it was worse than others."""
     chosen: Mapping[str, Any]
-    """What it tried."""
+    """The values that it tried."""
     nats_per_char: float | None
     """Its lowest validation loss."""
     parameters: int | None
@@ -79,7 +79,7 @@ class Tried(Event):
     seconds: float
     """Wall-clock time that it took."""
     best: bool
-    """Whether it is complete and the best of the study so far."""
+    """True if it is complete and the best of the study so far."""
     reason: str = ""
     """Why it failed."""
 
@@ -93,7 +93,7 @@ class Best:
     nats_per_char: float
     """Its validation loss."""
     chosen: Mapping[str, Any]
-    """What it tried."""
+    """The values that it tried."""
     settings: TrainRequest
     """All that was given to its training, the seed included and the budget not."""
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rnngen.errors import UnknownName, UsageError
+from rnngen.errors import OptionError, UnknownName, UsageError
 from rnngen.options import OneOf, Option, Range, describe
 from rnngen.options.corpus import PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import KIND_OF
-from rnngen.requests.conflicts import OptionError
 from rnngen.requests.train import STAGES, TrainRequest
 from rnngen.training.plan import Plan
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 PARTS = ("cell", "tokenizer", "source_tokenizer", "vocab_size")
-"""What may be searched of ``PartsOptions``; another task would be judged by other text."""
+"""The options of ``PartsOptions`` that may be searched; another task would be evaluated on other text."""
 FIXED = {*BUDGETS, "seed", "device", "evaluations", "best"}
 """Training options that no search may vary, since trials would no longer be comparable."""
 
@@ -33,7 +32,7 @@ class Dimension:
     """One option that is searched."""
 
     name: str
-    """As the study calls it: ``lr``, ``lstm.forget_bias``."""
+    """Its name in the study: ``lr``, ``lstm.forget_bias``."""
     key: str
     """The option of a ``TrainRequest``, ``lr``, or the key of its settings, ``cell.forget_bias``."""
     option: Option
@@ -41,7 +40,7 @@ class Dimension:
     default: Any = None
     """The value in force without a search; the first trial takes it."""
     kind: str = ""
-    """Of an option of a part: the kind of that part…"""
+    """For an option of a part: the kind of that part…"""
     owner: str = ""
     """…and its name."""
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnngen.errors import NotFoundError, PluginError, UnknownName, UsageError
+from rnngen.errors import NotFoundError, OptionError, PluginError, UnknownName, UsageError
 from rnngen.paths import home
-from rnngen.requests.conflicts import OptionError
 from rnngen.requests.tune import TuneRequest
 from rnngen.training.plan import PLACES, Plan
 from rnngen.tuning import Best, request_from, stages_of
@@ -46,7 +45,7 @@ def require_optuna() -> None:
 
 
 def place_of(name: str, storage: str | None) -> str:
-    """Where a study is kept: a path, or a URL.
+    """Return the place of a study: a path, or a URL.
 
     Raises:
         UsageError: if no file can have that name.
@@ -167,13 +166,13 @@ class Record:
     """The conditions that all trials of a study have in common, so that their losses can be compared."""
 
     corpus: str
-    """Hash of the text, and of what is held out."""
+    """Hashes of the training text and of the validation text."""
     fixed: Mapping[str, str]
     """The options that are held fixed, by flag."""
     space: Mapping[str, str]
     """The ranges that are searched, as ``--search`` takes them."""
     budget: Mapping[str, float]
-    """What each trial has: minutes, steps or epochs."""
+    """The budget of each trial in minutes, steps or epochs."""
     seed: int
 
     def check(self, asked: "Record", study: str) -> None:

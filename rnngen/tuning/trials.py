@@ -1,4 +1,4 @@
-"""The search itself: ask the study for settings, train, report the held-out loss, tell the study.
+"""The search: ask the study for settings, train, report the validation loss to the study.
 
 What a trial tries depends on the study's seed, the trial's number and the trials that ended before it, so
 that a search which is stopped and goes on tries what an unbroken one would have tried.
@@ -56,7 +56,7 @@ class Attempt:
 
     @property
     def number(self) -> int:
-        """Which of the study's trials it is, from 0."""
+        """Its number in the study, from 0."""
         return self.trial.number
 
     @property
@@ -114,7 +114,7 @@ class _Search:
 
     session: Session
     fixed: TrainRequest
-    """What is held fixed, budget and seed included."""
+    """The options that are held fixed, budget and seed included."""
     options: TuningOptions
     space: Space
     study: "Study"
@@ -123,7 +123,7 @@ class _Search:
     stop: Callable[[], bool]
     deadline: float
     evaluations: int
-    """How often a trial's network is evaluated."""
+    """Number of evaluations of a trial's network."""
     held: int
     """Trials of earlier sittings, and of other processes."""
     took: list[float] = field(default_factory=list)
@@ -167,7 +167,7 @@ class _Search:
         return [trial for trial in self.study.trials if trial.state.name != "WAITING"]
 
     def _room(self, made: int) -> bool:
-        """Whether one more trial would end in time."""
+        """Return whether one more trial would end in time."""
         if self.options.trials is not None and made >= self.options.trials:
             return False
         expected = sum(self.took) / len(self.took) if self.took else self._minutes * 60
@@ -208,7 +208,7 @@ class _Search:
             attempt.outcome, attempt.error = "failed", error
 
     def _request(self, attempt: Attempt) -> TrainRequest:
-        """What the trial chooses, above what is held fixed."""
+        """Return the request of a trial: its choices above the options that are held fixed."""
         from optuna.samplers import TPESampler
 
         trial = attempt.trial
@@ -244,7 +244,7 @@ class _Search:
         attempt.outcome = "complete"
 
     def _ends(self, attempt: Attempt) -> bool:
-        """Whether to end a training before its time."""
+        """Return whether to end a training before its time."""
         if self.stop():
             attempt.outcome = "interrupted"
             return True

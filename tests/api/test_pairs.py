@@ -18,7 +18,7 @@ from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import AttentionSpec, CellSpec
 from rnngen.errors import CorpusError, ModelError, PluginError, UnknownName, UsageError
 from rnngen.evaluation import seq2seq_metrics
-from rnngen.events import Evaluated, Finished, Judged, Sampled, Started, Warned
+from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Started, Warned
 from rnngen.inference.torch_model import TorchStep
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.given import Given
@@ -124,7 +124,7 @@ def after(steps):
 def test_trained_on_pairs_it_answers_sources(session, train):
     events = train()
     assert [type(event) for event in events[:1]] == [Started]
-    assert {Evaluated, Sampled, Judged, Finished} <= {type(event) for event in events}
+    assert {Evaluated, Sampled, FinalEvaluation, Finished} <= {type(event) for event in events}
     found = answers(session)
     assert all(len(best) == 3 for best in found)
     for best in found:

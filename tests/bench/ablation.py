@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rnngen.api import Session
-from rnngen.events import Judged
+from rnngen.events import FinalEvaluation
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.requests.train import TrainRequest
 
@@ -65,7 +65,7 @@ def trained(corpus: str, change: dict[str, Any], seed: int, minutes: float) -> f
         request = TrainRequest.of(corpus, settings=settings, **given)
         request = session.propose(session.plan(request), given=request.given).under(request)
         events = session.train(session.plan(request))
-        return next(event.stream for event in events if isinstance(event, Judged))
+        return next(event.stream for event in events if isinstance(event, FinalEvaluation))
 
 
 def table(corpora: list[str], figures: dict[str, dict[str, float]]) -> str:

@@ -2,18 +2,23 @@
 
 from dataclasses import dataclass
 
-import click
 import pytest
 
 from rnngen import hookimpl
-from rnngen.cli import chain
-from rnngen.cli.app import Program
-from rnngen.contracts import FilterSpec
-from rnngen.errors import UsageError
+from rnngen.cli.app import Program, session
+from rnngen.cli.commands.sample import parse, sample
+from rnngen.cli.context import Program
+from rnngen.cli.flags import flag_of
+from rnngen.contracts import FilterSpec, Flag
+from rnngen.errors import OptionError, UsageError
+from rnngen.generation.decoding_choice import ORDERS
 from rnngen.registry import Distribution, Registry
 from rnngen.registry.components import choose_filters
 
 OWN = Distribution("rnngen-constrain", "0")
+CONSTRAINTS = ("regex", "choices", "json_schema", "grammar", "must_include")
+WHOLE = CONSTRAINTS[:4]
+FILES = ("choices", "json_schema", "grammar")
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,18 @@ class Plugin:
 
     @hookimpl
     def rnngen_filters(self):
-        load = f"{__name__}:only_end"
         return [
-            FilterSpec(name=name, summary="fake", load=load, options=Said, needs_text=True)
+            FilterSpec(
+                name=name,
+                summary="fake",
+                load=f"{__name__}:only_end",
+                options=Said,
+                needs_text=True,
+                flag=Flag(name=name.replace("_", "-"), names_file=name in FILES),
+                rank=CONSTRAINTS.index(name),
+                constraint=True,
+                excludes=WHOLE if name in WHOLE else (),
+            )
             for name in self.names
         ]
 
@@ -60,13 +74,18 @@ def plugins(monkeypatch):
 
 @pytest.fixture
 def installed(plugins):
-    plugins(*chain.CONSTRAINTS.values())
+    plugins(*CONSTRAINTS)
 
 
-def chained(*args, beam=0):
-    """The chain that flags make."""
-    command = click.Command("sample", callback=lambda **params: chain.collect({**params, "beam": beam}))
-    return chain.flags(command).main([*args], standalone_mode=False, obj=Program())
+def chained(*args):
+    """The chain that flags make, for a model of free text."""
+    with sample.make_context("sample", [*args], obj=Program()) as ctx:
+        here = session(ctx)
+        try:
+            request = parse(ctx, here, ctx.params)
+        except OptionError as error:
+            raise UsageError(error.message(flag_of)) from error
+        return list(here.decoding.resolve(request.decoding, "sample").filters)
 
 
 def heard(*args):
@@ -74,7 +93,7 @@ def heard(*args):
     return choose_filters(Program.registry, chained(*args))[0].options.text
 
 
-@pytest.mark.parametrize("order", chain.ORDERS)
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.usefixtures("installed")
 def test_constraints_come_before_all_cuts(order):
     flags = ["--top-k", "5", "--temp", "0.7", "--must-include", "rose", "--dry", "0.8", "--regex", "r+"]
@@ -86,7 +105,7 @@ def test_constraints_come_before_all_cuts(order):
 @pytest.mark.usefixtures("installed")
 def test_temperature_is_the_usual_one_beside_a_constraint():
     assert chained("--regex", "a") == [("regex", "a"), ("temp", "0.8")]
-    assert chained("--regex", "a", beam=3) == [("regex", "a")]
+    assert chained("--regex", "a", "--beam", "3") == [("regex", "a")]
 
 
 @pytest.mark.usefixtures("installed")
@@ -117,17 +136,19 @@ def test_a_pattern_that_begins_with_an_at_sign_names_no_file():
 
 @pytest.mark.usefixtures("installed")
 def test_two_forms_of_one_text_are_refused():
-    with pytest.raises(UsageError, match=r"--regex and --grammar: .*give one"):
+    with pytest.raises(UsageError, match=r"--regex and --grammar cannot stand together: one is enough"):
         chained("--regex", "a", "--grammar", "g.lark")
 
 
 @pytest.mark.usefixtures("installed")
 def test_constraints_do_not_stand_beside_a_chain_of_ones_own():
-    with pytest.raises(UsageError, match="the whole chain"):
+    with pytest.raises(
+        UsageError, match="--filters and --regex cannot stand together: --filters is the whole"
+    ):
         chained("--regex", "a", "--filters", "temp=1")
 
 
-@pytest.mark.parametrize("flag", [flag.replace("_", "-") for flag in chain.CONSTRAINTS])
+@pytest.mark.parametrize("flag", [flag.replace("_", "-") for flag in CONSTRAINTS])
 def test_without_the_package_its_name_is_told(plugins, flag):
     plugins()
     with pytest.raises(UsageError, match=f"--{flag} needs .*pip install rnngen-constrain") as refused:
@@ -138,7 +159,7 @@ def test_without_the_package_its_name_is_told(plugins, flag):
 def test_one_filter_of_the_package_is_not_taken_for_another(plugins):
     plugins("regex")
     assert chained("--regex", "a")[0] == ("regex", "a")
-    with pytest.raises(UsageError, match="--choices needs the filter 'choices'"):
+    with pytest.raises(UsageError, match="--choices needs a plugin that is not installed"):
         chained("--choices", "x")
 
 

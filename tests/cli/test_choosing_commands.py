@@ -62,15 +62,16 @@ def mean_chrf(text, others):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--best-of", "4", "--beam", "3"], "--best-of=4 draws and --beam=3 searches"),
-        (["--best-of", "0"], "--best-of=0: 1 or more expected"),
-        (["--best-of", "4", "-n", "-1"], "--best-of=4 chooses among whole texts"),
-        (["--mbr", "4", "-n", "-1", "--stop", "x"], "--mbr=4 chooses among whole texts"),
-        (["--mbr", "4", "--beam", "3"], "--mbr=4 draws and --beam=3 searches"),
-        (["--mbr", "0"], "--mbr=0: 1 or more expected"),
-        (["--mbr", "4", "--best-of", "3"], "--best-of=3 and --mbr=4 both choose among draws"),
-        (["--mbr", "4", "--from-state", "a"], "--from-state and --mbr cannot stand together"),
-        (["--best-of", "4", "--save-state", "a"], "--save-state and --best-of cannot stand together"),
+        (["--best-of", "4", "--beam", "3"], "--beam and --best-of cannot stand together"),
+        (["--best-of", "0", "--beam", "0", "--strategy", "best-of"], "--strategy best-of and --best-of"),
+        (["--best-of", "-1"], "--best-of -1: 1 or more expected"),
+        (["--best-of", "4", "-n", "-1"], "--best-of and --length -1 cannot stand together"),
+        (["--mbr", "4", "-n", "-1", "--stop", "x"], "--mbr and --length -1 cannot stand together"),
+        (["--mbr", "4", "--beam", "3"], "--beam and --mbr cannot stand together"),
+        (["--mbr", "-1"], "--mbr -1: 1 or more expected"),
+        (["--mbr", "4", "--best-of", "3"], "--best-of and --mbr cannot stand together"),
+        (["--mbr", "4", "--from-state", "a"], "--mbr and --from-state cannot stand together"),
+        (["--best-of", "4", "--save-state", "a"], "--best-of and --save-state cannot stand together"),
     ],
 )
 def test_flags_that_contradict_are_refused(run, arguments, says):

@@ -45,23 +45,28 @@ def test_a_kept_text_goes_on_the_same_with_a_draft_or_without(run, tmp_path):
         assert first.out + rest.out == whole
 
 
+@pytest.mark.parametrize("flag", ["--beam", "--best-of", "--mbr"])
+def test_what_a_draft_cannot_stand_beside_is_refused_by_name(run, flag):
+    done = run(*TALE, "--draft", "lookup", flag, "3", status=2)
+    assert done.out == ""
+    assert f"{flag} and --draft cannot stand together" in done.err
+
+
 @pytest.mark.parametrize(
-    "flags",
-    [
-        ("--beam", "3"),
-        ("--best-of", "3"),
-        ("--mbr", "3"),
-        ("--count", "2"),
-        ("--interactive",),
-        ("--device", "cuda"),
-        ("--quantize", "int8"),
-    ],
+    ("flags", "needs"),
+    [(("--device", "auto"), "on the CPU"), (("--quantize", "int8"), "in full weights")],
     ids=lambda flags: flags[0],
 )
-def test_what_a_draft_cannot_stand_beside_is_refused_by_name(run, flags):
+def test_a_model_that_reads_one_token_at_a_time_has_no_draft(run, flags, needs):
     done = run(*TALE, "--draft", "lookup", *flags, status=2)
     assert done.out == ""
-    assert f"--draft and {flags[0]} cannot stand together" in done.err
+    assert "--draft lookup: this model reads one token at a time" in done.err
+    assert needs in done.err
+
+
+def test_several_texts_are_drafted_one_after_another(run):
+    several = run(*TALE, "-0", "--count", "3", PROMPT).out
+    assert run(*TALE, "-0", "--count", "3", "--draft", "lookup", PROMPT).out == several
 
 
 def test_a_draft_that_is_none_stands_beside_everything(run):
@@ -75,8 +80,8 @@ def test_several_models_have_no_draft(run):
 
 def test_a_model_of_another_vocabulary_cannot_draft(run):
     done = run(*TALE, "--draft", "names", status=2)
-    assert "names cannot draft for tale" in done.err
-    assert "--draft lookup" in done.err
+    assert "names and tale cannot draft" in done.err
+    assert "train both on the same text" in done.err
 
 
 def test_a_model_that_is_not_there_cannot_draft(run):
@@ -85,4 +90,4 @@ def test_a_model_that_is_not_there_cannot_draft(run):
 
 def test_a_draft_guesses_one_token_at_least(run):
     done = run(*TALE, "--draft", "lookup", "--draft-length", "0", status=2)
-    assert "--draft-length=0: 1 or more expected" in done.err
+    assert "--draft-length 0: 1 or more expected" in done.err

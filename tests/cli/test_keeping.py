@@ -80,8 +80,8 @@ def test_a_state_is_replaced_and_small(run, place):
         (["-m", "names"], 2, "another model"),
         (["--temp", "0.3"], 2, 'other filters; leave yours out, or give --filters "temp=0.8"'),
         (["--seed", "3"], 2, "--from-state and --seed"),
-        (["the"], 2, "--from-state and a prompt"),
-        (["--beam", "3"], 2, "--from-state and --beam"),
+        (["the"], 2, "--from-state and PROMPT"),
+        (["--beam", "3"], 2, "--beam and --from-state"),
         (["--count", "2"], 2, "--from-state and --count"),
         (["--blend", "a", "0.5"], 2, "--from-state and --blend"),
         (["--save-state", "x", "-n", "-1"], 2, "--save-state and -n -1 without --stop"),
@@ -144,4 +144,4 @@ def test_a_weight_out_of_range_is_refused(run, weight):
 
 
 def test_a_blend_and_a_beam_are_refused(run):
-    assert "--blend and --beam" in run(*TALE, "--blend", "a", "0.5", "--beam", "2", "the", status=2).err
+    assert "--beam and --blend" in run(*TALE, "--blend", "a", "0.5", "--beam", "2", "the", status=2).err

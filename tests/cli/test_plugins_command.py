@@ -8,7 +8,7 @@ import pytest
 
 from rnngen import hookimpl
 from rnngen.__main__ import main
-from rnngen.cli.app import Program
+from rnngen.cli.context import Program
 from rnngen.registry import KINDS, Distribution, Registry
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from rnngen.cli.render.progress import Progress, amount, clock, ending, plain_lines
 from rnngen.cli.streams import json_line
-from rnngen.events import Evaluated, Finished, Judged, Sampled, Saved, Started, Step, Warned
+from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Warned
 from rnngen.printable import printable, shown
 
 STARTED = Started("names", "m/names", 670_123, 65, 1_003_854, 111_540, "cpu", "bf16", 1337, 0, 4900)
@@ -87,10 +87,10 @@ def test_the_ending_names_the_reason_and_the_best():
 
 
 def test_the_exact_losses_go_by_name():
-    said = lines(STARTED, Judged(4400, 1.46012, 1.47, 3.0))
+    said = lines(STARTED, FinalEvaluation(4400, 1.46012, 1.47, 3.0))
     assert said[-1] == "rnngen: step 4400, nats per character: stream 1.4601, window 1.4700"
     progress = Progress()
-    progress.take(Judged(4400, 1.46012, 1.47, 3.0))
+    progress.take(FinalEvaluation(4400, 1.46012, 1.47, 3.0))
     assert progress.losses() == [("stream", "1.4601"), ("window", "1.4700")]
 
 

@@ -60,7 +60,7 @@ def test_flag_goes_before_environment_before_local_before_user_before_default(ca
 def test_files_are_merged_key_by_key():
     user_file().write_text("[work]\nweight-decay = 0.2\nsteps = 3\n")
     LOCAL.write_text("[work]\nsteps = 4\ntie = false\n")
-    assert defaults(work, "work") == {"weight_decay": 0.2, "steps": 4, "tie": False}
+    assert defaults(work, "work", COMMANDS) == {"weight_decay": 0.2, "steps": 4, "tie": False}
 
 
 def test_tables_nest_as_groups_do(capsys):
@@ -71,7 +71,7 @@ def test_tables_nest_as_groups_do(capsys):
 
 def test_a_table_sets_what_keys_and_values_set():
     LOCAL.write_text("[work.option]\nvocab_size = 300\nlower = true\n")
-    assert defaults(work, "work") == {"option": ["vocab_size=300", "lower=true"]}
+    assert defaults(work, "work", COMMANDS) == {"option": ["vocab_size=300", "lower=true"]}
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_a_refusal_names_the_file_and_the_key(text, complaint):
     command, name = (zoo, "zoo") if "zoo" in text else (work, "work")
     LOCAL.write_text(text)
     with pytest.raises(UsageError, match=rf"^rnngen\.toml: .*{complaint}"):
-        defaults(command, name)
+        defaults(command, name, COMMANDS)
 
 
 def test_a_file_that_is_no_text_is_named():
     user_file().write_bytes(b"[work]\nname = '\xff'\n")
     with pytest.raises(UsageError, match=r"config\.toml: byte 15 is not UTF-8"):
-        defaults(work, "work")
+        defaults(work, "work", COMMANDS)
 
 
 def test_help_shows_whatever_the_files_say(capsys):
@@ -116,4 +116,4 @@ def test_help_shows_whatever_the_files_say(capsys):
 
 
 def test_without_files_there_is_nothing():
-    assert defaults(work, "work") == {}
+    assert defaults(work, "work", COMMANDS) == {}

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from rnngen.__main__ import main
+from rnngen.cli import interactive
 
 pytestmark = pytest.mark.usefixtures("shelf")
 
@@ -95,9 +96,6 @@ def test_a_model_of_pairs_can_be_asked_to_draw(run, pairs):
         ("beam", "--beam 0"),
         ("beam", "--blend x 0.5"),
         ("diverse-beam", "--best-of 4"),
-        ("diverse-beam", "--beam-groups 1"),
-        ("diverse-beam", "--stochastic-beam"),
-        ("stochastic-beam", "--no-stochastic-beam"),
         ("mbr", "--best-of 3"),
         ("mbr", "--save-state x"),
         ("best-of", "--mbr 3"),
@@ -110,9 +108,24 @@ def test_a_model_of_pairs_can_be_asked_to_draw(run, pairs):
         ("contrastive", "--interactive"),
     ],
 )
-def test_a_contradiction_is_an_error_that_names_both(run, name, flags):
+def test_a_contradiction_is_an_error_that_names_both(run, monkeypatch, name, flags):
+    monkeypatch.setattr(interactive, "check", lambda: None)
     done = run(*TALE, "--strategy", name, *flags.split(), "the", status=2)
-    assert f"--strategy {name} and {flags} cannot stand together" in done.err
+    assert f"--strategy {name} and {flags.split()[0]} cannot stand together" in done.err
+    assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("diverse-beam", "--beam-groups 1"),
+        ("diverse-beam", "--stochastic-beam"),
+        ("stochastic-beam", "--no-stochastic-beam"),
+    ],
+)
+def test_a_value_that_a_strategy_refuses_is_an_error_that_names_both(run, name, flag):
+    done = run(*TALE, "--strategy", name, *flag.split(), "the", status=2)
+    assert f"strategy {name}: {flag}: " in done.err
     assert done.out == ""
 
 
@@ -128,14 +141,15 @@ def test_a_flag_overrules_a_settings_file_and_no_less_the_other_way(run, place, 
 
 
 def test_an_unknown_strategy_is_told_what_there_is(run):
-    assert "stochastic-beam" in run(*TALE, "--strategy", "beams", status=2).err
+    assert "did you mean 'stochastic-beam'?" in run(*TALE, "--strategy", "stochastic", status=2).err
+    assert "stochastic-beam" in run(*TALE, "--strategy", "xyz", status=2).err
 
 
 def test_drawing_goes_on_from_a_state_by_the_chain_that_it_was_kept_with(run):
     run(*TALE, "--top-k", "2", "--save-state", "verse.state", "the")
     rest = ("sample", "-m", "tale", "-n", "40", "--from-state", "verse.state")
     assert run(*rest, "--strategy", "sample").out == run(*rest).out
-    assert "other filters" in run(*rest, "--strategy", "greedy", status=2).err
+    assert "saved with the strategy sample" in run(*rest, "--strategy", "greedy", status=2).err
 
 
 # ── Contrastive search ─────────────────────────────────────────────────────────────────────────────────────
@@ -201,19 +215,26 @@ def test_json_tells_the_prompt_and_the_text(run):
     assert record == {"prompt": "the", "text": run(*CONTRAST, "--no-prompt", "the").out}
 
 
-def test_models_of_pairs_and_several_models_are_refused(run, pairs):
-    refused = run(*pairs[:3], "--strategy", "contrastive", "red hat", status=2)
-    assert "--strategy contrastive is for free text" in refused.err
+def test_outputs_are_searched_contrastively_too(run, pairs):
+    greedy = run(*pairs, "red hat").out
+    assert run(*pairs, "--strategy", "contrastive", "--penalty-alpha", "0", "red hat").out == greedy
+    both = run(*pairs, "--strategy", "contrastive", stdin="red hat\nold sea\n").out
+    alone = [run(*pairs, "--strategy", "contrastive", source).out for source in ("red hat", "old sea")]
+    assert both == "".join(alone)
+
+
+def test_several_models_show_no_features_and_are_refused(run):
     several = run("sample", "-m", "tale", "-m", "tale", "--strategy", "contrastive", "the", status=2)
-    assert "give one model" in several.err
+    assert "several models have none in common" in several.err
     assert several.out == ""
 
 
 @pytest.mark.parametrize("flags", ["--penalty-alpha 0.5", "--contrast-window 9"])
 def test_its_flags_are_for_it_alone(run, flags):
-    assert f"{flags.split()[0]} shapes contrastive search" in run(*TALE, *flags.split(), status=2).err
+    needs = f"{flags.split()[0]} needs --strategy contrastive"
+    assert needs in run(*TALE, *flags.split(), status=2).err
 
 
 def test_a_value_out_of_range_names_the_flag(run):
-    assert "--penalty-alpha=1.5" in run(*CONTRAST, "--penalty-alpha", "1.5", status=2).err
-    assert "--top-k=0" in run(*CONTRAST, "--top-k", "0", status=2).err
+    assert "--penalty-alpha 1.5: " in run(*CONTRAST, "--penalty-alpha", "1.5", status=2).err
+    assert "--top-k 0: " in run(*CONTRAST, "--top-k", "0", status=2).err

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from rnngen.cli import repl
+from rnngen.cli import interactive
 
 pty = pytest.importorskip("pty")
 pytestmark = [pytest.mark.usefixtures("shelf"), pytest.mark.slow]
@@ -149,8 +149,20 @@ def test_off_a_terminal_it_is_refused(run):
     assert "--interactive needs a person at a terminal" in run("sample", "-i", stdin="the", status=2).err
 
 
+def typing(*lines):
+    """What stands for ``input``; an exception is raised."""
+    keys = iter(lines)
+
+    def read(_):
+        if isinstance(line := next(keys), str):
+            return line
+        raise line
+
+    return read
+
+
 def test_a_home_that_cannot_be_written_to_costs_the_history_alone(home, monkeypatch, trained):
     monkeypatch.setenv("RNNGEN_HOME", str(trained / "tale.txt"))
-    with repl.history():
-        pass
+    monkeypatch.setattr("builtins.input", typing(EOFError))
+    interactive.read_lines(pytest.fail)
     assert (trained / "tale.txt").is_file()

@@ -314,7 +314,7 @@ def test_a_budget_on_the_command_line_overrules_another_budget_in_a_settings_fil
 
 
 def test_two_trainings_side_by_side_do_not_starve_each_other(run, tale, tiny, monkeypatch):
-    """Threads that wait must give way: see ``rnngen.cli.app.SPINS``."""
+    """Threads that wait must give way: see ``rnngen.cli.context.SPINS``."""
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     run("train", "tale.txt", "-q", *tiny, "--steps", "1")
     assert int(os.environ["GOMP_SPINCOUNT"]) <= 1000

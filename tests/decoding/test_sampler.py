@@ -224,8 +224,9 @@ def begun(sampler, given=None, seed=5):
 def go_on(sampler, state, count):
     """The next tokens, and the state after them."""
     tokens = []
-    for token, state in islice(sampler.stream(state), count):
+    for token, after in islice(sampler.stream(state), count):
         tokens.append(token)
+        state = after
     return tokens, state
 
 

@@ -61,7 +61,7 @@ def test_without_a_prompt_there_is_nothing_to_adapt_to(session, model):
 
 
 def test_a_cache_remembers_one_network_alone(session, model):
-    with pytest.raises(UsageError, match="one model"):
+    with pytest.raises(UsageError, match="one network"):
         session.open(model, model, options=LoadOptions(cache=AdaptingOptions()))
     assert session.open(model).generator.model.fixed == 0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnngen.errors import CorpusError, ModelError, NotFoundError
-from rnngen.events import Judged
+from rnngen.events import FinalEvaluation
 from rnngen.numerics import log_softmax
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions
@@ -29,7 +29,7 @@ def evaluate(session):
 @pytest.mark.parametrize("shape", [{}, {"layers": 2, "learn_state": True, "tied": True}])
 @pytest.mark.parametrize("task", ["continue", "lines"])
 def test_the_verdict_of_training_is_that_of_eval(train, evaluate, task, shape):
-    told = next(event for event in train(task=task, **shape) if isinstance(event, Judged))
+    told = next(event for event in train(task=task, **shape) if isinstance(event, FinalEvaluation))
     evaluation = evaluate()
     assert evaluation.losses["stream"].nats_per_char == pytest.approx(told.stream, rel=1e-6)
     assert evaluation.losses["window"].nats_per_char == pytest.approx(told.window, rel=1e-6)

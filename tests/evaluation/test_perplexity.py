@@ -10,13 +10,12 @@ import torch
 from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
-from rnngen.contracts import IGNORE, Chunk
-from rnngen.data.batches import Batch, StreamBatches
+from rnngen.contracts import Chunk
+from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
 from rnngen.evaluation import perplexity
 from rnngen.evaluation.perplexity import Loss, LossEvaluator
 from rnngen.inference.torch_model import TorchStep
-from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.numerics import log_softmax
 from rnngen.options.model import NetworkOptions
@@ -181,52 +180,6 @@ def test_a_text_with_nothing_to_predict_has_no_loss(network, tmp_path):
     loss = LossEvaluator(network).window(store, has_eos=False)
     assert loss.tokens == 0
     assert all(math.isnan(value) for value in loss.as_json().values())
-
-
-# ── one batch ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def one_batch(targets, reset_state=(True, True)):
-    targets = np.array(targets)
-    return Batch(np.full_like(targets, 65), targets, np.array(reset_state))
-
-
-def test_a_batch_in_which_nothing_counts_is_no_loss_and_no_gradient(network):
-    loss, _ = batch_loss(network, one_batch([[IGNORE], [IGNORE]]), None, "fp32")
-    loss.backward()
-    assert loss.item() == 0
-    assert all(p.grad is None or not p.grad.any() for p in network.parameters())
-    network.zero_grad()
-
-
-def test_the_mean_is_over_the_targets_that_count(network):
-    network.eval()
-    whole, _ = batch_loss(network, one_batch([[66, 67], [68, IGNORE]]), None, "fp32")
-    total, _ = batch_loss(network, one_batch([[66, 67], [68, IGNORE]]), None, "fp32", reduction="sum")
-    assert whole.item() == pytest.approx(total.item() / 3)
-
-
-def test_the_state_that_goes_on_carries_no_gradient(network):
-    _, state = batch_loss(network, one_batch([[66], [67]]), None, "fp32")
-    assert not any(array.requires_grad for array in state)
-
-
-def test_fresh_rows_begin_at_the_initial_state_and_others_go_on(network):
-    told = tuple(torch.full((2, 8), float(i)) for i in range(4))
-    state = initial_states(network, one_batch([[1], [1]], reset_state=(False, True)), told)
-    for array, old, new in zip(state, told, network.start(2), strict=True):
-        assert torch.equal(array[0], old[0])
-        assert torch.equal(array[1], new[1])
-    assert initial_states(network, one_batch([[1], [1]], reset_state=(False, False)), told) is told
-
-
-def test_the_learned_initial_state_learns_from_fresh_rows_alone(network):
-    told = tuple(torch.zeros(2, 8) for _ in range(4))
-    for reset_state, learns in (((False, False), False), ((True, False), True)):
-        network.zero_grad()
-        loss, _ = batch_loss(network, one_batch([[66], [67]], reset_state=reset_state), told, "fp32")
-        loss.backward()
-        assert any(p.grad is not None and bool(p.grad.any()) for p in network.initial) is learns
 
 
 def test_bf16_is_close_to_fp32(network, store):

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rnngen.decoding.generation_state import read_up
+from rnngen.decoding.prefill import prefill
 from rnngen.errors import RnngenError
 from rnngen.generation import infill
 from rnngen.generation.infill import FillOptions, fill
@@ -14,7 +14,7 @@ LEFT, RIGHT = [1, 3], [2, 0, 3]
 
 
 def found(step, options, right=RIGHT, **given):
-    return fill(step, read_up(step, step.start(1), LEFT), right, options, **given)
+    return fill(step, prefill(step, step.start(1), [LEFT]), right, options, **given)
 
 
 def brute(step, length, right=RIGHT, forbidden=()):

@@ -1,11 +1,15 @@
 """Conversations: one state all along, and every turn taken back to the bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from fixtures.generators import text_alone
+from fixtures.toys import feed
 
+from rnngen.decoding.sampler import Sampler
 from rnngen.errors import ModelError, NotFoundError, UnknownName, UsageError
 from rnngen.generation.interactive import Conversation
-from rnngen.generation.saved_state import fingerprint
 
 MEMORY = [("dry", "0.8;allowed=1"), ("xtc", "0.5"), ("mirostat", "2;tau=3")]
 CHAINS = pytest.mark.parametrize("chain", [MEMORY, [("temp", "1.2")], []], ids=["memory", "pure", "none"])
@@ -29,17 +33,20 @@ class Counting:
 def opened(session, train):
     """Gives conversations with a model trained with these options."""
 
-    def go(chain=(), seed=3, **options):
+    def go(chain=(), seed=3, step=None, forbidden=None, **options):
         if "verse" not in session.models.names():
             train(name="verse", **options)
-        model = session.read("verse")
-        writer = session.writer(model)
+        model = session.load("verse")
+        generator = model.generator if step is None else replace(model.generator, model=step(model.generator))
+
+        def build(chain):
+            return session.decoding.filter_builder(chain)(generator.tokenizers.target)
+
+        def sampler(filters):
+            return Sampler(generator.model, filters, forbidden=forbidden or generator.forbidden)
+
         return Conversation(
-            writer,
-            lambda pairs: session.filters([*pairs])(writer.tokenizer),
-            chain,
-            seed=seed,
-            model=lambda: fingerprint([model], writer.step),
+            generator, sampler, build, chain, seed=seed, model=lambda: session.fingerprint(model)
         )
 
     return go
@@ -52,8 +59,9 @@ def exchange(talk, said, length=12, **how):
 
 def test_the_first_turn_is_what_sample_writes(opened):
     talk = opened([("temp", "0.8")])
-    alone = talk.writer.write("the ", rng=np.random.default_rng([3, 0]), length=20, filters=talk._filters)
-    assert exchange(talk, "the ", 20) == "".join(alone)
+    filters = talk._build(talk.filters)
+    alone = text_alone(talk.generator, "the ", rng=np.random.default_rng([3, 0]), length=20, filters=filters)
+    assert exchange(talk, "the ", 20) == alone
 
 
 @pytest.mark.parametrize(
@@ -68,11 +76,10 @@ def test_the_text_is_all_that_was_said_and_written(opened, options):
 
 
 def test_nothing_is_read_twice(opened):
-    talk = opened(MEMORY)
-    talk.writer.step = step = Counting(talk.writer.step)
+    talk = opened(MEMORY, step=lambda generator: Counting(generator.model))
     for said in ("the ", "sun", "", "we"):
         exchange(talk, said)
-    assert step.read == [*talk.tokens[:-1]]
+    assert talk.generator.model.read == [*talk.tokens[:-1]]
 
 
 @CHAINS
@@ -80,10 +87,8 @@ def test_state_is_that_of_reading_everything_at_once(opened, chain):
     talk = opened(chain)
     exchange(talk, "the ")
     exchange(talk, "sun")
-    state = talk.writer.step.start(1)
-    for token in talk.tokens[:-1]:
-        _, state = talk.writer.step(np.array([token]), state)
-    for one, other in zip(talk._sampler.state, state, strict=True):
+    _, state = feed(talk.generator.model, talk.generator.model.start(1), talk.tokens[:-1])
+    for one, other in zip(talk._state.network, state, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -135,7 +140,7 @@ def test_a_saved_conversation_goes_on_as_if_nobody_had_stopped(opened, tmp_path,
     exchange(talk, "the ")
     talk.save(tmp_path / "state")
     fresh.load(tmp_path / "state")
-    assert (fresh.text, fresh.chain) == (talk.text, talk.chain)
+    assert (fresh.text, fresh.filters) == (talk.text, talk.filters)
     assert exchange(fresh, "we", 30) == exchange(talk, "we", 30)
 
 
@@ -166,7 +171,7 @@ def test_other_filters_take_effect_and_wrong_ones_change_nothing(opened):
     for wrong, error in (([("tmep", "1")], UnknownName), ([("temp", "-1")], UsageError)):
         with pytest.raises(error):
             talk.choose(wrong)
-    assert talk.chain == (("temp", "0"),)
+    assert talk.filters == (("temp", "0"),)
     twin = talk.fork()
     twin.seed(77)
     assert exchange(twin, "we", 30) == exchange(talk, "we", 30)
@@ -177,7 +182,7 @@ def test_filters_stay_as_they_were_set_when_a_turn_is_undone(opened):
     exchange(talk, "the ")
     talk.choose([("temp", "0")])
     talk.undo()
-    assert talk.chain == (("temp", "0"),)
+    assert talk.filters == (("temp", "0"),)
     greedy = opened([("temp", "0")])
     assert exchange(talk, "the ") == exchange(greedy, "the ")
 
@@ -238,8 +243,8 @@ class Says:
 
 
 def test_a_character_is_never_cut_by_the_length(opened):
-    talk = opened(tokenizer="byte")
-    talk.writer.step, talk.writer.forbidden = Says("a愛はb🙂ü".encode()), []
+    says = Says("a愛はb🙂ü".encode())
+    talk = opened(tokenizer="byte", step=lambda _: says, forbidden=[256])
     assert [exchange(talk, said, length) for said, length in (("a", 1), ("", 2), ("b", 1), ("", 1))] == [
         "愛", "は", "🙂", "ü",
     ]  # fmt: skip

@@ -1,11 +1,14 @@
 """The cache of long prompts: exact, bounded, and never in the way."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures.generators import text
 
-from rnngen.generation.prefix_cache import Prefixes
+from rnngen.generation.loading import LoadOptions
+from rnngen.generation.prefix_cache import PrefixCache
 
 
 class Counting:
@@ -28,16 +31,17 @@ class Counting:
 @pytest.fixture
 def prefixes(tmp_path):
     def make(model="m", **options):
-        return Prefixes(tmp_path / "prefixes", lambda: model, **{"least": 8, **options})
+        return PrefixCache(tmp_path / "prefixes", lambda: model, **{"least": 8, **options})
 
     return make
 
 
-def read(prefixes, tokens):
-    """The moment, and the steps that it cost."""
+def read(prefixes, tokens, source=()):
+    """The state and the tokens, and the steps that they cost."""
     step = Counting()
-    moment = prefixes.read(step, tokens)
-    return moment.state[0].tobytes(), moment.history, step.steps
+    found = prefixes.prefill(step, lambda: step.start(1), tokens, source)
+    (history,) = found.histories
+    return found.state[0].tobytes(), history, step.steps
 
 
 PROMPT = list(range(1, 11))
@@ -57,6 +61,13 @@ def test_another_prompt_or_another_model_is_read(prefixes):
     assert read(prefixes(), PROMPT[:-1])[2] == 8
 
 
+def test_the_same_prompt_about_another_source_is_read(prefixes):
+    assert read(prefixes(), PROMPT, [5, 6])[2] == 9
+    assert read(prefixes(), PROMPT, [5, 7])[2] == 9
+    assert read(prefixes(), PROMPT)[2] == 9
+    assert [read(prefixes(), PROMPT, source)[2] for source in ([5, 6], [5, 7], ())] == [0, 0, 0]
+
+
 def test_the_last_token_alone_may_differ(prefixes):
     read(prefixes(), PROMPT)
     _, history, steps = read(prefixes(), [*PROMPT[:-1], 3])
@@ -67,7 +78,7 @@ def test_a_short_prompt_is_not_kept_and_asks_for_no_fingerprint(prefixes, tmp_pa
     def never():
         raise AssertionError("asked")
 
-    made = Prefixes(tmp_path / "prefixes", never, least=11)
+    made = PrefixCache(tmp_path / "prefixes", never, least=11)
     assert read(made, PROMPT)[2] == 9
     assert not (tmp_path / "prefixes").exists()
 
@@ -112,14 +123,12 @@ def test_a_state_too_large_is_not_kept(prefixes, tmp_path):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "plain"])
-def test_a_model_writes_the_same_with_and_without(session, train, prefixes, cell):
+def test_a_model_generates_the_same_with_and_without(session, train, prefixes, tmp_path, cell):
     train(name="verse")
-    writer = session.writer(session.read("verse"), device="cpu" if cell == "lstm" else "auto")
+    options = LoadOptions("cpu" if cell == "lstm" else "auto")
+    generator = session.load("verse", options=options).generator
     prompt = "the sun until dawn and night sing of love"
-
-    def written():
-        return "".join(writer.write(prompt, rng=np.random.default_rng(1), length=30))
-
-    expected = written()
-    writer.prefixes = prefixes()
-    assert [written(), written()] == [expected, expected]
+    expected = text(generator, prompt, seed=1, length=30)
+    cached = replace(generator, prefix_cache=prefixes())
+    assert [text(cached, prompt, seed=1, length=30) for _ in range(2)] == [expected, expected]
+    assert len(list((tmp_path / "prefixes").iterdir())) == 1

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
-from rnngen.decoding.generation_state import Moment
+from rnngen.contracts import GenerationState
 from rnngen.decoding.sampler import Sampler
-from rnngen.generation.resumable import Passage
+from rnngen.generation.resumable import ResumableGeneration
 
 TEXT = "né 愛 🙂, ab\nabc."
 
@@ -25,19 +25,25 @@ class Says:
         return logits, (state[0] + 1,)
 
 
-def sampler():
-    moment = Moment((ByteTokenizer().eos_id,), (np.zeros(1, np.int64),))
-    return Sampler(Says(ByteTokenizer(), TEXT), moment, [], np.random.default_rng(0))
+SAMPLER = Sampler(Says(ByteTokenizer(), TEXT))
+
+
+def begun():
+    given = GenerationState(((ByteTokenizer().eos_id,),), (np.zeros(1, np.int64),))
+    return resumed(SAMPLER.start(given, [np.random.default_rng(0)]))
+
+
+def resumed(state, shown=0, **how):
+    return ResumableGeneration(SAMPLER, state, ByteTokenizer(), 1, shown, **how)
 
 
 def cut_into(*lengths, stops=()):
-    """What is shown by passages that each go on where the one before was left off."""
-    drawing, shown, parts = sampler(), 0, []
+    """What is shown by texts that each go on where the one before was left off."""
+    text, parts = begun(), []
     for length in lengths:
-        passage = Passage(drawing, ByteTokenizer(), 1, shown)
-        parts.append("".join(passage.write(length, stops)))
-        shown = passage.shown
-    return parts, passage.cut
+        text = resumed(text.state, text.shown)
+        parts.append("".join(text.write(length, stops)))
+    return parts, text.cut
 
 
 @pytest.mark.parametrize("first", range(len(TEXT.encode()) + 1))
@@ -61,16 +67,15 @@ def test_a_stop_is_found_though_the_text_was_cut_within_it(stop, first):
 
 
 def test_the_last_call_shows_what_was_held_back():
-    drawing = sampler()
-    assert "".join(Passage(drawing, ByteTokenizer(), 1).write(2, last=True)) == "n\ufffd"
-    assert "".join(Passage(drawing, ByteTokenizer(), 1, 1).write(1, ["é "], last=True)) == "é"
+    text = begun()
+    assert "".join(text.write(2, last=True)) == "n\ufffd"
+    assert "".join(resumed(text.state, 1).write(1, ["é "], last=True)) == "é"
 
 
 def test_what_ended_at_a_stop_stays_ended_and_without_it_goes_on():
-    drawing = sampler()
-    passage = Passage(drawing, ByteTokenizer(), 1)
-    first = "".join(passage.write(None, ["ab"]))
-    again = Passage(drawing, ByteTokenizer(), 1, passage.shown)
+    text = begun()
+    first = "".join(text.write(None, ["ab"]))
+    again = resumed(text.state, text.shown)
     assert "".join(again.write(None, ["ab"])) == ""
     assert first + "".join(again.write(None)) == TEXT
 
@@ -85,3 +90,14 @@ def test_the_length_counts_new_tokens_and_tells_that_it_cut():
     parts, cut = cut_into(1, 3)
     assert parts == ["n", "é "]
     assert cut
+
+
+def test_an_end_counts_once():
+    text = begun()
+    "".join(text.write(3))
+    assert (text.cut, text.ends) == (True, False)
+    "".join(text.write(None))
+    assert (text.cut, text.ends) == (False, True)
+    again = resumed(text.state, text.shown, ended=True)
+    assert "".join(again.write(None)) == ""
+    assert (again.cut, again.ends) == (False, False)

@@ -10,8 +10,8 @@ from rnngen.builtins.seq2seq.torch import seq2seq
 from rnngen.contracts import NO_TOKEN, Blueprint
 from rnngen.inference.cuda_graph import PATIENCE, CapturedStep
 from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.heads import TorchModuleFactory
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.nn.regularizers import TorchModuleFactory
 from rnngen.options.model import NetworkOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose

@@ -1,4 +1,4 @@
-"""A loss in slices is the loss, with its gradients, and no slice has more logits than allowed."""
+"""A loss in chunks is the loss, with its gradients, and no chunk has more logits than allowed."""
 
 import pytest
 import torch
@@ -6,7 +6,6 @@ from torch.nn.functional import linear
 
 from rnngen.contracts import IGNORE
 from rnngen.nn import chunked_loss
-from rnngen.nn.chunked_loss import in_slices
 from rnngen.nn.heads import summed
 
 N, INPUTS, V = 23, 5, 11
@@ -32,9 +31,9 @@ def given():
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Slices of three rows."""
+    """Chunks of three rows."""
     monkeypatch.setattr(chunked_loss, "LIMIT", V)
-    monkeypatch.setattr(chunked_loss, "SLICE", 3 * V + 1)
+    monkeypatch.setattr(chunked_loss, "CHUNK", 3 * V + 1)
 
 
 def learnt(function, given, dtype=None):
@@ -51,19 +50,19 @@ def whole(x, targets, parameters):
     return loss(x, targets, *parameters)
 
 
-def sliced(x, targets, parameters):
-    return in_slices(loss, x, targets, parameters, V)
+def chunked(x, targets, parameters):
+    return chunked_loss.chunked_loss(loss, x, targets, parameters, V)
 
 
-def test_slices_give_the_loss_and_the_gradients_of_the_whole(cut, given):
+def test_chunks_give_the_loss_and_the_gradients_of_the_whole(cut, given):
     given[1][::4] = IGNORE
-    for mine, expected in zip(learnt(sliced, given), learnt(whole, given), strict=True):
+    for mine, expected in zip(learnt(chunked, given), learnt(whole, given), strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_in_bf16_slices_lose_no_more_than_the_whole_does(cut, given):
+def test_in_bf16_chunks_lose_no_more_than_the_whole_does(cut, given):
     full = learnt(whole, given)
-    rough, mine = (learnt(function, given, torch.bfloat16) for function in (whole, sliced))
+    rough, mine = (learnt(function, given, torch.bfloat16) for function in (whole, chunked))
     for expected, theirs, own in zip(full, rough, mine, strict=True):
         assert own.dtype == torch.float32
         assert (own - expected).norm() <= 1.5 * (theirs - expected).norm() + 1e-3
@@ -71,12 +70,13 @@ def test_in_bf16_slices_lose_no_more_than_the_whole_does(cut, given):
 
 def test_the_gradients_are_those_by_differences(cut, given):
     x, targets, *parameters = given
+    chunked = chunked_loss.chunked_loss
     leaves = [array.double().requires_grad_() for array in (x, *parameters)]
-    assert torch.autograd.gradcheck(lambda x, *rest: in_slices(exact, x, targets, rest, V), leaves)
+    assert torch.autograd.gradcheck(lambda x, *rest: chunked(exact, x, targets, rest, V), leaves)
 
 
 @pytest.mark.parametrize("learning", [True, False])
-def test_no_slice_has_more_logits_than_allowed_and_all_rows_are_read_once(cut, given, learning):
+def test_no_chunk_has_more_logits_than_allowed_and_all_rows_are_read_once(cut, given, learning):
     x, targets, *parameters = given
     read = []
 
@@ -85,8 +85,8 @@ def test_no_slice_has_more_logits_than_allowed_and_all_rows_are_read_once(cut, g
         return loss(rows, wanted, *rest)
 
     with torch.set_grad_enabled(learning):
-        value = in_slices(noted, x.requires_grad_(), targets, parameters, V)
-    assert all(len(rows) * V <= chunked_loss.SLICE for rows in read)
+        value = chunked_loss.chunked_loss(noted, x.requires_grad_(), targets, parameters, V)
+    assert all(len(rows) * V <= chunked_loss.CHUNK for rows in read)
     assert torch.equal(torch.cat(read), x)
     torch.testing.assert_close(value, loss(x, targets, *parameters))
 
@@ -99,5 +99,5 @@ def test_what_is_small_enough_is_not_cut(given):
         sizes.append(len(rows))
         return loss(rows, wanted, *rest)
 
-    in_slices(noted, x, targets, parameters, V)
+    chunked_loss.chunked_loss(noted, x, targets, parameters, V)
     assert sizes == [N]

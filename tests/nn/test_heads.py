@@ -8,9 +8,12 @@ from torch.nn.functional import nll_loss
 from rnngen.contracts import IGNORE
 from rnngen.inference.heads import make_head as make_step_head
 from rnngen.nn import chunked_loss
-from rnngen.nn.adaptive_head import cuts
-from rnngen.nn.regularizers import heads, make_head
-from rnngen.options.model import NetworkOptions
+from rnngen.nn.heads import cuts, make_head
+from rnngen.nn.network import RecurrentNetwork
+from rnngen.nn.regularizers import TrainingSetup
+from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.registry import Registry
+from rnngen.registry.components import choose
 
 INPUTS, V = 16, 31
 COUNTS = torch.randint(1, 50, (V,), generator=torch.Generator().manual_seed(7))
@@ -23,11 +26,11 @@ TARGETS = torch.randint(V, (3, 7), generator=torch.Generator().manual_seed(8))
 TARGETS[0, ::2] = IGNORE
 
 
-def make(kind, weight=None):
+def make(kind, weight=None, counts=COUNTS, smoothing=0.0):
     """An output layer with every parameter away from where it starts."""
     torch.manual_seed(5)
-    head = make_head(NetworkOptions(**KINDS[kind]), INPUTS, V, weight)
-    head.expect(COUNTS)
+    setup = TrainingSetup(counts, TrainingOptions(label_smoothing=smoothing))
+    head = make_head(NetworkOptions(**KINDS[kind]), INPUTS, V, weight, setup)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.3)
@@ -63,21 +66,20 @@ def test_what_stands_for_logits_are_log_probabilities(kind, x):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_in_slices_it_learns_the_same(kind, x, monkeypatch):
+def test_in_chunks_it_learns_the_same(kind, x, monkeypatch):
     head = make(kind)
     whole = learnt(head, x)
     monkeypatch.setattr(chunked_loss, "LIMIT", 1)
-    monkeypatch.setattr(chunked_loss, "SLICE", 4 * V)
+    monkeypatch.setattr(chunked_loss, "CHUNK", 4 * V)
     for mine, expected in zip(learnt(head, x), whole, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["full", "mixture"])
-def test_restricted_and_smoothed_in_slices_it_learns_the_same(kind, x, monkeypatch):
-    head, counts = make(kind), torch.zeros(V, dtype=torch.long)
+def test_restricted_and_smoothed_in_chunks_it_learns_the_same(kind, x, monkeypatch):
+    counts = torch.zeros(V, dtype=torch.long)
     counts[TARGETS[TARGETS != IGNORE]] = 1
-    head.restrict(counts)
-    head.smoothing = 0.2
+    head = make(kind, counts=counts, smoothing=0.2)
     whole = learnt(head, x)
     monkeypatch.setattr(chunked_loss, "LIMIT", 1)
     for mine, expected in zip(learnt(head, x), whole, strict=True):
@@ -86,8 +88,7 @@ def test_restricted_and_smoothed_in_slices_it_learns_the_same(kind, x, monkeypat
 
 
 def test_smoothing_a_mixture_spreads_over_all_tokens(x):
-    head = make("mixture")
-    head.smoothing = 0.3
+    head = make("mixture", smoothing=0.3)
     logs, counted = head(x)[TARGETS != IGNORE], TARGETS[TARGETS != IGNORE]
     expected = -(0.7 * logs.gather(1, counted[:, None])[:, 0] + 0.3 * logs.mean(-1)).sum()
     torch.testing.assert_close(head.nll(x, TARGETS), expected)
@@ -120,8 +121,7 @@ def test_an_adaptive_softmax_is_torchs_own_on_tokens_in_order_of_frequency(x):
 
 
 def test_before_it_learns_an_adaptive_softmax_gives_each_cluster_its_share():
-    head = make_head(NetworkOptions(head="adaptive"), INPUTS, V)
-    head.expect(COUNTS)
+    head = make_head(NetworkOptions(head="adaptive"), INPUTS, V, setup=TrainingSetup(COUNTS))
     chances = head(torch.zeros(INPUTS)).exp()[COUNTS.argsort(descending=True, stable=True)]
     expected = (COUNTS.sort(descending=True).values + 0.1) / (COUNTS + 0.1).sum()
     torch.testing.assert_close(chances[: cuts(V)[0]], expected[: cuts(V)[0]])
@@ -168,6 +168,21 @@ def test_a_mixture_shares_its_matrix_with_the_embedding():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_trainer_finds_it(kind):
-    head = make(kind)
-    assert heads(torch.nn.ModuleList([torch.nn.Linear(2, 2), head])) == [head]
+def test_a_network_that_is_to_be_trained_prepares_it(kind):
+    def head(setup):
+        options = NetworkOptions(hidden=INPUTS, **KINDS[kind])
+        cell = choose(Registry(), {"cell": "gru"}, {})["cell"]
+        made = RecurrentNetwork(V, options, cell.build, setup).head
+        return made.root.bias if kind == "adaptive" else made.bias
+
+    assert not head(None).any()
+    torch.testing.assert_close(head(TrainingSetup(COUNTS)), first_bias(kind))
+
+
+def first_bias(kind):
+    """Log-frequencies of tokens; of the adaptive softmax those of frequent tokens, and of its clusters."""
+    shares = (COUNTS + 0.1) / (COUNTS + 0.1).sum()
+    if kind != "adaptive":
+        return shares.log()
+    first, *rest = shares.sort(descending=True).values.tensor_split(cuts(V))
+    return torch.cat([first, *(one.sum().view(1) for one in rest)]).log()

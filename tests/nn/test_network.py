@@ -8,7 +8,7 @@ from rnngen.contracts import IGNORE
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.torch_model import TorchStep
 from rnngen.nn.network import RecurrentNetwork
-from rnngen.nn.regularizers import VariationalDropout
+from rnngen.nn.regularizers import TrainingSetup, VariationalDropout
 from rnngen.options.model import NetworkOptions
 from rnngen.registry import Registry
 
@@ -26,11 +26,11 @@ SHAPES = {
 CELLS = ["lstm", "gru", "rnn"]
 
 
-def build(cell="lstm", **shape):
+def build(cell="lstm", setup=None, **shape):
     spec = Registry().find("cell", cell)
     torch.manual_seed(0)
     options = NetworkOptions(**{"hidden": 8, "dropout": 0.0, **shape})
-    network = RecurrentNetwork(V, options, lambda i, h: spec.resolve()(i, h, spec.spec.options()))
+    network = RecurrentNetwork(V, options, lambda i, h: spec.resolve()(i, h, spec.spec.options()), setup)
     with torch.no_grad():  # zeros would hide what is forgotten
         for parameter in (*network.initial, network.head.bias):
             parameter.uniform_(-1, 1)
@@ -140,10 +140,11 @@ def test_the_learned_state_is_where_every_stream_begins():
 
 
 def test_the_bias_starts_at_the_tokens_frequencies():
-    network = build()
     counts = torch.zeros(V, dtype=torch.int64)
     counts[3], counts[5] = 900, 100
-    network.head.expect(counts)
+    spec = Registry().find("cell", "rnn")
+    make_layer = lambda i, h: spec.resolve()(i, h, spec.spec.options())  # noqa: E731
+    network = RecurrentNetwork(V, NetworkOptions(hidden=8), make_layer, TrainingSetup(counts))
     first = torch.softmax(network.head.bias.detach(), dim=0)
     assert first[3] == pytest.approx(0.9, rel=0.02)
     assert first[5] == pytest.approx(0.1, rel=0.02)
@@ -192,15 +193,14 @@ def test_surprisal_is_the_negative_log_probability_of_the_targets_that_count(sha
 
 @pytest.mark.parametrize("shape", [{}, {"tied": True, "embed": 5}])
 def test_training_is_among_the_tokens_that_occur_and_judging_among_all(shape):
-    network = build(**shape)
     counts = torch.zeros(V, dtype=torch.int64)
     counts[[0, 1, 2, 5, 30]] = 3
+    network = build(setup=TrainingSetup(counts), **shape)
     there = counts.nonzero().flatten()
     wanted = torch.where(targets(5) == IGNORE, IGNORE, there[targets(5).clamp(min=0)])
     whole, _ = network(tokens(), network.start(B))
     among = torch.full_like(whole, -torch.inf)
     among[..., there] = whole[..., there]
-    network.head.restrict(counts)
     for training, logits in ((True, among), (False, whole)):
         loss, _ = network.train(training).nll(tokens(), wanted, network.start(B))
         expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")

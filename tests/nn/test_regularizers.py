@@ -6,15 +6,18 @@ from torch.nn.functional import cross_entropy
 
 from rnngen.contracts import IGNORE
 from rnngen.nn.heads import Head
-from rnngen.nn.regularizers import VariationalDropout
+from rnngen.nn.regularizers import TrainingSetup, VariationalDropout
+from rnngen.options.model import TrainingOptions
 
 INPUTS, VOCABULARY = 5, 7
 
 
-@pytest.fixture
-def head():
+def make(smoothing=0.0, counts=None):
+    """An output layer that is trained on the tokens that occur; on all, where no counts are given."""
     torch.manual_seed(1)
-    made = Head(INPUTS, VOCABULARY)
+    options = TrainingOptions(label_smoothing=smoothing)
+    counts = torch.ones(VOCABULARY, dtype=torch.long) if counts is None else counts
+    made = Head(INPUTS, VOCABULARY, setup=TrainingSetup(counts, options))
     torch.nn.init.normal_(made.bias)
     return made
 
@@ -28,8 +31,8 @@ TARGETS = torch.tensor([[0, 3, 2, IGNORE], [6, 6, IGNORE, IGNORE], [5, 0, 3, 2]]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
-def test_the_loss_is_torchs_smoothed_in_training_alone(head, x, smoothing):
-    head.smoothing = smoothing
+def test_the_loss_is_torchs_smoothed_in_training_alone(x, smoothing):
+    head = make(smoothing)
     for training in (True, False):
         flat, targets = head(x).flatten(0, 1), TARGETS.flatten()
         share = smoothing if training else 0.0
@@ -37,8 +40,8 @@ def test_the_loss_is_torchs_smoothed_in_training_alone(head, x, smoothing):
         torch.testing.assert_close(head.train(training).nll(x, TARGETS), expected)
 
 
-def test_smoothing_is_the_mix_that_the_paper_gives(head, x):
-    head.smoothing = 0.3
+def test_smoothing_is_the_mix_that_the_paper_gives(x):
+    head = make(0.3)
     chances = head(x).detach().double().log_softmax(-1)
     expected = 0.0
     for row, column in (TARGETS != IGNORE).nonzero().tolist():
@@ -47,11 +50,10 @@ def test_smoothing_is_the_mix_that_the_paper_gives(head, x):
     assert float(head.train().nll(x, TARGETS).detach()) == pytest.approx(expected, rel=1e-5)
 
 
-def test_restricted_to_what_occurs_smoothing_spreads_over_that_alone(head, x):
+def test_restricted_to_what_occurs_smoothing_spreads_over_that_alone(x):
     counts = torch.tensor([1, 0, 2, 5, 0, 1, 9])
     there = counts.nonzero().flatten()
-    head.restrict(counts)
-    head.smoothing = 0.2
+    head = make(0.2, counts)
     columns = torch.searchsorted(there, TARGETS.clamp(min=0)).where(TARGETS != IGNORE, IGNORE)
     flat = head(x)[..., there].flatten(0, 1)
     expected = cross_entropy(

@@ -9,17 +9,25 @@ from rnngen.builtins import (
     rnngen_cells,
     rnngen_filters,
     rnngen_readers,
+    rnngen_strategies,
     rnngen_tasks,
     rnngen_tokenizers,
 )
-from rnngen.builtins.strategies.options import DecodingOptions
 from rnngen.errors import UsageError
+from rnngen.generation.fill_options import FillOptions
 from rnngen.options import SEARCH, NoOptions, OneOf, Range, build, construct, describe
-from rnngen.options.corpus import CorpusOptions, PartsOptions
+from rnngen.options.corpus import AdaptingOptions, CorpusOptions, PartsOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
 
-STAGES = [NetworkOptions, TrainingOptions, DecodingOptions, PartsOptions, CorpusOptions]
-HOOKS = [rnngen_cells, rnngen_filters, rnngen_readers, rnngen_tasks, rnngen_tokenizers]
+STAGES = [NetworkOptions, TrainingOptions, AdaptingOptions, FillOptions, PartsOptions, CorpusOptions]
+HOOKS = [
+    rnngen_cells,
+    rnngen_filters,
+    rnngen_readers,
+    rnngen_strategies,
+    rnngen_tasks,
+    rnngen_tokenizers,
+]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 import pytest
 
+from rnngen.errors import OptionError
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
-from rnngen.requests.conflicts import Conflict, ConflictError, OptionError
+from rnngen.requests.conflicts import Conflict, ConflictError
 from rnngen.requests.evaluate import CONFLICTS, SOURCE_OPTIONS, EvaluateRequest
 
 VALUES = {

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from rnngen.events import Finished, Judged, Warned
+from rnngen.events import FinalEvaluation, Finished, Warned
 from rnngen.requests.evaluate import EvaluateRequest
 from rnngen.training import baseline_check
 
@@ -25,7 +25,7 @@ def chants(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["continue", "lines"])
-def test_a_model_below_the_floor_is_told_with_the_figures_of_eval(session, train, task):
+def test_a_model_below_the_baseline_is_told_with_the_figures_of_eval(session, train, task):
     events = train(task=task)
     (message,) = told(events)
     model, floor = (float(number) for number in re.findall(r"\d+\.\d{3}", message)[:2])
@@ -36,8 +36,12 @@ def test_a_model_below_the_floor_is_told_with_the_figures_of_eval(session, train
 
 
 def test_it_comes_between_the_judgement_and_the_end(train):
-    events = [e for e in train() if isinstance(e, Judged | Finished) or (isinstance(e, Warned) and told([e]))]
-    assert [type(event) for event in events] == [Judged, Warned, Finished]
+    events = [
+        e
+        for e in train()
+        if isinstance(e, FinalEvaluation | Finished) or (isinstance(e, Warned) and told([e]))
+    ]
+    assert [type(event) for event in events] == [FinalEvaluation, Warned, Finished]
 
 
 def test_the_mend_depends_on_what_went_wrong(train):
@@ -47,7 +51,7 @@ def test_the_mend_depends_on_what_went_wrong(train):
 
 
 @pytest.mark.slow
-def test_a_model_above_the_floor_is_not_told(train, chants):
+def test_a_model_above_the_baseline_is_not_told(train, chants):
     events = train(chants, hidden=48, steps=500, batch=8, seq=24, lr=0.01, dropout=0.0)
     assert told(events) == []
 

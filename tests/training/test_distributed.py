@@ -23,7 +23,7 @@ from rnngen.data.batches import Batch
 from rnngen.errors import DeviceError, UsageError
 from rnngen.events import Evaluated, Step
 from rnngen.requests.train import TrainRequest
-from rnngen.training.distributed import Team, current, joined
+from rnngen.training.distributed import ProcessGroup, current, joined
 
 TASKS = {"continue": "tale.txt", "lines": "names.txt", "pairs": "pairs.tsv"}
 STEPS = 40
@@ -49,29 +49,29 @@ def batch_of(rows):
 @pytest.mark.parametrize("rows", [1, 2, 6, 7, 20])
 def test_every_target_counts_in_exactly_one_process(size, rows):
     batch = batch_of(rows)
-    shares = [Team(rank, size).share(batch) for rank in range(size)]
+    shares = [ProcessGroup(rank, size).share(batch) for rank in range(size)]
     counted = [share.targets[share.targets != IGNORE] for share in shares]
     np.testing.assert_array_equal(np.concatenate(counted), batch.targets.flatten())
 
 
 @pytest.mark.parametrize("rank", range(3))
 def test_a_share_is_whole_rows_and_never_empty(rank):
-    share = Team(rank, 3).share(batch_of(2))
+    share = ProcessGroup(rank, 3).share(batch_of(2))
     assert len(share.inputs) == len(share.targets) == len(share.reset_state) == len(share.source) >= 1
     np.testing.assert_array_equal(share.source, share.inputs + 100)
 
 
 @pytest.mark.parametrize("rank", range(3))
 def test_a_resumed_process_takes_the_state_of_the_rows_that_it_reads(rank):
-    team, batch = Team(rank, 3), batch_of(8)
-    np.testing.assert_array_equal(batch.inputs[team.rows(8)], team.share(batch).inputs)
+    group, batch = ProcessGroup(rank, 3), batch_of(8)
+    np.testing.assert_array_equal(batch.inputs[group.rows(8)], group.share(batch).inputs)
 
 
 def test_random_numbers_are_a_processs_own_and_leave_the_shared_ones_alone():
     torch.manual_seed(0)
     before, draws = torch.get_rng_state(), []
     for rank, step in [(0, 5), (1, 5), (0, 6), (0, 5)]:
-        with Team(rank, 2).own_draws(1, step, torch.device("cpu")):
+        with ProcessGroup(rank, 2).own_draws(1, step, torch.device("cpu")):
             draws.append(torch.rand(4).tolist())
     assert draws[0] == draws[3]
     assert len({tuple(drawn) for drawn in draws}) == 3
@@ -82,17 +82,17 @@ def test_random_numbers_are_a_processs_own_and_leave_the_shared_ones_alone():
 
 
 def test_alone_everything_is_as_it_is():
-    with joined() as team:
+    with joined() as group:
         batch, state = batch_of(3), (torch.ones(3, 2),)
         layer, loss = nn.Linear(2, 1), torch.tensor(2.0)
-        assert team == current() == Team()
-        assert team.share(batch) is batch
-        assert team.whole(state, 3) is state
-        assert team.sum_gradients(list(layer.parameters()), loss) is loss
-        assert (team.tell(3.5), team.first(lambda: 4.5), team.total(1, 2)) == (3.5, 4.5, [1, 2])
-        assert team.any(True)
-        assert not team.any(False)
-        with team.own_draws(1, 1, torch.device("cpu")):
+        assert group == current() == ProcessGroup()
+        assert group.share(batch) is batch
+        assert group.whole(state, 3) is state
+        assert group.sum_gradients(list(layer.parameters()), loss) is loss
+        assert (group.broadcast(3.5), group.first(lambda: 4.5), group.total(1, 2)) == (3.5, 4.5, [1, 2])
+        assert group.any(True)
+        assert not group.any(False)
+        with group.own_draws(1, 1, torch.device("cpu")):
             torch.manual_seed(0)
             drawn = torch.rand(2).tolist()
         torch.manual_seed(0)
@@ -103,12 +103,12 @@ def test_alone_everything_is_as_it_is():
 def test_each_process_takes_a_gpu_of_its_own_or_none(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "2")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    team = Team(2, 3)
-    assert team.device("cpu") == torch.device("cpu")
+    group = ProcessGroup(2, 3)
+    assert group.device("cpu") == torch.device("cpu")
     with pytest.raises(DeviceError, match="there are 2"):
-        team.device("auto")
+        group.device("auto")
     with pytest.raises(UsageError, match="cuda:1"):
-        team.device("cuda:1")
+        group.device("cuda:1")
 
 
 # ── together ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,7 +147,7 @@ def curve(folder, name, task, *, stop_after=STEPS, resume=False, normalised=Fals
 
 def work(folder):
     """What the two processes do, in one go."""
-    with joined() as team:
+    with joined() as group:
         told = {task: curve(folder, f"two-{task}", task) for task in TASKS}
         told["parts"] = curve(folder, "two-parts", "continue", accumulate=2)
         told["noise"] = curve(folder, "two-noise", "continue", gradient_noise=0.1)
@@ -155,7 +155,7 @@ def work(folder):
         told["ended"] = curve(folder, "one-begun", "continue", resume=True)
         told["normalised"] = curve(folder, "two-normalised", "continue", normalised=True, lr=0.003)
         told["minutes"] = curve(folder, "two-minutes", "continue", steps=None, minutes=0.02)
-        (folder / f"told-{team.rank}.json").write_text(json.dumps(told))
+        (folder / f"told-{group.rank}.json").write_text(json.dumps(told))
 
 
 def free_port():

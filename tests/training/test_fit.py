@@ -12,10 +12,10 @@ import torch
 
 from rnngen.api import Session
 from rnngen.errors import CorpusError, DeviceError, DivergedError, ModelError, RnngenError
-from rnngen.events import Evaluated, Finished, Judged, Sampled, Saved, Started, Step, Warned
-from rnngen.generation.loading import open_network
+from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Warned
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.build import load_network
 from rnngen.registry.components import restore
 from rnngen.requests.train import TrainRequest
 from rnngen.store.checkpoint import read_tensors
@@ -96,7 +96,7 @@ def test_a_run_may_be_cut_after_any_step(session, ask, tmp_path, cut):
     assert resumable(broken) == resumable(unbroken)
 
 
-@pytest.mark.parametrize("event", [Evaluated, Saved, Sampled, Judged])
+@pytest.mark.parametrize("event", [Evaluated, Saved, Sampled, FinalEvaluation])
 def test_a_run_that_dies_at_any_event_goes_on_to_the_same_bytes(session, ask, tmp_path, event):
     """Dies: nothing that comes after the event is done, and nothing is cleaned up."""
     request = ask(dropout=0.3)
@@ -152,7 +152,15 @@ def test_the_same_bytes_in_another_process(session, train, corpus, tmp_path):
 
 
 def test_events_come_in_the_order_that_is_promised(train):
-    letters = {Started: "<", Step: ".", Evaluated: "E", Saved: "s", Sampled: "t", Judged: "J", Finished: ">"}
+    letters = {
+        Started: "<",
+        Step: ".",
+        Evaluated: "E",
+        Saved: "s",
+        Sampled: "t",
+        FinalEvaluation: "J",
+        Finished: ">",
+    }
     told = "".join(letters[type(event)] for event in train() if not isinstance(event, Warned))
     assert re.fullmatch(r"<(\.+Es+t)+J>", told)
     assert told.count(".") == 12
@@ -173,9 +181,9 @@ def test_what_is_reported_is_what_is_written(session, train):
 def test_an_interrupted_run_is_a_model_without_a_verdict(session, train):
     events = train(stop=after(2))
     assert isinstance(events[-1], Finished)
-    assert not any(isinstance(event, Judged) for event in events)
+    assert not any(isinstance(event, FinalEvaluation) for event in events)
     assert files(session).keys() == {"config.json", "tokenizer.json", "model.safetensors"}
-    session.writer(session.read("verse"))
+    session.open(session.read("verse"))
 
 
 def test_a_listener_that_fails_is_told_no_more_and_stops_nothing(train):
@@ -189,7 +197,7 @@ def test_a_listener_that_fails_is_told_no_more_and_stops_nothing(train):
     assert len(deaf) == 1
     assert heard == [e for e in events if not (isinstance(e, Warned) and "listener" in e.message)]
     assert [e.message for e in events if isinstance(e, Warned) and "listener" in e.message] == [
-        "a listener failed and is told no more (ZeroDivisionError: mine)"
+        "a listener failed and is called no more (ZeroDivisionError: mine)"
     ]
 
 
@@ -248,14 +256,14 @@ def test_training_stops_early_and_says_so(train):
 def test_a_trained_model_is_the_same_in_numpy_and_in_torch(session, train, cell, shape):
     train(cell=cell, lr=0.05, **shape)
     model = session.read("verse")
-    network = open_network(restore(session.registry, "cell", model.config.cell), model, "cpu")
-    writer = session.writer(model)
-    steps = writer.step, TorchStep(network)
+    network = load_network(restore(session.registry, "cell", model.config.cell), model, "cpu")
+    generator = session.open(model).generator
+    steps = generator.model, TorchStep(network)
     assert isinstance(steps[0], NumpyStep)
     if "learn_state" in shape:
         assert all(array.any() for array in steps[0].start(1))
     states = [step.start(2) for step in steps]
-    for token in writer.tokenizer.encode("the sun sings of dawn"):
+    for token in generator.tokenizers.target.encode("the sun sings of dawn"):
         (mine, states[0]), (theirs, states[1]) = (
             step(np.array([token, 10]), state) for step, state in zip(steps, states, strict=True)
         )
@@ -381,7 +389,12 @@ def test_a_finished_run_that_is_gone_on_with_changes_nothing(session, train):
     train()
     before = files(session), resumable(session)
     events = go_on(session)
-    assert [type(event) for event in events] == [Started, Judged, Warned, Finished]  # a 5-gram does better
+    assert [type(event) for event in events] == [
+        Started,
+        FinalEvaluation,
+        Warned,
+        Finished,
+    ]  # a 5-gram does better
     assert (files(session), resumable(session)) == before
 
 
@@ -452,8 +465,7 @@ def test_any_text_is_learnt_and_written_or_refused_with_the_reason(session, trai
         assert "strange.txt is" in str(error)  # noqa: PT017 - either outcome is right
         return
     assert np.isfinite(events[-1].best_nats_per_char)
-    writer = session.writer(session.read("strange"))
-    written = "".join(writer.write("", rng=np.random.default_rng(0), length=20))
+    written = session.open(session.read("strange")).generate(length=20, seed=0)
     allowed = set(STRANGE[text].encode())
     assert set(written.encode()) <= allowed or "\ufffd" in written
 

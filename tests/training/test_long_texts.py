@@ -7,10 +7,12 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from rnngen.decoding.sampler import rounds
-from rnngen.generation.writing import Writer
+from rnngen.builtins.strategies.sampling import Sample
+from rnngen.decoding.prefill import prefill
+from rnngen.decoding.sampler import Sampler, sample_rows
+from rnngen.generation.generator import GenerationSettings, Generator, Prompt
 from rnngen.registry import Registry
-from rnngen.registry.components import choose_filters, make_filters
+from rnngen.registry.components import Tokenizers, choose_filters, make_filters
 
 V = 700
 LENGTH = 2000
@@ -65,17 +67,16 @@ def filters(chain):
 
 @pytest.mark.parametrize("chain", CHAINS, ids=str)
 def test_a_text_that_goes_on_keeps_a_few_bytes_a_token(chain):
-    writer = Writer(Uniform(), Words(), has_eos=False)
-    rng = np.random.default_rng(1)
-    text = writer.write("5", rng=rng, length=None, filters=filters(chain), stops=["no such"])
-    assert grown(text) < PER_TOKEN * LENGTH + SLACK
+    generator = Generator(Uniform(), Tokenizers(Words(), Words()), has_eos=False)
+    settings = GenerationSettings(length=-1, seed=1, filters=filters(chain), stops=("no such",))
+    (text,) = generator.generate([Prompt("5")], Sample(), settings)
+    assert grown(text.pieces) < PER_TOKEN * LENGTH + SLACK
 
 
 def test_texts_side_by_side_keep_as_little_of_each():
     step, count = Uniform(), 8
     rngs = [np.random.default_rng(seed) for seed in range(count)]
-    logits, state = step(np.zeros(count, np.int64), step.start(count))
-    texts = rounds(
-        step, logits, state, [[5]] * count, filters=[], rngs=rngs, eos_id=None, lengths=[1 << 40] * count
-    )
+    sampler = Sampler(step)
+    begun = sampler.start(prefill(step, step.start(count), [[5]] * count), rngs)
+    texts = sample_rows(sampler, begun, eos_id=None, max_tokens=[1 << 40] * count)
     assert grown(texts) < count * PER_TOKEN * LENGTH + count * SLACK

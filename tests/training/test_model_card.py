@@ -4,7 +4,7 @@ from dataclasses import asdict, fields, replace
 
 import pytest
 
-from rnngen.events import Finished, Judged
+from rnngen.events import FinalEvaluation, Finished
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import CorpusRecord, ModelConfig
@@ -21,7 +21,7 @@ CONFIG = ModelConfig(
     default_prompt="\n",
     rnngen="0.1.0",
 )
-JUDGED = Judged(1000, stream=1.23456, window=1.34567, seconds=2.0)
+JUDGED = FinalEvaluation(1000, stream=1.23456, window=1.34567, seconds=2.0)
 FINISHED = Finished("budget", 1200, 1000, 1.24, 60.0)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rnngen.options.model import TrainingOptions
-from rnngen.training.optimizers import FLOOR, add_l1, make_optimizer, rate
+from rnngen.training.optimizers import LAST, add_l1, make_optimizer, rate
 
 OPTIMIZERS = ["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
 
@@ -130,13 +130,13 @@ def test_the_rate_rises_in_a_line_and_reaches_its_highest_after_the_warm_up(sche
 def test_the_rate_never_rises_again_and_ends_at_a_hundredth(schedule):
     rates = [rate(options(schedule), 0.1 + 0.9 * i / 100) for i in range(101)]
     assert all(later < earlier for earlier, later in pairwise(rates))
-    assert rates[-1] == pytest.approx(2.0 * FLOOR)
-    assert rates[50] == pytest.approx(2.0 * (FLOOR + (1 - FLOOR) / 2))
+    assert rates[-1] == pytest.approx(2.0 * LAST)
+    assert rates[50] == pytest.approx(2.0 * (LAST + (1 - LAST) / 2))
 
 
 def test_the_cosine_is_a_cosine():
     quarter = rate(options("cosine"), 0.1 + 0.9 / 4)
-    assert quarter == pytest.approx(2.0 * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi / 4)) / 2))
+    assert quarter == pytest.approx(2.0 * (LAST + (1 - LAST) * (1 + math.cos(math.pi / 4)) / 2))
 
 
 def test_a_constant_rate_stays():

@@ -328,12 +328,12 @@ def with_plugin(session, monkeypatch):
 def test_a_missing_plugin_is_told_by_its_distribution(session, with_plugin, ask):
     owner = with_plugin(plugin())
     list(owner.train(owner.plan(ask(cell="mine"))))
-    owner.writer(owner.read("verse"))
+    owner.open(owner.read("verse"))
     message = r"needs the cell 'mine' from rnngen-mine 1\.0; .*pip install rnngen-mine"
     with pytest.raises(PluginError, match=message):
         session.plan(resumed())
     with pytest.raises(PluginError, match=message):
-        session.writer(session.read("verse"))
+        session.open(session.read("verse"))
 
 
 def test_a_broken_plugin_is_told_apart_from_a_missing_one(session, with_plugin, ask):

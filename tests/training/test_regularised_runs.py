@@ -13,9 +13,9 @@ from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
 from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import Finished
-from rnngen.nn.network import RecurrentNetwork, regularise
+from rnngen.nn.network import RecurrentNetwork
+from rnngen.nn.regularizers import TrainingSetup
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.training.optimizers import make_noisy
 from rnngen.training.trainer import Trainer
 
 TEXT = "so much depends upon a red wheel barrow glazed with rain water beside the white chickens " * 8
@@ -41,8 +41,8 @@ def make(store, stop_after=None, **given):
     options = TrainingOptions(**{"batch": 2, "seq": 12, "steps": 14, "evaluations": 3, "seed": 1, **given})
     torch.manual_seed(1)
     sizes = NetworkOptions(hidden=8, layers=2, dropout=0.3, tied=True, learn_state=True)
-    network = RecurrentNetwork(257, sizes, lambda i, h: LSTM(i, h, LSTMOptions()))
-    regularise(network, options)
+    setup = TrainingSetup(torch.ones(257, dtype=torch.long), options, restricted=False)
+    network = RecurrentNetwork(257, sizes, lambda i, h: LSTM(i, h, LSTMOptions()), setup)
     batches = StreamBatches(store, 2, 12, state_reset_prob=0.1, seed=1, vary=options.vary_seq)
     snapshots = []
 
@@ -50,10 +50,11 @@ def make(store, stop_after=None, **given):
         snapshots.append(trainer.snapshot())
         return iter(())
 
-    judge = partial(LossEvaluator(network).stream, store, has_eos=False, streams=2, seq=64)
-    trainer = Trainer(network, batches, judge, options, "fp32", save)
-    trainer.stop = lambda: trainer.progress.step == stop_after
-    make_noisy(trainer.optimizer, options.gradient_noise, lambda: trainer.progress.step, 1)
+    def stop():
+        return trainer.progress.step == stop_after
+
+    evaluate = partial(LossEvaluator(network).stream, store, has_eos=False, streams=2, seq=64)
+    trainer = Trainer(network, batches, evaluate, options, "fp32", save, stop)
     return trainer, snapshots
 
 
@@ -85,10 +86,10 @@ def test_a_run_in_pieces_is_the_unbroken_run_to_the_bit(store, given, cut):
 
 def test_it_learns_with_everything_and_is_judged_without(store):
     trainer, _ = make(store, steps=150, **{**EVERYTHING, "gradient_noise": 0.0001, "lr": 0.02})
-    before = trainer.judge().nats_per_token
+    before = trainer.evaluate().nats_per_token
     finished(trainer)
-    judged = trainer.judge()
+    judged = trainer.evaluate()
     assert judged.nats_per_token < before - 1
     plain, _ = make(store)
     plain.network.load_state_dict(trainer.network.state_dict())
-    assert plain.judge() == judged
+    assert plain.evaluate() == judged

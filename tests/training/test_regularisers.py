@@ -9,25 +9,31 @@ from rnngen.contracts import IGNORE, Chunk
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import UsageError
+from rnngen.evaluation.perplexity import Loss
 from rnngen.inference.numpy_model import NumpyStep
-from rnngen.nn.network import REGULARISERS, RecurrentNetwork, regularise
-from rnngen.nn.regularizers import Restless, TypeDropout, WeightDrop
+from rnngen.nn.network import RecurrentNetwork
+from rnngen.nn.regularizers import ActivationRegularizer, EmbeddingDropout, TrainingSetup, WeightDrop
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
-from rnngen.training.optimizers import NOISE_FALLS, add_noise, make_noisy, make_optimizer
+from rnngen.training.optimizers import NOISE_FALLS, add_noise
+from rnngen.training.trainer import Trainer
 
 V, B, T, H = 37, 3, 11, 8
 ALL = {"embed_dropout": 0.3, "weight_drop": 0.4, "activation_reg": 2.0, "temporal_reg": 1.0}
 CELLS = ["lstm", "gru", "rnn"]
 
 
+def layer(inputs, hidden):
+    spec = Registry().find("cell", "rnn")
+    return spec.resolve()(inputs, hidden, spec.spec.options())
+
+
 def build(cell="lstm", shape=None, **training):
     spec = Registry().find("cell", cell)
     torch.manual_seed(0)
     options = NetworkOptions(**{"hidden": H, "dropout": 0.0, **(shape or {})})
-    network = RecurrentNetwork(V, options, lambda i, h: spec.resolve()(i, h, spec.spec.options()))
-    regularise(network, TrainingOptions(**training))
-    return network
+    setup = TrainingSetup(torch.ones(V, dtype=torch.long), TrainingOptions(**training), restricted=False)
+    return RecurrentNetwork(V, options, lambda i, h: spec.resolve()(i, h, spec.spec.options()), setup)
 
 
 def tokens(seed=0):
@@ -42,10 +48,6 @@ def targets():
 
 def nll(network):
     return network.nll(tokens(), targets(), network.start(B))[0]
-
-
-def test_all_that_can_be_chosen_is_tried_here():
-    assert set(ALL) == set(REGULARISERS)
 
 
 # ── evaluation and generation never see it ─────────────────────────────────────────────────────────────────
@@ -80,7 +82,7 @@ def test_evaluation_and_the_numpy_step_are_those_of_a_network_without(cell, shap
         np.testing.assert_allclose(logits, expected[:, t], atol=2e-6)
 
 
-@pytest.mark.parametrize("name", REGULARISERS)
+@pytest.mark.parametrize("name", ALL)
 def test_each_alone_changes_the_training_loss_and_every_parameter_learns(name):
     network, plain = build(**{name: ALL[name]}), build()
     loss = nll(network)
@@ -117,9 +119,7 @@ class Spy(nn.Module):
 
 
 def dropping(share):
-    drop = WeightDrop()
-    drop.share = share
-    return drop
+    return WeightDrop(share)
 
 
 def test_weight_drop_thins_recurrent_matrices_by_its_share_and_scales_the_rest():
@@ -162,9 +162,8 @@ def test_weight_drop_is_the_cell_with_a_thinned_matrix_and_its_gradient(cell):
 
 def test_embedding_dropout_drops_whole_tokens_wherever_they_stand():
     torch.manual_seed(0)
-    drop, embedding = TypeDropout(), nn.Embedding(500, 4)
+    drop, embedding = EmbeddingDropout(0.25), nn.Embedding(500, 4)
     nn.init.ones_(embedding.weight)
-    drop.share = 0.25
     ids = torch.arange(500).repeat(3, 2)  # each stands six times
     dropped = drop(ids, embedding)
     assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
@@ -200,11 +199,10 @@ def penalty(dropped, raw, counts, size, change):
 def test_ar_and_tar_are_their_formulas_over_the_targets_that_count(size, change):
     rng, counts = np.random.default_rng(0), (targets() != IGNORE)
     dropped, raw = rng.normal(size=(2, B, T, H))
-    restless = Restless()
-    restless.size, restless.change = size, change
-    made = restless(torch.from_numpy(dropped), torch.from_numpy(raw), counts)
+    regularizer = ActivationRegularizer(size, change)
+    made = regularizer(torch.from_numpy(dropped), torch.from_numpy(raw), counts)
     assert made.item() == pytest.approx(penalty(dropped, raw, counts.numpy(), size, change), rel=1e-5)
-    assert restless.eval()(torch.from_numpy(dropped), torch.from_numpy(raw), counts) == 0
+    assert regularizer.eval()(torch.from_numpy(dropped), torch.from_numpy(raw), counts) == 0
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -226,17 +224,28 @@ def test_where_no_target_counts_nothing_is_added():
 # ── refusals ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_network_that_is_not_the_engines_is_refused_with_the_flag():
-    with pytest.raises(UsageError, match="--weight-drop is for models of text without a source"):
-        regularise(nn.Linear(2, 2), TrainingOptions(weight_drop=0.5))
-    regularise(nn.Linear(2, 2), TrainingOptions())
+@pytest.mark.parametrize("name", ALL)
+def test_a_network_that_reads_a_source_is_refused_with_the_reason(session, ask, name):
+    session.plan(ask(**{name: ALL[name]}))
+    with pytest.raises(UsageError, match=f"{name}: a network that reads a source builds its own layers"):
+        session.plan(ask(task="pairs", **{name: ALL[name]}))
+
+
+class Plain(nn.Linear):
+    """A layer whose matrices have other names."""
+
+    def initial_state(self, batch):
+        return (torch.zeros(batch, self.out_features),)
 
 
 def test_a_cell_without_recurrent_matrices_by_name_has_no_weights_to_drop():
-    network = build()
-    network.layers[0] = nn.Linear(2, 2)
-    with pytest.raises(UsageError, match="--weight-drop needs a cell with matrices called weight_hh"):
-        regularise(network, TrainingOptions(weight_drop=0.5))
+    def make(share):
+        setup = TrainingSetup(torch.ones(V), TrainingOptions(weight_drop=share))
+        return RecurrentNetwork(V, NetworkOptions(hidden=H), Plain, setup)
+
+    make(0.0)
+    with pytest.raises(UsageError, match="weight_drop needs a cell with matrices called weight_hh"):
+        make(0.5)
 
 
 @pytest.mark.parametrize("name", ["embed_dropout", "weight_drop", "vary_seq"])
@@ -265,18 +274,26 @@ def test_the_noise_has_the_variance_of_its_formula(step):
     assert parameter.grad.var().item() == pytest.approx(0.3 / (1 + step) ** NOISE_FALLS, rel=0.03)
 
 
-def test_a_noisy_optimizer_adds_it_once_before_each_update():
-    network = nn.Linear(3, 1, bias=False)
-    optimizer = make_optimizer(network, TrainingOptions(optimizer="sgd", lr=1.0, weight_decay=0))
-    before = network.weight.detach().clone()
-    make_noisy(optimizer, 0.5, lambda: 7, seed=4)
-    network.weight.grad = torch.zeros_like(network.weight)
-    optimizer.step()
-    alone = nn.Parameter(torch.zeros(1, 3))
-    alone.grad = torch.zeros_like(alone)
-    torch.manual_seed(99)  # nothing but seed and step may matter
-    add_noise([alone], 0.5, 7, seed=4)
-    torch.testing.assert_close(network.weight.detach(), before - alone.grad)
+def test_the_trainer_adds_it_once_before_each_update(store):
+    """After clipping; it follows from the seed and the step alone."""
+    moved = []
+    for noise in (0.0, 0.5):
+        options = {"optimizer": "sgd", "lr": 1.0, "weight_decay": 0, "warmup": 0, "schedule": "constant"}
+        options = TrainingOptions(batch=2, seq=8, steps=3, seed=4, gradient_noise=noise, **options)
+        torch.manual_seed(1)
+        network = RecurrentNetwork(257, NetworkOptions(hidden=H, dropout=0.0), layer)
+        batches = StreamBatches(store, 2, 8)
+        trainer = Trainer(network, batches, lambda: Loss(1, 1, 1), options, "fp32", lambda *_: iter(()))
+        torch.manual_seed(99 + round(noise))  # nothing but seed and step may matter
+        next(trainer.run())
+        ordered = [p for group in trainer.optimizer.param_groups for p in group["params"]]
+        moved.append([p.detach().clone() for p in ordered])
+    alone = [nn.Parameter(torch.zeros_like(p)) for p in moved[0]]
+    for parameter in alone:
+        parameter.grad = torch.zeros_like(parameter)
+    add_noise(alone, 0.5, 0, seed=4)
+    for quiet, noisy, parameter in zip(*moved, alone, strict=True):
+        torch.testing.assert_close(noisy, quiet - parameter.grad)
 
 
 @pytest.mark.parametrize("other", [(7, 5), (8, 4)])

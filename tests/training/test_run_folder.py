@@ -16,7 +16,7 @@ from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import CorpusRecord, ModelConfig
 from rnngen.store.model_folder import METRICS, TRAINING, WEIGHTS, ModelStore, read_metrics, read_model
 from rnngen.training.run_folder import RunFolder
-from rnngen.training.trainer import Evaluation, Progress
+from rnngen.training.trainer import MetricsRow, Progress
 
 SEEN = np.ones(4, np.uint8)
 
@@ -101,7 +101,7 @@ class Run:
         }
 
     def evaluation(self, *, best=True):
-        return Evaluation(self.progress.step, 0.5, 0.1, 2.0, 1.5, 1.5, best)
+        return MetricsRow(self.progress.step, 0.5, 0.1, 2.0, 1.5, 1.5, best)
 
 
 def config_of(hidden):

@@ -57,7 +57,7 @@ class Saves:
         return iter(())
 
 
-def make(store, *, has_eos=False, judge=None, stop=lambda: False, dropout=0.0, **options):
+def make(store, *, has_eos=False, evaluate=None, stop=lambda: False, dropout=0.0, **options):
     options = TrainingOptions(**{"batch": 2, "seq": 8, "steps": 12, "evaluations": 3, "seed": 1, **options})
     torch.manual_seed(options.seed)
     sizes = NetworkOptions(hidden=8, embed=8, dropout=dropout, learn_state=True)
@@ -66,8 +66,8 @@ def make(store, *, has_eos=False, judge=None, stop=lambda: False, dropout=0.0, *
         batches = SpanBatches(store, example_spans(store, 16), 16, seed=1)
     else:
         batches = StreamBatches(store, options.batch, options.seq, state_reset_prob=0.1, seed=1)
-    judge = judge or partial(LossEvaluator(network).stream, store, has_eos=has_eos, streams=2, seq=64)
-    return Trainer(network, batches, judge, options, "fp32", Saves(), stop)
+    evaluate = evaluate or partial(LossEvaluator(network).stream, store, has_eos=has_eos, streams=2, seq=64)
+    return Trainer(network, batches, evaluate, options, "fp32", Saves(), stop)
 
 
 def scripted(losses):
@@ -102,17 +102,17 @@ def bits(trainer):
 def test_every_optimizer_learns(store, optimizer, has_eos):
     rate = RATES.get(optimizer, 0.02)
     trainer = make(store, has_eos=has_eos, optimizer=optimizer, lr=rate, steps=60, weight_decay=0)
-    before = trainer.judge().nats_per_token
+    before = trainer.evaluate().nats_per_token
     assert finished(trainer).reason == "budget"
-    assert trainer.judge().nats_per_token < before - 1
+    assert trainer.evaluate().nats_per_token < before - 1
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "plateau", "constant"])
 def test_every_schedule_learns(store, schedule):
     trainer = make(store, schedule=schedule, lr=0.02, steps=60)
-    before = trainer.judge().nats_per_token
+    before = trainer.evaluate().nats_per_token
     finished(trainer)
-    assert trainer.judge().nats_per_token < before - 1
+    assert trainer.evaluate().nats_per_token < before - 1
 
 
 def test_training_reads_as_evaluation_does(store):
@@ -230,21 +230,21 @@ def test_the_mean_training_loss_is_that_of_the_steps_since(store):
 
 
 def test_training_stops_early_once_nothing_has_improved_for_long(store):
-    judge = scripted([3.0, 2.0, 2.5, 2.0, 2.1])
-    trainer = make(store, steps=100, evaluations=100, patience=3, judge=judge)
+    evaluate = scripted([3.0, 2.0, 2.5, 2.0, 2.1])
+    trainer = make(store, steps=100, evaluations=100, patience=3, evaluate=evaluate)
     last = finished(trainer)
     assert (last.reason, last.step, last.best_step) == ("early stop", 5, 2)
     assert [e.best for e in trainer.save.evaluations] == [True, True, False, False, False]
 
 
 def test_without_patience_training_never_stops_early(store):
-    trainer = make(store, steps=30, evaluations=30, patience=0, judge=scripted([1.0, 2.0]))
+    trainer = make(store, steps=30, evaluations=30, patience=0, evaluate=scripted([1.0, 2.0]))
     assert finished(trainer).reason == "budget"
 
 
 def test_a_run_that_stopped_early_stays_stopped(store):
-    judge = scripted([1.0, 2.0])
-    options = {"steps": 100, "evaluations": 100, "patience": 2, "judge": judge}
+    evaluate = scripted([1.0, 2.0])
+    options = {"steps": 100, "evaluations": 100, "patience": 2, "evaluate": evaluate}
     trainer = make(store, **options)
     assert finished(trainer).step == 3
     resumed = make(store, **options)
@@ -255,9 +255,9 @@ def test_a_run_that_stopped_early_stays_stopped(store):
 
 
 def test_a_plateau_halves_the_rate_after_two_evaluations_without_a_better_one(store):
-    judge = scripted([3.0, 3.1, 3.2, 2.9, 3.0, 3.0, 3.0, 3.0])
+    evaluate = scripted([3.0, 3.1, 3.2, 2.9, 3.0, 3.0, 3.0, 3.0])
     trainer = make(
-        store, steps=10, evaluations=10, patience=0, schedule="plateau", warmup=0, lr=0.08, judge=judge
+        store, steps=10, evaluations=10, patience=0, schedule="plateau", warmup=0, lr=0.08, evaluate=evaluate
     )
     rates = [event.lr for event in trainer.run() if isinstance(event, Step)]
     #                             better          -     -cut  better  -     -cut   -     -cut   -
@@ -397,7 +397,7 @@ def test_a_mean_that_validation_triggers_goes_on_to_the_bit(store, monkeypatch, 
 
     def trained(stop=lambda: False, snapshot=None):
         trainer = make(store, optimizer="nt-asgd", lr=0.5, steps=14, evaluations=7, stop=stop)
-        trainer.judge = lambda: Loss(1.0 + trainer.progress.step, 1, 1.0)
+        trainer.evaluate = lambda: Loss(1.0 + trainer.progress.step, 1, 1.0)
         if snapshot:
             trainer.restore(*snapshot)
         finished(trainer)

@@ -3,23 +3,26 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
 from typing import Any
 
 import numpy as np
 import pytest
 from rnngen.builtins.strategies.beam.beam_search import beam_search
+from rnngen.builtins.strategies.beam.strategy import BeamSearch
 from rnngen.builtins.strategies.options import BeamOptions
+from rnngen.builtins.strategies.sampling import Sample
 from rnngen.builtins.tokenizers.bpe import BPETokenizer
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer
 from rnngen.builtins.tokenizers.word import WordTokenizer
-from rnngen.contracts import Chunk, State, Tokenizer
+from rnngen.contracts import Chunk, State, Strategy, Tokenizer
 from rnngen.decoding.filter_chain import FilterChain
-from rnngen.decoding.sampler import sample
+from rnngen.decoding.sampler import Sampler, sample
 from rnngen.errors import RnngenError, UsageError
-from rnngen.generation.writing import Writer
+from rnngen.generation.generator import GenerationSettings, Generator, Prompt
 from rnngen.registry import Distribution, Registry
-from rnngen.registry.components import choose_filters, make_filters
+from rnngen.registry.components import Tokenizers, choose_filters, make_filters
 
 import rnngen_constrain
 
@@ -256,14 +259,21 @@ def test_where_nothing_that_the_model_knows_may_follow_a_complete_text_ends() ->
 @every
 def test_free_text_ends_however_it_is_written(name: str) -> None:
     tokenizer = ALL[name]
-    writer = Writer(Random(len(tokenizer.pieces)), tokenizer, has_eos=False)
+    generator = Generator(Random(len(tokenizer.pieces)), Tokenizers(tokenizer, tokenizer), has_eos=False)
     chain = filters(tokenizer, ("regex", "[a-e]{2,5};".replace(";", "\\;")))
-    rngs = [np.random.default_rng([1, number]) for number in range(4)]
-    alone = ["".join(writer.write("In", rng=rng, length=50, filters=chain)) for rng in rngs]
-    rngs = [np.random.default_rng([1, number]) for number in range(4)]
-    together = writer.write_many("In", rngs=rngs, length=50, filters=chain)
-    assert ["".join(pieces) for pieces in together] == alone
-    found = [text for text, _ in writer.search("In", BeamOptions(width=3), length=50, filters=chain)]
+
+    def texts(strategy: Strategy, **settings: Any) -> list[str]:
+        given = GenerationSettings(length=50, filters=chain, **settings)
+        return [output.text for output in generator.generate([Prompt("In")], strategy, given)]
+
+    sampler = Sampler(generator.model, chain, forbidden=generator.forbidden)
+    alone = []
+    for number in range(4):
+        state = sampler.start(generator.prefill(Prompt("In")), [np.random.default_rng([1, number])])
+        tokens = (token for token, _ in islice(sampler.stream(state), 50))
+        alone.append(text_of(tokenizer, [*takewhile(lambda token: token != tokenizer.eos_id, tokens)]))
+    assert texts(Sample(), seed=1, count=4) == alone
+    found = texts(BeamSearch(BeamOptions(width=3)), count=3)
     assert all(re.fullmatch("[a-e]{2,5};", text) for text in [*alone, *found])
 
 

@@ -1,9 +1,11 @@
 """Adaptive filters, which keep a state: XTC tosses coins, and Mirostat follows the surprisal."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rnngen.builtins.filters.options import MirostatOptions, XTCOptions
-from rnngen.builtins.filters.truncation import History, keep_where
+from rnngen.builtins.filters.truncation import keep_where
 from rnngen.contracts import Floats, State, StatefulFilter, TokenIds
 from rnngen.numerics import FORBIDDEN, Doubles, log_softmax, softmax
 
@@ -17,14 +19,14 @@ class _XTC:
     def initial(self, seeds: TokenIds) -> State:
         return seeds.copy(), np.zeros(len(seeds), np.int64)
 
-    def __call__(self, logits: Floats, history: History, state: State) -> Floats:  # noqa: ARG002
+    def __call__(self, logits: Floats, history: Sequence[Sequence[int]], state: State) -> Floats:  # noqa: ARG002
         heads = [
             np.random.default_rng(pair).random() < self.options.probability
             for pair in zip(*state, strict=True)
         ]
         p = softmax(logits)
         top = p >= self.options.threshold
-        last = logits.shape[-1] - 1 - np.where(top, p, np.inf)[:, ::-1].argmin(axis=-1)
+        last = logits.shape[-1] - 1 - np.where(top, logits, np.inf)[:, ::-1].argmin(axis=-1)
         dropped = top & np.array(heads, bool)[:, None] & (top.sum(axis=-1, keepdims=True) > 1)
         dropped[np.arange(len(logits)), last] = False
         return np.where(dropped, FORBIDDEN, logits)
@@ -54,7 +56,7 @@ class _Mirostat:
     def initial(self, seeds: TokenIds) -> State:
         return (np.full(len(seeds), 2 * self.options.tau),)
 
-    def __call__(self, logits: Floats, history: History, state: State) -> Floats:  # noqa: ARG002
+    def __call__(self, logits: Floats, history: Sequence[Sequence[int]], state: State) -> Floats:  # noqa: ARG002
         log_p = log_softmax(logits)
         if self.options.version == 2:
             return keep_where(-log_p / np.log(2) <= state[0][:, None], logits)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.builtins.filters.options import BanOptions, BiasOptions, ForceOptions, MinLengthOptions
+from rnngen.builtins.filters.truncation import of_logits
 from rnngen.contracts import Filter, Floats, State, StatefulFilter, TokenIds, Tokenizer
 from rnngen.errors import UsageError
 from rnngen.numerics import FORBIDDEN
@@ -64,11 +65,7 @@ def force(options: ForceOptions, tokenizer: Tokenizer) -> Filter:
     for text in texts:
         outside[tokenizer.encode(text)] = False
     outside[tokenizer.eos_id] = False
-
-    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        return np.where(outside, FORBIDDEN, logits)
-
-    return keep
+    return of_logits(lambda logits: np.where(outside, FORBIDDEN, logits))
 
 
 def logit_bias(options: BiasOptions, tokenizer: Tokenizer) -> Filter:
@@ -86,11 +83,7 @@ def logit_bias(options: BiasOptions, tokenizer: Tokenizer) -> Filter:
             )
             raise UsageError(f"filter 'logit_bias': no single token is {text!r}; to this model it is {parts}")
         bias[named] += np.float32(number)
-
-    def add(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        return logits + bias
-
-    return add
+    return of_logits(lambda logits: logits + bias)
 
 
 class _MinLength:

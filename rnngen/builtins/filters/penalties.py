@@ -1,6 +1,6 @@
 """Penalties for repetition, by the tokens so far; those of the prompt count too, as in llama.cpp."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,6 @@ from rnngen.contracts import Filter, Floats, Tokenizer
 from rnngen.numerics import FORBIDDEN
 from rnngen.options import unescape
 
-History = Sequence[Sequence[int]]
 Ids = NDArray[np.int64]
 _HUGE = 1e30
 """Larger than any useful penalty, and with its inverse still far from where float32 ends."""
@@ -18,71 +17,70 @@ _LARGEST = 69.0
 """ln 1e30, the largest exponent of a penalty."""
 
 
-def _lately(past: Sequence[int], window: int) -> Ids:
-    """Return the latest tokens; all of them where the window is 0."""
-    return np.array(past[-window:], np.int64)
+def of_history(window: int, penalize: Callable[[Floats, Ids], None]) -> Filter:
+    """Make a filter of what changes a stream's logits (V,) in place by its latest tokens.
+
+    Args:
+        window: the number of latest tokens; 0 is all of them.
+        penalize: called with the logits, and the tokens as an array.
+    """
+
+    def apply(logits: Floats, history: Sequence[Sequence[int]]) -> Floats:
+        changed = logits.copy()
+        for row, past in zip(changed, history, strict=True):
+            penalize(row, np.array(past[-window:], np.int64))
+        return changed
+
+    return apply
 
 
 def repetition(options: RepetitionOptions) -> Filter:
     """Divide the positive logits of tokens seen lately, multiply the others (Keskar et al. 2019, CTRL)."""
     penalty = np.float32(min(max(options.penalty, 1 / _HUGE), _HUGE))
 
-    def penalise(logits: Floats, history: History) -> Floats:
-        penalised = logits.copy()
-        for row, past in zip(penalised, history, strict=True):
-            seen = np.unique(_lately(past, options.window))
-            row[seen] = np.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
-        return penalised
+    def penalize(row: Floats, ids: Ids) -> None:
+        seen = np.unique(ids)
+        row[seen] = np.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
 
-    return penalise
+    return of_history(options.window, penalize)
 
 
 def frequency(options: CountOptions) -> Filter:
     """Subtract penalty·count, the count being how often a token has occurred (OpenAI's definition)."""
 
-    def penalise(logits: Floats, history: History) -> Floats:
-        penalised = logits.copy()
-        for row, past in zip(penalised, history, strict=True):
-            seen, counts = np.unique(_lately(past, options.window), return_counts=True)
-            row[seen] -= (options.penalty * counts).astype(np.float32)
-        return penalised
+    def penalize(row: Floats, ids: Ids) -> None:
+        seen, counts = np.unique(ids, return_counts=True)
+        row[seen] -= (options.penalty * counts).astype(np.float32)
 
-    return penalise
+    return of_history(options.window, penalize)
 
 
 def presence(options: CountOptions) -> Filter:
     """Subtract the penalty, once, from every token that has occurred (OpenAI's definition)."""
 
-    def penalise(logits: Floats, history: History) -> Floats:
-        penalised = logits.copy()
-        for row, past in zip(penalised, history, strict=True):
-            row[np.unique(_lately(past, options.window))] -= np.float32(options.penalty)
-        return penalised
+    def penalize(row: Floats, ids: Ids) -> None:
+        row[np.unique(ids)] -= np.float32(options.penalty)
 
-    return penalise
+    return of_history(options.window, penalize)
 
 
 def no_repeat_ngram(options: NoRepeatOptions) -> Filter:
     """Forbid what would bring n tokens in a row a second time (Paulus et al. 2017, arXiv 1705.04304)."""
 
-    def forbid(logits: Floats, history: History) -> Floats:
-        kept = logits.copy()
-        for row, past in zip(kept, history, strict=True):
-            ids = _lately(past, options.window)
-            places = np.arange(options.n - 1, len(ids))
-            for back in range(1, options.n if len(places) else 1):
-                places = places[ids[places - back] == ids[-back]]
-            row[ids[places]] = FORBIDDEN
-        return kept
+    def forbid(row: Floats, ids: Ids) -> None:
+        places = np.arange(options.n - 1, len(ids))
+        for back in range(1, options.n if len(places) else 1):
+            places = places[ids[places - back] == ids[-back]]
+        row[ids[places]] = FORBIDDEN
 
-    return forbid
+    return of_history(options.window, forbid)
 
 
 def dry(options: DryOptions, tokenizer: Tokenizer) -> Filter:
-    """Subtract multiplier·base^(length − allowed) from what would go on with a repetition of that length.
+    """Subtract multiplier·base^(length − allowed) from what would continue a repetition of that length.
 
     The length, for a token t, is that of the longest end of the text that has stood before t already, and
-    counts from ``allowed`` on. No such end holds a token with a breaker in it, nor is such a token punished
+    counts from ``allowed`` on. No such end holds a token with a breaker in it, nor is such a token penalised
     (p-e-w 2024, github.com/oobabooga/text-generation-webui/pull/5677).
     """
     signs = [sign.encode() for sign in unescape(options.breakers)]
@@ -90,16 +88,13 @@ def dry(options: DryOptions, tokenizer: Tokenizer) -> Filter:
     longest = options.allowed + (int(_LARGEST / growth) + 1 if growth else 0)
     breaks = np.array([any(sign in piece for sign in signs) for piece in tokenizer.pieces], bool)
 
-    def penalise(logits: Floats, history: History) -> Floats:
-        penalised = logits.copy()
-        for row, past in zip(penalised, history, strict=True):
-            lengths = repeated(_lately(past, options.window), breaks, longest)
-            tokens = np.flatnonzero((lengths >= options.allowed) & ~breaks)
-            powers = (lengths[tokens] - options.allowed) * growth
-            row[tokens] -= (options.multiplier * np.exp(np.minimum(powers, _LARGEST))).astype(np.float32)
-        return penalised
+    def penalize(row: Floats, ids: Ids) -> None:
+        lengths = repeated(ids, breaks, longest)
+        tokens = np.flatnonzero((lengths >= options.allowed) & ~breaks)
+        powers = (lengths[tokens] - options.allowed) * growth
+        row[tokens] -= (options.multiplier * np.exp(np.minimum(powers, _LARGEST))).astype(np.float32)
 
-    return penalise
+    return of_history(options.window, penalize)
 
 
 def repeated(ids: Ids, breaks: NDArray[np.bool_], longest: int) -> Ids:

@@ -1,6 +1,6 @@
-"""Temperature and truncation: pure functions of the distribution, logits (B,V) → logits (B,V)."""
+"""Temperature and truncation: functions of the distribution alone, logits (B,V) → logits (B,V)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,19 @@ from rnngen.builtins.filters.options import (
 from rnngen.contracts import Filter, Floats
 from rnngen.numerics import FORBIDDEN, entropy, log_softmax, softmax
 
-History = Sequence[Sequence[int]]
 _HUGE = 1e30
 """Larger than any useful factor; it and its inverse stay far from where float32 ends, even times a logit."""
 _BOUND = 1e37
 """Far beyond any logit, and still a float32."""
+
+
+def of_logits(change: Callable[[Floats], Floats]) -> Filter:
+    """Make a filter that does not look at the tokens so far."""
+
+    def apply(logits: Floats, history: Sequence[Sequence[int]]) -> Floats:  # noqa: ARG001
+        return change(logits)
+
+    return apply
 
 
 def keep_where(kept: NDArray[Any], logits: Floats) -> Floats:
@@ -37,11 +45,7 @@ def temperature(options: TemperatureOptions) -> Filter:
     if options.temperature < 1 / _HUGE:
         return top_k(TopKOptions(1))
     factor = np.float32(1 / min(options.temperature, _HUGE))
-
-    def scale(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        return logits * factor
-
-    return scale
+    return of_logits(lambda logits: logits * factor)
 
 
 def dynatemp(options: DynatempOptions) -> Filter:
@@ -51,20 +55,20 @@ def dynatemp(options: DynatempOptions) -> Filter:
     the form that llama.cpp gave it.
     """
 
-    def scale(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+    def scale(logits: Floats) -> Floats:
         most = np.log(np.maximum(np.isfinite(logits).sum(axis=-1, keepdims=True), 2))
         ratio = np.clip(entropy(log_softmax(logits)) / most, 0, 1)
         heat = options.low + (options.high - options.low) * ratio**options.exponent
         finite = np.clip(logits / np.maximum(heat, 1 / _BOUND), -_BOUND, _BOUND).astype(np.float32)
         return np.where(np.isneginf(logits), FORBIDDEN, finite)
 
-    return scale
+    return of_logits(scale)
 
 
 def top_k(options: TopKOptions) -> Filter:
     """Keep the k most probable tokens (Fan et al. 2018, arXiv 1805.04833); of equals, those of lowest id."""
 
-    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+    def keep(logits: Floats) -> Floats:
         if options.k >= logits.shape[-1]:
             return logits
         if options.k == 1:
@@ -75,13 +79,13 @@ def top_k(options: TopKOptions) -> Filter:
         np.put_along_axis(kept, places, np.take_along_axis(logits, places, axis=-1), axis=-1)
         return kept
 
-    return keep
+    return of_logits(keep)
 
 
 def top_p(options: TopPOptions) -> Filter:
     """Keep the smallest set of tokens of probability p or more (Holtzman et al. 2020, arXiv 1904.09751)."""
 
-    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+    def keep(logits: Floats) -> Floats:
         order = np.argsort(-logits, axis=-1, kind="stable")
         descending = np.take_along_axis(logits, order, axis=-1)
         p = np.exp(descending - descending[:, :1])
@@ -91,18 +95,17 @@ def top_p(options: TopPOptions) -> Filter:
         np.put_along_axis(kept, order, descending, axis=-1)
         return kept
 
-    return keep
+    return of_logits(keep)
 
 
 def min_p(options: MinPOptions) -> Filter:
     """Keep tokens at least p times as probable as the best one (Nguyen et al. 2024, arXiv 2407.01082)."""
     distance = np.float32(np.log(options.p)) if options.p else FORBIDDEN
 
-    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        least = logits.max(axis=-1, keepdims=True) + distance
-        return np.where(logits >= least, logits, FORBIDDEN)
+    def keep(logits: Floats) -> Floats:
+        return np.where(logits >= logits.max(axis=-1, keepdims=True) + distance, logits, FORBIDDEN)
 
-    return keep
+    return of_logits(keep)
 
 
 def typical(options: TypicalOptions) -> Filter:
@@ -111,7 +114,7 @@ def typical(options: TypicalOptions) -> Filter:
     Sorted by |−ln p − H|, of equals the lower id first (Meister et al. 2022, arXiv 2202.00666).
     """
 
-    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+    def keep(logits: Floats) -> Floats:
         log_p = log_softmax(logits)
         order = np.argsort(np.abs(log_p + entropy(log_p)), axis=-1, kind="stable")
         p = np.exp(np.take_along_axis(log_p, order, axis=-1))
@@ -119,27 +122,23 @@ def typical(options: TypicalOptions) -> Filter:
         np.put_along_axis(kept, order, p.cumsum(axis=-1) - p < options.p * p.sum(-1, keepdims=True), axis=-1)
         return np.where(kept, logits, FORBIDDEN)
 
-    return keep
+    return of_logits(keep)
 
 
 def epsilon(options: EpsilonOptions) -> Filter:
     """Keep tokens with p ≥ ε, and the most probable one (Hewitt et al. 2022, arXiv 2210.15191)."""
-
-    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
-        return keep_where(softmax(logits) >= options.epsilon, logits)
-
-    return keep
+    return of_logits(lambda logits: keep_where(softmax(logits) >= options.epsilon, logits))
 
 
 def eta(options: EtaOptions) -> Filter:
     """Keep tokens with p ≥ min(ε, √ε·e^−H), and the most probable one (Hewitt et al. 2022, 2210.15191)."""
 
-    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+    def keep(logits: Floats) -> Floats:
         log_p = log_softmax(logits)
         least = np.minimum(options.epsilon, options.epsilon**0.5 * np.exp(-entropy(log_p)))
         return keep_where(np.exp(log_p) >= least, logits)
 
-    return keep
+    return of_logits(keep)
 
 
 def top_nsigma(options: TopNSigmaOptions) -> Filter:
@@ -148,10 +147,10 @@ def top_nsigma(options: TopNSigmaOptions) -> Filter:
     Tokens already forbidden do not count in σ; a temperature before it changes nothing.
     """
 
-    def keep(logits: Floats, history: History) -> Floats:  # noqa: ARG001
+    def keep(logits: Floats) -> Floats:
         possible = np.isfinite(logits)
         sigma = np.std(logits, axis=-1, keepdims=True, dtype=np.float64, where=possible)
         distance = logits.max(axis=-1, keepdims=True).astype(np.float64) - np.where(possible, logits, 0)
         return keep_where(possible & (distance <= options.n * sigma), logits)
 
-    return keep
+    return of_logits(keep)

@@ -38,6 +38,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
             summary="draw each token from the filtered distribution",
             load=f"{home}.sampling:Sample",
             temperature=0.8,
+            excludes=("temp=0",),
             can=frozenset({"resume", "blend", "count", "endless"}),
         ),
         StrategySpec(

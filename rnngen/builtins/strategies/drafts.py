@@ -73,7 +73,8 @@ class Lookup:
         for size in self.SIZES:
             ending = text[max(end - size, 0) : end]
             place = self.places[self._slot(ending)]
-            if place >= size and text[place - size : place] == ending:
+            # A text that was taken back leaves places beyond its end.
+            if size <= place < end and text[place - size : place] == ending:
                 return size, place
         return 0, 0
 

@@ -99,6 +99,7 @@ class DiverseBeamOptions(BeamOptions):
 
     def __post_init__(self) -> None:
         _demand(self.groups != 1, "groups=1: a diverse beam has 2 or more")
+        _demand(not self.stochastic, "stochastic=true: a diverse beam does not draw; leave it out")
         if self.groups == 0:
             object.__setattr__(self, "groups", self.width)
         super().__post_init__()
@@ -112,7 +113,7 @@ class StochasticBeamOptions(BeamOptions):
     """Draw that many different texts, each as probable as the network has it (Kool et al. 2019)."""
 
     def __post_init__(self) -> None:
-        _demand(self.stochastic, "stochastic=False: a stochastic beam is one; choose the strategy beam")
+        _demand(self.stochastic, "stochastic=false: a stochastic beam is one; choose the strategy beam")
         super().__post_init__()
 
 

@@ -35,7 +35,7 @@ from rnngen.contracts import (
 )
 from rnngen.decoding.prefill import select_rows
 from rnngen.decoding.sampler import Sampler, SamplerState
-from rnngen.errors import UsageError
+from rnngen.errors import OptionError
 
 
 class SpeculativeSampler(Sampler):
@@ -115,15 +115,13 @@ class Speculative:
         """Return what draws one token at a time of one text.
 
         Raises:
-            UsageError: if the model reads no chunks, or the draft model cannot be opened.
+            OptionError: if the model reads no chunks, or the draft model cannot be opened.
         """
         if not isinstance(job.model, ChunkStep):
-            raise UsageError(
-                f"draft={self.options.draft}: this model reads one token at a time, and a draft needs "
-                f"one that "
-                "reads several in a call: a single model of a cell with a NumPy implementation, on "
-                "the CPU and "
-                "in full weights; leave the draft out"
+            raise OptionError(
+                f"`draft={self.options.draft}`: this model reads one token at a time, and a draft needs one "
+                "that reads several in a call: a single model, not several models, of a cell with a NumPy "
+                "implementation, on the CPU and in full weights; leave the draft out"
             )
         draft, length = self._draft_of(job)(), self.options.draft_length
         self._last = SpeculativeSampler(job.model, draft, length, job.filters, forbidden=job.forbidden)
@@ -155,5 +153,5 @@ class Speculative:
         if name == LOOKUP:
             return Lookup
         if job.load_model is None:
-            raise UsageError(f"draft={name}: no other model can be opened here; use draft={LOOKUP}")
+            raise OptionError(f"`draft={name}`: no other model can be opened here; use `draft={LOOKUP}`")
         return partial(SmallModel, job.load_model(name), job.forbidden)

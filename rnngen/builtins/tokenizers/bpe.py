@@ -5,7 +5,7 @@ from typing import Self, TypeAlias
 
 from rnngen.builtins.options import VocabularyOptions
 from rnngen.builtins.tokenizers import tokenizer_json
-from rnngen.builtins.tokenizers.byte_level import ALPHABET, ByteLevelTokenizer, bpe_model, learn, read
+from rnngen.builtins.tokenizers.byte_level import ALPHABET, ByteLevelTokenizer, learn, read
 from rnngen.builtins.tokenizers.tokenizer_json import Parts
 from rnngen.contracts import Chunk
 
@@ -23,7 +23,7 @@ class BPETokenizer(ByteLevelTokenizer):
     kind = "bpe"
 
     def __init__(self, tokens: Sequence[str], merges: Merges) -> None:
-        super().__init__(bpe_model(tokens, merges), map(read, tokens))
+        super().__init__(tokenizer_json.bpe_model(tokens, merges), map(read, tokens))
 
     @classmethod
     def from_model(cls, model: Parts) -> Self:
@@ -56,6 +56,6 @@ class BPETokenizer(ByteLevelTokenizer):
             special_tokens=[],
             show_progress=False,
         )
-        model = learn(bpe_model((), ()), trainer, chunks)
+        model = learn(tokenizer_json.bpe_model(()), trainer, chunks)
         learnt = sorted(model["vocab"].keys() - set(ALPHABET), key=model["vocab"].__getitem__)
         return cls([*ALPHABET, *learnt], model["merges"])

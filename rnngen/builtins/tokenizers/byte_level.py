@@ -121,28 +121,6 @@ class ByteLevelTokenizer:
             raise tokenizer_json.damaged(cls.kind, "its vocabulary does not begin with the single bytes")
 
 
-def bpe_model(tokens: Iterable[str], merges: Sequence[Sequence[str]], *, whole_words: bool = False) -> Parts:
-    """Return the library's BPE model.
-
-    Args:
-        tokens: the tokens by ascending id.
-        merges: pairs of tokens in the order in which they are joined.
-        whole_words: whether a word that is a token is taken whole before any merge is tried.
-    """
-    return {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": whole_words,
-        "vocab": {token: index for index, token in enumerate(tokens)},
-        "merges": [list(pair) for pair in merges],
-    }
-
-
 def learn(empty: Parts, trainer: "Trainer", chunks: Iterable[Chunk]) -> Parts:
     """Train a model of the library, and return it as the library writes it.
 

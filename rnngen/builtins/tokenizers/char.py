@@ -28,19 +28,7 @@ _BLOCK = 1 << 20
 
 def byte_fallback(characters: Iterable[str]) -> Parts:
     """Return the library's tokenizer whose tokens are the 256 bytes and these characters."""
-    tokens = (*BYTE_TOKENS, *characters)
-    model: Parts = {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": True,
-        "ignore_merges": False,
-        "vocab": {token: index for index, token in enumerate(tokens)},
-        "merges": [],
-    }
+    model = tokenizer_json.bpe_model((*BYTE_TOKENS, *characters), byte_fallback=True)
     decoder = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
     return tokenizer_json.library(model, pre_tokenizer=None, decoder=decoder)
 

@@ -10,6 +10,7 @@ it. Nothing here imports the library, which generation does not need.
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,6 +60,35 @@ def library(model: Parts, *, pre_tokenizer: Parts | None, decoder: Parts) -> Par
         "post_processor": None,
         "decoder": decoder,
         "model": model,
+    }
+
+
+def bpe_model(
+    tokens: Iterable[str],
+    merges: Sequence[Sequence[str]] = (),
+    *,
+    whole_words: bool = False,
+    byte_fallback: bool = False,
+) -> Parts:
+    """Return the library's BPE model.
+
+    Args:
+        tokens: the tokens by ascending id.
+        merges: pairs of tokens in the order in which they are joined.
+        whole_words: whether a word that is a token is taken whole before any merge is tried.
+        byte_fallback: whether a character that is no token is spelt in bytes.
+    """
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": byte_fallback,
+        "ignore_merges": whole_words,
+        "vocab": {token: index for index, token in enumerate(tokens)},
+        "merges": [list(pair) for pair in merges],
     }
 
 

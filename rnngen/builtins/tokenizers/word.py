@@ -6,7 +6,7 @@ from typing import Self
 
 from rnngen.builtins.options import VocabularyOptions
 from rnngen.builtins.tokenizers import tokenizer_json
-from rnngen.builtins.tokenizers.byte_level import ALPHABET, ByteLevelTokenizer, bpe_model, read, write
+from rnngen.builtins.tokenizers.byte_level import ALPHABET, ByteLevelTokenizer, read, write
 from rnngen.builtins.tokenizers.tokenizer_json import Parts
 from rnngen.builtins.tokenizers.words import by_frequency, count_words, sample
 from rnngen.contracts import Chunk
@@ -22,7 +22,7 @@ class WordTokenizer(ByteLevelTokenizer):
     kind = "word"
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        super().__init__(bpe_model(tokens, (), whole_words=True), map(read, tokens))
+        super().__init__(tokenizer_json.bpe_model(tokens, whole_words=True), map(read, tokens))
 
     @classmethod
     def from_model(cls, model: Parts) -> Self:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.errors import UsageError
 from rnngen.options.model import OutputOptions
@@ -83,7 +83,7 @@ def attend(
     options = flags.given(OutputOptions, search)
     drawn = loaded.attention(_sources(source), text=given, unit=unit, **options)
     if output:
-        plots.save(drawn, output, f"{loaded.name}: where it looked")
+        plots.save(drawn, output, f"{loaded.name}: attention weights")
     if json:
         _write(drawn)
     elif not output:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.requests.bench import (
     BenchNetwork,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rnngen.benchmark import Generation, Learning
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-"""Where the libraries that multiply for NumPy read how many threads to take, once, when they are loaded."""
+"""Variables that give NumPy's libraries their number of threads, read once, when they are loaded."""
 
 
 @click.group()

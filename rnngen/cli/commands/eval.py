@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions

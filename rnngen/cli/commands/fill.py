@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from rnngen.cli import flags, prompts, streams
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.errors import UsageError
 from rnngen.generation.fill_options import FillOptions

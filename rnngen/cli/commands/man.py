@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from rnngen import __version__
 from rnngen.cli import flags
-from rnngen.cli.app import COMMANDS, Program, app
+from rnngen.cli.app import COMMANDS, app
 from rnngen.cli.commands.help import TOPICS, guide
+from rnngen.cli.context import Program
 from rnngen.cli.render.roff import Page, add_markdown, bold, escaped, italic, reference
 from rnngen.errors import RnngenError
+from rnngen.version import __version__
 
 STATUSES = {
     "0": "All went well.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags, prompts, requests, streams
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.decoding_flags import FILTERS, FilterCommand, values_of
 from rnngen.cli.render import console
 from rnngen.cli.render.token_text import spelled

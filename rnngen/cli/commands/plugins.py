@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import registry
+from rnngen.cli.context import registry
 from rnngen.cli.render import console
 from rnngen.options import Option, describe
 from rnngen.registry import KINDS

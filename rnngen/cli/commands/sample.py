@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags, interactive, prompts, requests, threads
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
 from rnngen.cli.outputs import Writer
 from rnngen.cli.render import console
+from rnngen.errors import UsageError
 from rnngen.options.corpus import AdaptingOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rnngen.api import Model, Session
     from rnngen.generation.decoder import Decoder
+    from rnngen.generation.generator import Prompt
     from rnngen.generation.saved_state import SavedState
     from rnngen.requests.sample import SampleRequest
     from rnngen.store.model_folder import StoredModel
@@ -185,66 +189,69 @@ def run(
     here: "Session", request: "SampleRequest", stored: "list[StoredModel]", saved: "SavedState | None"
 ) -> None:
     """Load the models, and generate."""
-    prompt = None
-    if request.dynamic:
-        prompt = prompts.read(request.prompt, request.prompt_file)
+    prompt = _prompt(request) if request.dynamic else None
+    if prompt is not None:
         stored[0] = _adapted(here, stored[0], prompt, request)
     model = here.open(*stored, options=_load_options(request), cached=True)
     decoder = here.decoder(model.generator, request, saved)
+    if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
+        prompt = _prompt(request)
     if decoder.seed is not None and request.seed is None and not request.quiet:
         console.note(f"seed {decoder.seed}")
     if request.interactive:
-        interactive.converse(here, model, decoder, saved)
+        interactive.converse(here, model, decoder, saved, prompt or "")
     elif saved or request.save_state:
-        _resumable(here, model, decoder, saved)
+        _resumable(here, model, decoder, saved, prompt)
     else:
         _write(model, decoder, prompt)
     if not request.quiet and (report := decoder.report()):
         console.note(report)
 
 
-def _write(model: "Model", decoder: "Decoder", prompt: str | None) -> None:
-    """Generate from every prompt."""
+def _prompt(request: "SampleRequest") -> str:
+    return prompts.read(request.prompt, request.prompt_file)
+
+
+def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Iterator[list[Prompt]]":
+    """The one prompt, or what is made of each line of sources."""
     from rnngen.generation.generator import Prompt
 
-    request, generator = decoder.request, model.generator
-    pools = prompts.pools(generator, request.prompt, request.prompt_file, request.prefix)
     if prompt is not None:
-        pools = iter([[Prompt(prompt)]])
-    if not generator.reads_source:
-        (one,) = next(pools)
-        prompts.warn_untrained(generator, one.text)
-        pools = iter([[Prompt(one.text, None, request.blend)]])
-        if request.count == 1 and "endless" in decoder.spec.can:
-            threads.take_one()
+        prompts.warn_untrained(model.generator, prompt)
+        return iter([[Prompt(prompt, None, request.blend)]])
+    return prompts.sources(model.generator, request.prompt, request.prompt_file, request.prefix)
+
+
+def _write(model: "Model", decoder: "Decoder", prompt: str | None) -> None:
+    """Generate from every prompt."""
+    pools = _pools(model, decoder.request, prompt)
+    if prompt is not None and decoder.request.count == 1 and "endless" in decoder.spec.can:
+        threads.take_one()
     Writer(decoder).write(pools)
 
 
-def _resumable(here: "Session", model: "Model", decoder: "Decoder", saved: "SavedState | None") -> None:
+def _resumable(
+    here: "Session", model: "Model", decoder: "Decoder", saved: "SavedState | None", prompt: str | None
+) -> None:
     """Generate one text that can be left off and gone on with."""
     from rnngen.generation.generator import Prompt
 
     request, generator = decoder.request, model.generator
     fingerprint = here.fingerprint(model)
-    prompt = Prompt("", saved.source) if saved else _one_prompt(model, request)
-    text = decoder.resume(saved, fingerprint) if saved else decoder.begin(prompt)
-    length = generator.max_tokens(request.length, prompt.source)
+    begun = Prompt("", saved.source) if saved else _one(next(_pools(model, request, prompt), []))
+    text = decoder.resume(saved, fingerprint) if saved else decoder.begin(begun)
+    length = generator.max_tokens(request.length, begun.source)
     threads.take_one()
-    Writer(decoder).write_resumable(text, "" if saved else prompt.text, length)
+    Writer(decoder).write_resumable(text, begun, length)
     if request.save_state:
-        decoder.save(text, Path(request.save_state), fingerprint, prompt.source)
+        decoder.save(text, Path(request.save_state), fingerprint, begun.source)
 
 
-def _one_prompt(model: "Model", request: "SampleRequest") -> "Any":
+def _one(pool: "list[Prompt]") -> "Prompt":
     """The one prompt of a text that is to be saved."""
-    from rnngen.errors import UsageError
-    from rnngen.generation.generator import Prompt
-
-    pool = next(prompts.pools(model.generator, request.prompt, request.prompt_file, request.prefix), [])
     if len(pool) != 1:
         raise UsageError(f"--save-state keeps one text, and there are {len(pool)} sources; give one")
-    prompts.warn_untrained(model.generator, pool[0].text)
-    return Prompt(pool[0].text, pool[0].source, request.blend)
+    return pool[0]
 
 
 def _load_options(request: "SampleRequest") -> Any:

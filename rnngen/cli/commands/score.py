@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.token_text import spelled
 from rnngen.errors import CorpusError

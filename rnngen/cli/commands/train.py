@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import session
+from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.plan import COUNT, show_plan
 from rnngen.cli.training_run import run_alone, run_together
@@ -140,8 +140,8 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     """Train a model on CORPUS: files, folders, patterns, or - for standard input.
 
     The text is read as UTF-8, plain or as JSON lines, compressed with gzip or Zstandard or not. Its last
-    tenth is held out, and the weights that predict it best are kept. Ctrl-C saves, and prints the command
-    that resumes.
+    tenth is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
+    command that resumes it.
     """
     flags.overrule(ctx, params, *([budget] for budget in BUDGETS))
     request = _request(params)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.app import session
 from rnngen.cli.commands.train import INTERRUPTED, storage_flag
+from rnngen.cli.context import session
 from rnngen.cli.render import console, progress, trials
 from rnngen.cli.training_run import interruptible
 from rnngen.errors import UsageError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rnngen.tuning import Searched
 
 WORDS = "words"
-"""Where the context keeps the arguments as they were given."""
+"""Key of the context's data that holds the arguments as they were given."""
 TRAINING = [option.name for option in describe(TrainingOptions) if option.name != "minutes"]
 """A trial's minutes are called ``--trial-minutes`` here."""
 

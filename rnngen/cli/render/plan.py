@@ -1,4 +1,4 @@
-"""What a plan of training looks like, and how many parameters are asked for."""
+"""The display of a training's plan, and the flag for a number of parameters."""
 
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +31,7 @@ COUNT: Final = Count()
 
 
 def show_plan(proposal: "Proposal") -> None:
-    """Tell a plan on stderr."""
+    """Show a plan on stderr."""
     config = proposal.plan.config
     network, training = config.network, config.training
     sizes = f"hidden {network.hidden}, layers {network.layers}, dropout {network.dropout}"

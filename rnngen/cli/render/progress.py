@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import isclose, isfinite
 
 from rnngen.cli.render.curve import Series
-from rnngen.events import Evaluated, Event, Finished, Judged, Sampled, Saved, Started, Step, Warned
+from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Warned
 from rnngen.printable import printable, shown
 
 PLAIN_EVERY = 0.08
@@ -36,7 +36,7 @@ class Progress(Follower):
     evaluated: Evaluated | None = None
     best: Evaluated | None = None
     sample: Sampled | None = None
-    judged: Judged | None = None
+    final: FinalEvaluation | None = None
     finished: Finished | None = None
     train: Series = field(default_factory=Series)
     val: Series = field(default_factory=Series)
@@ -55,8 +55,8 @@ class Progress(Follower):
                 self.val.add(event.step, event.loss)
             case Sampled():
                 self.sample = event
-            case Judged():
-                self.judged = event
+            case FinalEvaluation():
+                self.final = event
             case Finished():
                 self.finished = event
 
@@ -92,8 +92,8 @@ class Progress(Follower):
             losses.append(("val", held_out(self.evaluated)))
         if self.best:
             losses.append(("best", f"{loss(self.best.loss)} at {self.best.step}"))
-        if self.judged:
-            losses += [("stream", loss(self.judged.stream)), ("window", loss(self.judged.window))]
+        if self.final:
+            losses += [("stream", loss(self.final.stream)), ("window", loss(self.final.window))]
         return losses
 
     @property
@@ -123,7 +123,7 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
                 yield f"rnngen: saved {shown(path)}"
             case Sampled(text=text) if verbose:
                 yield from (f"  | {line}" for line in printable(text).split("\n"))
-            case Judged():
+            case FinalEvaluation():
                 yield f"rnngen: {verdict(event)}"
             case Finished():
                 yield f"rnngen: {ending(event)}"
@@ -143,7 +143,7 @@ def step_line(progress: Progress, evaluated: Evaluated | None = None) -> str:
     return "  ".join(words)
 
 
-def verdict(event: Judged) -> str:
+def verdict(event: FinalEvaluation) -> str:
     """``step 4400, nats per character: stream 1.4601, window 1.4712``."""
     return f"step {event.step}, nats per character: stream {loss(event.stream)}, window {loss(event.window)}"
 

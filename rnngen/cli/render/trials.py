@@ -74,7 +74,7 @@ def listings(
 
 
 def line(event: Event) -> str | None:
-    """What an event says in one line, if it does."""
+    """Return the line that shows an event, if there is one."""
     match event:
         case Opened():
             each = ", ".join(f"{value:g} {unit}" for unit, value in event.budget.items())

@@ -4,15 +4,19 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from fixtures.generators import outputs, text
 
 from rnngen.builtins.filters.adaptive import mirostat
 from rnngen.builtins.filters.options import MirostatOptions, TemperatureOptions, TopPOptions
 from rnngen.builtins.filters.truncation import temperature, top_p
-from rnngen.builtins.strategies.contrastive import Seen, candidates, contrastive_search
+from rnngen.builtins.strategies.contrastive import ContrastiveSearch, Seen, candidates, contrastive_search
 from rnngen.builtins.strategies.options import ContrastiveOptions
 from rnngen.decoding.sampler import sample
 from rnngen.errors import RnngenError, UsageError
+from rnngen.generation.loading import LoadOptions
 from rnngen.inference.ensemble import Ensemble
+from rnngen.inference.numpy_model import NumpyStep
+from rnngen.inference.torch_model import TorchStep
 
 GREEDY = temperature(TemperatureOptions(0.0))
 
@@ -265,7 +269,7 @@ def test_where_nothing_can_be_chosen_an_error_says_so(values):
 def test_an_ensemble_is_refused_before_anything_is_read(halves):
     step = halves(9)
     both = Ensemble([step, step], 1)
-    with pytest.raises(UsageError, match="give one model"):
+    with pytest.raises(UsageError, match="shows no such features"):
         contrastive_search(both, both.start(1), [0], ContrastiveOptions())
     assert step.steps == 0
 
@@ -275,3 +279,55 @@ def test_options_out_of_range_are_refused(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=name):
         ContrastiveOptions(**wrong)
+
+
+# ── By a trained model ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def contrasted(generator, prompt, length, filters=(), **options):
+    strategy = ContrastiveSearch(ContrastiveOptions(**options))
+    return text(generator, prompt, strategy, length=length, filters=filters)
+
+
+def test_both_backends_choose_the_same(session, train):
+    train(name="verse")
+    model = session.read("verse")
+    quick, slow = (session.open(model, options=LoadOptions(device)).generator for device in ("cpu", "auto"))
+    assert isinstance(quick.model, NumpyStep)
+    assert isinstance(slow.model, TorchStep)
+    assert contrasted(quick, "the ", 40) == contrasted(slow, "the ", 40)
+    assert len(contrasted(quick, "the ", 40)) == 40
+
+
+def test_what_never_occurred_is_no_candidate_and_every_token_may_be_one(session, train, corpus):
+    train(name="verse")
+    found = contrasted(session.load("verse").generator, "", 60, top_k=10_000, alpha=0.9)
+    assert set(found) <= set(corpus.read_text())
+
+
+@pytest.mark.parametrize("after", [0, 5])
+def test_an_example_is_over_at_its_end(session, train, after):
+    train(name="verse", task="lines")
+    generator = session.load("verse").generator
+    end = generator.eos_id
+
+    def ending(logits, history):
+        wanted = (np.arange(logits.shape[1]) == end) == (len(history[0]) == 4 + after)  # ␃ t h e
+        return np.where(wanted, logits, -np.inf)
+
+    assert len(contrasted(generator, "the", 50, [ending])) == after
+
+
+def test_text_comes_as_it_is_made(session, train):
+    train(name="verse")
+    strategy = ContrastiveSearch(ContrastiveOptions())
+    (output,) = outputs(session.load("verse").generator, "a", strategy, length=None)
+    assert len("".join(islice(output.pieces, 50))) == 50
+
+
+def test_two_models_cannot_contrast_together(session, train):
+    train(name="verse")
+    model = session.read("verse")
+    with pytest.raises(UsageError, match="shows no such features") as caught:
+        contrasted(session.open(model, model).generator, "a", 5)
+    assert "\n" not in str(caught.value)

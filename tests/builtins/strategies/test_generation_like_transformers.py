@@ -18,8 +18,9 @@ from rnngen.builtins.filters.options import (
 )
 from rnngen.builtins.strategies.beam.beam_search import beam_search
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
-from rnngen.cli.chain import ORDERS
 from rnngen.decoding.filter_chain import FilterChain
+from rnngen.generation.decoding_choice import DecodingFlags, rank
+from rnngen.registry import Registry
 
 pytestmark = pytest.mark.slow  # it takes seconds to import their generate()
 
@@ -153,7 +154,8 @@ def test_a_chain_in_the_order_hf_shapes_what_theirs_does(generate, torch):
         "typical": truncation.typical(TypicalOptions(0.9)),
     }
     blocked = penalties.no_repeat_ngram(NoRepeatOptions(n=2))  # theirs stands after the penalty
-    chosen = sorted(ours, key=ORDERS["hf"].index)
+    specs = {spec.name: spec for spec in DecodingFlags(Registry()).filters}
+    chosen = sorted(ours, key=lambda name: rank(specs[name], "hf"))
     chain = FilterChain([ours[chosen[0]], blocked, *(ours[name] for name in chosen[1:])])
     options = {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2, "temperature": 1.7}
     options |= {"top_k": 12, "top_p": 0.95, "min_p": 0.01, "typical_p": 0.9}

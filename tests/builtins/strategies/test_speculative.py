@@ -5,6 +5,7 @@ from itertools import islice, product
 import numpy as np
 import pytest
 import torch
+from fixtures.toys import feed
 
 from rnngen.builtins.filters.adaptive import mirostat, xtc
 from rnngen.builtins.filters.options import (
@@ -18,9 +19,14 @@ from rnngen.builtins.filters.options import (
 from rnngen.builtins.filters.penalties import frequency, no_repeat_ngram
 from rnngen.builtins.filters.truncation import temperature, top_k
 from rnngen.builtins.strategies.drafts import Lookup, SmallModel
-from rnngen.builtins.strategies.speculative import Foresight
-from rnngen.decoding.sampler import Sampler, feed, sample
-from rnngen.generation.snapshot import take_down
+from rnngen.builtins.strategies.options import SpeculativeOptions
+from rnngen.builtins.strategies.sampling import Sample
+from rnngen.builtins.strategies.speculative import Speculative, SpeculativeSampler
+from rnngen.contracts import DecodingJob
+from rnngen.decoding.prefill import prefill
+from rnngen.decoding.sampler import Sampler, SamplerState
+from rnngen.decoding.token_history import TokenHistory
+from rnngen.errors import UsageError
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.nn.network import RecurrentNetwork
@@ -49,7 +55,7 @@ class Wrong:
     def __init__(self):
         self.rng = np.random.default_rng(0)
 
-    def propose(self, sampler, count):
+    def propose(self, sampler, state, count):
         return self.rng.integers(V, size=self.rng.integers(count + 1)).tolist()
 
 
@@ -59,8 +65,8 @@ class Prophet:
     def __init__(self, text):
         self.text = text
 
-    def propose(self, sampler, count):
-        made = len(sampler.history[0])
+    def propose(self, sampler, state, count):
+        made = len(state.histories[0])
         return self.text[made : made + count]
 
 
@@ -86,18 +92,40 @@ def small():
     return network("gru", 1, hidden=4)
 
 
+class Text:
+    """A text in the making: an iterator of its tokens, which keeps the state after the last."""
+
+    def __init__(self, sampler, prompt, seed):
+        step, self.sampler = sampler.model, sampler
+        given = prefill(step, step.start(1), [prompt])
+        self.state = sampler.start(given, [np.random.default_rng(seed)])
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        (token,), self.state = self.sampler.step(self.state)
+        return int(token)
+
+    @property
+    def kept(self):
+        """What states in files keep of it: arrays, and all else."""
+        state = self.state
+        arrays = [*state.network, *state.filters]
+        arrays += [array for array in (state.logits, state.surprisal) if array is not None]
+        return arrays, (list(state.histories[0]), state.draws[0].state, len(state.filters))
+
+
 def plain(step, seed, filters=(), prompt=(0, 3, 1), forbidden=()):
-    return sample(step, step.start(1), prompt, filters, np.random.default_rng(seed), forbidden=forbidden)
+    return Text(Sampler(step, filters, forbidden=forbidden), prompt, seed)
 
 
-def hastened(step, draft, seed, *given, length=5, **named):
-    sampler = plain(step, seed, *given, **named)
-    sampler.step = Foresight(step, sampler, draft, length)
-    return sampler
+def drafted(step, draft, seed, filters=(), prompt=(0, 3, 1), *, length=5, forbidden=()):
+    return Text(SpeculativeSampler(step, draft, length, filters, forbidden=forbidden), prompt, seed)
 
 
-def taken(sampler: Sampler, count=60):
-    return list(islice(sampler, count))
+def taken(text, count=60):
+    return list(islice(text, count))
 
 
 def assert_close(one, other):
@@ -136,7 +164,7 @@ def test_a_draft_changes_no_token(large, small, kind, chain, seed):
         "wrong": Wrong,
     }
     filters = CHAINS[chain]
-    found = taken(hastened(large, drafts[kind](), seed, filters, forbidden=forbidden))
+    found = taken(drafted(large, drafts[kind](), seed, filters, forbidden=forbidden))
     assert found == taken(plain(large, seed, filters, forbidden=forbidden))
     assert 2 not in found
 
@@ -145,32 +173,62 @@ def test_a_draft_changes_no_token(large, small, kind, chain, seed):
 def test_however_far_a_draft_guesses_the_text_is_the_same(large, length):
     expected = taken(plain(large, 4))
     for draft in (Wrong(), Prophet([0, 3, 1, *expected]), SmallModel(large)):
-        assert taken(hastened(large, draft, 4, length=length)) == expected
+        assert taken(drafted(large, draft, 4, length=length)) == expected
 
 
 @pytest.mark.parametrize("made", [1, 2, 3, 10, 11])
 def test_a_text_left_off_anywhere_holds_what_it_holds_without_a_draft(large, made):
     """What ``--save-state`` keeps: state, filters' memory, history and the generator."""
     filters = CHAINS["xtc after mirostat"]
-    both = plain(large, 6, filters), hastened(large, SmallModel(large), 6, filters)
-    for sampler in both:
-        taken(sampler, made)
-    (arrays, record), (others, other_record) = map(take_down, both)
+    both = plain(large, 6, filters), drafted(large, SmallModel(large), 6, filters)
+    for text in both:
+        taken(text, made)
+    (arrays, record), (others, other_record) = (text.kept for text in both)
     assert record == other_record
-    assert arrays.keys() == others.keys()
-    assert_close(arrays.values(), others.values())
+    assert len(arrays) == len(others)
+    assert_close(arrays, others)
 
 
-def test_drafts_leave_the_sampler_as_it_is(large, small):
-    sampler = plain(large, 1, CHAINS["mirostat"])
-    taken(sampler, 20)
-    before = take_down(sampler)
+def test_drafts_leave_the_state_as_it_is(large, small):
+    text = plain(large, 1, CHAINS["mirostat"])
+    taken(text, 20)
+    before = [array.copy() for array in text.kept[0]], text.kept[1]
     for draft in (Lookup(), SmallModel(small)):
-        draft.propose(sampler, 6)
-    arrays, record = take_down(sampler)
+        draft.propose(text.sampler, text.state, 6)
+    arrays, record = text.kept
     assert record == before[1]
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(array, before[0][name])
+    for array, other in zip(arrays, before[0], strict=True):
+        np.testing.assert_array_equal(array, other)
+
+
+@pytest.mark.parametrize("kind", ["lookup", "small", "itself", "wrong"])
+def test_going_back_to_an_older_state_draws_the_same_again(large, small, kind):
+    """However much a draft has read ahead or noted of what was taken back."""
+    drafts = {
+        "lookup": Lookup,
+        "small": lambda: SmallModel(small),
+        "itself": lambda: SmallModel(large),
+        "wrong": Wrong,
+    }
+    text = drafted(large, drafts[kind](), 3, CHAINS["mirostat"], (0, 3, 1, 0, 3, 1, 0, 3))
+    states, tokens = [text.state], []
+    for _ in range(50):
+        tokens.append(next(text))
+        states.append(text.state)
+    for place in (49, 12, 0, 30, 1):
+        text.state = states[place]
+        assert taken(text, 50 - place) == tokens[place:]
+
+
+def test_two_forks_of_a_text_do_not_know_of_each_other(large):
+    text, alone = drafted(large, SmallModel(large), 3), plain(large, 3)
+    taken(text, 7), taken(alone, 7)
+    fork = drafted(large, Lookup(), 3)
+    fork.sampler, fork.state = text.sampler, text.state._replace(draws=(text.state.draws[0].ahead(99),))
+    alone_fork = plain(large, 3)
+    alone_fork.state = alone.state._replace(draws=(alone.state.draws[0].ahead(99),))
+    turns = [(next(text), next(fork)) for _ in range(40)]
+    assert turns == [(next(alone), next(alone_fork)) for _ in range(40)]
 
 
 def test_a_draft_that_breaks_down_costs_no_more_than_its_guesses(large):
@@ -179,9 +237,9 @@ def test_a_draft_that_breaks_down_costs_no_more_than_its_guesses(large):
             logits, state = super().__call__(tokens, state)
             return logits * (np.nan if self.calls % 4 == 0 else 1), state
 
-    sampler = hastened(large, SmallModel(Broken(large)), 3)
-    assert taken(sampler) == taken(plain(large, 3))
-    assert sampler.step.accepted > 0
+    text = drafted(large, SmallModel(Broken(large)), 3)
+    assert taken(text) == taken(plain(large, 3))
+    assert text.sampler.accepted > 0
 
 
 # ── The same distribution ──────────────────────────────────────────────────────────────────────────────────
@@ -197,7 +255,7 @@ def test_texts_are_distributed_as_the_network_says(large, small, kind):
     assert sum(chances.values()) == pytest.approx(1)
     counts = dict.fromkeys(chances, 0)
     for seed in range(number):
-        counts[tuple(taken(hastened(large, drafts[kind](), seed, (), prompt), 3))] += 1
+        counts[tuple(taken(drafted(large, drafts[kind](), seed, (), prompt), 3))] += 1
     observed, expected = pooled(counts, {text: number * chance for text, chance in chances.items()})
     freedom = len(expected) - 1
     statistic = ((observed - expected) ** 2 / expected).sum()
@@ -247,29 +305,29 @@ class Counting:
 def test_a_perfect_draft_of_k_tokens_needs_one_call_for_k_and_one_more(large):
     expected = taken(plain(large, 2), 60)
     step = Counting(large)
-    sampler = hastened(step, Prophet([0, 3, 1, *expected]), 2, length=5)
+    text = drafted(step, Prophet([0, 3, 1, *expected]), 2, length=5)
     step.calls = 0  # the prompt has been read
-    assert taken(sampler, 60) == expected
+    assert taken(text, 60) == expected
     assert step.calls == 10
-    assert sampler.step.accepted == 50
+    assert text.sampler.accepted == 50
 
 
 @pytest.mark.parametrize("chain", CHAINS)
 def test_a_network_that_drafts_for_itself_is_always_right(large, chain):
     """So a draft has the draws to come, and the filters' memory as it will be."""
-    sampler = hastened(large, SmallModel(large), 2, CHAINS[chain])
-    taken(sampler, 60)  # ten times five and one more
-    assert sampler.step.accepted == sampler.step.proposed == 50
+    text = drafted(large, SmallModel(large), 2, CHAINS[chain])
+    taken(text, 60)  # ten times five and one more
+    assert text.sampler.accepted == text.sampler.proposed == 50
 
 
 def test_after_a_miss_a_draft_guesses_less(large):
     class Noting(Wrong):
-        def propose(self, sampler, count):
+        def propose(self, sampler, state, count):
             counts.append(count)
-            return super().propose(sampler, count)
+            return super().propose(sampler, state, count)
 
     counts = []
-    taken(hastened(large, Noting(), 0, length=16))
+    taken(drafted(large, Noting(), 0, length=16))
     assert counts[0] == 16
     assert np.mean(counts) < 4
 
@@ -277,11 +335,9 @@ def test_after_a_miss_a_draft_guesses_less(large):
 # ── Looking up ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Text:
-    """A sampler as far as a lookup looks."""
-
-    def __init__(self, tokens):
-        self.history = [list(tokens)]
+def looked_up(lookup, tokens, count):
+    state = SamplerState((TokenHistory(tokens),), (), (), ())
+    return lookup.propose(None, state, count)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +352,7 @@ class Text:
     ],
 )
 def test_a_lookup_guesses_what_followed_the_longest_ending_that_came_before(text, guess):
-    found = Lookup().propose(Text(map(ord, text)), 5)
+    found = looked_up(Lookup(), map(ord, text), 5)
     assert "".join(map(chr, found)) == guess
 
 
@@ -304,8 +360,8 @@ def test_what_a_lookup_says_does_not_depend_on_how_the_text_came():
     text = list(map(ord, "to be or not to be, that is the question; to be or not to"))
     step_by_step = Lookup()
     for made in range(1, len(text)):
-        step_by_step.propose(Text(text[:made]), 3)
-    assert step_by_step.propose(Text(text), 5) == Lookup().propose(Text(text), 5)
+        looked_up(step_by_step, text[:made], 3)
+    assert looked_up(step_by_step, text, 5) == looked_up(Lookup(), text, 5)
 
 
 def test_endings_that_mislead_are_trusted_no_more_until_they_are_right_again():
@@ -313,6 +369,63 @@ def test_endings_that_mislead_are_trusted_no_more_until_they_are_right_again():
     lookup, misleading = Lookup(), []
     for number in rng.permutation(1000):
         misleading += [*map(ord, "mislead"), 1000 + int(number)]
-    assert lookup.propose(Text([*misleading, *map(ord, "mislead")]), 1) == []
+    assert looked_up(lookup, [*misleading, *map(ord, "mislead")], 1) == []
     right = [*map(ord, "mislead!" * 60)]
-    assert lookup.propose(Text([*misleading, *right, *map(ord, "mislead")]), 1) == [ord("!")]
+    assert looked_up(lookup, [*misleading, *right, *map(ord, "mislead")], 1) == [ord("!")]
+
+
+def test_a_lookup_goes_on_after_some_of_the_text_was_taken_back():
+    text = list(map(ord, "one two three one two three one"))
+    lookup = Lookup()
+    looked_up(lookup, text, 3)
+    for length in range(len(text), 0, -1):
+        guess = looked_up(lookup, text[:length], 3)
+        assert guess in ([], (text + text)[length : length + 3], text[length:] + guess[len(text) - length :])
+
+
+# ── As a strategy ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def job_of(step, **given):
+    prompts = ((0, 3, 1), (4, 4, 2))
+
+    def start():
+        return step.start(len(prompts))
+
+    return DecodingJob(
+        **{
+            "model": step,
+            "prefixes": prompts,
+            "start": start,
+            "prefill": lambda: prefill(step, start(), prompts),
+            "max_tokens": (40, 30),
+            "seeds": (5, 6),
+            "eos_id": 0,
+            "count": 2,
+            "filters": CHAINS["sharp"],
+            "forbidden": (2,),
+            **given,
+        }
+    )
+
+
+@pytest.mark.parametrize("draft", ["lookup", "other"])
+def test_the_strategy_gives_the_texts_of_sampling_and_reports_its_luck(large, small, draft):
+    strategy = Speculative(SpeculativeOptions(draft=draft))
+    assert strategy.report() == ""
+    job = job_of(large, load_model={"other": small}.__getitem__)
+    found = [(one.prompt, list(one.tokens)) for one in strategy.generate(job)]
+    assert found == [(one.prompt, list(one.tokens)) for one in Sample().generate(job)]
+    done = strategy.sampler(job)
+    assert strategy.report() == f"draft: {done.accepted} of {done.proposed} guessed tokens were right"
+
+
+def test_a_model_that_reads_no_chunks_is_refused_in_one_line(toy):
+    with pytest.raises(UsageError, match="reads one token at a time") as caught:
+        next(Speculative(SpeculativeOptions()).generate(job_of(toy(V)))).tokens.__next__()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_draft_model_where_none_can_be_opened_is_refused(large):
+    with pytest.raises(UsageError, match="no other model can be opened here; use draft=lookup"):
+        Speculative(SpeculativeOptions(draft="other")).sampler(job_of(large))

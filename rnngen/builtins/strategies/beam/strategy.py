@@ -2,9 +2,14 @@
 
 from collections.abc import Iterator
 
+from rnngen.builtins.strategies.beam.beam_search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
-from rnngen.contracts import DecodingJob, Generated
-from rnngen.errors import UsageError
+from rnngen.contracts import DecodingJob, Generated, Hypothesis
+from rnngen.decoding.prefill import select_rows
+from rnngen.errors import OptionError
+
+ROWS = 320
+"""Hypotheses that are searched side by side, over all prompts; 64 prompts with 5 each."""
 
 
 class BeamSearch:
@@ -15,27 +20,33 @@ class BeamSearch:
 
     def generate(self, job: DecodingJob) -> Iterator[Generated]:
         """Return the best texts of each prompt, best first."""
-        from rnngen.builtins.strategies.beam.beam_search import beam_search
-
         if job.count > self.options.width:
-            raise UsageError(
-                f"count={job.count} of beam={self.options.width}: a beam finds no more texts than it is wide"
+            raise OptionError(
+                f"`count={job.count}` of `beam={self.options.width}`: a beam finds no more texts than it is "
+                "wide"
             )
         if None in job.max_tokens:
-            raise UsageError("beam search has to come to an end; give a length of 0 or more")
-        found = beam_search(
+            raise OptionError("beam search has to come to an end; give a `length` of 0 or more")
+        size = max(1, ROWS // max(5, self.options.width))
+        for first in range(0, len(job.prefixes), size):
+            rows = range(first, min(first + size, len(job.prefixes)))
+            for prompt, hypotheses in zip(rows, self._search(job, rows), strict=True):
+                for hypothesis in hypotheses[: job.count]:
+                    yield Generated(prompt, hypothesis.tokens, hypothesis)
+
+    def _search(self, job: DecodingJob, rows: range) -> list[list[Hypothesis]]:
+        """The hypotheses of some prompts."""
+        lengths = job.source_lengths
+        return beam_search(
             job.model,
-            job.start(),
-            job.prefixes,
-            [most for most in job.max_tokens if most is not None],
+            select_rows(job.start(), [*rows]),
+            [job.prefixes[row] for row in rows],
+            [job.max_tokens[row] or 0 for row in rows],
             self.options,
             eos_id=job.eos_id,
             filters=job.filters,
             forbidden=job.forbidden,
-            seeds=job.seeds,
-            sources=job.source_lengths,
+            seeds=[job.seeds[row] for row in rows],
+            sources=None if lengths is None else [lengths[row] for row in rows],
             attention=job.attention,
         )
-        for prompt, hypotheses in enumerate(found):
-            for hypothesis in hypotheses[: job.count]:
-                yield Generated(prompt, hypothesis.tokens, hypothesis)

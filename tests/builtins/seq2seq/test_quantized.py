@@ -10,7 +10,7 @@ from rnngen.builtins.attention import rnngen_attentions
 from rnngen.contracts import NO_TOKEN, Blueprint
 from rnngen.errors import UsageError
 from rnngen.inference.quantized import Int8Matrix, QuantizedStep, quantize
-from rnngen.nn.regularizers import TorchModuleFactory
+from rnngen.nn.heads import TorchModuleFactory
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
 

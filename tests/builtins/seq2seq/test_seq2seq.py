@@ -253,7 +253,7 @@ def network(**options):
     """A small GRU network with input feeding and a shared vocabulary, its parameters drawn at random."""
     from rnngen.builtins.seq2seq.options import Seq2SeqOptions
     from rnngen.builtins.seq2seq.torch import seq2seq
-    from rnngen.nn.regularizers import TorchModuleFactory
+    from rnngen.nn.heads import TorchModuleFactory
     from rnngen.testing.blueprints import component, small_blueprint
 
     chosen = Seq2SeqOptions(encoder="gru", decoder="gru", input_feeding=True, **options)

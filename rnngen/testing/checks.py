@@ -11,7 +11,7 @@ TOLERANCE = 1e-5
 INF = float("inf")
 
 
-def check_close(one: Any, other: Any, message: str) -> None:
+def close(one: Any, other: Any, message: str) -> None:
     """Check that two arrays are equal up to ``TOLERANCE``; infinities must be equal."""
     shapes = tuple(one.shape), tuple(other.shape)
     assert shapes[0] == shapes[1], f"{message}, by its shape: {shapes[0]}, not {shapes[1]}"
@@ -23,16 +23,16 @@ def check_close(one: Any, other: Any, message: str) -> None:
     assert worst <= TOLERANCE * scale, f"{message} by {worst:.2g} (allowed: {TOLERANCE * scale:.2g})"
 
 
-def check_states_close(state: State, expected: State, message: str) -> None:
+def states_close(one: State, other: State, message: str) -> None:
     """Check that two states are equal, array by array."""
-    for one, other in zip(state, expected, strict=True):
-        check_close(one, other, message)
+    for here, there in zip(one, other, strict=True):
+        close(here, there, message)
 
 
-def check_state(state: State, batch: int, what: str = "a state") -> None:
+def state(arrays: State, batch: int, what: str = "a state") -> None:
     """Check that a state is a flat tuple of arrays with the batch on axis 0."""
-    assert isinstance(state, tuple), f"{what} is a flat tuple of arrays, not {type(state).__name__}"
-    for array in state:
+    assert isinstance(arrays, tuple), f"{what} is a flat tuple of arrays, not {type(arrays).__name__}"
+    for array in arrays:
         assert len(array) == batch, f"{what} has an array of shape {tuple(array.shape)}: no batch on axis 0"
 
 
@@ -41,7 +41,7 @@ def copies(arrays: Iterable[Any]) -> list[Any]:
     return [deepcopy(array) for array in arrays]
 
 
-def check_unchanged(before: Iterable[Any], after: Iterable[Any], what: str) -> None:
+def unchanged(before: Iterable[Any], after: Iterable[Any], what: str) -> None:
     """Check that arrays still are what they were; NaN counts as equal to NaN."""
     for kept, array in zip(before, after, strict=True):
         assert kept.shape == array.shape, f"{what} changed shape"
@@ -49,22 +49,22 @@ def check_unchanged(before: Iterable[Any], after: Iterable[Any], what: str) -> N
         assert same.all(), f"a call writes into {what}; return new arrays"
 
 
-def check_module(module: Any, load: str) -> None:
+def module(made: Any, load: str) -> None:
     """Check that a spec's ``load`` makes a module of torch."""
-    assert hasattr(module, "named_parameters"), f"{load} makes no torch.nn.Module"
+    assert hasattr(made, "named_parameters"), f"{load} makes no torch.nn.Module"
 
 
-def check_gradients(module: Any) -> None:
+def gradients(made: Any) -> None:
     """Check that a backward pass reached every parameter with finite gradients."""
     import torch
 
-    named = dict(module.named_parameters())
+    named = dict(made.named_parameters())
     unreached = [name for name, p in named.items() if p.grad is None]
     assert not unreached, f"no gradient reaches {', '.join(unreached)}"
     broken = [name for name, p in named.items() if not torch.isfinite(p.grad).all()]
     assert not broken, f"the gradients of {', '.join(broken)} are not finite"
 
 
-def weights_of(module: Any) -> Weights:
+def weights_of(made: Any) -> Weights:
     """The parameters and buffers of a module, as a NumPy implementation receives them."""
-    return {name: array.detach().numpy() for name, array in module.state_dict().items()}
+    return {name: array.detach().numpy() for name, array in made.state_dict().items()}
