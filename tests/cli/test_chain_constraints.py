@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from rnngen import hookimpl
-from rnngen.cli.app import Program, session
 from rnngen.cli.commands.sample import parse, sample
-from rnngen.cli.context import Program
+from rnngen.cli.context import Program, session
 from rnngen.cli.flags import flag_of
 from rnngen.contracts import FilterSpec, Flag
 from rnngen.errors import OptionError, UsageError
