@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from rnngen.options import require
+from rnngen.options import require_range
 from rnngen.options.given import Given
 from rnngen.options.model import NetworkOptions, PrecisionName
 from rnngen.requests.conflicts import Conflict, check
@@ -26,7 +26,7 @@ class BenchNetwork:
     """Number of tokens in the vocabulary (V)."""
 
     def __post_init__(self) -> None:
-        require(self.vocab >= 2, f"vocab={self.vocab}: at least 2 expected")
+        require_range("vocab", self.vocab, 2)
         self.sizes()
 
     def sizes(self) -> NetworkOptions:
@@ -53,8 +53,8 @@ class SampleBench:
     """Time of the measurement, about."""
 
     def __post_init__(self) -> None:
-        require(self.count is None or self.count >= 1, f"count={self.count}: at least 1 expected")
-        _require_time(self.seconds)
+        require_range("count", self.count, 1)
+        require_range("seconds", self.seconds, 0, above=True)
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,9 @@ class TrainBench:
     """Time of the measurement, about."""
 
     def __post_init__(self) -> None:
-        require(self.batch >= 1, f"batch={self.batch}: at least 1 expected")
-        require(self.seq >= 1, f"seq={self.seq}: at least 1 expected")
-        _require_time(self.seconds)
-
-
-def _require_time(seconds: float) -> None:
-    require(0 < seconds < float("inf"), f"seconds={seconds}: a number above 0 expected")
+        require_range("batch", self.batch, 1)
+        require_range("seq", self.seq, 1)
+        require_range("seconds", self.seconds, 0, above=True)
 
 
 SAMPLE_CONFLICTS = tuple(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rnngen.options import require
+from rnngen.options import require_range
 from rnngen.options.given import Given
 from rnngen.requests.conflicts import Conflict, check
 from rnngen.requests.train import TrainRequest
@@ -34,9 +34,8 @@ class TuningOptions:
 
     def __post_init__(self) -> None:
         for name in ("minutes", "trial_minutes"):
-            value = getattr(self, name)
-            require(value is None or 0 < value < float("inf"), f"{name}={value}: a number above 0 expected")
-        require(self.trials is None or self.trials >= 1, f"trials={self.trials}: at least 1 expected")
+            require_range(name, getattr(self, name), 0, above=True)
+        require_range("trials", self.trials, 1)
 
     @property
     def seconds(self) -> float:

@@ -1,7 +1,7 @@
-"""Scheduled sampling: in training the network reads some of its own guesses in place of the text's tokens.
+"""Scheduled sampling: in training the network reads some of its own predictions in place of the text.
 
 A network that has only ever read flawless text does not know how to go on after a mistake of its own. The
-guesses come from a first pass without gradient, all at once (Mihaylova and Martins 2019), instead of one
+predictions come from a first pass without gradient, all at once (Mihaylova and Martins 2019), instead of one
 after another (Bengio et al. 2015).
 """
 
@@ -14,8 +14,8 @@ from rnngen.data.batches import Batch
 from rnngen.nn.loss import initial_states
 
 
-def with_guesses(network: Any, batch: Batch, state: State | None, share: float, precision: str) -> Batch:
-    """The batch with a share of its inputs, but each row's first, replaced by the most probable tokens."""
+def scheduled_inputs(network: Any, batch: Batch, state: State | None, share: float, precision: str) -> Batch:
+    """Return a batch with a share of its inputs, but no row's first, replaced by the most probable tokens."""
     if not share:
         return batch
     device = next(network.parameters()).device
@@ -23,5 +23,5 @@ def with_guesses(network: Any, batch: Batch, state: State | None, share: float, 
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         logits, _ = network(inputs, initial_states(network, batch, state))
     coins = torch.rand(inputs[:, 1:].shape) < share
-    guesses = torch.where(coins.to(device), logits[:, :-1].argmax(-1), inputs[:, 1:])
-    return batch._replace(inputs=torch.cat([inputs[:, :1], guesses], dim=1).cpu().numpy())
+    predicted = torch.where(coins.to(device), logits[:, :-1].argmax(-1), inputs[:, 1:])
+    return batch._replace(inputs=torch.cat([inputs[:, :1], predicted], dim=1).cpu().numpy())

@@ -36,7 +36,7 @@ from rnngen.store.checkpoint import Tensors
 from rnngen.training.averaging import make_mean
 from rnngen.training.distributed import ProcessGroup
 from rnngen.training.optimizers import add_l1, add_noise, make_optimizer, rate
-from rnngen.training.scheduled_sampling import with_guesses
+from rnngen.training.scheduled_sampling import scheduled_inputs
 
 FEWEST_TOKENS, MOST_TOKENS, MOST_EPOCHS = 12_000_000, 40_000_000, 40
 """The default budget: two epochs, but within these bounds; minutes on two cores."""
@@ -246,8 +246,8 @@ class Trainer:
     def _learn_part(self, part: Batch, rows: slice, count: int) -> tuple[torch.Tensor, State]:
         """Add the gradient of some rows' surprisal over ``count`` → it, and their state after."""
         before = None if self.state is None else tuple(array[rows] for array in self.state)
-        guessed = self.options.scheduled_sampling * self._progress_of_next()
-        part = with_guesses(self.network, part, before, guessed, self.precision)
+        share = self.options.scheduled_sampling * self._progress_of_next()
+        part = scheduled_inputs(self.network, part, before, share, self.precision)
         loss, after = batch_loss(self.network, part, before, self.precision, reduction="sum")
         mean = loss / count
         mean.backward()  # type: ignore[no-untyped-call]

@@ -6,11 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
+from rnngen import hookimpl
+from rnngen.api import Session
+from rnngen.cli.commands.train import make_listener
 from rnngen.cli.render import console
+from rnngen.contracts import ListenerSpec
+from rnngen.errors import UsageError
 from rnngen.events import Step
+from rnngen.registry import Distribution, Registry
 
 
 @pytest.fixture
@@ -329,3 +337,46 @@ def test_help_names_every_option_without_importing_torch():
     assert done.returncode == 0, done.stderr
     assert "--hidden" in done.stdout
     assert "--resume" in done.stdout
+
+
+# ── Listeners ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class SpyOptions:
+    """Of the listener below."""
+
+    path: str = "log"
+    """A word."""
+    every: int = 1
+    """A number."""
+
+
+def spy(options):
+    return lambda event: options
+
+
+class Spies:
+    """A plugin with one listener."""
+
+    @staticmethod
+    @hookimpl
+    def rnngen_listeners():
+        return [ListenerSpec(name="spy", summary="x", load=f"{__name__}:spy", options=SpyOptions)]
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("spy", SpyOptions()),
+        ("spy;every=3;path=a:b,c", SpyOptions("a:b,c", 3)),
+        ("spy:every=3,path=x", SpyOptions("x", 3)),  # of earlier versions
+    ],
+)
+def test_a_listener_takes_options_in_the_one_grammar(monkeypatch, text, options):
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or SimpleNamespace(spy=spy))
+    registry = Registry(plugins=[(Distribution("rnngen-spy", "1"), Spies)])
+    listener = make_listener(Session(registry, None), text)
+    assert listener(None) == options
+    with pytest.raises(UsageError, match="KEY=VALUE"):
+        make_listener(Session(registry, None), "spy;every")

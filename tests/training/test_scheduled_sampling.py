@@ -10,7 +10,7 @@ from rnngen.data.batches import Batch
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options import NoOptions
 from rnngen.options.model import NetworkOptions
-from rnngen.training.scheduled_sampling import with_guesses
+from rnngen.training.scheduled_sampling import scheduled_inputs
 
 VOCABULARY = 12
 
@@ -43,12 +43,12 @@ def guesses(network, batch):
 
 def test_a_share_of_none_changes_nothing_and_tosses_no_coin(network, batch):
     before = torch.get_rng_state()
-    assert with_guesses(network, batch, None, 0.0, "fp32") is batch
+    assert scheduled_inputs(network, batch, None, 0.0, "fp32") is batch
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_share_of_all_gives_what_the_network_would_have_said(network, batch):
-    found = with_guesses(network, batch, None, 1.0, "fp32")
+    found = scheduled_inputs(network, batch, None, 1.0, "fp32")
     np.testing.assert_array_equal(found.inputs[:, 0], batch.inputs[:, 0])
     np.testing.assert_array_equal(found.inputs[:, 1:], guesses(network, batch)[:, :-1])
 
@@ -56,7 +56,7 @@ def test_a_share_of_all_gives_what_the_network_would_have_said(network, batch):
 @pytest.mark.parametrize("share", [0.2, 0.7])
 def test_about_the_share_is_replaced_never_the_first_and_no_target(network, batch, share):
     torch.manual_seed(2)
-    found = with_guesses(network, batch, None, share, "fp32")
+    found = scheduled_inputs(network, batch, None, share, "fp32")
     own, said = batch.inputs[:, 1:], guesses(network, batch)[:, :-1]
     there = found.inputs[:, 1:]
     assert ((there == own) | (there == said)).all()
@@ -69,11 +69,11 @@ def test_about_the_share_is_replaced_never_the_first_and_no_target(network, batc
 
 
 def test_the_network_keeps_its_weights_and_its_gradients(network, batch):
-    with_guesses(network, batch, None, 0.5, "fp32")
+    scheduled_inputs(network, batch, None, 0.5, "fp32")
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
 def test_the_batch_given_is_not_written_to(network, batch):
     before = batch.inputs.copy()
-    with_guesses(network, batch, None, 1.0, "fp32")
+    scheduled_inputs(network, batch, None, 1.0, "fp32")
     np.testing.assert_array_equal(batch.inputs, before)

@@ -46,7 +46,7 @@ def bench() -> None:
 @flags.options_from(SampleBench)
 @flags.json_flag
 @click.pass_context
-def sample(ctx: click.Context, /, **params: Any) -> None:
+def sample(ctx: click.Context, /, model: str | None, json: bool, **params: Any) -> None:
     """Measure the generation of one text; on the CPU, on one thread.
 
     Beside it, a plain PyTorch loop of a network of the same sizes (nn.LSTM called a token at a time, softmax,
@@ -56,14 +56,14 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     """
     _hold_to_one_thread()
     request = SampleBenchRequest(
-        flags.parsed(BenchNetwork, params), flags.collect(SampleBench, params), params["model"]
+        flags.parsed(BenchNetwork, params), flags.collect(SampleBench, params), model
     )
     here = session(ctx)
-    model = None if request.model is None else here.read(request.model)
+    stored = None if request.model is None else here.read(request.model)
     from rnngen.benchmark.generation import bench_sample
 
-    found = bench_sample(here.registry, request, model)
-    console.write_json(found.as_json()) if params["json"] else _show_generation(found)
+    found = bench_sample(here.registry, request, stored)
+    console.write_json(found.as_json()) if json else _show_generation(found)
 
 
 @flags.examples(
@@ -77,20 +77,20 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
 @flags.options_from(TrainBench)
 @flags.json_flag
 @click.pass_context
-def train(ctx: click.Context, /, **params: Any) -> None:
+def train(ctx: click.Context, /, json: bool, option: dict[str, str], **params: Any) -> None:
     """Measure training, on random text.
 
     Beside it, a plain PyTorch loop in fp32 with a network of the same sizes. The gemm fraction is
     6 x parameters x tokens a second, over the rate of a large matrix product in the same number format.
     """
     request = TrainBenchRequest(
-        flags.collect(BenchNetwork, params), flags.collect(TrainBench, params), params["option"]
+        flags.collect(BenchNetwork, params), flags.collect(TrainBench, params), option
     )
     here = session(ctx)
     from rnngen.benchmark.training import bench_train
 
     found = bench_train(here.registry, request)
-    console.write_json(found.as_json()) if params["json"] else _show_learning(found)
+    console.write_json(found.as_json()) if json else _show_learning(found)
 
 
 def _hold_to_one_thread() -> None:

@@ -136,7 +136,7 @@ class Command(flags.Command):
 @flags.verbose_flag
 @flags.json_flag
 @click.pass_context
-def train(ctx: click.Context, /, **params: Any) -> None:
+def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
     """Train a model on CORPUS: files, folders, patterns, or - for standard input.
 
     The text is read as UTF-8, plain or as JSON lines, compressed with gzip or Zstandard or not. Its last
@@ -144,21 +144,24 @@ def train(ctx: click.Context, /, **params: Any) -> None:
     command that resumes it.
     """
     flags.overrule(ctx, params, *([budget] for budget in BUDGETS))
-    request = _request(params)
+    request = _request(**params)
     here = session(ctx)
     if request.from_study is not None:
         request = _from_study(request, request.from_study)
-    if not (request.resume or request.init_from or launched()):
-        request = _proposed(here, request, as_json=params["json"], quiet=params["quiet"])
+    if not launched():
+        request, proposal = here.with_sizes(request)
+        if json and request.plan and proposal:
+            console.write_json(proposal.as_json())
+        elif proposal and not quiet:
+            show_plan(proposal)
     if request.plan:
         return
     if request.nproc > 1 and not launched():
         ctx.exit(launch(request.nproc, ctx.meta[__name__]))
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
-    listeners = [_listener(here, text) for text in request.listener if first()]
-    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
-    verbose = params["verbose"]
+    listeners = [make_listener(here, text) for text in request.listener if first()]
+    mode = console.progress_mode(as_json=json, quiet=quiet)
     run = run_together if launched() else run_alone
     plan, finished = run(here, request, listeners, lambda events: console.render(events, mode, verbose))
     if finished is not None and finished.reason == "interrupt":
@@ -166,31 +169,17 @@ def train(ctx: click.Context, /, **params: Any) -> None:
         ctx.exit(INTERRUPTED)
 
 
-def _request(params: dict[str, Any]) -> TrainRequest:
-    """Read the parameters of the command."""
+def _request(*, corpus: tuple[str, ...], option: dict[str, str], **params: Any) -> TrainRequest:
+    """Make a request of the parameters of the command."""
     return TrainRequest(
-        corpus=params["corpus"],
+        corpus=corpus,
         parts=flags.parsed(PartsOptions, params),
         text=flags.parsed(CorpusOptions, params),
         network=flags.parsed(NetworkOptions, params),
         training=flags.parsed(TrainingOptions, params),
-        settings=params["option"],
+        settings=option,
         **{name: params[name] for name in SAME},
     )
-
-
-def _proposed(here: "Session", request: TrainRequest, *, as_json: bool, quiet: bool) -> TrainRequest:
-    """Return the request with sizes that suit its budget, where they are to choose; shown on stderr."""
-    sized = bool({"hidden", "layers"} & request.given)
-    timed = request.training.options.minutes and not sized and request.nproc == 1
-    if not (request.params or timed or request.plan):
-        return request
-    proposal = here.propose(here.plan(request), request.params, given=request.given)
-    if as_json and request.plan:
-        console.write_json(proposal.as_json())
-    elif not quiet:
-        show_plan(proposal)
-    return proposal.under(request)
 
 
 def _from_study(request: TrainRequest, study: str) -> TrainRequest:
@@ -200,7 +189,7 @@ def _from_study(request: TrainRequest, study: str) -> TrainRequest:
     return find_best(study, request.storage).under(request)
 
 
-def _listener(here: "Session", text: str) -> "Listener":
+def make_listener(here: "Session", text: str) -> "Listener":
     """Build a listener from ``NAME;key=value;key=value``."""
     from rnngen.options import build
     from rnngen.registry.components import parse_component

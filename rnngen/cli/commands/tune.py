@@ -81,7 +81,7 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 @flags.quiet_flag
 @flags.json_flag
 @click.pass_context
-def tune(ctx: click.Context, /, **params: Any) -> None:
+def tune(ctx: click.Context, /, json: bool, quiet: bool, **params: Any) -> None:
     """Search for the sizes and settings that suit CORPUS, by many short trainings.
 
     Each trial is a training with a share of the time; those that do worse than others end early. The study is
@@ -92,31 +92,38 @@ def tune(ctx: click.Context, /, **params: Any) -> None:
     from rnngen.tuning.trials import tune as search
 
     flags.overrule(ctx, params, ["steps"], ["epochs"], ["trial_minutes"])
-    request = _request(params)
+    request = _request(**params)
     here = session(ctx)
-    mode = console.progress_mode(as_json=params["json"], quiet=params["quiet"])
+    mode = console.progress_mode(as_json=json, quiet=quiet)
     with interruptible() as stopped:
         found = _show(search(here, request, stopped), request.fixed.corpus, mode)
-    if found and found.best and not params["json"]:
+    if found and found.best and not json:
         click.echo(trials.command(found.best.settings, request.fixed.corpus))
     if found and found.reason == "interrupt":
         console.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
         ctx.exit(INTERRUPTED)
 
 
-def _request(params: dict[str, Any]) -> TuneRequest:
-    """Read the parameters of the command; its minutes are those of the search."""
-    own = {**params, "minutes": None}
+def _request(
+    *,
+    corpus: tuple[str, ...],
+    name: str | None,
+    option: dict[str, str],
+    search: dict[str, str],
+    storage: str | None,
+    **params: Any,
+) -> TuneRequest:
+    """Make a request of the parameters of the command; its minutes are those of the search."""
     fixed = TrainRequest(
-        corpus=params["corpus"],
-        name=params["name"],
+        corpus=corpus,
+        name=name,
         parts=flags.parsed(PartsOptions, params),
         text=flags.parsed(CorpusOptions, params),
         network=flags.parsed(NetworkOptions, params),
-        training=flags.parsed(TrainingOptions, own),
-        settings=params["option"],
+        training=flags.parsed(TrainingOptions, {**params, "minutes": None}),
+        settings=option,
     )
-    return TuneRequest(fixed, flags.parsed(TuningOptions, params), params["search"], params["storage"])
+    return TuneRequest(fixed, flags.parsed(TuningOptions, params), search, storage)
 
 
 def _show(events: "Iterable[Event]", corpus: Sequence[str], mode: str) -> "Searched | None":
