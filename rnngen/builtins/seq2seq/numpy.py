@@ -188,8 +188,13 @@ class EncoderStep:
         ]
         self.size = hidden * len(ways)
 
-    def __call__(self, x: Floats, mask: NDArray[np.bool_]) -> Encoded:
-        """Read embeddings (B,S,E) with their mask (B,S)."""
+    def __call__(self, x: Floats, mask: NDArray[np.bool_]) -> tuple[Floats, Floats, list[State]]:
+        """Read embeddings (B,S,E) with their mask (B,S).
+
+        Returns:
+            The memory (B,S,M); each direction's output at its own last token (B,M); each layer's states
+            there, the directions added.
+        """
         lengths = mask.sum(axis=1)
         flip = _flipped(lengths, mask.shape[1])
         states: list[State] = []
