@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rnngen.generation.decoding_choice import DecodingFlags
 
 FILTERS, STRATEGIES = "Filters of the next-token distribution", "Decoding strategies"
-PACKAGES = {"rnngen-constrain": ("--regex", "--choices", "--json-schema", "--grammar", "--must-include")}
-"""Flags that plugins of this project bring, so that an error can say what to install."""
 
 
 class DecodingFlag(flags.Option):
@@ -55,20 +53,18 @@ class DecodingCommand(flags.Command):
         return [*self.params, *_made(decoding(ctx), self.with_strategies)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; of a flag that a known package brings, say so.
+        """Parse; of a flag that there is not, say that plugins bring some.
 
         Raises:
-            UsageError: naming the package.
+            UsageError: naming it.
         """
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            for package, names in PACKAGES.items():
-                if error.option_name in names:
-                    raise UsageError(
-                        f"{error.option_name} needs a plugin that is not installed; pip install {package}"
-                    ) from error
-            raise
+            raise UsageError(
+                f"{error.format_message()} Plugins bring flags of their own: 'rnngen help sampling' shows those "
+                "of this project"
+            ) from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return all parameters, the help option last."""

@@ -148,9 +148,9 @@ def test_constraints_do_not_stand_beside_a_chain_of_ones_own():
 
 
 @pytest.mark.parametrize("flag", [flag.replace("_", "-") for flag in CONSTRAINTS])
-def test_without_the_package_its_name_is_told(plugins, flag):
+def test_without_the_plugin_the_way_to_it_is_told(plugins, flag):
     plugins()
-    with pytest.raises(UsageError, match=f"--{flag} needs .*pip install rnngen-constrain") as refused:
+    with pytest.raises(UsageError, match=f"(?i)no such option '?--{flag}.*'rnngen help sampling'") as refused:
         chained(f"--{flag}", "x")
     assert refused.value.exit_status == 2
 
@@ -158,7 +158,7 @@ def test_without_the_package_its_name_is_told(plugins, flag):
 def test_one_filter_of_the_package_is_not_taken_for_another(plugins):
     plugins("regex")
     assert chained("--regex", "a")[0] == ("regex", "a")
-    with pytest.raises(UsageError, match="--choices needs a plugin that is not installed"):
+    with pytest.raises(UsageError, match=r"(?i)no such option '?--choices.*plugin"):
         chained("--choices", "x")
 
 
@@ -173,4 +173,4 @@ def test_the_program_writes_what_the_constraint_lets_through(run, how):
 def test_the_program_ends_with_the_status_of_a_wrong_use(run, plugins):
     plugins()
     said = run("sample", "-m", "tale", "--choices", "names.txt", status=2).err
-    assert "pip install rnngen-constrain" in said
+    assert "'rnngen help sampling'" in said
