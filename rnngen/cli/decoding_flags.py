@@ -62,8 +62,8 @@ class DecodingCommand(flags.Command):
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             raise UsageError(
-                f"{error.format_message()} Plugins bring flags of their own: 'rnngen help sampling' shows those "
-                "of this project"
+                f"{error.format_message()} Plugins bring flags of their own: 'rnngen help sampling' shows "
+                "those of this project"
             ) from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
