@@ -1,4 +1,4 @@
-"""The encoder-decoder: torch and NumPy are one function, of any cells and attentions; its options work."""
+"""The encoder-decoder: torch and NumPy are one function, of any cells and attentions, and options hold."""
 
 from dataclasses import replace
 
