@@ -56,7 +56,7 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
             for listener in list(heard):
                 try:
                     listener(event)
-                except Exception as error:  # a stranger's code must not stop the training
+                except Exception as error:  # a plugin's code must not stop the training
                     heard.remove(listener)
                     yield Warned(f"a listener failed and is called no more ({type(error).__name__}: {error})")
 
