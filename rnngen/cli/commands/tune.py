@@ -1,7 +1,7 @@
 """``rnngen tune``: search for the sizes and settings that suit a text."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +9,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.commands.train import INTERRUPTED, storage_flag
 from rnngen.cli.context import session
-from rnngen.cli.render import console, progress, trials
+from rnngen.cli.render import console, trials
 from rnngen.cli.training_run import interruptible
 from rnngen.errors import UsageError
 from rnngen.options import describe
@@ -119,7 +119,7 @@ def _request(
 def _show(events: "Iterable[Event]", corpus: Sequence[str], mode: str) -> "Searched | None":
     """Run the search to its end and show what it reports."""
     state = trials.Trials()
-    followed = _warning_of(state.follow(events))
+    followed = console.with_warnings(state.follow(events))
     if mode == "live":
         console.live_table(trials.listings(followed, state))
     for event in followed:  # none are left where they were drawn
@@ -130,11 +130,3 @@ def _show(events: "Iterable[Event]", corpus: Sequence[str], mode: str) -> "Searc
     if mode == "live" and state.searched and (line := trials.line(state.searched)):
         console.note(line)
     return state.searched
-
-
-def _warning_of(events: "Iterable[Event]") -> "Iterator[Event]":
-    """Hand the events on, and show warnings."""
-    for event in events:
-        if message := progress.warning(event):
-            console.warn(message)
-        yield event
