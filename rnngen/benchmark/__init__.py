@@ -65,18 +65,18 @@ class Generation(Compared):
 
     def as_json(self) -> dict[str, Any]:
         """The record for JSON; what was not measured is left out."""
-        told = {
+        record = {
             **super().as_json(),
             "device": self.device,
             "weight_bytes": self.weight_bytes,
         }
         if self.products is not None:
-            told |= {"products_per_second": self.products, "bandwidth_fraction": self.bandwidth_fraction}
+            record |= {"products_per_second": self.products, "bandwidth_fraction": self.bandwidth_fraction}
         if self.batched is not None:
-            told |= {"count": self.count, **self._beside("batched", self.batched)}
+            record |= {"count": self.count, **self._beside("batched", self.batched)}
         if self.quantized is not None:
-            told |= {"quantize": self.quantize, **self._beside("quantized", self.quantized)}
-        return told
+            record |= {"quantize": self.quantize, **self._beside("quantized", self.quantized)}
+        return record
 
     def _beside(self, name: str, rate: float) -> dict[str, float]:
         """A rate, and its ratio to that of one stream in fp32."""

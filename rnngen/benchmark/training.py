@@ -130,7 +130,7 @@ def _large_product(precision: str, device: torch.device) -> Work:
 
 
 def _waiting(work: Work, device: torch.device) -> Work:
-    """The same work, done when it returns: a GPU goes on by itself."""
+    """Return work that is done when it returns: a GPU goes on by itself."""
     if device.type == "cpu":
         return work
     wait = torch.cuda.synchronize if device.type == "cuda" else torch.mps.synchronize

@@ -35,7 +35,7 @@ def run_alone(
 def run_together(
     here: "Session", request: "TrainRequest", listeners: "list[Listener]", show: Show
 ) -> "tuple[Plan, Finished | None]":
-    """The same as one of several processes, of which the first shows what happens."""
+    """Train as one of several processes, of which the first shows what happens."""
     from rnngen.training.distributed import PeerLost, joined
 
     with joined() as group:

@@ -26,7 +26,7 @@ class Device:
     memory_total: int | None
     """Bytes, where the system reports them."""
     bf16: bool
-    """Whether it multiplies bf16 matrices faster than fp32."""
+    """True if it multiplies bf16 matrices faster than fp32."""
     driver: str = ""
     """The software between it and torch: CUDA's version and the newest that the driver knows, or Metal."""
 

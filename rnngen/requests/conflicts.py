@@ -30,7 +30,7 @@ class Conflict:
     option: str
     """A field of the request, or a property that is true where the option is given."""
     other: str
-    """Likewise."""
+    """Another one, or such a property."""
     reason: str = ""
     """One clause that says why, where that is not plain."""
 
@@ -50,7 +50,7 @@ class Need:
     option: str
     """A field of the request, or a property that is true where the option is given."""
     other: str
-    """Likewise; of ``one|another`` any will do."""
+    """The option that it needs; of ``one|another`` any will do."""
     reason: str
     """One clause that says why."""
 

@@ -85,13 +85,12 @@ class ProcessGroup:
         """Collective: the state of all rows, put together from all processes'."""
         if self.size == 1:
             return state
-        return tuple(self._whole(array, rows) for array in state)
-
-    def _whole(self, array: Tensor, rows: int) -> Tensor:
-        own = self._own(rows)
-        whole = array.new_zeros(rows, *array.shape[1:])
-        whole[own] = array[: own.stop - own.start]
-        return self._sum(whole)
+        own, made = self._own(rows), []
+        for array in state:
+            whole = array.new_zeros(rows, *array.shape[1:])
+            whole[own] = array[: own.stop - own.start]
+            made.append(self._sum(whole))
+        return tuple(made)
 
     def _sum(self, tensor: Tensor) -> Tensor:
         """Add up all processes', in place.

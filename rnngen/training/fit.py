@@ -56,7 +56,7 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
             for listener in list(heard):
                 try:
                     listener(event)
-                except Exception as error:  # a stranger's code must not stop the training
+                except Exception as error:  # a plugin's code must not stop the training
                     heard.remove(listener)
                     yield Warned(f"a listener failed and is called no more ({type(error).__name__}: {error})")
 
@@ -164,7 +164,13 @@ def make_batches(plan: Plan) -> Batches:
     store, options = plan.encoded.train, plan.config.training
     budget = options.batch * options.seq
     if store.source is not None:
-        return _pair_batches(plan, budget)
+        pairs = SourceBatches(store, budget, options.seed or 0, options.max_length)
+        if not len(pairs.starts):
+            place, limit = named(plan.config.corpus.paths), options.max_length
+            raise CorpusError(
+                f"{place}: every pair has a side of more than {limit} tokens; raise --max-length"
+            )
+        return pairs
     if plan.encoded.has_eos:
         return SpanBatches(store, example_spans(store, budget), budget, options.seed or 0)
     if store.text_tokens < options.seq:
@@ -180,15 +186,6 @@ def make_batches(plan: Plan) -> Batches:
         seed=options.seed or 0,
         vary=options.vary_seq,
     )
-
-
-def _pair_batches(plan: Plan, budget: int) -> SourceBatches:
-    options = plan.config.training
-    batches = SourceBatches(plan.encoded.train, budget, options.seed or 0, options.max_length)
-    if not len(batches.starts):
-        place, limit = named(plan.config.corpus.paths), options.max_length
-        raise CorpusError(f"{place}: every pair has a side of more than {limit} tokens; raise --max-length")
-    return batches
 
 
 def _folder(plan: Plan, group: ProcessGroup) -> RunFolder:

@@ -52,26 +52,12 @@ def launch(count: int, arguments: Sequence[str]) -> int:
 
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import elastic_launch
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", GRACE)
-    logging.disable()  # what matters is reported here
-    try:
-        elastic_launch(_config(count), sys.executable)("-m", "rnngen", *arguments)
-    except SignalException:
-        return INTERRUPTED
-    except ChildFailedError as error:
-        return _status(error.failures, count)
-    finally:
-        logging.disable(logging.NOTSET)
-    return 0
-
-
-def _config(count: int) -> Any:
-    from torch.distributed.launcher.api import LaunchConfig
-
-    return LaunchConfig(
+    config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=count,
@@ -82,6 +68,16 @@ def _config(count: int) -> Any:
         max_restarts=0,
         monitor_interval=0.1,
     )
+    logging.disable()  # what matters is reported here
+    try:
+        elastic_launch(config, sys.executable)("-m", "rnngen", *arguments)
+    except SignalException:
+        return INTERRUPTED
+    except ChildFailedError as error:
+        return _status(error.failures, count)
+    finally:
+        logging.disable(logging.NOTSET)
+    return 0
 
 
 def _status(failures: Any, count: int) -> int:
@@ -98,8 +94,3 @@ def _status(failures: Any, count: int) -> int:
         f"process {rank} of {count} was ended by signal {-statuses[rank]}, and the others with it; the last "
         "saved state is kept, and --resume goes on from it"
     )
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

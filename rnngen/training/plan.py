@@ -1,4 +1,4 @@
-"""From what a person asked for to a plan of training: a new model, one that goes on, or one tuned further.
+"""From a request to a plan of training: of a new model, of one that goes on, or of one that is tuned further.
 
 Nothing here imports torch, and nothing is written but the cache: a request that cannot work fails here.
 """

@@ -94,20 +94,15 @@ class Proposal:
 
     def as_json(self) -> dict[str, object]:
         """The record that ``--plan --json`` prints."""
-        network, training = self.plan.config.network, self.plan.config.training
+        config = self.plan.config
+        sizes, pace = ("hidden", "layers", "dropout"), ("batch", "seq", "optimizer", "lr", "schedule")
         return {
             "model": self.plan.name,
-            "cell": self.plan.config.cell.name,
-            "tokenizer": self.plan.config.tokenizer.name,
-            "vocabulary": self.plan.config.vocabulary,
-            "hidden": network.hidden,
-            "layers": network.layers,
-            "dropout": network.dropout,
-            "batch": training.batch,
-            "seq": training.seq,
-            "optimizer": training.optimizer,
-            "lr": training.lr,
-            "schedule": training.schedule,
+            "cell": config.cell.name,
+            "tokenizer": config.tokenizer.name,
+            "vocabulary": config.vocabulary,
+            **{name: getattr(config.network, name) for name in sizes},
+            **{name: getattr(config.training, name) for name in pace},
             "parameters": self.parameters,
             "tokens": self.tokens,
             "tokens_per_second": round(self.tokens_per_second),

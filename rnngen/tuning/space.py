@@ -138,11 +138,11 @@ def _options(
 ) -> Iterator[Dimension]:
     """Dimensions of the options of a part, or of all those that it may be."""
     for key in {key: None for _, key in _keys(registry, {kind: names})}:
-        said = next((name for name in (f"{kind}.{key}", key) if name in asked), "")
+        key_asked = next((name for name in (f"{kind}.{key}", key) if name in asked), "")
         if {key, f"{kind}.{key}"} & request.settings.keys():
-            _refuse_both(said, f"{kind}.{key}", asked)
+            _refuse_both(key_asked, f"{kind}.{key}", asked)
             continue
-        text = asked.pop(said, None)
+        text = asked.pop(key_asked, None)
         for owner in names:
             option = _described(registry, kind, owner).get(key)
             search = option and (option.space(text) if text is not None else option.search)

@@ -78,8 +78,8 @@ def open_storage(place: str) -> "BaseStorage":
         try:
             return RDBStorage(place)
         except Exception as error:  # each database has errors of its own
-            said = str(error).strip().split("\n", 1)[0]
-            raise OptionError(f"`storage={place}`: {said}; give the path of a file or a URL") from error
+            reason = str(error).strip().split("\n", 1)[0]
+            raise OptionError(f"`storage={place}`: {reason}; give the path of a file or a URL") from error
     path = Path(place).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFileBackend(str(path)))

@@ -20,7 +20,7 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
     name = "count"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it."""
+        """Read the number."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)", str(value).strip().lower())
         if not found or not float(found[1]):
             self.fail(f"{value!r} is no number above 0, as 500k or 2M", param, ctx)
