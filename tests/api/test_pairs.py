@@ -665,6 +665,21 @@ def test_a_learning_rate_of_nothing_leaves_the_loss_as_it_is(shelf, tmp_path):
     assert losses["dynamic"].nats == pytest.approx(losses["window"].nats, rel=1e-5)
 
 
-def test_a_cache_is_refused_where_a_network_exposes_no_features(shelf):
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_a_cache_of_pairs_remembers_those_before(shelf, tmp_path, weight):
+    path = tmp_path / "test.tsv"
+    path.write_text(reversals(6, seed=5) * 20)
+    remembering = EvaluationOptions(cache=True, cache_weight=weight, cache_flatness=1.0)
+    request = EvaluateRequest(corpus=(str(path),), evaluation=remembering)
+    losses = shelf.evaluate(shelf.read("one"), request).losses
+    assert losses["cache"].tokens == losses["window"].tokens
+    if weight:
+        assert losses["cache"].nats < losses["window"].nats
+    else:
+        assert losses["cache"].nats == pytest.approx(losses["window"].nats, rel=1e-5)
+
+
+def test_a_cache_is_refused_where_a_network_exposes_no_features(session, train):
+    train(shared_vocabulary=True, source_tokenizer=None, settings={"copying": "true"}, steps=2)
     with pytest.raises(UsageError, match="cache needs a network that exposes its features"):
-        shelf.evaluate(shelf.read("one"), EvaluateRequest(evaluation=EvaluationOptions(cache=True)))
+        session.evaluate(session.read("pairs"), EvaluateRequest(evaluation=EvaluationOptions(cache=True)))
