@@ -12,7 +12,7 @@ import click
 
 from rnngen.cli import flags
 from rnngen.cli.context import decoding
-from rnngen.cli.option_flags import NONE, type_of
+from rnngen.cli.option_flags import NONE, OrNone, type_of
 from rnngen.errors import UsageError
 from rnngen.options import Option, describe
 
@@ -24,13 +24,14 @@ FILTERS, STRATEGIES = "Filters of the next-token distribution", "Decoding strate
 
 
 class DecodingFlag(flags.Option):
-    """A flag that a filter or a strategy declares."""
+    """A flag that a filter or a strategy declares; one that chooses a strategy takes ``none`` as well."""
 
-    def __init__(self, flag: "Flag", option: Option, heading: str) -> None:
+    def __init__(self, flag: "Flag", option: Option, heading: str, *, chooses: bool) -> None:
+        plain = type_of(option)
         name = f"--{flag.name}/--no-{flag.name}" if option.type is bool else f"--{flag.name}"
         super().__init__(
             [flag.parameter, name],
-            type=click.Path() if flag.names_file else type_of(option),
+            type=click.Path() if flag.names_file else OrNone(plain) if chooses else plain,
             default=None,
             metavar=flag.metavar,
             help=flag.help or option.help,
@@ -95,7 +96,8 @@ def _made(choices: "DecodingFlags", with_strategies: bool) -> list[DecodingFlag]
         heading = FILTERS if isinstance(spec, FilterSpec) else STRATEGIES
         for flag in flags_of(spec):
             if flag.name not in made:
-                made[flag.name] = DecodingFlag(flag, options[option_of(spec, flag)], heading)
+                option, chooses = options[option_of(spec, flag)], heading == STRATEGIES and flag is spec.flag
+                made[flag.name] = DecodingFlag(flag, option, heading, chooses=chooses)
     return list(made.values())
 
 

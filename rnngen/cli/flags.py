@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 __all__ = [
+    "SETTINGS_RANK",
     "Command",
     "Option",
     "StageOption",
@@ -312,11 +313,15 @@ def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str
             params.update(dict.fromkeys(group))
 
 
+SETTINGS_RANK = 2
+"""The rank of a settings file, and of defaults."""
+
+
 def rank_of(ctx: click.Context, name: str) -> int:
     """Return how far below the command line a value comes from."""
     highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
     source = ctx.get_parameter_source(name)
-    return highest.index(source) if source in highest else len(highest)
+    return highest.index(source) if source in highest else SETTINGS_RANK
 
 
 def examples(*lines: str) -> Callable[[K], K]:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rnngen.cli.flags import rank_of
+from rnngen.cli.flags import SETTINGS_RANK, rank_of
 from rnngen.requests.conflicts import Conflict, ConflictError
 
 R = TypeVar("R")
@@ -17,7 +17,8 @@ def resolve(ctx: click.Context, values: Mapping[str, Any], build: Callable[[dict
     """Build a request; of two options that cannot stand together, the one that stands lower gives way.
 
     Flag, environment, settings file: who writes ``temp`` in a settings file can then still say
-    ``--strategy greedy``.
+    ``--strategy greedy``. What a settings file sets for an option that is not given, ``length-penalty``
+    without ``beam``, is left aside.
 
     Args:
         ctx: the command's context.
@@ -25,7 +26,7 @@ def resolve(ctx: click.Context, values: Mapping[str, Any], build: Callable[[dict
         build: makes the request, and raises ``ConflictError``.
 
     Raises:
-        ConflictError: if both come from one place.
+        ConflictError: if both come from one place, or what one needs is not given.
     """
     left = dict(values)
     while True:
@@ -39,9 +40,10 @@ def resolve(ctx: click.Context, values: Mapping[str, Any], build: Callable[[dict
 
 
 def _lower(ctx: click.Context, conflict: Any, left: Mapping[str, Any]) -> str | None:
-    """The option that gives way; None where both were given in one place."""
+    """The option that gives way; None if none does."""
     if not isinstance(conflict, Conflict):
-        return None
+        unused = conflict.option in left and rank_of(ctx, conflict.option) == SETTINGS_RANK
+        return conflict.option if unused else None
     options = [name.partition("=")[0] for name in (conflict.option, conflict.other)]
     ranks = [rank_of(ctx, FLAGS_OF.get(name, name)) for name in options]
     if ranks[0] == ranks[1]:

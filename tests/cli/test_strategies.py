@@ -140,6 +140,16 @@ def test_a_flag_overrules_a_settings_file_and_no_less_the_other_way(run, place, 
     assert run(*TALE).out == run(*TALE, "--beam", "5").out
 
 
+def test_what_a_settings_file_says_of_a_strategy_that_is_not_chosen_is_left_aside(run, place, monkeypatch):
+    plain, beam = run(*TALE).out, run(*TALE, "--beam", "3", "--length-penalty", "2").out
+    (place / "rnngen.toml").write_text("[sample]\nlength-penalty = 2\npenalty-alpha = 0.3\n")
+    assert run(*TALE).out == plain
+    assert run(*TALE, "--beam", "3").out == beam
+    assert run(*TALE, "--mbr", "none").out == plain
+    monkeypatch.setenv("RNNGEN_SAMPLE_BEAM_GROUPS", "3")
+    assert "--beam-groups needs --beam" in run(*TALE, status=2).err
+
+
 def test_an_unknown_strategy_is_told_what_there_is(run):
     assert "did you mean 'stochastic-beam'?" in run(*TALE, "--strategy", "stochastic", status=2).err
     assert "stochastic-beam" in run(*TALE, "--strategy", "xyz", status=2).err
