@@ -152,8 +152,8 @@ def test_it_reports_and_draws_no_seed(model):
 @pytest.mark.parametrize(
     ("options", "error", "reproach"),
     [
-        ({"runner_up": 0.5}, UsageError, "place"),
-        ({"runner_up": -1}, UsageError, "place=-1: 1 or more expected"),
+        ({"runner_up": 0.5}, UsageError, "runner_up=0.5: a whole number expected"),
+        ({"runner_up": -1}, UsageError, "runner_up=-1: 1 or more expected"),
         ({"best_first": 2}, ConflictError, "best_first"),
         ({"runner_up": 2, "beam": 3}, ConflictError, "beam"),
         ({"runner_up": 2, "xtc": 0.5}, ConflictError, "runner-up has no use for xtc"),
