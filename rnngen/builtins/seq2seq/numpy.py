@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,26 +18,14 @@ from rnngen.contracts import (
     State,
     TokenIds,
     Weights,
+    quantizable,
 )
-from rnngen.errors import UsageError
 from rnngen.numerics import log_softmax32
 
 
 def seq2seq_step(weights: Weights, blueprint: Blueprint, options: Seq2SeqOptions) -> "EncoderDecoderStep":
     """Build the step of an encoder-decoder, one that copies if the options ask for it."""
     return (CopyingSeq2SeqStep if options.copying else Seq2SeqStep)(weights, blueprint, options)
-
-
-class DecodedStep(NamedTuple):
-    """The decoder's output for a token of each stream."""
-
-    z: Floats
-    """(B,H), what the output layer reads."""
-    weights: Floats
-    """(B,S), the attention's."""
-    mixed: tuple[Floats, Floats, Floats]
-    """Context (B,C), output (B,H) and input (B,E), which decide between writing and copying."""
-    state: State
 
 
 class EncoderDecoderStep:
@@ -80,25 +68,29 @@ class EncoderDecoderStep:
         self.fixed = sizes[0] + sizes[1]
 
     def quantize(self, make: Callable[[Floats], Any]) -> None:
-        """Replace all matrices; the layers of both sides must be ``Quantizable``, an attention may be."""
-        self.encoder.quantize(make)
-        for part in (*self.layers, self.bridge, self.attention):
-            if part is not self.attention or isinstance(part, Quantizable):
-                part.quantize(make)
+        """Replace all matrices; the layers of both sides must be ``Quantizable``, an attention may be.
+
+        Raises:
+            UsageError: if a layer is not; nothing is replaced then.
+        """
+        encoder = [layer for ways in self.encoder.layers for layer in ways]
+        attention = [self.attention] * isinstance(self.attention, Quantizable)
+        for part in quantizable([*encoder, *self.layers, self.bridge, *attention]):
+            part.quantize(make)
         self.combine, self.head = make(self.combine), make(self.head)
 
     def start(self, source: TokenIds) -> State:
         """Read the sources (B,S), padded with ``NO_TOKEN`` → the state before the first token."""
         mask = source != NO_TOKEN
-        encoded = self.encoder(self.source_embedding[np.maximum(source, 0)], mask)
+        memory, last, states = self.encoder(self.source_embedding[np.maximum(source, 0)], mask)
         z = np.zeros((len(source), self.combine.shape[1]), np.float32)
         return (
-            *self.attention.prepare(encoded.memory, mask),
+            *self.attention.prepare(memory, mask),
             *((source,) if self.options.copying else ()),
             np.zeros(source.shape, np.float32),
             *self.attention.initial_state(mask),
             *((z,) if self.options.input_feeding else ()),
-            *self.bridge(encoded),
+            *self.bridge(last, states),
         )
 
     def attended(self, state: State) -> "Floats | None":
@@ -106,8 +98,13 @@ class EncoderDecoderStep:
         weights: Floats = state[self.fixed]
         return weights if self.attends else None
 
-    def decode(self, tokens: TokenIds, state: State) -> DecodedStep:
-        """Run the decoder over ``tokens`` (B,)."""
+    def decode(self, tokens: TokenIds, state: State) -> tuple[Floats, Floats, tuple[Floats, ...], State]:
+        """Run the decoder over ``tokens`` (B,).
+
+        Returns:
+            z (B,H), which the output layer reads; the attention's weights (B,S); context (B,C), output (B,H)
+            and input (B,E), which decide between writing and copying; the state.
+        """
         prepared, source, _, attending, fed, *layers = (state[span] for span in self.spans)
         x = np.concatenate([self.embedding[tokens], *fed], axis=1)
         y = x
@@ -118,7 +115,7 @@ class EncoderDecoderStep:
         context, weights, attending = self.attention(y, prepared, attending)
         z = np.tanh(np.concatenate([y, context], axis=1) @ self.combine)
         state = (*prepared, *source, weights, *attending, *((z,) if fed else ()), *after)
-        return DecodedStep(z, weights, (context, y, x), state)
+        return z, weights, (context, y, x), state
 
     def logits(self, features: Floats) -> Floats:
         """Features (B,H) → the output layer's logits (B,V)."""
@@ -137,8 +134,8 @@ class Seq2SeqStep(EncoderDecoderStep):
 
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → what the output layer reads (B,H), state."""
-        decoded = self.decode(tokens, state)
-        return decoded.z, decoded.state
+        z, _, _, state = self.decode(tokens, state)
+        return z, state
 
 
 class CopyingSeq2SeqStep(EncoderDecoderStep):
@@ -150,17 +147,17 @@ class CopyingSeq2SeqStep(EncoderDecoderStep):
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → log-probabilities (B,V), state."""
-        decoded = self.decode(tokens, state)
-        gate = np.concatenate(decoded.mixed, axis=1) @ self.gate + self.gate_bias
+        source = state[self.spans[1]][0]
+        z, weights, mixed, state = self.decode(tokens, state)
+        gate = np.concatenate(mixed, axis=1) @ self.gate + self.gate_bias
         write, copy = -np.logaddexp(0, -gate)[:, None], -np.logaddexp(0, gate)[:, None]
-        logits, source = self.logits(decoded.z), state[self.spans[1]][0]
-        copied = np.full(logits.shape, 1e-30, np.float32)
-        rows = np.arange(len(logits))[:, None]
-        np.add.at(copied, (rows, np.maximum(source, 0)), decoded.weights)  # padding has no weight
-        mixture: Floats = np.logaddexp(write + log_softmax32(logits), copy + np.log(copied)).astype(
-            np.float32
-        )
-        return mixture, decoded.state
+        written = log_softmax32(self.logits(z))
+        copied = np.full(written.shape, 1e-30, np.float32)
+        np.add.at(
+            copied, (np.arange(len(z))[:, None], np.maximum(source, 0)), weights
+        )  # padding has no weight
+        mixture: Floats = np.logaddexp(write + written, copy + np.log(copied))
+        return mixture.astype(np.float32), state
 
 
 def _transposed(weight: Floats) -> Floats:
@@ -169,17 +166,6 @@ def _transposed(weight: Floats) -> Floats:
 
 
 # ── The encoder and the bridge ─────────────────────────────────────────────────────────────────────────────
-
-
-class Encoded(NamedTuple):
-    """The encoder's output for its sources."""
-
-    memory: Floats
-    """(B,S,M), one vector a token."""
-    last: Floats
-    """(B,M): each direction's output at its own last token."""
-    states: list[State]
-    """Each layer's states after its row's own last token, the directions added."""
 
 
 class EncoderStep:
@@ -202,24 +188,13 @@ class EncoderStep:
         ]
         self.size = hidden * len(ways)
 
-    def quantize(self, make: Callable[[Floats], Any]) -> None:
-        """Replace the matrices of all layers.
+    def __call__(self, x: Floats, mask: NDArray[np.bool_]) -> tuple[Floats, Floats, list[State]]:
+        """Read embeddings (B,S,E) with their mask (B,S).
 
-        Raises:
-            UsageError: if some are not ``Quantizable``; nothing is replaced then.
+        Returns:
+            The memory (B,S,M); each direction's output at its own last token (B,M); each layer's states
+            there, the directions added.
         """
-        layers: list[Any] = [layer for ways in self.layers for layer in ways]
-        for layer in layers:
-            if not isinstance(layer, Quantizable):
-                raise UsageError(
-                    f"{type(layer).__name__}, which reads the source, cannot quantize its weights (it has no "
-                    "method 'quantize'); leave --quantize out"
-                )
-        for layer in layers:
-            layer.quantize(make)
-
-    def __call__(self, x: Floats, mask: NDArray[np.bool_]) -> Encoded:
-        """Read embeddings (B,S,E) with their mask (B,S)."""
         lengths = mask.sum(axis=1)
         flip = _flipped(lengths, mask.shape[1])
         states: list[State] = []
@@ -234,7 +209,7 @@ class EncoderStep:
                 state = tuple(a + b for a, b in zip(state, other, strict=True))
             states.append(state)
             x = np.concatenate(outputs, axis=2)
-        return Encoded(x, np.concatenate(last, axis=1), states)
+        return x, np.concatenate(last, axis=1), states
 
 
 def _read(layer: LayerStep, x: Floats, lengths: NDArray[np.int64]) -> tuple[Floats, Floats, State]:
@@ -289,12 +264,12 @@ class BridgeStep:
         """Replace the matrices of the maps."""
         self.maps = [one and (make(one[0]), one[1]) for one in self.maps]
 
-    def __call__(self, encoded: Encoded) -> State:
+    def __call__(self, last: Floats, states: list[State]) -> State:
         """Return the states in which all layers begin, one after another."""
         if self.kind == "copy":
-            return tuple(array for state in encoded.states for array in state)
-        own = [array for layer in self.layers for array in layer.initial_state(len(encoded.last))]
+            return tuple(array for state in states for array in state)
+        own = [array for layer in self.layers for array in layer.initial_state(len(last))]
         return tuple(
-            array if made is None else np.tanh(encoded.last @ made[0] + made[1])
+            array if made is None else np.tanh(last @ made[0] + made[1])
             for made, array in zip(self.maps, own, strict=True)
         )

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Literal, TypeAlias, get_args
 
+from rnngen.options import require, require_range
+
 Penalty: TypeAlias = Literal["gnmt", "average", "power", "none"]
 Diversity: TypeAlias = Literal["hamming", "cumulative"]
 
@@ -43,28 +45,27 @@ class BeamOptions:
     Kool et al. 2019); lengths are not penalised."""
 
     def __post_init__(self) -> None:
-        _demand(self.width >= 1, f"width={self.width}: 1 or more expected")
-        _demand(self.least >= 0, f"least={self.least}: 0 or more expected")
-        _demand(isfinite(self.alpha), f"alpha={self.alpha}: a number expected")
+        require(self.width >= 1, f"width={self.width}: 1 or more expected")
+        require_range("least", self.least, 0)
+        require(isfinite(self.alpha), f"alpha={self.alpha}: a number expected")
         for name in ("offset", "coverage", "diversity"):
-            value = getattr(self, name)
-            _demand(0 <= value < inf, f"{name}={value}: 0 or more expected")
-        _demand(
+            require_range(name, getattr(self, name), 0)
+        require(
             0 < self.diversity_range < inf, f"diversity_range={self.diversity_range}: more than 0 expected"
         )
-        _demand(
+        require(
             self.penalty in get_args(Penalty), f"penalty={self.penalty}: one of {get_args(Penalty)} expected"
         )
-        _demand(
+        require(
             self.diversity_kind in get_args(Diversity),
             f"diversity_kind={self.diversity_kind}: one of {get_args(Diversity)} expected",
         )
-        _demand(
+        require(
             self.groups >= 1 and self.width % self.groups == 0,
             f"groups={self.groups}: a divisor of the width, {self.width}, expected",
         )
         others = self.groups > 1 or self.coverage > 0 or self.early
-        _demand(
+        require(
             not (self.stochastic and others),
             "a stochastic beam has no groups, no coverage penalty and no early finish; leave these out",
         )
@@ -83,9 +84,9 @@ class ContrastiveOptions:
     """With how many of the latest tokens candidates are compared."""
 
     def __post_init__(self) -> None:
-        _demand(self.top_k >= 1, f"top_k={self.top_k}: 1 or more expected")
-        _demand(0 <= self.alpha <= 1, f"alpha={self.alpha}: a number from 0 to 1 expected")
-        _demand(self.window >= 1, f"window={self.window}: 1 or more expected")
+        require(self.top_k >= 1, f"top_k={self.top_k}: 1 or more expected")
+        require_range("alpha", self.alpha, 0, 1)
+        require(self.window >= 1, f"window={self.window}: 1 or more expected")
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ class DiverseBeamOptions(BeamOptions):
     """How much likeness to the groups before costs, in nats."""
 
     def __post_init__(self) -> None:
-        _demand(self.groups != 1, "groups=1: a diverse beam has 2 or more")
-        _demand(not self.stochastic, "stochastic=true: a diverse beam does not draw; leave it out")
+        require(self.groups != 1, "groups=1: a diverse beam has 2 or more")
+        require(not self.stochastic, "stochastic=true: a diverse beam does not draw; leave it out")
         if self.groups == 0:
             object.__setattr__(self, "groups", self.width)
         super().__post_init__()
@@ -113,7 +114,7 @@ class StochasticBeamOptions(BeamOptions):
     """Draw that many different texts, each as probable as the network has it (Kool et al. 2019)."""
 
     def __post_init__(self) -> None:
-        _demand(self.stochastic, "stochastic=false: a stochastic beam is one; choose the strategy beam")
+        require(self.stochastic, "stochastic=false: a stochastic beam is one; choose the strategy beam")
         super().__post_init__()
 
 
@@ -126,7 +127,7 @@ class BestOfOptions:
     log-probability is the network's own, before any filter."""
 
     def __post_init__(self) -> None:
-        _demand(self.size >= 1, f"size={self.size}: 1 or more expected")
+        require(self.size >= 1, f"size={self.size}: 1 or more expected")
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class MBROptions:
     (Eikema and Aziz 2020). Draws from the model as it is, --temp 1, show best what it believes."""
 
     def __post_init__(self) -> None:
-        _demand(self.size >= 1, f"size={self.size}: 1 or more expected")
+        require(self.size >= 1, f"size={self.size}: 1 or more expected")
 
 
 @dataclass(frozen=True)
@@ -154,13 +155,8 @@ class SpeculativeOptions:
     """Tokens that are guessed at once, at most."""
 
     def __post_init__(self) -> None:
-        _demand(bool(self.draft), "draft is empty; name a model, or lookup")
-        _demand(self.draft_length >= 1, f"draft_length={self.draft_length}: 1 or more expected")
-
-
-def _demand(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise ValueError(otherwise)
+        require(bool(self.draft), "draft is empty; name a model, or lookup")
+        require(self.draft_length >= 1, f"draft_length={self.draft_length}: 1 or more expected")
 
 
 GREEDY = BeamOptions(width=1, penalty="none")

@@ -1,4 +1,4 @@
-"""The encoder-decoder: one function in two faces, of any cells and attentions, and what its options say."""
+"""The encoder-decoder: torch and NumPy are one function, of any cells and attentions, and its options work."""
 
 from dataclasses import replace
 
@@ -8,8 +8,9 @@ import torch
 
 from rnngen import builtins
 from rnngen.builtins.attention import rnngen_attentions
-from rnngen.contracts import NO_TOKEN, CellSpec, NetworkSpec
+from rnngen.contracts import NO_TOKEN, CellSpec, FeatureNetwork, FeatureStep, NetworkSpec
 from rnngen.errors import UsageError
+from rnngen.inference.torch_model import torch_step
 from rnngen.testing import check_network
 
 CELLS = {spec.name: spec for spec in builtins.rnngen_cells() if not isinstance(spec, NetworkSpec)}
@@ -31,7 +32,7 @@ def check(*parts, shared=False, tied=False, **options):
     check_network(SEQ2SEQ, *PARTS, *parts, shared=shared, tied=tied, **options)
 
 
-# ── both faces are one function ────────────────────────────────────────────────────────────────────────────
+# ── torch and NumPy are one function ───────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
@@ -279,6 +280,13 @@ def test_the_network_computes_what_luong_and_see_say(copying):
         logits, _ = made(torch.tensor([TOKENS]), made.start(padded(SOURCE)))
     expected, _ = Reference(made.state_dict(), copying=copying)(SOURCE, TOKENS)
     torch.testing.assert_close(logits[0].log_softmax(-1).double(), expected, atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("copying", [True, False])
+def test_features_are_a_capability_of_networks_that_do_not_copy(copying):
+    made = network(copying=copying)
+    assert isinstance(made, FeatureNetwork) is not copying
+    assert isinstance(torch_step(made), FeatureStep) is not copying
 
 
 def test_with_copying_logits_are_log_probabilities_that_sum_to_one():
