@@ -158,7 +158,6 @@ def test_it_reports_and_draws_no_seed(model):
         ({"runner_up": 2, "beam": 3}, ConflictError, "beam"),
         ({"runner_up": 2, "xtc": 0.5}, ConflictError, "runner-up has no use for xtc"),
         ({"runner_up": 2, "count": 2}, ConflictError, "generates one text of a prompt"),
-        ({"runner_up": 2, "save_state": "x"}, ConflictError, "cannot be resumed"),
         ({"strategy": "runner-down"}, UnknownName, "runner-up"),
     ],
     ids=str,
@@ -167,3 +166,9 @@ def test_what_makes_no_sense_is_refused_in_one_line(model, options, error, repro
     with pytest.raises(error, match=reproach) as caught:
         model.generate("the ", **options)
     assert "\n" not in str(caught.value)
+
+
+def test_a_state_that_it_cannot_go_on_from_is_refused(model):
+    request = model.session.sample_request(runner_up=2, save_state="x")
+    with pytest.raises(ConflictError, match="cannot be resumed"):
+        model.session.decoder(model.generator, request)
