@@ -169,6 +169,6 @@ def test_what_makes_no_sense_is_refused_in_one_line(model, options, error, repro
 
 
 def test_a_state_that_it_cannot_go_on_from_is_refused(model):
-    request = model.session.sample_request(runner_up=2, save_state="x")
-    with pytest.raises(ConflictError, match="cannot be resumed"):
-        model.session.decoder(model.generator, request)
+    with pytest.raises(ConflictError, match="cannot be resumed") as caught:
+        model.session.decoder(model.generator, model.session.sample_request(runner_up=2, save_state="x"))
+    assert "\n" not in str(caught.value)
