@@ -152,13 +152,12 @@ def test_it_reports_and_draws_no_seed(model):
 @pytest.mark.parametrize(
     ("options", "error", "reproach"),
     [
-        ({"runner_up": 0.5}, UsageError, "place"),
-        ({"runner_up": -1}, UsageError, "place=-1: 1 or more expected"),
+        ({"runner_up": 0.5}, UsageError, "runner_up=0.5: a whole number expected"),
+        ({"runner_up": -1}, UsageError, "runner_up=-1: 1 or more expected"),
         ({"best_first": 2}, ConflictError, "best_first"),
         ({"runner_up": 2, "beam": 3}, ConflictError, "beam"),
         ({"runner_up": 2, "xtc": 0.5}, ConflictError, "runner-up has no use for xtc"),
         ({"runner_up": 2, "count": 2}, ConflictError, "generates one text of a prompt"),
-        ({"runner_up": 2, "save_state": "x"}, ConflictError, "cannot be resumed"),
         ({"strategy": "runner-down"}, UnknownName, "runner-up"),
     ],
     ids=str,
@@ -166,4 +165,10 @@ def test_it_reports_and_draws_no_seed(model):
 def test_what_makes_no_sense_is_refused_in_one_line(model, options, error, reproach):
     with pytest.raises(error, match=reproach) as caught:
         model.generate("the ", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_state_that_it_cannot_go_on_from_is_refused(model):
+    with pytest.raises(ConflictError, match="cannot be resumed") as caught:
+        model.session.decoder(model.generator, model.session.sample_request(runner_up=2, save_state="x"))
     assert "\n" not in str(caught.value)

@@ -166,6 +166,16 @@ def test_contrastive_search_is_about_its_source(attentive):
     ]
 
 
+def test_a_trained_model_searches_contrastively_too(generator):
+    settings = GenerationSettings(length=12)
+    search, greedy = (ContrastiveSearch(ContrastiveOptions(alpha=alpha)) for alpha in (0.5, 0.0))
+    outputs = [one.text for one in generator.generate(prompts(), search, settings)]
+    assert outputs == [text(generator, "", search, source=source, length=12) for source in SOURCES]
+    assert [one.text for one in generator.generate(prompts(), greedy, settings)] == [
+        one.text for one in generator.generate(prompts(), Greedy(), settings)
+    ]
+
+
 @pytest.mark.parametrize(
     ("strategy", "reproach"),
     [
@@ -173,9 +183,10 @@ def test_contrastive_search_is_about_its_source(attentive):
         (Speculative(SpeculativeOptions()), "reads one token at a time"),
     ],
 )
-def test_what_a_strategy_needs_and_the_model_lacks_is_said_in_one_line(generator, strategy, reproach):
+def test_what_a_strategy_needs_and_two_models_lack_is_said_in_one_line(session, model, strategy, reproach):
+    both = session.open(*model.stored, *model.stored).generator
     with pytest.raises(UsageError, match=reproach) as caught:
-        text(generator, "", strategy, source="abc")
+        text(both, "", strategy, source="abc")
     assert "\n" not in str(caught.value)
 
 
