@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from rnngen.errors import UsageError
 from rnngen.paths import cache, home
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class Model:
         """
         source, decoder = options.pop("source", None), self.decoder(**options)
         shown = prompt if include_prompt else ""
-        texts = [shown + one.text for one in decoder.outputs([_prompt(prompt, source)])]
+        outputs = decoder.outputs([_prompt(prompt, source, decoder.request.blend)])
+        texts = [shown + output.text for output in outputs]
         return texts if decoder.request.count > 1 or decoder.request.nbest else texts[0]
 
     def stream(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> Iterator[str]:
@@ -150,7 +152,7 @@ class Model:
         source, decoder = options.pop("source", None), self.decoder(**options)
         if include_prompt and prompt:
             yield prompt
-        for output in decoder.outputs([_prompt(prompt, source)]):
+        for output in decoder.outputs([_prompt(prompt, source, decoder.request.blend)]):
             yield from output.pieces
 
     def translate(self, sources: Sequence[str], **options: Any) -> list[str]:
@@ -222,13 +224,17 @@ class Model:
 
     def decoder(self, **options: Any) -> "Decoder":
         """Return what generates, built from options by the names of ``rnngen sample``'s flags."""
+        from rnngen.requests.sample import COMMAND_OPTIONS
+
+        for name in COMMAND_OPTIONS.intersection(options):
+            raise UsageError(f"{name} is an option of the command line or of load; leave it out here")
         return self.session.decoder(self.generator, self.session.sample_request(**options))
 
 
-def _prompt(text: str, source: str | None) -> "Prompt":
+def _prompt(text: str, source: str | None, blend: tuple[str, float] | None = None) -> "Prompt":
     from rnngen.generation.generator import Prompt
 
-    return Prompt(text, source)
+    return Prompt(text, source, blend)
 
 
 @dataclass(frozen=True)
@@ -326,7 +332,7 @@ class Session:
     def choose_decoding(self, options: Mapping[str, Any]) -> "DecodingChoice":
         """Choose a strategy and filters by the names of flags; errors as in ``sample_request``."""
         names = ("strategy", "filters", "order")
-        given = {name: value for name, value in options.items() if name not in names}
+        given = {ALIASES.get(name, name): value for name, value in options.items() if name not in names}
         return self.decoding.choose(given, **{name: options[name] for name in names if name in options})
 
     # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
@@ -388,10 +394,9 @@ def _flag_values(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     """Options of ``generate``: those that choose filters and strategies, and all others."""
     from rnngen.requests.sample import ADAPTING, FIELDS
 
-    named = {ALIASES.get(name, name): value for name, value in options.items()}
     own = FIELDS | ADAPTING
-    given = {name: value for name, value in named.items() if name not in own}
-    return given, {name: value for name, value in named.items() if name in own}
+    given = {name: value for name, value in options.items() if name not in own}
+    return given, {name: value for name, value in options.items() if name in own}
 
 
 ALIASES = {"temperature": "temp"}

@@ -80,6 +80,11 @@ class Command(click.Command):
         """Report whether ``--help-all`` shows more than ``--help``."""
         return has_more(self)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, and keep them as they were given (``arguments``)."""
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.
 
@@ -106,12 +111,20 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
 
+def arguments(ctx: click.Context) -> tuple[str, ...]:
+    """Return the arguments of a command as they were given."""
+    given: tuple[str, ...] = ctx.meta[ARGUMENTS]
+    return given
+
+
 def all_params(command: click.Command) -> list[click.Parameter]:
     """Return the parameters of any command."""
     return command.all_params() if isinstance(command, Command) else command.params
 
 
 HELP_ALL: Final = "--help-all"
+ARGUMENTS: Final = "arguments"
+"""The key of a context's ``meta`` that holds them."""
 
 
 def has_more(command: click.Command) -> bool:

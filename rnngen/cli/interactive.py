@@ -39,7 +39,7 @@ beginning stands for a /.
 
 def check() -> None:
     """Raise ``UsageError`` if there is nobody to talk to."""
-    if not (streams.answered() and console.interactive(streams.output())):
+    if not (streams.stdin_is_terminal() and console.interactive(streams.output())):
         raise UsageError("--interactive needs a person at a terminal; leave it out, and pipe the prompt in")
 
 
@@ -109,7 +109,7 @@ class Turns:
         if line.startswith("/") and not line.startswith("//"):
             self._command(*line[1:].partition(" ")[::2])
             return
-        text = streams.checked(line[1:] if line.startswith("//") else line, "the line")
+        text = streams.require_utf8(line[1:] if line.startswith("//") else line, "the line")
         generator = self.conversation.generator
         if generator.reads_source:
             if text.strip():

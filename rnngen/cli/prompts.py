@@ -35,9 +35,9 @@ def read(argument: str | None, file: str | None) -> str:
             raise UsageError("a prompt and --prompt-file both; give one")
         file = None
     if argument not in (None, "-"):
-        return streams.checked(str(argument), "the prompt")
+        return streams.require_utf8(str(argument), "the prompt")
     place = argument or file
-    if place is None and (sys.stdin is None or streams.answered()):
+    if place is None and (sys.stdin is None or streams.stdin_is_terminal()):
         return ""
     with streams.source(place or "-") as (stream, name):
         return _decoded(stream.read(), name)
@@ -59,7 +59,7 @@ def sources(
     """
     from rnngen.generation.generator import Prompt
 
-    begin, first, take = streams.checked(prefix, "--prefix"), 0, _lines(argument, file)
+    begin, first, take = streams.require_utf8(prefix, "--prefix"), 0, _lines(argument, file)
     while lines := take(POOL):
         for number, line in enumerate(lines, start=first + 1):
             if line.strip() and generator.exceeds_training(line):
@@ -74,9 +74,9 @@ def _lines(argument: str | None, file: str | None) -> Callable[[int], list[str]]
     if argument is not None and file is not None:
         raise UsageError("a source and --prompt-file both; give one")
     if argument not in (None, "-"):
-        given = iter(streams.checked(str(argument), "the source").split("\n"))
+        given = iter(streams.require_utf8(str(argument), "the source").split("\n"))
         return lambda most: list(islice(given, most))
-    if argument is None and file is None and (sys.stdin is None or streams.answered()):
+    if argument is None and file is None and (sys.stdin is None or streams.stdin_is_terminal()):
         raise UsageError("no source to write about; give one as an argument, or pipe lines in")
     return streams.Lines(file or "-").take
 

@@ -22,7 +22,7 @@ FLUSH_SECONDS = 0.02
 """Seconds that text may wait in the buffer; a system call for every character would cost more."""
 
 
-def answered() -> bool:
+def stdin_is_terminal() -> bool:
     """Return whether standard input is a terminal, whatever TERM says of the screen."""
     return sys.stdin is not None and sys.stdin.isatty()
 
@@ -105,7 +105,7 @@ def _own(stream: BinaryIO) -> Iterator[BinaryIO]:
         yield own
 
 
-def checked(argument: str, what: str) -> str:
+def require_utf8(argument: str, what: str) -> str:
     """Return an argument.
 
     Raises:

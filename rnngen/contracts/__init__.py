@@ -60,6 +60,7 @@ from rnngen.contracts.networks import (
     StreamStep,
     TokenIds,
     Weights,
+    quantizable,
 )
 from rnngen.contracts.specs import (
     AttentionSpec,
@@ -129,4 +130,5 @@ __all__ = [
     "TokenizerSpec",
     "Weights",
     "imported",
+    "quantizable",
 ]

@@ -5,9 +5,11 @@ which generates one token at a time and starts at once. A capability that only s
 with ``isinstance``: ``FeatureStep``, ``ChunkStep``, ``Quantizable``, ``FeatureNetwork``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +85,23 @@ class Quantizable(Protocol):
         ``np.dot(x, matrix)`` and ``x @ matrix`` with x (…,I).
         """
         ...
+
+
+def quantizable(parts: Iterable[object]) -> list[Quantizable]:
+    """Return parts of a step whose weights can all be quantized.
+
+    Raises:
+        UsageError: naming the first that cannot.
+    """
+    found = []
+    for part in parts:
+        if not isinstance(part, Quantizable):
+            raise UsageError(
+                f"{type(part).__name__} cannot quantize its weights (it has no method 'quantize'); "
+                "leave --quantize out"
+            )
+        found.append(part)
+    return found
 
 
 # ── Attention ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -73,7 +73,7 @@ class TokenizerSpec(Spec):
 class TaskSpec(Spec):
     """A task. ``load`` names a ``Task`` class."""
 
-    pairs: bool = False
+    has_source: bool = False
     """True if examples have a source besides their text; the cell is then a whole network that reads it."""
     cell: str = "lstm"
     """The cell where the user names none."""

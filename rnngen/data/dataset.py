@@ -112,7 +112,7 @@ class CorpusFiles:
     @property
     def has_source(self) -> bool:
         """True where examples have a source."""
-        return bool(self.task_part.registered.spec.pairs)
+        return bool(self.task_part.registered.spec.has_source)
 
     def check_unchanged(self, record: CorpusRecord) -> None:
         """Raise ``CorpusError`` if the text is not the one recorded."""

@@ -158,17 +158,15 @@ class Evaluator:
     def _score_outputs(self) -> OutputScores:
         """Compare the model's outputs with the targets."""
         examples = list(self._examples())
-        began = time.monotonic()
-        outputs = self._outputs([example.source for example in examples])
-        seconds = time.monotonic() - began
+        outputs, seconds = self._outputs([example.source for example in examples])
         scores = score_outputs(outputs, [example.text for example in examples])
         return OutputScores(scores, max(1, self.request.outputs.beam), seconds)
 
-    def _outputs(self, sources: Sequence[str]) -> list[str]:
-        """Return the most probable output for each source, found greedily or by beam search."""
+    def _outputs(self, sources: Sequence[str]) -> tuple[list[str], float]:
+        """Return the most probable output for each source, greedily or by beam search, and the seconds."""
         wanted = self.request.outputs
         generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
         search = BeamOptions(width=wanted.beam, alpha=wanted.length_penalty) if wanted.beam else GREEDY
-        prompts = [Prompt("", source) for source in sources]
+        prompts, began = [Prompt("", source) for source in sources], time.monotonic()
         outputs = generator.generate(prompts, BeamSearch(search), GenerationSettings())
-        return [output.text for output in outputs]
+        return [output.text for output in outputs], time.monotonic() - began

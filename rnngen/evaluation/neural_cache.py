@@ -11,13 +11,12 @@ remembered. ``rnngen.inference.neural_cache`` does the same during generation.
 import torch
 from torch import Tensor, nn
 
-from rnngen.contracts import IGNORE
+from rnngen.contracts import IGNORE, FeatureNetwork
 from rnngen.data.batches import segment_batches
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import OptionError
 from rnngen.evaluation.perplexity import Loss
 from rnngen.nn.loss import initial_states
-from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import EvaluationOptions
 
 BLOCK = 256
@@ -36,31 +35,30 @@ def cached_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options
     Raises:
         OptionError: if the network exposes no features.
     """
-    network = with_features(network)
-    device = next(network.parameters()).device
+    features, device = with_features(network), next(network.parameters()).device
     training, state = network.training, None
     network.eval()
     cache, nats, tokens = Cache(options), 0.0, 0
     with torch.inference_mode():
         for batch in segment_batches(store, BLOCK, has_eos=has_eos):
             inputs, targets = (torch.from_numpy(array).to(device) for array in batch[:2])
-            h, state = network.hidden(inputs, initial_states(network, batch, state))
+            h, state = features.hidden(inputs, initial_states(network, batch, state))
             counts = targets != IGNORE
             h, targets = h[counts].float(), targets[counts]
-            logs = torch.log_softmax(network.predict(h).float(), dim=-1)
+            logs = torch.log_softmax(features.predict(h).float(), dim=-1)
             surprisals = cache.read(h, targets, logs.gather(1, targets[:, None])[:, 0])
             nats, tokens = nats + float(surprisals.double().sum()), tokens + len(targets)
     network.train(training)
     return Loss.of(store, nats, tokens, has_eos=has_eos)
 
 
-def with_features(network: nn.Module) -> RecurrentNetwork:
+def with_features(network: nn.Module) -> FeatureNetwork:
     """Return a network that exposes what its output layer reads, one vector a token.
 
     Raises:
         OptionError: if it does not.
     """
-    if isinstance(network, RecurrentNetwork):
+    if isinstance(network, FeatureNetwork):
         return network
     raise OptionError("`cache` needs a network that exposes its features per token; this one does not")
 

@@ -262,15 +262,23 @@ class Generator:
         numbers = range(len(prompts)) if numbers is None else numbers
         if len(prompts) == 1 or not self.reads_source:
             for number, prompt in zip(numbers, prompts, strict=True):
-                yield from self._outputs([prompt], strategy, settings, [number])
+                for _, output in self._outputs([prompt], strategy, settings, [number]):
+                    yield output
             return
-        found: dict[int, list[Output]] = {}
-        for batch in batches([len(prompt.source or "") for prompt in prompts]):
+        found: list[list[Output]] = [[] for _ in prompts]
+        for batch in self._batches(prompts):
             some = [prompts[place] for place in batch]
-            for output in self._outputs(some, strategy, settings, [numbers[place] for place in batch]):
-                found.setdefault(id(output.prompt), []).append(replace(output, pieces=iter([output.text])))
-        for prompt in prompts:
-            yield from found.get(id(prompt), ())
+            for place, output in self._outputs(some, strategy, settings, [numbers[one] for one in batch]):
+                found[batch[place]].append(replace(output, pieces=iter([output.text])))
+        for outputs in found:
+            yield from outputs
+
+    def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
+        """The numbers of prompts that are read side by side: they begin with as many tokens."""
+        begun = [len(self.prefix_tokens(prompt.text)) for prompt in prompts]
+        for batch in batches([len(prompt.source or "") for prompt in prompts]):
+            for _, some in groupby(sorted(batch, key=begun.__getitem__), key=begun.__getitem__):
+                yield list(some)
 
     def _outputs(
         self,
@@ -278,11 +286,11 @@ class Generator:
         strategy: Strategy,
         settings: GenerationSettings,
         numbers: Sequence[int],
-    ) -> Iterator[Output]:
+    ) -> Iterator[tuple[int, Output]]:
         counts = [0] * len(prompts)
         for one in strategy.generate(self.job(prompts, settings, numbers)):
             pieces = until(self.pieces(one.tokens), settings.stops)
-            yield Output(prompts[one.prompt], counts[one.prompt], pieces, one.hypothesis)
+            yield one.prompt, Output(prompts[one.prompt], counts[one.prompt], pieces, one.hypothesis)
             counts[one.prompt] += 1
 
     def max_tokens(self, length: int | None, source: str | None) -> int | None:

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rnngen.contracts import Floats, LayerStep, State, TokenIds, Weights
+from rnngen.contracts import Floats, LayerStep, State, TokenIds, Weights, quantizable
 from rnngen.inference.heads import make_head
-from rnngen.inference.quantized import quantizable
 
 
 class NumpyStep:
@@ -96,7 +95,7 @@ class NumpyStep:
         Raises:
             UsageError: if a layer is not ``Quantizable``.
         """
-        for layer in [quantizable(layer) for layer in self.layers]:  # all or none
+        for layer in quantizable(self.layers):
             layer.quantize(make)
         self.head.quantize(make)
 

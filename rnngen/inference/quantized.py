@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import FeatureStep, Floats, NetworkStep, Quantizable, State, TokenIds
-from rnngen.errors import PluginError, UnknownName, UsageError
+from rnngen.contracts import FeatureStep, Floats, NetworkStep, State, TokenIds, quantizable
+from rnngen.errors import PluginError, UnknownName
 
 Bytes: TypeAlias = NDArray[np.int8]
 
@@ -94,21 +94,8 @@ def quantize(part: object, form: str) -> None:
     """
     if form not in FORMATS:
         raise UnknownName("format of weights", form, FORMATS)
-    quantizable(part).quantize(FORMATS[form])
-
-
-def quantizable(part: object) -> Quantizable:
-    """Return the step if its weights can be quantized.
-
-    Raises:
-        UsageError: if they cannot.
-    """
-    if not isinstance(part, Quantizable):
-        raise UsageError(
-            f"{type(part).__name__} cannot quantize its weights (it has no method 'quantize'); "
-            "leave --quantize out"
-        )
-    return part
+    for one in quantizable([part]):
+        one.quantize(FORMATS[form])
 
 
 def quantized_step(step: NetworkStep) -> "QuantizedStep":

@@ -179,3 +179,5 @@ def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> Samp
 
 ADAPTING = frozenset(field.name for field in fields(AdaptingOptions))
 FIELDS = frozenset(field.name for field in fields(SampleRequest)) - {"decoding", "adapting", "adapting_given"}
+COMMAND_OPTIONS = (FIELDS | ADAPTING) - {"length", "seed", "count", "nbest", "stop", "blend"}
+"""Options for where prompts and models come from, and how outputs are written."""

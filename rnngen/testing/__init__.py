@@ -14,7 +14,15 @@ Each takes a spec, as a hook returns it, and option values as a user would type 
 from rnngen.testing.attentions import check_attention
 from rnngen.testing.cells import check_cell
 from rnngen.testing.networks import check_network
+from rnngen.testing.strategies import check_strategy
 from rnngen.testing.tasks import check_task
 from rnngen.testing.tokenizers import check_tokenizer
 
-__all__ = ["check_attention", "check_cell", "check_network", "check_task", "check_tokenizer"]
+__all__ = [
+    "check_attention",
+    "check_cell",
+    "check_network",
+    "check_strategy",
+    "check_task",
+    "check_tokenizer",
+]

@@ -39,7 +39,7 @@ def check_task(spec: TaskSpec, **options: str) -> None:
     chosen = build(spec.options, options, owner=f"task {spec.name!r}")
     task: Task = imported(spec.load)(chosen)
     _check_attributes(task)
-    documents = PAIRED if spec.pairs else DOCUMENTS
+    documents = PAIRED if spec.has_source else DOCUMENTS
     whole = _joined(task, _pieces(documents))
     assert whole, "no example was found in five documents of text"
     assert "" not in whole, f"example {whole.index('')} is empty"
@@ -48,7 +48,7 @@ def check_task(spec: TaskSpec, **options: str) -> None:
         assert found == whole, f"read in chunks of {size} characters, {_difference(found, whole)}"
     assert _joined(task, _pieces(documents)) == whole, "the same text read again gives other examples"
     assert not list(task.examples([])), "no text at all should give no examples"
-    if spec.pairs:
+    if spec.has_source:
         _check_sources(task)
     _check_streams(task, documents)
 

@@ -142,15 +142,15 @@ def _check_capabilities(registry: Registry, task: TaskSpec, cell: str, request: 
         OptionError: naming the first such option.
     """
     reads = isinstance(registry.find("cell", cell).spec, NetworkSpec)
-    if task.pairs and not reads:
+    if task.has_source and not reads:
         raise OptionError(
             f"`task={task.name}` needs a cell that reads a source: leave `cell` out and set the options "
             f"`encoder={cell}` and `decoder={cell}`"
         )
-    if reads and not task.pairs:
+    if reads and not task.has_source:
         raise OptionError(f"`cell={cell}` reads a source, and `task={task.name}` has none; give `task=pairs`")
     given = [option for option in FOR_SOURCES if is_given(request, option)]
-    if given and not task.pairs:
+    if given and not task.has_source:
         raise OptionError(f"`{given[0]}`: `task={task.name}` has no sources; give `task=pairs`")
     for option, reason in WITHOUT_SOURCE.items() if reads else ():
         if is_given(request, option):

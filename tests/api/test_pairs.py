@@ -7,6 +7,7 @@ import random
 import types
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -14,11 +15,16 @@ import pytest
 from rnngen import builtins, hookimpl
 from rnngen.api import Session
 from rnngen.builtins.attention import rnngen_attentions
+from rnngen.builtins.strategies.beam.strategy import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
+from rnngen.builtins.strategies.sampling import Sample
 from rnngen.contracts import AttentionSpec, CellSpec
 from rnngen.errors import CorpusError, ModelError, PluginError, UnknownName, UsageError
 from rnngen.evaluation import seq2seq_metrics
 from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Started, Warned
+from rnngen.generation import generator as generation
+from rnngen.generation.generator import GenerationSettings, Prompt
+from rnngen.generation.loading import LoadOptions
 from rnngen.inference.torch_model import TorchStep
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.given import Given
@@ -99,8 +105,36 @@ def shelf(tmp_path_factory):
     return session
 
 
+def generator(session, *names, **options):
+    """What generates with these models."""
+    return session.load(*names, options=LoadOptions(**options)).generator
+
+
+def generated(made, sources, strategy, settings, *, prefix="", numbers=None):
+    """The outputs for each source, with their texts, in the order of the sources."""
+    prompts = [Prompt(prefix, source) for source in sources]
+    found = []
+    for output in made.generate(prompts, strategy, settings, numbers):
+        assert isinstance(output.text, str)
+        found.append(output)
+    by_prompt = {place: [*outputs] for place, outputs in groupby(found, key=lambda one: id(one.prompt))}
+    return [by_prompt[id(prompt)] for prompt in prompts]
+
+
+def search(made, sources, options, *, prefix="", **settings):
+    """The outputs that a beam finds, best first."""
+    settings = GenerationSettings(count=options.width, **settings)
+    return generated(made, sources, BeamSearch(options), settings, prefix=prefix)
+
+
+def draw(made, sources, count, *, numbers=None, **settings):
+    """Outputs that are drawn; seeds follow from numbers."""
+    settings = GenerationSettings(count=count, **settings)
+    return generated(made, sources, Sample(), settings, numbers=numbers)
+
+
 def answers(session, name="pairs", sources=("abc", "fed")):
-    found = session.answerer(session.read(name)).search_all(sources, BeamOptions(width=3))
+    found = search(generator(session, name), sources, BeamOptions(width=3))
     return [[(one.text, one.hypothesis.log_probability) for one in best] for best in found]
 
 
@@ -269,9 +303,9 @@ def test_where_every_pair_is_too_long_that_is_said(train, tmp_path):
 def test_two_tokenizers_come_back_as_they_were(session, train, ask):
     train(parts={"source_tokenizer": "byte"})
     encoded = session.plan(replace(ask(), name="other")).encoded
-    answerer = session.answerer(session.read("pairs"))
-    assert type(answerer.tokenizers.source).__name__ == "ByteTokenizer"
-    assert answerer.tokenizers.target.pieces == encoded.tokenizer.pieces
+    made = generator(session, "pairs")
+    assert type(made.tokenizers.source).__name__ == "ByteTokenizer"
+    assert made.tokenizers.target.pieces == encoded.tokenizer.pieces
     config = session.read("pairs").config
     assert config.source_vocabulary == 257
     assert config.vocabulary == len(encoded.tokenizer.pieces)
@@ -298,7 +332,7 @@ def test_a_damaged_tokenizer_is_told(session, train, damage):
     train(steps=1)
     model = session.read("pairs")
     with pytest.raises(ModelError, match=r"tokenizer\.json is damaged"):
-        session.answerer(replace(model, tokenizer_json=damage))
+        session.open(replace(model, tokenizer_json=damage))
     (model.path / "tokenizer.json").write_text(damage)
     with pytest.raises(ModelError, match=r"tokenizer\.json"):
         session.read("pairs")
@@ -377,7 +411,7 @@ def test_a_cell_without_a_numpy_step_writes_the_same_through_torch(tmp_path, ask
     both = {"encoder": "gru", "decoder": "gru", "attention": "look"}
     for name, settings in (("numpy", both), ("torch", {**both, part: "slow-gru"})):
         list(session.train(session.plan(ask(name=name, settings=settings))))
-    steps = [session.answerer(session.read(name)).step for name in ("numpy", "torch")]
+    steps = [generator(session, name).model for name in ("numpy", "torch")]
     assert [isinstance(step, TorchStep) for step in steps] == [False, True]
     one, other = (answers(session, name) for name in ("numpy", "torch"))
     assert [[text for text, _ in best] for best in one] == [[text for text, _ in best] for best in other]
@@ -392,7 +426,7 @@ def test_a_missing_attention_is_told_with_its_distribution(tmp_path, ask):
     with pytest.raises(
         PluginError, match=r"the attention 'look' from acme-cells 2\.1.*pip install acme-cells"
     ):
-        bare.answerer(bare.read("pairs"))
+        bare.load("pairs")
 
 
 @pytest.mark.parametrize(
@@ -430,7 +464,7 @@ def test_what_cannot_be_built_leaves_no_model(session, train, settings, said):
 
 def test_a_distribution_may_stand_before_every_parts_name(session, train):
     train(settings={"encoder": "rnngen/gru", "decoder": "rnngen/lstm", "attention": "rnngen/none"})
-    assert not session.answerer(session.read("pairs")).attends
+    assert not generator(session, "pairs").attends
 
 
 def test_learning_the_state_is_not_for_pairs(session, ask):
@@ -480,13 +514,11 @@ def texts(found):
 
 @pytest.mark.parametrize("options", [GREEDY, BeamOptions(width=4), BeamOptions(width=3, coverage=0.2)])
 def test_answers_do_not_depend_on_the_batch_size(shelf, monkeypatch, options):
-    from rnngen.generation import answering
-
-    answerer = shelf.answerer(shelf.read("one"))
-    expected = [answerer.search([source], options)[0] for source in SOURCES]
+    made = generator(shelf, "one")
+    expected = [search(made, [source], options)[0] for source in SOURCES]
     for size in (1, 3, 64):
-        monkeypatch.setattr(answering, "BATCH", size)
-        found = answerer.search_all(SOURCES, options)
+        monkeypatch.setattr(generation, "BATCH_SOURCES", size)
+        found = search(made, SOURCES, options)
         assert texts(found) == texts(expected)
         for one, other in zip(found, expected, strict=True):
             scores = [best.hypothesis.score for best in one], [best.hypothesis.score for best in other]
@@ -494,25 +526,25 @@ def test_answers_do_not_depend_on_the_batch_size(shelf, monkeypatch, options):
 
 
 def test_drawn_answers_do_not_depend_on_the_batch_size_nor_on_the_other_sources(shelf, monkeypatch):
-    from rnngen.generation import answering
-
-    answerer = shelf.answerer(shelf.read("one"))
-    seeds = list(range(len(SOURCES)))
-    expected = texts(answerer.draw(SOURCES, 2, seeds=seeds))
-    monkeypatch.setattr(answering, "BATCH", 4)
-    assert texts(answerer.draw(SOURCES, 2, seeds=seeds)) == expected
-    assert texts(answerer.draw(SOURCES[3:5], 2, seeds=seeds[3:5])) == expected[3:5]
-    assert texts(answerer.draw(SOURCES, 2, seeds=[seed + 1 for seed in seeds])) != expected
+    made = generator(shelf, "one")
+    numbers = list(range(len(SOURCES)))
+    expected = texts(draw(made, SOURCES, 2, numbers=numbers))
+    monkeypatch.setattr(generation, "BATCH_SOURCES", 4)
+    assert texts(draw(made, SOURCES, 2, numbers=numbers)) == expected
+    assert texts(draw(made, SOURCES[3:5], 2, numbers=numbers[3:5])) == expected[3:5]
+    assert texts(draw(made, SOURCES, 2, numbers=[number + 1 for number in numbers])) != expected
+    assert texts(draw(made, SOURCES, 2, seed=1)) == texts(
+        draw(made, SOURCES, 2, numbers=[number + 1 for number in numbers])
+    )
 
 
 def test_several_models_of_one_vocabulary_write_together(shelf):
-    one, two = shelf.read("one"), shelf.read("two")
-    alone, same = shelf.answerer(one), shelf.answerer(one, one)
-    both, turned = shelf.answerer(one, two), shelf.answerer(two, one)
+    alone, same = generator(shelf, "one"), generator(shelf, "one", "one")
+    both, turned = generator(shelf, "one", "two"), generator(shelf, "two", "one")
     sources = ["abc", "fed", "b"]
-    assert texts(same.search_all(sources, GREEDY)) == texts(alone.search_all(sources, GREEDY))
+    assert texts(search(same, sources, GREEDY)) == texts(search(alone, sources, GREEDY))
     options = BeamOptions(width=3)
-    found, other = (answerer.search_all(sources, options, attention=True) for answerer in (both, turned))
+    found, other = (search(made, sources, options, attention=True) for made in (both, turned))
     assert texts(found) == texts(other)
     for best in found:
         np.testing.assert_allclose(best[0].hypothesis.attention.sum(1), 1, atol=1e-5)
@@ -521,52 +553,53 @@ def test_several_models_of_one_vocabulary_write_together(shelf):
 @pytest.mark.skipif(find_spec("numba") is None, reason="Numba is not there (rnngen[fast])")
 @pytest.mark.parametrize("names", [["one"], ["one", "two"]], ids=len)
 def test_answers_in_8_bits_are_about_as_probable(shelf, names):
-    models = [shelf.read(name) for name in names]
-    full, held = (shelf.answerer(*models, quantize=form) for form in (None, "int8"))
+    full, held = (generator(shelf, *names, quantize=form) for form in (None, "int8"))
     for source in ("abc", "fed"):
-        exact, near = (one.token_scores(source, source[::-1].upper()) for one in (full, held))
+        exact, near = (made.token_log_probs(source[::-1].upper(), source) for made in (full, held))
         assert exact != near
         assert [nats for _, nats in near] == pytest.approx([nats for _, nats in exact], abs=0.1)
 
 
 def test_models_of_unlike_vocabularies_or_tasks_do_not_write_together(shelf, session, train, corpus):
     train(steps=1)
-    with pytest.raises(UsageError, match="cannot write together"):
-        shelf.answerer(shelf.read("one"), session.read("pairs"))
+    with pytest.raises(UsageError, match="cannot generate together"):
+        shelf.open(shelf.read("one"), session.read("pairs"))
     options = {**TRAINING_OPTIONS, "seq": 8, "batch": 4, "steps": 1}
     list(session.train(session.plan(TrainRequest.of(str(corpus), name="verse", **NETWORK, **options))))
-    with pytest.raises(UsageError, match="cannot write together"):
-        session.answerer(session.read("pairs"), session.read("verse"))
+    with pytest.raises(UsageError, match="cannot generate together"):
+        session.load("pairs", "verse")
 
 
 @pytest.mark.parametrize("options", [GREEDY, BeamOptions(width=3)])
 def test_a_prefix_begins_every_answer_and_its_alignment_fits(shelf, options):
-    answerer = shelf.answerer(shelf.read("one"))
-    for best in answerer.search_all(["abc", "fedcba"], options, prefix="CB", attention=True):
+    made = generator(shelf, "one")
+    for best in search(made, ["abc", "fedcba"], options, prefix="CB", attention=True):
         for answer in best:
-            assert answer.text.startswith("CB")
-            alignment = answerer.alignment(answer)
-            assert "".join(alignment.target) == answer.text[2:]
-    assert all(one.text.startswith("CB") for one in answerer.draw(["abc"], 3, seeds=[1], prefix="CB")[0])
+            assert answer.prompt.text == "CB"
+            alignment = made.alignment(answer.prompt.source, answer.hypothesis)
+            assert "".join(alignment.target) == answer.text
+    model = shelf.load("one")
+    assert model.generate("CB", source="abc", beam=options.width).startswith("CB")
+    drawn = model.generate("CB", source="abc", strategy="sample", seed=1, count=3)
+    assert all(text.startswith("CB") for text in drawn)
+    assert len(drawn) == 3
 
 
 def test_an_answer_has_no_more_tokens_than_asked_for(shelf):
-    answerer = shelf.answerer(shelf.read("one"))
-    for best in answerer.search_all(["abcdef"], BeamOptions(width=3), length=2):
+    made = generator(shelf, "one")
+    for best in search(made, ["abcdef"], BeamOptions(width=3), length=2):
         assert all(len(one.text) <= 2 for one in best)
-    assert all(len(one.text) <= 2 for one in answerer.draw(["abcdef"], 4, seeds=[1], length=2)[0])
+    assert all(len(one.text) <= 2 for one in draw(made, ["abcdef"], 4, seed=1, length=2)[0])
 
 
 def test_only_what_training_met_is_written(shelf):
-    answerer = shelf.answerer(shelf.read("one"))
-    drawn = answerer.draw(["abc", "天"], 20, seeds=[1, 2])
+    drawn = draw(generator(shelf, "one"), ["abc", "天"], 20, seed=1)
     assert set("".join(one.text for row in drawn for one in row)) <= set("abcdefABCDEF")
 
 
 def test_what_was_read_is_where_it_looks(shelf):
-    answerer = shelf.answerer(shelf.read("one"))
     for given in (None, "CBA", ""):
-        (alignment,) = answerer.alignments(["ab天"], GREEDY, given)
+        (alignment,) = shelf.load("one").attention(["ab天"], text=given)
         assert alignment.source == ("a", "b", "天", "")
         assert given is None or "".join(alignment.target) == given
         np.testing.assert_allclose(alignment.weights.sum(1), 1, atol=1e-5)
@@ -581,9 +614,8 @@ def test_marks_are_the_scores_of_the_answers(shelf, tmp_path):
     sources, references = zip(*(line.split("\t") for line in path.read_text().splitlines()), strict=True)
     request = EvaluateRequest(corpus=(str(path),), outputs=OutputOptions(beam=2))
     evaluation = shelf.evaluate(shelf.read("one"), request)
-    found = [
-        best[0].text for best in shelf.answerer(shelf.read("one")).search_all(sources, BeamOptions(width=2))
-    ]
+    found = [best[0].text for best in search(generator(shelf, "one"), sources, BeamOptions(width=2))]
+    assert shelf.load("one").translate(sources, beam=2) == found
     assert evaluation.examples == 20
     assert evaluation.outputs.beam == 2
     assert evaluation.outputs.scores == seq2seq_metrics.score_outputs(found, list(references))
@@ -593,14 +625,14 @@ def test_the_perplexity_is_that_of_reading_each_pair_alone(shelf, tmp_path):
     """Token by token through the step that writes, one pair at a time."""
     path = tmp_path / "test.tsv"
     path.write_text(reversals(12, seed=5))
-    answerer = shelf.answerer(shelf.read("one"))
+    made = generator(shelf, "one")
     nats, tokens = 0.0, 0
     for line in path.read_text().splitlines():
         source, text = line.split("\t")
-        state = answerer.step.start(np.array([answerer.read(source)]))
-        written = answerer.tokenizers.target.encode(text).tolist()
-        for token, target in zip([answerer.eos_id, *written], [*written, answerer.eos_id], strict=True):
-            logits, state = answerer.step(np.array([token]), state)
+        state = made.start([Prompt("", source)])
+        written = made.tokenizers.target.encode(text).tolist()
+        for token, target in zip([made.eos_id, *written], [*written, made.eos_id], strict=True):
+            logits, state = made.model(np.array([token]), state)
             logits = logits[0].astype(np.float64)
             nats += np.logaddexp.reduce(logits) - logits[target]
             tokens += 1
@@ -633,6 +665,21 @@ def test_a_learning_rate_of_nothing_leaves_the_loss_as_it_is(shelf, tmp_path):
     assert losses["dynamic"].nats == pytest.approx(losses["window"].nats, rel=1e-5)
 
 
-def test_a_cache_is_refused_where_a_network_exposes_no_features(shelf):
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_a_cache_of_pairs_remembers_those_before(shelf, tmp_path, weight):
+    path = tmp_path / "test.tsv"
+    path.write_text(reversals(6, seed=5) * 20)
+    remembering = EvaluationOptions(cache=True, cache_weight=weight, cache_flatness=1.0)
+    request = EvaluateRequest(corpus=(str(path),), evaluation=remembering)
+    losses = shelf.evaluate(shelf.read("one"), request).losses
+    assert losses["cache"].tokens == losses["window"].tokens
+    if weight:
+        assert losses["cache"].nats < losses["window"].nats
+    else:
+        assert losses["cache"].nats == pytest.approx(losses["window"].nats, rel=1e-5)
+
+
+def test_a_cache_is_refused_where_a_network_exposes_no_features(session, train):
+    train(shared_vocabulary=True, source_tokenizer=None, settings={"copying": "true"}, steps=2)
     with pytest.raises(UsageError, match="cache needs a network that exposes its features"):
-        shelf.evaluate(shelf.read("one"), EvaluateRequest(evaluation=EvaluationOptions(cache=True)))
+        session.evaluate(session.read("pairs"), EvaluateRequest(evaluation=EvaluationOptions(cache=True)))

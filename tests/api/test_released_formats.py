@@ -23,5 +23,12 @@ def test_files_of_version_0_1_print_what_they_printed(command, printed, run, mon
     stdin = shlex.split(piped)[1].replace("\\n", "\n") if piped else ""
     monkeypatch.chdir(RELEASED)
     words = shlex.split(sample)
-    words = [str(RELEASED / word) if before == "-m" else word for before, word in pairwise(["", *words])]
+    words = [f"./{word}" if before == "-m" else word for before, word in pairwise(["", *words])]
     assert run(*words, "-q", stdin=stdin).out.rstrip("\n") == printed.rstrip("\n")
+
+
+def test_a_model_is_named_by_its_folder_from_within(run, monkeypatch):
+    expected = run("sample", "-m", RELEASED / "text-lstm", "--seed", "7", "-n", "30", "THE ").out
+    monkeypatch.chdir(RELEASED / "text-lstm")
+    for name in (".", "./", "../text-lstm", "../text-lstm.safetensors"):
+        assert run("sample", "-m", name, "--seed", "7", "-n", "30", "THE ").out == expected

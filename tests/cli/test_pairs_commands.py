@@ -5,58 +5,16 @@ import os
 import random
 import re
 import select
-import shutil
 import subprocess
 import time
 
 import pytest
+from fixtures.commands import SEQ2SEQ, reversals
 
-from rnngen.__main__ import main
 from rnngen.builtins.strategies.minimum_bayes_risk import chrf
 
-SIZES = {
-    "hidden": 24,
-    "embed": 12,
-    "batch": 16,
-    "seq": 16,
-    "steps": 60,
-    "lr": 0.01,
-    "evaluations": 2,
-    "seed": 1,
-}
-TINY = [f"--{flag}={value}" for flag, value in {**SIZES, "precision": "fp32", "device": "cpu"}.items()]
 SOURCES = ["abc", "f", "fedc", "bb", "cafe", "dead"]
 FREE = ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "token_accuracy", "sequence_accuracy", "perplexity")
-
-
-def reversals(count, seed=1):
-    """Words, and the same from behind."""
-    rng = random.Random(seed)
-    words = ["".join(rng.choices("abcdef", k=rng.randint(1, 6))) for _ in range(count)]
-    return "".join(f"{word}\t{word[::-1].upper()}\n" for word in words)
-
-
-@pytest.fixture(scope="session")
-def learnt(tmp_path_factory):
-    """A folder with ``pairs.tsv`` and models of it; only to be read."""
-    folder = tmp_path_factory.mktemp("learnt")
-    (folder / "pairs.tsv").write_text(reversals(200))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNGEN_HOME", str(folder / "home"))
-        patch.chdir(folder)
-        flags = ["pairs.tsv", "-q", "--task", "pairs", *TINY, "--max-length", "20"]
-        assert main(["train", *flags]) == 0
-        assert main(["train", *flags, "--name", "other", "--seed", "2"]) == 0
-        assert main(["train", *flags, "--name", "plain", "-o", "attention=none", "--steps", "4"]) == 0
-    return folder
-
-
-@pytest.fixture
-def models(home, learnt, shelf):
-    """The folder of this test's models: those of pairs beside those of text."""
-    shutil.copytree(learnt / "home" / "models", shelf, dirs_exist_ok=True)
-    (home.parent / "place" / "pairs.tsv").write_text((learnt / "pairs.tsv").read_text())
-    return shelf
 
 
 @pytest.fixture
@@ -105,7 +63,8 @@ def test_a_file_of_sources_is_read_like_standard_input(answer, place):
     (place / "sources.txt").write_text("\n".join(SOURCES))
     assert answer("--prompt-file", "sources.txt").out == answer("-", stdin="\n".join(SOURCES)).out
     assert "nowhere.txt" in answer("--prompt-file", "nowhere.txt", status=3).err
-    assert "give one" in answer("abc", "--prompt-file", "sources.txt", status=2).err
+    refused = answer("abc", "--prompt-file", "sources.txt", status=2)
+    assert "PROMPT and --prompt-file cannot stand together" in refused.err
 
 
 def test_an_argument_of_several_lines_is_several_sources(answer):
@@ -113,14 +72,14 @@ def test_an_argument_of_several_lines_is_several_sources(answer):
 
 
 def test_more_lines_than_are_answered_together_keep_their_order(answer, monkeypatch):
-    from rnngen.cli import answers
-    from rnngen.generation import answering
+    from rnngen.cli import prompts
+    from rnngen.generation import generator
 
     rng = random.Random(4)
     lines = [rng.choice([*SOURCES, "", "abcdef"]) for _ in range(60)]
     whole = answer(stdin="\n".join(lines)).out
-    monkeypatch.setattr(answers, "POOL", 7)
-    monkeypatch.setattr(answering, "BATCH", 3)
+    monkeypatch.setattr(prompts, "POOL", 7)
+    monkeypatch.setattr(generator, "BATCH_SOURCES", 3)
     assert answer(stdin="\n".join(lines)).out == whole
     assert whole.count("\n") == 60
 
@@ -151,7 +110,7 @@ def test_a_source_longer_than_any_in_training_is_told_once_and_answered(answer):
 def test_an_answer_with_line_ends_is_one_line(run, home, place):
     lines = "".join(f'{{"en": "{k}", "zh": "{k}\\n\\u2028{k}"}}\n' for k in "abcdef" * 8)
     (place / "many.jsonl").write_text(lines)
-    flags = ["--field", "zh", "--source-field", "en", *TINY]
+    flags = ["--field", "zh", "--source-field", "en", *SEQ2SEQ]
     run("train", "many.jsonl", "-q", "--task", "pairs", *flags)
     told = run("sample", "-m", "many", "--temp", "1", "--seed", "1", "-n", "12", stdin="a\nb\nc\nd\n" * 4)
     assert told.out.count("\n") == 16
@@ -271,14 +230,14 @@ def test_a_prefix_begins_every_answer(answer):
 
 @pytest.mark.parametrize("flags", [["--temp", "0.9"], ["--count", "2"], ["--top-k", "5", "--count", "3"]])
 def test_the_same_seed_draws_the_same_bytes_however_the_lines_come(answer, monkeypatch, flags):
-    from rnngen.cli import answers
+    from rnngen.cli import prompts
 
     lines = "abc\n\nfedc\n\n\nbb\ncafe\n"
     whole = answer(*flags, "--seed", "3", stdin=lines)
     assert whole.err == ""
     assert answer(*flags, "--seed", "3", stdin=lines).out == whole.out
     assert answer(*flags, "--seed", "4", stdin=lines).out != whole.out
-    monkeypatch.setattr(answers, "POOL", 1)
+    monkeypatch.setattr(prompts, "POOL", 1)
     assert answer(*flags, "--seed", "3", stdin=lines).out == whole.out
 
 
@@ -309,8 +268,8 @@ def test_a_stop_ends_an_answer_before_it(answer):
 def test_several_models_write_together(run, models, alone):
     assert run("sample", "-m", "pairs", "-m", "pairs", "fedc").out == alone("fedc") + "\n"
     assert run("sample", "-m", "pairs", "-m", "other", "--beam", "2", "fedc").out.count("\n") == 1
-    assert "cannot write together" in run("sample", "-m", "pairs", "-m", "tale", "a", status=2).err
-    assert "cannot write together" in run("sample", "-m", "tale", "-m", "pairs", "a", status=2).err
+    assert "cannot generate together" in run("sample", "-m", "pairs", "-m", "tale", "a", status=2).err
+    assert "cannot generate together" in run("sample", "-m", "tale", "-m", "pairs", "a", status=2).err
 
 
 # ── what is refused ────────────────────────────────────────────────────────────────────────────────────────
@@ -319,12 +278,14 @@ def test_several_models_write_together(run, models, alone):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--no-prompt", "abc"], "--no-prompt"),
-        (["-n", "-1", "abc"], "-n -1"),
-        (["--nbest", "3", "abc"], "--beam"),
-        (["--nbest", "3", "--beam", "2", "abc"], "--nbest 3"),
-        (["--nbest", "3", "--temp", "1", "abc"], "--beam K"),
-        (["--count", "3", "--beam", "4", "abc"], "--nbest"),
+        (["--nbest", "3", "abc"], "able: beam"),
+        (["--nbest", "3", "--beam", "2", "abc"], "--beam 2"),
+        (["--nbest", "3", "--temp", "1", "abc"], "able: beam"),
+        (["--count", "3", "--beam", "2", "abc"], "--count 3 of --beam 2"),
+        (["--count", "3", "--nbest", "2", "abc"], "--count and --nbest"),
+        (["--blend", "a", "0.5", "abc"], "--blend"),
+        (["--dynamic", "abc"], "--dynamic"),
+        (["--save-state", "state", "abc\nfed"], "2 sources"),
         (["--coverage-penalty", "0.2", "abc"], "--beam"),
         (["--attention", "abc"], "--json"),
         (["a\udcff"], "UTF-8"),
@@ -337,13 +298,82 @@ def test_what_makes_no_sense_for_answers_is_refused(answer, flags, said):
     assert told.out == ""
 
 
-@pytest.mark.parametrize("flags", [["--nbest", "2"], ["--prefix", "x"], ["--attention"]])
+@pytest.mark.parametrize("flags", [["--prefix", "x"], ["--attention", "--json"]])
 @pytest.mark.parametrize("model", ["tale", "names"])
-def test_what_is_for_pairs_alone_is_refused_for_text(run, models, flags, model):
+def test_what_needs_a_source_is_refused_for_text(run, models, flags, model):
     told = run("sample", "-m", model, *flags, "x", status=2)
     assert flags[0] in told.err
-    assert "pairs" in told.err
+    assert "reads no source" in told.err
     assert told.out == ""
+
+
+@pytest.mark.parametrize("model", ["tale", "names"])
+def test_attention_needs_json_and_a_rank_needs_a_beam_for_text_too(run, models, model):
+    assert "--attention needs --json" in run("sample", "-m", model, "--attention", "x", status=2).err
+    assert "able: beam" in run("sample", "-m", model, "--nbest", "2", "x", status=2).err
+
+
+# ── what texts have, outputs have too ──────────────────────────────────────────────────────────────────────
+
+
+def test_the_best_texts_come_best_first_without_a_source_too(run, models):
+    best = run("sample", "-m", "names", "--beam", "3", "A").out
+    several = run("sample", "-m", "names", "--beam", "3", "--nbest", "2", "A").out
+    assert several.startswith(best)
+    assert several == run("sample", "-m", "names", "--beam", "3", "--count", "2", "A").out
+
+
+def test_a_prefix_can_be_left_out(answer):
+    whole = answer("--prefix", "CB", stdin="\n".join(SOURCES)).out.splitlines()
+    rest = answer("--prefix", "CB", "--no-prompt", stdin="\n".join(SOURCES)).out.splitlines()
+    assert ["CB" + line for line in rest] == whole
+    assert answer("--no-prompt", "abc").out == answer("abc").out
+
+
+def test_outputs_may_have_no_limit_since_they_end(answer):
+    assert answer("-n", "-1", stdin="\n".join(SOURCES)).out == answer(stdin="\n".join(SOURCES)).out
+
+
+def test_several_of_a_beam_are_the_best(answer):
+    assert (
+        answer("--beam", "4", "--count", "3", "abc").out == answer("--beam", "4", "--nbest", "3", "abc").out
+    )
+
+
+@pytest.mark.parametrize("how", [[], ["--strategy", "sample", "--seed", "3"], ["--temp", "1", "--seed", "9"]])
+def test_an_output_is_kept_and_gone_on_with(answer, how):
+    whole = answer(*how, "fedcab").out
+    assert len(whole) > 3
+    first = answer(*how, "-n", "2", "--save-state", "state", "fedcab").out
+    assert first == whole[:2]
+    assert first + answer("--from-state", "state").out == whole
+
+
+def test_a_kept_output_is_json_of_the_same_form(answer):
+    answer("-n", "2", "--save-state", "state", "fedcab")
+    record = json.loads(answer("--from-state", "state", "--json").out)
+    assert (record["source"], set(record)) == ("fedcab", {"source", "text", "hypotheses"})
+    assert record["hypotheses"] == [{"text": record["text"]}]
+
+
+def test_a_state_of_an_output_belongs_to_its_model_and_strategy(run, answer):
+    answer("-n", "2", "--save-state", "state", "fedcab")
+    assert "another model" in run("sample", "-m", "other", "--from-state", "state", status=2).err
+    refused = answer("--from-state", "state", "--strategy", "sample", status=2)
+    assert "saved with the strategy greedy" in refused.err
+
+
+def test_the_next_token_is_that_of_an_output(run, models, alone):
+    told = json.loads(run("next", "-m", "pairs", "--source", "fedc", "--json").out)
+    assert told["next"][0]["token"] == alone("fedc")[0]
+    assert "reads a source" in run("next", "-m", "pairs", status=2).err
+    assert "reads no source" in run("next", "-m", "tale", "--source", "fedc", "a", status=2).err
+
+
+def test_a_gap_in_an_output_is_filled(run, models):
+    told = run("fill", "-m", "pairs", "--source", "fedc", "--length", "3", "--beam", "4", "C___F").out
+    assert re.fullmatch("C.*F\n", told)
+    assert "reads a source" in run("fill", "-m", "pairs", "C___F", status=2).err
 
 
 @pytest.mark.parametrize(
@@ -371,7 +401,7 @@ def test_what_is_for_pairs_alone_is_refused_for_text(run, models, flags, model):
 )
 def test_what_cannot_be_trained_is_refused_and_leaves_nothing(run, models, flags, said):
     before = sorted(models.iterdir())
-    assert said in run("train", *flags, "--name", "new", "-q", *TINY, status=2).err
+    assert said in run("train", *flags, "--name", "new", "-q", *SEQ2SEQ, status=2).err
     assert sorted(models.iterdir()) == before
 
 
@@ -390,7 +420,7 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(run, models, flags
 def test_pairs_that_cannot_be_read_are_named(run, place, files, flags, said):
     for name, text in files.items():
         (place / name).write_text(text)
-    told = run("train", *flags, "--task", "pairs", "--name", "new", "-q", *TINY, status=1)
+    told = run("train", *flags, "--task", "pairs", "--name", "new", "-q", *SEQ2SEQ, status=1)
     assert said in told.err
 
 
@@ -400,7 +430,7 @@ def test_two_files_are_trained_on(run, home, place):
         (place / name).write_text("\n".join(side))
         (place / f"v{name}").write_text("\n".join(side[:5]))
     flags = ["--source", "s", "--target", "t", "--val-source", "vs", "--val-target", "vt"]
-    run("train", *flags, "--task", "pairs", "--name", "new", "-q", *TINY)
+    run("train", *flags, "--task", "pairs", "--name", "new", "-q", *SEQ2SEQ)
     assert json.loads(run("eval", "-m", "new", "--json").out)["pairs"] == 5
     assert json.loads(run("eval", "-m", "new", "t", "--source", "s", "--json").out)["pairs"] == 80
 
@@ -523,5 +553,7 @@ def test_of_several_answers_that_are_drawn_the_one_that_the_others_are_like_is_w
 
 @pytest.mark.parametrize("flag", ["--best-of", "--mbr"])
 def test_choosing_among_draws_and_ranking_by_a_beam_exclude_each_other(answer, flag):
-    assert "--nbest ranks what a beam" in answer(flag, "4", "--nbest", "2", "abc", status=2).err
-    assert f"{flag}=4 draws and --beam=3 searches" in answer(flag, "4", "--beam", "3", "abc", status=2).err
+    assert (
+        f"{flag} and --nbest cannot stand together" in answer(flag, "4", "--nbest", "2", "abc", status=2).err
+    )
+    assert f"--beam and {flag} cannot stand together" in answer(flag, "4", "--beam", "3", "abc", status=2).err

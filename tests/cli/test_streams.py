@@ -49,9 +49,9 @@ def test_a_file_that_is_missing_and_a_closed_stdin_are_named(tmp_path, monkeypat
 
 
 def test_an_argument_that_is_not_utf8_is_refused():
-    assert streams.checked("愛", "the prompt") == "愛"
+    assert streams.require_utf8("愛", "the prompt") == "愛"
     with pytest.raises(UsageError, match="the prompt: character 1 is not UTF-8"):
-        streams.checked("a\udcff", "the prompt")
+        streams.require_utf8("a\udcff", "the prompt")
 
 
 def test_an_interrupt_waits_for_a_write_under_way_and_a_second_one_does_not(monkeypatch):

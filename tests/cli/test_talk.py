@@ -55,7 +55,7 @@ class Screen:
     def shows(typed):
         return not typed.startswith(("/seed", "/length", "/save"))
 
-    def has_eos(self):
+    def ended(self):
         return self.process.wait(PATIENCE)
 
 
@@ -73,8 +73,8 @@ def talk(spawn):
     """Starts a conversation, and waits for the first prompt."""
     opened = []
 
-    def go(*args):
-        screen = Screen(spawn, "sample", "-i", "-m", "tale", "-s", "7", *args)
+    def go(*args, model="tale"):
+        screen = Screen(spawn, "sample", "-i", "-m", model, "-s", "7", *args)
         opened.append(screen)
         screen.until(PROMPT)
         return screen
@@ -92,14 +92,14 @@ def test_a_turn_is_taken_back_and_comes_again_the_same(talk):
     assert screen.line("the cat") == first
     assert screen.line("/retry") != first
     screen.type("\x04")
-    assert screen.has_eos() == 0
+    assert screen.ended() == 0
 
 
 def test_a_command_that_is_wrong_costs_nothing(talk):
     screen = talk("-n", "20")
     first = screen.line("the cat")
     assert "did you mean '/temp'?" in screen.line("/tmep 0.4")
-    assert "not a valid" in screen.line("/top-k many")
+    assert "k=many: a whole number expected" in screen.line("/top-k many")
     assert "nowhere" in screen.line("/load nowhere")
     assert "needs the name of a file" in screen.line("/load")
     assert "temp=0" in screen.line("/temp 0")
@@ -107,7 +107,7 @@ def test_a_command_that_is_wrong_costs_nothing(talk):
     assert screen.line("/text").strip() == f"the cat{first}".strip()
     screen.line("/length 3")
     screen.type("/quit\n")
-    assert screen.has_eos() == 0
+    assert screen.ended() == 0
 
 
 def test_ctrl_c_ends_the_text_and_keeps_it_and_at_the_prompt_drops_the_line(talk):
@@ -128,7 +128,7 @@ def test_ctrl_c_ends_the_text_and_keeps_it_and_at_the_prompt_drops_the_line(talk
     assert text.count("\n") >= 4
     assert "half a line" not in text
     screen.type("\x04")
-    assert screen.has_eos() == 0
+    assert screen.ended() == 0
 
 
 def test_it_is_saved_gone_on_from_and_its_lines_are_remembered(talk, place, home):
@@ -137,12 +137,68 @@ def test_it_is_saved_gone_on_from_and_its_lines_are_remembered(talk, place, home
     text = screen.line("/text")
     screen.line("/save state")
     screen.type("/quit\n")
-    assert screen.has_eos() == 0
+    assert screen.ended() == 0
     assert (place / "state").exists()
     assert "the cat\n" in (home / "history").read_text()
     again = talk("-n", "20")
     again.line("/load state")
     assert again.line("/text") == text
+
+
+# ── a model that reads a source ────────────────────────────────────────────────────────────────────────────
+
+DRAWN = ("--temp", "1.5", "-n", "12")
+
+
+@pytest.mark.usefixtures("models")
+def test_an_output_is_taken_back_and_comes_again_the_same(talk, run):
+    screen = talk(*DRAWN, model="pairs")
+    first = screen.line("fedcab")
+    assert f"{first}\n" == run("sample", "-m", "pairs", "-s", "7", *DRAWN, "fedcab").out
+    second = screen.line("cafe")
+    assert repr(f"{first}\n") in screen.line("/undo")
+    assert screen.line("cafe") == second
+    screen.line("/undo")
+    assert "the text is empty" in screen.line("/undo")
+    assert "nothing to undo" in screen.line("/undo")
+    assert screen.line("fedcab") == first
+    assert screen.line("/retry") != first
+    screen.type("\x04")
+    assert screen.ended() == 0
+
+
+@pytest.mark.usefixtures("models")
+def test_an_output_is_saved_and_gone_on_from(talk, run, place):
+    screen = talk("-n", "2", model="pairs")
+    first = screen.line("fedcab")
+    assert len(first) == 2
+    screen.line("/save state")
+    screen.until(PROMPT)
+    assert screen.line("/text") == first
+    screen.type("/quit\n")
+    assert screen.ended() == 0
+    whole = run("sample", "-m", "pairs", "fedcab").out
+    assert first + run("sample", "-m", "pairs", "--from-state", "state").out == whole
+    again = talk("-n", "2", model="pairs")
+    again.line("abc")
+    again.line("/load state")
+    assert again.line("/text") == first
+    assert again.line("cafe") == run("sample", "-m", "pairs", "-n", "2", "cafe").out.strip()
+    again.type("\x04")
+    assert again.ended() == 0
+
+
+@pytest.mark.usefixtures("models")
+def test_outputs_of_a_beam_have_turns_and_no_state(talk, run, place):
+    screen = talk("--beam", "3", model="pairs")
+    expected = run("sample", "-m", "pairs", "--beam", "3", "fedcab").out.strip()
+    assert screen.line("fedcab") == expected
+    assert screen.line("/retry") == expected
+    screen.type("/save state\n")
+    assert "generates whole texts, which have no state" in screen.until(PROMPT)
+    assert not (place / "state").exists()
+    screen.type("\x04")
+    assert screen.ended() == 0
 
 
 def test_off_a_terminal_it_is_refused(run):

@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from rnngen.builtins.filters import options as o
+from rnngen.builtins.filters import options
 from rnngen.builtins.filters.adaptive import mirostat, xtc
 from rnngen.builtins.filters.lexical import min_length
 from rnngen.builtins.filters.options import TemperatureOptions, TopKOptions
@@ -29,12 +29,12 @@ class Pieces:
 def everything():
     """Pure filters and such as remember, in a row."""
     return [
-        frequency(o.CountOptions(0.3)),
-        xtc(o.XTCOptions(0.5, 0.1)),
-        min_length(o.MinLengthOptions(3), Pieces()),
-        typical(o.TypicalOptions(0.97)),
-        xtc(o.XTCOptions(0.5, 0.2)),
-        mirostat(o.MirostatOptions(2, tau=1.2, eta=0.4)),
+        frequency(options.CountOptions(0.3)),
+        xtc(options.XTCOptions(0.5, 0.1)),
+        min_length(options.MinLengthOptions(3), Pieces()),
+        typical(options.TypicalOptions(0.97)),
+        xtc(options.XTCOptions(0.5, 0.2)),
+        mirostat(options.MirostatOptions(2, tau=1.2, eta=0.4)),
         temperature(TemperatureOptions(0.9)),
     ]
 
@@ -191,7 +191,7 @@ def test_the_coins_of_a_beam_are_those_of_its_seed(toy):
             [8],
             BeamOptions(4),
             eos_id=None,
-            filters=[xtc(o.XTCOptions(0.5, 0.1))],
+            filters=[xtc(options.XTCOptions(0.5, 0.1))],
             seeds=[seed],
         )
 
@@ -208,6 +208,6 @@ def test_no_hypothesis_ends_too_soon(toy, length):
         [6],
         BeamOptions(20, alpha=0.0),
         eos_id=END,
-        filters=[min_length(o.MinLengthOptions(length), Pieces())],
+        filters=[min_length(options.MinLengthOptions(length), Pieces())],
     )
     assert min(len(h.tokens) for h in found) == length

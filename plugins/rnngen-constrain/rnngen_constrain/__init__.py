@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rnngen import hookimpl
 from rnngen.contracts import FilterSpec, Flag
 
-from rnngen_constrain import options as o
+from rnngen_constrain import options
 
 WHOLE = ("regex", "choices", "json_schema", "grammar")
 """Those that say what the whole text is; of these one is enough."""
@@ -23,7 +23,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             name="regex",
             summary="write only what a regular expression matches",
             load=matching,
-            options=o.RegexOptions,
+            options=options.RegexOptions,
             needs_text=True,
             flag=Flag(
                 name="regex", metavar="R", help="Write only what matches this regular expression as a whole."
@@ -36,7 +36,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             name="choices",
             summary="write one of some texts",
             load=matching,
-            options=o.ChoicesOptions,
+            options=options.ChoicesOptions,
             needs_text=True,
             flag=Flag(
                 name="choices", metavar="FILE", names_file=True, help="Write one of the lines of a file."
@@ -49,7 +49,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             name="json_schema",
             summary="write JSON that is valid under a schema",
             load=matching,
-            options=o.JSONSchemaOptions,
+            options=options.JSONSchemaOptions,
             needs_text=True,
             flag=Flag(
                 name="json-schema",
@@ -65,7 +65,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             name="grammar",
             summary="write only texts of a grammar in Lark's notation",
             load=matching,
-            options=o.GrammarOptions,
+            options=options.GrammarOptions,
             needs_text=True,
             flag=Flag(
                 name="grammar",
@@ -81,7 +81,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             name="must_include",
             summary="let no text end that does not hold some words",
             load="rnngen_constrain.inclusion:must_include",
-            options=o.InclusionOptions,
+            options=options.InclusionOptions,
             needs_text=True,
             flag=Flag(
                 name="must-include",

@@ -15,7 +15,7 @@ token and αᵢ its weight; the context is Σᵢ αᵢ mᵢ unless another is gi
 
 from collections.abc import Iterable
 
-from rnngen.builtins.attention import options as o
+from rnngen.builtins.attention import options
 from rnngen.contracts import AttentionSpec
 from rnngen.hookspecs import hookimpl
 
@@ -36,7 +36,7 @@ def rnngen_attentions() -> Iterable[AttentionSpec]:
             summary="a hidden layer over query and memory (Bahdanau et al. 2015)",
             load=f"{home}.additive.torch:Additive",
             numpy=f"{home}.additive.numpy:AdditiveStep",
-            options=o.SizeOptions,
+            options=options.SizeOptions,
         ),
         AttentionSpec(
             name="dot",
@@ -61,41 +61,41 @@ def rnngen_attentions() -> Iterable[AttentionSpec]:
             summary="learnt queries, keys and values (Vaswani et al. 2017)",
             load=f"{home}.products.torch:ScaledDot",
             numpy=f"{home}.products.numpy:ScaledDotStep",
-            options=o.SizeOptions,
+            options=options.SizeOptions,
         ),
         AttentionSpec(
             name="multihead",
             summary="several of these side by side (Vaswani et al. 2017)",
             load=f"{home}.products.torch:Multihead",
             numpy=f"{home}.products.numpy:MultiheadStep",
-            options=o.MultiheadOptions,
+            options=options.MultiheadOptions,
         ),
         AttentionSpec(
             name="location",
             summary="additive, with filters over the last weights (Chorowski et al. 2015)",
             load=f"{home}.additive.torch:Location",
             numpy=f"{home}.additive.numpy:LocationStep",
-            options=o.LocationOptions,
+            options=options.LocationOptions,
         ),
         AttentionSpec(
             name="coverage",
             summary="additive, with the sum of past weights (Tu et al. 2016)",
             load=f"{home}.additive.torch:Coverage",
             numpy=f"{home}.additive.numpy:CoverageStep",
-            options=o.SizeOptions,
+            options=options.SizeOptions,
         ),
         AttentionSpec(
             name="local",
             summary="general, in a window around a predicted position (Luong et al. 2015)",
             load=f"{home}.products.torch:Local",
             numpy=f"{home}.products.numpy:LocalStep",
-            options=o.LocalOptions,
+            options=options.LocalOptions,
         ),
         AttentionSpec(
             name="monotonic",
             summary="continues where it stopped, never back (Raffel et al. 2017)",
             load=f"{home}.monotonic.torch:Monotonic",
             numpy=f"{home}.monotonic.numpy:MonotonicStep",
-            options=o.MonotonicOptions,
+            options=options.MonotonicOptions,
         ),
     ]

@@ -18,8 +18,8 @@ from rnngen.contracts import (
     State,
     TokenIds,
     Weights,
+    quantizable,
 )
-from rnngen.errors import UsageError
 from rnngen.numerics import log_softmax32
 
 
@@ -68,21 +68,15 @@ class EncoderDecoderStep:
         self.fixed = sizes[0] + sizes[1]
 
     def quantize(self, make: Callable[[Floats], Any]) -> None:
-        """Replace all matrices; an attention that is not ``Quantizable`` keeps its own.
+        """Replace all matrices; the layers of both sides must be ``Quantizable``, an attention may be.
 
         Raises:
-            UsageError: if a layer of either side is not; nothing is replaced then.
+            UsageError: if a layer is not; nothing is replaced then.
         """
-        layers: list[object] = [layer for ways in self.encoder.layers for layer in ways] + self.layers
-        for layer in layers:
-            if not isinstance(layer, Quantizable):
-                raise UsageError(
-                    f"{type(layer).__name__} cannot quantize its weights (it has no method 'quantize'); "
-                    "leave --quantize out"
-                )
-        for part in (*layers, self.bridge, self.attention):
-            if isinstance(part, Quantizable):
-                part.quantize(make)
+        encoder = [layer for ways in self.encoder.layers for layer in ways]
+        attention = [self.attention] * isinstance(self.attention, Quantizable)
+        for part in quantizable([*encoder, *self.layers, self.bridge, *attention]):
+            part.quantize(make)
         self.combine, self.head = make(self.combine), make(self.head)
 
     def start(self, source: TokenIds) -> State:

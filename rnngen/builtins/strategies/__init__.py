@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rnngen.builtins.strategies import options as o
+from rnngen.builtins.strategies import options
 from rnngen.contracts import Flag, StrategySpec
 from rnngen.hookspecs import hookimpl
 
@@ -53,7 +53,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
             name="beam",
             summary="search for the most probable text with several hypotheses (width 5)",
             load=f"{home}.beam.strategy:BeamSearch",
-            options=o.BeamOptions,
+            options=options.BeamOptions,
             flag=BEAM,
             flags=BEAM_FLAGS,
             draws=False,
@@ -63,7 +63,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
             name="diverse-beam",
             summary="beam search in groups that keep away from one another (Vijayakumar et al. 2016)",
             load=f"{home}.beam.strategy:BeamSearch",
-            options=o.DiverseBeamOptions,
+            options=options.DiverseBeamOptions,
             flags=(BEAM, *BEAM_FLAGS),
             draws=False,
             can=frozenset({"count", "rank"}),
@@ -72,7 +72,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
             name="stochastic-beam",
             summary="beam search that draws different texts without replacement (Kool et al. 2019)",
             load=f"{home}.beam.strategy:BeamSearch",
-            options=o.StochasticBeamOptions,
+            options=options.StochasticBeamOptions,
             flags=(BEAM, *BEAM_FLAGS),
             can=frozenset({"count", "rank"}),
         ),
@@ -80,7 +80,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
             name="best-of",
             summary="draw N texts and keep the likeliest per token",
             load=f"{home}.selection:BestOf",
-            options=o.BestOfOptions,
+            options=options.BestOfOptions,
             flag=Flag(name="best-of", metavar="N"),
             temperature=0.8,
             can=frozenset({"blend", "count"}),
@@ -89,7 +89,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
             name="mbr",
             summary="draw N texts and keep the one most like the others (minimum Bayes risk)",
             load=f"{home}.selection:MinimumBayesRisk",
-            options=o.MBROptions,
+            options=options.MBROptions,
             flag=Flag(name="mbr", metavar="N"),
             temperature=0.8,
             can=frozenset({"blend", "count"}),
@@ -98,7 +98,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
             name="contrastive",
             summary="take, of the most probable tokens, the one least like the text so far (Su et al. 2022)",
             load=f"{home}.contrastive:ContrastiveSearch",
-            options=o.ContrastiveOptions,
+            options=options.ContrastiveOptions,
             flags=(
                 Flag(name="top-k", option="top_k"),
                 Flag(name="penalty-alpha", option="alpha"),
@@ -111,7 +111,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
             name="speculative",
             summary="draw as sample does, several tokens guessed and read at once (Leviathan et al. 2023)",
             load=f"{home}.speculative:Speculative",
-            options=o.SpeculativeOptions,
+            options=options.SpeculativeOptions,
             flag=Flag(name="draft", metavar="MODEL|lookup"),
             flags=(Flag(name="draft-length", option="draft_length"),),
             temperature=0.8,

@@ -79,7 +79,7 @@ def attend(
         raise UsageError(f"{loaded.name} has no sources to attend to; give a model trained with --task pairs")
     if not loaded.generator.attends:
         raise UsageError(f"{loaded.name} was made with attention=none: there is nothing to draw")
-    given = None if text is None else streams.checked(text, "--text")
+    given = None if text is None else streams.require_utf8(text, "--text")
     options = flags.given(OutputOptions, search)
     drawn = loaded.attention(_sources(source), text=given, unit=unit, **options)
     if output:
@@ -93,7 +93,7 @@ def attend(
 
 def _sources(source: str | None) -> list[str]:
     if source not in (None, "-"):
-        return [streams.checked(str(source), "the source")]
+        return [streams.require_utf8(str(source), "the source")]
     lines = streams.Lines("-")
     sources: list[str] = []
     while more := lines.take(MOST):

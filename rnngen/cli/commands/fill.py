@@ -53,7 +53,7 @@ def fill(
     from rnngen.generation.loading import LoadOptions
 
     options = flags.collect(FillOptions, search)
-    about = None if source is None else streams.checked(source, "--source")
+    about = None if source is None else streams.require_utf8(source, "--source")
     loaded = session(ctx).load(*model, options=LoadOptions(device))
     if not (model or quiet):
         console.note(f"model {loaded.name}")

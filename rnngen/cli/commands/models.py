@@ -114,7 +114,7 @@ def rm(names: tuple[str, ...], yes: bool) -> None:
         if store.find(name).parent != store.root:
             raise UsageError(f"{name} is a path; rm takes names (see rnngen models list)")
     if not yes:
-        if not streams.answered():
+        if not streams.stdin_is_terminal():
             raise UsageError("rm asks before it removes, and there is no terminal to ask on; give -y")
         click.confirm(f"Remove {', '.join(names)}?", abort=True, err=True)
     for name in names:

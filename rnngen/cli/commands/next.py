@@ -70,7 +70,7 @@ def next_token(
     text, generator = prompts.read(prompt, prompt_file), loaded.generator
     prompts.warn_untrained(generator, text)
     build = here.decoding.filter_builder(choice.filters)
-    about = None if source is None else streams.checked(source, "--source")
+    about = None if source is None else streams.require_utf8(source, "--source")
     target = generator.tokenizers.target
     rows = _rows(generator.next_token_log_probs(Prompt(text, about), build(target)), target.pieces, top)
     if json:

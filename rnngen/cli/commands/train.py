@@ -1,7 +1,7 @@
 """``rnngen train``: learn from a text."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
     from rnngen.contracts import Listener
 
 INTERRUPTED = 130
-SAME: Final = (
-    "name",
-    "resume",
-    "force",
-    "init_from",
-    "target",
-    "val_target",
-    "nproc",
-    "from_study",
-    "storage",
-    "params",
-    "plan",
-    "listener",
-)
-"""The parameters that a request has under the same names."""
 storage_flag = flags.option(
     "--storage",
     common=False,
@@ -43,15 +28,6 @@ storage_flag = flags.option(
     "home folder.",
 )
 """``--storage PLACE``; the parameter is ``storage``."""
-
-
-class Command(flags.Command):
-    """Keeps its arguments as they were given, for the processes that ``--nproc`` starts."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse them as well."""
-        ctx.meta[__name__] = [self.name, *args]
-        return super().parse_args(ctx, args)
 
 
 @flags.examples(
@@ -65,7 +41,7 @@ class Command(flags.Command):
     "rnngen train corpus.txt --nproc 2",
     "torchrun --nnodes 2 --nproc-per-node 8 -m rnngen train corpus.txt",
 )
-@click.command(cls=Command)
+@click.command(cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
 @click.option("--name", help="Name of the model; by default that of the corpus.")
 @click.option("--resume", is_flag=True, help="Continue the run of that name exactly where it stopped.")
@@ -157,7 +133,7 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     if request.plan:
         return
     if request.nproc > 1 and not launched():
-        ctx.exit(launch(request.nproc, ctx.meta[__name__]))
+        ctx.exit(launch(request.nproc, ["train", *flags.arguments(ctx)]))
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
     listeners = [make_listener(here, text) for text in request.listener if first()]
@@ -169,16 +145,44 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         ctx.exit(INTERRUPTED)
 
 
-def _request(*, corpus: tuple[str, ...], option: dict[str, str], **params: Any) -> TrainRequest:
+def _request(
+    *,
+    corpus: tuple[str, ...],
+    name: str | None,
+    option: dict[str, str],
+    resume: bool,
+    force: bool,
+    init_from: str | None,
+    target: str | None,
+    val_target: str | None,
+    nproc: int,
+    from_study: str | None,
+    storage: str | None,
+    params: int | None,
+    plan: bool,
+    listener: tuple[str, ...],
+    **stages: Any,
+) -> TrainRequest:
     """Make a request of the parameters of the command."""
     return TrainRequest(
-        corpus=corpus,
-        parts=flags.parsed(PartsOptions, params),
-        text=flags.parsed(CorpusOptions, params),
-        network=flags.parsed(NetworkOptions, params),
-        training=flags.parsed(TrainingOptions, params),
+        corpus,
+        name,
+        parts=flags.parsed(PartsOptions, stages),
+        text=flags.parsed(CorpusOptions, stages),
+        network=flags.parsed(NetworkOptions, stages),
+        training=flags.parsed(TrainingOptions, stages),
         settings=option,
-        **{name: params[name] for name in SAME},
+        resume=resume,
+        force=force,
+        init_from=init_from,
+        target=target,
+        val_target=val_target,
+        nproc=nproc,
+        from_study=from_study,
+        storage=storage,
+        params=params,
+        plan=plan,
+        listener=listener,
     )
 
 

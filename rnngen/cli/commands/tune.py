@@ -1,7 +1,7 @@
 """``rnngen tune``: search for the sizes and settings that suit a text."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +9,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.commands.train import INTERRUPTED, storage_flag
 from rnngen.cli.context import session
-from rnngen.cli.render import console, progress, trials
+from rnngen.cli.render import console, trials
 from rnngen.cli.training_run import interruptible
 from rnngen.errors import UsageError
 from rnngen.options import describe
@@ -22,19 +22,8 @@ if TYPE_CHECKING:
     from rnngen.events import Event
     from rnngen.tuning import Searched
 
-WORDS = "words"
-"""Key of the context's data that holds the arguments as they were given."""
 TRAINING = [option.name for option in describe(TrainingOptions) if option.name != "minutes"]
 """A trial's minutes are called ``--trial-minutes`` here."""
-
-
-class Command(flags.Command):
-    """Keeps its arguments as they were given, to say how to go on."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse them, too."""
-        ctx.meta[f"{__name__}.{WORDS}"] = shlex.join(["rnngen", "tune", *args])
-        return super().parse_args(ctx, args)
 
 
 def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -55,7 +44,7 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
     "rnngen tune corpus.txt --search lr=1e-4..1e-2:log --trials 40",
     "rnngen tune corpus.txt --storage postgresql://host/studies",
 )
-@click.command(cls=Command)
+@click.command(cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="CORPUS...", type=click.Path())
 @click.option("--name", help="The study's name; by default that of the corpus.")
 @flags.options_from(TuningOptions)
@@ -100,7 +89,8 @@ def tune(ctx: click.Context, /, json: bool, quiet: bool, **params: Any) -> None:
     if found and found.best and not json:
         click.echo(trials.command(found.best.settings, request.fixed.corpus))
     if found and found.reason == "interrupt":
-        console.note(f"stopped; go on with: {ctx.meta[f'{__name__}.{WORDS}']}")
+        command = shlex.join(["rnngen", "tune", *flags.arguments(ctx)])
+        console.note(f"stopped; go on with: {command}")
         ctx.exit(INTERRUPTED)
 
 
@@ -129,7 +119,7 @@ def _request(
 def _show(events: "Iterable[Event]", corpus: Sequence[str], mode: str) -> "Searched | None":
     """Run the search to its end and show what it reports."""
     state = trials.Trials()
-    followed = _warning_of(state.follow(events))
+    followed = console.with_warnings(state.follow(events))
     if mode == "live":
         console.live_table(trials.listings(followed, state))
     for event in followed:  # none are left where they were drawn
@@ -140,11 +130,3 @@ def _show(events: "Iterable[Event]", corpus: Sequence[str], mode: str) -> "Searc
     if mode == "live" and state.searched and (line := trials.line(state.searched)):
         console.note(line)
     return state.searched
-
-
-def _warning_of(events: "Iterable[Event]") -> "Iterator[Event]":
-    """Hand the events on, and show warnings."""
-    for event in events:
-        if message := progress.warning(event):
-            console.warn(message)
-        yield event

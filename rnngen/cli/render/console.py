@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 import click
 
 from rnngen.cli import streams
-from rnngen.cli.render.progress import Progress, plain_lines, warning
-from rnngen.events import Event, Finished, Saved
+from rnngen.cli.render.progress import Progress, plain_lines
+from rnngen.events import Event, Finished, Saved, Warned
 from rnngen.printable import shown
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def render(events: Iterable[Event], mode: Mode, verbose: int = 0) -> Finished | 
 
 
 def _quiet(events: Iterable[Event], *_: object) -> None:
-    for _event in _with_warnings(events):
+    for _event in with_warnings(events):
         pass
 
 
@@ -217,7 +217,7 @@ def _json(events: Iterable[Event], *_: object) -> None:
 
 
 def _plain(events: Iterable[Event], progress: Progress, verbose: int) -> None:
-    for line in plain_lines(_with_warnings(events), progress, verbose):
+    for line in plain_lines(with_warnings(events), progress, verbose):
         _print_line(line)
 
 
@@ -229,7 +229,7 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
     console = rich_console(sys.stderr)
     with Live(Frame(progress), console=console, auto_refresh=False, redirect_stdout=False) as live:
         size, drawn = console.size, 0.0
-        for event in _with_warnings(events):
+        for event in with_warnings(events):
             if verbose and isinstance(event, Saved):
                 note(f"saved {shown(event.path)}")
             if time.monotonic() - drawn >= 1 / FRAMES_PER_SECOND:
@@ -248,10 +248,9 @@ _MODES: dict[Mode, Callable[[Iterable[Event], Progress, int], None]] = {
 }
 
 
-def _with_warnings(events: Iterable[Event]) -> Iterator[Event]:
+def with_warnings(events: Iterable[Event]) -> Iterator[Event]:
     """Pass the events on, and print their warnings."""
     for event in events:
-        message = warning(event)
-        if message:
-            warn(message)
+        if isinstance(event, Warned):
+            warn(shown(event.message))
         yield event

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import isclose, isfinite
 
 from rnngen.cli.render.curve import Series
-from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Warned
+from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Step
 from rnngen.printable import printable, shown
 
 PLAIN_EVERY = 0.08
@@ -154,11 +154,6 @@ def ending(event: Finished) -> str:
     if not event.best_step:  # interrupted before the first evaluation
         return f"{made}, the held-out text not tried yet"
     return f"{made}, best {loss(event.best_nats_per_char)} nats/char at step {event.best_step}"
-
-
-def warning(event: Event) -> str | None:
-    """Return the message of a warning; None for other events."""
-    return shown(event.message) if isinstance(event, Warned) else None
 
 
 # ── Numbers and text ───────────────────────────────────────────────────────────────────────────────────────

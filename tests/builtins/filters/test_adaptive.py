@@ -8,8 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rnngen.builtins.filters import adaptive
-from rnngen.builtins.filters import options as o
+from rnngen.builtins.filters import adaptive, options
 
 NEVER = -math.inf
 rows = st.lists(st.floats(-8, 8, width=32, allow_subnormal=False), min_size=1, max_size=9)
@@ -40,15 +39,15 @@ def test_xtc_excludes_all_top_choices_but_the_least_probable(row, threshold):
     probability = softmax(row)
     assume(all(abs(p - threshold) > 1e-6 for p in probability))
     top = sorted((token for token, p in enumerate(probability) if p >= threshold), key=lambda t: (row[t], -t))
-    keep = adaptive.xtc(o.XTCOptions(1.0, threshold))
+    keep = adaptive.xtc(options.XTCOptions(1.0, threshold))
     assert apply(keep, row, keep.initial(np.array([3]))) == set(range(len(row))) - set(top[1:])
 
 
 def test_xtc_of_probability_0_does_nothing_and_otherwise_comes_as_often_as_said():
     row = [2.0, 2.0, 0.0]
-    never = adaptive.xtc(o.XTCOptions(0.0))
+    never = adaptive.xtc(options.XTCOptions(0.0))
     assert apply(never, row, never.initial(np.array([3]))) == {0, 1, 2}
-    keep, excluded, number = adaptive.xtc(o.XTCOptions(0.3)), 0, 2000
+    keep, excluded, number = adaptive.xtc(options.XTCOptions(0.3)), 0, 2000
     state = keep.initial(np.array([3]))
     for _ in range(number):
         excluded += apply(keep, row, state) == {1, 2}
@@ -57,7 +56,7 @@ def test_xtc_of_probability_0_does_nothing_and_otherwise_comes_as_often_as_said(
 
 
 def test_coins_depend_on_the_seed_and_the_step_alone():
-    keep, logits = adaptive.xtc(o.XTCOptions(0.5)), np.zeros((4, 3), np.float32)
+    keep, logits = adaptive.xtc(options.XTCOptions(0.5)), np.zeros((4, 3), np.float32)
 
     def course(seeds):
         state, made = keep.initial(np.array(seeds)), []
@@ -82,7 +81,7 @@ def test_mirostat_2_drops_what_surprises_more_than_the_bound(row, bound):
     expected = {t for t, s in enumerate(surprisal) if s <= bound} | {
         t for t, x in enumerate(row) if x == max(row)
     }
-    assert apply(adaptive.mirostat(o.MirostatOptions(2)), row, (np.array([bound]),)) == expected
+    assert apply(adaptive.mirostat(options.MirostatOptions(2)), row, (np.array([bound]),)) == expected
 
 
 @given(
@@ -101,7 +100,7 @@ def test_mirostat_1_keeps_the_k_of_zipfs_law(row, bound):
     k = (epsilon * 2**bound / (1 - len(row) ** -epsilon)) ** (1 / s)
     assume(k > len(row) or abs(k - round(k)) > 1e-3)
     expected = sorted(range(len(row)), key=lambda token: -row[token])[: max(int(min(k, len(row))), 1)]
-    assert apply(adaptive.mirostat(o.MirostatOptions(1)), row, (np.array([bound]),)) == set(expected)
+    assert apply(adaptive.mirostat(options.MirostatOptions(1)), row, (np.array([bound]),)) == set(expected)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +109,13 @@ def test_mirostat_1_keeps_the_k_of_zipfs_law(row, bound):
 @pytest.mark.parametrize("bound", [-50.0, 0.0, 3.0, 5000.0])
 @pytest.mark.parametrize("version", [1, 2])
 def test_mirostat_always_keeps_something_possible(row, bound, version):
-    found = apply(adaptive.mirostat(o.MirostatOptions(version)), row, (np.array([bound]),))
+    found = apply(adaptive.mirostat(options.MirostatOptions(version)), row, (np.array([bound]),))
     assert found
     assert found <= kept(row)
 
 
 def test_the_bound_starts_at_twice_the_target_and_follows_the_surprise():
-    keep = adaptive.mirostat(o.MirostatOptions(2, tau=3.0, eta=0.5))
+    keep = adaptive.mirostat(options.MirostatOptions(2, tau=3.0, eta=0.5))
     state = keep.initial(np.arange(2))
     assert state[0].tolist() == [6, 6]
     after = keep.observe(np.array([0, 0]), np.array([5.0, 1.0]) * math.log(2), state)
@@ -128,7 +127,7 @@ def test_the_bound_starts_at_twice_the_target_and_follows_the_surprise():
 @pytest.mark.parametrize("tau", [2.0, 4.0])
 def test_the_surprise_of_a_long_text_comes_near_the_target(version, tau):
     """Words by Zipf's law, whose own surprise is 7 bits."""
-    rng, keep = np.random.default_rng(0), adaptive.mirostat(o.MirostatOptions(version, tau))
+    rng, keep = np.random.default_rng(0), adaptive.mirostat(options.MirostatOptions(version, tau))
     logits = -np.log(np.arange(1, 1001, dtype=np.float32))[None]
     state, total, number = keep.initial(np.array([0])), 0.0, 1500
     for _ in range(number):

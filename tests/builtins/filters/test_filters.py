@@ -8,8 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnngen.builtins.filters import options as o
-from rnngen.builtins.filters import penalties, truncation
+from rnngen.builtins.filters import options, penalties, truncation
 
 NEVER = -math.inf
 numbers = st.one_of(
@@ -32,12 +31,13 @@ def batches(draw, rows=None):
 
 
 chains = st.one_of(
-    st.builds(truncation.temperature, st.builds(o.TemperatureOptions, st.floats(0, 5))),
-    st.builds(truncation.top_k, st.builds(o.TopKOptions, st.integers(1, 12))),
-    st.builds(truncation.top_p, st.builds(o.TopPOptions, st.floats(0.01, 1))),
-    st.builds(truncation.min_p, st.builds(o.MinPOptions, st.floats(0, 1))),
+    st.builds(truncation.temperature, st.builds(options.TemperatureOptions, st.floats(0, 5))),
+    st.builds(truncation.top_k, st.builds(options.TopKOptions, st.integers(1, 12))),
+    st.builds(truncation.top_p, st.builds(options.TopPOptions, st.floats(0.01, 1))),
+    st.builds(truncation.min_p, st.builds(options.MinPOptions, st.floats(0, 1))),
     st.builds(
-        penalties.repetition, st.builds(o.RepetitionOptions, st.floats(0.1, 9), window=st.integers(0, 4))
+        penalties.repetition,
+        st.builds(options.RepetitionOptions, st.floats(0.1, 9), window=st.integers(0, 4)),
     ),
 )
 
@@ -94,14 +94,14 @@ def test_what_was_forbidden_stays_so_and_something_is_left(batch, keep):
 @given(batch=batches(), temperature=st.floats(0.05, 20))
 def test_temperature_divides_the_logits(batch, temperature):
     logits, history = batch
-    scaled = truncation.temperature(o.TemperatureOptions(temperature))(logits, history)
+    scaled = truncation.temperature(options.TemperatureOptions(temperature))(logits, history)
     np.testing.assert_allclose(scaled, logits.astype(np.float64) / temperature, rtol=1e-6)
 
 
 @given(batch=batches())
 def test_temperature_0_leaves_the_argmax_alone(batch):
     logits, history = batch
-    cold = truncation.temperature(o.TemperatureOptions(0.0))(logits, history)
+    cold = truncation.temperature(options.TemperatureOptions(0.0))(logits, history)
     for row, result in zip(logits, cold, strict=True):
         assert kept(result) == {int(row.argmax())}
 
@@ -109,7 +109,7 @@ def test_temperature_0_leaves_the_argmax_alone(batch):
 @given(batch=batches(), temperature=st.sampled_from([1e-320, 1e-46, 1e-40, 1e-25, 1e25, 1e40, 1e300]))
 def test_temperatures_beyond_float32_are_cold_and_hot_not_nonsense(batch, temperature):
     logits, history = batch
-    result = truncation.temperature(o.TemperatureOptions(temperature))(logits, history)
+    result = truncation.temperature(options.TemperatureOptions(temperature))(logits, history)
     for row, scaled in zip(logits, result, strict=True):
         expected = best_first(row)[0] if temperature < 1 else None
         assert kept(scaled) <= kept(row)
@@ -123,7 +123,7 @@ def test_temperatures_beyond_float32_are_cold_and_hot_not_nonsense(batch, temper
 @given(batch=batches(), k=st.integers(1, 12))
 def test_top_k_keeps_the_k_best(batch, k):
     logits, history = batch
-    result = truncation.top_k(o.TopKOptions(k))(logits, history)
+    result = truncation.top_k(options.TopKOptions(k))(logits, history)
     for row, cut in zip(logits, result, strict=True):
         assert kept(cut) == set(best_first(row)[:k]) & kept(row)
         assert all(cut[token] == row[token] for token in kept(cut))
@@ -132,7 +132,7 @@ def test_top_k_keeps_the_k_best(batch, k):
 @given(batch=batches(), p=st.floats(0.01, 1))
 def test_top_p_keeps_the_smallest_set_that_reaches_p(batch, p):
     logits, history = batch
-    result = truncation.top_p(o.TopPOptions(p))(logits, history)
+    result = truncation.top_p(options.TopPOptions(p))(logits, history)
     for row, cut in zip(logits.tolist(), result.tolist(), strict=True):
         probability, total, nucleus = softmax(row), 0.0, set()
         for token in best_first(row):
@@ -147,14 +147,14 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(batch, p):
 
 @pytest.mark.parametrize(("p", "count"), [(0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (0.76, 4), (1.0, 4)])
 def test_top_p_reached_exactly_is_reached(p, count):
-    result = truncation.top_p(o.TopPOptions(p))(np.zeros((1, 4), np.float32), [[]])
+    result = truncation.top_p(options.TopPOptions(p))(np.zeros((1, 4), np.float32), [[]])
     assert kept(result[0]) == set(range(count))
 
 
 @given(batch=batches(), p=st.floats(0.001, 1))
 def test_min_p_keeps_what_is_near_the_best(batch, p):
     logits, history = batch
-    result = truncation.min_p(o.MinPOptions(p))(logits, history)
+    result = truncation.min_p(options.MinPOptions(p))(logits, history)
     for row, cut in zip(logits.tolist(), result.tolist(), strict=True):
         least = max(row) + math.log(p)
         assume(all(abs(logit - least) > 1e-5 for logit in row) or p == 1)
@@ -165,8 +165,8 @@ def test_min_p_keeps_what_is_near_the_best(batch, p):
 @given(batch=batches())
 def test_min_p_of_0_and_top_p_of_1_do_nothing(batch):
     logits, history = batch
-    np.testing.assert_array_equal(truncation.min_p(o.MinPOptions(0.0))(logits, history), logits)
-    whole = truncation.top_p(o.TopPOptions(1.0))(logits, history)
+    np.testing.assert_array_equal(truncation.min_p(options.MinPOptions(0.0))(logits, history), logits)
+    whole = truncation.top_p(options.TopPOptions(1.0))(logits, history)
     lost = np.isneginf(whole) & ~np.isneginf(logits)
     spread = logits.max(axis=1, keepdims=True) - logits
     assert (spread[lost] > 15).all()  # only what float32 can no longer tell from impossible
@@ -175,7 +175,7 @@ def test_min_p_of_0_and_top_p_of_1_do_nothing(batch):
 @given(batch=batches(), penalty=st.floats(0.2, 5), window=st.integers(0, 4))
 def test_repetition_divides_above_zero_and_multiplies_below(batch, penalty, window):
     logits, history = batch
-    result = penalties.repetition(o.RepetitionOptions(penalty, window))(logits, history)
+    result = penalties.repetition(options.RepetitionOptions(penalty, window))(logits, history)
     for row, past, changed in zip(logits.tolist(), history, result, strict=True):
         lately = past[len(past) - window :] if 0 < window < len(past) else past
         expected = [
@@ -188,7 +188,7 @@ def test_repetition_divides_above_zero_and_multiplies_below(batch, penalty, wind
 @pytest.mark.parametrize("penalty", [1e-300, 1e-46, 1e46, 1e300])
 def test_penalties_beyond_float32_give_numbers(penalty):
     logits = np.array([[3.0, -3.0, 0.0, NEVER]], np.float32)
-    result = penalties.repetition(o.RepetitionOptions(penalty))(logits, [[0, 1, 2, 3]])
+    result = penalties.repetition(options.RepetitionOptions(penalty))(logits, [[0, 1, 2, 3]])
     assert np.isfinite(result[0, :3]).all()
     assert result[0, 3] == NEVER
     np.testing.assert_array_equal(np.sign(result[0, :3]), [1, -1, 0])

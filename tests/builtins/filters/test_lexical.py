@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.builtins.filters import lexical
-from rnngen.builtins.filters import options as o
+from rnngen.builtins.filters import lexical, options
 from rnngen.errors import UsageError
 
 
@@ -38,7 +37,7 @@ def zeros(rows=1):
 
 @given(banned=st.lists(texts, min_size=1, max_size=3), past=st.lists(st.integers(0, V - 1), max_size=6))
 def test_a_token_is_forbidden_where_it_would_complete_a_banned_text_and_only_there(banned, past):
-    result = lexical.ban(o.BanOptions("|".join(banned)), Pieces())(zeros(2), [past, []])
+    result = lexical.ban(options.BanOptions("|".join(banned)), Pieces())(zeros(2), [past, []])
     for token in range(V):
         before, after = said(past), said([*past, token])
         new = [
@@ -54,7 +53,7 @@ def overlapping(text, part):
 
 
 def test_no_tokenization_gets_round_a_ban():
-    keep = lexical.ban(o.BanOptions("abab"), Pieces())
+    keep = lexical.ban(options.BanOptions("abab"), Pieces())
     written = set()
     for tokens in product(range(V), repeat=4):
         if all(keep(zeros(), [list(tokens[:made])])[0, tokens[made]] == 0 for made in range(4)):
@@ -67,7 +66,7 @@ def test_no_tokenization_gets_round_a_ban():
 def test_only_the_tokens_of_forced_texts_and_the_end_are_left_and_as_they_were(forced, past):
     logits = np.arange(2 * V, dtype=np.float32).reshape(2, V)
     logits.flags.writeable = False
-    result = lexical.force(o.ForceOptions("|".join(forced)), Pieces())(logits, [past, []])
+    result = lexical.force(options.ForceOptions("|".join(forced)), Pieces())(logits, [past, []])
     left = {Pieces.pieces.index(sign.encode()) for text in forced for sign in text} | {Pieces.eos_id}
     for token in range(V):
         expected = logits[:, token] if token in left else np.full(2, -np.inf)
@@ -76,40 +75,40 @@ def test_only_the_tokens_of_forced_texts_and_the_end_are_left_and_as_they_were(f
 
 def test_nothing_to_write_is_refused():
     with pytest.raises(UsageError, match=r"force=TEXT\|TEXT"):
-        lexical.force(o.ForceOptions(), Pieces())
+        lexical.force(options.ForceOptions(), Pieces())
 
 
 def test_a_bias_is_added_to_the_tokens_of_its_text():
-    result = lexical.logit_bias(o.BiasOptions("ab:2.5|c:-inf|a:-1"), Pieces())(zeros(2), [[], []])
+    result = lexical.logit_bias(options.BiasOptions("ab:2.5|c:-inf|a:-1"), Pieces())(zeros(2), [[], []])
     assert result.tolist() == [[-1, 0, 2.5, 0, -np.inf, 0, 0]] * 2
 
 
 def test_signs_that_mean_something_go_with_a_backslash():
-    assert o.BiasOptions(r"\|:1|::2|\n:-3").pairs() == [("|", 1), (":", 2), ("\n", -3)]
-    assert o.BanOptions(r"a\|b|\,|\\|\t").strings() == ["a|b", ",", "\\", "\t"]
+    assert options.BiasOptions(r"\|:1|::2|\n:-3").pairs() == [("|", 1), (":", 2), ("\n", -3)]
+    assert options.BanOptions(r"a\|b|\,|\\|\t").strings() == ["a|b", ",", "\\", "\t"]
 
 
 @pytest.mark.parametrize("biases", ["a", ":2", "a:much", "a:inf", "a:nan", "a:1e9", "a:1|b"])
 def test_what_is_no_bias_is_refused(biases):
     with pytest.raises(ValueError, match="TEXT:BIAS expected"):
-        o.BiasOptions(biases)
+        options.BiasOptions(biases)
 
 
 def test_a_bias_for_a_text_of_several_tokens_names_them():
     with pytest.raises(UsageError, match="no single token is 'abc'; to this model it is 'a' 'b' 'c'"):
-        lexical.logit_bias(o.BiasOptions("abc:1"), Pieces())
+        lexical.logit_bias(options.BiasOptions("abc:1"), Pieces())
 
 
 def test_nothing_to_ban_or_to_favour_is_refused():
     with pytest.raises(UsageError, match="ban=TEXT"):
-        lexical.ban(o.BanOptions(), Pieces())
+        lexical.ban(options.BanOptions(), Pieces())
     with pytest.raises(UsageError, match="logit_bias=TEXT:BIAS"):
-        lexical.logit_bias(o.BiasOptions(), Pieces())
+        lexical.logit_bias(options.BiasOptions(), Pieces())
 
 
 @pytest.mark.parametrize("length", [0, 1, 3])
 def test_the_end_is_forbidden_until_enough_tokens_are_made(length):
-    keep = lexical.min_length(o.MinLengthOptions(length), Pieces())
+    keep = lexical.min_length(options.MinLengthOptions(length), Pieces())
     state = keep.initial(np.arange(2))
     for made in range(5):
         result = keep(zeros(2), [[0] * 9] * 2, state)

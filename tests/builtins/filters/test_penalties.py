@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.builtins.filters import options as o
 from rnngen.builtins.filters import penalties
+from rnngen.builtins.filters.options import CountOptions, DryOptions, NoRepeatOptions
 
 V = 4
 pasts = st.lists(st.integers(0, V - 1), max_size=14)
@@ -33,7 +33,7 @@ def lately(past, window):
 @given(past=pasts, window=windows, penalty=st.floats(-2, 2, width=32))
 def test_frequency_counts_and_presence_does_not(past, window, penalty):
     counts = [lately(past, window).count(token) for token in range(V)]
-    options = o.CountOptions(penalty, window)
+    options = CountOptions(penalty, window)
     expected = [-penalty * count for count in counts]
     np.testing.assert_allclose(changed(penalties.frequency(options), past), expected, rtol=1e-6)
     expected = [-penalty * (count > 0) for count in counts]
@@ -42,7 +42,7 @@ def test_frequency_counts_and_presence_does_not(past, window, penalty):
 
 @given(past=pasts, window=windows, n=st.integers(1, 4))
 def test_no_ngram_comes_twice_and_nothing_else_is_forbidden(past, window, n):
-    result = changed(penalties.no_repeat_ngram(o.NoRepeatOptions(n, window)), past)
+    result = changed(penalties.no_repeat_ngram(NoRepeatOptions(n, window)), past)
     text = lately(past, window)
     for token in range(V):
         more = [*text, token]
@@ -64,7 +64,7 @@ def repetition_length(text, token, breaker):
 
 @given(past=pasts, window=windows, allowed=st.integers(1, 3), base=st.floats(1, 3))
 def test_dry_punishes_a_repetition_that_goes_on_by_its_length(past, window, allowed, base):
-    keep = penalties.dry(o.DryOptions(0.5, base, allowed, window, breakers="."), Signs())
+    keep = penalties.dry(DryOptions(0.5, base, allowed, window, breakers="."), Signs())
     text = lately(past, window)
     lengths = [repetition_length(text, token, breaker=3) for token in range(3)] + [0]
     expected = [-0.5 * base ** (length - allowed) if length >= allowed else 0 for length in lengths]
@@ -72,7 +72,7 @@ def test_dry_punishes_a_repetition_that_goes_on_by_its_length(past, window, allo
 
 
 def test_dry_stays_a_number_however_long_the_repetition():
-    keep = penalties.dry(o.DryOptions(1.0, 4.0, window=0, breakers=""), Signs())
+    keep = penalties.dry(DryOptions(1.0, 4.0, window=0, breakers=""), Signs())
     result = changed(keep, [0, 1] * 2000)
     assert -2e31 < result[0] < -1e28
     assert result[1:] == [0, 0, 0]
@@ -81,10 +81,10 @@ def test_dry_stays_a_number_however_long_the_repetition():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: penalties.frequency(o.CountOptions()),
-        lambda: penalties.presence(o.CountOptions()),
-        lambda: penalties.no_repeat_ngram(o.NoRepeatOptions(2)),
-        lambda: penalties.dry(o.DryOptions(), Signs()),
+        lambda: penalties.frequency(CountOptions()),
+        lambda: penalties.presence(CountOptions()),
+        lambda: penalties.no_repeat_ngram(NoRepeatOptions(2)),
+        lambda: penalties.dry(DryOptions(), Signs()),
     ],
 )
 def test_a_stream_does_not_depend_on_its_neighbours_and_what_was_forbidden_stays_so(make):

@@ -9,8 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnngen.builtins.filters import options as o
-from rnngen.builtins.filters import truncation
+from rnngen.builtins.filters import options, truncation
 
 NEVER = -math.inf
 numbers = st.one_of(
@@ -31,14 +30,14 @@ def batches(draw, rows=None):
 
 chains = st.one_of(
     st.builds(
-        lambda low, more: truncation.dynatemp(o.DynatempOptions(low, low + more)),
+        lambda low, more: truncation.dynatemp(options.DynatempOptions(low, low + more)),
         st.floats(0, 3),
         st.floats(0, 3),
     ),
-    st.builds(lambda p: truncation.typical(o.TypicalOptions(p)), fractions),
-    st.builds(lambda e: truncation.epsilon(o.EpsilonOptions(e)), fractions),
-    st.builds(lambda e: truncation.eta(o.EtaOptions(e)), fractions),
-    st.builds(lambda n: truncation.top_nsigma(o.TopNSigmaOptions(n)), st.floats(0, 4)),
+    st.builds(lambda p: truncation.typical(options.TypicalOptions(p)), fractions),
+    st.builds(lambda e: truncation.epsilon(options.EpsilonOptions(e)), fractions),
+    st.builds(lambda e: truncation.eta(options.EtaOptions(e)), fractions),
+    st.builds(lambda n: truncation.top_nsigma(options.TopNSigmaOptions(n)), st.floats(0, 4)),
 )
 
 
@@ -96,7 +95,9 @@ def test_what_was_forbidden_stays_so_and_the_best_is_left_or_something_typical(l
 
 @given(logits=batches(), low=st.floats(0.1, 2), more=st.floats(0, 2), exponent=st.floats(0.2, 3))
 def test_dynamic_temperature_goes_from_low_to_high_with_the_entropy(logits, low, more, exponent):
-    result = truncation.dynatemp(o.DynatempOptions(low, low + more, exponent))(logits, [[]] * len(logits))
+    result = truncation.dynatemp(options.DynatempOptions(low, low + more, exponent))(
+        logits, [[]] * len(logits)
+    )
     for row, scaled in zip(logits.tolist(), result, strict=True):
         choices = len(kept(row))
         ratio = entropy(row) / math.log(choices) if choices > 1 else 0
@@ -108,7 +109,7 @@ def test_dynamic_temperature_goes_from_low_to_high_with_the_entropy(logits, low,
 
 def test_dynamic_temperature_is_low_for_the_sure_and_high_for_the_clueless():
     logits = np.array([[200.0, 0.0, 0.0], [3.0, 3.0, 3.0]], np.float32)
-    result = truncation.dynatemp(o.DynatempOptions(0.5, 1.5))(logits, [[], []])
+    result = truncation.dynatemp(options.DynatempOptions(0.5, 1.5))(logits, [[], []])
     np.testing.assert_allclose(result, [[400, 0, 0], [2, 2, 2]], rtol=1e-6)
 
 
@@ -130,12 +131,12 @@ def test_typical_keeps_the_smallest_set_of_typical_surprise_that_reaches_p(logit
             total += probability[token]
         return typical
 
-    check_cut(truncation.typical(o.TypicalOptions(p)), logits, define)
+    check_cut(truncation.typical(options.TypicalOptions(p)), logits, define)
 
 
 def test_typical_may_drop_the_most_probable_token():
     logits = np.log(np.array([[0.4] + [0.1] * 6], np.float32))
-    assert kept(truncation.typical(o.TypicalOptions(0.45))(logits, [[]])[0]) == {1, 2, 3, 4, 5}
+    assert kept(truncation.typical(options.TypicalOptions(0.45))(logits, [[]])[0]) == {1, 2, 3, 4, 5}
 
 
 @given(logits=batches(), epsilon=fractions)
@@ -145,7 +146,7 @@ def test_epsilon_keeps_what_is_so_probable_and_the_best(logits, epsilon):
         apart(probability, epsilon)
         return {token for token, p in enumerate(probability) if p >= epsilon} | best(row)
 
-    check_cut(truncation.epsilon(o.EpsilonOptions(epsilon)), logits, define)
+    check_cut(truncation.epsilon(options.EpsilonOptions(epsilon)), logits, define)
 
 
 @given(logits=batches(), epsilon=fractions)
@@ -156,7 +157,7 @@ def test_eta_lowers_the_bound_where_the_entropy_is_high(logits, epsilon):
         apart(probability, least)
         return {token for token, p in enumerate(probability) if p >= least} | best(row)
 
-    check_cut(truncation.eta(o.EtaOptions(epsilon)), logits, define)
+    check_cut(truncation.eta(options.EtaOptions(epsilon)), logits, define)
 
 
 @given(logits=batches(), n=st.floats(0, 4))
@@ -168,12 +169,12 @@ def test_top_nsigma_keeps_what_is_within_n_standard_deviations(logits, n):
         apart([logit for logit in finite if logit < max(row)], max(row) - n * sigma)
         return {token for token, logit in enumerate(row) if logit >= max(row) - n * sigma} | best(row)
 
-    check_cut(truncation.top_nsigma(o.TopNSigmaOptions(n)), logits, define)
+    check_cut(truncation.top_nsigma(options.TopNSigmaOptions(n)), logits, define)
 
 
 @pytest.mark.parametrize("temperature", [0.25, 4.0])
 def test_top_nsigma_keeps_the_same_at_any_temperature(temperature):
     logits = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
-    keep = truncation.top_nsigma(o.TopNSigmaOptions(1.0))
+    keep = truncation.top_nsigma(options.TopNSigmaOptions(1.0))
     cold = keep(logits / np.float32(temperature), [[]] * 5)
     assert (np.isfinite(cold) == np.isfinite(keep(logits, [[]] * 5))).all()

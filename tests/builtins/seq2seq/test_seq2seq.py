@@ -1,4 +1,4 @@
-"""The encoder-decoder: torch and NumPy are one function, of any cells and attentions, and options hold."""
+"""The encoder-decoder: torch and NumPy are one function, of any cells and attentions; its options work."""
 
 from dataclasses import replace
 

@@ -5,9 +5,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rnngen.builtins.filters import options as o
 from rnngen.builtins.filters.adaptive import mirostat, xtc
-from rnngen.builtins.filters.options import TemperatureOptions, TopKOptions
+from rnngen.builtins.filters.options import (
+    CountOptions,
+    MirostatOptions,
+    TemperatureOptions,
+    TopKOptions,
+    XTCOptions,
+)
 from rnngen.builtins.filters.penalties import frequency
 from rnngen.builtins.filters.truncation import temperature, top_k
 from rnngen.builtins.strategies.beam.beam_search import beam_search, length_penalty
@@ -279,9 +284,9 @@ SEARCHES = {
 
 def remembering():
     return [
-        frequency(o.CountOptions(0.3)),
-        xtc(o.XTCOptions(0.5, 0.1)),
-        mirostat(o.MirostatOptions(2, tau=2.0, eta=0.4)),
+        frequency(CountOptions(0.3)),
+        xtc(XTCOptions(0.5, 0.1)),
+        mirostat(MirostatOptions(2, tau=2.0, eta=0.4)),
     ]
 
 

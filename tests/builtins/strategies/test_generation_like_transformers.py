@@ -6,8 +6,16 @@ The network is a tiny GPT-2 of random weights, which reads its whole text again 
 import numpy as np
 import pytest
 
-from rnngen.builtins.filters import options as o
 from rnngen.builtins.filters import penalties, truncation
+from rnngen.builtins.filters.options import (
+    MinPOptions,
+    NoRepeatOptions,
+    RepetitionOptions,
+    TemperatureOptions,
+    TopKOptions,
+    TopPOptions,
+    TypicalOptions,
+)
 from rnngen.builtins.strategies.beam.beam_search import beam_search
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.decoding.filter_chain import FilterChain
@@ -138,14 +146,14 @@ def test_their_default_early_stopping_never_finds_better_and_sometimes_worse(gen
 
 def test_a_chain_in_the_order_hf_shapes_what_theirs_does(generate, torch):
     ours = {
-        "repetition": penalties.repetition(o.RepetitionOptions(1.3, window=0)),
-        "temp": truncation.temperature(o.TemperatureOptions(1.7)),
-        "top_k": truncation.top_k(o.TopKOptions(12)),
-        "top_p": truncation.top_p(o.TopPOptions(0.95)),
-        "min_p": truncation.min_p(o.MinPOptions(0.01)),
-        "typical": truncation.typical(o.TypicalOptions(0.9)),
+        "repetition": penalties.repetition(RepetitionOptions(1.3, window=0)),
+        "temp": truncation.temperature(TemperatureOptions(1.7)),
+        "top_k": truncation.top_k(TopKOptions(12)),
+        "top_p": truncation.top_p(TopPOptions(0.95)),
+        "min_p": truncation.min_p(MinPOptions(0.01)),
+        "typical": truncation.typical(TypicalOptions(0.9)),
     }
-    blocked = penalties.no_repeat_ngram(o.NoRepeatOptions(n=2))  # theirs stands after the penalty
+    blocked = penalties.no_repeat_ngram(NoRepeatOptions(n=2))  # theirs stands after the penalty
     specs = {spec.name: spec for spec in DecodingFlags(Registry()).filters}
     chosen = sorted(ours, key=lambda name: rank(specs[name], "hf"))
     chain = FilterChain([ours[chosen[0]], blocked, *(ours[name] for name in chosen[1:])])
