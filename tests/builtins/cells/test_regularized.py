@@ -248,8 +248,7 @@ def test_weight_drop_and_muon_find_the_recurrent_matrix(layer):
     past = layer.rnn.weight_hh_l0
     assert list(recurrent(layer)) == ["rnn.weight_hh_l0"]
     assert block_rows(layer)[past] == H
-    drop = WeightDrop()
-    drop.share = 0.99
+    drop = WeightDrop(0.99)
     torch.manual_seed(0)
     x, state = torch.randn(B, T, E), tuple(torch.randn(B, H) for _ in layer.initial_state(B))
     layer.eval()
