@@ -7,28 +7,23 @@ from pathlib import Path
 
 import pytest
 
-RELEASED = Path(__file__).parents[1] / "fixtures" / "models-0.1"
+RELEASES = sorted((Path(__file__).parents[1] / "fixtures").glob("models-*"))
 
 
 def sections():
-    """The commands of ``expected.txt``, each with what it printed."""
-    text = (RELEASED / "expected.txt").read_text(encoding="utf-8")
-    parts = re.split(r"^== (.*)\n", text, flags=re.MULTILINE)[1:]
-    return list(zip(parts[::2], parts[1::2], strict=True))
+    """Every folder, with each command of its ``expected.txt`` and what that printed."""
+    for folder in RELEASES:
+        text = (folder / "expected.txt").read_text(encoding="utf-8")
+        parts = re.split(r"^== (.*)\n", text, flags=re.MULTILINE)[1:]
+        for command, printed in zip(parts[::2], parts[1::2], strict=True):
+            yield pytest.param(folder, command, printed, id=f"{folder.name} {command}")
 
 
-@pytest.mark.parametrize(("command", "printed"), sections(), ids=[command for command, _ in sections()])
-def test_files_of_version_0_1_print_what_they_printed(command, printed, run, monkeypatch):
-    piped, _, sample = command.rpartition("| ")
+@pytest.mark.parametrize(("folder", "command", "printed"), list(sections()))
+def test_files_of_earlier_versions_print_what_they_printed(folder, command, printed, run, monkeypatch):
+    piped, _, rest = command.rpartition("| ")
     stdin = shlex.split(piped)[1].replace("\\n", "\n") if piped else ""
-    monkeypatch.chdir(RELEASED)
-    words = shlex.split(sample)
-    words = [f"./{word}" if before == "-m" else word for before, word in pairwise(["", *words])]
-    assert run(*words, "-q", stdin=stdin).out.rstrip("\n") == printed.rstrip("\n")
-
-
-def test_a_model_is_named_by_its_folder_from_within(run, monkeypatch):
-    expected = run("sample", "-m", RELEASED / "text-lstm", "--seed", "7", "-n", "30", "THE ").out
-    monkeypatch.chdir(RELEASED / "text-lstm")
-    for name in (".", "./", "../text-lstm", "../text-lstm.safetensors"):
-        assert run("sample", "-m", name, "--seed", "7", "-n", "30", "THE ").out == expected
+    monkeypatch.chdir(folder)
+    words = shlex.split(rest)
+    words = [str(folder / word) if before == "-m" else word for before, word in pairwise(["", *words])]
+    assert run(*words, stdin=stdin).out.rstrip("\n") == printed.rstrip("\n")

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The encoder-decoder: torch and NumPy are one function, of any cells and attentions, and options hold."""
-=======
 """The encoder-decoder: torch and NumPy are one function, of any cells and attentions; its options work."""
->>>>>>> builtins
 
 from dataclasses import replace
 
