@@ -56,7 +56,7 @@ def test_the_same_prompt_gives_the_same_weights(session, model):
 
 
 def test_without_a_prompt_there_is_nothing_to_adapt_to(session, model):
-    with pytest.raises(UsageError, match="--dynamic adapts to the prompt"):
+    with pytest.raises(UsageError, match="^dynamic adapts to the prompt"):
         session.adapt(model, "", AdaptingOptions(dynamic=True))
 
 
