@@ -13,17 +13,15 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.scores import length_penalty
 from rnngen.contracts import GenerationState, NetworkStep, State, TokenIds
+from rnngen.decoding.likelihood import length_penalty
 from rnngen.decoding.prefill import next_logits, select_rows
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.fill_options import FillOptions
 from rnngen.generation.generator import Generator, Prompt
-from rnngen.numerics import log_softmax
+from rnngen.numerics import Doubles, log_softmax
 
-Doubles = NDArray[np.float64]
 ROWS = 256
 """Fillings that read the right text side by side."""
 

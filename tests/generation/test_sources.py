@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fixtures.generators import found, generator_of, text, text_alone
 
-from rnngen.builtins.strategies.beam.strategy import BeamSearch
+from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.contrastive import ContrastiveSearch
 from rnngen.builtins.strategies.minimum_bayes_risk import utilities
 from rnngen.builtins.strategies.options import (

@@ -133,7 +133,7 @@ def test_a_state_that_was_kept_goes_on_to_the_bit():
 
 
 def test_a_beam_ranks_by_the_mixture():
-    from rnngen.builtins.strategies.beam.beam_search import beam_search
+    from rnngen.builtins.strategies.beam.search import beam_search
 
     step = cached(weight=0.6)
     (found,) = beam_search(

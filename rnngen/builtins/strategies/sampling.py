@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from rnngen.builtins.strategies.beam.strategy import BeamSearch
+from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY
 from rnngen.contracts import DecodingJob, Floats, Generated
 from rnngen.decoding.prefill import next_logits, repeat_stream
