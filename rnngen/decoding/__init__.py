@@ -7,6 +7,5 @@
     draws           from logits and random numbers to tokens; UniformDraws
     sampler         SamplerState, Sampler: one token at a time, nothing hidden
     likelihood      how probable given texts are
-    stop            where a stream of text ends
-    text_stream     tokens to text, never half a character
+    text_stream     tokens to text, never half a character, up to a stop string
 """

@@ -29,8 +29,7 @@ from rnngen.contracts import (
 )
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import blend, next_logits, prefill
-from rnngen.decoding.stop import until
-from rnngen.decoding.text_stream import TextStream, decode
+from rnngen.decoding.text_stream import TextStream, decode, until
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache

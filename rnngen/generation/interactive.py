@@ -19,8 +19,7 @@ import numpy as np
 from rnngen.contracts import AnyFilter, GenerationState
 from rnngen.decoding.draws import UniformDraws
 from rnngen.decoding.sampler import Sampler, SamplerState
-from rnngen.decoding.stop import until
-from rnngen.decoding.text_stream import TextStream
+from rnngen.decoding.text_stream import TextStream, until
 from rnngen.errors import UsageError
 from rnngen.generation.generator import Generator, Prompt
 from rnngen.generation.resumable import ResumableGeneration

@@ -5,8 +5,7 @@ from itertools import islice
 
 from rnngen.contracts import Tokenizer
 from rnngen.decoding.sampler import Sampler, SamplerState
-from rnngen.decoding.stop import until
-from rnngen.decoding.text_stream import TextStream
+from rnngen.decoding.text_stream import TextStream, until
 
 
 class ResumableGeneration:

@@ -193,9 +193,9 @@ class Diverse:
 
     Diverse beam search (Vijayakumar et al. 2016, arXiv 1610.02424). Δ is λ times the sum of likenesses to the
     hypotheses of the groups before: 1 for the same token at this step (Hamming), or exp(−n/Γ) with n the
-    places up to here that differ (cumulative). A choice counts though it ends a text; a group that has come to
-    its end costs nothing any more. What a hypothesis has paid stays with it in the search, as in the authors'
-    program, but is no part of its score.
+    places up to here that differ (cumulative). A choice counts though it ends a text; a group that has come
+    to its end costs nothing any more. What a hypothesis has paid stays with it in the search, as in the
+    authors' program, but is no part of its score.
     """
 
     def __init__(self, options: BeamOptions) -> None:
