@@ -18,7 +18,7 @@ from rnngen.contracts import AnyFilter, FilterSpec, Flag, Strategy, StrategySpec
 from rnngen.errors import OptionError, UnknownName, UsageError
 from rnngen.options import build, describe, divide
 from rnngen.registry import Registry
-from rnngen.registry.components import choose_filters, make_filters
+from rnngen.registry.components import choose_filters, make_filters, parse_component
 from rnngen.requests.conflicts import Conflict, ConflictError, Need
 from rnngen.requests.sample import ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
 
@@ -80,11 +80,9 @@ class DecodingFlags:
         ordering = order or ORDERS[0]
         specs = [spec for spec in self.filters if spec.flag and spec.flag.parameter in rest]
         if filters is not None:
-            for other in (
-                *[spec.flag.parameter for spec in specs if spec.flag],
-                *(["order"] if order else []),
-            ):
-                raise ConflictError(Conflict("filters", other, "`filters` is the whole chain"))
+            others = [spec.flag.parameter for spec in specs if spec.flag] + ["order"] * bool(order)
+            if others:
+                raise ConflictError(Conflict("filters", others[0], "`filters` is the whole chain"))
             chain = tuple(_chain(filters))
         else:
             self._check_filters(specs)
@@ -107,11 +105,10 @@ class DecodingFlags:
             default: the strategy that suits the model.
             several: whether several texts of a prompt are wanted, which asks for draws.
         """
-        name = DRAWING if choice.draws or several else default
-        strategy = choice.strategy or ComponentChoice(name)
+        strategy = choice.strategy or ComponentChoice(DRAWING if choice.draws or several else default)
         spec, chain = self.spec(strategy), choice.filters
-        there = {name for name, _ in chain}
-        if spec.temperature is not None and "temp" not in there and not choice.whole_chain:
+        warm = choice.whole_chain or "temp" in dict(chain)
+        if spec.temperature is not None and not warm:
             added = (*chain, ("temp", str(spec.temperature)))
             chain = tuple(sorted(added, key=lambda one: self._rank(one[0], choice.order)))
         return replace(choice, strategy=strategy, filters=chain)
@@ -142,10 +139,10 @@ class DecodingFlags:
             value: its new value; ``off`` removes the filter, an empty one changes nothing.
             order: which ranks filters have.
         """
-        spec = next(spec for spec in self.filters if spec.flag and spec.flag.parameter == flag)
-        assert spec.flag is not None
         if not value:
             return old
+        spec = next(spec for spec in self.filters if spec.flag and spec.flag.parameter == flag)
+        assert spec.flag is not None
         rest = tuple(one for one in old if one[0] != spec.name)
         if value == "off":
             return rest
@@ -154,10 +151,8 @@ class DecodingFlags:
         choose_filters(self.registry, [new])
         if len(rest) < len(old):
             return tuple(new if one[0] == spec.name else one for one in old)
-        place = next(
-            (place for place, one in enumerate(old) if self._rank(one[0], order) > rank(spec, order)),
-            len(old),
-        )
+        later = [place for place, one in enumerate(old) if self._rank(one[0], order) > rank(spec, order)]
+        place = min(later, default=len(old))
         return (*old[:place], new, *old[place:])
 
     def check_abilities(self, request: SampleRequest, spec: StrategySpec, *, reads_source: bool) -> None:
@@ -186,8 +181,6 @@ class DecodingFlags:
                 reason = f"{spec.name} {_CANNOT[ability]} (able: {able})"
                 raise ConflictError(Conflict(request.decoding.chosen_by, option, reason))
 
-    # ── within ─────────────────────────────────────────────────────────────────────────────────────────────
-
     def _rank(self, name: str, order: str) -> int:
         return rank(self.registry.find("filter", name).spec, order)
 
@@ -201,7 +194,7 @@ class DecodingFlags:
         chosen = [name for name in rest if name in choosing]
         if asked is None and len(chosen) > 1:
             raise ConflictError(Conflict(*chosen[:2]))
-        name, settings = _component(asked) if asked else ("", {})
+        name, settings = parse_component(asked) if asked else ("", {})
         chosen_by = f"strategy={name}"
         if not name and chosen:
             name, chosen_by = choosing[chosen[0]].name, chosen[0]
@@ -277,18 +270,6 @@ def option_of(spec: "FilterSpec | StrategySpec", flag: Flag) -> str:
 def rank(spec: FilterSpec, order: str) -> int:
     """Return the place of a filter in a chain."""
     return spec.rank if order == "hf" or spec.llama_rank is None else spec.llama_rank
-
-
-def _component(text: str) -> tuple[str, dict[str, str]]:
-    """Read ``NAME`` or ``NAME;key=value;key=value``."""
-    name, *settings = divide(text, ";")
-    given = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise UsageError(f"{text!r}: {setting!r} is not of the form KEY=VALUE")
-        given[key.strip().replace("-", "_")] = value
-    return name, given
 
 
 def _chain(text: str) -> Iterator[tuple[str, str]]:

@@ -294,10 +294,8 @@ class Generator:
 
     def max_tokens(self, length: int | None, source: str | None) -> int | None:
         """Return how many tokens a text may have: what is asked for, or what suits the model; None: any."""
-        if length == -1:
-            return None
         if length is not None:
-            return length
+            return None if length == -1 else length
         if self.reads_source:
             read = len(self.source_tokens(source or ""))
             return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * read)
@@ -305,12 +303,7 @@ class Generator:
 
     def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
         """Turn tokens into text as they come; a character only when all its bytes are there."""
-        stream = TextStream(self.tokenizers.target.pieces)
-        for token in tokens:
-            if text := stream.push(token):
-                yield text
-        if text := stream.flush():
-            yield text
+        return TextStream(self.tokenizers.target.pieces).stream(tokens)
 
     # ── scoring ────────────────────────────────────────────────────────────────────────────────────────────
 
