@@ -16,10 +16,7 @@ def log_probabilities(
 ) -> NDArray[np.float64]:
     """Read B texts side by side → the log-probability of each in nats (B,); 0 of an empty one.
 
-    Args:
-        model: the network.
-        given: what each goes on from, B streams.
-        texts: the tokens of each, the end among them where it counts.
+    Texts go on from the B streams given; their tokens include the end where it counts.
     """
     given = next_logits(model, given)
     assert given.logits is not None

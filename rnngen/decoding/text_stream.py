@@ -5,12 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 
 def decode(pieces: Sequence[bytes], ids: Iterable[int]) -> str:
-    """Return the text of tokens; bytes that are not UTF-8 become U+FFFD.
-
-    Args:
-        pieces: the bytes of each id (``Tokenizer.pieces``).
-        ids: token ids.
-    """
+    """Return the text of tokens, from the bytes of each id; those that are not UTF-8 become U+FFFD."""
     return b"".join([pieces[token] for token in ids]).decode(errors="replace")
 
 
@@ -22,8 +17,7 @@ class TextStream:
         ids          ' h'    0xC3     0xA9    'tel'   0xF0   end of stream
         push(id)     ' h'     ''       'é'    'tel'    ''    flush() → '\ufffd'
 
-    Args:
-        pieces: the bytes of each id (``Tokenizer.pieces``).
+    ``pieces`` has the bytes of each id (``Tokenizer.pieces``).
     """
 
     def __init__(self, pieces: Sequence[bytes]) -> None:

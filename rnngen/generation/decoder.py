@@ -45,11 +45,7 @@ class Decoder:
     ) -> "Decoder":
         """Choose what was left open, and build it.
 
-        Args:
-            flags: what there is.
-            generator: the model.
-            request: what is asked for.
-            saved: the state that is gone on from, whose filters and strategy hold where none are asked for.
+        The filters and the strategy of a saved state hold where none are asked for.
 
         Raises:
             ConflictError: if the strategy is not able to do what is asked for.
@@ -134,7 +130,6 @@ _MODELS = {
 
 
 def _check_model(request: SampleRequest, generator: Generator) -> None:
-    """Refuse the first option that the model cannot heed."""
     for option, (needs_source, reason) in _MODELS.items():
         if getattr(request, option) and needs_source != generator.reads_source:
             reads = "reads a source" if generator.reads_source else "reads no source"

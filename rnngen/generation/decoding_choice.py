@@ -100,10 +100,7 @@ class DecodingFlags:
     def resolve(self, choice: DecodingChoice, default: str, *, several: bool = False) -> DecodingChoice:
         """Fill in what was not asked for: the strategy, and the temperature of its draws.
 
-        Args:
-            choice: as ``choose`` gave it.
-            default: the strategy that suits the model.
-            several: whether several texts of a prompt are wanted, which asks for draws.
+        ``default`` is the strategy that suits the model; several texts of a prompt ask for draws.
         """
         strategy = choice.strategy or ComponentChoice(DRAWING if choice.draws or several else default)
         spec, chain = self.spec(strategy), choice.filters
@@ -131,13 +128,10 @@ class DecodingFlags:
         return lambda tokenizer: make_filters(components, tokenizer)
 
     def changed(self, old: FilterChoices, flag: str, value: str, order: str) -> FilterChoices:
-        """Return a chain in which one filter has another value: at its old place, or where its rank is.
+        """Return a chain in which one filter, by its flag's parameter, has another value.
 
-        Args:
-            old: the chain.
-            flag: the parameter of a filter's flag.
-            value: its new value; ``off`` removes the filter, an empty one changes nothing.
-            order: which ranks filters have.
+        It stays at its old place, or comes where its rank is; ``off`` removes it, and an empty value changes
+        nothing.
         """
         if not value:
             return old
@@ -156,12 +150,7 @@ class DecodingFlags:
         return (*old[:place], new, *old[place:])
 
     def check_abilities(self, request: SampleRequest, spec: StrategySpec, *, reads_source: bool) -> None:
-        """Refuse what a strategy is not able to do.
-
-        Args:
-            request: what is asked for.
-            spec: the strategy.
-            reads_source: whether the model does, or may: interactive mode then needs no states.
+        """Refuse what a strategy is not able to do; a model that reads a source converses without states.
 
         Raises:
             ConflictError: naming the option, and strategies that are able to do it.
@@ -215,7 +204,6 @@ class DecodingFlags:
         return ComponentChoice(name, tuple({**owned, **settings}.items())), chosen_by, rest
 
     def _check_left_over(self, name: str, chosen_by: str, rest: Mapping[str, Any]) -> None:
-        """Refuse flags of strategies that were not chosen."""
         shaping = {spec.flag.parameter for spec in self.filters if spec.flag}
         for flag in rest:
             owners = [s for s in self.strategies if flag in [one.parameter for one in flags_of(s)]]
@@ -281,7 +269,6 @@ def _chain(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_off(value: Any) -> bool:
-    """Whether a value of a flag says that it is not given."""
     return str(value).lower() in ("0", "0.0", "none", "false")
 
 

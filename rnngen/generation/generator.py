@@ -201,12 +201,9 @@ class Generator:
     def job(
         self, prompts: Sequence[Prompt], settings: GenerationSettings, numbers: Sequence[int] | None = None
     ) -> DecodingJob:
-        """Return what a strategy is asked to do for prompts side by side.
+        """Return what a strategy is asked to do for one prompt, or several that begin with as many tokens.
 
-        Args:
-            prompts: one, or several that begin with as many tokens.
-            settings: how.
-            numbers: of the prompts, for seeds; from 0 by default.
+        Seeds follow from the prompts' numbers, from 0 by default.
         """
         prefixes = tuple(self.prefix_tokens(prompt.text) for prompt in prompts)
         sources = [len(self.source_tokens(prompt.source or "")) for prompt in prompts]
@@ -250,13 +247,8 @@ class Generator:
         """Generate the texts of each prompt, in the order of the prompts.
 
         The pieces of one output are taken, or let go, before the next is asked for. Prompts with sources are
-        read in batches of similar length; what is generated for one does not depend on the others.
-
-        Args:
-            prompts: what to go on from.
-            strategy: what chooses tokens.
-            settings: how.
-            numbers: of the prompts, which seeds follow from; from 0 by default.
+        read in batches of similar length; what is generated for one does not depend on the others. Seeds
+        follow from the prompts' numbers, from 0 by default.
         """
         numbers = range(len(prompts)) if numbers is None else numbers
         if len(prompts) == 1 or not self.reads_source:

@@ -58,18 +58,11 @@ def fill(
     forbidden: Sequence[int] = (),
     fits: Callable[[tuple[int, ...]], bool] = lambda _: True,
 ) -> list[Filling]:
-    """The best fillings of a gap, best first.
+    """Return the best fillings of a gap between what is given and the tokens to the right, best first.
 
     Each length has a beam of its own, by the likelihood of the filling; every filling that lived is then
-    completed with the right text. With a beam as wide as there are texts this is an exhaustive search.
-
-    Args:
-        step: the network.
-        given: after the text to the left.
-        right: the tokens after the gap.
-        options: of the search.
-        forbidden: tokens that no filling has.
-        fits: whether tokens may stand in the gap; what does not may still be gone on with.
+    completed with the right text. With a beam as wide as there are texts this is an exhaustive search. What
+    does not fit may still be gone on with; what is forbidden may not.
 
     Raises:
         RnngenError: if nothing fits.
@@ -176,7 +169,7 @@ def _some(read: _Read, wanted: Sequence[bool]) -> _Read:
 
 
 def _batches(parts: Iterable[_Read]) -> Iterator[_Read]:
-    """The same, as many together as may be: states that grow with the text are as long only at one age."""
+    """Join as many as may be: states that grow with the text are as long only at one age."""
     waiting: list[_Read] = []
     for part in parts:
         full = sum(len(one.texts) for one in waiting) + len(part.texts) > ROWS

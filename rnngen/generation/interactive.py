@@ -35,7 +35,7 @@ BuildFilters = Callable[[FilterChoices], Sequence[AnyFilter]]
 
 @dataclass(frozen=True)
 class _Turn:
-    """Where a conversation stood before a turn, and what was said in it; None if a state was loaded."""
+    """A conversation's place before a turn, and what was said in it; None if a state was loaded."""
 
     said: str | None
     state: SamplerState | None
@@ -151,7 +151,10 @@ class Conversation:
         said, draws = self._turns[-1].said, self._current_draws
         self.undo()
         self.say(said or "")
-        self._continue_draws(draws)
+        if self._state is None:
+            self._draws = draws
+        else:
+            self._state = self._state._replace(draws=(draws,))
 
     def fork(self) -> "Conversation":
         """Return one that goes on from here on its own; what either says does not concern the other."""
@@ -221,12 +224,6 @@ class Conversation:
     @property
     def _current_draws(self) -> UniformDraws:
         return self._state.draws[0] if self._state else self._draws
-
-    def _continue_draws(self, draws: UniformDraws) -> None:
-        if self._state is None:
-            self._draws = draws
-        else:
-            self._state = self._state._replace(draws=(draws,))
 
     def _made(self, filters: FilterChoices) -> Sampler | None:
         built = self._build(filters)

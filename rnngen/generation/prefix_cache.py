@@ -54,13 +54,9 @@ class PrefixCache:
         tokens: Sequence[int],
         source: Sequence[int] = (),
     ) -> GenerationState:
-        """Return what ``prefill`` makes of a prompt, from the cache if it is there.
+        """Return what ``prefill`` makes of a prompt's tokens, from the cache if it is there.
 
-        Args:
-            model: the network.
-            start: returns the state of one stream before the prompt.
-            tokens: of the prompt.
-            source: of what it is about, part of the key.
+        ``start`` returns the state of one stream before the prompt, what is in ``source`` read.
         """
         if len(tokens) < self.least:
             return prefill(model, start(), [tokens])

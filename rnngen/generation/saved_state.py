@@ -18,9 +18,8 @@ import numpy as np
 
 from rnngen.contracts import Tokenizer
 from rnngen.decoding.draws import UniformDraws
-from rnngen.decoding.sampler import Sampler, SamplerState
+from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory
 from rnngen.decoding.text_stream import TextStream, until
-from rnngen.decoding.token_history import TokenHistory
 from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.generation.generator import Generator, Prompt
 from rnngen.generation.prefix_cache import Arrays, arrays_of, state_from
@@ -84,7 +83,7 @@ class ResumableGeneration:
                 yield new
 
     def _tokens(self, length: int | None, last: bool) -> Iterator[int]:
-        """Those generated already, then new ones."""
+        """Yield the tokens generated already, then new ones."""
         yield from self.state.histories[0][self.given :]
         for token, after in islice(self.sampler.stream(self.state), length):
             self.state = after
@@ -94,11 +93,7 @@ class ResumableGeneration:
 
 def fingerprint(models: Sequence[StoredModel], identity: str) -> str:
     """Return a hash of all that a state depends on: configurations, tokenizers, weights, and what computes
-    it.
-
-    Args:
-        models: as read from disk.
-        identity: of what computes it; ``rnngen.inference.build.identity``.
+    it, whose identity ``rnngen.inference.build.identity`` gives.
     """
     digest = hashlib.sha256(identity.encode())
     for model in models:
@@ -121,13 +116,7 @@ def save_state(
 ) -> None:
     """Keep a text in the making: a few KiB, most of it the network's state.
 
-    Args:
-        path: the file, replaced at once or not at all.
-        text: between two tokens.
-        model: the fingerprint of what generates it.
-        filters: the chain that it is generated with.
-        strategy: what chooses its tokens.
-        source: what it is about.
+    ``model`` is the fingerprint of what generates it; ``filters`` and ``strategy`` choose its tokens.
     """
     state = text.state
     arrays = {**arrays_of(state.network), **arrays_of(state.filters, "memory")}
@@ -199,14 +188,7 @@ class SavedState:
         filters: FilterChoices,
         strategy: ComponentChoice = DEFAULT_STRATEGY,
     ) -> ResumableGeneration:
-        """Go on with the text.
-
-        Args:
-            generator: of the model that it began with.
-            sampler: with the filters of the same chain, of the same strategy.
-            model: the model's fingerprint.
-            filters: the chain.
-            strategy: what chooses tokens.
+        """Go on with the text, by a sampler of the same model (with that fingerprint), filters and strategy.
 
         Raises:
             UsageError: if the model, the chain or the strategy is another.
@@ -253,7 +235,7 @@ class SavedState:
 
 
 def _family(strategy: ComponentChoice) -> str:
-    """What a state depends on of a strategy: speculation draws the very tokens of sampling."""
+    """Return the strategy that states are of: speculation draws the very tokens of sampling."""
     return "sample" if strategy.name == "speculative" else strategy.name
 
 

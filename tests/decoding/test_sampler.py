@@ -20,8 +20,7 @@ from rnngen.builtins.filters.penalties import no_repeat_ngram
 from rnngen.builtins.filters.truncation import temperature, top_k
 from rnngen.decoding.draws import draw
 from rnngen.decoding.prefill import blend, next_logits, prefill
-from rnngen.decoding.sampler import Sampler, SamplerState, sample, sample_many
-from rnngen.decoding.token_history import TokenHistory
+from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory, sample, sample_many
 from rnngen.errors import RnngenError
 
 GREEDY = temperature(TemperatureOptions(0.0))

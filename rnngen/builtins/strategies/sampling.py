@@ -86,9 +86,7 @@ def one_text(job: DecodingJob, sampler: Sampler, prompt: int, number: int) -> It
 
 
 def _side_by_side(job: DecodingJob, sampler: Sampler) -> Iterator[Generated]:
-    """Several texts of one prompt; their tokens are drawn when those of the first that lacks one are
-    taken.
-    """
+    """Several texts of one prompt; tokens are drawn when those of the first text that lacks one are taken."""
     length = job.max_tokens[0] or 0
     size = max(1, min(BATCH, WAITING_TOKENS // max(length, 1)))
     given = next_logits(job.model, job.prefill())
@@ -126,7 +124,6 @@ class _Batch:
 
 
 def _of_prompts(job: DecodingJob, sampler: Sampler) -> Iterator[Generated]:
-    """The texts of B prompts, whole."""
     texts: list[list[list[int]]] = [[] for _ in job.prefixes]
     for number in range(job.count):
         rngs = [rng_of(job, prompt, number) for prompt in range(len(texts))]

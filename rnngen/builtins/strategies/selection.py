@@ -40,9 +40,6 @@ class Selection:
 
     What was drawn up to the end of a stop text counts towards the log-probability, though that is no part of
     the text. The log-probability is the network's own, before any filter.
-
-    Args:
-        options: how many candidates there are of each text.
     """
 
     def __init__(self, options: "BestOfOptions | MBROptions") -> None:

@@ -38,15 +38,14 @@ from rnngen.decoding.sampler import Sampler, SamplerState
 from rnngen.errors import OptionError, RnngenError
 
 LOOKUP = "lookup"
-"""What users call the draft that looks up."""
+"""The name of the draft that looks up, for users."""
 
 
 class Draft(Protocol):
-    """What guesses how one text goes on."""
+    """Guesses how one text goes on."""
 
     def propose(self, sampler: Sampler, state: SamplerState, count: int) -> list[int]:
         """Return at most ``count`` tokens that may follow the text; none where there is no idea."""
-        ...
 
 
 class Lookup:
@@ -111,11 +110,7 @@ class SmallModel:
     """What another network of the same vocabulary would write, with the filters and the draws to come.
 
     A draw inverts the cumulative distribution: where two networks mostly agree, one random number mostly
-    gives both the same token.
-
-    Args:
-        step: the network; the smaller, the better it pays.
-        forbidden: tokens that never come.
+    gives both the same token. The smaller the network, the better it pays.
     """
 
     def __init__(self, step: NetworkStep, forbidden: Sequence[int] = ()) -> None:
@@ -174,15 +169,8 @@ class SpeculativeSampler(Sampler):
     """A sampler whose network has, with luck, already read the token that it is to read next.
 
     How far it looks ahead follows the luck: twice as far after a draft that was right to its end, else a
-    token farther than the draft was right. What was read ahead is a cache: any state of the same text may be
-    gone on from.
-
-    Args:
-        model: the network.
-        draft: what guesses, about one text.
-        length: tokens that are guessed at once, at most.
-        filters: what shapes the distribution, in order.
-        forbidden: tokens that never come.
+    token farther than the draft was right, and never farther than ``length``. What was read ahead is a cache:
+    any state of the same text may be gone on from.
     """
 
     def __init__(
@@ -214,8 +202,13 @@ class SpeculativeSampler(Sampler):
         return logits, self._after
 
     def _look_ahead(self, token: int, state: SamplerState) -> None:
-        """Read a token, and what may come after it."""
-        self._set_reach()
+        """Read a token, and what may come after it, as far as the last draft was right."""
+        if self._read:
+            self._reach = min(self._right + 1, self.length)
+        elif self._right:
+            self._reach = min(2 * self._reach, self.length)
+        self._right = 0
+        self._read.clear()
         guesses = self.draft.propose(self, state, self._reach)
         if not guesses:
             self._read.append((token, *self.model(np.array([token]), state.network)))
@@ -225,15 +218,6 @@ class SpeculativeSampler(Sampler):
         self.proposed += len(guesses)
         rows = (logits[place : place + 1] for place in range(len(tokens)))
         self._read.extend(zip(tokens, rows, states, strict=True))
-
-    def _set_reach(self) -> None:
-        """Look as far ahead as the last draft was right, and drop what is left of it."""
-        if self._read:
-            self._reach = min(self._right + 1, self.length)
-        elif self._right:
-            self._reach = min(2 * self._reach, self.length)
-        self._right = 0
-        self._read.clear()
 
 
 class Speculative:

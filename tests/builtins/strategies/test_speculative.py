@@ -23,8 +23,7 @@ from rnngen.builtins.strategies.sampling import Sample
 from rnngen.builtins.strategies.speculative import Lookup, SmallModel, Speculative, SpeculativeSampler
 from rnngen.contracts import DecodingJob
 from rnngen.decoding.prefill import prefill
-from rnngen.decoding.sampler import Sampler, SamplerState
-from rnngen.decoding.token_history import TokenHistory
+from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory
 from rnngen.errors import UsageError
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep

@@ -78,10 +78,7 @@ class Candidates:
 
 
 class NextTokenLogProbs:
-    """What a network says of the next tokens, (n·R,V), normalised only where it is looked at.
-
-    Args:
-        logits: in float32.
+    """Log-probabilities of the next tokens from logits (n·R,V), normalised only where they are looked at.
 
     Raises:
         RnngenError: if a logit is not a number.
@@ -173,12 +170,12 @@ def _maxima(logits: NDArray[Any], shares: int) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class _Choices:
-    """What the groups so far chose at this step, over all sentences."""
+    """The choices of the groups so far at this step, over all sentences."""
 
     owners: TokenIds
-    """Of which sentence."""
+    """The sentence of each."""
     rows: TokenIds
-    """Which rows they went on from."""
+    """The row that each went on from."""
     tokens: TokenIds
 
     def joined(self, chosen: Candidates, owners: TokenIds) -> "_Choices":
@@ -246,10 +243,7 @@ class Stochastic:
     Stochastic beam search (Kool et al. 2019, arXiv 1903.06059). The K highest of φᵢ + Gumbel over all texts i
     are a sample without replacement. To find them a node only needs the maximum over the texts below it, so
     children get noise on condition that the best of them has their parent's value; a beam of K then misses
-    none.
-
-    Args:
-        seeds: of each sentence; what is drawn for one does not depend on the others.
+    none. Each sentence draws from its own seed, whatever the others draw.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:

@@ -86,13 +86,10 @@ class Backpointers:
 def assembled(
     records: Sequence[NDArray[Any]], trail: Backpointers, eos_id: int | None, sources: Sequence[int | None]
 ) -> list[list[Hypothesis]]:
-    """The hypotheses of each sentence from their records, no text twice.
+    """Return the hypotheses of each sentence from its records, best first, no text twice.
 
-    Args:
-        records: of each sentence, best first.
-        trail: of the search.
-        eos_id: the token that does not belong to a text.
-        sources: how many source tokens each sentence has; None for as many as there are weights.
+    ``eos_id`` does not belong to a text; ``sources`` are the source tokens of each sentence, None for as many
+    as there are weights.
     """
     texts, looked = trail.back(np.concatenate(records))
     found: list[list[Hypothesis]] = []
@@ -114,11 +111,7 @@ def assembled(
 
 
 class Scores:
-    """Scores of hypotheses by length penalty and coverage.
-
-    Args:
-        options: the choices of the search. A stochastic beam ranks by perturbed log-probability alone.
-    """
+    """Scores by length penalty and coverage; a stochastic beam ranks by perturbed log-probability alone."""
 
     def __init__(self, options: BeamOptions) -> None:
         self.options, self.penalty = options, "none" if options.stochastic else options.penalty
@@ -154,9 +147,6 @@ class Covering:
 
     The weights with which a prompt was read are among them: what a forced beginning says need not be said
     again. So are, after each step, those with which the token that follows will be written.
-
-    Args:
-        step: of a network that attends.
     """
 
     def __init__(self, step: NetworkStep) -> None:

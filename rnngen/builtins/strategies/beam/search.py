@@ -157,7 +157,7 @@ class Search:
         return NextTokenLogProbs(self.chain(logits, self._history(), self.streams.filters))
 
     def _history(self) -> list[list[int]]:
-        """What filters see of each row: its prompt and its tokens so far."""
+        """The prompt and the tokens so far of each row, for filters."""
         if not self.chain.filters or self.active.texts is None:
             return []
         owners = np.repeat(self.owners[self.active.beams], self.active.keys.shape[1]).tolist()
@@ -170,7 +170,6 @@ class Search:
         return np.where(found.possible, totals, -np.inf)
 
     def _worth(self, found: Candidates, chances: NextTokenLogProbs) -> Doubles:
-        """What scores are made of."""
         return found.keys if self.options.stochastic else self._totals(found, chances)
 
     def _set_aside(self, made: int, found: Candidates, wanted: Mask, chances: NextTokenLogProbs) -> None:
@@ -195,7 +194,7 @@ class Search:
         return coverage_penalty(attended, self.sources[self.owners[beams]][:, None])
 
     def _settled(self, made: int, alive: Candidates, chances: NextTokenLogProbs) -> Mask:
-        """Which beams (n,) have nothing to gain any more."""
+        """True for beams (n,) that have nothing to gain any more."""
         worst = self.finished.worst(self.active.beams)
         best = self._worth(alive, chances).max(axis=1)
         bound = self.scores.attainable(best, made, self.limits[self.active.beams])
