@@ -44,16 +44,6 @@ class DecodingFlags:
         """The strategies."""
         return self.registry.specs(StrategySpec)
 
-    def flags(self) -> Iterator[tuple[Flag, type[Any], str]]:
-        """Yield each flag once, with the options dataclass and the field that it sets."""
-        known: set[str] = set()
-        specs: list[FilterSpec | StrategySpec] = [*self.filters, *self.strategies]
-        for spec in specs:
-            for flag in flags_of(spec):
-                if flag.name not in known:
-                    known.add(flag.name)
-                    yield flag, spec.options, option_of(spec, flag)
-
     def choose(
         self,
         given: Mapping[str, Any],
@@ -205,12 +195,11 @@ class DecodingFlags:
 
     def _check_left_over(self, name: str, chosen_by: str, rest: Mapping[str, Any]) -> None:
         shaping = {spec.flag.parameter for spec in self.filters if spec.flag}
-        for flag in rest:
+        for flag in (name for name in rest if name not in shaping):
             owners = [s for s in self.strategies if flag in [one.parameter for one in flags_of(s)]]
-            if flag in shaping:
-                continue
             if not owners:
-                raise UnknownName("option", flag, [one.parameter for one, _, _ in self.flags()])
+                known = {one.parameter for spec in self.strategies for one in flags_of(spec)}
+                raise UnknownName("option", flag, shaping | known)
             if name:
                 reason = f"it is an option of {' and '.join(s.name for s in owners)}"
                 raise ConflictError(Conflict(chosen_by, flag, reason))

@@ -207,17 +207,9 @@ class Generator:
         """
         prefixes = tuple(self.prefix_tokens(prompt.text) for prompt in prompts)
         sources = [len(self.source_tokens(prompt.source or "")) for prompt in prompts]
-
-        @cache
-        def start() -> State:
-            return self.start(prompts)
-
-        @cache
-        def read() -> GenerationState:
-            if len(prompts) == 1:
-                return self.prefill(prompts[0])
-            return prefill(self.model, start(), prefixes)
-
+        start = cache(partial(self.start, prompts))
+        single = len(prompts) == 1
+        read = cache(lambda: self.prefill(prompts[0]) if single else prefill(self.model, start(), prefixes))
         return DecodingJob(
             model=self.model,
             prefixes=prefixes,
