@@ -50,7 +50,6 @@ def converse(
     from rnngen.generation.interactive import Conversation
 
     request, generator = decoder.request, model.generator
-
     conversation = Conversation(
         generator,
         decoder.sampler if "resume" in decoder.spec.can else None,
@@ -88,11 +87,7 @@ class Turns:
     """
 
     def __init__(
-        self,
-        conversation: "Conversation",
-        decoding: "DecodingFlags",
-        decoder: "Decoder",
-        length: int | None,
+        self, conversation: "Conversation", decoding: "DecodingFlags", decoder: "Decoder", length: int | None
     ) -> None:
         self.conversation, self.decoding, self.request = conversation, decoding, decoder.request
         self.length, self.out = length, streams.Output()
@@ -111,11 +106,10 @@ class Turns:
             return
         text = streams.require_utf8(line[1:] if line.startswith("//") else line, "the line")
         generator = self.conversation.generator
-        if generator.reads_source:
-            if text.strip():
-                self.answer(text)
+        if not generator.reads_source:
+            prompts.warn_untrained(generator, text)
+        elif not text.strip():
             return
-        prompts.warn_untrained(generator, text)
         self.answer(text)
 
     def answer(self, text: str) -> None:

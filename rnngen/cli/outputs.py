@@ -43,12 +43,8 @@ class Writer:
         pieces = text.write(length, self.request.stop, last=self.request.save_state is None)
         with streams.Output() as out:
             if self.request.json:
-                output = Output(prompt, 0, pieces)
-                record = (
-                    self._record(prompt, [output])
-                    if self.generator.reads_source
-                    else self._text_record(output)
-                )
+                output, reads_source = Output(prompt, 0, pieces), self.generator.reads_source
+                record = self._record(prompt, [output]) if reads_source else self._text_record(output)
                 out.write(record, flush=True)
                 return
             out.write("" if self.request.no_prompt else prompt.text)
@@ -88,25 +84,18 @@ class Writer:
     def _about_sources(self, prompts: "Sequence[Prompt]", first: int) -> Iterator[str]:
         """What is written for some sources, in their order; an empty one has an empty output."""
         there = [number for number, prompt in enumerate(prompts) if (prompt.source or "").strip()]
-        outputs = self._generated([prompts[number] for number in there], [first + n for n in there])
+        numbers = [first + number for number in there]  # the seed of a source follows from its line
+        outputs = self.decoder.outputs([prompts[number] for number in there], numbers=numbers)
+        groups = groupby(outputs, key=lambda output: id(output.prompt))
         for number, prompt in enumerate(prompts):
-            found = next(outputs) if number in set(there) else []
+            found = [*next(groups)[1]] if number in set(there) else []
             yield self._record(prompt, found) if self.request.json else self._lines(found)
 
-    def _generated(self, prompts: "Sequence[Prompt]", numbers: Sequence[int]) -> "Iterator[list[Output]]":
-        """The outputs for each source; its seed follows from its line."""
-        outputs = self.decoder.outputs(prompts, numbers=numbers)
-        for _, group in groupby(outputs, key=lambda output: id(output.prompt)):
-            yield [*group]
-
     def _lines(self, outputs: "Sequence[Output]") -> str:
-        end = "\0" if self.request.null else "\n"
-        return "".join(self._line(output) + end for output in outputs) or end
-
-    def _line(self, output: "Output") -> str:
-        """An output as one line, or line k of the outputs would not be that of source k."""
-        text = self._whole(output)
-        return text if self.request.null else " ".join(text.splitlines())
+        """Each output as one line, or line k of the outputs would not be that of source k."""
+        if self.request.null:
+            return "".join(self._whole(output) + "\0" for output in outputs) or "\0"
+        return "".join(" ".join(self._whole(output).splitlines()) + "\n" for output in outputs) or "\n"
 
     def _whole(self, output: "Output") -> str:
         return ("" if self.request.no_prompt else output.prompt.text) + output.text
@@ -119,15 +108,15 @@ class Writer:
 
     def _hypothesis(self, output: "Output") -> dict[str, Any]:
         record: dict[str, Any] = {"text": self._whole(output)}
-        if output.hypothesis is None:
+        found, source = output.hypothesis, output.prompt.source or ""
+        if found is None:
             return record
-        record |= {"score": output.hypothesis.score, "log_probability": output.hypothesis.log_probability}
-        if output.hypothesis.attention is None:
+        record |= {"score": found.score, "log_probability": found.log_probability}
+        if found.attention is None:
             return record
-        source = output.prompt.source or ""
-        words = self.generator.alignment(source, output.hypothesis)
+        words = self.generator.alignment(source, found)
         rows = [row for row, text in enumerate(words.target) if text]  # the end looks nowhere in particular
         record["alignment"] = [[words.best(row), row] for row in rows]
         if self.request.attention:
-            record["attention"] = self.generator.alignment(source, output.hypothesis, "token").as_json()
+            record["attention"] = self.generator.alignment(source, found, "token").as_json()
         return record

@@ -23,7 +23,7 @@ from rnngen.version import __version__
 if TYPE_CHECKING:
     import click
 
-    from rnngen.registry import Failure, Registry
+    from rnngen.registry import Failure
 
 GROUP = "rnngen"
 
@@ -94,18 +94,15 @@ def _ask_plugins(fingerprint: list[str], *, quiet: bool) -> list[Row]:
     from rnngen.registry import Registry
 
     registry = Registry.discover()
-    found = list(_rows_of(registry))
+    found = [
+        Row(one.spec.name, one.spec.summary, one.spec.load, one.distribution.name, one.distribution.version)
+        for one in registry.all("command")
+    ]
     if not registry.failures:
         _write_cache(fingerprint, found)
     elif not quiet:
         report(registry.failures)
     return found
-
-
-def _rows_of(registry: "Registry") -> Iterator[Row]:
-    for command in registry.all("command"):
-        spec, owner = command.spec, command.distribution
-        yield Row(spec.name, spec.summary, spec.load, owner.name, owner.version)
 
 
 def _load(row: Row) -> "click.Command":

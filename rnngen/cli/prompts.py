@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rnngen.cli import streams
-from rnngen.cli.flags import rank_of
+from rnngen.cli.precedence import rank_of
 from rnngen.cli.render import console
 from rnngen.errors import UsageError
 
@@ -40,7 +40,12 @@ def read(argument: str | None, file: str | None) -> str:
     if place is None and (sys.stdin is None or streams.stdin_is_terminal()):
         return ""
     with streams.source(place or "-") as (stream, name):
-        return _decoded(stream.read(), name)
+        data = stream.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        place = f"byte 0x{data[error.start]:02x} at offset {error.start}"
+        raise UsageError(f"{name}: {place} is not UTF-8; convert it with iconv") from None
 
 
 def sources(
@@ -59,14 +64,14 @@ def sources(
     """
     from rnngen.generation.generator import Prompt
 
-    begin, first, take = streams.require_utf8(prefix, "--prefix"), 0, _lines(argument, file)
+    first, take = 0, _lines(argument, file)
     while lines := take(POOL):
         for number, line in enumerate(lines, start=first + 1):
             if line.strip() and generator.exceeds_training(line):
                 limit = generator.max_source_tokens
                 console.warn(f"source {number} has more than {limit} tokens, and training met none so long")
         first += len(lines)
-        yield [Prompt(begin, line) for line in lines]
+        yield [Prompt(prefix, line) for line in lines]
 
 
 def _lines(argument: str | None, file: str | None) -> Callable[[int], list[str]]:
@@ -81,20 +86,9 @@ def _lines(argument: str | None, file: str | None) -> Callable[[int], list[str]]
     return streams.Lines(file or "-").take
 
 
-def _decoded(data: bytes, name: str) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        byte, offset = data[error.start], error.start
-        raise UsageError(
-            f"{name}: byte 0x{byte:02x} at offset {offset} is not UTF-8; convert it with iconv"
-        ) from None
-
-
 def warn_untrained(generator: "Generator", prompt: str) -> None:
     """Warn of characters that the model was not trained on."""
-    unknown = generator.untrained(prompt)
-    if unknown:
+    if unknown := generator.untrained(prompt):
         shown = " ".join(repr(text)[1:-1] for text in unknown)
         shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
         console.warn(f"the prompt holds what the model has never seen, and makes little of: {shown}")

@@ -13,13 +13,12 @@ underscores. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
 """
 
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rnngen.cli.flags import all_params
 from rnngen.errors import UnknownName, UsageError
 from rnngen.paths import config
 
@@ -70,7 +69,7 @@ def _check_tables(tables: Mapping[str, Any], path: Path, builtins: Collection[st
         return
     from rnngen.cli.plugin_commands import rows
 
-    known = {*builtins, *(row.name for row in rows(quiet=True)), *(row.qualified for row in rows(quiet=True))}
+    known = {*builtins, *(name for row in rows(quiet=True) for name in (row.name, row.qualified))}
     for key in strangers:
         if key not in known:
             raise UsageError(f"{path}: {UnknownName('table', key, known)}")
@@ -80,16 +79,15 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
     """Return the table with its keys as parameter names and its values checked, nested tables likewise."""
     if not isinstance(table, dict):
         raise UsageError(f"{path}: {place} = {table!r}: a table [{place}] expected")
-    flags, subcommands = _flags(command), dict(_subcommands(command))
+    flags, subcommands = _flags(command), command.commands if isinstance(command, click.Group) else {}
     checked: dict[str, Any] = {}
     for key, value in table.items():
         normal = key.replace("-", "_")
         if key in subcommands:
             checked[key] = _checked(subcommands[key], value, path, f"{place}.{key}")
         elif normal in flags:
-            checked[str(flags[normal].name)] = _value(
-                command, flags[normal], value, f"{path}: [{place}] {key}"
-            )
+            flag = flags[normal]
+            checked[str(flag.name)] = _value(command, flag, value, f"{path}: [{place}] {key}")
         else:
             raise UsageError(f"{path}: [{place}] {UnknownName('key', key, {*flags, *subcommands})}")
     return checked
@@ -97,18 +95,14 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
 
 def _flags(command: click.Command) -> dict[str, click.Option]:
     """Return the options that a file may set, by their long flags."""
+    ctx = click.Context(command, parent=click.get_current_context(silent=True))
     return {
         flag.removeprefix("--").replace("-", "_"): param
-        for param in all_params(command)
+        for param in command.get_params(ctx)
         if isinstance(param, click.Option) and param.expose_value
         for flag in param.opts
         if flag.startswith("--")
     }
-
-
-def _subcommands(command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    if isinstance(command, click.Group):
-        yield from command.commands.items()
 
 
 def _value(command: click.Command, flag: click.Option, value: Any, place: str) -> Any:
@@ -123,9 +117,8 @@ def _value(command: click.Command, flag: click.Option, value: Any, place: str) -
         value = [value]
     for item in value if flag.multiple else [value]:
         _check_type(flag, item, place)
-    ctx = click.Context(command, resilient_parsing=True)
     try:
-        flag.type_cast_value(ctx, value)
+        flag.type_cast_value(click.Context(command, resilient_parsing=True), value)
     except click.BadParameter as error:
         raise UsageError(f"{place} = {_text(value)}: {error.message}") from error
     return value
@@ -137,20 +130,24 @@ def _check_type(flag: click.Option, value: Any, place: str) -> None:
     if flag.is_flag:
         accepted, expected = (bool,), "true or false"
     elif flag.count:
-        accepted, expected = (int,), "a whole number"
-    optional = value == "none" and getattr(flag.type, "inner", None) is not None
-    if not (type(value) in accepted or optional):
+        accepted, expected = _INTEGER
+    if not (type(value) in accepted or (value == "none" and hasattr(flag.type, "inner"))):
         raise UsageError(f"{place} = {_text(value)}: {expected} expected")
 
 
+_INTEGER, _NUMBER, _STRING = (
+    ((int,), "a whole number"),
+    ((int, float), "a number"),
+    ((str,), "a text in quotes"),
+)
 _EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
-    "integer": ((int,), "a whole number"),
-    "integer range": ((int,), "a whole number"),
-    "float": ((int, float), "a number"),
-    "float range": ((int, float), "a number"),
+    "integer": _INTEGER,
+    "integer range": _INTEGER,
+    "float": _NUMBER,
+    "float range": _NUMBER,
     "boolean": ((bool,), "true or false"),
-    "text": ((str,), "a text in quotes"),
-    "choice": ((str,), "a text in quotes"),
+    "text": _STRING,
+    "choice": _STRING,
 }
 
 

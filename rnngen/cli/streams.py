@@ -23,7 +23,7 @@ FLUSH_SECONDS = 0.02
 
 
 def stdin_is_terminal() -> bool:
-    """Return whether standard input is a terminal, whatever TERM says of the screen."""
+    """Return whether standard input is a terminal, whatever TERM is."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 

@@ -49,17 +49,18 @@ def list_corpora(json: bool) -> None:
 
 def _described(corpus: Corpus) -> dict[str, Any]:
     """Describe a corpus in a row; one that is not built has no size."""
-    text = corpus.path.read_bytes() if corpus.path.is_file() else None
-    characters = None if text is None else text.decode(errors="replace")
+    built, text = corpus.path.is_file(), ""
+    if built:
+        text = corpus.path.read_bytes().decode(errors="replace")
     return {
         "name": corpus.name,
-        "bytes": None if text is None else len(text),
-        "characters": None if characters is None else len(characters),
-        "distinct": None if characters is None else len(set(characters)),
+        "bytes": corpus.path.stat().st_size if built else None,
+        "characters": len(text) if built else None,
+        "distinct": len(set(text)) if built else None,
         "task": corpus.task,
         "licence": corpus.licence,
         "summary": corpus.summary,
-        "built": text is not None,
+        "built": built,
         "path": str(corpus.path),
     }
 

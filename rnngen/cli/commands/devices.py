@@ -23,17 +23,15 @@ def devices(json: bool) -> None:
         return
     rows = [
         [
-            f"{device.name}{' *' if device.name == automatic else ''}",
+            device.name + " *" * (device.name == automatic),
             device.description,
-            _gibibytes(device.memory_free),
-            _gibibytes(device.memory_total),
+            *(
+                None if size is None else f"{size / 2**30:.1f}"
+                for size in (device.memory_free, device.memory_total)
+            ),
             "bf16" if device.bf16 else "fp32",
             device.driver,
         ]
         for device in found
     ]
     console.table(rows, ["device", "description", "GiB free", "GiB", "precision", "driver"])
-
-
-def _gibibytes(size: int | None) -> str:
-    return "" if size is None else f"{size / 2**30:.1f}"

@@ -48,7 +48,10 @@ def list_models(json: bool) -> None:
     elif not found:
         console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
-        console.table([[_cell(row.get(key)) for key in COLUMNS] for row in found], list(COLUMNS.values()))
+        rows = [[row.get(key) for key in COLUMNS] for row in found]
+        console.table(
+            [[f"{x:.4f}" if isinstance(x, float) else x for x in row] for row in rows], [*COLUMNS.values()]
+        )
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -69,10 +72,6 @@ def _summary(path: Path) -> dict[str, Any]:
         "nats_per_char": last_evaluation(path),
         "bytes": weights.stat().st_size if weights.is_file() else None,
     }
-
-
-def _cell(value: Any) -> object:
-    return f"{value:.4f}" if isinstance(value, float) else value
 
 
 @models.command(cls=flags.Command)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, interactive, prompts, requests, threads
-from rnngen.cli.context import session
+from rnngen.cli import context, flags, interactive, precedence, prompts
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
 from rnngen.cli.outputs import Writer
 from rnngen.cli.render import console
@@ -70,7 +69,13 @@ STATES = "Generation state"
     help="The best N texts of each prompt, best first (with --beam).",
     common=False,
 )
-@flags.option("--prefix", metavar="TEXT", help="What every output about a source begins with.", common=False)
+@flags.option(
+    "--prefix",
+    metavar="TEXT",
+    callback=flags.utf8,
+    help="What every output about a source begins with.",
+    common=False,
+)
 @flags.option(
     "--attention",
     is_flag=True,
@@ -90,20 +95,8 @@ STATES = "Generation state"
     ),
     common=False,
 )
-@flags.option(
-    "--order",
-    type=click.Choice(["hf", "llama"]),
-    heading="Filters of the next-token distribution",
-    help="Apply filters as transformers does, temperature before truncation, or as llama.cpp.  [default: hf]",
-    common=False,
-)
-@flags.option(
-    "--filters",
-    metavar="CHAIN",
-    heading="Filters of the next-token distribution",
-    help="Filters in an order of your own: NAME=VALUE,NAME=VALUE;key=value.",
-    common=False,
-)
+@flags.order_flag
+@flags.filters_flag
 @flags.option(
     "--save-state",
     type=click.Path(dir_okay=False),
@@ -127,13 +120,7 @@ STATES = "Generation state"
     common=False,
 )
 @flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common=())
-@flags.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
-    common=False,
-)
+@flags.device_flag
 @flags.option(
     "--quantize",
     type=click.Choice(["int8"]),
@@ -153,11 +140,15 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     is generated, and nothing else does. A model that reads a source takes every line of that for one, and
     generates a line for each, in order: greedily, or by the strategy or the filters that are given.
     """
-    here = session(ctx)
+    here = context.session(ctx)
     request = parse(ctx, here, params)
     if request.interactive:
         interactive.check()
-    saved = _saved(request)
+    saved = None
+    if request.from_state is not None:
+        from rnngen.generation.saved_state import SavedState
+
+        saved = SavedState.read(Path(request.from_state))
     stored = [here.read(name) for name in request.models or (None,)]
     if not (request.models or request.quiet):
         console.note(f"model {stored[0].path.name}")
@@ -166,33 +157,26 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
 
 def parse(ctx: click.Context, here: "Session", params: dict[str, Any]) -> "SampleRequest":
     """Make the request; of flags that cannot stand together, those of settings give way to those typed."""
-    values = {name: value for name, value in params.items() if value not in (None, ())}
-    names = {name: "models" if name == "model" else name for name in values}
-    decoding = values_of(ctx.command, params)
-    given = {names[name]: value for name, value in values.items() if name not in decoding}
-    adapting = flags.given(AdaptingOptions, params)
-    given = {name: value for name, value in given.items() if name not in AdaptingOptions.__dataclass_fields__}
-    return requests.resolve(
-        ctx, {**given, **adapting, **decoding}, lambda found: here.sample_request(**found)
-    )
-
-
-def _saved(request: "SampleRequest") -> "SavedState | None":
-    if request.from_state is None:
-        return None
-    from rnngen.generation.saved_state import SavedState
-
-    return SavedState.read(Path(request.from_state))
+    decoding = values_of(ctx, params)
+    special = {*decoding, *AdaptingOptions.__dataclass_fields__}
+    given = {name: value for name, value in params.items() if value not in (None, ()) and name not in special}
+    if "model" in given:
+        given["models"] = given.pop("model")
+    given |= flags.given(AdaptingOptions, params) | decoding
+    return precedence.resolve(ctx, given, lambda found: here.sample_request(**found))
 
 
 def run(
     here: "Session", request: "SampleRequest", stored: "list[StoredModel]", saved: "SavedState | None"
 ) -> None:
     """Load the models, and generate."""
+    from rnngen.generation.loading import LoadOptions
+
     prompt = _prompt(request) if request.dynamic else None
     if prompt is not None:
         stored[0] = _adapted(here, stored[0], prompt, request)
-    model = here.open(*stored, options=_load_options(request), cached=True)
+    options = LoadOptions(request.device, request.quantize, request.adapting if request.cache else None)
+    model = here.open(*stored, options=options, cached=True)
     decoder = here.decoder(model.generator, request, saved)
     if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
         prompt = _prompt(request)
@@ -203,7 +187,10 @@ def run(
     elif saved or request.save_state:
         _resumable(here, model, decoder, saved, prompt)
     else:
-        _write(model, decoder, prompt)
+        pools = _pools(model, request, prompt)
+        if prompt is not None and request.count == 1 and "endless" in decoder.spec.can:
+            context.take_one_thread()
+        Writer(decoder).write(pools)
     if not request.quiet and (report := decoder.report()):
         console.note(report)
 
@@ -222,14 +209,6 @@ def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Ite
     return prompts.sources(model.generator, request.prompt, request.prompt_file, request.prefix)
 
 
-def _write(model: "Model", decoder: "Decoder", prompt: str | None) -> None:
-    """Generate from every prompt."""
-    pools = _pools(model, decoder.request, prompt)
-    if prompt is not None and decoder.request.count == 1 and "endless" in decoder.spec.can:
-        threads.take_one()
-    Writer(decoder).write(pools)
-
-
 def _resumable(
     here: "Session", model: "Model", decoder: "Decoder", saved: "SavedState | None", prompt: str | None
 ) -> None:
@@ -238,27 +217,16 @@ def _resumable(
 
     request, generator = decoder.request, model.generator
     fingerprint = here.fingerprint(model)
-    begun = Prompt("", saved.source) if saved else _one(next(_pools(model, request, prompt), []))
+    pool = [Prompt("", saved.source)] if saved else next(_pools(model, request, prompt), [])
+    if len(pool) != 1:
+        raise UsageError(f"--save-state keeps one text, and there are {len(pool)} sources; give one")
+    begun = pool[0]
     text = decoder.resume(saved, fingerprint) if saved else decoder.begin(begun)
     length = generator.max_tokens(request.length, begun.source)
-    threads.take_one()
+    context.take_one_thread()
     Writer(decoder).write_resumable(text, begun, length)
     if request.save_state:
         decoder.save(text, Path(request.save_state), fingerprint, begun.source)
-
-
-def _one(pool: "list[Prompt]") -> "Prompt":
-    """The one prompt of a text that is to be saved."""
-    if len(pool) != 1:
-        raise UsageError(f"--save-state keeps one text, and there are {len(pool)} sources; give one")
-    return pool[0]
-
-
-def _load_options(request: "SampleRequest") -> Any:
-    from rnngen.generation.loading import LoadOptions
-
-    cache = request.adapting if request.cache else None
-    return LoadOptions(request.device, request.quantize, cache)
 
 
 def _adapted(here: "Session", model: "StoredModel", prompt: str, request: "SampleRequest") -> "StoredModel":

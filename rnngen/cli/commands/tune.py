@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.commands.train import INTERRUPTED, storage_flag
+from rnngen.cli.commands.train import INTERRUPTED, interruptible, request_of, storage_flag
 from rnngen.cli.context import session
+from rnngen.cli.precedence import overrule
 from rnngen.cli.render import console, trials
-from rnngen.cli.training_run import interruptible
 from rnngen.errors import UsageError
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.requests.train import TrainRequest
 from rnngen.requests.tune import TuneRequest, TuningOptions
 
 if TYPE_CHECKING:
@@ -80,39 +79,23 @@ def tune(ctx: click.Context, /, json: bool, quiet: bool, **params: Any) -> None:
     """
     from rnngen.tuning.trials import tune as search
 
-    flags.overrule(ctx, params, ["steps"], ["epochs"], ["trial_minutes"])
+    overrule(ctx, params, ["steps"], ["epochs"], ["trial_minutes"])
     request = _request(**params)
-    here = session(ctx)
     mode = console.progress_mode(as_json=json, quiet=quiet)
+    here = session(ctx)
     with interruptible() as stopped:
         found = _show(search(here, request, stopped), request.fixed.corpus, mode)
     if found and found.best and not json:
         click.echo(trials.command(found.best.settings, request.fixed.corpus))
     if found and found.reason == "interrupt":
-        command = shlex.join(["rnngen", "tune", *flags.arguments(ctx)])
+        command = shlex.join(["rnngen", "tune", *ctx.meta[flags.ARGUMENTS]])
         console.note(f"stopped; go on with: {command}")
         ctx.exit(INTERRUPTED)
 
 
-def _request(
-    *,
-    corpus: tuple[str, ...],
-    name: str | None,
-    option: dict[str, str],
-    search: dict[str, str],
-    storage: str | None,
-    **params: Any,
-) -> TuneRequest:
+def _request(*, search: dict[str, str], storage: str | None, **params: Any) -> TuneRequest:
     """Make a request of the parameters of the command; its minutes are those of the search."""
-    fixed = TrainRequest(
-        corpus=corpus,
-        name=name,
-        parts=flags.parsed(PartsOptions, params),
-        text=flags.parsed(CorpusOptions, params),
-        network=flags.parsed(NetworkOptions, params),
-        training=flags.parsed(TrainingOptions, {**params, "minutes": None}),
-        settings=option,
-    )
+    fixed = request_of(**{**params, "minutes": None})
     return TuneRequest(fixed, flags.parsed(TuningOptions, params), search, storage)
 
 

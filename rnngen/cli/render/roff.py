@@ -27,7 +27,8 @@ class Page:
         title = escaped(name.upper())
         self.lines = [
             f'.TH "{title}" "{section}" "" "rnngen {escaped(version)}" "rnngen manual"',
-            *(".nh", ".ad l"),
+            ".nh",
+            ".ad l",
         ]
         self.section("NAME")
         self.lines.append(f"{escaped(name)} \\- {escaped(summary.rstrip('.'))}")
@@ -149,12 +150,8 @@ def _table(page: Page, node: "SyntaxTreeNode") -> None:
         return
     cells = [[_plain(cell) for cell in row] for row in (head, *body)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    page.verbatim(
-        [
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        ]
-    )
+    padded = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in cells]
+    page.verbatim(["  ".join(row).rstrip() for row in padded])
 
 
 _BLOCKS: "dict[str, Callable[[Page, SyntaxTreeNode], None]]" = {
