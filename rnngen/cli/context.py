@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -30,18 +31,14 @@ CORE = "numpy._core._multiarray_umath"
 """The part of NumPy that is linked to OpenBLAS."""
 
 
+@dataclass(kw_only=True)
 class Program:
-    """State shared by one run of the program: the root context's ``obj``; see ``registry``.
+    """State shared by one run of the program: the root context's ``obj``; see ``registry``."""
 
-    Args:
-        plugins: True to have what is installed, False to have the built-ins alone.
-    """
-
-    reported = False
+    plugins: bool = True
+    """False to have the built-ins alone."""
+    reported: bool = False
     """True once the plugins that failed have been named."""
-
-    def __init__(self, *, plugins: bool = True) -> None:
-        self.plugins = plugins
 
     @cached_property
     def registry(self) -> "Registry":

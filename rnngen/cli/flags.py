@@ -227,12 +227,7 @@ def options_from(
 
 
 def given(cls: type[Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of ``cls`` that a flag, the environment or a settings file gave, with their values.
-
-    Args:
-        cls: the dataclass whose flags ``options_from`` made.
-        params: the command's parameters; those of other stages do no harm.
-    """
+    """Return the fields of ``cls`` that a flag, the environment or a settings file gave, and their values."""
     values = {field: params.get(parameter) for field, parameter in _parameters(cls).items()}
     return {name: None if value is NONE else value for name, value in values.items() if value is not None}
 
@@ -240,10 +235,7 @@ def given(cls: type[Any], params: Mapping[str, Any]) -> dict[str, Any]:
 def collect(cls: type[T], params: Mapping[str, Any], **known: Any) -> T:
     """Build the dataclass from the flags that were given; what was not keeps its default.
 
-    Args:
-        cls: the dataclass.
-        params: the command's parameters.
-        known: values that come from elsewhere; they win.
+    Values that are ``known`` from elsewhere win.
 
     Raises:
         UsageError: if the dataclass refuses a value, or one that it needs is missing; it names the flag.
@@ -314,6 +306,8 @@ def _parameters(cls: type[Any]) -> dict[str, str]:
 FILTERS: Final = "Filters of the next-token distribution"
 option = partial(click.option, cls=Option)
 """``click.option`` for an ``Option``: takes ``heading="…"`` and ``common=False`` besides."""
+rare_option = partial(option, common=False)
+"""The same, for a flag that only ``--help-all`` shows."""
 
 
 def complete_names(kind: str) -> Completer:
@@ -389,12 +383,8 @@ models_flag = click.option(
 
 json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs.")
 
-device_flag = option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    common=False,
-    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
+device_flag = rare_option(
+    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
 )
 
 
@@ -403,24 +393,20 @@ def utf8(_: click.Context, param: click.Parameter, text: str | None) -> str | No
     return text and require_utf8(text, param.opts[0])
 
 
-source_flag = option(
-    "--source", metavar="TEXT", callback=utf8, common=False, help="The source, for a seq2seq model."
-)
+source_flag = rare_option("--source", metavar="TEXT", callback=utf8, help="The source, for a seq2seq model.")
 
 
-order_flag = option(
+order_flag = rare_option(
     "--order",
     type=click.Choice(["hf", "llama"]),
     heading=FILTERS,
-    common=False,
     help="Apply filters as transformers does, temperature before truncation, or as llama.cpp.  [default: hf]",
 )
 
-filters_flag = option(
+filters_flag = rare_option(
     "--filters",
     metavar="CHAIN",
     heading=FILTERS,
-    common=False,
     help="Filters in the order given: NAME=VALUE,NAME=VALUE;key=value.",
 )
 
@@ -443,7 +429,7 @@ def examples(*lines: str) -> Callable[[K], K]:
     """A decorator, above ``@click.command``, that shows examples in ``--help`` and in the man page."""
 
     def decorate(command: K) -> K:
-        command.epilog = "\n".join(["\b", EXAMPLES_HEADING, *(f"  {line}" for line in lines)])
+        command.epilog = "\n  ".join([f"\b\n{EXAMPLES_HEADING}", *lines])
         return command
 
     return decorate

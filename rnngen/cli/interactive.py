@@ -77,14 +77,7 @@ def converse(
 
 
 class Turns:
-    """What becomes of the lines that a person types.
-
-    Args:
-        conversation: what they are said in.
-        decoding: the filters that there are.
-        decoder: of the command.
-        length: tokens that the model writes in a turn at most; None for no limit.
-    """
+    """Turns of a conversation: does what a person types, and lets the model write up to ``length`` tokens."""
 
     def __init__(
         self, conversation: "Conversation", decoding: "DecodingFlags", decoder: "Decoder", length: int | None

@@ -55,10 +55,8 @@ def summaries(*, reserved: Collection[str], quiet: bool = False) -> Iterator[tup
 def find(name: str, *, reserved: Collection[str], quiet: bool = False) -> "click.Command | None":
     """Import the command called ``name`` or ``distribution/name``; ``None`` if no plugin brings it.
 
-    Args:
-        name: what was typed.
-        reserved: names of built-in commands; a plugin's command of that name goes by its qualified name.
-        quiet: keep silent about plugins that cannot be imported.
+    Of a name that is ``reserved`` for a built-in, the qualified one only; ``quiet`` is silent about plugins
+    that cannot be imported.
 
     Raises:
         PluginError: if two plugins bring the name, or it cannot be imported, or is no command.

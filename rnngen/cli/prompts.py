@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rnngen.cli import streams
-from rnngen.cli.precedence import rank_of
 from rnngen.cli.render import console
+from rnngen.cli.settings import rank_of
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,12 +53,6 @@ def sources(
 ) -> "Iterator[list[Prompt]]":
     """Yield a prompt for every line, of a model that reads a source; as many at once as there are.
 
-    Args:
-        generator: the model.
-        argument: what was given on the command line; ``-`` is standard input.
-        file: the file to read instead.
-        prefix: what outputs about a source begin with.
-
     Raises:
         UsageError: if there is no source, or something is not UTF-8.
     """
@@ -75,7 +69,7 @@ def sources(
 
 
 def _lines(argument: str | None, file: str | None) -> Callable[[int], list[str]]:
-    """What takes the next lines, at most that many: those that are there, at least one."""
+    """Return a function that takes the next lines, at most so many: those that are there, at least one."""
     if argument is not None and file is not None:
         raise UsageError("a source and --prompt-file both; give one")
     if argument not in (None, "-"):

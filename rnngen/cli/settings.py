@@ -1,4 +1,4 @@
-"""Settings files: defaults of flags, for a folder and for a user.
+"""Settings files, the defaults of flags for a folder and for a user, and what counts above them.
 
 ::
 
@@ -13,17 +13,24 @@ underscores. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
 """
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from rnngen.errors import UnknownName, UsageError
 from rnngen.paths import config
+from rnngen.requests.conflicts import Conflict, ConflictError, Need
 
 LOCAL = Path("rnngen.toml")
 """The file of the current folder."""
+R = TypeVar("R")
+SETTINGS_RANK: Final = 2
+"""The rank of a settings file, and of defaults; the command line has 0."""
+FLAGS_OF: Final = {"endless": "length", "several_models": "model", "models": "model"}
+"""The parameters behind options that are not called after them."""
 
 
 def user_file() -> Path:
@@ -32,12 +39,7 @@ def user_file() -> Path:
 
 
 def defaults(command: click.Command, name: str, builtins: Collection[str]) -> dict[str, Any]:
-    """Return the settings of ``command`` from the files, as Click's ``default_map``.
-
-    Args:
-        command: the command, or a group of them.
-        name: its name, and that of its table.
-        builtins: the commands that ship with rnngen.
+    """Return the settings of a command or a group from the files, as Click's ``default_map``.
 
     Raises:
         UsageError: if a file is no TOML, a key is no flag of the command, or a value is not of its type;
@@ -162,3 +164,66 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         if isinstance(below[key], dict) and isinstance(above[key], dict):
             merged[key] = _merge(below[key], above[key])
     return merged
+
+
+# ── Precedence ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str]) -> None:
+    """Of flags that exclude one another, drop those that stand lower: flag > environment > settings file.
+
+    With ``steps`` in a settings file one can then still give ``--minutes``. Flags given in the same place all
+    stay, for the command to refuse. What is dropped becomes ``None``.
+
+    Args:
+        ctx: of the command.
+        params: its parameters.
+        groups: parameters that stand together, but not with those of another group.
+    """
+    ranks = [
+        min((rank_of(ctx, name) for name in group if params[name] is not None), default=3) for group in groups
+    ]
+    for group, rank in zip(groups, ranks, strict=True):
+        if rank > min(ranks):
+            params.update(dict.fromkeys(group))
+
+
+def rank_of(ctx: click.Context, name: str) -> int:
+    """Return how far below the command line a value comes from."""
+    highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
+    source = ctx.get_parameter_source(name)
+    return highest.index(source) if source in highest else SETTINGS_RANK
+
+
+def resolve(ctx: click.Context, values: Mapping[str, Any], build: Callable[[dict[str, Any]], R]) -> R:
+    """Build a request; of two options that cannot stand together, the one that stands lower gives way.
+
+    Flag, environment, settings file: who writes ``temp`` in a settings file can then still say
+    ``--strategy greedy``. What a settings file sets for an option that is not given, ``length-penalty``
+    without ``beam``, is left aside.
+
+    Raises:
+        ConflictError: if both come from one place, or what one needs is not given.
+    """
+    left = dict(values)
+    while True:
+        try:
+            return build(left)
+        except ConflictError as error:
+            lower = _lower(ctx, error.conflict, left)
+            if lower is None:
+                raise
+            del left[lower]
+
+
+def _lower(ctx: click.Context, conflict: Conflict | Need, left: Mapping[str, Any]) -> str | None:
+    """The option that gives way; None if none does."""
+    if isinstance(conflict, Need):
+        unused = conflict.option in left and rank_of(ctx, conflict.option) == SETTINGS_RANK
+        return conflict.option if unused else None
+    options = [name.partition("=")[0] for name in (conflict.option, conflict.other)]
+    ranks = [rank_of(ctx, FLAGS_OF.get(name, name)) for name in options]
+    if ranks[0] == ranks[1]:
+        return None
+    name = options[ranks.index(max(ranks))]
+    return next((one for one in (name, FLAGS_OF.get(name, name), "models") if one in left), None)

@@ -47,11 +47,7 @@ def source(file: str) -> Iterator[tuple[BinaryIO, str]]:
 
 
 class Lines:
-    """The lines of a file or of standard input as they arrive, typed or many at a time.
-
-    Args:
-        file: its path; ``-`` is standard input.
-    """
+    """The lines of a file, or for ``-`` of standard input, as they arrive: typed, or many at a time."""
 
     AHEAD = 4096
     """The largest number of lines that are read ahead."""

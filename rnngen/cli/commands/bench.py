@@ -9,13 +9,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
-from rnngen.requests.bench import (
-    BenchNetwork,
-    SampleBench,
-    SampleBenchRequest,
-    TrainBench,
-    TrainBenchRequest,
-)
+from rnngen.requests.bench import BenchNetwork, SampleBench, SampleBenchRequest, TrainBench, TrainBenchRequest
 
 if TYPE_CHECKING:
     from rnngen.benchmark import Generation, Learning

@@ -23,15 +23,17 @@ def devices(json: bool) -> None:
         return
     rows = [
         [
-            device.name + " *" * (device.name == automatic),
+            f"{device.name}{' *' if device.name == automatic else ''}",
             device.description,
-            *(
-                None if size is None else f"{size / 2**30:.1f}"
-                for size in (device.memory_free, device.memory_total)
-            ),
+            _gibibytes(device.memory_free),
+            _gibibytes(device.memory_total),
             "bf16" if device.bf16 else "fp32",
             device.driver,
         ]
         for device in found
     ]
     console.table(rows, ["device", "description", "GiB free", "GiB", "precision", "driver"])
+
+
+def _gibibytes(size: int | None) -> str:
+    return "" if size is None else f"{size / 2**30:.1f}"

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, precedence, prompts
+from rnngen.cli import flags, prompts
 from rnngen.cli.context import load, session
 from rnngen.cli.decoding_flags import FilterCommand, values_of
 from rnngen.cli.render import console
+from rnngen.cli.settings import resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +61,7 @@ def next_token(
 
     here = session(ctx)
     whole = {name: text for name, text in (("filters", filters), ("order", order)) if text is not None}
-    choice = precedence.resolve(ctx, values_of(ctx, flags_of_filters) | whole, here.choose_decoding)
+    choice = resolve(ctx, values_of(ctx, flags_of_filters) | whole, here.choose_decoding)
     loaded = load(here, model, device, quiet=quiet)
     text, generator = prompts.read(prompt, prompt_file), loaded.generator
     prompts.warn_untrained(generator, text)

@@ -12,9 +12,9 @@ import click
 
 from rnngen.cli import flags
 from rnngen.cli.context import session
-from rnngen.cli.precedence import overrule
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
+from rnngen.cli.settings import overrule
 from rnngen.errors import DivergedError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
@@ -49,12 +49,17 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
         return round(float(found[1]) * SCALES[found[2]])
 
 
-storage_flag = flags.option(
+storage_flag = flags.rare_option(
     "--storage",
-    common=False,
     metavar="PLACE",
     help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
     "home folder.",
+)
+parts_flags = flags.options_from(
+    PartsOptions,
+    heading="Parts",
+    common={"task", "cell", "tokenizer"},
+    complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 
 
@@ -80,56 +85,40 @@ storage_flag = flags.option(
     shell_complete=flags.complete_models,
     help="Start from the weights and vocabulary of another model (fine-tuning).",
 )
-@flags.options_from(
-    PartsOptions,
-    heading="Parts",
-    common={"task", "cell", "tokenizer"},
-    complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
-)
+@parts_flags
 @flags.set_flag
 @flags.option(
     "--target", metavar="FILE", heading="Text", help="File of the targets, a line each; sources in --source."
 )
 @flags.options_from(CorpusOptions, heading="Text", common={"val", "source"})
-@flags.option(
-    "--val-target",
-    metavar="FILE",
-    heading="Text",
-    common=False,
-    help="The same as --val, beside --val-source.",
+@flags.rare_option(
+    "--val-target", metavar="FILE", heading="Text", help="The same as --val, beside --val-source."
 )
 @flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers", "dropout"})
 @flags.options_from(TrainingOptions, heading="Training", common={"epochs", "minutes", "seed"})
-@flags.option(
+@flags.rare_option(
     "--listener",
-    common=False,
     multiple=True,
     metavar="NAME",
     shell_complete=flags.complete_names("listener"),
     help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
 )
-@flags.option(
+@flags.rare_option(
     "--nproc",
-    common=False,
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
     help="Train with N processes on this machine, each on its share of every batch.",
 )
-@flags.option(
+@flags.rare_option(
     "--from-study",
-    common=False,
     metavar="NAME",
     help="Take the settings that 'rnngen tune' found best; flags count above them, and the budget is "
     "this run's.",
 )
 @storage_flag
-@flags.option(
-    "--params",
-    type=Count(),
-    metavar="N",
-    common=False,
-    help="Choose the width for N parameters, as 500k or 2M.",
+@flags.rare_option(
+    "--params", type=Count(), metavar="N", help="Choose the width for N parameters, as 500k or 2M."
 )
 @click.option(
     "--plan",

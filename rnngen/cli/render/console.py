@@ -90,9 +90,7 @@ def write_json(value: Any) -> None:
 def table(rows: Iterable[Row], columns: Sequence[str]) -> None:
     """Write a table on stdout: drawn on a terminal, aligned plain text elsewhere.
 
-    Args:
-        rows: one cell a column; ``None`` is an empty cell, numbers are aligned to the right.
-        columns: the headings.
+    ``None`` is an empty cell, numbers are aligned to the right.
     """
     listed = [list(row) for row in rows]
     if _drawable(sys.stdout):

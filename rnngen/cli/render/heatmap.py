@@ -81,13 +81,7 @@ def draw(alignment: "Alignment", width: int, paint: Paint) -> list[Line]:
 
 
 class _Grid:
-    """Names cut to size, and the places of the columns.
-
-    Args:
-        alignment: not empty.
-        width: cells of a line.
-        paint: of the cells.
-    """
+    """Names cut to size, and the places of the columns, in lines of ``width`` cells."""
 
     def __init__(self, alignment: "Alignment", width: int, paint: Paint) -> None:
         self.paint = paint

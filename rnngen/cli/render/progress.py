@@ -1,16 +1,18 @@
 """A training run in words: its progress, its plain lines, and numbers for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isclose, isfinite
+from typing import TypeAlias
 
-from rnngen.cli.render.curve import Series
 from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Step
 from rnngen.printable import printable, shown
 
 PLAIN_EVERY = 0.08
 """The share of the budget between two plain lines, at most. It is more than that between two of the 20
 evaluations of the default, so that these are the lines."""
+Point: TypeAlias = tuple[float, float]
+"""A step and a loss."""
 
 
 class Follower:
@@ -25,6 +27,33 @@ class Follower:
     def take(self, event: Event) -> None:
         """Take in one event."""
         raise NotImplementedError
+
+
+@dataclass
+class Series:
+    """Losses of a run of any length, in bounded memory: when it is full, neighbours are averaged."""
+
+    limit: int = 512
+    points: list[Point] = field(default_factory=list)
+    _stride: int = 1
+    _pending: list[Point] = field(default_factory=list)
+
+    def add(self, step: float, loss: float) -> None:
+        """Add a loss; what is not a finite number is left out."""
+        if not isfinite(loss):
+            return
+        self._pending.append((step, loss))
+        if len(self._pending) >= self._stride:
+            self.points.append(mean(self._pending))
+            self._pending = []
+        if len(self.points) >= self.limit:
+            self.points = [mean(self.points[at : at + 2]) for at in range(0, len(self.points), 2)]
+            self._stride *= 2
+
+
+def mean(points: Sequence[Point]) -> Point:
+    """Average steps and losses."""
+    return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
 
 
 @dataclass
