@@ -6,15 +6,13 @@ milliseconds whatever is installed.
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from rnngen.errors import UnknownName
 from rnngen.version import __version__
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 
 class Builtin(NamedTuple):
@@ -99,10 +97,8 @@ class App(click.Group):
                 with formatter.section(title):
                     formatter.write_dl(part)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the names of commands, again without importing any."""
-        from click.shell_completion import CompletionItem
-
         found = [row for row in self._summaries(ctx) if row[0].startswith(incomplete)]
         names = [CompletionItem(name, help=summary) for name, summary in found]
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]

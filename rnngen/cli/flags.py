@@ -16,9 +16,10 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from rnngen.cli.streams import require_utf8
 from rnngen.errors import OptionError, UsageError
@@ -26,15 +27,11 @@ from rnngen.options import Option as Field
 from rnngen.options import describe
 from rnngen.options.given import Given
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
-    AnyType = click.ParamType[Any]
-
 C = TypeVar("C", bound=Callable[..., Any])
 K = TypeVar("K", bound=click.Command)
 T = TypeVar("T")
-Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
+AnyType: TypeAlias = "click.ParamType[Any]"  # generic only since click 8.5
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 HELP_ALL: Final = "--help-all"
 ARGUMENTS: Final = "rnngen.arguments"
 """The key of a context's ``meta`` that holds a command's arguments as they were given."""
@@ -313,9 +310,7 @@ rare_option = partial(option, common=False)
 def complete_names(kind: str) -> Completer:
     """Return a completer of the names of plugins of one kind (``"cell"``, ``"tokenizer"`` …)."""
 
-    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-        from click.shell_completion import CompletionItem
-
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from rnngen.cli.context import registry
 
         try:
@@ -327,10 +322,8 @@ def complete_names(kind: str) -> Completer:
     return complete
 
 
-def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the names of models, and paths where the text begins like one."""
-    from click.shell_completion import CompletionItem
-
     try:
         from rnngen.api import model_names
 

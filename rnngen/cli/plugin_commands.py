@@ -5,7 +5,6 @@ are therefore kept in the user's cache, under a fingerprint of all that is insta
 """
 
 import json
-import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -161,13 +160,8 @@ def _read_cache(fingerprint: list[str]) -> list[Row] | None:
 
 
 def _write_cache(fingerprint: list[str], found: list[Row]) -> None:
+    from rnngen.store.checkpoint import atomic
+
     text = json.dumps({"fingerprint": fingerprint, "rows": [asdict(row) for row in found]})
-    target = _cache_file()
-    draft = target.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+    with suppress(OSError), atomic(_cache_file()) as file:  # without a cache the next call is slow, no more
+        file.write(text.encode())

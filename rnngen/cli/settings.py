@@ -128,28 +128,18 @@ def _value(command: click.Command, flag: click.Option, value: Any, place: str) -
 
 def _check_type(flag: click.Option, value: Any, place: str) -> None:
     """Check the TOML type of a value: ``1.5`` is no whole number, ``"yes"`` no truth value."""
-    accepted, expected = _EXPECTED.get(flag.type.name, ((str, int, float), "a word or a number"))
-    if flag.is_flag:
-        accepted, expected = (bool,), "true or false"
-    elif flag.count:
-        accepted, expected = _INTEGER
+    kind = "boolean" if flag.is_flag else flag.type.name.removesuffix(" range")
+    accepted, expected = _EXPECTED.get(kind, ((str, int, float), "a word or a number"))
     if not (type(value) in accepted or (value == "none" and hasattr(flag.type, "inner"))):
         raise UsageError(f"{place} = {_text(value)}: {expected} expected")
 
 
-_INTEGER, _NUMBER, _STRING = (
-    ((int,), "a whole number"),
-    ((int, float), "a number"),
-    ((str,), "a text in quotes"),
-)
 _EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
-    "integer": _INTEGER,
-    "integer range": _INTEGER,
-    "float": _NUMBER,
-    "float range": _NUMBER,
+    "integer": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
     "boolean": ((bool,), "true or false"),
-    "text": _STRING,
-    "choice": _STRING,
+    "text": ((str,), "a text in quotes"),
+    "choice": ((str,), "a text in quotes"),
 }
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from rnngen.cli import flags, streams
 from rnngen.cli.render import console
@@ -13,15 +14,11 @@ from rnngen.data import shipped_corpora
 from rnngen.data.shipped_corpora import COUNT, HELD_OUT_COUNT, SEED, Corpus
 from rnngen.errors import NotFoundError, UsageError
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
 STDOUT = "-"
 COLUMNS = ("name", "bytes", "characters", "distinct", "task", "licence", "summary")
 
 
-def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    from click.shell_completion import CompletionItem
+def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
 
     found = [corpus for corpus in shipped_corpora.known().values() if corpus.name.startswith(incomplete)]
     return [CompletionItem(corpus.name, help=corpus.summary) for corpus in found]

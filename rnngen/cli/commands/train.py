@@ -187,19 +187,17 @@ def show_plan(proposal: "Proposal") -> None:
     """Show a plan on stderr."""
     config = proposal.plan.config
     network, training = config.network, config.training
-    sizes = f"hidden {network.hidden}, layers {network.layers}, dropout {network.dropout}"
     parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
-    console.note(f"plan: {parts}, {sizes}, {amount(proposal.parameters)} parameters")
-    console.note(
-        f"plan: {amount(proposal.tokens)} tokens in about {clock(proposal.seconds)} "
-        f"at {amount(proposal.tokens_per_second)} tok/s"
-    )
-    console.note(
-        f"plan: {training.batch} streams of {training.seq}, {training.optimizer} at {training.lr:g}, "
-        f"{training.schedule} schedule"
-    )
-    for reason in proposal.reasons:
-        console.note(f"plan: {reason}")
+    sizes = f"hidden {network.hidden}, layers {network.layers}, dropout {network.dropout}"
+    time, rate = clock(proposal.seconds), amount(proposal.tokens_per_second)
+    optimizer = f"{training.optimizer} at {training.lr:g}, {training.schedule} schedule"
+    for line in (
+        f"{parts}, {sizes}, {amount(proposal.parameters)} parameters",
+        f"{amount(proposal.tokens)} tokens in about {time} at {rate} tok/s",
+        f"{training.batch} streams of {training.seq}, {optimizer}",
+        *proposal.reasons,
+    ):
+        console.note(f"plan: {line}")
 
 
 # ── Runs ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -212,16 +212,10 @@ def progress_mode(*, as_json: bool = False, quiet: bool = False) -> Mode:
 
 
 def render(events: Iterable[Event], mode: Mode, verbose: int = 0) -> Finished | None:
-    """Run long work to its end and show its events.
+    """Run long work to its end and show its events → the last one, if the work came to its end.
 
-    Args:
-        events: the work; its exceptions are the caller's.
-        mode: ``live`` and ``plain`` write to stderr, ``json`` writes an event a line to stdout, ``quiet``
-            writes warnings only.
-        verbose: above 0, saved files are named too, and ``plain`` shows samples.
-
-    Returns:
-        The last event, if the work came to its end.
+    ``live`` and ``plain`` write to stderr, ``json`` writes an event a line to stdout, ``quiet`` writes warnings
+    only. With ``verbose`` saved files are named too, and ``plain`` shows samples.
     """
     progress = Progress()
     followed = progress.follow(events)
