@@ -214,8 +214,8 @@ def progress_mode(*, as_json: bool = False, quiet: bool = False) -> Mode:
 def render(events: Iterable[Event], mode: Mode, verbose: int = 0) -> Finished | None:
     """Run long work to its end and show its events → the last one, if the work came to its end.
 
-    ``live`` and ``plain`` write to stderr, ``json`` writes an event a line to stdout, ``quiet`` writes warnings
-    only. With ``verbose`` saved files are named too, and ``plain`` shows samples.
+    ``live`` and ``plain`` write to stderr, ``json`` writes an event a line to stdout, ``quiet``
+    warnings only. With ``verbose`` saved files are named too, and ``plain`` shows samples.
     """
     progress = Progress()
     followed = progress.follow(events)

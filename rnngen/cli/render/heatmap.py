@@ -52,7 +52,7 @@ LONGEST = 24
 
 
 def paint(colours: str | None) -> Paint:
-    """Choose how to show weights: in ``truecolor``, ``256``, ``standard`` for sixteen, or None for no colour."""
+    """Choose how to show weights: in ``truecolor``, ``256``, ``standard`` for sixteen, or None for none."""
     if colours is None:
         return lambda weight: (SHADES[_level(weight)], "")
     if colours == "truecolor":
