@@ -84,8 +84,16 @@ class Turns:
     ) -> None:
         self.conversation, self.decoding, self.request = conversation, decoding, decoder.request
         self.length, self.out = length, streams.Output()
-        names = ("seed", "length", "undo", "retry", "save", "load", "text", "help")
-        self.commands: dict[str, Callable[[str], None]] = {name: getattr(self, f"_{name}") for name in names}
+        self.commands: dict[str, Callable[[str], None]] = {
+            "seed": lambda value: conversation.seed(_number(value, "/seed", 0)),
+            "length": self._length,
+            "undo": self._undo,
+            "retry": lambda _: self._turn(conversation.again),
+            "save": lambda value: conversation.save(_path(value, "/save")),
+            "load": self._load,
+            "text": self._text,
+            "help": lambda _: self.out.write(HELP + "\n", flush=True),
+        }
         self.filters = [spec.flag.parameter for spec in decoding.filters if spec.flag]
 
     def take(self, line: str) -> None:
@@ -127,9 +135,8 @@ class Turns:
 
     def _command(self, name: str, value: str) -> None:
         name, value = name.strip().replace("-", "_"), value.strip()
-        if name in ("?", "help"):
-            self._help(value)
-        elif name in self.commands:
+        name = "help" if name == "?" else name
+        if name in self.commands:
             self.commands[name](value)
         elif name in self.filters:
             order = self.request.decoding.order
@@ -143,9 +150,6 @@ class Turns:
         shown = ",".join(f"{name}={value}" for name, value in self.conversation.filters)
         console.note(f"filters {shown or 'none'}")
 
-    def _seed(self, value: str) -> None:
-        self.conversation.seed(_number(value, "/seed", 0))
-
     def _length(self, value: str) -> None:
         length = _number(value, "/length", -1)
         self.length = None if length == -1 else length
@@ -155,12 +159,6 @@ class Turns:
         end = self.conversation.text[-END_SHOWN:]
         console.note(f"the text ends in {end!r}" if end else "the text is empty")
 
-    def _retry(self, _: str) -> None:
-        self._turn(self.conversation.again)
-
-    def _save(self, value: str) -> None:
-        self.conversation.save(_path(value, "/save"))
-
     def _load(self, value: str) -> None:
         self.conversation.load(_path(value, "/load"))
         self._show_filters()
@@ -168,9 +166,6 @@ class Turns:
     def _text(self, _: str) -> None:
         text = self.conversation.text
         self.out.write(text if text.endswith("\n") or not text else f"{text}\n", flush=True)
-
-    def _help(self, _: str) -> None:
-        self.out.write(HELP + "\n", flush=True)
 
 
 def _number(value: str, command: str, least: int) -> int:

@@ -153,7 +153,8 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
             case Sampled(text=text) if verbose:
                 yield from (f"  | {line}" for line in printable(text).split("\n"))
             case FinalEvaluation():
-                yield f"rnngen: {verdict(event)}"
+                stream, window = loss(event.stream), loss(event.window)
+                yield f"rnngen: step {event.step}, nats per character: stream {stream}, window {window}"
             case Finished():
                 yield f"rnngen: {ending(event)}"
 
@@ -170,11 +171,6 @@ def step_line(progress: Progress, evaluated: Evaluated | None = None) -> str:
     if step.seconds_left is not None:
         words.append(f"left {clock(step.seconds_left)}")
     return "  ".join(words)
-
-
-def verdict(event: FinalEvaluation) -> str:
-    """``step 4400, nats per character: stream 1.4601, window 1.4712``."""
-    return f"step {event.step}, nats per character: stream {loss(event.stream)}, window {loss(event.window)}"
 
 
 def ending(event: Finished) -> str:
