@@ -21,11 +21,7 @@ STDOUT = "standard output"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit status.
-
-    Args:
-        argv: the arguments after the program's name; those of the process by default.
-    """
+    """Run the program on ``argv``, by default the arguments of the process, and return its exit status."""
     _speak_utf8()
     status = _guarded(lambda: _run(sys.argv[1:] if argv is None else list(argv)))
     status = _guarded(_flush) or status

@@ -49,11 +49,7 @@ class DecodingCommand(flags.Command):
     }
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; of a flag that there is not, say that plugins bring some.
-
-        Raises:
-            UsageError: naming it.
-        """
+        """Parse; an error about a flag that there is not says that plugins bring some."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:

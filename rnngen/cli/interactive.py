@@ -197,7 +197,7 @@ def read_lines(take: Callable[[str], None]) -> None:
 
 
 def _lines() -> Iterator[str]:
-    """What is typed, up to Ctrl-D or ``/quit``; Ctrl-C drops the line."""
+    """Yield the lines that are typed, up to Ctrl-D or ``/quit``; Ctrl-C drops a line."""
     held = ""
     while True:
         try:

@@ -108,11 +108,7 @@ def _flags(command: click.Command) -> dict[str, click.Option]:
 
 
 def _value(command: click.Command, flag: click.Option, value: Any, place: str) -> Any:
-    """Return the value in the form that Click takes.
-
-    Raises:
-        UsageError: if it is not of the flag's type.
-    """
+    """Return the value in the form that Click takes, once it is of the flag's type."""
     if flag.multiple and isinstance(value, dict):  # KEY=VALUE flags read best as a table
         value = [f"{key}={_text(item)}" for key, item in value.items()]
     elif flag.multiple and not isinstance(value, list):
@@ -168,7 +164,7 @@ def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str
     Args:
         ctx: of the command.
         params: its parameters.
-        groups: parameters that stand together, but not with those of another group.
+        groups: names of parameters that stand together, but not with those of another group.
     """
     ranks = [
         min((rank_of(ctx, name) for name in group if params[name] is not None), default=3) for group in groups

@@ -67,11 +67,7 @@ def fill(
 
 
 def _around(text: str, gap: str) -> tuple[str, str]:
-    """What is before and after the gap.
-
-    Raises:
-        UsageError: if there is none, or more than one.
-    """
+    """Return the text before and after the gap, of which there must be one."""
     if not gap:
         raise UsageError("--gap is empty, and would be everywhere; give a sign that the text has once")
     parts = text.split(gap)

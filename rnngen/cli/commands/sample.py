@@ -172,7 +172,7 @@ def _prompt(request: "SampleRequest") -> str:
 
 
 def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Iterator[list[Prompt]]":
-    """The one prompt, or what is made of each line of sources."""
+    """Return the one prompt, or those made of the lines of sources."""
     from rnngen.generation.generator import Prompt
 
     if prompt is not None:
@@ -279,7 +279,7 @@ class Writer:
     # ── a line or a record for each source ─────────────────────────────────────────────────────────────────
 
     def _about_sources(self, pool: "Sequence[Prompt]", first: int) -> Iterator[str]:
-        """What is written for some sources, in their order; an empty one has an empty output."""
+        """Yield the output of each source, in their order; an empty one has an empty output."""
         there = [number for number, prompt in enumerate(pool) if (prompt.source or "").strip()]
         numbers = [first + number for number in there]  # the seed of a source follows from its line
         outputs = self.decoder.outputs([pool[number] for number in there], numbers=numbers)

@@ -44,7 +44,7 @@ def score(
 
 
 def _shown(line: str, tokens: list[tuple[str, float]], *, as_json: bool, per_token: bool) -> str:
-    """What is printed for a line, from its tokens and their log-probabilities."""
+    """Return the output for a line, from its tokens and their log-probabilities."""
     total = sum((nats for _, nats in tokens), 0.0)
     if as_json:
         record: dict[str, Any] = {"text": line, "log_probability": total}

@@ -111,10 +111,9 @@ def _flow(parts: Sequence[Text], width: int, separator: str) -> list[Text]:
 
 
 def draw_curve(train: Sequence[Point], val: Sequence[Point], width: int, height: int) -> list[list[Piece]]:
-    """Plot both in ``width`` × ``height`` characters, axes included; nothing while there are too few points.
+    """Plot training and validation losses in ``width`` × ``height`` characters → the rows, top first.
 
-    Returns:
-        The rows, top first, each as pieces whose lengths sum to at most ``width``.
+    Axes are included; there are no rows while there are too few points.
     """
     points = [*train, *val]
     if len(points) < 2 or height < 4 or width < 16:
