@@ -8,9 +8,7 @@ from collections.abc import Iterable
 
 from rnngen.builtins import options
 from rnngen.builtins.attention import rnngen_attentions as rnngen_attentions
-from rnngen.builtins.cells.gru.options import GRUOptions
-from rnngen.builtins.cells.lstm.options import LSTMOptions
-from rnngen.builtins.cells.rnn.options import RNNOptions
+from rnngen.builtins.cells.options import GRUOptions, LSTMOptions, RNNOptions
 from rnngen.builtins.filters import rnngen_filters as rnngen_filters
 from rnngen.builtins.seq2seq.options import Seq2SeqOptions
 from rnngen.builtins.strategies import rnngen_strategies as rnngen_strategies

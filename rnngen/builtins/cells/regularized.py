@@ -26,8 +26,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from rnngen.builtins.cells.init import initialize, zeros
 from rnngen.builtins.cells.options import RegularizedOptions
+from rnngen.builtins.cells.plain import initialize, zeros
 from rnngen.contracts import State
 
 LEVELS = 1 << 15
@@ -37,11 +37,7 @@ LEVELS = 1 << 15
 class Projections(nn.Module):
     """The products of a cell's input and of its last output, under torch's names.
 
-    Args:
-        input_size: I.
-        hidden_size: H.
-        gates: G / H.
-        normalized: whether each product is normalised over all its gates, with gains that start at 1.
+    If ``normalized``, each is normalised over all its gates, with gains that start at 1.
     """
 
     gain_ih_l0: Tensor | None
