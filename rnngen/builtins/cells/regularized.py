@@ -139,7 +139,11 @@ class RegularizedCell(nn.Module):
         shares = zip(*(self._shares(chance, array, x.shape[1]) for chance, array in chances), strict=True)
         outputs = []
         for entering, share in zip(inputs.unbind(1), shares, strict=True):
-            after = self.advance(*self._projections(entering, state[0]), state)
+            projected, h = entering, state[0]
+            if self.mogrifier is not None:
+                x, h = self.mogrifier(entering, h)
+                projected = self.rnn.input_projection(x)
+            after = self.advance(projected, self.rnn.recurrent_projection(h), state)
             state = tuple(map(_zoned, state, after, share))
             outputs.append(state[0])
         return torch.stack(outputs, dim=1), state
@@ -147,13 +151,6 @@ class RegularizedCell(nn.Module):
     def advance(self, projected: Tensor, recurrent: Tensor, state: State) -> State:
         """Take one step without zoneout: the products of input and last output (B,G), state → state."""
         raise NotImplementedError
-
-    def _projections(self, entering: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both products of a step, (B,G); without a Mogrifier the input's is there already."""
-        if self.mogrifier is None:
-            return entering, self.rnn.recurrent_projection(h)
-        x, h = self.mogrifier(entering, h)
-        return self.rnn.input_projection(x), self.rnn.recurrent_projection(h)
 
     def _shares(self, chance: float, like: Tensor, steps: int) -> "Sequence[Tensor | float | None]":
         """Return the share of the new value in units like (B,H), for each of T steps; None for all of it."""
