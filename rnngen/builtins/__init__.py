@@ -72,13 +72,13 @@ def rnngen_tokenizers() -> Iterable[TokenizerSpec]:
         TokenizerSpec(
             name="bpe",
             summary="byte-level byte-pair encoding (Sennrich et al. 2016)",
-            load=f"{home}.bpe:BPETokenizer",
+            load=f"{home}.byte_level:BPETokenizer",
             options=options.VocabularyOptions,
         ),
         TokenizerSpec(
             name="word",
             summary="one token a frequent word with the space before it; rare words are spelt in bytes",
-            load=f"{home}.word:WordTokenizer",
+            load=f"{home}.byte_level:WordTokenizer",
             options=options.VocabularyOptions,
         ),
         TokenizerSpec(
@@ -90,7 +90,7 @@ def rnngen_tokenizers() -> Iterable[TokenizerSpec]:
         TokenizerSpec(
             name="wordpiece",
             summary="byte-level WordPiece, longest match first (Schuster and Nakajima 2012)",
-            load=f"{home}.wordpiece:WordPieceTokenizer",
+            load=f"{home}.byte_level:WordPieceTokenizer",
             options=options.VocabularyOptions,
         ),
     ]

@@ -134,10 +134,10 @@ class Bridge(nn.Module):
         UsageError: if states that are to be copied do not fit.
     """
 
-    def __init__(self, kind: str, encoder: Encoder, layers: Any) -> None:
+    def __init__(self, kind: str, encoder: Encoder, layers: list[Any]) -> None:
         super().__init__()
         self.kind = kind
-        self._layers = list(layers)  # a list hides them from torch: they are the decoder's
+        self._layers = layers  # a list hides them from torch: they are the decoder's
         made, needed = (
             [array.shape for layer in stack for array in layer.initial_state(1)]
             for stack in (encoder.forth, layers)
@@ -192,18 +192,16 @@ class EncoderDecoder(nn.Module):
         self.feature_size = hidden
         one_embedding = plan.tied and plan.shared
         self.embedding = _embedding(plan.vocabulary, plan.embed)
-        self.source_embedding = (
-            None if one_embedding else _embedding(plan.source_vocabulary, plan.source_embed)
-        )
-        self.encoder = Encoder(
-            blueprint, modules, options, plan.embed if one_embedding else plan.source_embed
-        )
+        source_embed = plan.embed if one_embedding else plan.source_embed
+        self.source_embedding = None if one_embedding else _embedding(plan.source_vocabulary, source_embed)
+        self.encoder = Encoder(blueprint, modules, options, source_embed)
         self.attention = plan.parts["attention"].build(hidden, self.encoder.size)
         options.check(blueprint, attends=bool(self.attention.size))
         fed = hidden if options.input_feeding else 0
         inputs = [plan.embed + fed] + [hidden] * (layers - 1)
-        self.layers: Any = nn.ModuleList(plan.parts["decoder"].build(size, hidden) for size in inputs)
-        self.bridge = Bridge(options.bridge, self.encoder, self.layers)
+        stack = [plan.parts["decoder"].build(size, hidden) for size in inputs]
+        self.layers: Any = nn.ModuleList(stack)
+        self.bridge = Bridge(options.bridge, self.encoder, stack)
         self.combine = nn.Linear(hidden + self.attention.size, hidden, bias=False)
         self.dropout = modules.dropout()
         narrowed = plan.tied and plan.embed != hidden
@@ -215,7 +213,7 @@ class EncoderDecoder(nn.Module):
         self.spans = options.spans(
             len(self.attention.prepare(memory, mask)),
             len(self.attention.initial_state(mask)),
-            (len(layer.initial_state(1)) for layer in self.layers),
+            (len(layer.initial_state(1)) for layer in stack),
         )
         self.fixed = self.spans[2].start
 
