@@ -70,13 +70,9 @@ def _projection(x: Tensor, weight: Tensor, bias: Tensor, gain: Tensor | None) ->
 
 
 class Mogrifier(nn.Module):
-    """Scales input and last output by one another; with matrices of zeros every factor is 1.
+    """Scales input and last output by one another, in rounds; with matrices of zeros every factor is 1.
 
-    Args:
-        input_size: I.
-        hidden_size: H.
-        rounds: number of scalings.
-        rank: of Q and R, each then a product of two thin matrices; 0 for full rank.
+    With a rank above 0, Q and R are each a product of two thin matrices.
     """
 
     def __init__(self, input_size: int, hidden_size: int, rounds: int, rank: int) -> None:
@@ -106,12 +102,8 @@ def _glorot(source: int, target: int, rank: int) -> nn.Sequential:
 class RegularizedCell(nn.Module):
     """A cell as a loop over time; a subclass defines its step, ``advance``.
 
-    Args:
-        input_size: I.
-        hidden_size: H.
-        options: the cell's.
-        gates: number of blocks of H in its products.
-        zoneout: the chance to keep its value, for a unit of each array of the state.
+    ``gates`` is the number of blocks of H in its products, ``zoneout`` the chance of a unit to keep its value
+    in each array of the state.
     """
 
     def __init__(

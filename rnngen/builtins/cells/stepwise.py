@@ -22,11 +22,7 @@ EPSILON = np.float32(1e-5)
 class CellStep:
     """A cell, one token at a time; a subclass adds ``advance``.
 
-    Args:
-        weights: the layer's.
-        options: the cell's.
-        order: position of each gate in torch's order.
-        scale: factor of each gate's input.
+    ``order`` is the position of each gate in torch's order, ``scale`` the factor of each gate's input.
     """
 
     arrays = 1

@@ -130,9 +130,8 @@ def learn(empty: Parts, trainer: "Trainer", chunks: Iterable[Chunk]) -> Parts:
 class BPETokenizer(ByteLevelTokenizer):
     """Byte-pair encoding over bytes (Sennrich et al. 2016; over bytes: Radford et al. 2019).
 
-    Args:
-        tokens: the tokens by ascending id, written in the byte alphabet.
-        merges: pairs of tokens in the order in which they are joined.
+    ``tokens`` are written in the byte alphabet; ``merges`` are pairs of tokens in the order in which they are
+    joined.
     """
 
     kind = "bpe"
@@ -177,9 +176,6 @@ class WordTokenizer(ByteLevelTokenizer):
     """One token a frequent word, with the space before it; a rare word is spelt in bytes.
 
     The library's model is BPE that takes known words whole and knows no merges.
-
-    Args:
-        tokens: the tokens by ascending id, written in the byte alphabet.
     """
 
     kind = "word"
@@ -214,12 +210,7 @@ SINGLE_BYTES = (*ALPHABET, *(CONTINUES + character for character in ALPHABET))
 
 
 class WordPieceTokenizer(ByteLevelTokenizer):
-    """WordPiece, longest match first (Schuster and Nakajima 2012; as in Devlin et al. 2019).
-
-    Args:
-        tokens: the tokens by ascending id, written in the byte alphabet; those that go on begin with
-            ``CONTINUES``.
-    """
+    """WordPiece, longest match first (Schuster and Nakajima 2012; as in Devlin et al. 2019)."""
 
     kind = "wordpiece"
     decoder: ClassVar[Parts] = {
