@@ -8,9 +8,7 @@ from collections.abc import Iterable
 
 from rnngen.builtins import options
 from rnngen.builtins.attention import rnngen_attentions as rnngen_attentions
-from rnngen.builtins.cells.gru.options import GRUOptions
-from rnngen.builtins.cells.lstm.options import LSTMOptions
-from rnngen.builtins.cells.rnn.options import RNNOptions
+from rnngen.builtins.cells.options import GRUOptions, LSTMOptions, RNNOptions
 from rnngen.builtins.filters import rnngen_filters as rnngen_filters
 from rnngen.builtins.seq2seq.options import Seq2SeqOptions
 from rnngen.builtins.strategies import rnngen_strategies as rnngen_strategies
@@ -74,13 +72,13 @@ def rnngen_tokenizers() -> Iterable[TokenizerSpec]:
         TokenizerSpec(
             name="bpe",
             summary="byte-level byte-pair encoding (Sennrich et al. 2016)",
-            load=f"{home}.bpe:BPETokenizer",
+            load=f"{home}.byte_level:BPETokenizer",
             options=options.VocabularyOptions,
         ),
         TokenizerSpec(
             name="word",
             summary="one token a frequent word with the space before it; rare words are spelt in bytes",
-            load=f"{home}.word:WordTokenizer",
+            load=f"{home}.byte_level:WordTokenizer",
             options=options.VocabularyOptions,
         ),
         TokenizerSpec(
@@ -92,7 +90,7 @@ def rnngen_tokenizers() -> Iterable[TokenizerSpec]:
         TokenizerSpec(
             name="wordpiece",
             summary="byte-level WordPiece, longest match first (Schuster and Nakajima 2012)",
-            load=f"{home}.wordpiece:WordPieceTokenizer",
+            load=f"{home}.byte_level:WordPieceTokenizer",
             options=options.VocabularyOptions,
         ),
     ]

@@ -22,11 +22,6 @@ BLOCK = 1 << 20
 def read_text(stream: BinaryIO, name: str, options: TextReaderOptions) -> Iterator[Chunk]:
     """Read one document of plain text.
 
-    Args:
-        stream: the bytes, already decompressed.
-        name: the file's name, for messages.
-        options: the encoding.
-
     Raises:
         CorpusError: at a byte that the encoding does not allow, with its offset and the way out.
         UsageError: if there is no such encoding.
@@ -39,11 +34,6 @@ def read_text(stream: BinaryIO, name: str, options: TextReaderOptions) -> Iterat
 
 def read_json_lines(stream: BinaryIO, name: str, options: JSONLinesOptions) -> Iterator[Chunk]:
     """Read one document a line, each the string under ``options.field``; blank lines are skipped.
-
-    Args:
-        stream: the bytes, already decompressed.
-        name: the file's name, for messages.
-        options: the key and the encoding.
 
     Raises:
         CorpusError: at a line that is not JSON or has no string there, with its number and the closest key;
@@ -107,7 +97,6 @@ def _checked(encoding: str) -> str:
 
 
 def _complaint(error: UnicodeDecodeError, offset: int, encoding: str) -> str:
-    """Describe the error, its place, and the mend."""
     fault = f"byte 0x{error.object[error.start]:02x} at offset {offset} is not {encoding.upper()}"
     if error.reason in _CUT_SHORT:
         fault += ", or the file is cut short there"

@@ -7,18 +7,17 @@ from rnngen.contracts import Chunk
 from rnngen.options import NoOptions
 
 
-class Continue:
-    """Free text: every document is one example, passed on as it comes.
-
-    Args:
-        options: nothing to choose.
-    """
-
-    has_eos = False
+class _Task:
+    has_eos = True
     separator = "\n"
 
-    def __init__(self, options: NoOptions) -> None:
-        self.options = options
+    def __init__(self, options: NoOptions) -> None: ...
+
+
+class Continue(_Task):
+    """Free text: every document is one example, passed on as it comes."""
+
+    has_eos = False
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Pass the chunks on, without the empty ones."""
@@ -30,20 +29,11 @@ class Continue:
                 starts_document = False
 
 
-class Lines:
+class Lines(_Task):
     r"""Every line that is not blank is one example, without its ``\n`` or ``\r\n``.
 
     No other character cuts a line, and no line goes on in the next document.
-
-    Args:
-        options: nothing to choose.
     """
-
-    has_eos = True
-    separator = "\n"
-
-    def __init__(self, options: NoOptions) -> None:
-        self.options = options
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Cut documents into lines; a line longer than a chunk comes in several, as it was read."""
@@ -55,24 +45,17 @@ class Lines:
             line.held += first
             if others:
                 yield from line.end()
-                yield from _whole(others[:-1])
+                for text in others[:-1]:
+                    whole = text.removesuffix("\r")
+                    if whole and not whole.isspace():
+                        yield Chunk(whole, starts_document=True)
                 line.held = others[-1]
             yield from line.release()
         yield from line.close()
 
 
-class Pairs:
-    r"""Texts with their sources: a line ``source TAB text``, or what comes with its source already.
-
-    Args:
-        options: nothing to choose.
-    """
-
-    has_eos = True
-    separator = "\n"
-
-    def __init__(self, options: NoOptions) -> None:
-        self.options = options
+class Pairs(_Task):
+    """Texts with their sources: a line ``source TAB text``, or what comes with its source already."""
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Cut lines in two; blank ones are nothing. No line goes on in the next document.
@@ -100,26 +83,15 @@ def _pair(line: str, number: int) -> Iterator[Chunk]:
         return
     source, *texts = line.removesuffix("\r").split("\t")
     if len(texts) != 1:
+        columns = f"{len(texts) + 1} columns" if texts else "one column"
         raise ValueError(
-            f"line {number} has {_counted(len(texts) + 1)}, and a pair has two: a source, a tab, a text; "
+            f"line {number} has {columns}, and a pair has two: a source, a tab, a text; "
             + ("keep two with cut -f 1,2" if texts else "files of two kinds go with --source and --target")
         )
     if not source.strip() or not texts[0].strip():
         side = "text after" if source.strip() else "source before"
         raise ValueError(f"line {number} has no {side} its tab; fill it in, or remove the line")
     yield Chunk(texts[0], True, source)
-
-
-def _counted(columns: int) -> str:
-    return "one column" if columns == 1 else f"{columns} columns"
-
-
-def _whole(texts: Iterable[str]) -> Iterator[Chunk]:
-    r"""Lines that lie within one chunk, each already cut off at its ``\n``."""
-    for text in texts:
-        line = text.removesuffix("\r")
-        if line and not line.isspace():
-            yield Chunk(line, starts_document=True)
 
 
 @dataclass

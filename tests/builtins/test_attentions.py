@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-import rnngen.builtins.attention.additive.torch as additive
+import rnngen.builtins.attention.torch as additive
 from rnngen.builtins import rnngen_attentions
-from rnngen.builtins.attention.monotonic.torch import expected_weights
+from rnngen.builtins.attention.torch import expected_weights
 from rnngen.contracts import imported
 from rnngen.errors import UsageError
 from rnngen.options import build
@@ -372,8 +372,8 @@ def test_noise_is_for_training_alone(sources):
 @pytest.mark.parametrize(
     ("name", "steps", "message"),
     [
-        ("general", "rnngen.builtins.attention.products.numpy:DotStep", None),
-        ("additive", "rnngen.builtins.attention.monotonic.numpy:MonotonicStep", None),
+        ("general", "rnngen.builtins.attention.numpy:DotStep", None),
+        ("additive", "rnngen.builtins.attention.numpy:MonotonicStep", None),
         ("dot", "rnngen.builtins.attention.numpy:NoAttentionStep", "the NumPy step's answer 0 differs"),
     ],
 )

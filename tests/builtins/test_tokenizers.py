@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from rnngen.builtins import rnngen_tokenizers
 from rnngen.builtins.options import CharOptions, VocabularyOptions
 from rnngen.builtins.tokenizers import words
-from rnngen.builtins.tokenizers.bpe import BPETokenizer
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
-from rnngen.builtins.tokenizers.byte_level import ALPHABET
+from rnngen.builtins.tokenizers.byte_level import (
+    ALPHABET,
+    CONTINUES,
+    BPETokenizer,
+    WordPieceTokenizer,
+    WordTokenizer,
+)
 from rnngen.builtins.tokenizers.char import CharTokenizer
-from rnngen.builtins.tokenizers.lattice import WIDTHS, Lattice
-from rnngen.builtins.tokenizers.unigram import UnigramTokenizer
-from rnngen.builtins.tokenizers.word import WordTokenizer
-from rnngen.builtins.tokenizers.wordpiece import CONTINUES, WordPieceTokenizer
+from rnngen.builtins.tokenizers.unigram import WIDTHS, Lattice, UnigramTokenizer
 from rnngen.contracts import Chunk, TokenizerSpec
 from rnngen.errors import CorpusError, UsageError
 from rnngen.testing import check_tokenizer
@@ -159,7 +161,7 @@ def test_a_saved_char_model_writes_without_the_library():
     program = """
 import sys
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
-from rnngen.builtins.tokenizers.bpe import BPETokenizer
+from rnngen.builtins.tokenizers.byte_level import BPETokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer
 char = CharTokenizer.from_json(CharTokenizer("abc").to_json())
 assert char.encode("abcd").tolist() == [256, 257, 258, 100]

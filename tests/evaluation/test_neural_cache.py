@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import LSTM
+from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.data.token_store import TokenStore

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import LSTM
+from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.data.batches import StreamBatches

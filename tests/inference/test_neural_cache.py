@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import LSTM
+from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.evaluation.neural_cache import Cache
 from rnngen.generation.prefix_cache import arrays_of, state_from

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import LSTM
+from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.contracts import IGNORE
 from rnngen.data.batches import Batch
 from rnngen.nn.loss import batch_loss, initial_states

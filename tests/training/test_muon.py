@@ -6,9 +6,8 @@ import torch
 from torch import nn
 
 from rnngen.builtins.cells.gru.torch import GRU
-from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import LSTM
-from rnngen.builtins.cells.rnn.options import RNNOptions
+from rnngen.builtins.cells.options import LSTMOptions, RNNOptions
 from rnngen.builtins.cells.rnn.torch import RNN
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options import NoOptions

@@ -304,7 +304,7 @@ def plugin(name="mine", options=Options):
 
     class Layer(__import__("rnngen.builtins.cells.lstm.torch", fromlist=["LSTM"]).LSTM):
         def __init__(self, input_size, hidden_size, _):
-            from rnngen.builtins.cells.lstm.options import LSTMOptions
+            from rnngen.builtins.cells.options import LSTMOptions
 
             super().__init__(input_size, hidden_size, LSTMOptions())
 

@@ -11,10 +11,9 @@ import pytest
 from rnngen.builtins.strategies.beam.search import BeamSearch, beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.builtins.strategies.sampling import Sample
-from rnngen.builtins.tokenizers.bpe import BPETokenizer
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
+from rnngen.builtins.tokenizers.byte_level import BPETokenizer, WordTokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer
-from rnngen.builtins.tokenizers.word import WordTokenizer
 from rnngen.contracts import Chunk, State, Strategy, Tokenizer
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import Sampler, sample

@@ -7,50 +7,50 @@ kept in a table; one multiplication and one addition a unit are left for ``advan
 import numpy as np
 from rnngen.contracts import Floats, State, Weights
 from rnngen.numerics import sigmoid
-from rnngen.options import NoOptions
 
-from rnngen_mingru import START, MinLSTMOptions
+from rnngen_mingru import START
 
 
-class MinGRUStep:
-    """The cell ``mingru``.
+class MinStep:
+    """What the two cells share.
 
     Args:
-        weights: ``gates.weight`` (2H,I) and ``gates.bias`` (2H,), rows z, h.
-        options: there are none.
+        weights: ``gates.weight`` (blocks·H,I) and ``gates.bias`` (blocks·H,).
+        options: not needed; the forget gate's bias is a weight by now.
     """
 
-    def __init__(self, weights: Weights, options: NoOptions) -> None:  # noqa: ARG002
+    blocks: int
+
+    def __init__(self, weights: Weights, options: object) -> None:  # noqa: ARG002
         self.weight, self.bias = weights["gates.weight"].T, weights["gates.bias"]
 
     def initial_state(self, batch: int) -> State:
         """Return the state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
-        return (np.full((batch, len(self.bias) // 2), START, np.float32),)
+        return (np.full((batch, len(self.bias) // self.blocks), START, np.float32),)
+
+    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
+        """One step: (B,2H) and the state → outputs (B,H) and the next state."""
+        (h,) = state
+        keep, added = np.split(projected, 2, -1)
+        h = keep * h + added
+        return h, (h,)
+
+
+class MinGRUStep(MinStep):
+    """The cell ``mingru``, with rows z, h."""
+
+    blocks = 2
 
     def project(self, x: Floats) -> Floats:
         """``x`` (B,I) → the share to keep and what to add (B,2H)."""
         z, u = np.split(x @ self.weight + self.bias, 2, -1)
         return np.concatenate((sigmoid(-z), sigmoid(z) * g(u)), -1)
 
-    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
-        """One step: (B,2H) and the state → outputs (B,H) and the next state."""
-        return _advance(projected, state)
 
+class MinLSTMStep(MinStep):
+    """The cell ``minlstm``, with rows f, i, h."""
 
-class MinLSTMStep:
-    """The cell ``minlstm``.
-
-    Args:
-        weights: ``gates.weight`` (3H,I) and ``gates.bias`` (3H,), rows f, i, h.
-        options: not needed; the forget gate's bias is a weight by now.
-    """
-
-    def __init__(self, weights: Weights, options: MinLSTMOptions) -> None:  # noqa: ARG002
-        self.weight, self.bias = weights["gates.weight"].T, weights["gates.bias"]
-
-    def initial_state(self, batch: int) -> State:
-        """Return the state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
-        return (np.full((batch, len(self.bias) // 3), START, np.float32),)
+    blocks = 3
 
     def project(self, x: Floats) -> Floats:
         """``x`` (B,I) → the share to keep and what to add (B,2H)."""
@@ -58,18 +58,7 @@ class MinLSTMStep:
         odds = np.logaddexp(0, -i) - np.logaddexp(0, -f)  # log σ(f) − log σ(i)
         return np.concatenate((sigmoid(odds), sigmoid(-odds) * g(u)), -1)
 
-    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
-        """One step: (B,2H) and the state → outputs (B,H) and the next state."""
-        return _advance(projected, state)
-
 
 def g(u: Floats) -> Floats:
     """The paper's positive activation, continuous at 0."""
     return np.where(u >= 0, u + 0.5, sigmoid(u))
-
-
-def _advance(projected: Floats, state: State) -> tuple[Floats, State]:
-    (h,) = state
-    keep, added = np.split(projected, 2, -1)
-    h = keep * h + added
-    return h, (h,)

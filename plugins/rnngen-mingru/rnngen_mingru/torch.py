@@ -19,32 +19,22 @@ result of the scan, and the first one is g(0) = 1/2; so a sequence may be split 
 
 import torch
 from rnngen.contracts import State
-from rnngen.options import NoOptions
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rnngen_mingru import START, MinLSTMOptions
 
 
-class MinGRU(nn.Module):
-    """The minimal gated recurrent unit.
+class MinCell(nn.Module):
+    """What the two cells share; a subclass turns its gates into the two sequences."""
 
-    In section 3 of the paper, with the g of its appendix B::
+    blocks: int
+    """Number of linear maps of the input."""
 
-        z_t = σ(W_z x_t + b_z)                     update gate
-        u_t = g(W_h x_t + b_h)                     candidate
-        h_t = (1 − z_t) ⊙ h_{t-1} + z_t ⊙ u_t      state and output
-
-    Args:
-        input_size: I.
-        hidden_size: H.
-        options: there are none.
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, options: NoOptions) -> None:  # noqa: ARG002
+    def __init__(self, input_size: int, hidden_size: int, options: object) -> None:  # noqa: ARG002
         super().__init__()
         self.hidden_size = hidden_size
-        self.gates = nn.Linear(input_size, 2 * hidden_size)  # rows: z, h
+        self.gates = nn.Linear(input_size, self.blocks * hidden_size)
 
     def initial_state(self, batch: int) -> State:
         """Return the state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
@@ -52,11 +42,37 @@ class MinGRU(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Read T inputs: ``x`` (B,T,I) and the state before them → outputs (B,T,H) and the state after."""
-        z, u = _gates(self.gates, x, state).chunk(2, -1)
-        return _scanned(torch.sigmoid(-z), torch.sigmoid(z) * g(u), state)
+        (h,) = state
+        gates = self.gates(x).to(h.dtype)  # under autocast the product is bf16; all after it is float32
+        keep, added = self.keep_and_added(gates)
+        first = torch.addcmul(added[:, 0], keep[:, 0], h)  # from a state on, this is the scan's h_0
+        outputs = scan(keep, torch.cat((first[:, None], added[:, 1:]), 1))
+        return outputs, (outputs[:, -1],)
+
+    def keep_and_added(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """The product of the input (B,T,blocks·H) → the share to keep and what to add, each (B,T,H)."""
+        raise NotImplementedError
 
 
-class MinLSTM(nn.Module):
+class MinGRU(MinCell):
+    """The minimal gated recurrent unit.
+
+    In section 3 of the paper, with the g of its appendix B::
+
+        z_t = σ(W_z x_t + b_z)                     update gate
+        u_t = g(W_h x_t + b_h)                     candidate
+        h_t = (1 − z_t) ⊙ h_{t-1} + z_t ⊙ u_t      state and output
+    """
+
+    blocks = 2  # rows: z, h
+
+    def keep_and_added(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """``gates`` (B,T,2H) → 1 − z and z ⊙ u, each (B,T,H)."""
+        z, u = gates.chunk(2, -1)
+        return torch.sigmoid(-z), torch.sigmoid(z) * g(u)
+
+
+class MinLSTM(MinCell):
     """The minimal LSTM, in the variant whose scale does not depend on the length.
 
     In section 3 of the paper, with the g of its appendix B::
@@ -67,29 +83,20 @@ class MinLSTM(nn.Module):
         h_t = (f_t ⊙ h_{t-1} + i_t ⊙ u_t) / (f_t + i_t)      state and output
 
     The share f / (f + i) is computed as σ(log f − log i), which holds where both gates are nearly closed.
-
-    Args:
-        input_size: I.
-        hidden_size: H.
-        options: see `MinLSTMOptions`.
     """
 
+    blocks = 3  # rows: f, i, h
+
     def __init__(self, input_size: int, hidden_size: int, options: MinLSTMOptions) -> None:
-        super().__init__()
-        self.hidden_size = hidden_size
-        self.gates = nn.Linear(input_size, 3 * hidden_size)  # rows: f, i, h
+        super().__init__(input_size, hidden_size, options)
         with torch.no_grad():
             self.gates.bias[:hidden_size] += options.forget_bias
 
-    def initial_state(self, batch: int) -> State:
-        """Return the state before the first token: ``(h,)``, (B,H), g(0) everywhere."""
-        return (self.gates.weight.new_full((batch, self.hidden_size), START),)
-
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read T inputs: ``x`` (B,T,I) and the state before them → outputs (B,T,H) and the state after."""
-        f, i, u = _gates(self.gates, x, state).chunk(3, -1)
+    def keep_and_added(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """``gates`` (B,T,3H) → f / (f + i) and the rest of it ⊙ u, each (B,T,H)."""
+        f, i, u = gates.chunk(3, -1)
         odds = F.logsigmoid(f) - F.logsigmoid(i)
-        return _scanned(torch.sigmoid(odds), torch.sigmoid(-odds) * g(u), state)
+        return torch.sigmoid(odds), torch.sigmoid(-odds) * g(u)
 
 
 def g(u: Tensor) -> Tensor:
@@ -123,17 +130,3 @@ def scan(keep: Tensor, added: Tensor) -> Tensor:
     even = torch.cat((added[:, :1], filled), 1)
     pairs = torch.stack((even[:, : T // 2], odd), 2).flatten(1, 2)
     return torch.cat((pairs, even[:, -1:]), 1) if T % 2 else pairs
-
-
-def _gates(linear: nn.Linear, x: Tensor, state: State) -> Tensor:
-    """The product of the input; under autocast it is taken in bf16, all after it in float32."""
-    gates: Tensor = linear(x)
-    return gates.to(state[0].dtype)
-
-
-def _scanned(keep: Tensor, added: Tensor, state: State) -> tuple[Tensor, State]:
-    """Scan from a state on: a first step from it is the scan's h_0."""
-    (h,) = state
-    first = torch.addcmul(added[:, 0], keep[:, 0], h)
-    outputs = scan(keep, torch.cat((first[:, None], added[:, 1:]), 1))
-    return outputs, (outputs[:, -1],)

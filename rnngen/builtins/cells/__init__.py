@@ -2,11 +2,11 @@
 
 ::
 
-    lstm/ gru/ rnn/   options   the cell's options
-                      torch     trains over whole sequences
+    lstm/ gru/ rnn/   torch     trains over whole sequences
                       fused     gradients written by hand for the CPU
                       numpy     generates a token at a time, without torch; the equations stand here
-    init              initial weights and states
+    options           the options of all
+    plain             the cells as torch has them, with their initial weights and states
     regularized       zoneout, layer normalisation and a Mogrifier around any cell, in torch
     stepwise          the same in NumPy
     fused             what the hand-written recurrences share

@@ -10,20 +10,10 @@ a state gains in a step is lost where it is rounded to bf16.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 tanh_backward = torch.ops.aten.tanh_backward.grad_input
-
-
-def trains_on_cpu(x: Tensor) -> bool:
-    """Return whether gradients are needed on the CPU, where torch has no fused GRU and RNN."""
-    return x.device.type == "cpu" and torch.is_grad_enabled()
-
-
-def weights_of(rnn: nn.Module) -> tuple[Tensor, ...]:
-    """Return W, U and their biases by torch's names; weight dropout may have put other tensors there."""
-    return tuple(getattr(rnn, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
 
 
 def product_type(weight: Tensor) -> torch.dtype:

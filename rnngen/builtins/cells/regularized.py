@@ -26,8 +26,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from rnngen.builtins.cells.init import initialize, zeros
 from rnngen.builtins.cells.options import RegularizedOptions
+from rnngen.builtins.cells.plain import initialize, zeros
 from rnngen.contracts import State
 
 LEVELS = 1 << 15
@@ -37,11 +37,7 @@ LEVELS = 1 << 15
 class Projections(nn.Module):
     """The products of a cell's input and of its last output, under torch's names.
 
-    Args:
-        input_size: I.
-        hidden_size: H.
-        gates: G / H.
-        normalized: whether each product is normalised over all its gates, with gains that start at 1.
+    If ``normalized``, each is normalised over all its gates, with gains that start at 1.
     """
 
     gain_ih_l0: Tensor | None
@@ -74,13 +70,9 @@ def _projection(x: Tensor, weight: Tensor, bias: Tensor, gain: Tensor | None) ->
 
 
 class Mogrifier(nn.Module):
-    """Scales input and last output by one another; with matrices of zeros every factor is 1.
+    """Scales input and last output by one another, in rounds; with matrices of zeros every factor is 1.
 
-    Args:
-        input_size: I.
-        hidden_size: H.
-        rounds: number of scalings.
-        rank: of Q and R, each then a product of two thin matrices; 0 for full rank.
+    With a rank above 0, Q and R are each a product of two thin matrices.
     """
 
     def __init__(self, input_size: int, hidden_size: int, rounds: int, rank: int) -> None:
@@ -110,12 +102,8 @@ def _glorot(source: int, target: int, rank: int) -> nn.Sequential:
 class RegularizedCell(nn.Module):
     """A cell as a loop over time; a subclass defines its step, ``advance``.
 
-    Args:
-        input_size: I.
-        hidden_size: H.
-        options: the cell's.
-        gates: number of blocks of H in its products.
-        zoneout: the chance to keep its value, for a unit of each array of the state.
+    ``gates`` is the number of blocks of H in its products, ``zoneout`` the chance of a unit to keep its value
+    in each array of the state.
     """
 
     def __init__(
@@ -143,7 +131,11 @@ class RegularizedCell(nn.Module):
         shares = zip(*(self._shares(rate, array, x.shape[1]) for rate, array in rates), strict=True)
         outputs = []
         for entering, share in zip(inputs.unbind(1), shares, strict=True):
-            after = self.advance(*self._projections(entering, state[0]), state)
+            projected, h = entering, state[0]
+            if self.mogrifier is not None:
+                x, h = self.mogrifier(entering, h)
+                projected = self.rnn.input_projection(x)
+            after = self.advance(projected, self.rnn.recurrent_projection(h), state)
             state = tuple(map(_zoned, state, after, share))
             outputs.append(state[0])
         return torch.stack(outputs, dim=1), state
@@ -151,13 +143,6 @@ class RegularizedCell(nn.Module):
     def advance(self, projected: Tensor, recurrent: Tensor, state: State) -> State:
         """Take one step without zoneout: the products of input and last output (B,G), state → state."""
         raise NotImplementedError
-
-    def _projections(self, entering: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both products of a step, (B,G); without a Mogrifier the input's is there already."""
-        if self.mogrifier is None:
-            return entering, self.rnn.recurrent_projection(h)
-        x, h = self.mogrifier(entering, h)
-        return self.rnn.input_projection(x), self.rnn.recurrent_projection(h)
 
     def _shares(self, chance: float, like: Tensor, steps: int) -> "Sequence[Tensor | float | None]":
         """Return the share of the new value in units like (B,H), for each of T steps; None for all of it."""

@@ -22,11 +22,7 @@ EPSILON = np.float32(1e-5)
 class CellStep:
     """A cell, one token at a time; a subclass adds ``advance``.
 
-    Args:
-        weights: the layer's.
-        options: the cell's.
-        order: position of each gate in torch's order.
-        scale: factor of each gate's input.
+    ``order`` is the position of each gate in torch's order, ``scale`` the factor of each gate's input.
     """
 
     arrays = 1
@@ -69,14 +65,7 @@ class CellStep:
 
 
 class Projection:
-    """One of a cell's two products, (B,I) → (B,G): a matrix, its gain where it is normalised, a bias.
-
-    Args:
-        weights: the layer's.
-        name: ``ih`` or ``hh``.
-        order: position of each gate in torch's order.
-        scale: factor of each gate's input.
-    """
+    """A cell's product ``ih`` or ``hh``, (B,·) → (B,G): a matrix, its gain where it is normalised, a bias."""
 
     def __init__(self, weights: Weights, name: str, order: Sequence[int], scale: Sequence[float]) -> None:
         def columns(kind: str, scale: Sequence[float] = scale) -> Any:
@@ -104,14 +93,10 @@ class Projection:
 
 
 class CenteredNorm:
-    """``gain ∘ a / √(mean a² + ε)`` of rows whose mean is 0, written over them.
-
-    Args:
-        gain: (G,); it takes the √G of the mean in.
-    """
+    """``gain ∘ a / √(mean a² + ε)`` of rows whose mean is 0, written over them."""
 
     def __init__(self, gain: Floats) -> None:
-        self.gain = gain * np.float32(len(gain) ** 0.5)
+        self.gain = gain * np.float32(len(gain) ** 0.5)  # (G,), with the √G of the mean
         self.epsilon = np.full((1, 1), EPSILON * len(gain), np.float32)
 
     def __call__(self, a: Floats) -> None:
@@ -131,17 +116,10 @@ class Mogrifier:
 
     def __init__(self, weights: Weights) -> None:
         self.rounds: list[list[Any]] = []
-        while factors := self._factors(weights, f"mogrifier.rounds.{len(self.rounds)}."):
-            self.rounds.append(factors)
-
-    @staticmethod
-    def _factors(weights: Weights, prefix: str) -> list[Any]:
-        """Return the matrices of a round, transposed; none where there is no such round."""
-        names = sorted(name for name in weights if name.startswith(prefix))
-        factors = [np.ascontiguousarray(weights[name].T) for name in names]
-        if factors:
+        while names := sorted(n for n in weights if n.startswith(f"mogrifier.rounds.{len(self.rounds)}.")):
+            factors = [np.ascontiguousarray(weights[name].T) for name in names]
             factors[-1] = factors[-1] * np.float32(0.5)
-        return factors
+            self.rounds.append(factors)
 
     def __call__(self, x: Floats, h: Floats) -> tuple[Floats, Floats]:
         """``x`` (B,I), ``h`` (B,H) → both, scaled."""

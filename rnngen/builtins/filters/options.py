@@ -74,14 +74,11 @@ class MinPOptions:
 
 
 @dataclass(frozen=True)
-class TypicalOptions:
+class TypicalOptions(TopPOptions):
     """Options of the filter ``typical``."""
 
     p: float = 0.95
     """Keep the tokens of the most typical surprisal, until their probabilities sum to p or more."""
-
-    def __post_init__(self) -> None:
-        require_range("p", self.p, 0, 1, above=True)
 
 
 @dataclass(frozen=True)
@@ -96,14 +93,11 @@ class EpsilonOptions:
 
 
 @dataclass(frozen=True)
-class EtaOptions:
+class EtaOptions(EpsilonOptions):
     """Options of the filter ``eta``."""
 
     epsilon: float = 3e-4
     """Drop tokens less probable than this, or than its root times e^-entropy, whichever is less."""
-
-    def __post_init__(self) -> None:
-        require_range("epsilon", self.epsilon, 0, 1)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The cell ``seq2seq`` in NumPy, many sources at a time; equations and state layout in ``torch``."""
 
 from collections.abc import Callable
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from rnngen.builtins.seq2seq.options import Seq2SeqOptions
 from rnngen.contracts import (
     NO_TOKEN,
     Blueprint,
-    ComponentFactory,
     Floats,
     LayerStep,
     Quantizable,
@@ -36,13 +34,7 @@ class EncoderDecoderStep:
         self.feature_size = blueprint.hidden
         self.embedding = weights["embedding.weight"]
         self.source_embedding = weights.get("source_embedding.weight", self.embedding)
-        self.encoder = EncoderStep(
-            weights,
-            parts["encoder"],
-            options.encoder_layers or blueprint.layers,
-            blueprint.hidden,
-            bidirectional=options.bidirectional,
-        )
+        self.encoder = EncoderStep(weights, blueprint, options)
         self.attention = parts["attention"].numpy(weights, "attention.")
         self.layers = [parts["decoder"].numpy(weights, f"layers.{i}.") for i in range(blueprint.layers)]
         self.bridge = BridgeStep(options.bridge, weights, self.layers)
@@ -52,20 +44,13 @@ class EncoderDecoderStep:
         if "projection.weight" in weights:
             head = head @ weights["projection.weight"]  # two matrices in a row are one
         self.head, self.bias = _transposed(head), weights["head.bias"]
-        self._lay_out()
-
-    def _lay_out(self) -> None:
         memory, mask = np.zeros((1, 1, self.encoder.size), np.float32), np.ones((1, 1), bool)
-        sizes = [
+        self.spans = options.spans(
             len(self.attention.prepare(memory, mask)),
-            int(self.options.copying),
-            1,
             len(self.attention.initial_state(mask)),
-            int(self.options.input_feeding),
-            *(len(layer.initial_state(1)) for layer in self.layers),
-        ]
-        self.spans = [slice(*borders) for borders in pairwise(accumulate([0, *sizes]))]
-        self.fixed = sizes[0] + sizes[1]
+            (len(layer.initial_state(1)) for layer in self.layers),
+        )
+        self.fixed = self.spans[2].start
 
     def quantize(self, make: Callable[[Floats], Any]) -> None:
         """Replace all matrices; the layers of both sides must be ``Quantizable``, an attention may be.
@@ -153,9 +138,8 @@ class CopyingSeq2SeqStep(EncoderDecoderStep):
         write, copy = -np.logaddexp(0, -gate)[:, None], -np.logaddexp(0, gate)[:, None]
         written = log_softmax32(self.logits(z))
         copied = np.full(written.shape, 1e-30, np.float32)
-        np.add.at(
-            copied, (np.arange(len(z))[:, None], np.maximum(source, 0)), weights
-        )  # padding has no weight
+        places = np.arange(len(z))[:, None], np.maximum(source, 0)  # padding has no weight
+        np.add.at(copied, places, weights)
         mixture: Floats = np.logaddexp(write + written, copy + np.log(copied))
         return mixture.astype(np.float32), state
 
@@ -169,24 +153,15 @@ def _transposed(weight: Floats) -> Floats:
 
 
 class EncoderStep:
-    """Reads sources, all rows side by side.
+    """Reads sources, all rows side by side."""
 
-    Args:
-        weights: the whole network's.
-        cell: makes the layers.
-        layers: L.
-        hidden: H, of each direction.
-        bidirectional: whether there is a way back.
-    """
-
-    def __init__(
-        self, weights: Weights, cell: ComponentFactory, layers: int, hidden: int, *, bidirectional: bool
-    ) -> None:
-        ways = ["forth", "back"] if bidirectional else ["forth"]
+    def __init__(self, weights: Weights, blueprint: Blueprint, options: Seq2SeqOptions) -> None:
+        ways = ["forth", "back"] if options.bidirectional else ["forth"]
+        cell, layers = blueprint.parts["encoder"], options.encoder_layers or blueprint.layers
         self.layers: list[list[LayerStep]] = [
             [cell.numpy(weights, f"encoder.{way}.{i}.") for way in ways] for i in range(layers)
         ]
-        self.size = hidden * len(ways)
+        self.size = blueprint.hidden * len(ways)
 
     def __call__(self, x: Floats, mask: NDArray[np.bool_]) -> tuple[Floats, Floats, list[State]]:
         """Read embeddings (B,S,E) with their mask (B,S).

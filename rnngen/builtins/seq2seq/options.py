@@ -1,6 +1,8 @@
 """The options of the cell ``seq2seq``."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from rnngen.contracts import Blueprint
@@ -37,6 +39,11 @@ class Seq2SeqOptions:
     def __post_init__(self) -> None:
         require_range("encoder_layers", self.encoder_layers, 1)
         require_range("coverage_loss", self.coverage_loss, 0)
+
+    def spans(self, prepared: int, attending: int, layers: Iterable[int]) -> list[slice]:
+        """Return the span of each part in the state, given the numbers of arrays (see ``torch``)."""
+        sizes = [prepared, int(self.copying), 1, attending, int(self.input_feeding), *layers]
+        return [slice(*borders) for borders in pairwise(accumulate([0, *sizes]))]
 
     def check(self, blueprint: Blueprint, *, attends: bool) -> None:
         """Raise ``UsageError`` if options do not go together."""

@@ -2,6 +2,10 @@
 
 ::
 
+    source (B,S) ─▸ embedding ─▸ forth ─▸ ⎤
+                                  ◂─ back ⎦ ─▸ … ─▸ memory (B,S,M), last outputs (B,M), last states
+                                                                      └─ bridge ─▸ the decoder's first state
+
     tokens (B,T) ─▸ embedding ─▸ decoder layers ─▸ y (B,T,H) ─▸ attention ─▸ context (B,T,C)
                         ▴ input feeding                  └───────▸ z = tanh(W [y; context]) ─▸ head ─▸ logits
                         └───────────────── z of the last token ─────┘
@@ -13,24 +17,153 @@ that rows fork and reorder like any other::
       └── fixed after start ┘
 """
 
-from itertools import accumulate, pairwise
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rnngen.builtins.seq2seq.encoder import Encoder, full, make_bridge
 from rnngen.builtins.seq2seq.options import Seq2SeqOptions
-from rnngen.contracts import IGNORE, Blueprint, ModuleFactory, State
+from rnngen.contracts import IGNORE, NO_TOKEN, Blueprint, ModuleFactory, State
+from rnngen.errors import UsageError
 
 
 def seq2seq(blueprint: Blueprint, modules: ModuleFactory, options: Seq2SeqOptions) -> "EncoderDecoder":
-    """Build an encoder-decoder, one that copies if the options ask for it.
+    """Build an encoder-decoder, one that copies if the options ask for it."""
+    return (CopyingSeq2Seq if options.copying else Seq2Seq)(blueprint, modules, options)
+
+
+class Encoded(NamedTuple):
+    """The encoder's output for its sources."""
+
+    memory: Tensor
+    """(B,S,M), one vector a token."""
+    mask: Tensor
+    """(B,S), true where there is a token."""
+    last: Tensor
+    """(B,M): each direction's output at its own last token."""
+    states: list[State]
+    """Each layer's states after its row's own last token, the directions added; empty if not needed."""
+
+
+class Encoder(nn.Module):
+    """Reads sources with layers of any cell, in one direction or in both.
+
+    Rows may be padded at their end, and no result depends on the padding: the way back begins at each row's
+    own last token.
+    """
+
+    def __init__(
+        self, blueprint: Blueprint, modules: ModuleFactory, options: Seq2SeqOptions, embed: int
+    ) -> None:
+        super().__init__()
+        cell, hidden, both = blueprint.parts["encoder"], blueprint.hidden, options.bidirectional
+        self.size = 2 * hidden if both else hidden
+        inputs = [embed] + [self.size] * ((options.encoder_layers or blueprint.layers) - 1)
+        self.forth: Any = nn.ModuleList(cell.build(size, hidden) for size in inputs)
+        self.back = nn.ModuleList(cell.build(size, hidden) for size in inputs if both)
+        self.dropout = modules.dropout()
+        self.keep_states = options.bridge == "copy"
+
+    def forward(self, x: Tensor, source: Tensor) -> Encoded:
+        """Read embeddings (B,S,E) of sources (B,S)."""
+        mask = source != NO_TOKEN
+        lengths = mask.sum(dim=1)
+        flip = _flipped(lengths, source.shape[1])
+        states: list[State] = []
+        outputs: list[Tensor] = []
+        for forth, back in zip_longest(self.forth, self.back):
+            y, state = self._read(forth, x, lengths)
+            outputs = [y]
+            if back is not None:
+                z, other = self._read(back, _reordered(x, flip), lengths)
+                outputs.append(z)
+                state = tuple(a + b for a, b in zip(state, other, strict=True))
+            states.append(state)
+            x = self.dropout(torch.cat([y, *(_reordered(z, flip) for z in outputs[1:])], dim=-1))
+        rows = torch.arange(len(source), device=source.device)
+        last = torch.cat([y[rows, lengths - 1] for y in outputs], dim=-1)
+        return Encoded(x, mask, last, states)
+
+    def _read(self, layer: Any, x: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+        """Run a layer over rows of these lengths → outputs, and each row's state after its last token."""
+        start = layer.initial_state(len(x))
+        if not self.keep_states:
+            return layer(x, start)[0], ()
+        outputs, at, state, final = [], 0, start, start
+        borders = torch.cat([lengths, lengths.new_tensor([x.shape[1]])])  # padding may follow the longest row
+        for stop in torch.unique(borders).tolist():  # in rising order: where some row ends
+            y, state = layer(x[:, at:stop], full(state))
+            outputs.append(y)
+            final, at = _where(lengths >= stop, state, final), stop
+        return torch.cat(outputs, dim=1), final
+
+
+def full(state: State) -> State:
+    """Return a layer's state in float32, as its contract requires; under autocast it may be less."""
+    return tuple(array.float() if array.is_floating_point() else array for array in state)
+
+
+def _flipped(lengths: Tensor, size: int) -> Tensor:
+    """For each row, the positions of its tokens from last to first, then those of its padding: (B,S)."""
+    places = torch.arange(size, device=lengths.device).expand(len(lengths), size)
+    return torch.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
+
+
+def _reordered(x: Tensor, places: Tensor) -> Tensor:
+    """``x`` (B,S,·) with its tokens at other positions, (B,S)."""
+    return x.gather(1, places[:, :, None].expand_as(x))
+
+
+def _where(rows: Tensor, new: State, old: State) -> State:
+    """The new state in some rows (B,), the old one in the others."""
+    return tuple(torch.where(rows.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(new, old, strict=True))
+
+
+class Bridge(nn.Module):
+    """From the encoder's output to the states in which the decoder's layers begin.
+
+    ::
+
+        dense   tanh(W·last + b) for every vector of the state (Bahdanau et al. 2015, A.2.2); other arrays,
+                such as a matrix memory, begin as their cell defines
+        copy    layer by layer the encoder's own states after the last token (Sutskever et al. 2014)
+        none    the cell's own state, whatever the source
 
     Raises:
-        UsageError: if options do not go together.
+        UsageError: if states that are to be copied do not fit.
     """
-    return (CopyingSeq2Seq if options.copying else Seq2Seq)(blueprint, modules, options)
+
+    def __init__(self, kind: str, encoder: Encoder, layers: list[Any]) -> None:
+        super().__init__()
+        self.kind = kind
+        self._layers = layers  # a list hides them from torch: they are the decoder's
+        made, needed = (
+            [array.shape for layer in stack for array in layer.initial_state(1)]
+            for stack in (encoder.forth, layers)
+        )
+        if kind == "copy" and made != needed:
+            raise UsageError(
+                "-o bridge=copy needs an encoder and a decoder of the same cell with as many layers; "
+                "use bridge=dense"
+            )
+        self.maps = nn.ModuleList(
+            nn.Linear(encoder.size, shape[1]) if kind == "dense" and len(shape) == 2 else nn.Identity()
+            for shape in needed
+        )
+
+    def forward(self, encoded: Encoded) -> State:
+        """Return the states in which all layers begin, one after another."""
+        if self.kind == "copy":
+            return tuple(array for state in encoded.states for array in state)
+        own = [array for layer in self._layers for array in layer.initial_state(len(encoded.last))]
+        return tuple(
+            torch.tanh(made(encoded.last)) if isinstance(made, nn.Linear) else array
+            for made, array in zip(self.maps, own, strict=True)
+        )
+
+
+# ── The decoder ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Decoded(NamedTuple):
@@ -48,11 +181,6 @@ class Decoded(NamedTuple):
 class EncoderDecoder(nn.Module):
     """All of the network but its prediction.
 
-    Args:
-        blueprint: the sizes, and the makers of encoder, decoder and attention.
-        modules: makes what all networks share.
-        options: the rest.
-
     Raises:
         UsageError: if options do not go together.
     """
@@ -64,24 +192,16 @@ class EncoderDecoder(nn.Module):
         self.feature_size = hidden
         one_embedding = plan.tied and plan.shared
         self.embedding = _embedding(plan.vocabulary, plan.embed)
-        self.source_embedding = (
-            None if one_embedding else _embedding(plan.source_vocabulary, plan.source_embed)
-        )
-        self.encoder = Encoder(
-            plan.parts["encoder"],
-            plan.embed if one_embedding else plan.source_embed,
-            hidden,
-            options.encoder_layers or layers,
-            bidirectional=options.bidirectional,
-            modules=modules,
-            keep_states=options.bridge == "copy",
-        )
+        source_embed = plan.embed if one_embedding else plan.source_embed
+        self.source_embedding = None if one_embedding else _embedding(plan.source_vocabulary, source_embed)
+        self.encoder = Encoder(blueprint, modules, options, source_embed)
         self.attention = plan.parts["attention"].build(hidden, self.encoder.size)
         options.check(blueprint, attends=bool(self.attention.size))
         fed = hidden if options.input_feeding else 0
         inputs = [plan.embed + fed] + [hidden] * (layers - 1)
-        self.layers = nn.ModuleList(plan.parts["decoder"].build(size, hidden) for size in inputs)
-        self.bridge = make_bridge(options.bridge, self.encoder, self.layers)
+        stack = [plan.parts["decoder"].build(size, hidden) for size in inputs]
+        self.layers: Any = nn.ModuleList(stack)
+        self.bridge = Bridge(options.bridge, self.encoder, stack)
         self.combine = nn.Linear(hidden + self.attention.size, hidden, bias=False)
         self.dropout = modules.dropout()
         narrowed = plan.tied and plan.embed != hidden
@@ -89,24 +209,13 @@ class EncoderDecoder(nn.Module):
         tied = self.embedding.get_parameter("weight") if plan.tied else None
         self.head = modules.head(hidden if tied is None else plan.embed, tied)
         self.mixed_size = self.attention.size + hidden + plan.embed + fed
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        """Find the span of each part in the state."""
         memory, mask = torch.zeros(1, 1, self.encoder.size), torch.ones(1, 1, dtype=torch.bool)
-        sizes = [
+        self.spans = options.spans(
             len(self.attention.prepare(memory, mask)),
-            int(self.options.copying),
-            1,
             len(self.attention.initial_state(mask)),
-            int(self.options.input_feeding),
-            *(len(layer.initial_state(1)) for layer in self._layers()),
-        ]
-        self.spans = [slice(*borders) for borders in pairwise(accumulate([0, *sizes]))]
-        self.fixed = sizes[0] + sizes[1]
-
-    def _layers(self) -> list[Any]:
-        return list(self.layers)
+            (len(layer.initial_state(1)) for layer in stack),
+        )
+        self.fixed = self.spans[2].start
 
     # ── The source ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -150,7 +259,7 @@ class EncoderDecoder(nn.Module):
         x = torch.cat([x, *(z[:, None] for z in fed)], dim=-1)
         y = x
         after: list[Any] = []
-        for layer, before in zip(self._layers(), layers, strict=True):
+        for layer, before in zip(self.layers, layers, strict=True):
             y, more = layer(self.dropout(y) if after else y, full(before))
             after.extend(more)
         context, weights, attending = self.attention(y, prepared, attending)

@@ -1,1 +1,1 @@
-"""Tokenizers made with the `tokenizers` library, one a file."""
+"""Tokenizers made with the `tokenizers` library."""

@@ -20,10 +20,9 @@ class ByteTokenizer:
         self.eos_id = 256
 
     def encode(self, text: str) -> Ids:
-        """Return the bytes of a text; wherever it is cut, the parts have the same ids as the whole.
+        """Return the bytes of a text; raise ``CorpusError`` at a lone surrogate.
 
-        Raises:
-            CorpusError: if the text holds a lone surrogate; the message names the offset.
+        Wherever the text is cut, the parts have the same ids as the whole.
         """
         return np.frombuffer(utf8(text), np.uint8).astype(np.uint16)
 
@@ -33,11 +32,7 @@ class ByteTokenizer:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Build it again.
-
-        Raises:
-            ValueError: if the text is not what ``to_json`` wrote.
-        """
+        """Build it again; raise ``ValueError`` if the text is not what ``to_json`` wrote."""
         tokenizer_json.loads("byte", text)
         tokenizer = cls()
         tokenizer_json.check_unaltered("byte", text, tokenizer.to_json())

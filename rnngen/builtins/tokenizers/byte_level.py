@@ -1,5 +1,6 @@
-"""Shared by the tokenizers with a learnt vocabulary: tokens are spelt in bytes, whatever the text.
+"""Tokenizers with a learnt vocabulary: byte-pair encoding, words, WordPiece; and what ``unigram`` shares.
 
+Tokens are spelt in bytes, whatever the text.
 The library works on characters, so each byte is written as a character of its own, as GPT-2 does it
 (Radford et al. 2019): printable ASCII and Latin-1 stand for themselves, the rest follow from U+0100 on. As
 the 256 of them are always tokens, there is no text that cannot be spelt.
@@ -8,14 +9,19 @@ the 256 of them are always tokens, there is no text that cannot be spelt.
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Self
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 import numpy as np
 
+from rnngen.builtins.options import VocabularyOptions
 from rnngen.builtins.tokenizers import tokenizer_json
 from rnngen.builtins.tokenizers.tokenizer_json import Ids, Parts, utf8
-from rnngen.builtins.tokenizers.words import PRE_TOKENIZER, sample, stretches
+from rnngen.builtins.tokenizers.words import PRE_TOKENIZER, by_frequency, count_words, sample, stretches
 from rnngen.contracts import Chunk
+from rnngen.errors import UsageError
+
+Merges: TypeAlias = Sequence[Sequence[str]]
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Library
@@ -49,6 +55,7 @@ class ByteLevelTokenizer:
 
     Ids: the 256 bytes, what was learnt, the end. Parts of a text have the same ids as the whole if it is cut
     after a newline (whatever stands around it), or before a space when what precedes that is no space.
+    To encode a lone surrogate, or to learn from it, raises ``CorpusError``.
 
     Args:
         model: the library's model, as the library writes it.
@@ -72,11 +79,7 @@ class ByteLevelTokenizer:
         return Library.from_str(json.dumps(self._library_parts))
 
     def encode(self, text: str) -> Ids:
-        """Return the ids of a text.
-
-        Raises:
-            CorpusError: if the text holds a lone surrogate; the message names the offset.
-        """
+        """Return the ids of a text."""
         utf8(text)
         kind = tokenizer_json.id_type(len(self.pieces))
         encoded = self._library.encode_batch_fast(list(stretches(text)), add_special_tokens=False)
@@ -88,11 +91,7 @@ class ByteLevelTokenizer:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Build it again.
-
-        Raises:
-            ValueError: if the text is not what ``to_json`` wrote.
-        """
+        """Build it again; raise ``ValueError`` if the text is not what ``to_json`` wrote."""
         model = tokenizer_json.loads(cls.kind, text)
         try:
             tokenizer = cls.from_model(model)
@@ -112,21 +111,13 @@ class ByteLevelTokenizer:
 
     @classmethod
     def check_bytes(cls, tokens: Sequence[str], expected: Sequence[str] = ALPHABET) -> None:
-        """Refuse a vocabulary that does not begin with the single bytes.
-
-        Raises:
-            ValueError: if so.
-        """
+        """Raise ``ValueError`` if a vocabulary does not begin with the single bytes."""
         if tuple(tokens[: len(expected)]) != tuple(expected):
             raise tokenizer_json.damaged(cls.kind, "its vocabulary does not begin with the single bytes")
 
 
 def learn(empty: Parts, trainer: "Trainer", chunks: Iterable[Chunk]) -> Parts:
-    """Train a model of the library, and return it as the library writes it.
-
-    Raises:
-        CorpusError: if the text holds a lone surrogate.
-    """
+    """Train a model of the library, and return it as the library writes it."""
     from tokenizers import Tokenizer as Library
 
     untrained = tokenizer_json.library(empty, pre_tokenizer=PRE_TOKENIZER, decoder=BYTES)
@@ -134,3 +125,150 @@ def learn(empty: Parts, trainer: "Trainer", chunks: Iterable[Chunk]) -> Parts:
     library.train_from_iterator(sample(chunks), trainer)
     trained: Parts = json.loads(library.to_str())["model"]
     return trained
+
+
+class BPETokenizer(ByteLevelTokenizer):
+    """Byte-pair encoding over bytes (Sennrich et al. 2016; over bytes: Radford et al. 2019).
+
+    ``tokens`` are written in the byte alphabet; ``merges`` are pairs of tokens in the order in which they are
+    joined.
+    """
+
+    kind = "bpe"
+
+    def __init__(self, tokens: Sequence[str], merges: Merges) -> None:
+        super().__init__(tokenizer_json.bpe_model(tokens, merges), map(read, tokens))
+
+    @classmethod
+    def from_model(cls, model: Parts) -> Self:
+        """Build it from the library's model."""
+        tokens = tokenizer_json.tokens_in_order(cls.kind, model["vocab"])
+        cls.check_bytes(tokens)
+        for pair in model["merges"]:
+            match pair:
+                case [str(left), str(right)] if {left, right, left + right} <= model["vocab"].keys():
+                    continue
+            raise tokenizer_json.damaged(cls.kind, f"{pair!r} is no pair of tokens that make a token")
+        return cls(tokens, model["merges"])
+
+    @classmethod
+    def train(cls, chunks: Iterable[Chunk], options: VocabularyOptions) -> Self:
+        """Join the most frequent pair of tokens, as long as there is room and a pair occurs twice.
+
+        Ties go to the tokens that were learnt first. Memory grows with the different words of the sample
+        (see ``words.sample``).
+        """
+        from tokenizers import trainers
+
+        trainer = trainers.BpeTrainer(
+            vocab_size=options.vocab_size - 1,
+            min_frequency=2,
+            initial_alphabet=list(ALPHABET),
+            special_tokens=[],
+            show_progress=False,
+        )
+        model = learn(tokenizer_json.bpe_model(()), trainer, chunks)
+        learnt = sorted(model["vocab"].keys() - set(ALPHABET), key=model["vocab"].__getitem__)
+        return cls([*ALPHABET, *learnt], model["merges"])
+
+
+class WordTokenizer(ByteLevelTokenizer):
+    """One token a frequent word, with the space before it; a rare word is spelt in bytes.
+
+    The library's model is BPE that takes known words whole and knows no merges.
+    """
+
+    kind = "word"
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        super().__init__(tokenizer_json.bpe_model(tokens, whole_words=True), map(read, tokens))
+
+    @classmethod
+    def from_model(cls, model: Parts) -> Self:
+        """Build it from the library's model."""
+        tokens = tokenizer_json.tokens_in_order(cls.kind, model["vocab"])
+        cls.check_bytes(tokens)
+        return cls(tokens)
+
+    @classmethod
+    def train(cls, chunks: Iterable[Chunk], options: VocabularyOptions) -> Self:
+        """Take the most frequent words of those that occur at least twice.
+
+        A word that occurs once stays spelt, so that a network learns to spell. Ties go in the order of
+        code points. Memory is bounded (see ``words.count_words``).
+        """
+        ranked = by_frequency(count_words(sample(chunks)))
+        frequent = (written for word, count in ranked if count > 1 and len(written := write(word)) > 1)
+        room = options.vocab_size - len(ALPHABET) - 1
+        return cls([*ALPHABET, *islice(frequent, room)])
+
+
+CONTINUES = "⋯"
+"""Marks a token that goes on inside a word. It is not in the byte alphabet, so that no text can hold it."""
+SINGLE_BYTES = (*ALPHABET, *(CONTINUES + character for character in ALPHABET))
+"""The first 512 tokens: every byte where a word begins, and where it goes on."""
+
+
+class WordPieceTokenizer(ByteLevelTokenizer):
+    """WordPiece, longest match first (Schuster and Nakajima 2012; as in Devlin et al. 2019)."""
+
+    kind = "wordpiece"
+    decoder: ClassVar[Parts] = {
+        "type": "Sequence",
+        "decoders": [{"type": "Replace", "pattern": {"String": CONTINUES}, "content": ""}, BYTES],
+    }
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        super().__init__(wordpiece_model(tokens), (read(token.removeprefix(CONTINUES)) for token in tokens))
+
+    @classmethod
+    def from_model(cls, model: Parts) -> Self:
+        """Build it from the library's model."""
+        tokens = tokenizer_json.tokens_in_order(cls.kind, model["vocab"])
+        cls.check_bytes(tokens, SINGLE_BYTES)
+        return cls(tokens)
+
+    @classmethod
+    def train(cls, chunks: Iterable[Chunk], options: VocabularyOptions) -> Self:
+        """Learn the tokens as BPE does, a token that begins a word apart from one that goes on.
+
+        The library numbers what goes on inside words in the order of a hash map, and breaks ties by that
+        number; named as special tokens, they keep the numbers that they are given, and the result is
+        the same every time.
+
+        Raises:
+            UsageError: if ``vocab_size`` has no room for the single bytes.
+        """
+        from tokenizers import trainers
+
+        if options.vocab_size <= len(SINGLE_BYTES):
+            raise UsageError(
+                f"tokenizer 'wordpiece': vocab_size={options.vocab_size}: at least {len(SINGLE_BYTES) + 1} "
+                "are needed (256 bytes in two forms, and the end)"
+            )
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=options.vocab_size - 1,
+            min_frequency=2,
+            initial_alphabet=list(ALPHABET),
+            special_tokens=list(SINGLE_BYTES[len(ALPHABET) :]),
+            continuing_subword_prefix=CONTINUES,
+            show_progress=False,
+        )
+        model = learn(wordpiece_model(()), trainer, chunks)
+        learnt = sorted(model["vocab"].keys() - set(SINGLE_BYTES), key=model["vocab"].__getitem__)
+        return cls([*SINGLE_BYTES, *learnt])
+
+
+def wordpiece_model(tokens: Iterable[str]) -> Parts:
+    """Return the library's WordPiece model with these tokens, by ascending id.
+
+    The library requires a token for unknown words; with every byte a token in both forms, and no word as long
+    as the limit, none is unknown.
+    """
+    return {
+        "type": "WordPiece",
+        "unk_token": "",
+        "continuing_subword_prefix": CONTINUES,
+        "max_input_chars_per_word": 1 << 16,
+        "vocab": {token: index for index, token in enumerate(tokens)},
+    }

@@ -82,11 +82,7 @@ class CharTokenizer:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Build it again.
-
-        Raises:
-            ValueError: if the text is not what ``to_json`` wrote.
-        """
+        """Build it again; raise ``ValueError`` if the text is not what ``to_json`` wrote."""
         tokens = tokenizer_json.tokens_in_order("char", tokenizer_json.loads("char", text).get("vocab"))
         characters = tokens[len(BYTE_TOKENS) :]
         if any(len(character) != 1 or "\ud800" <= character <= "\udfff" for character in characters):
@@ -108,7 +104,10 @@ class CharTokenizer:
         Raises:
             CorpusError: if the text holds a lone surrogate.
         """
-        counts = _count(chunks)
+        counts = np.zeros(_CODE_POINTS, np.int64)
+        for block in _blocks(chunks):
+            found = np.bincount(block)
+            counts[: len(found)] += found
         seen = np.flatnonzero(counts)
         least = options.min_count or (2 if len(seen) > MANY else 1)
         seen = seen[counts[seen] >= least]
@@ -123,15 +122,6 @@ def _code_points(text: str) -> NDArray[np.uint32]:
     except UnicodeEncodeError:
         utf8(text)  # raises with a message for people
         raise
-
-
-def _count(chunks: Iterable[Chunk]) -> NDArray[np.int64]:
-    """Count how often each code point occurs."""
-    counts = np.zeros(_CODE_POINTS, np.int64)
-    for block in _blocks(chunks):
-        found = np.bincount(block)
-        counts[: len(found)] += found
-    return counts
 
 
 def _blocks(chunks: Iterable[Chunk]) -> Iterator[NDArray[np.uint32]]:

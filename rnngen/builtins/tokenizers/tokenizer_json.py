@@ -43,13 +43,7 @@ def id_type(vocabulary: int) -> type[np.unsignedinteger[Any]]:
 
 
 def library(model: Parts, *, pre_tokenizer: Parts | None, decoder: Parts) -> Parts:
-    """Return a tokenizer as the library reads it.
-
-    Args:
-        model: the library's model.
-        pre_tokenizer: what cuts the text into words; None where it stays whole.
-        decoder: what makes text of tokens.
-    """
+    """Return a tokenizer as the library reads it; without ``pre_tokenizer`` it cuts no text into words."""
     return {
         "version": "1.0",
         "truncation": None,
@@ -126,12 +120,9 @@ def damaged(kind: str, reason: str) -> ValueError:
 
 
 def check_unaltered(kind: str, text: str, rewritten: str) -> None:
-    """Refuse a tokenizer that differs from what would be written for it now.
+    """Raise ``ValueError`` if a tokenizer differs from what would be written for it now.
 
     A normaliser or tokens that were added would break the law that tokens stand for the text's own bytes.
-
-    Raises:
-        ValueError: if so.
     """
     if text != rewritten and json.loads(text) != json.loads(rewritten):
         raise damaged(kind, "something was added or changed")

@@ -27,8 +27,8 @@ def test_whole_sequence_equals_step_by_step_equals_numpy_step(name, options):
 
 def test_lstm_step_follows_the_papers_equations():
     """An independent reading of the equations, gate by gate in float64."""
-    from rnngen.builtins.cells.lstm.options import LSTMOptions
     from rnngen.builtins.cells.lstm.torch import LSTM
+    from rnngen.builtins.cells.options import LSTMOptions
 
     torch.manual_seed(1)
     layer = LSTM(3, 4, LSTMOptions()).double()
@@ -55,8 +55,8 @@ def test_recurrent_matrices_start_orthogonal_gate_by_gate(name):
 
 
 def test_forget_gate_starts_open():
-    from rnngen.builtins.cells.lstm.options import LSTMOptions
     from rnngen.builtins.cells.lstm.torch import LSTM
+    from rnngen.builtins.cells.options import LSTMOptions
 
     layer = LSTM(4, 8, LSTMOptions(forget_bias=2.0))
     bias = layer.rnn.bias_ih_l0 + layer.rnn.bias_hh_l0

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import RegularizedLSTM
+from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.builtins.cells.regularized import RegularizedCell
 
 B, T, INPUTS, H = 3, 7, 5, 6

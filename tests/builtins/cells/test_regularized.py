@@ -5,12 +5,10 @@ import pytest
 import torch
 
 from rnngen.builtins import rnngen_cells
-from rnngen.builtins.cells.gru.options import GRUOptions
 from rnngen.builtins.cells.gru.torch import GRU, RegularizedGRU, gru
 from rnngen.builtins.cells.lstm.numpy import LSTMStep
-from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import LSTM, RegularizedLSTM, lstm
-from rnngen.builtins.cells.rnn.options import RNNOptions
+from rnngen.builtins.cells.options import GRUOptions, LSTMOptions, RNNOptions
 from rnngen.builtins.cells.rnn.torch import RNN, RegularizedRNN, rnn
 from rnngen.contracts import NetworkSpec
 from rnngen.nn.regularizers import WeightDrop, recurrent

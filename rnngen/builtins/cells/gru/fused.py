@@ -18,12 +18,7 @@ from rnngen.builtins.cells.fused import (
 
 
 def fused_gru(x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-    """Run the GRU over T steps.
-
-    Args:
-        x: (B,T,I).
-        h: (B,H), the state before.
-        weights: W (3H,I), U (3H,H), b (3H,), d (3H,); gates r z n.
+    """Run the GRU over T steps: ``x`` (B,T,I), ``h`` (B,H); W (3H,I), U (3H,H), b, d (3H,), gates r z n.
 
     Returns:
         The states after each step (B,T,H), in the type of the products, and the last (B,H).

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnngen.builtins.cells.gru.options import GRUOptions
+from rnngen.builtins.cells.options import GRUOptions
 from rnngen.builtins.cells.stepwise import HALF, CellStep, zoned
 from rnngen.contracts import Floats, State, Weights
 

@@ -2,10 +2,9 @@
 
 from torch import Tensor, nn
 
-from rnngen.builtins.cells.fused import trains_on_cpu, weights_of
 from rnngen.builtins.cells.gru.fused import fused_gru
-from rnngen.builtins.cells.gru.options import GRUOptions
-from rnngen.builtins.cells.init import initialize, zeros
+from rnngen.builtins.cells.options import GRUOptions
+from rnngen.builtins.cells.plain import PlainCell, initialize
 from rnngen.builtins.cells.regularized import RegularizedCell
 from rnngen.contracts import State
 
@@ -15,25 +14,17 @@ def gru(input_size: int, hidden_size: int, options: GRUOptions) -> nn.Module:
     return (RegularizedGRU if options.has_extras else GRU)(input_size, hidden_size, options)
 
 
-class GRU(nn.Module):
-    """Torch's fused GRU, or a hand-written one that trains on the CPU; state ``(h,)`` of (B,H)."""
+class GRU(PlainCell):
+    """Torch's fused GRU, or a hand-written one that trains on the CPU."""
 
     def __init__(self, input_size: int, hidden_size: int, options: GRUOptions) -> None:  # noqa: ARG002
         super().__init__()
         self.rnn = nn.GRU(input_size, hidden_size, batch_first=True)
         initialize(self.rnn, gates=3)
 
-    def initial_state(self, batch: int) -> State:
-        """Return zeros: ``(h,)`` of (B,H)."""
-        return (zeros(self.rnn, batch),)
-
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """``x`` (B,T,I), state → (B,T,H), state."""
-        if trains_on_cpu(x):
-            y, h = fused_gru(x, state[0], weights_of(self.rnn))
-            return y, (h,)
-        y, h = self.rnn(x, state[0].unsqueeze(0))
-        return y, (h.squeeze(0),)
+    def recurrence(self, x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """``x`` (B,T,I), ``h`` (B,H), weights → outputs (B,T,H), the last state (B,H)."""
+        return fused_gru(x, h, weights)
 
 
 class RegularizedGRU(RegularizedCell):

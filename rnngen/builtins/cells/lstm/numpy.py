@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.builtins.cells.stepwise import HALF, CellStep, CenteredNorm, zoned
 from rnngen.contracts import Floats, State, Weights
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from rnngen.builtins.cells.init import initialize, set_forget_bias, zeros
 from rnngen.builtins.cells.lstm.fused import fused_layer_norm_lstm
-from rnngen.builtins.cells.lstm.options import LSTMOptions
+from rnngen.builtins.cells.options import LSTMOptions
+from rnngen.builtins.cells.plain import initialize, zeros
 from rnngen.builtins.cells.regularized import Mogrifier, RegularizedCell
 from rnngen.contracts import State
 
@@ -22,7 +22,7 @@ class LSTM(nn.Module):
         super().__init__()
         self.rnn = nn.LSTM(input_size, hidden_size, batch_first=True)
         initialize(self.rnn, gates=4)
-        set_forget_bias(self.rnn, options.forget_bias)
+        _set_forget_bias(self.rnn, options.forget_bias)
 
     def initial_state(self, batch: int) -> State:
         """Return zeros: ``(h, c)``, each (B,H)."""
@@ -41,7 +41,7 @@ class RegularizedLSTM(RegularizedCell):
     def __init__(self, input_size: int, hidden_size: int, options: LSTMOptions) -> None:
         zoneout = (options.zoneout_h, options.zoneout_c)
         super().__init__(input_size, hidden_size, options, gates=4, zoneout=zoneout)
-        set_forget_bias(self.rnn, options.forget_bias)
+        _set_forget_bias(self.rnn, options.forget_bias)
         self.memory = nn.LayerNorm(hidden_size) if options.layer_norm else nn.Identity()
         self.only_normalized = bool(options.layer_norm) and not (any(zoneout) or options.mogrifier)
         if options.mogrifier:
@@ -61,3 +61,9 @@ class RegularizedLSTM(RegularizedCell):
         i, f, g, o = (projected + recurrent).chunk(4, dim=1)
         c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
         return o.sigmoid() * torch.tanh(self.memory(c)), c
+
+
+def _set_forget_bias(rnn: nn.Module, bias: float) -> None:
+    """Set the forget gate's bias; torch's gates are i f g o, and its two biases add up."""
+    with torch.no_grad():
+        rnn.get_parameter("bias_ih_l0").chunk(4)[1].fill_(bias)

@@ -30,13 +30,7 @@ NONLINEARITIES: dict[str, Nonlinearity] = {
 
 
 def fused_rnn(x: Tensor, h: Tensor, weights: tuple[Tensor, ...], activation: str) -> tuple[Tensor, Tensor]:
-    """Run ``h' = φ(W x + b + U h + d)`` over T steps.
-
-    Args:
-        x: (B,T,I).
-        h: (B,H), the state before.
-        weights: W (H,I), U (H,H), b (H,), d (H,).
-        activation: φ: ``tanh``, ``relu`` or ``sigmoid``.
+    """Run ``h' = φ(W x + b + U h + d)`` over T steps: x (B,T,I), h (B,H); W (H,I), U (H,H), b, d (H,).
 
     Returns:
         The states after each step (B,T,H), in the type of the products, and the last (B,H).

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnngen.builtins.cells.rnn.options import RNNOptions
+from rnngen.builtins.cells.options import RNNOptions
 from rnngen.builtins.cells.stepwise import HALF, CellStep, zoned
 from rnngen.contracts import Floats, State, Weights
 
@@ -31,14 +31,6 @@ class RNNStep(CellStep):
         return y, (y,)
 
 
-def _tanh(a: Floats) -> None:
-    np.tanh(a, out=a)
-
-
-def _relu(a: Floats) -> None:
-    np.maximum(a, np.float32(0), out=a)
-
-
 def _halved_sigmoid(a: Floats) -> None:
     """Apply σ of twice the argument; the weights are halved."""
     np.tanh(a, out=a)
@@ -46,5 +38,9 @@ def _halved_sigmoid(a: Floats) -> None:
     a += HALF
 
 
-ACTIVATIONS: dict[str, Callable[[Floats], None]] = {"tanh": _tanh, "relu": _relu, "sigmoid": _halved_sigmoid}
+ACTIVATIONS: dict[str, Callable[[Floats], object]] = {
+    "tanh": lambda a: np.tanh(a, out=a),
+    "relu": lambda a: np.maximum(a, np.float32(0), out=a),
+    "sigmoid": _halved_sigmoid,
+}
 """Each in place."""

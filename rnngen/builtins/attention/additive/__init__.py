@@ -1,1 +1,0 @@
-"""Attentions that score query and memory with a small network: additive, concat, location, coverage."""

@@ -1,1 +1,0 @@
-"""The attention that only moves forward: monotonic."""
