@@ -130,9 +130,8 @@ class StreamBatches:
         lengths = np.clip(stops - self.pointers, 0, self._length())
         reset_state = (self.pointers == self.edges[:-1]) | (starts[here - 1] == self.pointers)
         if self.state_reset_prob:
-            reset_state |= (
-                np.random.default_rng([self.seed, self.read]).random(self.batch) < self.state_reset_prob
-            )
+            draws = np.random.default_rng([self.seed, self.read]).random(self.batch)
+            reset_state |= draws < self.state_reset_prob
         inputs, targets = gather(self.store, self.pointers, lengths, int(lengths.max()))
         targets[targets == self.eos_id] = IGNORE  # free text has no end to learn
         self.pointers = self.pointers + lengths
@@ -177,7 +176,6 @@ class SpanBatches:
         self.steps_per_epoch = len(self.order)
 
     def _lengths(self) -> Ints:
-        """Return the tokens that each row takes of the budget."""
         return self.stops - self.starts
 
     def _shuffled(self) -> list[Ints]:

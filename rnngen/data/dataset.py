@@ -17,8 +17,7 @@ from pathlib import Path
 from unicodedata import name as unicode_name
 
 from rnngen.contracts import Chunk, Task, Tokenizer
-from rnngen.data.corpus import Corpus
-from rnngen.data.sources import find, spool, suffix_of
+from rnngen.data.corpus import Corpus, find, spool, suffix_of
 from rnngen.data.split import Split, Survey, is_validation, split_at, survey, train_split, validation_split
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_store
 from rnngen.errors import CorpusError, ModelError
@@ -74,20 +73,13 @@ class CorpusFiles:
             NotFoundError: if a file is not there.
         """
         known = suffixes(registry)
-
-        def one(argument: str | None) -> list[Path]:
-            return _find(argument, known) if argument else []
-
-        given = {key: getattr(options, key) for key in READER_OPTIONS}
-        return cls(
-            registry,
-            task,
-            [path for argument in arguments for path in _find(argument, known)],
-            one(options.val),
-            {key: value for key, value in given.items() if value is not None},
-            one(options.source),
-            one(options.val_source),
+        kinds = (arguments, [options.val], [options.source], [options.val_source])
+        paths, val, sources, val_sources = (
+            [path for argument in kind if argument for path in _find(argument, known)] for kind in kinds
         )
+        given = {key: getattr(options, key) for key in READER_OPTIONS}
+        reading = {key: value for key, value in given.items() if value is not None}
+        return cls(registry, task, paths, val, reading, sources, val_sources)
 
     @classmethod
     def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
@@ -223,7 +215,7 @@ class CorpusFiles:
         parts: Mapping[str, Component],
         digests: tuple[str, str],
         fraction: float,
-        own_vocabulary: bool,
+        own: bool,
     ) -> EncodedDataset:
         try:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
@@ -233,14 +225,15 @@ class CorpusFiles:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
         lines = measured.newline and not self.task.has_eos
-        default_prompt = "\n" if lines and _occurs("\n", tokenizer, train) else ""
+        # the only line end may be in the other split
+        met = lines and train.counts(len(tokenizer.pieces))[tokenizer.encode("\n")].all()
         record = CorpusRecord(
             paths=_absolute(self.paths),
             sha256=digests[0],
             chars=measured.chars,
             cut=split_at(measured, fraction),
             val_fraction=fraction,
-            own_vocabulary=own_vocabulary,
+            own_vocabulary=own,
             val_paths=_absolute(self.val_paths),
             val_sha256=digests[1],
             source_paths=_absolute(self.sources),
@@ -248,7 +241,7 @@ class CorpusFiles:
             reader_options=dict(self.reader_options),
         )
         return EncodedDataset(
-            tokenizer, text, train, val, record, source_tokenizer, default_prompt, self.task.has_eos
+            tokenizer, text, train, val, record, source_tokenizer, "\n" if met else "", self.task.has_eos
         )
 
 
@@ -258,11 +251,6 @@ def _digest(corpus: Corpus) -> str:
 
 def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in paths)
-
-
-def _occurs(text: str, tokenizer: Tokenizer, train: TokenStore) -> bool:
-    """Return whether training meets all tokens of a text: the only line end may be in the other split."""
-    return bool(train.counts(len(tokenizer.pieces))[tokenizer.encode(text)].all())
 
 
 def _find(argument: str, known: set[str]) -> list[Path]:
@@ -316,20 +304,15 @@ def choose_tokenizers(options: PartsOptions, files: CorpusFiles, fraction: float
     target = source = "char"
     asked = options.tokenizer, options.source_tokenizer
     if None in asked and not (options.shared_vocabulary and options.tokenizer):
-        target, source = _suitable(files, fraction)
+        targets: Counter[str] = Counter()
+        sources: Counter[str] = Counter()
+        for chunk in islice(files.train_split(Split(0, fraction)), LOOKED_AT):
+            targets.update(chunk.text.split())
+            sources.update(chunk.source.split())
+        target, source = _for_words(targets), _for_words(sources)
     if options.shared_vocabulary:
         return {"tokenizer": options.tokenizer or ("bpe" if "bpe" in (target, source) else "char")}
     return {"tokenizer": options.tokenizer or target, "source_tokenizer": options.source_tokenizer or source}
-
-
-def _suitable(files: CorpusFiles, fraction: float) -> tuple[str, str]:
-    """Choose a tokenizer for targets, and one for sources."""
-    targets: Counter[str] = Counter()
-    sources: Counter[str] = Counter()
-    for chunk in islice(files.train_split(Split(0, fraction)), LOOKED_AT):
-        targets.update(chunk.text.split())
-        sources.update(chunk.source.split())
-    return _for_words(targets), _for_words(sources)
 
 
 def _for_words(words: Counter[str]) -> str:

@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 
 from rnngen.generation.alignment import Alignment
-from rnngen.plots.labels import label, legend_of, one_line
+from rnngen.plots.sheet import label, legend_of, one_line
 
 STRONG, FAINT = 0.65, 0.05
 """The weight from which the ink of a cell is inverted, and that below which it is muted."""
