@@ -78,15 +78,12 @@ class Loss:
 
 @dataclass(frozen=True)
 class LossEvaluator:
-    """Measures the loss of a network on texts; the network's mode is put back.
-
-    Args:
-        network: a ``Network`` or a ``SourceNetwork``, in any mode.
-        precision: ``fp32`` or ``bf16``, of the matrix products.
-    """
+    """Measures the loss of a network on texts; the network's mode is put back."""
 
     network: nn.Module
+    """A ``Network`` or a ``SourceNetwork``, in any mode."""
     precision: str = "fp32"
+    """``fp32`` or ``bf16``, of the matrix products."""
 
     def window(self, store: TokenStore, *, has_eos: bool) -> Loss:
         """Return the loss in windows from a fresh state; where examples end, each example is a window."""
@@ -96,13 +93,10 @@ class LossEvaluator:
         return self.loss(SpanBatches(store, spans, BUDGET).sweep(), store, has_eos=has_eos)
 
     def stream(self, store: TokenStore, *, has_eos: bool, streams: int = 1, seq: int = 1024) -> Loss:
-        """Return the loss with the state carried through the text.
+        """Return the loss with the state carried through the text, or every example to its end.
 
-        Args:
-            store: the text.
-            has_eos: read every example from a fresh state, to its end.
-            streams: stretches read side by side, each from a fresh state; 1 is exact.
-            seq: tokens at a time; a matter of speed and memory alone.
+        ``streams`` stretches are read side by side, each from a fresh state; 1 is exact. ``seq`` tokens at a
+        time are a matter of speed and memory alone.
         """
         if has_eos:
             return self.window(store, has_eos=True)
@@ -135,11 +129,7 @@ BLOCK = 256
 def cached_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options: EvaluationOptions) -> Loss:
     """Return the loss on a text with a cache; the state is carried through, as in mode ``stream``.
 
-    Args:
-        network: in any mode; it is put back.
-        store: the text.
-        has_eos: read every example from a fresh state; what is remembered lasts beyond it.
-        options: the cache's size, weight and flatness.
+    What is remembered lasts beyond an example. The network's mode is put back.
 
     Raises:
         OptionError: if the network exposes no features.
@@ -162,11 +152,7 @@ def cached_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options
 
 
 def with_features(network: nn.Module) -> FeatureNetwork:
-    """Return a network that exposes what its output layer reads, one vector a token.
-
-    Raises:
-        OptionError: if it does not.
-    """
+    """Return a network that exposes what its output layer reads; ``OptionError`` if it does not."""
     if isinstance(network, FeatureNetwork):
         return network
     raise OptionError("`cache` needs a network that exposes its features per token; this one does not")

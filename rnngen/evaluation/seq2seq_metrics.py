@@ -62,12 +62,7 @@ class Scores:
 
 
 def score_outputs(outputs: Sequence[str], references: References, *, tokenize: str | None = None) -> Scores:
-    """Compute all metrics.
-
-    Args:
-        outputs: the generated texts.
-        references: the targets.
-        tokenize: sacreBLEU's name of BLEU's tokenizer; None leaves it to ``bleu_tokenizer``.
+    """Compute all metrics; ``tokenize`` names a tokenizer of sacreBLEU, else ``bleu_tokenizer`` chooses.
 
     Raises:
         UnknownName: if sacreBLEU has no such tokenizer.

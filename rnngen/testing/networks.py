@@ -37,23 +37,14 @@ ROWS = [2, 0, 2]
 
 
 def check_network(
-    spec: NetworkSpec,
-    *parts: CellSpec | AttentionSpec,
-    shared: bool = False,
-    tied: bool = False,
-    **options: str,
+    spec: NetworkSpec, *parts: Spec, shared: bool = False, tied: bool = False, **options: str
 ) -> None:
     """Check a network that reads a source against its contract.
 
-    Args:
-        spec: as the plugin's ``rnngen_cells`` hook returns it.
-        parts: the cells and attentions that the options may name.
-        shared: whether both sides have one vocabulary.
-        tied: whether the embedding is the output matrix too.
-        options: option values as the user would type them; defaults otherwise.
+    ``parts`` are the cells and attentions that the options may name. With ``shared`` both sides have one
+    vocabulary; with ``tied`` the embedding is the output matrix too.
 
     Raises:
-        AssertionError: with a sentence that names the broken promise, and by how much.
         UsageError: if the network refuses these options.
     """
     import torch
@@ -112,9 +103,8 @@ def _check_torch(network: Any, source: Any, tokens: Any) -> Steps:
     checks.states_close(steps.state, final, "token by token, the final state differs from the whole text's")
     if isinstance(network, FeatureNetwork):
         features, _ = network.hidden(tokens, state)
-        assert features.shape[-1] == network.feature_size, (
-            "feature_size is not the size of what hidden() gives"
-        )
+        same = features.shape[-1] == network.feature_size
+        assert same, "feature_size is not the size of what hidden() gives"
         checks.close(network.predict(features), whole, "predict() of hidden() differs from the logits")
     _check_attended(steps.attended, source != NO_TOKEN, checks.TOLERANCE)
     _check_rows(network, source, tokens, steps)
@@ -135,9 +125,8 @@ def _check_attended(attended: list[Any], mask: Any, slack: float) -> None:
     for t, weights in enumerate(attended):
         shape, expected = tuple(weights.shape), tuple(mask.shape)
         assert shape == expected, f"attended() is {shape}, not {expected}"
-        assert not weights[~mask].any(), (
-            f"at token {t} attended() gives padding a weight; it must be exactly 0"
-        )
+        padding = weights[~mask].any()
+        assert not padding, f"at token {t} attended() gives padding a weight; it must be exactly 0"
         off = float(abs(weights.sum(-1) - 1).max())
         assert off <= slack, f"at token {t} what attended() gives does not sum to 1; it is off by {off:.2g}"
 
@@ -175,9 +164,8 @@ def _check_loss(network: Any, source: Any, tokens: Any, logits: Any) -> None:
     targets = _targets(tokens)
     loss = float(network.nll(tokens, targets, network.start(source))[0])
     expected = float(nll(logits, targets))
-    assert abs(loss - expected) <= checks.TOLERANCE * max(1.0, expected) * 10, (
-        f"in evaluation nll() is {loss:.6g}, and the cross-entropy of the logits {expected:.6g}"
-    )
+    close = abs(loss - expected) <= checks.TOLERANCE * max(1.0, expected) * 10
+    assert close, f"in evaluation nll() is {loss:.6g}, and the cross-entropy of the logits {expected:.6g}"
 
 
 def _targets(tokens: Any) -> Any:
@@ -236,9 +224,8 @@ def _follow(step: Any, tokens: Any, state: State, steps: Steps, whose: str) -> N
         found, after = step(tokens[:, t], state)
         checks.close(found, logits.numpy(), f"{whose} logits {t} differ from torch's")
         checks.unchanged(before, state, "the state that the NumPy step was given")
-        checks.unchanged(
-            before[: step.fixed], after[: step.fixed], "the fixed arrays of the NumPy step's state"
-        )
+        fixed = slice(step.fixed)
+        checks.unchanged(before[fixed], after[fixed], "the fixed arrays of the NumPy step's state")
         attended = step.attended(after)
         assert (attended is None) == (weights is None), "one implementation attends, and the other does not"
         if weights is not None:
@@ -313,8 +300,7 @@ class ModuleFactory:
 
         head = Head(inputs, VOCABULARY)
         if weight is not None:
-            fits = tuple(weight.shape) == (VOCABULARY, inputs)
-            assert fits, "head(inputs, weight): weight is not (V,inputs)"
+            assert weight.shape == head.weight.shape, "head(inputs, weight): weight is not (V,inputs)"
             head.weight = weight
         return head
 
