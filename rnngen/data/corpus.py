@@ -22,12 +22,10 @@ class _Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Corpus:
-    """Files, the reader of each, and the task that cuts them into examples."""
+    """Files in order, the reader of each, and the task that cuts them into examples."""
 
     paths: Sequence[Path]
-    """The files, in order."""
     task: Task
-    """Cuts what is read into examples."""
     reader_for: Callable[[str], Callable[[BinaryIO, str], Iterator[Chunk]]]
     """Returns the reader for a file ending (``suffix_of``), options already bound."""
     sources: Sequence[Path] = ()
@@ -65,11 +63,7 @@ class Corpus:
                 starts_document = False
 
     def sha256(self) -> str:
-        """Return the digest of the files' digests: of bytes, order and file borders, but not of names.
-
-        Raises:
-            CorpusError: if a file cannot be read.
-        """
+        """Return the digest of the files' digests: of bytes, order and file borders, but not of names."""
         whole = hashlib.sha256()
         for path in (*self.sources, *self.paths):
             with opened(path) as raw:
@@ -88,11 +82,7 @@ def _cut(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[Chunk]:
-    """Join line k of the sources with line k of the targets; lines blank in both are skipped.
-
-    Raises:
-        CorpusError: at the first line that has no partner.
-    """
+    """Join line k of the sources with line k of the targets; lines blank in both are skipped."""
     for source, text in zip_longest(sources, texts):
         if source is None or text is None:
             line, ended = (source, "texts") if source else (text, "sources")

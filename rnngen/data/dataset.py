@@ -67,11 +67,7 @@ class CorpusFiles:
     def find(
         cls, registry: Registry, task: Component, arguments: Sequence[str], options: CorpusOptions
     ) -> "CorpusFiles":
-        """Find the files; standard input (``-``) is kept in the cache, since training reads it again.
-
-        Raises:
-            NotFoundError: if a file is not there.
-        """
+        """Find the files; standard input (``-``) is kept in the cache, since training reads it again."""
         known = suffixes(registry)
         kinds = (arguments, [options.val], [options.source], [options.val_source])
         paths, val, sources, val_sources = (
@@ -83,11 +79,7 @@ class CorpusFiles:
 
     @classmethod
     def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
-        """Find again the files that a model was trained on.
-
-        Raises:
-            CorpusError: if one is no longer there, or no longer the same.
-        """
+        """Find again the files that a model was trained on; ``CorpusError`` if they are not the same."""
         kinds = (record.paths, record.val_paths, record.source_paths, record.val_source_paths)
         for path in (path for kind in kinds for path in kind if not Path(path).is_file()):
             raise CorpusError(f"{path}: the model was trained on this text, and it is not there any more")

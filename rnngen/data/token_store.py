@@ -309,10 +309,10 @@ def _read_header(folder: Path) -> dict[str, Any]:
 
 def _tally(header: dict[str, Any], folder: Path) -> NDArray[np.int64] | None:
     """Return the counts of a header; older ones have none."""
-    if (tally := header.get("tally")) is None:
+    if header.get("tally") is None:
         return None
     try:
-        counts = np.array(tally, np.int64)
+        counts = np.array(header["tally"], np.int64)
     except (ValueError, TypeError, OverflowError) as error:
         raise _damaged(folder / HEADER, str(error)) from error
     if counts.shape != (header["vocabulary"],) or counts.sum() != header["tokens"] or counts.min() < 0:

@@ -74,11 +74,7 @@ class DynamicUpdate:
     Krause et al. take r from the training text, which a model does not bring along. What often had large
     gradients goes back faster, since it adapts faster.
 
-    Args:
-        parameters: where they are now is θ₀; those without a gradient stay out.
-        rule: ``sgd`` or ``rms``.
-        rate: η.
-        decay: λ.
+    ``rate`` is η, ``decay`` λ, and θ₀ where the parameters are now; those without a gradient stay out.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], rule: RuleName, rate: float, decay: float) -> None:

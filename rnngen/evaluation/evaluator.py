@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,7 +65,7 @@ class Evaluation:
             floor = {"nats_per_char": self.baseline.nats_per_char} if self.baseline else None
             return {"tokens": self.tokens, "chars": self.chars, **losses, "floor": floor}
         about = {"pairs": self.examples, "beam": self.outputs.beam, "seconds": round(self.outputs.seconds, 3)}
-        return {**self.outputs.scores.as_json(), **losses.pop("window"), **about, **losses}
+        return {**asdict(self.outputs.scores), **losses.pop("window"), **about, **losses}
 
 
 @dataclass(frozen=True)

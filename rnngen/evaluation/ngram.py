@@ -126,11 +126,9 @@ class NGram:
         return cls(symbol_of, tuple(tables), has_eos, int(predicted.sum()))
 
     def surprisals(self, codes: Codes, known: int = 1) -> NDArray[np.float64]:
-        """Return the surprisal, in nats, of each symbol that is to be predicted.
+        """Return the surprisal, in nats, of each symbol (N,) behind the first ``known`` ones.
 
-        Args:
-            codes: (N,) a text that begins with a boundary, or with a full history.
-            known: the number of symbols at its beginning that are history only.
+        The text begins with a boundary, or with a full history.
         """
         symbols = self.symbol_of[codes]
         context = np.zeros(len(symbols), np.int32)

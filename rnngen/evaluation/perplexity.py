@@ -178,10 +178,7 @@ class Cache:
     def read(self, h: Tensor, targets: Tensor, logs: Tensor) -> Tensor:
         """Predict N tokens in a row, each with what came before it, and remember them → surprisals (N,).
 
-        Args:
-            h: (N,H) outputs.
-            targets: (N,) the tokens that came next.
-            logs: (N,) the network's log-probability of each.
+        ``h`` (N,H) are outputs, ``targets`` (N,) the tokens next to them, ``logs`` (N,) the network's log p.
         """
         keys = h if self.keys is None else torch.cat([self.keys, h])
         values = targets if self.values is None else torch.cat([self.values, targets])

@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain, zip_longest
 from operator import eq
@@ -55,10 +55,6 @@ class Scores:
     """Outputs that equal a reference."""
     signature: str
     """sacreBLEU's signatures of BLEU and chrF, a space between: to quote beside the scores."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the scores by name, as ``--json`` prints them."""
-        return asdict(self)
 
 
 def score_outputs(outputs: Sequence[str], references: References, *, tokenize: str | None = None) -> Scores:

@@ -25,17 +25,16 @@ def draw(alignments: Sequence[Alignment], title: str) -> str:
 
 
 def _section(alignment: Alignment, number: int) -> str:
-    return "\n".join(
-        [
-            f'<section aria-label="Sentence {number}">',
-            _line(alignment.source, "source"),
-            _line(alignment.target, "target"),
-            '<output aria-live="polite"></output>',
-            "<details open><summary>All weights, in percent</summary>",
-            *_table(alignment),
-            "</details></section>",
-        ]
-    )
+    lines = [
+        f'<section aria-label="Sentence {number}">',
+        _line(alignment.source, "source"),
+        _line(alignment.target, "target"),
+        '<output aria-live="polite"></output>',
+        "<details open><summary>All weights, in percent</summary>",
+        *_table(alignment),
+        "</details></section>",
+    ]
+    return "\n".join(lines)
 
 
 def _line(texts: Sequence[str], side: str) -> str:

@@ -45,12 +45,7 @@ def check() -> None:
 
 
 def draw(alignments: "Sequence[Alignment]", title: str) -> bytes:
-    """Draw alignments below one another.
-
-    Raises:
-        RnngenError: if Pillow is missing, or a font for one of the characters.
-        UsageError: if the picture would be too large.
-    """
+    """Draw alignments below one another; errors as in ``rnngen.plots.save``."""
     check()
     from PIL import Image
 
@@ -61,7 +56,9 @@ def draw(alignments: "Sequence[Alignment]", title: str) -> bytes:
     image = Image.new("RGB", _size(sheet), PAPER)
     for mark in sheet.marks:
         if isinstance(mark, Box):
-            _fill(image, mark)
+            left, top = round(SCALE * mark.x), round(SCALE * mark.y)
+            right, bottom = round(SCALE * (mark.x + mark.width)), round(SCALE * (mark.y + mark.height))
+            image.paste(mark.fill, (left, top, right, bottom))
         else:
             _write(image, mark, fonts)
     file = BytesIO()
@@ -77,12 +74,6 @@ def _size(sheet: Sheet) -> tuple[int, int]:
             "write a .html or a .svg, or draw fewer sentences"
         )
     return width, height
-
-
-def _fill(image: "Image", box: Box) -> None:
-    left, top = round(SCALE * box.x), round(SCALE * box.y)
-    right, bottom = round(SCALE * (box.x + box.width)), round(SCALE * (box.y + box.height))
-    image.paste(box.fill, (left, top, right, bottom))
 
 
 def _write(image: "Image", words: Words, fonts: "Fonts") -> None:
@@ -165,10 +156,7 @@ class Face:
 
 
 class Fonts:
-    """Fonts that together draw some texts; each character is drawn with the first that has it.
-
-    Args:
-        characters: every character that will be drawn.
+    """Fonts that together draw some characters, each with the first that has it.
 
     Raises:
         RnngenError: if no font has one of them.
@@ -184,7 +172,12 @@ class Fonts:
         self._take(Face(""), wanted)
         self._signs = str.maketrans({sign: STAND_INS[sign] for sign in wanted & STAND_INS.keys()})
         if missing := sorted(wanted - STAND_INS.keys()):
-            raise RnngenError(_unavailable(missing))
+            shown = ", ".join(f"{char} (U+{ord(char):04X})" for char in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise RnngenError(
+                f"no font on this machine draws {shown}{more}; write a .svg or a .html, "
+                "which the reader's own fonts draw, or install a font such as Noto Sans CJK"
+            )
 
     def _take(self, face: Face, wanted: set[str]) -> None:
         """Draw with a face all wanted characters that it has."""
@@ -212,15 +205,6 @@ class Fonts:
 def _rides(char: str) -> bool:
     """Return whether a character is blank, or is drawn upon its neighbour."""
     return char.isspace() or unicodedata.category(char) in ("Mn", "Me", "Cf")
-
-
-def _unavailable(missing: list[str]) -> str:
-    shown = ", ".join(f"{char} (U+{ord(char):04X})" for char in missing[:5])
-    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    return (
-        f"no font on this machine draws {shown}{more}; write a .svg or a .html, "
-        "which the reader's own fonts draw, or install a font such as Noto Sans CJK"
-    )
 
 
 # ── Where fonts are ────────────────────────────────────────────────────────────────────────────────────

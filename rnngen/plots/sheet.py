@@ -78,9 +78,8 @@ class Sheet:
         if isinstance(mark, Box):
             reach = mark.width
         else:
-            length = self.measure(mark.text, mark.size)
             share = {"start": 1.0, "middle": 0.5, "end": 0.0}[mark.anchor]
-            reach = length * share / (sqrt(2) if mark.slanted else 1)
+            reach = self.measure(mark.text, mark.size) * share / (sqrt(2) if mark.slanted else 1)
         self.width = max(self.width, mark.x + reach + PAD)
 
     def line(self, text: str, size: float, ink: str = INK) -> None:
@@ -129,11 +128,10 @@ def _heading(sheet: Sheet, names: Sequence[str], left: float) -> None:
     longest = max((sheet.measure(name, SIZE) for name in names), default=0.0)
     slanted = longest > CELL - 4
     sheet.height += longest / sqrt(2) + SIZE if slanted else SIZE + PAD / 2
+    anchor: Literal["start", "middle"] = "start" if slanted else "middle"
+    y = sheet.height - (PAD / 4 if slanted else SIZE)
     for column, name in enumerate(names):
-        middle = left + (column + 0.5) * CELL
-        anchor: Literal["start", "middle"] = "start" if slanted else "middle"
-        rise = PAD / 4 if slanted else SIZE
-        sheet.put(Words(middle, sheet.height - rise, name, anchor=anchor, slanted=slanted))
+        sheet.put(Words(left + (column + 0.5) * CELL, y, name, anchor=anchor, slanted=slanted))
 
 
 def _cell(sheet: Sheet, x: float, y: float, weight: float, about: str) -> None:
