@@ -68,6 +68,9 @@ def load(
         name: of the model, or of several.
         device: ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``.
         quantize: ``int8`` to hold the weights in 8 bits.
+
+    Raises:
+        NotFoundError, ModelError, PluginError, UsageError: if it cannot be loaded.
     """
     from rnngen.generation.loading import LoadOptions
 
@@ -76,7 +79,7 @@ def load(
 
 
 def train(corpus: str | Sequence[str], *, progress: bool = False, **options: Any) -> "Model":
-    """Train a model, and load it.
+    """Train a model, and load it; an ``RnngenError`` of any kind leaves what was saved before.
 
     Args:
         corpus: a file, a folder or a pattern, or several.
@@ -116,7 +119,7 @@ class Model:
         return self.stored[0].path.name
 
     def generate(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> str | list[str]:
-        """Generate a text, or with ``count`` a list of them.
+        """Generate a text, or with ``count`` a list of them; ``UsageError`` for options that make no sense.
 
         Args:
             prompt: what it goes on from.

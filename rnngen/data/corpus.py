@@ -63,7 +63,7 @@ class Corpus:
                 starts_document = False
 
     def sha256(self) -> str:
-        """Return the digest of the files' digests: of bytes, order and file borders, but not of names."""
+        """Return the digest of the files' digests: of bytes, order and borders, not of names (``CorpusError``)."""
         whole = hashlib.sha256()
         for path in (*self.sources, *self.paths):
             with opened(path) as raw:
@@ -82,7 +82,7 @@ def _cut(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[Chunk]:
-    """Join line k of the sources with line k of the targets; lines blank in both are skipped."""
+    """Join line k of both, lines blank in both skipped; ``CorpusError`` at the first without a partner."""
     for source, text in zip_longest(sources, texts):
         if source is None or text is None:
             line, ended = (source, "texts") if source else (text, "sources")

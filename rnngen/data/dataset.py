@@ -67,7 +67,7 @@ class CorpusFiles:
     def find(
         cls, registry: Registry, task: Component, arguments: Sequence[str], options: CorpusOptions
     ) -> "CorpusFiles":
-        """Find the files; standard input (``-``) is kept in the cache, since training reads it again."""
+        """Find the files (``NotFoundError``); standard input (``-``) is kept, since training reads it again."""
         known = suffixes(registry)
         kinds = (arguments, [options.val], [options.source], [options.val_source])
         paths, val, sources, val_sources = (
@@ -313,10 +313,7 @@ def _for_words(words: Counter[str]) -> str:
     for word, count in words.items():
         for character in word:
             characters[character] += count
-    letters = sum(count for one, count in characters.items() if _is_letter(one))
+    alphabetic = ((one, count) for one, count in characters.items() if one.isalpha())
+    letters = sum(n for one, n in alphabetic if not unicode_name(one, "").startswith(IDEOGRAPHS))
     spelt = letters > SPELT * sum(count for one, count in characters.items() if one.isalnum())
     return "bpe" if spelt and frequent > MOST * words.total() else "char"
-
-
-def _is_letter(character: str) -> bool:
-    return character.isalpha() and not unicode_name(character, "").startswith(IDEOGRAPHS)

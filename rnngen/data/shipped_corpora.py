@@ -93,7 +93,7 @@ class Corpus:
 
 
 def folder() -> Path:
-    """Return the folder of the corpora that ship: in the installed package, or beside it in a checkout."""
+    """Return the folder of the corpora that ship, in the package or beside it; else ``NotFoundError``."""
     package = Path(__file__).resolve().parents[1]
     places = (package / "corpora", package.parent / "corpora")
     for place in places:

@@ -28,7 +28,7 @@ def save(alignments: "Sequence[Alignment]", path: Path, title: str) -> None:
 
 
 def chosen(path: Path) -> Draw:
-    """Return the function that draws a file; call it before long work, so that a wrong name fails at once."""
+    """Return the function that draws a file, with errors as in ``save``; call it before long work."""
     from rnngen.plots import html, png, svg
 
     if path.is_dir():

@@ -20,7 +20,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from rnngen.errors import UsageError
-from rnngen.plots.sheet import PAPER, Box, Sheet, Words, compose
+from rnngen.plots.sheet import PAPER, Box, Words, compose
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,7 +53,13 @@ def draw(alignments: "Sequence[Alignment]", title: str) -> bytes:
     plain = compose(alignments, title, lambda text, size: size * len(text))
     fonts = Fonts(char for mark in plain.marks if isinstance(mark, Words) for char in mark.text)
     sheet = compose(alignments, title, lambda text, size: fonts.measure(text, SCALE * size) / SCALE)
-    image = Image.new("RGB", _size(sheet), PAPER)
+    width, height = round(SCALE * sheet.width), round(SCALE * sheet.height)
+    if width * height > MOST:
+        raise UsageError(
+            f"a PNG of {width}×{height} pixels is more than programs open; "
+            "write a .html or a .svg, or draw fewer sentences"
+        )
+    image = Image.new("RGB", (width, height), PAPER)
     for mark in sheet.marks:
         if isinstance(mark, Box):
             left, top = round(SCALE * mark.x), round(SCALE * mark.y)
@@ -64,16 +70,6 @@ def draw(alignments: "Sequence[Alignment]", title: str) -> bytes:
     file = BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()
-
-
-def _size(sheet: Sheet) -> tuple[int, int]:
-    width, height = round(SCALE * sheet.width), round(SCALE * sheet.height)
-    if width * height > MOST:
-        raise UsageError(
-            f"a PNG of {width}×{height} pixels is more than programs open; "
-            "write a .html or a .svg, or draw fewer sentences"
-        )
-    return width, height
 
 
 def _write(image: "Image", words: Words, fonts: "Fonts") -> None:

@@ -89,13 +89,13 @@ def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, 
     """
     found = {kind: registry.find(KIND_OF.get(kind, kind), name) for kind, name in names.items()}
     shares = _distribute(found, settings)
-    return {kind: _part(registry, kind, one, shares[kind]) for kind, one in found.items()}
-
-
-def _part(registry: Registry, kind: str, found: Registered[Any], given: Mapping[str, str]) -> Component:
-    options = build(found.spec.options, given, owner=f"{kind} {found.spec.name!r}")
-    named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
-    return Component(found, options, {o: _named(registry, k, getattr(options, o)) for o, k in named.items()})
+    made = {}
+    for kind, one in found.items():
+        options = build(one.spec.options, shares[kind], owner=f"{kind} {one.spec.name!r}")
+        named = one.spec.parts if isinstance(one.spec, NetworkSpec) else {}
+        parts = {name: _named(registry, part, getattr(options, name)) for name, part in named.items()}
+        made[kind] = Component(one, options, parts)
+    return made
 
 
 def _named(registry: Registry, kind: str, text: str) -> Component:
@@ -107,7 +107,7 @@ def _named(registry: Registry, kind: str, text: str) -> Component:
 
 
 def parse_component(text: str) -> tuple[str, dict[str, str]]:
-    """Read ``NAME;key=value;key=value``, the one grammar of a name with options → name, settings."""
+    """Read ``NAME;key=value;key=value`` → name, settings; ``UsageError`` if it is not of that form."""
     name, *settings = divide(text, ";")
     given = {}
     for setting in settings:
