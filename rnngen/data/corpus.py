@@ -63,7 +63,7 @@ class Corpus:
                 starts_document = False
 
     def sha256(self) -> str:
-        """Return the digest of the files' digests: of bytes, order and borders, not of names (``CorpusError``)."""
+        """Digest bytes, order and borders of the files, not names; ``CorpusError`` if one cannot be read."""
         whole = hashlib.sha256()
         for path in (*self.sources, *self.paths):
             with opened(path) as raw:

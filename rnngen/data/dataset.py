@@ -67,7 +67,7 @@ class CorpusFiles:
     def find(
         cls, registry: Registry, task: Component, arguments: Sequence[str], options: CorpusOptions
     ) -> "CorpusFiles":
-        """Find the files (``NotFoundError``); standard input (``-``) is kept, since training reads it again."""
+        """Find the files, or raise ``NotFoundError``; standard input is kept, as it is read again."""
         known = suffixes(registry)
         kinds = (arguments, [options.val], [options.source], [options.val_source])
         paths, val, sources, val_sources = (

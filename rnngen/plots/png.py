@@ -3,27 +3,20 @@
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import groupby, islice
+from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from rnngen.errors import RnngenError
-
-if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
-
-from collections.abc import Sequence
-from io import BytesIO
-from math import sqrt
-from typing import TYPE_CHECKING
-
-from rnngen.errors import UsageError
+from rnngen.errors import RnngenError, UsageError
 from rnngen.plots.sheet import PAPER, Box, Words, compose
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont
 
     from rnngen.generation.alignment import Alignment
 
