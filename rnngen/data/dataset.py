@@ -69,9 +69,9 @@ class CorpusFiles:
     ) -> "CorpusFiles":
         """Find the files, or raise ``NotFoundError``; standard input is kept, as it is read again."""
         known = suffixes(registry)
-        kinds = (arguments, [options.val], [options.source], [options.val_source])
+        single = ([one] if one else [] for one in (options.val, options.source, options.val_source))
         paths, val, sources, val_sources = (
-            [path for argument in kind if argument for path in _find(argument, known)] for kind in kinds
+            [path for argument in kind for path in _find(argument, known)] for kind in (arguments, *single)
         )
         given = {key: getattr(options, key) for key in READER_OPTIONS}
         reading = {key: value for key, value in given.items() if value is not None}
@@ -207,7 +207,7 @@ class CorpusFiles:
         parts: Mapping[str, Component],
         digests: tuple[str, str],
         fraction: float,
-        own: bool,
+        own_vocabulary: bool,
     ) -> EncodedDataset:
         try:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
@@ -225,7 +225,7 @@ class CorpusFiles:
             chars=measured.chars,
             cut=split_at(measured, fraction),
             val_fraction=fraction,
-            own_vocabulary=own,
+            own_vocabulary=own_vocabulary,
             val_paths=_absolute(self.val_paths),
             val_sha256=digests[1],
             source_paths=_absolute(self.sources),

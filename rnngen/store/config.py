@@ -106,15 +106,15 @@ class ModelConfig:
             )
         reads = values.get("source_tokenizer")
         try:
-            record: dict[str, Any] = values["corpus"]
-            tuples = {key: tuple(value) for key, value in record.items() if isinstance(value, list)}
-            parts = {
+            parts: dict[str, Any] = {
                 **{kind: ComponentRecord.from_json(values[kind]) for kind in ("cell", "tokenizer", "task")},
                 "source_tokenizer": ComponentRecord.from_json(reads) if reads else None,
                 "network": NetworkOptions(**values["network"]),
                 "training": TrainingOptions(**values["training"]),
-                "corpus": CorpusRecord(**{**record, **tuples}),
             }
+            record: dict[str, Any] = values["corpus"]
+            tuples = {key: tuple(value) for key, value in record.items() if isinstance(value, list)}
+            parts["corpus"] = CorpusRecord(**{**record, **tuples})
             names = {key: name for name, key in KEYS.items()}
             return cls(**{names.get(key, key): value for key, value in {**values, **parts}.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
