@@ -15,6 +15,7 @@ Defaults, texts and errors are those of the command line, which is written on th
 which plugins and which models there are.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -87,8 +88,6 @@ def train(corpus: str | Sequence[str], *, progress: bool = False, **options: Any
         options: of ``rnngen train``, by the names of its flags: ``name``, ``task``, ``cell``, ``hidden``,
             ``minutes``, ``steps``, ``seed``, ``force``; ``settings`` holds options of components.
     """
-    import sys
-
     from rnngen.events import Evaluated, Warned
     from rnngen.requests.train import TrainRequest
 
