@@ -15,7 +15,8 @@ Defaults, texts and errors are those of the command line, which is written on th
 which plugins and which models there are.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def load(
     Args:
         name: of the model, or of several.
         device: ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``.
-        quantize: ``int8`` to hold the weights in 8 bits; None as they are.
+        quantize: ``int8`` to hold the weights in 8 bits.
 
     Raises:
         NotFoundError, ModelError, PluginError, UsageError: if it cannot be loaded.
@@ -79,39 +80,27 @@ def load(
 
 
 def train(corpus: str | Sequence[str], *, progress: bool = False, **options: Any) -> "Model":
-    """Train a model, and load it.
+    """Train a model, and load it; an ``RnngenError`` of any kind leaves what was saved before.
 
     Args:
         corpus: a file, a folder or a pattern, or several.
         progress: whether a line is written to stderr for each evaluation.
         options: of ``rnngen train``, by the names of its flags: ``name``, ``task``, ``cell``, ``hidden``,
             ``minutes``, ``steps``, ``seed``, ``force``; ``settings`` holds options of components.
-
-    Raises:
-        RnngenError: of every kind; what was saved before stays.
     """
+    from rnngen.events import Evaluated, Warned
     from rnngen.requests.train import TrainRequest
 
     here, files = Session.here(), (corpus,) if isinstance(corpus, str) else tuple(corpus)
     request, _ = here.with_sizes(TrainRequest.of(*files, **options))
     plan = here.plan(request)
     for event in here.train(plan):
-        if progress:
-            _report(event)
+        if progress and isinstance(event, Evaluated):
+            kept = ", the best so far" if event.best else ""
+            sys.stderr.write(f"step {event.step}: {event.nats_per_char:.4f} nats per character{kept}\n")
+        elif progress and isinstance(event, Warned):
+            sys.stderr.write(f"warning: {event.message}\n")
     return here.load(str(plan.path))
-
-
-def _report(event: "Event") -> None:
-    """Write what an evaluation found to stderr."""
-    import sys
-
-    from rnngen.events import Evaluated, Warned
-
-    if isinstance(event, Evaluated):
-        kept = ", the best so far" if event.best else ""
-        sys.stderr.write(f"step {event.step}: {event.nats_per_char:.4f} nats per character{kept}\n")
-    elif isinstance(event, Warned):
-        sys.stderr.write(f"warning: {event.message}\n")
 
 
 @dataclass(frozen=True)
@@ -125,11 +114,11 @@ class Model:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
         return self.stored[0].path.name
 
     def generate(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> str | list[str]:
-        """Generate a text, or with ``count`` a list of them.
+        """Generate a text, or with ``count`` a list of them; ``UsageError`` for options that make no sense.
 
         Args:
             prompt: what it goes on from.
@@ -137,9 +126,6 @@ class Model:
             options: of ``rnngen sample``, by the names of its flags: ``temperature`` (or ``temp``),
                 ``top_p``, ``length``, ``seed``, ``count``, ``stop``, ``beam``, ``strategy``, ``filters``; and
                 ``source`` for models that read one.
-
-        Raises:
-            UsageError: for what makes no sense.
         """
         source, decoder = options.pop("source", None), self.decoder(**options)
         shown = prompt if include_prompt else ""
@@ -158,8 +144,8 @@ class Model:
     def translate(self, sources: Sequence[str], **options: Any) -> list[str]:
         """Generate the best output for each source; arguments as in ``generate``."""
         decoder = self.decoder(**options)
-        prompts = [_prompt("", source) for source in sources]
-        return [output.text for output in decoder.outputs(prompts) if output.number == 0]
+        outputs = decoder.outputs([_prompt("", source) for source in sources])
+        return [output.text for output in outputs if output.number == 0]
 
     def attention(
         self, sources: Sequence[str], *, text: str | None = None, unit: "Unit" = "character", **options: Any
@@ -192,21 +178,16 @@ class Model:
         """Return the most probable next tokens, as text, with their probabilities."""
         import numpy as np
 
-        source, prepared = options.pop("source", None), self.session.decoding
-        chain = self.session.choose_decoding(options).filters
-        build = prepared.filter_builder(chain)
-        nats = self.generator.next_token_log_probs(
-            _prompt(prompt, source), build(self.generator.tokenizers.target)
-        )
+        start = _prompt(prompt, options.pop("source", None))
+        build = self.session.decoding.filter_builder(self.session.choose_decoding(options).filters)
+        nats = self.generator.next_token_log_probs(start, build(self.generator.tokenizers.target))
         order = np.argsort(-nats, kind="stable")[:top].tolist()
         return [(self.generator.decode([token]), float(np.exp(nats[token]))) for token in order]
 
     def evaluate(self, corpus: str | Sequence[str] = (), **options: Any) -> "Evaluation":
-        """Evaluate the model on a text, or on the validation text of its training.
+        """Evaluate the model on files, or on the validation text of its training.
 
-        Args:
-            corpus: a file, a folder or a pattern, or several.
-            options: of ``rnngen eval``, by the names of its flags: ``dynamic``, ``cache``, ``beam`` …
+        ``options`` are those of ``rnngen eval``, by its flags' names: ``dynamic``, ``cache``, ``beam`` …
         """
         from rnngen.requests.evaluate import EvaluateRequest
 
@@ -258,12 +239,7 @@ class Session:
         return self.models.open(name)
 
     def load(self, *names: str | None, options: "LoadOptions | None" = None) -> Model:
-        """Get a model ready to generate, or several as one.
-
-        Args:
-            names: or paths; None is the model trained last.
-            options: where and how to compute.
-        """
+        """Get models ready to generate as one, by name or path; without any, the one trained last."""
         return self.open(*(self.read(name) for name in names or (None,)), options=options)
 
     def open(
@@ -275,13 +251,12 @@ class Session:
         load = partial(self._load_draft, stored[0])
         generator = load_generator(self.registry, stored, options or LoadOptions(), load)
         model = Model(self, stored, generator)
-        return replace(model, generator=self._with_prefix_cache(model)) if cached else model
-
-    def _with_prefix_cache(self, model: Model) -> "Generator":
+        if not cached:
+            return model
         from rnngen.generation.prefix_cache import PrefixCache
 
         prefixes = PrefixCache(cache() / "prefixes", partial(self.fingerprint, model))
-        return replace(model.generator, prefix_cache=prefixes)
+        return replace(model, generator=replace(generator, prefix_cache=prefixes))
 
     def _load_draft(self, model: "StoredModel", name: str) -> "NetworkStep":
         """Open a model that drafts for another one."""
@@ -321,9 +296,11 @@ class Session:
         Raises:
             UsageError: for an option that there is not, or that cannot stand beside another.
         """
-        from rnngen.requests.sample import sample_request
+        from rnngen.requests.sample import ADAPTING, FIELDS, sample_request
 
-        chosen, rest = _flag_values(options)
+        own = FIELDS | ADAPTING
+        rest = {name: value for name, value in options.items() if name in own}
+        chosen = {name: value for name, value in options.items() if name not in own}
         request = sample_request(self.choose_decoding(chosen), rest)
         if strategy := request.decoding.strategy:
             self.decoding.check_abilities(request, self.decoding.spec(strategy), reads_source=True)
@@ -332,7 +309,8 @@ class Session:
     def choose_decoding(self, options: Mapping[str, Any]) -> "DecodingChoice":
         """Choose a strategy and filters by the names of flags; errors as in ``sample_request``."""
         names = ("strategy", "filters", "order")
-        given = {ALIASES.get(name, name): value for name, value in options.items() if name not in names}
+        aliases = {"temperature": "temp"}
+        given = {aliases.get(name, name): value for name, value in options.items() if name not in names}
         return self.decoding.choose(given, **{name: options[name] for name in names if name in options})
 
     # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
@@ -346,29 +324,19 @@ class Session:
     def with_sizes(self, request: "TrainRequest") -> "tuple[TrainRequest, Proposal | None]":
         """Choose the sizes that a budget in minutes, or a number of parameters, leaves open.
 
-        Returns:
-            The request with them, and the proposal, if there was something to choose.
+        The proposal is None where there was nothing to choose.
         """
         minutes, given = request.training.options.minutes, request.given
         timed = minutes and not {"hidden", "layers"} & given and request.nproc == 1
         if request.resume or request.init_from or not (request.params or timed or request.plan):
             return request, None
-        proposal = self.propose(self.plan(request), request.params, given=given)
-        return proposal.under(request), proposal
-
-    def propose(
-        self, plan: "Plan", parameters: int | None = None, *, given: Collection[str] = ()
-    ) -> "Proposal":
-        """Choose the sizes of a planned network by what it may cost, and say what to expect."""
         from rnngen.training.sizing import propose
 
-        return propose(plan, parameters, given=given)
+        proposal = propose(self.plan(request), request.params, given=given)
+        return proposal.under(request), proposal
 
     def train(
-        self,
-        plan: "Plan",
-        stop: Callable[[], bool] = lambda: False,
-        listeners: "Sequence[Listener]" = (),
+        self, plan: "Plan", stop: Callable[[], bool] = lambda: False, listeners: "Sequence[Listener]" = ()
     ) -> "Iterator[Event]":
         """Train, and report as it goes."""
         from rnngen.training.fit import fit
@@ -385,19 +353,6 @@ class Session:
 
     def evaluate(self, model: "StoredModel", request: "EvaluateRequest") -> "Evaluation":
         """Evaluate a model on a text, or on its own validation text."""
-        from rnngen.evaluation.evaluator import evaluate
+        from rnngen.evaluation.evaluator import Evaluator
 
-        return evaluate(self.registry, model, request)
-
-
-def _flag_values(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options of ``generate``: those that choose filters and strategies, and all others."""
-    from rnngen.requests.sample import ADAPTING, FIELDS
-
-    own = FIELDS | ADAPTING
-    given = {name: value for name, value in options.items() if name not in own}
-    return given, {name: value for name, value in options.items() if name in own}
-
-
-ALIASES = {"temperature": "temp"}
-"""Longer names of flags."""
+        return Evaluator(self.registry, model, request).run()

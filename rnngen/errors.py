@@ -61,11 +61,7 @@ class DivergedError(RnngenError):
 
 
 class OptionError(UsageError):
-    """An option whose value cannot be had; the message names options between backticks.
-
-    Args:
-        text: the message: ```hidden=16`: the run was made with 8``.
-    """
+    """An option whose value cannot be had; the text names options between backticks, as ```hidden=16```."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -77,12 +73,7 @@ class OptionError(UsageError):
 
     @classmethod
     def of(cls, error: Exception, names: Mapping[str, str]) -> "OptionError":
-        """Return an error whose message names options as ``name=value``, for an error that does so.
-
-        Args:
-            error: what an options dataclass raised.
-            names: what its fields are called where the user gives them: ``{"width": "beam"}``.
-        """
+        """Return an error for one of an options dataclass, its fields renamed as the user knows them."""
 
         def named(found: re.Match[str]) -> str:
             return f"`{names[found[1]]}={found[2]}`" if found[1] in names else found[0]
@@ -91,23 +82,14 @@ class OptionError(UsageError):
 
 
 class UnknownName(UsageError):  # noqa: N818 - reads as the sentence that it prints
-    """A name that nothing answers to; the message offers the closest one that something does.
-
-    Args:
-        kind: what was looked for, as the message calls it (``"cell"``, ``"option"``).
-        name: what was asked for.
-        known: every name that would have been accepted.
-    """
+    """A name that nothing of some kind (``"cell"``, ``"option"``) answers to; the closest is offered."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         from difflib import get_close_matches
 
         self.kind, self.name, self.known = kind, name, tuple(sorted(known))
         near = get_close_matches(name, self.known, n=1, cutoff=0.5)
+        mend = f"there is {', '.join(self.known)}" if self.known else f"there is no {kind} at all"
         if near:
             mend = f"did you mean {near[0]!r}?"
-        elif self.known:
-            mend = f"there is {', '.join(self.known)}"
-        else:
-            mend = f"there is no {kind} at all"
         super().__init__(f"unknown {kind} {name!r}; {mend}")

@@ -30,7 +30,6 @@ class Started(Event):
     """Training is about to take its first step (or the first after a resume)."""
 
     model: str
-    """The model's name."""
     path: str
     """Its folder."""
     parameters: int
@@ -42,11 +41,10 @@ class Started(Event):
     val_tokens: int
     """Tokens of the validation text."""
     device: str
-    """The device, as torch names it."""
+    """As torch names it."""
     precision: str
     """``fp32`` or ``bf16``."""
     seed: int
-    """The random seed."""
     step: int
     """The step that it starts at: 0, or that of a resumed run."""
     steps: int | None
@@ -66,7 +64,6 @@ class Step(Event):
     loss: float
     """The mean loss of this batch."""
     lr: float
-    """The learning rate of this update."""
     grad_norm: float
     """The norm of the whole gradient before clipping."""
     tokens_per_second: float
@@ -98,7 +95,6 @@ class Saved(Event):
     step: int
     """The number of updates before it."""
     path: str
-    """The file."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,6 @@ class Sampled(Event):
     step: int
     """The number of updates before it."""
     text: str
-    """The sample."""
 
 
 @dataclass(frozen=True)

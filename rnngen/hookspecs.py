@@ -19,17 +19,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from rnngen.contracts import (
-    AttentionSpec,
-    CellSpec,
-    CommandSpec,
-    FilterSpec,
-    ListenerSpec,
-    ReaderSpec,
-    StrategySpec,
-    TaskSpec,
-    TokenizerSpec,
-)
+from rnngen import contracts
 
 PROJECT = "rnngen"
 
@@ -38,45 +28,45 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def rnngen_cells() -> Iterable[CellSpec]:  # type: ignore[empty-body]
+def rnngen_cells() -> Iterable[contracts.CellSpec]:  # type: ignore[empty-body]
     """Recurrent layers, and whole networks, for ``train --cell``."""
 
 
 @hookspec
-def rnngen_attentions() -> Iterable[AttentionSpec]:  # type: ignore[empty-body]
+def rnngen_attentions() -> Iterable[contracts.AttentionSpec]:  # type: ignore[empty-body]
     """Ways to attend to a source, for ``train --cell seq2seq -o attention=…``."""
 
 
 @hookspec
-def rnngen_tokenizers() -> Iterable[TokenizerSpec]:  # type: ignore[empty-body]
+def rnngen_tokenizers() -> Iterable[contracts.TokenizerSpec]:  # type: ignore[empty-body]
     """Tokenizers, for ``train --tokenizer``."""
 
 
 @hookspec
-def rnngen_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
+def rnngen_tasks() -> Iterable[contracts.TaskSpec]:  # type: ignore[empty-body]
     """Tasks, for ``train --task``."""
 
 
 @hookspec
-def rnngen_filters() -> Iterable[FilterSpec]:  # type: ignore[empty-body]
+def rnngen_filters() -> Iterable[contracts.FilterSpec]:  # type: ignore[empty-body]
     """Filters of the next-token distribution, for ``sample --filters``."""
 
 
 @hookspec
-def rnngen_strategies() -> Iterable[StrategySpec]:  # type: ignore[empty-body]
+def rnngen_strategies() -> Iterable[contracts.StrategySpec]:  # type: ignore[empty-body]
     """Decoding strategies, for ``sample --strategy``."""
 
 
 @hookspec
-def rnngen_readers() -> Iterable[ReaderSpec]:  # type: ignore[empty-body]
+def rnngen_readers() -> Iterable[contracts.ReaderSpec]:  # type: ignore[empty-body]
     """Readers of corpus files, chosen by the file's ending."""
 
 
 @hookspec
-def rnngen_listeners() -> Iterable[ListenerSpec]:  # type: ignore[empty-body]
+def rnngen_listeners() -> Iterable[contracts.ListenerSpec]:  # type: ignore[empty-body]
     """Listeners to training, for ``train --listener``."""
 
 
 @hookspec
-def rnngen_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]
+def rnngen_commands() -> Iterable[contracts.CommandSpec]:  # type: ignore[empty-body]
     """Commands of the command line."""

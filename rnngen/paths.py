@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 def shipped(folder: str | Path) -> Path:
     """A folder of data that ships with rnngen: in the installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parent
-    return next(
-        (top / folder for top in (package, package.parent) if (top / folder).is_dir()), package / folder
-    )
+    checkout = package.parent / folder
+    return checkout if checkout.is_dir() and not (package / folder).is_dir() else package / folder
 
 
 def home() -> Path:

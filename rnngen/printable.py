@@ -5,7 +5,9 @@ import unicodedata
 
 def printable(text: str) -> str:
     r"""Return the text with control characters spelled out, as ``\x1b``."""
-    return "".join(char if _harmless(char) else _escaped(char) for char in text.expandtabs(4))
+    return "".join(
+        char if _harmless(char) else char.encode("unicode_escape").decode() for char in text.expandtabs(4)
+    )
 
 
 def shown(text: str) -> str:
@@ -19,7 +21,3 @@ def _harmless(char: str) -> bool:
 
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They reorder the text beside them, so that a line can look like another."""
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode()

@@ -15,7 +15,7 @@ exactly where it stopped.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,29 +42,6 @@ class Batch(NamedTuple):
         """Return some of the rows."""
         source = None if self.source is None else self.source[which]
         return Batch(self.inputs[which], self.targets[which], self.reset_state[which], source)
-
-
-class Batches(Protocol):
-    """An endless supply of training batches whose position can be saved and restored."""
-
-    store: TokenStore
-    """The text."""
-    epoch: int
-    """Complete passes over the text so far."""
-    steps_per_epoch: int
-    """Batches of one pass (of the first epoch, where they differ a little)."""
-
-    def __next__(self) -> Batch:
-        """Return the next batch; a new epoch begins by itself."""
-        ...
-
-    def position(self) -> dict[str, Any]:
-        """Return the position, as JSON."""
-        ...
-
-    def restore(self, position: dict[str, Any]) -> None:
-        """Go to a saved position."""
-        ...
 
 
 class StreamBatches:
@@ -130,9 +107,8 @@ class StreamBatches:
         lengths = np.clip(stops - self.pointers, 0, self._length())
         reset_state = (self.pointers == self.edges[:-1]) | (starts[here - 1] == self.pointers)
         if self.state_reset_prob:
-            reset_state |= (
-                np.random.default_rng([self.seed, self.read]).random(self.batch) < self.state_reset_prob
-            )
+            draws = np.random.default_rng([self.seed, self.read]).random(self.batch)
+            reset_state |= draws < self.state_reset_prob
         inputs, targets = gather(self.store, self.pointers, lengths, int(lengths.max()))
         targets[targets == self.eos_id] = IGNORE  # free text has no end to learn
         self.pointers = self.pointers + lengths
@@ -146,7 +122,7 @@ class StreamBatches:
             yield next(self)
 
     def position(self) -> dict[str, Any]:
-        """Return the epoch, the batches read, and every stream's place."""
+        """Return the epoch, the batches read, and every stream's place, as JSON."""
         return {"epoch": self.epoch, "read": self.read, "pointers": self.pointers.tolist()}
 
     def restore(self, position: dict[str, Any]) -> None:
@@ -177,7 +153,6 @@ class SpanBatches:
         self.steps_per_epoch = len(self.order)
 
     def _lengths(self) -> Ints:
-        """Return the tokens that each row takes of the budget."""
         return self.stops - self.starts
 
     def _shuffled(self) -> list[Ints]:
@@ -208,11 +183,10 @@ class SpanBatches:
 
     def sweep(self) -> Iterator[Batch]:
         """Yield every span once."""
-        for rows in self.order:
-            yield self.batch(rows)
+        return map(self.batch, self.order)
 
     def position(self) -> dict[str, Any]:
-        """Return the epoch, and the number of its batches that have been read."""
+        """Return the epoch, and the number of its batches that have been read, as JSON."""
         return {"epoch": self.epoch, "index": self.index}
 
     def restore(self, position: dict[str, Any]) -> None:
@@ -224,11 +198,8 @@ class SpanBatches:
 class SourceBatches(SpanBatches):
     """Examples with their sources, in batches in which both sides are of similar length.
 
-    Args:
-        store: the targets, with their sources.
-        budget: tokens in a batch, padding included, on either side.
-        seed: the order of each epoch follows from it and the epoch's number.
-        limit: examples with more tokens than that on a side are left out; ``left_out`` counts them.
+    ``budget`` holds on either side. Examples with more than ``limit`` tokens on a side are left out;
+    ``left_out`` counts them.
     """
 
     def __init__(self, store: TokenStore, budget: int, seed: int = 0, limit: int = 1 << 30) -> None:
@@ -253,6 +224,10 @@ class SourceBatches(SpanBatches):
         tokens = self.source.tokens[places].astype(np.int64)
         source = np.where(columns < lengths[:, None], tokens, NO_TOKEN)
         return super().batch(rows)._replace(source=source)
+
+
+Batches: TypeAlias = StreamBatches | SpanBatches
+"""Training batches without end, epoch after epoch, whose position can be saved as JSON and restored."""
 
 
 def segment_batches(store: TokenStore, size: int, *, has_eos: bool) -> Iterator[Batch]:

@@ -1,15 +1,17 @@
 """A corpus: files decompressed, read and cut into examples, as a stream: they may exceed memory."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import io
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from rnngen.contracts import Chunk, Task
-from rnngen.data.sources import decompressed, opened, suffix_of
-from rnngen.errors import CorpusError
+from rnngen.errors import CorpusError, NotFoundError
 
 
 class _Line(NamedTuple):
@@ -20,12 +22,10 @@ class _Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Corpus:
-    """Files, the reader of each, and the task that cuts them into examples."""
+    """Files in order, the reader of each, and the task that cuts them into examples."""
 
     paths: Sequence[Path]
-    """The files, in order."""
     task: Task
-    """Cuts what is read into examples."""
     reader_for: Callable[[str], Callable[[BinaryIO, str], Iterator[Chunk]]]
     """Returns the reader for a file ending (``suffix_of``), options already bound."""
     sources: Sequence[Path] = ()
@@ -63,11 +63,7 @@ class Corpus:
                 starts_document = False
 
     def sha256(self) -> str:
-        """Return the digest of the files' digests: of bytes, order and file borders, but not of names.
-
-        Raises:
-            CorpusError: if a file cannot be read.
-        """
+        """Digest bytes, order and borders of the files, not names; ``CorpusError`` if one cannot be read."""
         whole = hashlib.sha256()
         for path in (*self.sources, *self.paths):
             with opened(path) as raw:
@@ -86,14 +82,12 @@ def _cut(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[Chunk]:
-    """Join line k of the sources with line k of the targets; lines blank in both are skipped.
-
-    Raises:
-        CorpusError: at the first line that has no partner.
-    """
+    """Join line k of both, lines blank in both skipped; ``CorpusError`` at the first without a partner."""
     for source, text in zip_longest(sources, texts):
         if source is None or text is None:
-            raise CorpusError(_without_partner(source, text))
+            line, ended = (source, "texts") if source else (text, "sources")
+            reason = f"has no line beside it: the {ended} end before; make both as long"
+            raise CorpusError(f"{line.place} {reason}")
         blank = not source.text.strip(), not text.text.strip()
         if blank == (True, True):
             continue
@@ -103,7 +97,184 @@ def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[
         yield Chunk(text.text, True, source.text)
 
 
-def _without_partner(source: _Line | None, text: _Line | None) -> str:
-    line, other = (source, "texts") if source else (text, "sources")
-    assert line is not None
-    return f"{line.place} has no line beside it: the {other} end before; make both as long"
+# ── Sources of text: files, folders and patterns, and standard input ───────────────────────────────────
+
+COMPRESSED = (".gz", ".zst")
+"""Endings of compressed files; the one before says what is inside."""
+BLOCK = 1 << 20
+"""Bytes that are read at a time."""
+
+
+def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
+    """Return the files that arguments of the command line stand for, in order.
+
+    Args:
+        arguments: each a file of any kind; a folder, searched through for ``suffixes``, hidden entries left
+            out; or a pattern (``*``, ``?``, ``[…]``, ``**``).
+        suffixes: the file endings that readers take, each with its dot, in lower case.
+
+    Raises:
+        NotFoundError: if an argument stands for nothing; the closest name is offered.
+        CorpusError: if something is there that cannot be read.
+    """
+    return [_readable(path) for argument in arguments for path in _matches(argument, suffixes)]
+
+
+def suffix_of(path: Path) -> str:
+    """Return the ending by which a reader is chosen: in lower case, and ``.txt`` for ``notes.txt.gz``."""
+    lower = Path(path.name.lower())
+    return Path(lower.stem).suffix if lower.suffix in COMPRESSED else lower.suffix
+
+
+def _matches(argument: str, suffixes: Collection[str]) -> list[Path]:
+    path = Path(argument)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return _globbed(argument)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not path.is_dir():
+        return [path]
+    found = sorted(inside for inside in _walk(path) if suffix_of(inside) in suffixes)
+    if not found:
+        raise NotFoundError(
+            f"{argument}: no corpus in this folder ({', '.join(sorted(suffixes))}); "
+            "name files of other kinds one by one"
+        )
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder that is not hidden, nor in a hidden folder."""
+
+    def refuse(error: OSError) -> None:
+        raise unreadable(Path(error.filename), error) from error
+
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        yield from (path for path in paths if path.is_file())
+
+
+def _globbed(argument: str) -> list[Path]:
+    from glob import glob
+
+    if not any(sign in argument for sign in "*?["):
+        raise NotFoundError(f"{argument}: no such file or folder{_closest(Path(argument))}")
+    matches = glob(argument, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
+    found = sorted(path for path in map(Path, matches) if path.is_file())
+    if not found:
+        raise NotFoundError(f"{argument}: no file matches this pattern; check it with ls")
+    return found
+
+
+def _closest(path: Path) -> str:
+    from difflib import get_close_matches
+
+    try:
+        near = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+    except OSError:
+        return f"; there is no folder {str(path.parent)!r} either"
+    return f"; did you mean {str(path.parent / near[0])!r}?" if near else ""
+
+
+def _readable(path: Path) -> Path:
+    if not path.is_file():
+        raise CorpusError(f"{path}: neither a file nor a folder; pipe what it gives to a corpus of '-'")
+    with opened(path):
+        return path
+
+
+def unreadable(path: Path, error: OSError) -> CorpusError:
+    """Return the error for a file that the system does not let be read."""
+    return CorpusError(f"{path}: cannot be read ({error.strerror or error}); check its permissions")
+
+
+def spool(stream: BinaryIO, folder: Path) -> Path:
+    """Keep a stream in a file, because training reads its corpus more than once.
+
+    The file is named by the SHA-256 of its content: the same text twice is kept once.
+
+    Raises:
+        CorpusError: if the folder cannot be written to, or the disk is full.
+    """
+    from tempfile import TemporaryDirectory
+
+    digest = hashlib.sha256()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            TemporaryDirectory(dir=folder, prefix=".stdin-") as place,
+            Path(place, "text").open("wb") as file,
+        ):
+            while block := stream.read(BLOCK):
+                digest.update(block)
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+            return Path(place, "text").replace(folder / f"stdin-{digest.hexdigest()}.txt")
+    except OSError as error:
+        reason = error.strerror or error
+        raise CorpusError(f"{folder}: standard input cannot be kept here ({reason}); make room") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a file's bytes; errors while they are read and decompressed name the file."""
+    import zlib
+    from gzip import BadGzipFile
+
+    try:
+        with path.open("rb") as raw:
+            yield raw
+    except (BadGzipFile, EOFError, zlib.error) as error:
+        raise CorpusError(f"{path}: the compressed data is damaged ({error}); fetch it again") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def decompressed(raw: BinaryIO) -> BinaryIO:
+    """Undo a file's compression, whatever its name: it shows in the first bytes."""
+    magic = raw.read(4)
+    raw.seek(0)
+    if magic.startswith(b"\x1f\x8b"):
+        from gzip import GzipFile
+
+        return cast(BinaryIO, GzipFile(fileobj=raw, mode="rb"))
+    if magic == b"\x28\xb5\x2f\xfd":
+        return cast(BinaryIO, io.BufferedReader(_Pieces(_zstandard(raw)), BLOCK))
+    return raw
+
+
+def _zstandard(raw: BinaryIO) -> Iterator[bytes]:
+    """Undo Zstandard. Its own reader takes a file that was cut short for a complete one; this does not."""
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)  # what zstd --long=31 writes
+    frame, block = decompressor.decompressobj(), b""
+    try:
+        while block := frame.unused_data or raw.read(BLOCK >> 10):
+            frame = decompressor.decompressobj() if frame.eof else frame
+            yield frame.decompress(block)
+    except zstandard.ZstdError as error:
+        raise EOFError(error) from error
+    if not frame.eof:
+        raise EOFError("it ends within a frame")
+
+
+class _Pieces(io.RawIOBase):
+    """A stream of bytes that come in pieces of any size."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._ready = pieces, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # the stub asks for any Buffer
+        while not self._ready and (piece := next(self._pieces, None)) is not None:
+            self._ready = memoryview(piece)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size

@@ -17,8 +17,7 @@ from pathlib import Path
 from unicodedata import name as unicode_name
 
 from rnngen.contracts import Chunk, Task, Tokenizer
-from rnngen.data.corpus import Corpus
-from rnngen.data.sources import find, spool, suffix_of
+from rnngen.data.corpus import Corpus, find, spool, suffix_of
 from rnngen.data.split import Split, Survey, is_validation, split_at, survey, train_split, validation_split
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_store
 from rnngen.errors import CorpusError, ModelError
@@ -68,34 +67,19 @@ class CorpusFiles:
     def find(
         cls, registry: Registry, task: Component, arguments: Sequence[str], options: CorpusOptions
     ) -> "CorpusFiles":
-        """Find the files; standard input (``-``) is kept in the cache, since training reads it again.
-
-        Raises:
-            NotFoundError: if a file is not there.
-        """
+        """Find the files, or raise ``NotFoundError``; standard input is kept, as it is read again."""
         known = suffixes(registry)
-
-        def one(argument: str | None) -> list[Path]:
-            return _find(argument, known) if argument else []
-
-        given = {key: getattr(options, key) for key in READER_OPTIONS}
-        return cls(
-            registry,
-            task,
-            [path for argument in arguments for path in _find(argument, known)],
-            one(options.val),
-            {key: value for key, value in given.items() if value is not None},
-            one(options.source),
-            one(options.val_source),
+        single = ([one] if one else [] for one in (options.val, options.source, options.val_source))
+        paths, val, sources, val_sources = (
+            [path for argument in kind for path in _find(argument, known)] for kind in (arguments, *single)
         )
+        given = {key: getattr(options, key) for key in READER_OPTIONS}
+        reading = {key: value for key, value in given.items() if value is not None}
+        return cls(registry, task, paths, val, reading, sources, val_sources)
 
     @classmethod
     def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
-        """Find again the files that a model was trained on.
-
-        Raises:
-            CorpusError: if one is no longer there, or no longer the same.
-        """
+        """Find again the files that a model was trained on; ``CorpusError`` if they are not the same."""
         kinds = (record.paths, record.val_paths, record.source_paths, record.val_source_paths)
         for path in (path for kind in kinds for path in kind if not Path(path).is_file()):
             raise CorpusError(f"{path}: the model was trained on this text, and it is not there any more")
@@ -233,7 +217,8 @@ class CorpusFiles:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
         lines = measured.newline and not self.task.has_eos
-        default_prompt = "\n" if lines and _occurs("\n", tokenizer, train) else ""
+        # the only line end may be in the other split
+        met = lines and train.counts(len(tokenizer.pieces))[tokenizer.encode("\n")].all()
         record = CorpusRecord(
             paths=_absolute(self.paths),
             sha256=digests[0],
@@ -248,7 +233,7 @@ class CorpusFiles:
             reader_options=dict(self.reader_options),
         )
         return EncodedDataset(
-            tokenizer, text, train, val, record, source_tokenizer, default_prompt, self.task.has_eos
+            tokenizer, text, train, val, record, source_tokenizer, "\n" if met else "", self.task.has_eos
         )
 
 
@@ -258,11 +243,6 @@ def _digest(corpus: Corpus) -> str:
 
 def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in paths)
-
-
-def _occurs(text: str, tokenizer: Tokenizer, train: TokenStore) -> bool:
-    """Return whether training meets all tokens of a text: the only line end may be in the other split."""
-    return bool(train.counts(len(tokenizer.pieces))[tokenizer.encode(text)].all())
 
 
 def _find(argument: str, known: set[str]) -> list[Path]:
@@ -316,20 +296,15 @@ def choose_tokenizers(options: PartsOptions, files: CorpusFiles, fraction: float
     target = source = "char"
     asked = options.tokenizer, options.source_tokenizer
     if None in asked and not (options.shared_vocabulary and options.tokenizer):
-        target, source = _suitable(files, fraction)
+        targets: Counter[str] = Counter()
+        sources: Counter[str] = Counter()
+        for chunk in islice(files.train_split(Split(0, fraction)), LOOKED_AT):
+            targets.update(chunk.text.split())
+            sources.update(chunk.source.split())
+        target, source = _for_words(targets), _for_words(sources)
     if options.shared_vocabulary:
         return {"tokenizer": options.tokenizer or ("bpe" if "bpe" in (target, source) else "char")}
     return {"tokenizer": options.tokenizer or target, "source_tokenizer": options.source_tokenizer or source}
-
-
-def _suitable(files: CorpusFiles, fraction: float) -> tuple[str, str]:
-    """Choose a tokenizer for targets, and one for sources."""
-    targets: Counter[str] = Counter()
-    sources: Counter[str] = Counter()
-    for chunk in islice(files.train_split(Split(0, fraction)), LOOKED_AT):
-        targets.update(chunk.text.split())
-        sources.update(chunk.source.split())
-    return _for_words(targets), _for_words(sources)
 
 
 def _for_words(words: Counter[str]) -> str:
@@ -338,10 +313,7 @@ def _for_words(words: Counter[str]) -> str:
     for word, count in words.items():
         for character in word:
             characters[character] += count
-    letters = sum(count for one, count in characters.items() if _is_letter(one))
+    alphabetic = ((one, count) for one, count in characters.items() if one.isalpha())
+    letters = sum(n for one, n in alphabetic if not unicode_name(one, "").startswith(IDEOGRAPHS))
     spelt = letters > SPELT * sum(count for one, count in characters.items() if one.isalnum())
     return "bpe" if spelt and frequent > MOST * words.total() else "char"
-
-
-def _is_letter(character: str) -> bool:
-    return character.isalpha() and not unicode_name(character, "").startswith(IDEOGRAPHS)

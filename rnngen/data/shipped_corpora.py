@@ -75,17 +75,13 @@ class Corpus:
         """
         package = generators()
         made = package.generator(Path(self.generator).stem)
-        found = package.write(made, out, count=count, seed=seed, held_out=held_out)
-        self._check_count(count, found, held_out)
+        self._check_count(
+            count, package.write(made, out, count=count, seed=seed, held_out=held_out), held_out
+        )
 
     def check_count(self, count: int, *, held_out: bool) -> None:
-        """Refuse a number of pairs that its generator cannot reach.
-
-        Raises:
-            UsageError: naming how many there are.
-        """
-        most = generators().most(Path(self.generator).stem, held_out=held_out)
-        self._check_count(count, most, held_out)
+        """Refuse, with a ``UsageError``, a number of pairs that its generator cannot reach."""
+        self._check_count(count, generators().most(Path(self.generator).stem, held_out=held_out), held_out)
 
     def _check_count(self, wanted: int, found: float, held_out: bool) -> None:
         if found < wanted:
@@ -97,11 +93,7 @@ class Corpus:
 
 
 def folder() -> Path:
-    """Return the folder of the corpora that ship: in the installed package, or beside it in a checkout.
-
-    Raises:
-        NotFoundError: if it is in neither place.
-    """
+    """Return the folder of the corpora that ship, in the package or beside it; else ``NotFoundError``."""
     package = Path(__file__).resolve().parents[1]
     places = (package / "corpora", package.parent / "corpora")
     for place in places:
@@ -120,11 +112,7 @@ def known() -> dict[str, Corpus]:
 
 
 def find(name: str) -> Corpus:
-    """Return the corpus called ``name``.
-
-    Raises:
-        UnknownName: if there is none; the closest is named.
-    """
+    """Return the corpus called ``name``; ``UnknownName`` names the closest if there is none."""
     corpora = known()
     if name not in corpora:
         raise UnknownName("corpus", name, corpora)

@@ -35,13 +35,8 @@ class Survey:
 def survey(chunks: Iterable[Chunk], has_eos: bool = False, name: str = "the corpus") -> Survey:
     """Measure a text in one pass, keeping nothing of it.
 
-    Args:
-        chunks: the examples.
-        has_eos: whether they end by themselves.
-        name: the text's name, for messages.
-
     Raises:
-        CorpusError: if there is not one character.
+        CorpusError: if there is not one character; ``name`` is the text's in the message.
     """
     chars = examples = last = 0
     newline = False
@@ -71,13 +66,9 @@ class Split:
 
 
 def split_at(survey: Survey, fraction: float) -> int:
-    """Return where the validation split begins, in the survey's characters.
+    """Return where the validation split, a share of the text's end, begins, in the survey's characters.
 
     Where examples end by themselves and there are two or more, each split gets one at least.
-
-    Args:
-        survey: of the whole text.
-        fraction: the share of its end to validate on, from 0 to 1.
     """
     cut = int(survey.chars * (1 - fraction))
     if not survey.has_eos:

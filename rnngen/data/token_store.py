@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -106,17 +107,13 @@ class TokenStore:
         """Encode a text into a folder, holding a few million characters at a time.
 
         A store that is already there stays readable until the new one is complete and on the disk; then it
-        is replaced in one step.
-
-        Args:
-            folder: made if need be.
-            chunks: the examples, read once.
-            tokenizer: its V decides between uint16 and uint32.
+        is replaced in one step. The tokenizer's V decides between uint16 and uint32.
         """
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix=".writing-") as place:
-            header = _encode_into(Path(place), chunks, tokenizer)
-            old = _files(folder)
+            header, old = _encode_into(Path(place), chunks, tokenizer), set()
+            with suppress(ModelError):  # none is there, or a damaged one
+                old = set(_read_header(folder)["files"])
             for name in header["files"]:
                 Path(place, name).replace(folder / name)
         sync_folder(folder)  # the arrays are there for good before the header names them
@@ -144,14 +141,7 @@ class TokenStore:
 def write_store(
     folder: Path, read: Callable[[], Iterable[Chunk]], tokenizers: Tokenizers, *, has_source: bool
 ) -> TokenStore:
-    """Encode a text, and its sources into another folder beside it.
-
-    Args:
-        folder: of the text.
-        read: returns the examples, from the first each time.
-        tokenizers: of targets and of sources.
-        has_source: whether examples have sources.
-    """
+    """Encode a text, and its sources into another folder beside it; ``read`` is called once for each."""
     TokenStore.write(folder, read(), tokenizers.target)
     if has_source:
         TokenStore.write(_source_folder(folder), sources_of(read()), tokenizers.source)
@@ -297,14 +287,6 @@ def _cut(text: str) -> int:
 # ── Opening ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _files(folder: Path) -> set[str]:
-    """Name the files of a store, if there is one."""
-    try:
-        return set(_read_header(folder)["files"])
-    except ModelError:
-        return set()
-
-
 def _read_header(folder: Path) -> dict[str, Any]:
     path = folder / HEADER
     try:
@@ -327,10 +309,10 @@ def _read_header(folder: Path) -> dict[str, Any]:
 
 def _tally(header: dict[str, Any], folder: Path) -> NDArray[np.int64] | None:
     """Return the counts of a header; older ones have none."""
-    if (tally := header.get("tally")) is None:
+    if header.get("tally") is None:
         return None
     try:
-        counts = np.array(tally, np.int64)
+        counts = np.array(header["tally"], np.int64)
     except (ValueError, TypeError, OverflowError) as error:
         raise _damaged(folder / HEADER, str(error)) from error
     if counts.shape != (header["vocabulary"],) or counts.sum() != header["tokens"] or counts.min() < 0:

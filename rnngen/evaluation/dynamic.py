@@ -39,11 +39,7 @@ EPSILON = 1e-5
 def dynamic_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options: EvaluationOptions) -> Loss:
     """Return the loss on a text with weights that adapt; the state is carried through, as in mode ``stream``.
 
-    Args:
-        network: in any mode; mode and weights are put back.
-        store: the text.
-        has_eos: read every example from a fresh state, to its end.
-        options: the rule, its rate, and how often the weights move.
+    The network's mode and weights are put back.
     """
     with restored(network):
         batches = segment_batches(store, options.dynamic_segment, has_eos=has_eos)
@@ -52,11 +48,7 @@ def dynamic_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, option
 
 
 def learn(network: nn.Module, batches: Iterable[Batch], options: EvaluationOptions) -> tuple[float, int]:
-    """Score each batch, then move the weights down its gradient.
-
-    Returns:
-        The summed nats of all targets, and their number.
-    """
+    """Score each batch, then move the weights down its gradient → summed nats, number of targets."""
     update = DynamicUpdate(network.parameters(), options.dynamic_rule, options.rate, options.dynamic_decay)
     nats, tokens, state = 0.0, 0, None
     for batch in batches:
@@ -82,11 +74,7 @@ class DynamicUpdate:
     Krause et al. take r from the training text, which a model does not bring along. What often had large
     gradients goes back faster, since it adapts faster.
 
-    Args:
-        parameters: where they are now is θ₀; those without a gradient stay out.
-        rule: ``sgd`` or ``rms``.
-        rate: η.
-        decay: λ.
+    ``rate`` is η, ``decay`` λ, and θ₀ where the parameters are now; those without a gradient stay out.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], rule: RuleName, rate: float, decay: float) -> None:
@@ -138,10 +126,9 @@ def restored(network: Any) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Adapted:
-    """A model that has adapted to a prompt."""
+    """A model that has adapted to a prompt, with its new weights."""
 
     model: StoredModel
-    """With its new weights."""
     tokens: int
     """Tokens of the prompt that it was scored on."""
     before: float
@@ -154,13 +141,6 @@ def adapt(
     registry: Registry, model: StoredModel, prompt: str, options: AdaptingOptions, device: str = "cpu"
 ) -> Adapted:
     """Let a model read a prompt and learn from it, once, segment by segment; the one on disk stays as it is.
-
-    Args:
-        registry: where its parts are looked up.
-        model: of free text or lines.
-        prompt: what it will go on from.
-        options: the rule, its rate, and how often the weights move.
-        device: where to compute.
 
     Raises:
         OptionError: if the prompt is too short to learn anything from.

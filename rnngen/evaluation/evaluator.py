@@ -1,8 +1,8 @@
 """Evaluation of a stored model on a text: losses by mode, an n-gram baseline, and scores of its outputs."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,9 +18,8 @@ from rnngen.data.split import Split
 from rnngen.data.token_store import TokenStore, write_store
 from rnngen.errors import CorpusError
 from rnngen.evaluation.dynamic import dynamic_loss
-from rnngen.evaluation.neural_cache import cached_loss, with_features
 from rnngen.evaluation.ngram import NGramLoss, witten_bell
-from rnngen.evaluation.perplexity import Loss, LossEvaluator
+from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
 from rnngen.evaluation.seq2seq_metrics import Scores, score_outputs
 from rnngen.generation.generator import GenerationSettings, Prompt
 from rnngen.generation.loading import LoadOptions, load_generator, open_tokenizers
@@ -66,34 +65,24 @@ class Evaluation:
             floor = {"nats_per_char": self.baseline.nats_per_char} if self.baseline else None
             return {"tokens": self.tokens, "chars": self.chars, **losses, "floor": floor}
         about = {"pairs": self.examples, "beam": self.outputs.beam, "seconds": round(self.outputs.seconds, 3)}
-        return {**self.outputs.scores.as_json(), **losses.pop("window"), **about, **losses}
-
-
-def evaluate(registry: Registry, model: StoredModel, request: EvaluateRequest) -> Evaluation:
-    """Evaluate a model on a text, or on its own validation text where none is given.
-
-    Args:
-        registry: where the model's parts are looked up.
-        model: as read from disk.
-        request: the text, and how to evaluate on it.
-
-    Raises:
-        OptionError: if the model lacks what an option needs.
-        RnngenError: if the text cannot be read, or the validation text is no longer there.
-    """
-    return Evaluator(registry, model, request).run()
+        return {**asdict(self.outputs.scores), **losses.pop("window"), **about, **losses}
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """One evaluation; arguments and errors as in ``evaluate``."""
+    """One evaluation of a model on a text, or on its own validation text where the request names none."""
 
     registry: Registry
     model: StoredModel
     request: EvaluateRequest
 
     def run(self) -> Evaluation:
-        """Measure losses, and compare with an n-gram or, where there are sources, outputs with targets."""
+        """Measure losses, and compare with an n-gram or, where there are sources, outputs with targets.
+
+        Raises:
+            OptionError: if the model lacks what an option needs.
+            RnngenError: if the text cannot be read, or the validation text is no longer there.
+        """
         has_source = self.model.config.reads_source
         self.request.check_model(has_source=has_source)
         cell = restore(self.registry, "cell", self.model.config.cell)
@@ -125,7 +114,6 @@ class Evaluator:
         return CorpusFiles.recorded(self.registry, self._task, self.model.config.corpus)
 
     def _examples(self) -> Iterator[Chunk]:
-        """Yield the examples to evaluate on."""
         split = Split.of(self.model.config.corpus)
         read = self._given.examples if self._given else partial(self._trained_on.validation_split, split)
         return not_empty(read, "the text is empty: there is nothing to evaluate the model on")
@@ -133,11 +121,8 @@ class Evaluator:
     # ── measures ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _losses(self, network: nn.Module, store: TokenStore) -> dict[str, Loss]:
-        has_eos, options, evaluator = (
-            self._task.build().has_eos,
-            self.request.evaluation,
-            LossEvaluator(network),
-        )
+        has_eos, options = self._task.build().has_eos, self.request.evaluation
+        evaluator = LossEvaluator(network)
         losses = {"window": evaluator.window(store, has_eos=has_eos)}
         if store.source is None:
             losses["stream"] = evaluator.stream(store, has_eos=has_eos)
@@ -156,17 +141,12 @@ class Evaluator:
         return witten_bell(training, self._examples(), has_eos=self._task.build().has_eos), ""
 
     def _score_outputs(self) -> OutputScores:
-        """Compare the model's outputs with the targets."""
-        examples = list(self._examples())
-        outputs, seconds = self._outputs([example.source for example in examples])
-        scores = score_outputs(outputs, [example.text for example in examples])
-        return OutputScores(scores, max(1, self.request.outputs.beam), seconds)
-
-    def _outputs(self, sources: Sequence[str]) -> tuple[list[str], float]:
-        """Return the most probable output for each source, greedily or by beam search, and the seconds."""
-        wanted = self.request.outputs
+        """Compare the most probable output for each source, greedily or by beam search, with the target."""
+        examples, wanted = list(self._examples()), self.request.outputs
         generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
         search = BeamOptions(width=wanted.beam, alpha=wanted.length_penalty) if wanted.beam else GREEDY
-        prompts, began = [Prompt("", source) for source in sources], time.monotonic()
-        outputs = generator.generate(prompts, BeamSearch(search), GenerationSettings())
-        return [output.text for output in outputs], time.monotonic() - began
+        prompts, began = [Prompt("", example.source) for example in examples], time.monotonic()
+        generated = generator.generate(prompts, BeamSearch(search), GenerationSettings())
+        outputs, seconds = [output.text for output in generated], time.monotonic() - began
+        scores = score_outputs(outputs, [example.text for example in examples])
+        return OutputScores(scores, max(1, wanted.beam), seconds)

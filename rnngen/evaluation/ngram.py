@@ -48,12 +48,8 @@ def witten_bell(
 ) -> NGramLoss:
     """Train a Witten-Bell n-gram on one text and measure it on another.
 
-    Args:
-        train: examples to learn from.
-        text: examples to predict; streamed, there may be any number.
-        has_eos: whether an example's end is predicted as one more character.
-        order: n; the history is of n - 1 symbols, and begins anew at each document.
-        limit: characters to learn from, at most.
+    The history is of ``order`` - 1 symbols and begins anew at each document; with ``has_eos`` an example's
+    end is predicted as one more character. At most ``limit`` characters are learnt from.
 
     Raises:
         CorpusError: if either text is empty.
@@ -68,14 +64,12 @@ def witten_bell(
         history = codes[-max(1, order - 1) :]
         known = len(history)
     if not (chars and model.chars):
-        raise CorpusError(
-            f"no {'validation' if model.chars else 'training'} text to compare with; give more text"
-        )
+        missing = "validation" if model.chars else "training"
+        raise CorpusError(f"no {missing} text to compare with; give more text")
     return NGramLoss(nats / chars, chars, model.chars)
 
 
 def _first(chunks: Iterable[Chunk], limit: int) -> Iterator[Chunk]:
-    """Yield the first ``limit`` characters of a text."""
     for chunk in chunks:
         if limit <= 0:
             return
@@ -132,11 +126,9 @@ class NGram:
         return cls(symbol_of, tuple(tables), has_eos, int(predicted.sum()))
 
     def surprisals(self, codes: Codes, known: int = 1) -> NDArray[np.float64]:
-        """Return the surprisal, in nats, of each symbol that is to be predicted.
+        """Return the surprisal, in nats, of each symbol (N,) behind the first ``known`` ones.
 
-        Args:
-            codes: (N,) a text that begins with a boundary, or with a full history.
-            known: the number of symbols at its beginning that are history only.
+        The text begins with a boundary, or with a full history.
         """
         symbols = self.symbol_of[codes]
         context = np.zeros(len(symbols), np.int32)

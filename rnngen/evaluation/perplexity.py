@@ -5,7 +5,7 @@
     window   non-overlapping windows of 256 tokens, each from a fresh state
     stream   the state carried through the whole text
     dynamic  likewise, with weights that adapt while reading (``rnngen.evaluation.dynamic``)
-    cache    likewise, with a memory of what followed similar states (``rnngen.evaluation.neural_cache``)
+    cache    likewise, with a memory of what followed similar states (``Cache``)
 
 Where examples end by themselves, each is read from a fresh state to its end in every mode.
 """
@@ -16,12 +16,22 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from rnngen.contracts import IGNORE
-from rnngen.data.batches import Batch, SourceBatches, SpanBatches, StreamBatches, example_spans, window_spans
+from rnngen.contracts import IGNORE, FeatureNetwork
+from rnngen.data.batches import (
+    Batch,
+    SourceBatches,
+    SpanBatches,
+    StreamBatches,
+    example_spans,
+    segment_batches,
+    window_spans,
+)
 from rnngen.data.token_store import TokenStore
-from rnngen.nn.loss import batch_loss
+from rnngen.errors import OptionError
+from rnngen.nn.loss import batch_loss, initial_states
+from rnngen.options.model import EvaluationOptions
 
 WINDOW = 256
 """Tokens in a window, as in nanoGPT's report on tiny Shakespeare."""
@@ -68,15 +78,12 @@ class Loss:
 
 @dataclass(frozen=True)
 class LossEvaluator:
-    """Measures the loss of a network on texts; the network's mode is put back.
-
-    Args:
-        network: a ``Network`` or a ``SourceNetwork``, in any mode.
-        precision: ``fp32`` or ``bf16``, of the matrix products.
-    """
+    """Measures the loss of a network on texts; the network's mode is put back."""
 
     network: nn.Module
+    """A ``Network`` or a ``SourceNetwork``, in any mode."""
     precision: str = "fp32"
+    """``fp32`` or ``bf16``, of the matrix products."""
 
     def window(self, store: TokenStore, *, has_eos: bool) -> Loss:
         """Return the loss in windows from a fresh state; where examples end, each example is a window."""
@@ -86,13 +93,10 @@ class LossEvaluator:
         return self.loss(SpanBatches(store, spans, BUDGET).sweep(), store, has_eos=has_eos)
 
     def stream(self, store: TokenStore, *, has_eos: bool, streams: int = 1, seq: int = 1024) -> Loss:
-        """Return the loss with the state carried through the text.
+        """Return the loss with the state carried through the text, or every example to its end.
 
-        Args:
-            store: the text.
-            has_eos: read every example from a fresh state, to its end.
-            streams: stretches read side by side, each from a fresh state; 1 is exact.
-            seq: tokens at a time; a matter of speed and memory alone.
+        ``streams`` stretches are read side by side, each from a fresh state; 1 is exact. ``seq`` tokens at a
+        time are a matter of speed and memory alone.
         """
         if has_eos:
             return self.window(store, has_eos=True)
@@ -114,3 +118,76 @@ class LossEvaluator:
                 tokens += int((batch.targets != IGNORE).sum())
         self.network.train(training)
         return nats, tokens
+
+
+# ── Neural cache ───────────────────────────────────────────────────────────────────────────────────────
+
+BLOCK = 256
+"""Tokens that are looked up at once; a matter of speed and memory alone."""
+
+
+def cached_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options: EvaluationOptions) -> Loss:
+    """Return the loss on a text with a cache; the state is carried through, as in mode ``stream``.
+
+    What is remembered lasts beyond an example. The network's mode is put back.
+
+    Raises:
+        OptionError: if the network exposes no features.
+    """
+    features, device = with_features(network), next(network.parameters()).device
+    training, state = network.training, None
+    network.eval()
+    cache, nats, tokens = Cache(options), 0.0, 0
+    with torch.inference_mode():
+        for batch in segment_batches(store, BLOCK, has_eos=has_eos):
+            inputs, targets = (torch.from_numpy(array).to(device) for array in batch[:2])
+            h, state = features.hidden(inputs, initial_states(network, batch, state))
+            counts = targets != IGNORE
+            h, targets = h[counts].float(), targets[counts]
+            logs = torch.log_softmax(features.predict(h).float(), dim=-1)
+            surprisals = cache.read(h, targets, logs.gather(1, targets[:, None])[:, 0])
+            nats, tokens = nats + float(surprisals.double().sum()), tokens + len(targets)
+    network.train(training)
+    return Loss.of(store, nats, tokens, has_eos=has_eos)
+
+
+def with_features(network: nn.Module) -> FeatureNetwork:
+    """Return a network that exposes what its output layer reads; ``OptionError`` if it does not."""
+    if isinstance(network, FeatureNetwork):
+        return network
+    raise OptionError("`cache` needs a network that exposes its features per token; this one does not")
+
+
+class Cache:
+    """The neural cache: what followed when the network was in a similar state (Grave et al. 2016).
+
+    ::
+
+        p(w) = (1 − λ)·p_network(w) + λ·Σᵢ αᵢ·[w = xᵢ₊₁],   α = softmax over the last N places i of θ·hᵢ·hₜ
+
+    The weights stay; only outputs hᵢ, as the output layer reads them, and the tokens that came after them are
+    remembered. ``rnngen.inference.neural_cache`` does the same during generation.
+    """
+
+    def __init__(self, options: EvaluationOptions) -> None:
+        self.size, self.weight = options.cache_size, options.cache_weight
+        self.theta = options.cache_flatness
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+
+    def read(self, h: Tensor, targets: Tensor, logs: Tensor) -> Tensor:
+        """Predict N tokens in a row, each with what came before it, and remember them → surprisals (N,).
+
+        ``h`` (N,H) are outputs, ``targets`` (N,) the tokens next to them, ``logs`` (N,) the network's log p.
+        """
+        keys = h if self.keys is None else torch.cat([self.keys, h])
+        values = targets if self.values is None else torch.cat([self.values, targets])
+        place = torch.arange(len(keys) - len(h), len(keys), device=h.device)[:, None]
+        other = torch.arange(len(keys), device=h.device)
+        known = (other < place) & (other >= place - self.size)
+        likeness = (self.theta * h @ keys.T).masked_fill(~known, -torch.inf)
+        shares = torch.nan_to_num(torch.softmax(likeness, dim=1))  # before the first token nothing is known
+        expected = (shares * (values == targets[:, None])).sum(dim=1)
+        weight = self.weight * known.any(dim=1)
+        self.keys, self.values = keys[-self.size :], values[-self.size :]
+        return -torch.log((1 - weight) * logs.exp() + weight * expected)

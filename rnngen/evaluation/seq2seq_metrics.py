@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain, zip_longest
 from operator import eq
@@ -56,18 +56,9 @@ class Scores:
     signature: str
     """sacreBLEU's signatures of BLEU and chrF, a space between: to quote beside the scores."""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the scores by name, as ``--json`` prints them."""
-        return asdict(self)
-
 
 def score_outputs(outputs: Sequence[str], references: References, *, tokenize: str | None = None) -> Scores:
-    """Compute all metrics.
-
-    Args:
-        outputs: the generated texts.
-        references: the targets.
-        tokenize: sacreBLEU's name of BLEU's tokenizer; None leaves it to ``bleu_tokenizer``.
+    """Compute all metrics; ``tokenize`` names a tokenizer of sacreBLEU, else ``bleu_tokenizer`` chooses.
 
     Raises:
         UnknownName: if sacreBLEU has no such tokenizer.

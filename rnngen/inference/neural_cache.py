@@ -10,7 +10,7 @@
              settled  ▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪▪  N′ = N rounded up to blocks of R, touched once a block
              recent   ▪▪▪▪▫▫                    R, copied at every token
 
-``rnngen.evaluation.neural_cache`` measures the same on a text; here the cache is part of the state, so that
+``rnngen.evaluation.perplexity`` measures the same on a text; here the cache is part of the state, so that
 streams fork, are saved and go on as without it.
 """
 

@@ -1,30 +1,289 @@
-"""Options: small frozen dataclasses, one a stage, and what reads, describes and builds them."""
+"""Options are small frozen dataclasses, one a stage; here they are read from text, checked and described.
 
-from rnngen.options.checks import require, require_range
-from rnngen.options.schema import (
-    SEARCH,
-    NoOptions,
-    OneOf,
-    Option,
-    Range,
-    build,
-    construct,
-    describe,
-    divide,
-    unescape,
-)
+A field carries its documentation as a string literal on the line below it, as attributes do everywhere in
+Python's documentation tools::
 
-__all__ = [
-    "SEARCH",
-    "NoOptions",
-    "OneOf",
-    "Option",
-    "Range",
-    "build",
-    "construct",
-    "describe",
-    "divide",
-    "require",
-    "require_range",
-    "unescape",
-]
+    @dataclass(frozen=True)
+    class RNNOptions:
+        activation: Literal["tanh", "relu", "sigmoid"] = "tanh"
+        \"\"\"The nonlinearity of the recurrence.\"\"\"
+
+From that one place come the ``-o key=value`` parser, the flags of the command line, the man pages and the
+model card. Types that can be read from text: ``str``, ``int``, ``float``, ``bool``, ``Literal[...]`` of
+strings, and each of these ``| None`` (written ``none``).
+
+What a search for good options (``rnngen tune``) may try of a field stands in the field's metadata::
+
+        forget_bias: float = field(default=1.0, metadata={SEARCH: Range(0.0, 3.0)})
+        gated: bool = field(default=True, metadata={SEARCH: OneOf()})
+"""
+
+import ast
+import inspect
+import re
+import textwrap
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from itertools import pairwise
+from math import inf
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from rnngen.errors import UnknownName, UsageError
+
+T = TypeVar("T")
+SEARCH: Final = "search"
+"""The key of a field's metadata that holds its ``Range`` or ``OneOf``."""
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """For what has nothing to choose."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers that a search may try: from ``low`` to ``high``, both included."""
+
+    low: float
+    high: float
+    log: bool = False
+    """Whether each factor is as likely as the next, not each difference."""
+    step: float | None = None
+    """Try only ``low``, ``low + step`` and so on."""
+
+    def __post_init__(self) -> None:
+        if not -inf < self.low <= self.high < inf:
+            raise ValueError(f"{self}: a smaller number, and then a larger one expected")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError(f"{self}: a range by factors starts above 0 and has no step")
+        if self.step is not None and not (self.step > 0 and self._steps_to(self.high)):
+            raise ValueError(f"{self}: a step that leads from the first number to the last expected")
+
+    def __contains__(self, value: object) -> bool:
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        return self.step is None or self._steps_to(value)
+
+    def _steps_to(self, value: float) -> bool:
+        count = (value - self.low) / (self.step or 1)
+        return abs(count - round(count)) < 1e-9
+
+    def __str__(self) -> str:
+        suffix = ":log" if self.log else f":{self.step}" if self.step is not None else ""
+        return f"{self.low}..{self.high}{suffix}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Values that a search may try; of a field whose values can be listed, none means all of them."""
+
+    values: tuple[Any, ...] = ()
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.values
+
+    def __str__(self) -> str:
+        return "|".join("none" if value is None else str(value).lower() for value in self.values)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One field of an options dataclass, ready to be shown and parsed."""
+
+    name: str
+    """The field's name, with underscores."""
+    type: type
+    """``str``, ``int``, ``float`` or ``bool``."""
+    default: Any
+    """The default; ``dataclasses.MISSING`` where the field must be given."""
+    help: str
+    """The docstring below the field."""
+    choices: tuple[str, ...] = ()
+    """The accepted words, where the type is a ``Literal``."""
+    optional: bool = False
+    """Whether ``none`` is accepted."""
+    search: Range | OneOf | None = None
+    """What a search may try; None where the default is meant to stay."""
+
+    def parse(self, text: str) -> Any:
+        """Read the value from ``text``.
+
+        Raises:
+            UsageError: if it is not of the field's type; ``UnknownName`` if it is none of its choices.
+        """
+        if self.optional and text.lower() == "none":
+            return None
+        if self.choices:
+            if text not in self.choices:
+                raise UnknownName(f"value for {self.name!r}", text, self.choices)
+            return text
+        try:
+            return _BOOLEANS[text.lower()] if self.type is bool else self.type(text)
+        except (KeyError, ValueError):
+            raise UsageError(f"option {self.name}={text}: {_EXPECTED[self.type]} expected") from None
+
+    def space(self, text: str) -> Range | OneOf:
+        """Read what to try from ``low..high``, ``low..high:log``, ``low..high:STEP`` or ``one|another``.
+
+        Raises:
+            UsageError: if it is none of these, or holds a value that is not of the field's type.
+        """
+        low, dots, rest = text.partition("..")
+        if not dots or self.type not in (int, float):
+            return OneOf(tuple(dict.fromkeys(self.parse(value) for value in text.split("|"))))
+        high, _, suffix = rest.partition(":")
+        step = self.parse(suffix) if suffix not in ("", "log") else None
+        try:
+            return Range(self.parse(low), self.parse(high), log=suffix == "log", step=step)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"option {self.name}: {error}") from None
+
+
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True}
+_BOOLEANS |= {"false": False, "no": False, "off": False, "0": False}
+_EXPECTED: dict[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+
+
+def divide(text: str, sign: str) -> list[str]:
+    """The parts between a sign that no backslash precedes; empty ones are left out, backslashes stay."""
+    return re.findall(rf"(?:\\.|[^{re.escape(sign)}])+", text, flags=re.DOTALL)
+
+
+def unescape(text: str) -> str:
+    r"""The text that one with backslashes stands for: ``\n \t \r``, and any other sign for itself."""
+    escapes = {"n": "\n", "t": "\t", "r": "\r"}
+    return re.sub(r"\\(.)", lambda found: escapes.get(found[1], found[1]), text, flags=re.DOTALL)
+
+
+def describe(options: type[Any]) -> tuple[Option, ...]:
+    """List the fields of an options dataclass, in order."""
+    return _described(options)  # type: ignore[arg-type]  # mypy doubts that classes can be hashed
+
+
+@cache
+def _described(options: type[Any]) -> tuple[Option, ...]:
+    hints, documented = get_type_hints(options), _field_docstrings(options)
+    described = []
+    for field in fields(options):
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        kind, choices, optional = _reading(hints[field.name], field.name)
+        search = _filled(field.metadata.get(SEARCH), kind, choices, field.name)
+        help_ = documented.get(field.name, "")
+        described.append(Option(field.name, kind, default, help_, choices, optional, search))
+    return tuple(described)
+
+
+def build(options: type[T], given: Mapping[str, str], *, owner: str) -> T:
+    """Make an options object from ``key=value`` texts; messages name its ``owner`` (``"cell 'rnn'"``).
+
+    Raises:
+        UsageError: for a key that does not exist (the closest is named), an ill-typed value, a missing
+            one, or whatever the dataclass itself refuses in ``__post_init__`` with a ``ValueError``.
+    """
+    known = {option.name: option for option in describe(options)}
+    for key in given:
+        if key not in known:
+            if not known:
+                raise UsageError(f"{owner} has no options, and so no {key!r}; leave it out")
+            raise UnknownName(f"option of {owner}:", key, known)
+    missing = [name for name, option in known.items() if option.default is MISSING and name not in given]
+    if missing:
+        raise UsageError(f"{owner} needs the option {missing[0]!r}; give it with -o {missing[0]}=VALUE")
+    return construct(options, {key: known[key].parse(text) for key, text in given.items()}, owner=owner)
+
+
+def construct(options: type[T], values: Mapping[str, Any], *, owner: str) -> T:
+    """Make an options object from typed values, with the dataclass's own refusals as ``UsageError``."""
+    try:
+        return options(**values)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{owner}: {error}") from error
+
+
+def _filled(
+    search: Range | OneOf | None, kind: type, choices: tuple[str, ...], name: str
+) -> Range | OneOf | None:
+    """Return what a field's metadata lets a search try, with all values where it names none."""
+    if isinstance(search, Range) and kind not in (int, float):
+        raise TypeError(f"option {name!r} is not a number, and so has no range to search")
+    if not isinstance(search, OneOf) or search.values:
+        return search
+    values = choices or ((False, True) if kind is bool else ())
+    if not values:
+        raise TypeError(f"option {name!r} has values without end; name those to search")
+    return OneOf(values)
+
+
+def _reading(hint: Any, name: str) -> tuple[type, tuple[str, ...], bool]:
+    """Return a hint's type, its choices, and whether ``none`` is a value."""
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    optional = type(None) in members
+    kinds = [member for member in members if member is not type(None)]
+    if len(kinds) == 1 and get_origin(kinds[0]) is Literal:
+        return str, get_args(kinds[0]), optional
+    if len(kinds) == 1 and kinds[0] in _EXPECTED:
+        return kinds[0], (), optional
+    raise TypeError(f"option {name!r} has the type {hint}, which cannot be read from text")
+
+
+def _field_docstrings(options: type) -> dict[str, str]:
+    """The string literal below each field, of the class and of the dataclasses that it extends."""
+    found: dict[str, str] = {}
+    for cls in reversed(options.__mro__[:-1]):
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+        except (OSError, TypeError, SyntaxError):  # no source at hand: the option works, undescribed
+            continue
+        statements = body.body if isinstance(body, ast.ClassDef) else []
+        for above, below in pairwise(statements):
+            if isinstance(above, ast.AnnAssign) and isinstance(above.target, ast.Name):
+                match below:
+                    case ast.Expr(value=ast.Constant(value=str(text))):
+                        found[above.target.id] = " ".join(inspect.cleandoc(text).split())
+    return found
+
+
+# ── Checks for ``__post_init__`` ───────────────────────────────────────────────────────────────────────
+# They raise ``ValueError``; ``build`` turns that into a message that names the owner, and the command line
+# writes the flag for the field's name.
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ``ValueError`` with a message unless a condition holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def require_range(
+    name: str,
+    value: float | None,
+    low: float = -inf,
+    high: float = inf,
+    *,
+    above: bool = False,
+    below: bool = False,
+) -> None:
+    """Raise ``ValueError`` unless a number is finite and lies in a range; None, an option not given, passes.
+
+    ``above`` excludes ``low`` itself, and ``below`` excludes ``high``:
+    ``require_range("p", 2.0, 0, 1, above=True)`` raises "p=2.0: a number above 0 and up to 1 expected".
+    """
+    if value is None:
+        return
+    enough = low < value if above else low <= value
+    if not (enough and (value < high if below else value <= high) and abs(value) < inf):
+        raise ValueError(f"{name}={value}: {_range(low, high, above, below)} expected")
+
+
+def _range(low: float, high: float, above: bool, below: bool) -> str:
+    if low == -inf and high == inf:
+        return "a finite number"
+    if high == inf:
+        return f"a number above {low:g}" if above else "0 or more" if low == 0 else f"at least {low:g}"
+    if above and below:
+        return f"a number between {low:g} and {high:g}"
+    if above:
+        return f"a number above {low:g} and up to {high:g}"
+    return f"a number from {low:g} to {'below ' * below}{high:g}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rnngen.errors import UnknownName, UsageError
 
@@ -53,24 +53,18 @@ class Given(Generic[T]):
         return {name: getattr(self.options, name) for name in names if name in self.names}
 
     def over(self, options: T) -> T:
-        """Return other options with these values in the place of theirs.
-
-        Raises:
-            UsageError: for values that the dataclass refuses together.
-        """
+        """Return other options with these values in the place of theirs; ``UsageError`` if they clash."""
         try:
             return replace(options, **self.values)  # type: ignore[type-var]  # a dataclass
         except ValueError as error:
             raise UsageError(str(error)) from error
 
-    def adding(self, values: Mapping[str, Any]) -> Self:
+    def adding(self, values: Mapping[str, Any]) -> "Given[T]":
         """Return the same with more values given, above those there are."""
-        made = type(self).of(type(self.options), **{**self.values, **values})
-        return replace(self, options=made.options, names=made.names)
+        return Given.of(type(self.options), **{**self.values, **values})
 
-    def without(self, names: Iterable[str]) -> Self:
+    def without(self, names: Iterable[str]) -> "Given[T]":
         """Return the same without some of the values."""
         left_out = {*names}
         kept = {name: value for name, value in self.values.items() if name not in left_out}
-        made = type(self).of(type(self.options), **kept)
-        return replace(self, options=made.options, names=made.names)
+        return Given.of(type(self.options), **kept)

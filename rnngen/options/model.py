@@ -12,8 +12,6 @@ RuleName = Literal["sgd", "rms"]
 ScheduleName = Literal["cosine", "linear", "plateau", "constant"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 BestName = Literal["loss", "bleu", "chrf", "accuracy"]
-
-
 BUDGETS = ("epochs", "steps", "minutes")
 """The options that limit a training; one of them at a time."""
 

@@ -28,12 +28,7 @@ def save(alignments: "Sequence[Alignment]", path: Path, title: str) -> None:
 
 
 def chosen(path: Path) -> Draw:
-    """Return the function that draws a file; call it before long work, so that a wrong name fails at once.
-
-    Raises:
-        UsageError: if the name ends in none of .png, .svg and .html, or is a folder's.
-        RnngenError: if Pillow is missing for a PNG.
-    """
+    """Return the function that draws a file, with errors as in ``save``; call it before long work."""
     from rnngen.plots import html, png, svg
 
     if path.is_dir():

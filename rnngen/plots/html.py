@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 
 from rnngen.generation.alignment import Alignment
-from rnngen.plots.labels import label, legend_of, one_line
+from rnngen.plots.sheet import label, legend_of, one_line
 
 STRONG, FAINT = 0.65, 0.05
 """The weight from which the ink of a cell is inverted, and that below which it is muted."""
@@ -25,17 +25,16 @@ def draw(alignments: Sequence[Alignment], title: str) -> str:
 
 
 def _section(alignment: Alignment, number: int) -> str:
-    return "\n".join(
-        [
-            f'<section aria-label="Sentence {number}">',
-            _line(alignment.source, "source"),
-            _line(alignment.target, "target"),
-            '<output aria-live="polite"></output>',
-            "<details open><summary>All weights, in percent</summary>",
-            *_table(alignment),
-            "</details></section>",
-        ]
-    )
+    lines = [
+        f'<section aria-label="Sentence {number}">',
+        _line(alignment.source, "source"),
+        _line(alignment.target, "target"),
+        '<output aria-live="polite"></output>',
+        "<details open><summary>All weights, in percent</summary>",
+        *_table(alignment),
+        "</details></section>",
+    ]
+    return "\n".join(lines)
 
 
 def _line(texts: Sequence[str], side: str) -> str:

@@ -1,18 +1,24 @@
 """An alignment as PNG, through Pillow, which the extra ``plot`` brings."""
 
-from collections.abc import Sequence
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import groupby, islice
 from math import sqrt
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from rnngen.errors import RnngenError, UsageError
-from rnngen.plots.sheet import PAPER, Box, Sheet, Words, compose
+from rnngen.plots.sheet import PAPER, Box, Words, compose
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont
 
     from rnngen.generation.alignment import Alignment
-    from rnngen.plots.fonts import Fonts
 
 SCALE = 2
 """Pixels of the picture for one of the sheet, for high-resolution screens."""
@@ -32,46 +38,31 @@ def check() -> None:
 
 
 def draw(alignments: "Sequence[Alignment]", title: str) -> bytes:
-    """Draw alignments below one another.
-
-    Raises:
-        RnngenError: if Pillow is missing, or a font for one of the characters.
-        UsageError: if the picture would be too large.
-    """
+    """Draw alignments below one another; errors as in ``rnngen.plots.save``."""
     check()
     from PIL import Image
-
-    from rnngen.plots.fonts import Fonts
 
     # Once to collect the characters, and once more with the fonts that have them.
     plain = compose(alignments, title, lambda text, size: size * len(text))
     fonts = Fonts(char for mark in plain.marks if isinstance(mark, Words) for char in mark.text)
     sheet = compose(alignments, title, lambda text, size: fonts.measure(text, SCALE * size) / SCALE)
-    image = Image.new("RGB", _size(sheet), PAPER)
-    for mark in sheet.marks:
-        if isinstance(mark, Box):
-            _fill(image, mark)
-        else:
-            _write(image, mark, fonts)
-    file = BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
-def _size(sheet: Sheet) -> tuple[int, int]:
     width, height = round(SCALE * sheet.width), round(SCALE * sheet.height)
     if width * height > MOST:
         raise UsageError(
             f"a PNG of {width}×{height} pixels is more than programs open; "
             "write a .html or a .svg, or draw fewer sentences"
         )
-    return width, height
-
-
-def _fill(image: "Image", box: Box) -> None:
-    left, top = round(SCALE * box.x), round(SCALE * box.y)
-    right, bottom = round(SCALE * (box.x + box.width)), round(SCALE * (box.y + box.height))
-    image.paste(box.fill, (left, top, right, bottom))
+    image = Image.new("RGB", (width, height), PAPER)
+    for mark in sheet.marks:
+        if isinstance(mark, Box):
+            left, top = round(SCALE * mark.x), round(SCALE * mark.y)
+            right, bottom = round(SCALE * (mark.x + mark.width)), round(SCALE * (mark.y + mark.height))
+            image.paste(mark.fill, (left, top, right, bottom))
+        else:
+            _write(image, mark, fonts)
+    file = BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def _write(image: "Image", words: Words, fonts: "Fonts") -> None:
@@ -99,3 +90,148 @@ def _mask(text: str, size: float, fonts: "Fonts") -> "Image":
         pen.text((x, 1.35 * size), part, fill=255, font=font, anchor="ls")
         x += font.getlength(part)
     return mask
+
+
+# ── Fonts of this machine, as many as it takes to draw every character ─────────────────────────────────
+
+Place: TypeAlias = tuple[str, int]
+"""A font's file, and the index of a font in it."""
+
+TRIED = 300
+"""Fonts that are opened at most: the machine of a designer has thousands."""
+FOLDERS = {
+    "darwin": ("~/Library/Fonts", "/Library/Fonts", "/System/Library/Fonts"),
+    "win32": ("C:/Windows/Fonts", "~/AppData/Local/Microsoft/Windows/Fonts"),
+}.get(sys.platform, ("~/.local/share/fonts", "~/.fonts", "/usr/local/share/fonts", "/usr/share/fonts"))
+LATIN = "notosans-regular dejavusans. segoeui. arial. helvetica."
+WIDE = "notosanscjk-regular notosanssc pingfang hiragino msyh. simhei wqy droidsansfallback malgun"
+LIKED = f"{LATIN} {WIDE}".split()
+"""Parts of the names of plain fonts, the best first, for machines without fontconfig."""
+UNWANTED = ["bold", "italic", "oblique", "mono", "light", "black", "thin", "condensed", "serif"]
+
+STAND_INS = {"∎": "(end)", "␣": "_", "⏎": "\\n", "␍": "\\r", "⇥": "\\t", "◌": "", "\ufffd": "(?)", "…": "..."}
+"""Replacements for signs of the labels that no font has."""
+
+
+@dataclass
+class Face:
+    """One font in all its sizes; with an empty path, Pillow's own."""
+
+    path: str
+    index: int = 0
+    _sizes: "dict[float, FreeTypeFont]" = field(default_factory=dict)
+
+    def at(self, size: float) -> "FreeTypeFont":
+        """Return the font in a size; raise OSError if it cannot be opened or has no such size."""
+        from PIL import ImageFont
+
+        if size not in self._sizes:
+            if self.path:
+                self._sizes[size] = ImageFont.truetype(self.path, size, index=self.index)
+            elif isinstance(font := ImageFont.load_default(size), ImageFont.FreeTypeFont):
+                self._sizes[size] = font
+            else:
+                raise OSError("Pillow was built without FreeType")
+        return self._sizes[size]
+
+    def draws(self, char: str) -> bool:
+        """Return whether the font has the character, rather than a box or nothing in its place."""
+        drawn = self._picture(char)
+        return drawn != self._picture("\U0010fffe") and any(drawn[1])
+
+    def _picture(self, char: str) -> tuple[tuple[int, int], bytes]:
+        mask = self.at(20).getmask(char)
+        return mask.size, bytes(mask)
+
+
+class Fonts:
+    """Fonts that together draw some characters, each with the first that has it.
+
+    Raises:
+        RnngenError: if no font has one of them.
+    """
+
+    def __init__(self, characters: Iterable[str]) -> None:
+        self._faces: dict[str, Face] = {}
+        wanted = {char for char in (*characters, *"".join(STAND_INS.values())) if not _rides(char)}
+        for place in islice(_places("".join(sorted(wanted))), TRIED):
+            self._take(Face(*place), wanted)
+            if not wanted:
+                break
+        self._take(Face(""), wanted)
+        self._signs = str.maketrans({sign: STAND_INS[sign] for sign in wanted & STAND_INS.keys()})
+        if missing := sorted(wanted - STAND_INS.keys()):
+            shown = ", ".join(f"{char} (U+{ord(char):04X})" for char in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise RnngenError(
+                f"no font on this machine draws {shown}{more}; write a .svg or a .html, "
+                "which the reader's own fonts draw, or install a font such as Noto Sans CJK"
+            )
+
+    def _take(self, face: Face, wanted: set[str]) -> None:
+        """Draw with a face all wanted characters that it has."""
+        try:
+            drawn = {char for char in wanted if face.draws(char)}
+        except OSError:  # not a font, or one of bitmaps in other sizes
+            return
+        self._faces |= dict.fromkeys(drawn, face)
+        wanted -= drawn
+
+    def runs(self, text: str) -> Iterator[tuple[Face, str]]:
+        """Split a text where its face changes; combining characters stay with their letter."""
+        text = text.translate(self._signs)
+        face = next((self._faces[char] for char in text if char in self._faces), Face(""))
+        faces = [face := self._faces.get(char, face) for char in text]
+        for _, group in groupby(zip(faces, text, strict=True), key=lambda pair: id(pair[0])):
+            pairs = list(group)
+            yield pairs[0][0], "".join(char for _, char in pairs)
+
+    def measure(self, text: str, size: float) -> float:
+        """Return the width of a text in pixels."""
+        return sum(face.at(size).getlength(part) for face, part in self.runs(text))
+
+
+def _rides(char: str) -> bool:
+    """Return whether a character is blank, or is drawn upon its neighbour."""
+    return char.isspace() or unicodedata.category(char) in ("Mn", "Me", "Cf")
+
+
+# ── Where fonts are ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _places(characters: str) -> Iterator[Place]:
+    """Find fonts on this machine, those that may draw most of some characters first."""
+    yield from dict.fromkeys([*_asked(characters), *_listed()])
+
+
+def _asked(characters: str) -> Iterator[Place]:
+    """Ask fontconfig, if there is one: fonts for all of the characters, then other plain ones."""
+    codes = " ".join(f"{ord(char):x}" for char in characters[:1000])
+    pattern = f"sans-serif:regular:charset={codes}"
+    command = ["fc-match", "--sort", "--format", "%{file}\t%{index}\n", pattern]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return
+    for line in done.stdout.decode(errors="surrogateescape").splitlines():
+        file, _, index = line.rpartition("\t")
+        # The upper half of the number is an instance of a variable font.
+        yield file, int(index or 0) & 0xFFFF
+
+
+def _listed() -> Iterator[Place]:
+    """List the usual folders, plain fonts first."""
+    found = [
+        path
+        for folder in FOLDERS
+        for path in Path(folder).expanduser().rglob("*")
+        if path.suffix.lower() in (".ttf", ".ttc", ".otf")
+    ]
+    for path in sorted(found, key=_preference):
+        yield str(path), 0
+
+
+def _preference(path: Path) -> tuple[bool, int, str]:
+    name = path.name.lower()
+    rank = next((at for at, part in enumerate(LIKED) if part in name), len(LIKED))
+    return any(part in name for part in UNWANTED), rank, name

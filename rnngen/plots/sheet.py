@@ -9,13 +9,14 @@
     weight in %  0 25 50 75 100
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Literal, TypeAlias
+from unicodedata import category
 
 from rnngen.generation.alignment import Alignment
-from rnngen.plots.labels import label, legend_of, one_line
+from rnngen.printable import printable
 
 Measure: TypeAlias = Callable[[str, float], float]
 """Text and size → its width, both in pixels."""
@@ -77,9 +78,8 @@ class Sheet:
         if isinstance(mark, Box):
             reach = mark.width
         else:
-            length = self.measure(mark.text, mark.size)
             share = {"start": 1.0, "middle": 0.5, "end": 0.0}[mark.anchor]
-            reach = length * share / (sqrt(2) if mark.slanted else 1)
+            reach = self.measure(mark.text, mark.size) * share / (sqrt(2) if mark.slanted else 1)
         self.width = max(self.width, mark.x + reach + PAD)
 
     def line(self, text: str, size: float, ink: str = INK) -> None:
@@ -128,11 +128,10 @@ def _heading(sheet: Sheet, names: Sequence[str], left: float) -> None:
     longest = max((sheet.measure(name, SIZE) for name in names), default=0.0)
     slanted = longest > CELL - 4
     sheet.height += longest / sqrt(2) + SIZE if slanted else SIZE + PAD / 2
+    anchor: Literal["start", "middle"] = "start" if slanted else "middle"
+    y = sheet.height - (PAD / 4 if slanted else SIZE)
     for column, name in enumerate(names):
-        middle = left + (column + 0.5) * CELL
-        anchor: Literal["start", "middle"] = "start" if slanted else "middle"
-        rise = PAD / 4 if slanted else SIZE
-        sheet.put(Words(middle, sheet.height - rise, name, anchor=anchor, slanted=slanted))
+        sheet.put(Words(left + (column + 0.5) * CELL, y, name, anchor=anchor, slanted=slanted))
 
 
 def _cell(sheet: Sheet, x: float, y: float, weight: float, about: str) -> None:
@@ -176,3 +175,40 @@ def ink(weight: float) -> str:
 def cut(text: str, limit: int) -> str:
     """Return the text, or its beginning and ``…``."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+# ── Labels ─────────────────────────────────────────────────────────────────────────────────────────────
+
+END = "∎"
+MEANINGS = {END: "end", "␣": "space", "⏎": "new line", "⇥": "tab", "\ufffd": "part of a character"}
+SIGNS = str.maketrans({"\n": "⏎", "\r": "␍", "\t": "⇥", "\u2028": "⏎", "\u2029": "⏎"})
+
+
+def label(text: str) -> str:
+    """Return a token's text as its label; the end token, which has none, is ``∎``.
+
+    Spaces around a word are left out, as they would shift it from its place; where there is nothing else they
+    show as ``␣``. A combining accent without its letter gets ``◌``.
+    """
+    if not text:
+        return END
+    shown = one_line(text.translate(SIGNS)).strip() or "␣" * len(text)
+    if all(category(char) == "Cf" for char in shown):
+        return shown.encode("unicode_escape").decode()
+    return "◌" + shown if category(shown[0]).startswith("M") else shown
+
+
+def legend(labels: Iterable[str]) -> list[str]:
+    """Explain each of the signs that occur in some labels."""
+    used = set("".join(labels))
+    return [f"{sign} {meaning}" for sign, meaning in MEANINGS.items() if sign in used]
+
+
+def legend_of(alignments: Iterable[Alignment]) -> list[str]:
+    """Explain the signs in the labels of alignments."""
+    return legend(label(text) for one in alignments for text in (*one.source, *one.target))
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line without the characters that a terminal or XML cannot hold."""
+    return printable(text).translate({0xFFFE: "�", 0xFFFF: "�"}).replace("\n", " ")

@@ -5,8 +5,7 @@ from unicodedata import combining, east_asian_width
 from xml.sax.saxutils import escape, quoteattr
 
 from rnngen.generation.alignment import Alignment
-from rnngen.plots.labels import label, one_line
-from rnngen.plots.sheet import PAPER, Box, Words, compose
+from rnngen.plots.sheet import PAPER, Box, Words, compose, label, one_line
 
 FAMILY = (
     "system-ui, 'Noto Sans', 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans CJK SC', 'PingFang SC', "

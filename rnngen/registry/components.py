@@ -5,15 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, BinaryIO, NamedTuple
 
-from rnngen.contracts import (
-    AnyFilter,
-    Chunk,
-    FilterSpec,
-    NetworkSpec,
-    Task,
-    Tokenizer,
-    Weights,
-)
+from rnngen.contracts import AnyFilter, Chunk, FilterSpec, NetworkSpec, Task, Tokenizer, Weights
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
 from rnngen.options import build, construct, describe, divide
 from rnngen.registry import Registered, Registry
@@ -57,11 +49,9 @@ class Component:
     @property
     def component(self) -> ComponentRecord:
         """As ``config.json`` records it."""
-        owner = self.registered.distribution
-        parts = {name: part.component for name, part in self.parts.items()}
-        return ComponentRecord(
-            self.registered.spec.name, owner.name, owner.version, asdict(self.options), parts
-        )
+        name, owner = self.registered.spec.name, self.registered.distribution
+        parts = {option: part.component for option, part in self.parts.items()}
+        return ComponentRecord(name, owner.name, owner.version, asdict(self.options), parts)
 
     @property
     def whole(self) -> bool:
@@ -91,10 +81,7 @@ class Component:
 def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Component]:
     """Look up one part of each kind, and give each the settings that are its own.
 
-    Args:
-        registry: where to look.
-        names: a name for each kind.
-        settings: option values by key; ``kind.key`` where two parts have the same key.
+    A setting's key is ``kind.key`` where two parts have the same key.
 
     Raises:
         UnknownName: for a name or a key that nothing answers to.
@@ -102,17 +89,16 @@ def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, 
     """
     found = {kind: registry.find(KIND_OF.get(kind, kind), name) for kind, name in names.items()}
     shares = _distribute(found, settings)
-    return {kind: _part(registry, kind, one, shares[kind]) for kind, one in found.items()}
-
-
-def _part(registry: Registry, kind: str, found: Registered[Any], given: Mapping[str, str]) -> Component:
-    options = build(found.spec.options, given, owner=f"{kind} {found.spec.name!r}")
-    named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
-    return Component(found, options, {o: _named(registry, k, getattr(options, o)) for o, k in named.items()})
+    made = {}
+    for kind, one in found.items():
+        options = build(one.spec.options, shares[kind], owner=f"{kind} {one.spec.name!r}")
+        named = one.spec.parts if isinstance(one.spec, NetworkSpec) else {}
+        parts = {name: _named(registry, part, getattr(options, name)) for name, part in named.items()}
+        made[kind] = Component(one, options, parts)
+    return made
 
 
 def _named(registry: Registry, kind: str, text: str) -> Component:
-    """A part from ``NAME`` or ``NAME;key=value;key=value``."""
     name, settings = parse_component(text)
     found = registry.find(kind, name)
     if kind == "cell" and isinstance(found.spec, NetworkSpec):
@@ -121,11 +107,7 @@ def _named(registry: Registry, kind: str, text: str) -> Component:
 
 
 def parse_component(text: str) -> tuple[str, dict[str, str]]:
-    """Read ``NAME;key=value;key=value``, the one grammar of a name with options → name, settings.
-
-    Raises:
-        UsageError: if an option is not of that form.
-    """
+    """Read ``NAME;key=value;key=value`` → name, settings; ``UsageError`` if it is not of that form."""
     name, *settings = divide(text, ";")
     given = {}
     for setting in settings:
@@ -164,15 +146,11 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
         found = registry.find(KIND_OF.get(kind, kind), component.qualified)
     except UnknownName:
         broken = [f for f in registry.failures if f.distribution.name == component.distribution]
-        mend = (
-            f"{component.distribution} is installed but does not work ({broken[0].reason})"
-            if broken
-            else f"it is not installed: pip install {component.distribution}"
-        )
-        raise PluginError(
-            f"this model needs the {kind} {component.name!r} from {component.distribution} "
-            f"{component.version}; {mend}"
-        ) from None
+        mend = f"it is not installed: pip install {component.distribution}"
+        if broken:
+            mend = f"{component.distribution} is installed but does not work ({broken[0].reason})"
+        origin = f"{component.distribution} {component.version}"
+        raise PluginError(f"this model needs the {kind} {component.name!r} from {origin}; {mend}") from None
     try:
         owner = f"{kind} {component.name!r}"
         named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
@@ -191,12 +169,7 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
 def reader_for(
     registry: Registry, settings: Mapping[str, str]
 ) -> Callable[[str], Callable[[BinaryIO, str], Iterator[Chunk]]]:
-    """From a file ending to its reader; what no reader claims is plain text.
-
-    Args:
-        registry: where to look.
-        settings: option values; each reader takes those that it knows.
-    """
+    """Map a file ending to its reader, which takes the settings it knows; what none claims is plain text."""
 
     def reader(suffix: str) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
         claims = [r for r in registry.all("reader") if suffix in r.spec.suffixes]
@@ -216,20 +189,14 @@ def suffixes(registry: Registry) -> set[str]:
 
 
 class Tokenizers(NamedTuple):
-    """Those of a model."""
+    """The tokenizers of a model's targets and of its sources, often the same."""
 
     target: Tokenizer
-    """Of what is written."""
     source: Tokenizer
-    """Of what is read; often the same."""
 
 
 def load_tokenizers(parts: Mapping[str, Component], text: str, place: object) -> Tokenizers:
-    """Build a model's tokenizers from ``tokenizer.json``, which holds one or two.
-
-    Raises:
-        ModelError: if the form is damaged.
-    """
+    """Build a model's tokenizers from ``tokenizer.json``; ``ModelError`` if that is damaged."""
     if "source_tokenizer" not in parts:
         one = load_tokenizer(parts["tokenizer"], text, place)
         return Tokenizers(one, one)
@@ -245,11 +212,7 @@ def load_tokenizers(parts: Mapping[str, Component], text: str, place: object) ->
 
 
 def load_tokenizer(part: Component, text: str, place: object) -> Tokenizer:
-    """Build a tokenizer from its saved form.
-
-    Raises:
-        ModelError: if the form is damaged.
-    """
+    """Build a tokenizer from its saved form; ``ModelError`` if that is damaged."""
     try:
         tokenizer: Tokenizer = part.registered.resolve().from_json(text)
     except ValueError as error:

@@ -130,11 +130,7 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        ModelError: if it is missing, or is none.
-    """
+    """Read a JSON object; ``ModelError`` names the file if it is missing, or is none."""
     try:
         return parse(path, path.read_bytes())
     except FileNotFoundError:

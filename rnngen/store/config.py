@@ -86,22 +86,17 @@ class ModelConfig:
         whole = self.as_json()
         kinds = ["cell", "tokenizer", "task", "network", "vocabulary", "opening"]
         reads = ["source_tokenizer", "source_vocabulary"]
-        parts = {key: whole[key] for key in (*kinds, *(key for key in reads if whole[key] is not None))}
-        parts["network"] = {
-            key: one for key, one in whole["network"].items() if (key, one) not in LATER.items()
-        }
+        parts = {key: whole[key] for key in (*kinds, *reads) if key in kinds or whole[key] is not None}
+        network = whole["network"].items()
+        parts["network"] = {key: one for key, one in network if (key, one) not in LATER.items()}
         return json.dumps(_without(parts, "parts"), sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, values: dict[str, Any], place: str) -> "ModelConfig":
-        """Read it back.
-
-        Args:
-            values: the parsed JSON.
-            place: the file, for messages.
+        """Read back parsed JSON.
 
         Raises:
-            ModelError: if it is of a newer format, or not what ``to_json`` wrote.
+            ModelError: naming ``place``, if it is of a newer format, or not what ``to_json`` wrote.
         """
         version = values.get("format")
         if isinstance(version, int) and version > FORMAT:
@@ -111,15 +106,15 @@ class ModelConfig:
             )
         reads = values.get("source_tokenizer")
         try:
-            parts = {
-                "cell": ComponentRecord.from_json(values["cell"]),
-                "tokenizer": ComponentRecord.from_json(values["tokenizer"]),
-                "task": ComponentRecord.from_json(values["task"]),
+            parts: dict[str, Any] = {
+                **{kind: ComponentRecord.from_json(values[kind]) for kind in ("cell", "tokenizer", "task")},
                 "source_tokenizer": ComponentRecord.from_json(reads) if reads else None,
                 "network": NetworkOptions(**values["network"]),
                 "training": TrainingOptions(**values["training"]),
-                "corpus": CorpusRecord(**_tuples(values["corpus"])),
             }
+            record: dict[str, Any] = values["corpus"]
+            tuples = {key: tuple(value) for key, value in record.items() if isinstance(value, list)}
+            parts["corpus"] = CorpusRecord(**{**record, **tuples})
             names = {key: name for name, key in KEYS.items()}
             return cls(**{names.get(key, key): value for key, value in {**values, **parts}.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -135,8 +130,3 @@ def _without(values: Any, empty: str) -> Any:
     if not isinstance(values, dict):
         return values
     return {key: _without(value, empty) for key, value in values.items() if key != empty or value}
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Turn lists into tuples; JSON has only lists."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -83,11 +83,7 @@ def last_evaluation(folder: Path) -> float | None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Return the evaluations so far, a row each.
-
-    Raises:
-        ModelError: if the record of them is damaged.
-    """
+    """Return the evaluations so far, a row each; ``ModelError`` if the record of them is damaged."""
     path = folder / METRICS
     lines = _read_text(path).splitlines() if path.exists() else []
     rows = [checkpoint.parse(path, line) for line in lines]
@@ -119,12 +115,8 @@ def write_weights(folder: Path, weights: Tensors, config: ModelConfig, tokenizer
 
 def export(model: StoredModel, target: Path) -> None:
     """Write a model as one file that ``-m`` takes."""
-    record = {
-        **_seal(model.config, model.tokenizer_json),
-        "config": model.config.as_json(),
-        "tokenizer": model.tokenizer_json,
-    }
-    checkpoint.write_tensors(target, model.weights, record)
+    record = {"config": model.config.as_json(), "tokenizer": model.tokenizer_json}
+    checkpoint.write_tensors(target, model.weights, _seal(model.config, model.tokenizer_json) | record)
 
 
 def _seal(config: ModelConfig, tokenizer_json: str) -> dict[str, str]:
@@ -137,11 +129,7 @@ def _seal(config: ModelConfig, tokenizer_json: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ModelStore:
-    """The folder of all models.
-
-    Args:
-        root: where each model has a folder of its own.
-    """
+    """The folder of all models, in which each has a folder of its own."""
 
     root: Path
 
@@ -152,11 +140,7 @@ class ModelStore:
         return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{CONFIG}"))
 
     def path(self, name: str) -> Path:
-        """Return the folder of a model of that name, which need not exist.
-
-        Raises:
-            UsageError: if no folder can have that name.
-        """
+        """Return the folder for a model's name; it need not exist. ``UsageError`` if none can have it."""
         if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
             raise UsageError(f"model name {name!r}: letters, digits and signs but no slash, no dot first")
         checkpoint.recover(self.root / name)
@@ -179,31 +163,18 @@ class ModelStore:
         return self.path(name)
 
     def open(self, name: str | None) -> StoredModel:
-        """Read a model by name or path; without either, the one trained last.
-
-        Raises:
-            NotFoundError: if there is none; the closest name is given.
-            ModelError: as ``read_model`` does.
-        """
+        """Read a model by name or path; errors as in ``find`` and ``read_model``."""
         return read_model(self.find(name))
 
     def latest(self) -> Path:
-        """Return the folder of the model trained last.
-
-        Raises:
-            NotFoundError: if there is none at all.
-        """
+        """Return the folder of the model trained last; ``NotFoundError`` if there is none at all."""
         trained = [path for name in self.names() if (path := self.root / name / WEIGHTS).is_file()]
         if not trained:
             raise NotFoundError("there is no model yet; make one with rnngen train CORPUS")
         return max(trained, key=lambda path: path.stat().st_mtime_ns).parent
 
     def remove(self, name: str) -> None:
-        """Delete a model; it vanishes from the list at once, however long the deleting takes.
-
-        Raises:
-            UsageError: if it is a path, which may lead anywhere.
-        """
+        """Delete a model, which vanishes at once; ``UsageError`` for a path, which may lead anywhere."""
         found, doomed = self.find(name), self.root / f".{name}.removed-{os.getpid()}"
         if found.parent != self.root:
             raise UsageError(f"{name} is a path; only named models are removed (see rnngen models list)")
@@ -211,16 +182,11 @@ class ModelStore:
         shutil.rmtree(doomed)
 
     def copy(self, name: str, target: str) -> Path:
-        """Copy a model under another name.
-
-        Raises:
-            UsageError: if that name is taken.
-        """
+        """Copy a model under another name; ``UsageError`` if that is taken."""
         destination = self.path(target)
         if destination.exists():
-            raise UsageError(
-                f"there is a model {target!r} already; remove it first: rnngen models rm {target}"
-            )
+            mend = f"remove it first: rnngen models rm {target}"
+            raise UsageError(f"there is a model {target!r} already; {mend}")
         staged = self.root / f".{target}.copy-{os.getpid()}"
         shutil.copytree(self.find(name), staged)
         staged.rename(destination)

@@ -7,7 +7,7 @@
     def test_conformance():
         check_cell(spec, forget_bias="0")
 
-Each takes a spec, as a hook returns it, and option values as a user would type them. It raises
+Each takes a spec, as a hook returns it, and option values as a user would type them, else defaults. It raises
 ``AssertionError`` with a sentence that names the broken promise, and by how much.
 """
 

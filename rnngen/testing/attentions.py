@@ -23,19 +23,16 @@ def check_attention(spec: AttentionSpec, **options: str) -> None:
     Query and memory are of different sizes; an attention that refuses that with a ``UsageError`` is tried
     with equal ones.
 
-    Args:
-        spec: as the plugin's ``rnngen_attentions`` hook returns it.
-        options: option values as the user would type them; defaults otherwise.
-
-    Raises:
-        AssertionError: with a sentence that names the broken promise, and by how much.
     """
     import torch
 
     chosen = build(spec.options, options, owner=f"attention {spec.name!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        attention, size = _built(spec, chosen)
+        try:
+            attention, size = imported(spec.load)(QUERY, MEMORY, chosen), MEMORY
+        except UsageError:
+            attention, size = imported(spec.load)(QUERY, QUERY, chosen), QUERY
         checks.module(attention, spec.load)
         memory = torch.randn(BATCH, max(LENGTHS), size)
         query = torch.randn(BATCH, TIME, QUERY)
@@ -46,15 +43,6 @@ def check_attention(spec: AttentionSpec, **options: str) -> None:
     if spec.numpy is not None:
         step = imported(spec.numpy)(checks.weights_of(attention), chosen)
         _check_numpy(step, query.numpy(), memory.numpy(), mask.numpy(), whole)
-
-
-def _built(spec: AttentionSpec, chosen: Any) -> tuple[Any, int]:
-    """Build the attention; return it with the size of the memory that it takes."""
-    attention = imported(spec.load)
-    try:
-        return attention(QUERY, MEMORY, chosen), MEMORY
-    except UsageError:
-        return attention(QUERY, QUERY, chosen), QUERY
 
 
 def _attend(attention: Any, query: Any, memory: Any, mask: Any) -> Result:
@@ -94,9 +82,8 @@ def _check_padding(attention: Any, query: Any, memory: Any, mask: Any, whole: Re
 
     for junk in JUNK:
         dirty = memory.masked_fill(~mask[:, :, None], junk)
-        _check_same(
-            _attend(attention, query, dirty, mask), whole, f"{junk} in the padding of the memory shows:"
-        )
+        found = _attend(attention, query, dirty, mask)
+        _check_same(found, whole, f"{junk} in the padding of the memory shows:")
     more, length = 3, mask.shape[1]
     longer = pad(memory, (0, 0, 0, more), value=1.0)
     contexts, weights, _ = _attend(attention, query, longer, pad(mask, (0, more)))

@@ -10,15 +10,7 @@ BATCH, TIME, INPUT, HIDDEN = 3, 7, 5, 8
 
 
 def check_cell(spec: CellSpec, **options: str) -> None:
-    """Check a cell against its contract.
-
-    Args:
-        spec: as the plugin's ``rnngen_cells`` hook returns it.
-        options: option values as the user would type them; defaults otherwise.
-
-    Raises:
-        AssertionError: with a sentence that names the broken promise, and by how much.
-    """
+    """Check a cell against its contract."""
     import torch
 
     chosen = build(spec.options, options, owner=f"cell {spec.name!r}")

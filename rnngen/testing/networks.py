@@ -2,6 +2,7 @@
 and no row depends on the others or on its padding.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,26 +10,25 @@ from rnngen.contracts import (
     IGNORE,
     NO_TOKEN,
     AttentionSpec,
+    Blueprint,
     CellSpec,
     FeatureNetwork,
     FeatureStep,
     NetworkSpec,
+    Spec,
     State,
+    Weights,
     imported,
 )
-from rnngen.options import build
+from rnngen.errors import UnknownName
+from rnngen.options import build, divide
 from rnngen.testing import checks
-from rnngen.testing.blueprints import (
-    LENGTHS,
-    VOCABULARY,
-    ModuleFactory,
-    component,
-    nll,
-    perturb,
-    small_blueprint,
-    sources,
-)
 
+LENGTHS = (6, 2, 4, 1)
+"""Lengths of the sources, the end token included; the last has no other."""
+VOCABULARY, SOURCE_VOCABULARY = 11, 13
+HIDDEN, EMBED, LAYERS, DROPOUT = 8, 6, 2, 0.1
+EOS_ID = 0
 BATCH, TIME = len(LENGTHS), 5
 PADDING = 3
 """Columns of padding that must make no difference."""
@@ -37,23 +37,14 @@ ROWS = [2, 0, 2]
 
 
 def check_network(
-    spec: NetworkSpec,
-    *parts: CellSpec | AttentionSpec,
-    shared: bool = False,
-    tied: bool = False,
-    **options: str,
+    spec: NetworkSpec, *parts: Spec, shared: bool = False, tied: bool = False, **options: str
 ) -> None:
     """Check a network that reads a source against its contract.
 
-    Args:
-        spec: as the plugin's ``rnngen_cells`` hook returns it.
-        parts: the cells and attentions that the options may name.
-        shared: whether both sides have one vocabulary.
-        tied: whether the embedding is the output matrix too.
-        options: option values as the user would type them; defaults otherwise.
+    ``parts`` are the cells and attentions that the options may name. With ``shared`` both sides have one
+    vocabulary; with ``tied`` the embedding is the output matrix too.
 
     Raises:
-        AssertionError: with a sentence that names the broken promise, and by how much.
         UsageError: if the network refuses these options.
     """
     import torch
@@ -112,9 +103,8 @@ def _check_torch(network: Any, source: Any, tokens: Any) -> Steps:
     checks.states_close(steps.state, final, "token by token, the final state differs from the whole text's")
     if isinstance(network, FeatureNetwork):
         features, _ = network.hidden(tokens, state)
-        assert features.shape[-1] == network.feature_size, (
-            "feature_size is not the size of what hidden() gives"
-        )
+        same = features.shape[-1] == network.feature_size
+        assert same, "feature_size is not the size of what hidden() gives"
         checks.close(network.predict(features), whole, "predict() of hidden() differs from the logits")
     _check_attended(steps.attended, source != NO_TOKEN, checks.TOLERANCE)
     _check_rows(network, source, tokens, steps)
@@ -135,9 +125,8 @@ def _check_attended(attended: list[Any], mask: Any, slack: float) -> None:
     for t, weights in enumerate(attended):
         shape, expected = tuple(weights.shape), tuple(mask.shape)
         assert shape == expected, f"attended() is {shape}, not {expected}"
-        assert not weights[~mask].any(), (
-            f"at token {t} attended() gives padding a weight; it must be exactly 0"
-        )
+        padding = weights[~mask].any()
+        assert not padding, f"at token {t} attended() gives padding a weight; it must be exactly 0"
         off = float(abs(weights.sum(-1) - 1).max())
         assert off <= slack, f"at token {t} what attended() gives does not sum to 1; it is off by {off:.2g}"
 
@@ -175,9 +164,8 @@ def _check_loss(network: Any, source: Any, tokens: Any, logits: Any) -> None:
     targets = _targets(tokens)
     loss = float(network.nll(tokens, targets, network.start(source))[0])
     expected = float(nll(logits, targets))
-    assert abs(loss - expected) <= checks.TOLERANCE * max(1.0, expected) * 10, (
-        f"in evaluation nll() is {loss:.6g}, and the cross-entropy of the logits {expected:.6g}"
-    )
+    close = abs(loss - expected) <= checks.TOLERANCE * max(1.0, expected) * 10
+    assert close, f"in evaluation nll() is {loss:.6g}, and the cross-entropy of the logits {expected:.6g}"
 
 
 def _targets(tokens: Any) -> Any:
@@ -236,9 +224,8 @@ def _follow(step: Any, tokens: Any, state: State, steps: Steps, whose: str) -> N
         found, after = step(tokens[:, t], state)
         checks.close(found, logits.numpy(), f"{whose} logits {t} differ from torch's")
         checks.unchanged(before, state, "the state that the NumPy step was given")
-        checks.unchanged(
-            before[: step.fixed], after[: step.fixed], "the fixed arrays of the NumPy step's state"
-        )
+        fixed = slice(step.fixed)
+        checks.unchanged(before[fixed], after[fixed], "the fixed arrays of the NumPy step's state")
         attended = step.attended(after)
         assert (attended is None) == (weights is None), "one implementation attends, and the other does not"
         if weights is not None:
@@ -246,3 +233,107 @@ def _follow(step: Any, tokens: Any, state: State, steps: Steps, whose: str) -> N
             checks.close(attended[:, :width], weights.numpy(), f"{whose} attended() differs from torch's")
             assert not attended[:, width:].any(), f"{whose} attended() gives padding a weight"
         state = after
+
+
+# ── Parts of the networks that the suite builds ────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class ComponentFactory:
+    """A cell or an attention with its options chosen (``rnngen.contracts.ComponentFactory``)."""
+
+    spec: Any
+    options: Any
+
+    @property
+    def has_numpy(self) -> bool:
+        """True if there is a NumPy implementation."""
+        return self.spec.numpy is not None
+
+    def build(self, *sizes: int) -> Any:
+        """Build the torch implementation."""
+        return imported(self.spec.load)(*sizes, self.options)
+
+    def numpy(self, weights: Weights, prefix: str = "") -> Any:
+        """Build the NumPy implementation."""
+        own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+        return imported(self.spec.numpy)(own, self.options)
+
+
+def component(kind: str, text: str, parts: Sequence[Spec]) -> ComponentFactory:
+    """Choose a component by ``NAME`` or ``NAME;key=value``."""
+    name, *settings = divide(text, ";")
+    wanted = AttentionSpec if kind == "attention" else CellSpec
+    known = {part.name: part for part in parts if isinstance(part, wanted)}
+    if name not in known:
+        raise UnknownName(kind, name, known)
+    given = dict(setting.split("=", 1) for setting in settings)
+    return ComponentFactory(known[name], build(known[name].options, given, owner=f"{kind} {name!r}"))
+
+
+def small_blueprint(parts: Mapping[str, ComponentFactory], *, shared: bool, tied: bool) -> Blueprint:
+    """Return a small network of two layers."""
+    return Blueprint(
+        vocabulary=VOCABULARY,
+        source_vocabulary=VOCABULARY if shared else SOURCE_VOCABULARY,
+        shared=shared,
+        hidden=HIDDEN,
+        layers=LAYERS,
+        embed=EMBED,
+        source_embed=EMBED if shared else EMBED - 1,
+        dropout=DROPOUT,
+        tied=tied,
+        parts=parts,
+    )
+
+
+class ModuleFactory:
+    """A ``rnngen.contracts.ModuleFactory`` of torch's own modules."""
+
+    def head(self, inputs: int, weight: Any = None) -> Any:
+        """Return a new output layer."""
+        from torch import nn
+
+        class Head(nn.Linear):
+            def nll(self, x: Any, targets: Any) -> Any:
+                return nll(self(x), targets)
+
+        head = Head(inputs, VOCABULARY)
+        if weight is not None:
+            assert weight.shape == head.weight.shape, "head(inputs, weight): weight is not (V,inputs)"
+            head.weight = weight
+        return head
+
+    def dropout(self) -> Any:
+        """Return a new dropout module."""
+        from torch import nn
+
+        return nn.Dropout(DROPOUT)
+
+
+def nll(logits: Any, targets: Any) -> Any:
+    """Return the summed cross-entropy of the targets (B,T) that count."""
+    from torch.nn.functional import cross_entropy
+
+    flat = logits.float().flatten(0, 1)
+    return cross_entropy(flat, targets.flatten(), ignore_index=IGNORE, reduction="sum")
+
+
+def perturb(network: Any) -> None:
+    """Move every parameter a little: one that starts at 0, as biases do, could be left out unnoticed."""
+    import torch
+
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+def sources(vocabulary: int) -> Any:
+    """Return sources (B,S): rows closed by the end token, then padding."""
+    import torch
+
+    source = torch.randint(1, vocabulary, (len(LENGTHS), max(LENGTHS)))
+    for row, length in zip(source, LENGTHS, strict=True):
+        row[length - 1] = EOS_ID
+        row[length:] = NO_TOKEN
+    return source

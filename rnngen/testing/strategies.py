@@ -1,7 +1,7 @@
 """The conformance suite for decoding strategies: a toy network, jobs for it, and what texts must be."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -40,17 +40,9 @@ Texts = list[tuple[int, tuple[int, ...]]]
 
 
 def check_strategy(spec: StrategySpec, **options: str) -> None:
-    """Hold a strategy to its contract; call it from a one-line test.
+    """Check a strategy against its contract; one that generates several texts of a prompt is asked for two.
 
     The network has every capability that a strategy may ask for, and computes each stream by itself.
-
-    Args:
-        spec: what the plugin's ``rnngen_strategies`` hook returns.
-        options: option values as the user would type them; defaults otherwise. A strategy that generates
-            several texts of a prompt is asked for two.
-
-    Raises:
-        AssertionError: in a sentence that says which promise was broken.
     """
 
     def make() -> Strategy:
@@ -60,10 +52,13 @@ def check_strategy(spec: StrategySpec, **options: str) -> None:
 
     count = 2 if "count" in spec.can else 1
     texts = _check_texts(make, _job(count=count))
-    _check_end(make, _job(count=count, model=ToyNetwork(ends_after=5)))
+    for prompt, tokens in _check_texts(make, _job(count=count, model=ToyNetwork(ends_after=5))):
+        limit = min(5, MOST[prompt])
+        assert len(tokens) <= limit, f"a text goes on after its end: {len(tokens)} tokens, {limit} expected"
     assert _texts(make, _job(count=count)) == texts, "the same seeds give other texts the second time"
     _check_seeds(spec, make, _job(count=count), texts)
-    _check_filters(make, _job(count=count))
+    for prompt, tokens in _texts(make, _job(count=count, filters=[_Watchful(), _only])):
+        assert set(tokens) <= {ONLY}, f"prompt {prompt} has tokens that the job's filters forbid: {tokens}"
     _check_alone(make, count, texts)
     _check_let_go(make, _job(count=count), texts)
     _check_abilities(spec, make, count)
@@ -209,13 +204,6 @@ def _check_texts(make: Any, job: DecodingJob) -> Texts:
     return texts
 
 
-def _check_end(make: Any, job: DecodingJob) -> None:
-    assert job.model.ends_after is not None  # type: ignore[attr-defined]
-    for prompt, tokens in _check_texts(make, job):
-        limit = min(job.model.ends_after, job.max_tokens[prompt] or 0)  # type: ignore[attr-defined]
-        assert len(tokens) <= limit, f"a text goes on after its end: {len(tokens)} tokens, {limit} expected"
-
-
 def _check_seeds(spec: StrategySpec, make: Any, job: DecodingJob, texts: Texts) -> None:
     others = [
         _texts(make, replace(job, seeds=tuple(seed + more for seed in job.seeds))) for more in (100, 200, 300)
@@ -226,18 +214,12 @@ def _check_seeds(spec: StrategySpec, make: Any, job: DecodingJob, texts: Texts) 
         assert all(other == texts for other in others), "it does not draw, says its spec, yet seeds matter"
 
 
-def _check_filters(make: Any, job: DecodingJob) -> None:
-    for prompt, tokens in _texts(make, replace(job, filters=[*job.filters, _only])):
-        assert set(tokens) <= {ONLY}, f"prompt {prompt} has tokens that the job's filters forbid: {tokens}"
-
-
 def _check_alone(make: Any, count: int, texts: Texts) -> None:
     for place in range(len(PREFIXES)):
         alone = [tokens for _, tokens in _texts(make, _job([place], count=count))]
         together = [tokens for prompt, tokens in texts if prompt == place]
-        assert alone == together, (
-            f"the texts of a prompt depend on the others beside it: {together}, and {alone} alone"
-        )
+        fault = f"the texts of a prompt depend on the others beside it: {together}, and {alone} alone"
+        assert alone == together, fault
 
 
 def _check_let_go(make: Any, job: DecodingJob, texts: Texts) -> None:
@@ -277,15 +259,11 @@ def _check_abilities(spec: StrategySpec, make: Any, count: int) -> None:
 def _resumable(strategy: Any, job: DecodingJob) -> tuple[int, ...]:
     """A text of a sampler, gone on with from one state after another."""
     sampler: Sampler = strategy.sampler(job)
-    state = sampler.start(job.prefill(), [np.random.default_rng([job.seeds[0], 0])])
-
-    def tokens() -> Iterator[int]:
-        nonlocal state
-        for _ in range(job.max_tokens[0] or 0):
-            (token,), state = sampler.step(state)
-            yield int(token)
-
-    return tuple(tokens())
+    state, tokens = sampler.start(job.prefill(), [np.random.default_rng([job.seeds[0], 0])]), []
+    for _ in range(job.max_tokens[0] or 0):
+        (token,), state = sampler.step(state)
+        tokens.append(int(token))
+    return tuple(tokens)
 
 
 def _score(one: Generated) -> float:

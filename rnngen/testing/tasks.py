@@ -1,7 +1,6 @@
 """The conformance suite for tasks: examples depend on the text alone, not on how it was read."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from rnngen.contracts import Chunk, Task, TaskSpec, imported
 from rnngen.options import build
@@ -27,18 +26,12 @@ PATIENCE = 10_000
 
 
 def check_task(spec: TaskSpec, **options: str) -> None:
-    """Check a task against its contract.
-
-    Args:
-        spec: as the plugin's ``rnngen_tasks`` hook returns it.
-        options: option values as the user would type them; defaults otherwise.
-
-    Raises:
-        AssertionError: with a sentence that names the broken promise.
-    """
+    """Check a task against its contract."""
     chosen = build(spec.options, options, owner=f"task {spec.name!r}")
     task: Task = imported(spec.load)(chosen)
-    _check_attributes(task)
+    for name, expected in (("has_eos", bool), ("separator", str)):
+        value = getattr(task, name, None)
+        assert isinstance(value, expected), f"{name} should be a {expected.__name__}, and is {value!r}"
     documents = PAIRED if spec.has_source else DOCUMENTS
     whole = _joined(task, _pieces(documents))
     assert whole, "no example was found in five documents of text"
@@ -51,12 +44,6 @@ def check_task(spec: TaskSpec, **options: str) -> None:
     if spec.has_source:
         _check_sources(task)
     _check_streams(task, documents)
-
-
-def _check_attributes(task: Any) -> None:
-    for name, expected in (("has_eos", bool), ("separator", str)):
-        value = getattr(task, name, None)
-        assert isinstance(value, expected), f"{name} should be a {expected.__name__}, and is {value!r}"
 
 
 def _pieces(documents: Iterable[str], size: int | None = None) -> Iterator[Chunk]:

@@ -35,29 +35,13 @@ NASTY = (
 )
 """Texts that tokenizers are known to change, to refuse, or to take for a sign of their own."""
 
-GARBAGE = (
-    "",
-    "no JSON",
-    "null",
-    "[]",
-    "{}",
-    "1",
-    '{"kind": "other", "tokenizer": {"model": {}}}',
-    "[" * 5000,
-)
+OTHER_KIND = '{"kind": "other", "tokenizer": {"model": {}}}'
+GARBAGE = ("", "no JSON", "null", "[]", "{}", "1", OTHER_KIND, "[" * 5000)
 """Texts that are no ``tokenizer.json``."""
 
 
 def check_tokenizer(spec: TokenizerSpec, **options: str) -> None:
-    """Check a tokenizer against its contract.
-
-    Args:
-        spec: as the plugin's ``rnngen_tokenizers`` hook returns it.
-        options: option values as the user would type them; defaults otherwise.
-
-    Raises:
-        AssertionError: with a sentence that names the broken promise.
-    """
+    """Check a tokenizer against its contract."""
     chosen = build(spec.options, options, owner=f"tokenizer {spec.name!r}")
     cls: type[Tokenizer] = imported(spec.load)
     tokenizer = cls.train(_chunks(), chosen)
@@ -106,13 +90,11 @@ def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
     import numpy as np
 
     ids = tokenizer.encode(text)
-    assert isinstance(ids, np.ndarray), (
-        f"encode should return a NumPy array, and returns a {type(ids).__name__}"
-    )
+    kind = type(ids).__name__
+    assert isinstance(ids, np.ndarray), f"encode should return a NumPy array, and returns a {kind}"
     assert ids.ndim == 1, f"encode should return one dimension, and returns {ids.ndim}"
-    assert ids.dtype.kind in "iu", (
-        f"encode should return integers, and returns {ids.dtype} for {_short(text)}"
-    )
+    whole = ids.dtype.kind in "iu"
+    assert whole, f"encode should return integers, and returns {ids.dtype} for {_short(text)}"
     listed: list[int] = ids.tolist()
     return listed
 
@@ -144,10 +126,9 @@ def _check_saved(cls: type[Tokenizer], tokenizer: Tokenizer) -> None:
         assert same, f"saved and loaded, it gives other ids for {_short(text)}"
     for garbage in (*GARBAGE, saved[: len(saved) // 2]):
         error = _raised(cls.from_json, garbage)
-        assert isinstance(error, ValueError), (
-            f"from_json({_short(garbage)}) gives {error!r}, not a ValueError"
-        )
-        assert str(error), f"from_json({_short(garbage)}) raises a ValueError without a message"
+        call = f"from_json({_short(garbage)})"
+        assert isinstance(error, ValueError), f"{call} gives {error!r}, not a ValueError"
+        assert str(error), f"{call} raises a ValueError without a message"
 
 
 def _short(text: str) -> str:

@@ -19,6 +19,7 @@ from rnngen.api import Session
 from rnngen.events import FinalEvaluation
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.requests.train import TrainRequest
+from rnngen.training.sizing import propose
 
 CHANGES: dict[str, dict[str, Any]] = {
     "AdamW": {"optimizer": "adamw"},
@@ -63,7 +64,7 @@ def trained(corpus: str, change: dict[str, Any], seed: int, minutes: float) -> f
         options = {key: value for key, value in change.items() if not key.startswith("-o ")}
         given = {"minutes": minutes, "seed": seed, **options}
         request = TrainRequest.of(corpus, settings=settings, **given)
-        request = session.propose(session.plan(request), given=request.given).under(request)
+        request = propose(session.plan(request), given=request.given).under(request)
         events = session.train(session.plan(request))
         return next(event.stream for event in events if isinstance(event, FinalEvaluation))
 

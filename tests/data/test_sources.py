@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnngen.data.sources import find, spool, suffix_of
+from rnngen.data.corpus import find, spool, suffix_of
 from rnngen.errors import CorpusError, NotFoundError
 
 SUFFIXES = {".txt", ".md"}

@@ -14,9 +14,8 @@ from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import Chunk
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import UsageError
-from rnngen.evaluation import neural_cache
-from rnngen.evaluation.neural_cache import Cache, cached_loss
-from rnngen.evaluation.perplexity import LossEvaluator
+from rnngen.evaluation import perplexity
+from rnngen.evaluation.perplexity import Cache, LossEvaluator, cached_loss
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import EvaluationOptions, NetworkOptions
 
@@ -65,11 +64,11 @@ def by_hand(network, has_eos, size, weight, theta):
 @pytest.mark.parametrize("size", [1, 7, 30, 10_000])
 @pytest.mark.parametrize("block", [1, 16, 256])
 def test_it_is_the_formula_however_much_is_read_at_once(network, store, has_eos, size, block):
-    before, neural_cache.BLOCK = neural_cache.BLOCK, block
+    before, perplexity.BLOCK = perplexity.BLOCK, block
     try:
         loss = cached_loss(network, store, has_eos=has_eos, options=options(cache_size=size))
     finally:
-        neural_cache.BLOCK = before
+        perplexity.BLOCK = before
     assert loss.tokens == sum(len(text) + has_eos for text in TEXTS)
     assert loss.nats == pytest.approx(by_hand(network, has_eos, size, 0.2, 1.5), rel=1e-4)
 

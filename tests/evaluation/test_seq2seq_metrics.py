@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
@@ -288,7 +289,7 @@ def test_words_are_the_tokens_that_begin_with_a_letter_or_a_number(text):
 
 def test_all_figures_stand_under_their_names():
     answers, references = ["the cat sat on a mat\n", "no"], [[CAT, "a cat"], ["no", "nay"]]
-    told = score_outputs(answers, references).as_json()
+    told = asdict(score_outputs(answers, references))
     one, two, longest = rouge(answers, references)
     assert re.sub(r"version:[\d.]+", "version:", told.pop("signature")) == (
         "BLEU|nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version: "
@@ -307,14 +308,14 @@ def test_all_figures_stand_under_their_names():
 
 @pytest.mark.parametrize("line", ["the cat sat on the mat .", "听起来自然非常容易。", "저는 오늘 학생입니다"])
 def test_answers_that_are_right_score_a_hundred_and_no_more(line):
-    told = score_outputs([line] * 3, [line] * 3).as_json()
+    told = asdict(score_outputs([line] * 3, [line] * 3))
     del told["signature"]
     assert set(told.values()) == {100}
 
 
 @pytest.mark.parametrize("line", ["the cat sat on the mat", "听起来自然非常容易"])
 def test_no_answers_written_score_nothing(line):
-    told = score_outputs(["", ""], [line, line]).as_json()
+    told = asdict(score_outputs(["", ""], [line, line]))
     del told["signature"]
     assert set(told.values()) == {0}
 

@@ -7,7 +7,7 @@ import torch
 from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.builtins.strategies.options import BeamOptions
-from rnngen.evaluation.neural_cache import Cache
+from rnngen.evaluation.perplexity import Cache
 from rnngen.generation.prefix_cache import arrays_of, state_from
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.neural_cache import CachedStep

@@ -13,8 +13,8 @@ from PIL import Image
 from rnngen import plots
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.alignment import Alignment
-from rnngen.plots import fonts, png, sheet, svg
-from rnngen.plots.labels import label
+from rnngen.plots import png, sheet, svg
+from rnngen.plots.sheet import label
 
 SVG = "{http://www.w3.org/2000/svg}"
 TITLE = 'a <b>"title"</b> & \x1b more'
@@ -153,7 +153,7 @@ def test_nothing_outside_the_file_is_referred_to(saved, kind):
 
 def cells_of(alignment):
     """The cells on the sheet that the PNG of an alignment is drawn from."""
-    used = fonts.Fonts("".join(map(label, (*alignment.source, *alignment.target))) + "0123456789weight in%")
+    used = png.Fonts("".join(map(label, (*alignment.source, *alignment.target))) + "0123456789weight in%")
     drawn = sheet.compose([alignment], "", lambda text, size: used.measure(text, 2 * size) / 2)
     return [mark for mark in drawn.marks if isinstance(mark, sheet.Box) and mark.about]
 
@@ -185,22 +185,22 @@ def openable(places):
     """The fonts that can be opened, of some."""
     for place in places:
         with contextlib.suppress(OSError):
-            fonts.Face(*place).at(20)
+            png.Face(*place).at(20)
             yield place
 
 
 def test_chinese_is_drawn_or_refused_but_never_as_boxes(saved):
     alignment = Alignment(("easy",), ("易",), np.ones((1, 1), np.float32))
-    if not any(fonts.Face(*place).draws("易") for place in openable(fonts._places("易"))):
+    if not any(png.Face(*place).draws("易") for place in openable(png._places("易"))):
         with pytest.raises(RnngenError, match=r"易 \(U\+6613\); write a \.svg or a \.html"):
             saved([alignment], "png")
         return
     assert saved([alignment], "png").stat().st_size > 0
-    assert fonts.Fonts("易").measure("易", 20) > 10
+    assert png.Fonts("易").measure("易", 20) > 10
 
 
 def test_a_character_that_no_font_has_is_named_with_the_way_out(saved, monkeypatch, tmp_path):
-    monkeypatch.setattr(fonts, "_places", lambda characters: iter(()))
+    monkeypatch.setattr(png, "_places", lambda characters: iter(()))
     with pytest.raises(RnngenError, match=r"易 \(U\+6613\); write a \.svg or a \.html") as refused:
         saved([Alignment(("easy",), ("易",), np.ones((1, 1), np.float32))], "png")
     assert refused.value.exit_status == 1
@@ -208,22 +208,22 @@ def test_a_character_that_no_font_has_is_named_with_the_way_out(saved, monkeypat
 
 
 def test_signs_of_our_own_need_no_font(saved, monkeypatch):
-    monkeypatch.setattr(fonts, "_places", lambda characters: iter(()))
+    monkeypatch.setattr(png, "_places", lambda characters: iter(()))
     odd = Alignment(("", " ", "\n", "\t"), ("\r", "\ufffd", "long" * 20), WEIGHTS)
     assert saved([odd], "png", "").stat().st_size > 0
-    assert [part for _, part in fonts.Fonts("∎a").runs("∎a")] == ["(end)a"]
+    assert [part for _, part in png.Fonts("∎a").runs("∎a")] == ["(end)a"]
 
 
 def test_files_that_are_no_fonts_are_passed_over(monkeypatch, tmp_path):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
-    monkeypatch.setattr(fonts, "_asked", lambda characters: iter([(str(tmp_path / "gone.ttf"), 0)]))
-    monkeypatch.setattr(fonts, "FOLDERS", (str(tmp_path), str(tmp_path / "nowhere")))
-    assert fonts.Fonts("abc").measure("abc", 20) > 20
+    monkeypatch.setattr(png, "_asked", lambda characters: iter([(str(tmp_path / "gone.ttf"), 0)]))
+    monkeypatch.setattr(png, "FOLDERS", (str(tmp_path), str(tmp_path / "nowhere")))
+    assert png.Fonts("abc").measure("abc", 20) > 20
 
 
 def test_runs_join_to_the_text_and_accents_stay_with_their_letters():
     text = "ae\u0301 z"
-    runs = list(fonts.Fonts(text).runs(text))
+    runs = list(png.Fonts(text).runs(text))
     assert "".join(part for _, part in runs) == text
     assert not any(part.startswith("\u0301") for _, part in runs)
 
@@ -291,7 +291,7 @@ def test_a_folder_is_refused(tmp_path):
 
 def test_a_picture_that_cannot_be_drawn_leaves_the_old_one(saved, monkeypatch, tmp_path):
     (tmp_path / "map.png").write_bytes(b"old")
-    monkeypatch.setattr(fonts, "_places", lambda characters: iter(()))
+    monkeypatch.setattr(png, "_places", lambda characters: iter(()))
     with pytest.raises(RnngenError):
         saved([Alignment(("易",), ("x",), np.ones((1, 1), np.float32))], "png")
     assert (tmp_path / "map.png").read_bytes() == b"old"

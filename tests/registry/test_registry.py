@@ -9,8 +9,7 @@ import pytest
 from rnngen import hookimpl
 from rnngen.contracts import CellSpec, FilterSpec, TokenizerSpec
 from rnngen.errors import PluginError, UnknownName
-from rnngen.registry import KINDS, Distribution, Failure, Registry
-from rnngen.registry.plugins import hook_of
+from rnngen.registry import KINDS, Distribution, Failure, Registry, hook_of
 
 
 def cell(name="mine", load="rnngen.builtins.cells.lstm.torch:LSTM", **more):

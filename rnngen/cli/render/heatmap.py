@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rich.cells import cell_len
 
-from rnngen.plots.labels import label, legend
-from rnngen.plots.sheet import blend
+from rnngen.plots.sheet import blend, label, legend
 
 if TYPE_CHECKING:
     from rnngen.generation.alignment import Alignment

@@ -255,7 +255,7 @@ def network(**options):
     from rnngen.builtins.seq2seq.options import Seq2SeqOptions
     from rnngen.builtins.seq2seq.torch import seq2seq
     from rnngen.nn.heads import TorchModuleFactory
-    from rnngen.testing.blueprints import component, small_blueprint
+    from rnngen.testing.networks import component, small_blueprint
 
     chosen = Seq2SeqOptions(encoder="gru", decoder="gru", input_feeding=True, **options)
     makers = {name: component(kind, getattr(chosen, name), PARTS) for name, kind in SEQ2SEQ.parts.items()}
