@@ -11,8 +11,7 @@ from rnngen.benchmark.turns import Work, rates
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
 from rnngen.evaluation.perplexity import Loss
-from rnngen.nn.allocator import kept_memory
-from rnngen.nn.devices import choose_device, choose_precision, denormals_flushed
+from rnngen.nn.devices import choose_device, choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.options.model import TrainingOptions

@@ -11,7 +11,7 @@
         └──────────┴─┬┴─┬┘
                  I/4 ▾  ▾ I/16 features
 
-The logits of mixture and adaptive are log-probabilities. ``rnngen.inference.heads`` has all three in NumPy.
+The logits of mixture and adaptive are log-probabilities. ``rnngen.inference.numpy_model`` has all in NumPy.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
 from rnngen.contracts import IGNORE
-from rnngen.nn.chunked_loss import chunked_loss
+from rnngen.nn.loss import chunked_loss
 from rnngen.nn.regularizers import TrainingSetup, VariationalDropout
 from rnngen.options.model import NetworkOptions
 
@@ -77,7 +77,7 @@ class Head(nn.Linear):
     def nll(self, x: Tensor, targets: Tensor) -> Tensor:
         """The summed cross-entropy of ``targets`` (B,T) given ``x`` (B,T,I), those that count, in nats.
 
-        No more than ``rnngen.nn.chunked_loss.LIMIT`` logits exist at a time.
+        No more than ``rnngen.nn.loss.LIMIT`` logits exist at a time.
         """
         weight: Tensor = self.weight
         bias: Tensor = self.bias

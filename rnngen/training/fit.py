@@ -13,24 +13,22 @@ from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatch
 from rnngen.data.dataset import named
 from rnngen.errors import CorpusError
 from rnngen.events import Evaluated, Event, Finished, Sampled, Saved, Started, Warned
-from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network, load_weights
-from rnngen.nn.devices import choose_precision, denormals_flushed
+from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING
-from rnngen.training.baseline_check import below_baseline
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.evaluating import (
     EVAL_STREAMS,
     EVAL_TOKENS,
     DistributedEvaluator,
+    below_baseline,
     final_evaluation,
+    preview,
     score_of,
 )
-from rnngen.training.model_card import model_card
 from rnngen.training.plan import Plan
-from rnngen.training.preview import preview
-from rnngen.training.run_folder import ReadOnlyRun, RunFolder
+from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
 
 STATE_RESET_PROB = 0.02

@@ -34,9 +34,8 @@ import torch
 
 from rnngen.errors import OptionError
 from rnngen.events import Step
-from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network
-from rnngen.nn.devices import choose_device, denormals_flushed
+from rnngen.nn.devices import choose_device, denormals_flushed, kept_memory
 from rnngen.requests.train import TrainRequest
 from rnngen.training.fit import make_batches, make_trainer
 from rnngen.training.plan import Plan

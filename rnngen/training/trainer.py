@@ -29,14 +29,13 @@ from rnngen.data.batches import Batch, Batches
 from rnngen.errors import DivergedError
 from rnngen.evaluation.perplexity import Loss
 from rnngen.events import Evaluated, Event, Finished, Step
-from rnngen.nn.loss import batch_loss
+from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import weights_of
 from rnngen.options.model import TrainingOptions
 from rnngen.store.checkpoint import Tensors
 from rnngen.training.averaging import make_mean
 from rnngen.training.distributed import ProcessGroup
 from rnngen.training.optimizers import add_l1, add_noise, make_optimizer, rate
-from rnngen.training.scheduled_sampling import scheduled_inputs
 
 FEWEST_TOKENS, MOST_TOKENS, MOST_EPOCHS = 12_000_000, 40_000_000, 40
 """The default budget: two epochs, but within these bounds; minutes on two cores."""
@@ -377,3 +376,21 @@ def _tensors(arrays: Tensors, prefix: str) -> dict[str, torch.Tensor]:
         for name, array in arrays.items()
         if name.startswith(prefix)
     }
+
+
+def scheduled_inputs(network: Any, batch: Batch, state: State | None, share: float, precision: str) -> Batch:
+    """Return a batch with a share of its inputs, but no row's first, replaced by the most probable tokens.
+
+    A network that has only ever read flawless text does not know how to go on after a mistake of its own. The
+    predictions come from a first pass without gradient, all at once (Mihaylova and Martins 2019), instead of
+    one after another (Bengio et al. 2015).
+    """
+    if not share:
+        return batch
+    device = next(network.parameters()).device
+    inputs = torch.from_numpy(batch.inputs).to(device)
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits, _ = network(inputs, initial_states(network, batch, state))
+    coins = torch.rand(inputs[:, 1:].shape) < share
+    predicted = torch.where(coins.to(device), logits[:, :-1].argmax(-1), inputs[:, 1:])
+    return batch._replace(inputs=torch.cat([inputs[:, :1], predicted], dim=1).cpu().numpy())

@@ -8,8 +8,7 @@ from torch import nn
 from rnngen.builtins.seq2seq.options import Seq2SeqOptions
 from rnngen.builtins.seq2seq.torch import seq2seq
 from rnngen.contracts import NO_TOKEN, Blueprint
-from rnngen.inference.cuda_graph import PATIENCE, CapturedStep
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.torch_model import PATIENCE, CapturedStep, TorchStep
 from rnngen.nn.heads import TorchModuleFactory
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import NetworkOptions
