@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -13,23 +13,11 @@ Make = Callable[[Floats], Any]
 """Converts a matrix to another format."""
 
 
-class Head(Protocol):
-    """An output layer."""
+def make_head(weights: Weights) -> "FullHead | MixtureHead | AdaptiveHead":
+    """Build the output layer of a network from its weights; tied weights are stored once.
 
-    inputs: int
-    """H, the size of the features that it reads."""
-
-    def __call__(self, features: Floats) -> Floats:
-        """(B,H) → logits (B,V), for the caller to write to."""
-        ...
-
-    def quantize(self, make: Make) -> None:
-        """Replace the matrices (``rnngen.contracts.Quantizable``)."""
-        ...
-
-
-def make_head(weights: Weights) -> Head:
-    """Build the output layer of a network from its weights; tied weights are stored once."""
+    It reads ``inputs`` features, and the logits that it returns are the caller's to write to.
+    """
     narrow = weights.get("projection.weight")  # two matrices in a row are one
     if "head.root.weight" in weights:
         return AdaptiveHead(weights)
@@ -40,12 +28,7 @@ def make_head(weights: Weights) -> Head:
 
 
 class FullHead:
-    """A row of weights for each token.
-
-    Args:
-        matrix: (V,H).
-        bias: (V,).
-    """
+    """A row of weights for each token: ``matrix`` (V,H) and ``bias`` (V,)."""
 
     def __init__(self, matrix: Floats, bias: Floats) -> None:
         self.matrix, self.bias = _transposed(matrix), bias
@@ -95,11 +78,7 @@ class MixtureHead:
 
 
 class AdaptiveHead:
-    """Clusters of tokens, the rare ones with few features; all of them are computed.
-
-    Args:
-        weights: the network's.
-    """
+    """Clusters of tokens, the rare ones with few features; all of them are computed."""
 
     def __init__(self, weights: Weights) -> None:
         self.root, self.bias = _transposed(weights["head.root.weight"]), weights["head.root.bias"]
@@ -127,7 +106,6 @@ class AdaptiveHead:
 
 
 def _transposed(matrix: Floats) -> Any:
-    """Lay a matrix out for the right side of products."""
     return np.ascontiguousarray(matrix.T)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rnngen.contracts import FeatureNetwork, Floats, State, TokenIds
 
@@ -94,21 +94,15 @@ WARM_UPS = 3
 """Calls before a recording, in which libraries choose kernels and allocate memory."""
 
 
-class Recorder(Protocol):
-    """Records the operations of a function on tensors, to replay them."""
+Work: TypeAlias = "Callable[[], Tensor]"
+Recorder: TypeAlias = "Callable[[Work], tuple[Callable[[], object], Tensor]]"
+"""Calls its argument → a function that replays it, and the tensor that then holds its result.
 
-    def __call__(self, work: "Callable[[], Tensor]") -> "tuple[Callable[[], object], Tensor]":
-        """Call ``work`` → a function that replays it, and the tensor that then holds its result.
-
-        Raises:
-            RuntimeError: if it cannot be recorded.
-        """
-        ...
+It raises RuntimeError if that cannot be recorded.
+"""
 
 
-def record_on_cuda(
-    device: "torch.device", work: "Callable[[], Tensor]"
-) -> "tuple[Callable[[], object], Tensor]":
+def record_on_cuda(device: "torch.device", work: Work) -> "tuple[Callable[[], object], Tensor]":
     """Record into a CUDA graph, as a ``Recorder`` for one device."""
     import torch
 
@@ -120,7 +114,7 @@ def record_on_cuda(
     return graph.replay, result
 
 
-def _warm_up(work: "Callable[[], Tensor]") -> None:
+def _warm_up(work: Work) -> None:
     """Call ``work`` a few times on a separate stream, as CUDA requires before a graph."""
     import torch
 
@@ -182,10 +176,9 @@ class CapturedStep:
         if self._met <= PATIENCE or not self.possible:
             return None
         self.recording = None  # its memory is free before there is another
+        tokens = tokens.to(self.device)
         try:
-            self.recording = _Recording(
-                self.network, self.fixed, tokens.to(self.device), state, self.recorder
-            )
+            self.recording = _Recording(self.network, self.fixed, tokens, state, self.recorder)
         except RuntimeError:  # the step synchronises with the device, say, or its state grows
             self.possible = False
         return self.recording

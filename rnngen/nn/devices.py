@@ -36,7 +36,8 @@ class Device:
 
 def devices() -> list[Device]:
     """Return all devices of this machine, the processor first."""
-    found = [Device("cpu", _processor(), *_memory(), _fast_bf16(torch.device("cpu")))]
+    processor = f"{platform.machine()}, {torch.get_num_threads()} threads"
+    found = [Device("cpu", processor, *_memory(), _fast_bf16(torch.device("cpu")))]
     for index in range(torch.cuda.device_count()):
         device, name = torch.device("cuda", index), torch.cuda.get_device_name(index)
         memory = torch.cuda.mem_get_info(index)
@@ -99,12 +100,6 @@ def _fast_bf16(device: torch.device) -> bool:
     return False
 
 
-def _processor() -> str:
-    import platform
-
-    return f"{platform.machine()}, {torch.get_num_threads()} threads"
-
-
 def _memory() -> tuple[int | None, int | None]:
     """Bytes of the machine's memory that are free, and in all, where the system reports them."""
     try:
@@ -130,9 +125,8 @@ def _cuda() -> str:
     """``CUDA 12.8, driver for 13.0``; builds without CUDA have no such call."""
     ask = getattr(torch._C, "_cuda_getDriverVersion", None)
     newest = ask() if ask else 0
-    return f"CUDA {torch.version.cuda}" + (
-        f", driver for {newest // 1000}.{newest % 1000 // 10}" if newest else ""
-    )
+    driver = f", driver for {newest // 1000}.{newest % 1000 // 10}" if newest else ""
+    return f"CUDA {torch.version.cuda}{driver}"
 
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4

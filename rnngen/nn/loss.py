@@ -43,12 +43,9 @@ def initial_states(network: Any, batch: Batch, state: State | None) -> State:
         return tuple(network.start(len(batch.reset_state)))
     if not batch.reset_state.any():
         return state
-    initial: State = network.start(len(batch.reset_state))
     reset = torch.from_numpy(batch.reset_state).to(state[0].device)
-    return tuple(
-        torch.where(reset.view(-1, *[1] * (new.ndim - 1)), new, old)
-        for new, old in zip(initial, state, strict=True)
-    )
+    pairs = zip(network.start(len(batch.reset_state)), state, strict=True)
+    return tuple(torch.where(reset.view(-1, *[1] * (new.ndim - 1)), new, old) for new, old in pairs)
 
 
 LIMIT = 1 << 24
