@@ -65,11 +65,7 @@ class Generation(Compared):
 
     def as_json(self) -> dict[str, Any]:
         """The record for JSON; what was not measured is left out."""
-        record = {
-            **super().as_json(),
-            "device": self.device,
-            "weight_bytes": self.weight_bytes,
-        }
+        record = {**super().as_json(), "device": self.device, "weight_bytes": self.weight_bytes}
         if self.products is not None:
             record |= {"products_per_second": self.products, "bandwidth_fraction": self.bandwidth_fraction}
         if self.batched is not None:
@@ -118,12 +114,7 @@ class Learning(Compared):
 
 
 def require_plain(cell: str) -> None:
-    """Refuse a cell that plain PyTorch has no module of.
-
-    Raises:
-        UsageError: then.
-    """
+    """Refuse a cell that plain PyTorch has no module of, by a UsageError."""
     if cell not in GATES:
-        raise UsageError(
-            f"cell {cell!r}: torch has no module of it to compare with; bench takes {', '.join(GATES)}"
-        )
+        names = ", ".join(GATES)
+        raise UsageError(f"cell {cell!r}: torch has no module of it to compare with; bench takes {names}")

@@ -29,10 +29,6 @@ LARGE = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
     """Measure how fast a network is trained on random text, without evaluations and saves.
 
-    Args:
-        registry: where the cell is looked up.
-        request: the network, and what to measure.
-
     Raises:
         UnknownName: if there is no such cell, or it has no such option.
         UsageError: if torch has no module of that cell to compare with.

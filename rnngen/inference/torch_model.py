@@ -176,8 +176,8 @@ class CapturedStep:
         if self._met <= PATIENCE or not self.possible:
             return None
         self.recording = None  # its memory is free before there is another
-        tokens = tokens.to(self.device)
         try:
+            tokens = tokens.to(self.device)
             self.recording = _Recording(self.network, self.fixed, tokens, state, self.recorder)
         except RuntimeError:  # the step synchronises with the device, say, or its state grows
             self.possible = False

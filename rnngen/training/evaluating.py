@@ -40,6 +40,12 @@ FINAL_EVAL_TOKENS = 500_000
 """Most tokens of it that the final figure is taken from; ``rnngen eval`` reads all."""
 SCORED = 500
 """Most validation sources whose outputs are scored at each evaluation, where their score decides."""
+PREVIEW_TOKENS = 240
+"""Tokens of the samples that are shown while training."""
+PREVIEW_SOURCES = 3
+"""Validation sources whose outputs are shown, where there are sources."""
+CHEAP = 1_500_000
+"""Characters of a text, validation included, up to which the n-gram baseline takes less than a second."""
 MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
     "bleu": seq2seq_metrics.bleu,
     "chrf": seq2seq_metrics.chrf,
@@ -83,28 +89,15 @@ def final_evaluation(plan: Plan, trainer: Trainer, folder: RunFolder) -> FinalEv
     return FinalEvaluation(trainer.progress.best_step, stream, window, time.monotonic() - began)
 
 
-PREVIEW_TOKENS = 240
-"""Tokens of the samples that are shown while training."""
-PREVIEW_SOURCES = 3
-"""Validation sources whose outputs are shown, where there are sources."""
-
-
 def preview(plan: Plan, network: nn.Module, weights: Tensors, step: int) -> str:
-    """Return what a network writes now; its draws are its own, so that training does not depend on them.
+    """Return what a network writes now; it is put into training mode afterwards.
 
-    Args:
-        plan: what is trained.
-        network: put into training mode afterwards.
-        weights: its weights to write with.
-        step: updates made, from which the choice of sources and all draws follow.
+    The choice of sources and all draws follow from ``step`` alone, so that training does not depend on them.
     """
     encoded = plan.encoded
     if encoded.val.source is None:
-        generator = _generator(plan, network, weights)
         settings = GenerationSettings(length=PREVIEW_TOKENS, seed=step)
-        text = "".join(output.text for output in generator.generate([Prompt()], Sample(), settings))
-        network.train()
-        return text.strip()
+        return "".join(_texts(plan, network, weights, [Prompt()], Sample(), settings=settings)).strip()
     numbers = np.random.default_rng(step).integers(encoded.val.examples, size=PREVIEW_SOURCES)
     sources, _ = validation_pairs(encoded, numbers.tolist())
     outputs = greedy_outputs(plan, network, weights, sources)
@@ -114,10 +107,7 @@ def preview(plan: Plan, network: nn.Module, weights: Tensors, step: int) -> str:
 def greedy_outputs(plan: Plan, network: nn.Module, weights: Tensors, sources: Sequence[str]) -> list[str]:
     """Return the greedy outputs for sources; the network is put into training mode afterwards."""
     prompts = [Prompt("", source) for source in sources]
-    outputs = _generator(plan, network, weights).generate(prompts, Greedy(), GenerationSettings())
-    texts = [output.text for output in outputs]
-    network.train()
-    return texts
+    return _texts(plan, network, weights, prompts, Greedy(), settings=GenerationSettings())
 
 
 def validation_pairs(encoded: EncodedDataset, numbers: Sequence[int]) -> tuple[list[str], list[str]]:
@@ -128,20 +118,26 @@ def validation_pairs(encoded: EncodedDataset, numbers: Sequence[int]) -> tuple[l
     return sources, [decode(encoded.tokenizer.pieces, val.example(number)) for number in numbers]
 
 
-def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
-    """The network with these weights, ready to generate."""
+def _texts(
+    plan: Plan,
+    network: nn.Module,
+    weights: Tensors,
+    prompts: Sequence[Prompt],
+    strategy: Greedy | Sample,
+    *,
+    settings: GenerationSettings,
+) -> list[str]:
     encoded = plan.encoded
-    return Generator(
+    generator = Generator(
         numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network),
         Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
         has_eos=encoded.has_eos,
         reads_source=encoded.train.source is not None,
         default_prompt=encoded.default_prompt,
     )
-
-
-CHEAP = 1_500_000
-"""Characters of a text, validation included, up to which the n-gram baseline takes less than a second."""
+    texts = [output.text for output in generator.generate(prompts, strategy, settings)]
+    network.train()
+    return texts
 
 
 def below_baseline(encoded: EncodedDataset, nats_per_char: float, *, improving: bool) -> str | None:
@@ -162,18 +158,15 @@ def below_baseline(encoded: EncodedDataset, nats_per_char: float, *, improving: 
     baseline = witten_bell(known, unseen, has_eos=encoded.has_eos).nats_per_char
     if not nats_per_char > baseline:
         return None
+    mend = (
+        "it was still improving when its time was up: give it a larger budget"
+        if improving
+        else "it has learnt this text by heart: give more text, begin with another model (--init-from), or "
+        "try a smaller --hidden"
+    )
     return (
         f"the model is worse than a 5-gram of the same text: {nats_per_char:.3f} nats a character of the "
-        f"held-out text, and the 5-gram {baseline:.3f}; {_mend(improving)}{_strangers(known, unseen)}"
-    )
-
-
-def _mend(improving: bool) -> str:
-    if improving:
-        return "it was still improving when its time was up: give it a larger budget"
-    return (
-        "it has learnt this text by heart: give more text, begin with another model (--init-from), or try a "
-        "smaller --hidden"
+        f"held-out text, and the 5-gram {baseline:.3f}; {mend}{_strangers(known, unseen)}"
     )
 
 
@@ -191,8 +184,5 @@ def _strangers(known: list[Chunk], unseen: list[Chunk]) -> str:
 
 
 def _chunks(store: TokenStore, encoded: EncodedDataset) -> Iterator[Chunk]:
-    """The examples of a store, as text."""
-    pieces = encoded.tokenizer.pieces
-    return (
-        Chunk(decode(pieces, store.example(number)), starts_document=True) for number in range(store.examples)
-    )
+    texts = (decode(encoded.tokenizer.pieces, store.example(number)) for number in range(store.examples))
+    return (Chunk(text, starts_document=True) for text in texts)

@@ -75,7 +75,9 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     group = current()
     device = group.device(plan.config.training.device)
     plan = plan.with_device_defaults(device.type)
-    folder = _folder(plan, group)
+    seen = (plan.encoded.train.counts(plan.config.vocabulary) > 0).astype(np.uint8)
+    kind = ReadOnlyRun if group.rank else RunFolder
+    folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
         if plan.resumed:
@@ -105,8 +107,7 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
             due = False
-            step = event.step
-            yield Sampled(step, preview(plan, trainer.network, trainer.weights(), trainer.progress.step))
+            yield Sampled(event.step, preview(plan, trainer.network, trainer.weights(), event.step))
 
 
 # ── building ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,18 +122,13 @@ def make_trainer(
 ) -> Trainer:
     """Build the trainer of a plan, its network initialised from torch's global generator.
 
-    Args:
-        plan: what to train.
-        device: where.
-        save: as ``Trainer`` takes it; nothing is saved by default.
-        stop: likewise.
-        group: the processes that train together.
+    ``save`` and ``stop`` are as ``Trainer`` takes them; by default nothing is saved.
     """
     options, group = plan.config.training, group or ProcessGroup()
     precision = choose_precision(options.precision, device)
     counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
-    own_vocabulary = plan.config.corpus.own_vocabulary  # else tokens of the other model have to be unlearnt
-    setup = TrainingSetup(counts, options, restricted=own_vocabulary)
+    # where the vocabulary is another model's, its tokens have to be unlearnt
+    setup = TrainingSetup(counts, options, restricted=plan.config.corpus.own_vocabulary)
     network = build_network(plan.parts["cell"], plan.config, setup)
     if plan.start_from:
         load_weights(network, plan.start_from.weights)
@@ -186,13 +182,6 @@ def make_batches(plan: Plan) -> Batches:
     )
 
 
-def _folder(plan: Plan, group: ProcessGroup) -> RunFolder:
-    """The folder of a run, for the process that writes or for one that only reads."""
-    seen = (plan.encoded.train.counts(plan.config.vocabulary) > 0).astype(np.uint8)
-    kind = ReadOnlyRun if group.rank else RunFolder
-    return kind(plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
-
-
 def _started(plan: Plan, trainer: Trainer) -> Started:
     return Started(
         model=plan.name,
@@ -212,20 +201,21 @@ def _started(plan: Plan, trainer: Trainer) -> Started:
 def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
     """Warnings of what differs from the options, because of the text."""
     options, store = plan.config.training, plan.encoded.train
-    if isinstance(batches, StreamBatches) and batches.batch < options.batch:
-        there = f"{batches.batch} streams of --seq {options.seq}"
-        yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
-    if isinstance(batches, StreamBatches) and batches.batch < current().size:
-        yield Warned(f"{current().size} processes share {batches.batch} streams, so that some learn nothing")
     if isinstance(batches, SourceBatches):
         if batches.left_out:
-            which = f"{batches.left_out} of {store.examples} pairs"
             yield Warned(
-                f"{which} have a side of more than {options.max_length} tokens and are left out of training; "
-                "--max-length lets them in"
+                f"{batches.left_out} of {store.examples} pairs have a side of more than {options.max_length} "
+                "tokens and are left out of training; --max-length lets them in"
             )
-    elif plan.encoded.has_eos:
+    elif isinstance(batches, StreamBatches):
+        if batches.batch < options.batch:
+            there = f"{batches.batch} streams of --seq {options.seq}"
+            yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
+        if batches.batch < current().size:
+            yield Warned(
+                f"{current().size} processes share {batches.batch} streams, so that some learn nothing"
+            )
+    else:
         limit = options.batch * options.seq
-        long = int((np.diff(store.starts) > limit).sum())
-        if long:
+        if long := int((np.diff(store.starts) > limit).sum()):
             yield Warned(f"{long} examples are longer than {limit} tokens and are learnt in pieces")

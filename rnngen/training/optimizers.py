@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -58,10 +58,7 @@ def _muon(network: nn.Module, groups: list[dict[str, Any]], options: TrainingOpt
 def rate(options: TrainingOptions, progress: float, cuts: int = 0) -> float:
     """The learning rate when ``progress`` (0 to 1) of the budget is spent.
 
-    Args:
-        options: the schedule, its highest rate and its warm-up.
-        progress: share of the budget spent.
-        cuts: number of times that validation has stopped improving, for ``plateau``.
+    ``cuts`` counts how often validation has stopped improving, for ``plateau``.
     """
     if progress < options.warmup:
         return options.lr * progress / options.warmup
@@ -113,7 +110,6 @@ SCALE = 0.2
 """The root mean square of AdamW's updates in practice (Moonlight)."""
 BETAS, EPSILON = (0.9, 0.99), 1e-8
 """AdamW's, for parameters that are not Muon's."""
-RECURRENT, INPUT = "weight_hh", "weight_ih"
 
 
 @torch.no_grad()
@@ -165,9 +161,9 @@ def _named(module: nn.Module, where: MuonName) -> dict[nn.Parameter, int]:
     own = dict(module.named_parameters(recurse=False))
     chosen = {}
     for name, past in own.items():
-        if name.startswith(RECURRENT) and past.ndim == 2 and len(past) % past.shape[1] == 0:
+        if name.startswith("weight_hh") and past.ndim == 2 and len(past) % past.shape[1] == 0:
             chosen[past] = hidden = past.shape[1]
-            entry = own.get(name.replace(RECURRENT, INPUT))
+            entry = own.get(name.replace("weight_hh", "weight_ih"))
             if where == "layers" and entry is not None and len(entry) % hidden == 0:
                 chosen[entry] = hidden
     return chosen
@@ -209,16 +205,17 @@ class Muon(Optimizer):
         if closure:
             with torch.enable_grad():
                 loss = closure()
-        self._orthogonalised()
-        for group in self.param_groups:
-            if not group["rows"]:
-                self._adamw(group, [p for p in group["params"] if p.grad is not None])
+        groups = [(group, [p for p in group["params"] if p.grad is not None]) for group in self.param_groups]
+        self._orthogonalised([(group, p) for group, own in groups if group["rows"] for p in own])
+        for group, own in groups:
+            if own and not group["rows"]:
+                self._adamw(group, own)
         return loss
 
-    def _orthogonalised(self) -> None:
+    def _orthogonalised(self, own: list[tuple[dict[str, Any], nn.Parameter]]) -> None:
         """Blocks of one shape are stacked over all groups: a few large products instead of many."""
         stacks = defaultdict(list)
-        for group, parameter in self._muon():
+        for group, parameter in own:
             shape = (group["rows"], parameter.shape[1])
             blocks = self._momentum(parameter, group["momentum"]).view(-1, *shape)
             stacks[shape].append((group, parameter, blocks))
@@ -229,11 +226,6 @@ class Muon(Optimizer):
                 lr = group["lr"]
                 parameter.mul_(1 - lr * group["weight_decay"])
                 parameter.add_(update.to(parameter.dtype), alpha=-lr * SCALE * max(shape) ** 0.5)
-
-    def _muon(self) -> Iterator[tuple[dict[str, Any], nn.Parameter]]:
-        for group in self.param_groups:
-            if group["rows"]:
-                yield from ((group, p) for p in group["params"] if p.grad is not None)
 
     def _momentum(self, parameter: nn.Parameter, keep: float) -> Tensor:
         """Nesterov's: the mean of past gradients, and a step further along the present one."""
@@ -246,8 +238,6 @@ class Muon(Optimizer):
         return parameter.grad.lerp(mean, keep)
 
     def _adamw(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
-        if not parameters:
-            return
         slots = [self._moments(parameter) for parameter in parameters]
         adamw(
             parameters,  # type: ignore[arg-type]  # lists are invariant

@@ -49,7 +49,6 @@ class RunFolder:
 
     def __post_init__(self) -> None:
         self.folder = self.target
-        self.steps_saved = -1
 
     def begin(self) -> None:
         """Prepare a new run, leaving what is in the target's place alone."""
@@ -70,14 +69,18 @@ class RunFolder:
     def save(self, trainer: Trainer, row: MetricsRow | None) -> Iterator[Event]:
         """Save the weights if they are the best, and always what resuming needs."""
         if row:
-            self._append(row)
+            path = self.folder / METRICS
+            before = path.read_text(encoding="utf-8") if path.exists() else ""
+            checkpoint.write_text(path, before + row.as_line())
         if (row and row.best) or not (self.folder / WEIGHTS).exists():
             weights = {**trainer.weights(), **self.extra}
             write_weights(self.folder, weights, self.config, self.tokenizer_json)
             yield Saved(trainer.progress.step, str(self.target / WEIGHTS))
         tensors, record = trainer.snapshot()
         checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
-        self._publish()
+        if self.folder != self.target:  # a new run moves to its place
+            checkpoint.replace_folder(self.folder, self.target)
+            self.folder = self.target
         yield Saved(trainer.progress.step, str(self.target / TRAINING))
 
     def load(self) -> tuple[Tensors, dict[str, Any]]:
@@ -95,20 +98,9 @@ class RunFolder:
         """Write the model card."""
         checkpoint.write_text(self.folder / CARD, text)
 
-    def _append(self, row: MetricsRow) -> None:
-        path = self.folder / METRICS
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
-        checkpoint.write_text(path, before + row.as_line())
-
     def _forget_after(self, step: int) -> None:
         kept = [row for row in read_metrics(self.folder) if row["step"] <= step]
         checkpoint.write_text(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in kept))
-
-    def _publish(self) -> None:
-        """Move a new run to its place."""
-        if self.folder != self.target:
-            checkpoint.replace_folder(self.folder, self.target)
-            self.folder = self.target
 
 
 class ReadOnlyRun(RunFolder):
@@ -136,6 +128,8 @@ def model_card(name: str, config: ModelConfig, result: FinalEvaluation, finished
     """Return the card in Markdown; nothing in it differs between two runs of the same training."""
     corpus = config.corpus
     files = ", ".join(Path(path).name for path in corpus.paths[:5]) + (" …" if len(corpus.paths) > 5 else "")
+    held_out = ", ".join(Path(path).name for path in corpus.val_paths)
+    held_out = held_out or f"the last {100 * corpus.val_fraction:.3g}%"
     parts = [_part("cell", config.cell), _part("tokenizer", config.tokenizer), _part("task", config.task)]
     return f"""# {name}
 
@@ -148,7 +142,7 @@ A recurrent text generator, made with rnngen {config.rnngen}.
 | held-out text, state carried through (`stream`) | {result.stream:.4f} |
 | held-out text, windows of 256 tokens (`window`) | {result.window:.4f} |
 
-Trained on {files}: {corpus.chars:,} characters (SHA-256 `{corpus.sha256[:16]}…`), {_held_out(config)}
+Trained on {files}: {corpus.chars:,} characters (SHA-256 `{corpus.sha256[:16]}…`), {held_out}
 held out. The weights are those of step {result.step:,} of {finished.step:,}.
 
 ## Made of
@@ -163,12 +157,6 @@ held out. The weights are those of step {result.step:,} of {finished.step:,}.
 
 {_table(config.training)}
 """
-
-
-def _held_out(config: ModelConfig) -> str:
-    if config.corpus.val_paths:
-        return ", ".join(Path(path).name for path in config.corpus.val_paths)
-    return f"the last {100 * config.corpus.val_fraction:.3g}%"
 
 
 def _part(kind: str, component: ComponentRecord) -> str:

@@ -129,10 +129,4 @@ class Searched(Event):
             "chosen": dict(self.best.chosen),
             "settings": stages_of(self.best.settings),
         }
-        return {
-            "event": "searched",
-            "study": self.study,
-            "reason": self.reason,
-            "trials": self.trials,
-            "best": best,
-        }
+        return {**Event.as_json(replace(self, best=None)), "best": best}

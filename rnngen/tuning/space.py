@@ -71,19 +71,14 @@ class Space:
                 options[dimension.key] = dimension.draw(trial)
             elif dimension.owner == {**self.parts, **options}[dimension.kind]:
                 value = dimension.draw(trial)
-                text = str(value).lower() if isinstance(value, bool | None) else str(value)
-                settings[dimension.key] = text
+                settings[dimension.key] = str(value).lower() if isinstance(value, bool | None) else str(value)
         return TrainRequest.of(**options, settings=settings)
 
     def defaults(self) -> dict[str, Any]:
         """The values in force without a search, as far as they lie in the space."""
-        known = {d.key: d.default for d in self.dimensions if d.key in PARTS}
-        parts = {**self.parts, **known}
-        return {
-            d.name: d.default
-            for d in self.dimensions
-            if d.default in d.search and d.owner == parts.get(d.kind, "")
-        }
+        parts = {**self.parts, **{d.key: d.default for d in self.dimensions if d.key in PARTS}}
+        known = [d for d in self.dimensions if d.default in d.search and d.owner == parts.get(d.kind, "")]
+        return {d.name: d.default for d in known}
 
     def described(self) -> dict[str, str]:
         """Each range as ``--search`` takes it."""
@@ -173,6 +168,5 @@ def _described(registry: Registry, kind: str, name: str) -> dict[str, Option]:
 
 
 def _keys(registry: Registry, owners: Mapping[str, tuple[Any, ...]]) -> list[tuple[str, str]]:
-    return [
-        (k, key) for k, names in owners.items() for name in names for key in _described(registry, k, name)
-    ]
+    named = [(kind, name) for kind, names in owners.items() for name in names]
+    return [(kind, key) for kind, name in named for key in _described(registry, kind, name)]

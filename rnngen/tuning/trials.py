@@ -55,11 +55,6 @@ class Attempt:
     error: Exception | None = None
 
     @property
-    def number(self) -> int:
-        """Its number in the study, from 0."""
-        return self.trial.number
-
-    @property
     def seconds(self) -> float:
         """Wall-clock time since it began."""
         return time.monotonic() - self.began
@@ -79,7 +74,7 @@ class Attempt:
     def ended_as(self, *, best: bool) -> Tried:
         """Return how it ended."""
         return Tried(
-            trial=self.number,
+            trial=self.trial.number,
             outcome=self.outcome,
             chosen=self.chosen,
             nats_per_char=self.lowest,
@@ -153,18 +148,14 @@ class _Search:
 
     def run(self) -> Iterator[Event]:
         """Trial after trial, while there is time."""
-        record = self.record
-        name, seed = self.study.study_name, record.seed
-        yield Opened(name, self.place, self.held, seed, self.space.described(), record.budget)
-        made = 0
+        record, name, made = self.record, self.study.study_name, 0
+        yield Opened(name, self.place, self.held, record.seed, self.space.described(), record.budget)
         while not self.stop() and self._room(made):
             yield from self._try()
             made += 1
         reason = "interrupt" if self.stop() else "budget"
-        yield Searched(name, reason, len(self._begun()), best_of(self.study))
-
-    def _begun(self) -> list[Any]:
-        return [trial for trial in self.study.trials if trial.state.name != "WAITING"]
+        begun = [trial for trial in self.study.trials if trial.state.name != "WAITING"]
+        yield Searched(name, reason, len(begun), best_of(self.study))
 
     def _room(self, made: int) -> bool:
         """Return whether one more trial would end in time."""
@@ -194,7 +185,7 @@ class _Search:
             if attempt.outcome == "interrupted" and trial.params:  # the next sitting tries it again
                 self.study.enqueue_trial(trial.params)
         best = best_of(self.study)
-        yield attempt.ended_as(best=best is not None and best.trial == attempt.number)
+        yield attempt.ended_as(best=best is not None and best.trial == trial.number)
         self._count(attempt)
 
     def _train(self, attempt: Attempt) -> Iterator[Event]:
@@ -231,10 +222,10 @@ class _Search:
             match event:
                 case Started():
                     attempt.parameters = event.parameters
-                    yield Trying(attempt.number, attempt.chosen, 0.0, None)
+                    yield Trying(attempt.trial.number, attempt.chosen, 0.0, None)
                 case Step():
                     attempt.progress = event.progress
-                    yield Trying(attempt.number, attempt.chosen, event.progress, attempt.lowest)
+                    yield Trying(attempt.trial.number, attempt.chosen, event.progress, attempt.lowest)
                 case Warned():
                     yield event
                 case Evaluated():
@@ -254,11 +245,7 @@ class _Search:
         return False
 
     def _count(self, attempt: Attempt) -> None:
-        """Take note of how it went.
-
-        Raises:
-            Exception: the last trial's, if none has worked so far.
-        """
+        """Take note of how it went; raise its error if none has worked so far."""
         if attempt.outcome == "complete":
             self.took.append(attempt.seconds)
         self.failures = self.failures + 1 if attempt.error else 0
