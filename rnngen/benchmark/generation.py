@@ -8,9 +8,8 @@ from itertools import islice
 import numpy as np
 import torch
 
-from rnngen.benchmark import GATES, Generation, require_plain
+from rnngen.benchmark import GATES, Generation, Work, rates, require_plain
 from rnngen.benchmark.plain import PlainNetwork, generate
-from rnngen.benchmark.turns import Work, rates
 from rnngen.contracts import AnyFilter, StreamStep, Weights
 from rnngen.decoding.sampler import sample, sample_many
 from rnngen.errors import OptionError, UsageError
@@ -37,10 +36,7 @@ def bench_sample(
     NumPy takes its number of threads from ``OMP_NUM_THREADS`` and the like when it is first imported; who
     wants one thread sets them before that.
 
-    Args:
-        registry: where the cell and the temperature are looked up.
-        request: the sizes, where no model is given, and what to measure.
-        model: the request's model, whose network to measure, with a plain one of its sizes beside it.
+    With the request's ``model`` its network is measured, and a plain one of its sizes beside it.
 
     Raises:
         UnknownName: if there is no such cell.

@@ -6,8 +6,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from rnngen.benchmark import Learning, plain, require_plain
-from rnngen.benchmark.turns import Work, rates
+from rnngen.benchmark import Learning, Work, plain, rates, require_plain
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
 from rnngen.evaluation.perplexity import Loss

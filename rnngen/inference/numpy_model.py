@@ -46,13 +46,7 @@ class FullHead:
 
 
 class MixtureHead:
-    """Several softmaxes, mixed.
-
-    Args:
-        weights: the network's.
-        matrix: (V,I).
-        narrow: (I,H), where the network narrows the features before the head reads them.
-    """
+    """Several softmaxes over ``matrix`` (V,I), mixed; ``narrow`` (I,H) is applied to the features before."""
 
     def __init__(self, weights: Weights, matrix: Floats, narrow: "Floats | None") -> None:
         contexts, prior = weights["head.contexts.weight"], weights["head.prior.weight"]
@@ -115,9 +109,7 @@ class NumpyStep:
     The first layer's projection of each token's embedding is computed once for the whole vocabulary, so that
     a step begins with a look-up instead of a product.
 
-    Args:
-        weights: the network's parameters by name (``rnngen.nn.network``).
-        layers: the NumPy implementation of each layer.
+    The weights are the network's (``rnngen.nn.network``), the layers NumPy implementations of its own.
     """
 
     fixed = 0

@@ -17,11 +17,7 @@ def torch_step(network: Any) -> "TorchStep":
 
 
 class TorchStep:
-    """A network in torch, one token at a time; on CUDA as a graph while shapes stay.
-
-    Args:
-        network: on its device, a ``rnngen.contracts.Network``.
-    """
+    """A ``rnngen.contracts.Network`` in torch, one token at a time; on CUDA as a graph while shapes stay."""
 
     identity = "TorchStep"
 

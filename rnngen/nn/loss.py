@@ -74,7 +74,7 @@ def chunked_loss(loss: Loss, x: Tensor, targets: Tensor, parameters: Sequence[Te
         loss: of some rows.
         x: (N,I).
         targets: (N,).
-        parameters: what else the loss depends on.
+        parameters: of the loss.
         width: logits that a row has.
     """
     if len(x) * width <= LIMIT:

@@ -98,12 +98,9 @@ class ActivationRegularizer(nn.Module):
         self.size, self.change = size, change
 
     def forward(self, dropped: Tensor, raw: Tensor, counts: Tensor) -> "Tensor | float":
-        """Return the penalty, summed like the loss over the targets that count.
+        """Features (B,T,H) after and before dropout, and whether targets (B,T) count → the penalty.
 
-        Args:
-            dropped: (B,T,H) the features that the head reads.
-            raw: (B,T,H) the same before dropout.
-            counts: (B,T) bool, whether the target there counts.
+        It is summed like the loss over the targets that count.
         """
         if not (self.training and (self.size or self.change)):
             return 0.0

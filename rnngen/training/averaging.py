@@ -63,9 +63,7 @@ class Mean:
 class RunningMean(Mean):
     """An exponential mean of parameters; it forgets faster at first, so that the beginning leaves no trace.
 
-    Args:
-        parameters: of the network.
-        keep: share of the mean that is kept at a step, from 0 to below 1; 0 is no mean at all.
+    ``keep`` is the share of the mean that is kept at a step, from 0 to below 1; 0 is no mean at all.
     """
 
     def __init__(self, parameters: Sequence[Tensor], keep: float) -> None:

@@ -36,12 +36,7 @@ STATE_RESET_PROB = 0.02
 
 
 def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()) -> Iterator[Event]:
-    """Train, save, and report.
-
-    Args:
-        plan: what to do.
-        stop: asked after each step whether to stop.
-        listeners: called with every event; one that fails is called no more.
+    """Train, save, and report; ``stop`` is asked after each step, ``listeners`` hear of every event.
 
     Raises:
         DivergedError: if the loss is no longer a number.

@@ -114,14 +114,9 @@ BETAS, EPSILON = (0.9, 0.99), 1e-8
 
 @torch.no_grad()
 def orthogonal(blocks: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Push the singular values of matrices towards 1.
+    """Push the singular values of matrices (N,R,C) towards 1; zeros stay zeros.
 
-    Args:
-        blocks: (N,R,C), of any size.
-        dtype: number format of the products; bf16 is enough.
-
-    Returns:
-        (N,R,C) in ``dtype``; zeros stay zeros.
+    ``dtype`` is that of the products and of the result; bf16 is enough.
     """
     a, b, c = QUINTIC
     wide = blocks.shape[1] <= blocks.shape[2]
@@ -138,11 +133,8 @@ def block_rows(network: nn.Module, where: MuonName = "recurrent") -> dict[nn.Par
 
     What a layer multiplies its own past with (``weight_hh…``, square blocks one below the other) always is.
     A layer without such names gives every matrix whose rows are a multiple of its columns. Embeddings and
-    output layers are never Muon's: their rows are tokens, each with a gradient of its own.
-
-    Args:
-        network: with its layers in ``layers``, or anywhere where they have torch's names.
-        where: ``layers`` takes the layers' other matrices besides, cut into gates where these are known.
+    output layers are never Muon's: their rows are tokens, each with a gradient of its own. ``layers`` takes
+    the layers' other matrices besides, cut into gates where these are known.
     """
     chosen: dict[nn.Parameter, int] = {}
     for module in network.modules():
@@ -185,8 +177,7 @@ class Muon(Optimizer):
     (Moonlight, arXiv 2502.16982).
 
     Args:
-        groups: as torch's optimizers take them; one with ``rows`` above 0 is Muon's, cut into blocks of that
-            many rows.
+        groups: as torch's optimizers take them; one with ``rows`` above 0 is Muon's, in blocks of so many.
         lr: the learning rate of both.
         momentum: the share of past gradients that is kept; Nesterov's form.
         dtype: number format of Newton-Schulz.

@@ -34,18 +34,14 @@ class RunFolder:
 
     A new run is written beside its place and moved there with its first save, so that a model of the same
     name is there, whole, until the new one is.
-
-    Args:
-        target: the model's folder.
-        config: the model's configuration.
-        tokenizer_json: the contents of ``tokenizer.json``.
-        extra: tensors that belong to the model beside the network's (``seen``).
     """
 
     target: Path
+    """The model's folder."""
     config: ModelConfig
     tokenizer_json: str
     extra: Tensors
+    """Tensors that belong to the model beside the network's."""
 
     def __post_init__(self) -> None:
         self.folder = self.target

@@ -119,7 +119,7 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
         given: the options that were given, which stand. With sizes among them, so does all else.
 
     Raises:
-        UsageError: if no network has so few parameters.
+        OptionError: if no network has so few parameters.
     """
     reasons: list[str] = []
     plan = plan.with_device_defaults(choose_device(plan.config.training.device).type)
@@ -162,8 +162,8 @@ def _paced(plan: Plan, given: Collection[str]) -> Plan:
 
 def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     """The plan with the largest width that its minutes and its text can feed."""
-    points = [(parameters_of(one), 1 / _rate(one, SECONDS)) for one in (_sized(plan, h) for h in TIMED)]
-    (small, quick), (large, slow) = points
+    timed = [_sized(plan, hidden) for hidden in TIMED]
+    (small, quick), (large, slow) = ((parameters_of(one), 1 / _rate(one, SECONDS)) for one in timed)
     each = max(1e-12, (slow - quick) / (large - small))
     fixed = max(0.0, quick - each * small)
     seconds, text = (plan.config.training.minutes or 0) * 60, len(plan.encoded.train)
@@ -200,7 +200,7 @@ def parameters_of(plan: Plan) -> int:
     """Return the number of parameters of the network; those of layers are not allocated."""
     cell = plan.parts["cell"]
     with torch.random.fork_rng(devices=[]), torch.device("cpu" if cell.whole else "meta"):
-        return sum(p.numel() for p in build_network(plan.parts["cell"], plan.config).parameters())
+        return sum(p.numel() for p in build_network(cell, plan.config).parameters())
 
 
 def _rate(plan: Plan, seconds: float) -> float:

@@ -88,11 +88,8 @@ class Space:
 def space(registry: Registry, plan: Plan, request: TrainRequest, searches: Mapping[str, str]) -> Space:
     """Return what to search for a request.
 
-    Args:
-        registry: where parts that are searched are looked up.
-        plan: the plan of the request without a search.
-        request: what it gives is held fixed.
-        searches: more to search, or narrower: texts as ``Option.space`` reads them.
+    What it gives is held fixed; ``plan`` is its plan without a search. ``searches`` are more to search, or
+    narrower: texts as ``Option.space`` reads them.
 
     Raises:
         UsageError: if an option is held fixed and searched, or what is asked for cannot be searched.

@@ -88,10 +88,7 @@ class Attempt:
 def tune(session: Session, request: TuneRequest, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Search for good settings, and report; models are trained in a temporary folder and not kept.
 
-    Args:
-        session: its plugins are used, its models are left alone.
-        request: what to search, and for how long.
-        stop: asked after each step whether to stop.
+    The session's plugins are used, its models are left alone. ``stop`` is asked after each step.
 
     Raises:
         RnngenError: of every kind, before the first trial; and if no trial works.
