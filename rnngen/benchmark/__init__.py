@@ -122,9 +122,6 @@ def require_plain(cell: str) -> None:
         raise UsageError(f"cell {cell!r}: torch has no module of it to compare with; bench takes {names}")
 
 
-# ── rates by turns ──────────────────────────────────────────────────────────────────────────────────────────
-
-
 Work = Callable[[int], int]
 """Does N units of work, or a few more, and returns their number."""
 

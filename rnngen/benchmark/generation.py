@@ -78,9 +78,6 @@ def bench_sample(
     )
 
 
-# ── what is measured ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def one_stream(step: StreamStep, filters: Sequence[AnyFilter]) -> Work:
     """Generate a text of N tokens."""
 
@@ -121,9 +118,6 @@ def numbers_read(sizes: BenchNetwork) -> int:
     """Return the number of weights that a step reads: all but the first layer's input matrix, a look-up."""
     matrices = 2 * sizes.layers - 1  # a recurrent one each, an input one each but the first
     return sizes.hidden * (matrices * GATES[sizes.cell] * sizes.hidden + sizes.vocab)
-
-
-# ── the network ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 Making = Callable[[], StreamStep]

@@ -63,9 +63,6 @@ def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
     )
 
 
-# ── programs that are measured ──────────────────────────────────────────────────────────────────────────────
-
-
 def random_text(vocabulary: int, length: int) -> TokenStore:
     """One example of ``length`` tokens in memory, each of the V − 1 that are not its end as likely."""
     eos_id = vocabulary - 1
@@ -118,9 +115,6 @@ def _large_product(precision: str, device: torch.device) -> Work:
         return times
 
     return work
-
-
-# ── devices ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _waiting(work: Work, device: torch.device) -> Work:

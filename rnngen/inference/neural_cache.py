@@ -82,9 +82,8 @@ class CachedStep:
         """Return the cache's probabilities (B,V), and which streams (B,) have any entry."""
         settled, recent = cache.within(self.size)
         kinds = (settled, cache.keys), (recent, cache.recent)
-        scores = np.concatenate(
-            [np.where(there, self._scores(keys, cache.pending), -np.inf) for there, keys in kinds], axis=1
-        )
+        found = [np.where(there, self._scores(keys, cache.pending), -np.inf) for there, keys in kinds]
+        scores = np.concatenate(found, axis=1)
         top = scores.max(axis=1, keepdims=True)
         filled = top > -np.inf
         weights = np.exp(scores - np.where(filled, top, 0), dtype=np.float64)

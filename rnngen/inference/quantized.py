@@ -124,9 +124,6 @@ class QuantizedFeatureStep(QuantizedStep):
         self.features, self.logits, self.feature_size = step.features, step.logits, step.feature_size
 
 
-# ── The product ────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @cache
 def _compiled() -> Callable[[Floats, Bytes, Floats, Floats], None]:
     """``_multiply`` in machine code.

@@ -46,8 +46,6 @@ class ProcessGroup:
     size: int = 1
     """The number of processes."""
 
-    # ── collectives ────────────────────────────────────────────────────────────────────────────────────────
-
     def total(self, *numbers: float) -> list[float]:
         """Collective: the sums of all processes' numbers."""
         return self._sum(torch.tensor(numbers, dtype=torch.float64)).tolist() if self.size > 1 else [*numbers]
@@ -102,8 +100,6 @@ class ProcessGroup:
                 "--resume goes on from it"
             ) from error
         return tensor
-
-    # ── this one's share ───────────────────────────────────────────────────────────────────────────────────
 
     def _own(self, rows: int) -> slice:
         """Return which of ``rows`` rows are this process's; none, where there are fewer than processes."""

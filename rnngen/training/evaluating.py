@@ -144,8 +144,8 @@ def below_baseline(encoded: EncodedDataset, nats_per_char: float, *, improving: 
     """Return a warning, with figures and the mend, if the model is worse than a 5-gram; else None.
 
     Larger texts, where the 5-gram takes long and networks beat it, are not compared; neither are pairs, for
-    which there is none. ``nats_per_char`` is the loss on the validation text, read as ``stream``; ``improving``
-    is a model whose last weights were the best ones.
+    which there is none. ``nats_per_char`` is the loss on the validation text, read as ``stream``; a model is
+    ``improving`` if its last weights were the best ones.
     """
     train, val = encoded.train, encoded.val
     if train.source is not None or train.chars + val.chars > CHEAP or not (train.chars and val.chars):

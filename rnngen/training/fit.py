@@ -105,9 +105,6 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             yield Sampled(event.step, preview(plan, trainer.network, trainer.weights(), event.step))
 
 
-# ── building ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def make_trainer(
     plan: Plan,
     device: torch.device,
@@ -150,31 +147,24 @@ def make_batches(plan: Plan) -> Batches:
     Raises:
         CorpusError: if the text is shorter than one sequence.
     """
-    store, options = plan.encoded.train, plan.config.training
-    budget = options.batch * options.seq
+    store, options, place = plan.encoded.train, plan.config.training, named(plan.config.corpus.paths)
+    budget, seed = options.batch * options.seq, options.seed or 0
     if store.source is not None:
-        pairs = SourceBatches(store, budget, options.seed or 0, options.max_length)
+        pairs, limit = SourceBatches(store, budget, seed, options.max_length), options.max_length
         if not len(pairs.starts):
-            place, limit = named(plan.config.corpus.paths), options.max_length
             raise CorpusError(
                 f"{place}: every pair has a side of more than {limit} tokens; raise --max-length"
             )
         return pairs
     if plan.encoded.has_eos:
-        return SpanBatches(store, example_spans(store, budget), budget, options.seed or 0)
+        return SpanBatches(store, example_spans(store, budget), budget, seed)
     if store.text_tokens < options.seq:
         raise CorpusError(
-            f"{named(plan.config.corpus.paths)} is too small: {store.text_tokens} tokens to train on are "
+            f"{place} is too small: {store.text_tokens} tokens to train on are "
             f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
-    return StreamBatches(
-        store,
-        options.batch,
-        options.seq,
-        state_reset_prob=STATE_RESET_PROB,
-        seed=options.seed or 0,
-        vary=options.vary_seq,
-    )
+    resets, vary = STATE_RESET_PROB, options.vary_seq
+    return StreamBatches(store, options.batch, options.seq, state_reset_prob=resets, seed=seed, vary=vary)
 
 
 def _started(plan: Plan, trainer: Trainer) -> Started:

@@ -35,7 +35,6 @@ class Opened(Event):
     """A study is open, new or with the trials of an earlier sitting."""
 
     study: str
-    """Its name."""
     storage: str
     """The file or the URL that it is kept in."""
     trials: int
@@ -113,7 +112,6 @@ class Searched(Event):
     """The search has ended for now."""
 
     study: str
-    """Its name."""
     reason: str
     """``budget`` or ``interrupt``."""
     trials: int

@@ -135,9 +135,6 @@ def study_names() -> list[str]:
     return sorted(path.stem for path in (home() / "studies").glob("*.journal"))
 
 
-# ── what a study is about ──────────────────────────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True)
 class Record:
     """The conditions that all trials of a study have in common, so that their losses can be compared."""
@@ -160,15 +157,13 @@ class Record:
         """
         mend = f"ask for the same as before, or give a new study a `name`; {study!r} was begun"
         if self.corpus != asked.corpus:
-            raise OptionError(
-                f"study {study!r} is about another text; give that one, or a new study a `name`"
-            )
+            another = f"study {study!r} is about another text"
+            raise OptionError(f"{another}; give that one, or a new study a `name`")
         for was, now in zip(self._conditions(), asked._conditions(), strict=True):
             for key in sorted({*was, *now}):
                 if was.get(key) != now.get(key):
-                    begun = (
-                        f"with {key.format(was[key])}" if key in was else f"without {key.replace('={}', '')}"
-                    )
+                    without = f"without {key.removesuffix('={}`')}`"
+                    begun = f"with {key.format(was[key])}" if key in was else without
                     raise OptionError(f"{mend} {begun}; asked for now: {now.get(key, 'nothing')}")
 
     def _conditions(self) -> tuple[Mapping[str, Any], ...]:

@@ -165,8 +165,6 @@ class _Search:
     def _minutes(self) -> float:
         return self.record.budget.get("minutes", 0.0)
 
-    # ── one trial ──────────────────────────────────────────────────────────────────────────────────────────
-
     def _try(self) -> Iterator[Event]:
         from optuna.trial import TrialState
 
