@@ -22,9 +22,7 @@ class Compared:
 
     network: BenchNetwork
     rnngen: float
-    """Tokens a second."""
     plain: float
-    """Tokens a second."""
 
     @property
     def ratio(self) -> float:

@@ -25,7 +25,6 @@ class Device:
     description: str
     """The hardware's own name."""
     memory_free: int | None
-    """Bytes, where the system reports them."""
     memory_total: int | None
     """Bytes, where the system reports them."""
     bf16: bool

@@ -17,16 +17,8 @@ from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING
+from rnngen.training import evaluating
 from rnngen.training.distributed import ProcessGroup, current
-from rnngen.training.evaluating import (
-    EVAL_STREAMS,
-    EVAL_TOKENS,
-    DistributedEvaluator,
-    below_baseline,
-    final_evaluation,
-    preview,
-    score_of,
-)
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
@@ -92,17 +84,18 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
     due = False
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
-            result = final_evaluation(plan, trainer, folder)
+            result = evaluating.final_evaluation(plan, trainer, folder)
             folder.write_card(model_card(plan.name, plan.config, result, event))
             yield result
             improving = trainer.progress.best_step == trainer.progress.step
-            if worse := below_baseline(plan.encoded, result.stream, improving=improving):
+            if worse := evaluating.below_baseline(plan.encoded, result.stream, improving=improving):
                 yield Warned(worse)
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
             due = False
-            yield Sampled(event.step, preview(plan, trainer.network, trainer.weights(), event.step))
+            text = evaluating.preview(plan, trainer.network, trainer.weights(), event.step)
+            yield Sampled(event.step, text)
 
 
 def make_trainer(
@@ -125,17 +118,17 @@ def make_trainer(
     if plan.start_from:
         load_weights(network, plan.start_from.weights)
     network.to(device)
-    val = plan.encoded.val.prefix(EVAL_TOKENS)
-    evaluator = DistributedEvaluator(network, precision, group)
+    val, streams = plan.encoded.val.prefix(evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
+    evaluator = evaluating.DistributedEvaluator(network, precision, group)
     return Trainer(
         network,
         make_batches(plan),
-        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, streams=EVAL_STREAMS, seq=256),
+        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, streams=streams, seq=256),
         options,
         precision,
         save,
         stop,
-        score=score_of(plan, network, group),
+        score=evaluating.score_of(plan, network, group),
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,
     )

@@ -126,7 +126,11 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
     if parameters is not None:
         plan = _sized(plan, _nearest(plan, parameters))
         reasons.append(f"hidden {plan.config.network.hidden}: the width nearest to {parameters:,} parameters")
-    elif plan.config.training.minutes and not SIZED & {*given} and plan.encoded.train.source is None:
+    elif (
+        plan.config.training.minutes
+        and not {"hidden", "layers"} & {*given}
+        and plan.encoded.train.source is None
+    ):
         plan, why = _affordable(_paced(plan, given))
         reasons += why
     count, rate = parameters_of(plan), _rate(plan, SECONDS)
@@ -134,18 +138,13 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
     share = tokens / max(1, len(plan.encoded.train))
     reasons.append(f"the text is read {share:.1f} times, {tokens / count:.0f} tokens for each parameter")
     if count > PARAMETERS_A_TOKEN * len(plan.encoded.train):
-        reasons.append(_RISK)
+        reasons.append(
+            "a network of this size learns so short a text by heart: the held-out part decides which weights "
+            "are kept, and a warning at the end says if a 5-gram does as well"
+        )
     if len(plan.encoded.train) < SHORT and plan.config.network.hidden > SHORT_TEXT:
         reasons.append(f"on texts as short as this, --hidden {SHORT_TEXT} did better than wider networks")
     return Proposal(plan, count, tokens, rate, tokens / rate, tuple(reasons))
-
-
-SIZED = {"hidden", "layers"}
-"""The options that give the sizes."""
-_RISK = (
-    "a network of this size learns so short a text by heart: the held-out part decides which weights are "
-    "kept, and a warning at the end says if a 5-gram does as well"
-)
 
 
 def _paced(plan: Plan, given: Collection[str]) -> Plan:

@@ -66,11 +66,9 @@ class Tried(Event):
     """A trial has ended."""
 
     trial: int
-    """Its number in the study, from 0."""
     outcome: Outcome
     """``pruned`` is ended early because it was worse than others."""
     chosen: Mapping[str, Any]
-    """The values that it tried."""
     nats_per_char: float | None
     """Its lowest validation loss."""
     parameters: int | None
@@ -88,11 +86,9 @@ class Best:
     """The best trial of a study."""
 
     trial: int
-    """Its number in the study, from 0."""
     nats_per_char: float
     """Its validation loss."""
     chosen: Mapping[str, Any]
-    """The values that it tried."""
     settings: TrainRequest
     """All that was given to its training, the seed included and the budget not."""
 

@@ -34,7 +34,7 @@ from rnngen.requests.evaluate import EvaluateRequest
 from rnngen.requests.train import TrainRequest
 from rnngen.store.checkpoint import read_tensors
 from rnngen.store.model_folder import TRAINING, ModelStore
-from rnngen.training import fit
+from rnngen.training import evaluating
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "README.md")
 NETWORK = {"hidden": 12, "embed": 8, "dropout": 0.0}
@@ -256,7 +256,7 @@ def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeyp
         asked.append((answers, texts))
         return next(scores)
 
-    monkeypatch.setitem(fit.MEASURES, measure, score)
+    monkeypatch.setitem(evaluating.MEASURES, measure, score)
     events = list(session.train(session.plan(ask(best=measure, steps=8, evaluations=4))))
     tried = [event for event in events if isinstance(event, Evaluated)]
     assert [event.best for event in tried] == [True, True, False, False]
@@ -271,7 +271,7 @@ def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeyp
 
 
 def test_a_score_stops_training_early(session, train, monkeypatch):
-    monkeypatch.setitem(fit.MEASURES, "bleu", lambda answers, texts: 0.0)
+    monkeypatch.setitem(evaluating.MEASURES, "bleu", lambda answers, texts: 0.0)
     events = train(best="bleu", steps=20, evaluations=10, patience=2)
     assert events[-1].reason == "early stop"
 
