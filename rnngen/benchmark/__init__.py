@@ -143,7 +143,6 @@ def rates(works: Mapping[str, Work], seconds: float, rounds: int = ROUNDS) -> di
 
 
 def _count(work: Work, turn: float) -> int:
-    """Return the number of units that make a turn."""
     work(1)  # the first is slower than those to come
     count = 1
     while count < (enough := _rate(work, count) * turn) * PROBE:
@@ -152,7 +151,6 @@ def _count(work: Work, turn: float) -> int:
 
 
 def _rate(work: Work, count: int) -> float:
-    """Units a second."""
     began = time.perf_counter()
     done = work(count)
     return done / max(1e-9, time.perf_counter() - began)

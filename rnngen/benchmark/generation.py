@@ -152,12 +152,9 @@ def _opened(registry: Registry, model: StoredModel, device: torch.device) -> tup
 
 
 def _step(cell: Component, weights: Weights, sizes: BenchNetwork) -> NumpyStep:
-    layers = numpy_layers(cell, weights, sizes.layers)
-    if layers is None:
-        raise UsageError(
-            f"cell {sizes.cell!r} has no NumPy step to measure; install the one of rnngen itself"
-        )
-    return NumpyStep(weights, layers)
+    if layers := numpy_layers(cell, weights, sizes.layers):
+        return NumpyStep(weights, layers)
+    raise UsageError(f"cell {sizes.cell!r} has no NumPy step to measure; install the one of rnngen itself")
 
 
 @contextmanager

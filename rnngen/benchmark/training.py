@@ -104,7 +104,6 @@ def _steps(trainer: Trainer) -> Work:
 
 
 def _large_product(precision: str, device: torch.device) -> Work:
-    """Multiply two large matrices N times."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = torch.rand(2, LARGE[device.type], LARGE[device.type], device=device).to(kind)
     product = torch.empty_like(a)

@@ -27,7 +27,7 @@ class TorchStep:
         self.device = next(network.parameters()).device
         on_cuda = self.device.type == "cuda"
         recorder = partial(record_on_cuda, self.device)
-        self.captured = CapturedStep(self.network, self.fixed, recorder) if on_cuda else None
+        self.captured = CapturedStep(self.network, recorder) if on_cuda else None
 
     def start(self, about: "int | TokenIds") -> State:
         """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
@@ -137,14 +137,11 @@ class CapturedStep:
     There is one recording at a time. It serves smaller batches too, down to half of its own, in its first
     rows: in every network a row does not depend on the others.
 
-    Args:
-        network: a ``rnngen.contracts.Network`` in evaluation mode.
-        fixed: number of arrays of its state that never change.
-        recorder: makes recordings.
+    The network is a ``rnngen.contracts.Network`` in evaluation mode.
     """
 
-    def __init__(self, network: Any, fixed: int, recorder: Recorder) -> None:
-        self.network, self.fixed, self.recorder = network, fixed, recorder
+    def __init__(self, network: Any, recorder: Recorder) -> None:
+        self.network, self.recorder = network, recorder
         self.device = next(network.parameters()).device
         self.recording: _Recording | None = None
         self.possible = True
@@ -174,7 +171,7 @@ class CapturedStep:
         self.recording = None  # its memory is free before there is another
         try:
             tokens = tokens.to(self.device)
-            self.recording = _Recording(self.network, self.fixed, tokens, state, self.recorder)
+            self.recording = _Recording(self.network, tokens, state, self.recorder)
         except RuntimeError:  # the step synchronises with the device, say, or its state grows
             self.possible = False
         return self.recording
@@ -183,8 +180,8 @@ class CapturedStep:
 class _Recording:
     """A recorded step and its buffers: the tokens, and the state, which it reads and updates."""
 
-    def __init__(self, network: Any, fixed: int, tokens: "Tensor", state: State, recorder: Recorder) -> None:
-        self.network, self.fixed = network, fixed
+    def __init__(self, network: Any, tokens: "Tensor", state: State, recorder: Recorder) -> None:
+        self.network, self.fixed = network, network.fixed
         self.kind, self.rows = _kind(state), len(tokens)
         self.tokens = tokens.clone()
         self.buffers = [array.clone() for array in state]

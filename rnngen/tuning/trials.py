@@ -209,7 +209,6 @@ class _Search:
         attempt.outcome = "complete"
 
     def _ends(self, attempt: Attempt) -> bool:
-        """Return whether to end a training before its time."""
         if self.stop():
             attempt.outcome = "interrupted"
             return True

@@ -45,7 +45,7 @@ def network_of(cell="lstm", layers=2):
 def captured_and_plain(network):
     recorder = Rerun()
     plain, step = TorchStep(network), TorchStep(network)
-    step.captured = CapturedStep(network, step.fixed, recorder)
+    step.captured = CapturedStep(network, recorder)
     return step, plain, recorder
 
 
