@@ -1,4 +1,4 @@
-"""Optimizers by name and Muon, the learning rate over the budget, and additions to gradients: L1 and noise."""
+"""Optimizers by name and Muon, the learning rate over the budget, and L1 and noise added to gradients."""
 
 import math
 from collections import defaultdict
