@@ -11,7 +11,7 @@ from rnngen.errors import UsageError
 if TYPE_CHECKING:
     from rnngen.generation.decoder import Decoder
     from rnngen.generation.generator import Output, Prompt
-    from rnngen.generation.resumable import ResumableGeneration
+    from rnngen.generation.saved_state import ResumableGeneration
 
 
 class Writer:

@@ -24,111 +24,54 @@ growing cache of keys, (B,S,M) for an encoder's memory.
     specs      what hooks return
 """
 
-from rnngen.contracts.decoding import (
-    AnyFilter,
-    DecodingJob,
-    Filter,
-    Generated,
-    GenerationState,
-    Hypothesis,
-    Listener,
-    ReportingStrategy,
-    StatefulFilter,
-    Strategy,
-)
-from rnngen.contracts.networks import (
-    IGNORE,
-    NO_TOKEN,
-    Attention,
-    AttentionStep,
-    Blueprint,
-    ChunkStep,
-    ComponentFactory,
-    FeatureNetwork,
-    FeatureStep,
-    Floats,
-    Head,
-    Layer,
-    LayerStep,
-    ModuleFactory,
-    Network,
-    NetworkStep,
-    Quantizable,
-    SourceNetwork,
-    SourceStep,
-    State,
-    StreamStep,
-    TokenIds,
-    Weights,
-    quantizable,
-)
-from rnngen.contracts.specs import (
-    AttentionSpec,
-    CellSpec,
-    CommandSpec,
-    FilterSpec,
-    Flag,
-    ListenerSpec,
-    NetworkSpec,
-    ReaderSpec,
-    Spec,
-    StrategySpec,
-    TaskSpec,
-    TokenizerSpec,
-    imported,
-)
-from rnngen.contracts.text import Chunk, Reader, Task, Tokenizer
-
-__all__ = [
-    "IGNORE",
-    "NO_TOKEN",
-    "AnyFilter",
-    "Attention",
-    "AttentionSpec",
-    "AttentionStep",
-    "Blueprint",
-    "CellSpec",
-    "Chunk",
-    "ChunkStep",
-    "CommandSpec",
-    "ComponentFactory",
-    "DecodingJob",
-    "FeatureNetwork",
-    "FeatureStep",
-    "Filter",
-    "FilterSpec",
-    "Flag",
-    "Floats",
-    "Generated",
-    "GenerationState",
-    "Head",
-    "Hypothesis",
-    "Layer",
-    "LayerStep",
-    "Listener",
-    "ListenerSpec",
-    "ModuleFactory",
-    "Network",
-    "NetworkSpec",
-    "NetworkStep",
-    "Quantizable",
-    "Reader",
-    "ReaderSpec",
-    "ReportingStrategy",
-    "SourceNetwork",
-    "SourceStep",
-    "Spec",
-    "State",
-    "StatefulFilter",
-    "Strategy",
-    "StrategySpec",
-    "StreamStep",
-    "Task",
-    "TaskSpec",
-    "TokenIds",
-    "Tokenizer",
-    "TokenizerSpec",
-    "Weights",
-    "imported",
-    "quantizable",
-]
+from rnngen.contracts.decoding import AnyFilter as AnyFilter
+from rnngen.contracts.decoding import DecodingJob as DecodingJob
+from rnngen.contracts.decoding import Filter as Filter
+from rnngen.contracts.decoding import Generated as Generated
+from rnngen.contracts.decoding import GenerationState as GenerationState
+from rnngen.contracts.decoding import Hypothesis as Hypothesis
+from rnngen.contracts.decoding import Listener as Listener
+from rnngen.contracts.decoding import ReportingStrategy as ReportingStrategy
+from rnngen.contracts.decoding import StatefulFilter as StatefulFilter
+from rnngen.contracts.decoding import Strategy as Strategy
+from rnngen.contracts.networks import IGNORE as IGNORE
+from rnngen.contracts.networks import NO_TOKEN as NO_TOKEN
+from rnngen.contracts.networks import Attention as Attention
+from rnngen.contracts.networks import AttentionStep as AttentionStep
+from rnngen.contracts.networks import Blueprint as Blueprint
+from rnngen.contracts.networks import ChunkStep as ChunkStep
+from rnngen.contracts.networks import ComponentFactory as ComponentFactory
+from rnngen.contracts.networks import FeatureNetwork as FeatureNetwork
+from rnngen.contracts.networks import FeatureStep as FeatureStep
+from rnngen.contracts.networks import Floats as Floats
+from rnngen.contracts.networks import Head as Head
+from rnngen.contracts.networks import Layer as Layer
+from rnngen.contracts.networks import LayerStep as LayerStep
+from rnngen.contracts.networks import ModuleFactory as ModuleFactory
+from rnngen.contracts.networks import Network as Network
+from rnngen.contracts.networks import NetworkStep as NetworkStep
+from rnngen.contracts.networks import Quantizable as Quantizable
+from rnngen.contracts.networks import SourceNetwork as SourceNetwork
+from rnngen.contracts.networks import SourceStep as SourceStep
+from rnngen.contracts.networks import State as State
+from rnngen.contracts.networks import StreamStep as StreamStep
+from rnngen.contracts.networks import TokenIds as TokenIds
+from rnngen.contracts.networks import Weights as Weights
+from rnngen.contracts.networks import quantizable as quantizable
+from rnngen.contracts.specs import AttentionSpec as AttentionSpec
+from rnngen.contracts.specs import CellSpec as CellSpec
+from rnngen.contracts.specs import CommandSpec as CommandSpec
+from rnngen.contracts.specs import FilterSpec as FilterSpec
+from rnngen.contracts.specs import Flag as Flag
+from rnngen.contracts.specs import ListenerSpec as ListenerSpec
+from rnngen.contracts.specs import NetworkSpec as NetworkSpec
+from rnngen.contracts.specs import ReaderSpec as ReaderSpec
+from rnngen.contracts.specs import Spec as Spec
+from rnngen.contracts.specs import StrategySpec as StrategySpec
+from rnngen.contracts.specs import TaskSpec as TaskSpec
+from rnngen.contracts.specs import TokenizerSpec as TokenizerSpec
+from rnngen.contracts.specs import imported as imported
+from rnngen.contracts.text import Chunk as Chunk
+from rnngen.contracts.text import Reader as Reader
+from rnngen.contracts.text import Task as Task
+from rnngen.contracts.text import Tokenizer as Tokenizer

@@ -30,11 +30,9 @@ class StatefulFilter(Protocol):
 
     def initial(self, seeds: TokenIds) -> State:
         """The state before the first token, for as many streams as there are ``seeds`` (B,)."""
-        ...
 
     def __call__(self, logits: "Floats", history: Sequence[Sequence[int]], state: State) -> "Floats":
         """Logits (B,V) → logits (B,V), as ``Filter`` does. Writes to none of its arguments."""
-        ...
 
     def observe(self, tokens: TokenIds, surprisal: "NDArray[np.float64]", state: State) -> State:
         """Take note of the tokens (B,) that were chosen → the state after them.
@@ -42,7 +40,6 @@ class StatefulFilter(Protocol):
         ``surprisal`` (B,) is −ln p of each, under the distribution that it was chosen from: that at the
         end of the chain.
         """
-        ...
 
 
 AnyFilter: TypeAlias = "Filter | StatefulFilter"
@@ -151,7 +148,6 @@ class Strategy(Protocol):
             UsageError: if the model lacks a capability that the strategy needs.
             RnngenError: if filters leave nothing to choose from, or a logit is not a number.
         """
-        ...
 
 
 @runtime_checkable
@@ -160,7 +156,6 @@ class ReportingStrategy(Protocol):
 
     def report(self) -> str:
         """Return one line about the last job, or nothing."""
-        ...
 
 
 Listener: TypeAlias = Callable[[Event], None]

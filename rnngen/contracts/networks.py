@@ -36,7 +36,6 @@ class Layer(Protocol):
 
     def initial_state(self, batch: int) -> State:
         """Return the state before the first token of ``batch`` streams, on the device of the parameters."""
-        ...
 
     def __call__(self, x: "Tensor", state: State) -> "tuple[Tensor, State]":
         """Read T inputs: ``x`` (B,T,I) and the state before them → outputs (B,T,H) and the state after.
@@ -45,7 +44,6 @@ class Layer(Protocol):
         1. Training may run under autocast to bf16: the state given is float32, the one returned any float.
         With ``--learn-state`` the initial state is a parameter and may take any value.
         """
-        ...
 
 
 class LayerStep(Protocol):
@@ -63,15 +61,12 @@ class LayerStep(Protocol):
 
     def initial_state(self, batch: int) -> State:
         """Return the state before the first token of ``batch`` streams."""
-        ...
 
     def project(self, x: Floats) -> Floats:
         """Compute what depends on the input alone: ``x`` (B,I) → (B,G); ``x`` itself if nothing does."""
-        ...
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """Take one step: (B,G) and the state → outputs (B,H) and the next state. Write to no argument."""
-        ...
 
 
 @runtime_checkable
@@ -84,7 +79,6 @@ class Quantizable(Protocol):
         The result of ``make`` for an array (I,G) has its ``shape`` and its ``len``, and takes
         ``np.dot(x, matrix)`` and ``x @ matrix`` with x (…,I).
         """
-        ...
 
 
 def quantizable(parts: Iterable[object]) -> list[Quantizable]:
@@ -127,11 +121,9 @@ class Attention(Protocol):
             memory: (B,S,M), the encoder's output for each source token.
             mask: (B,S) bool, true where there is a token; padding must never receive weight.
         """
-        ...
 
     def initial_state(self, mask: "Tensor") -> State:
         """Return the state before the first query: ``()``, or past alignments and the like."""
-        ...
 
     def __call__(self, query: "Tensor", prepared: State, state: State) -> "tuple[Tensor, Tensor, State]":
         """Attend T times: ``query`` (B,T,H) → contexts (B,T,C), weights (B,T,S), the state after.
@@ -139,7 +131,6 @@ class Attention(Protocol):
         The weights of a query sum to 1, or are all 0 where there is nothing to attend to. Splitting the
         queries in two calls, with the state handed on, must give what one call gives; T may be 1.
         """
-        ...
 
 
 class AttentionStep(Protocol):
@@ -147,15 +138,12 @@ class AttentionStep(Protocol):
 
     def prepare(self, memory: Floats, mask: "NDArray[np.bool_]") -> State:
         """Compute all that calls need of the source: ``memory`` (B,S,M), ``mask`` (B,S)."""
-        ...
 
     def initial_state(self, mask: "NDArray[np.bool_]") -> State:
         """Return the state before the first query."""
-        ...
 
     def __call__(self, query: Floats, prepared: State, state: State) -> tuple[Floats, Floats, State]:
         """``query`` (B,H) → context (B,C), weights (B,S), the state after. Write to no argument."""
-        ...
 
 
 # ── Networks in torch ──────────────────────────────────────────────────────────────────────────────────────
@@ -175,22 +163,18 @@ class Network(Protocol):
 
     def start(self, about: Any) -> State:
         """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
-        ...
 
     def __call__(self, tokens: "Tensor", state: State) -> "tuple[Tensor, State]":
         """``tokens`` (B,T) and the state before them → logits (B,T,V) and the state after."""
-        ...
 
     def nll(self, tokens: "Tensor", targets: "Tensor", state: State) -> "tuple[Tensor, State]":
         """Return the loss of ``targets`` (B,T), summed over those not ``IGNORE``, in nats; and the state.
 
         In training mode it may hold more than the cross-entropy: penalties that training should make small.
         """
-        ...
 
     def attended(self, state: State) -> "Tensor | None":
         """Return the attention weights of the last token (B,S); None for a network that does not attend."""
-        ...
 
 
 class SourceNetwork(Network, Protocol):
@@ -201,7 +185,6 @@ class SourceNetwork(Network, Protocol):
 
         The result for a row depends neither on its padding nor on the other rows.
         """
-        ...
 
 
 @runtime_checkable
@@ -216,11 +199,9 @@ class FeatureNetwork(Protocol):
 
     def hidden(self, tokens: "Tensor", state: State) -> "tuple[Tensor, State]":
         """``tokens`` (B,T) and the state before them → features (B,T,H) and the state after."""
-        ...
 
     def predict(self, x: "Tensor") -> "Tensor":
         """Features (…,H) → logits (…,V)."""
-        ...
 
 
 # ── One step of a network ──────────────────────────────────────────────────────────────────────────────────
@@ -234,15 +215,12 @@ class NetworkStep(Protocol):
 
     def start(self, about: Any) -> State:
         """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
-        ...
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,) and the state before them → logits (B,V) and the state after."""
-        ...
 
     def attended(self, state: State) -> "Floats | None":
         """Return the attention weights of the last token (B,S); None for a network that does not attend."""
-        ...
 
 
 class StreamStep(NetworkStep, Protocol):
@@ -250,7 +228,6 @@ class StreamStep(NetworkStep, Protocol):
 
     def start(self, batch: int) -> State:
         """Return the state before the first token of ``batch`` streams."""
-        ...
 
 
 class SourceStep(NetworkStep, Protocol):
@@ -261,7 +238,6 @@ class SourceStep(NetworkStep, Protocol):
 
     def start(self, source: TokenIds) -> State:
         """Read the sources (B,S) like ``SourceNetwork.start``."""
-        ...
 
 
 @runtime_checkable
@@ -277,11 +253,9 @@ class FeatureStep(NetworkStep, Protocol):
 
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,) and the state before them → what the output layer reads (B,H), and the state."""
-        ...
 
     def logits(self, features: Floats) -> Floats:
         """Features (B,H) → logits (B,V)."""
-        ...
 
 
 @runtime_checkable
@@ -290,7 +264,6 @@ class ChunkStep(NetworkStep, Protocol):
 
     def forward_chunk(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
         """``tokens`` (T,) and the state of one stream → logits (T,V) after each, and the T states."""
-        ...
 
 
 # ── What networks are built from ───────────────────────────────────────────────────────────────────────────
@@ -301,11 +274,9 @@ class Head(Protocol):
 
     def __call__(self, x: "Tensor") -> "Tensor":
         """(…,I) → logits (…,V)."""
-        ...
 
     def nll(self, x: "Tensor", targets: "Tensor") -> "Tensor":
         """``x`` (B,T,I), ``targets`` (B,T) → the summed loss, as ``Network.nll`` defines it."""
-        ...
 
 
 class ModuleFactory(Protocol):
@@ -313,11 +284,9 @@ class ModuleFactory(Protocol):
 
     def head(self, inputs: int, weight: "Tensor | None" = None) -> Any:
         """Return a new ``Head`` for (…,``inputs``), tied to an embedding ``weight`` (V,inputs) if given."""
-        ...
 
     def dropout(self) -> Any:
         """Return a new dropout module (B,T,H) → (B,T,H) with the rate of the blueprint."""
-        ...
 
 
 class ComponentFactory(Protocol):
@@ -326,15 +295,12 @@ class ComponentFactory(Protocol):
     @property
     def has_numpy(self) -> bool:
         """True if there is a NumPy implementation."""
-        ...
 
     def build(self, *sizes: int) -> Any:
         """Build the torch implementation: ``build(input_size, hidden_size)`` for a cell."""
-        ...
 
     def numpy(self, weights: Weights, prefix: str = "") -> Any:
         """Build the NumPy implementation from the network's weights whose names begin with ``prefix``."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,9 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str) -> "NDArray[np.integer[Any]]":
         """Return the ids of a text, as a one-dimensional integer array."""
-        ...
 
     def to_json(self) -> str:
         """Return all that is needed to build it again, as the text of ``tokenizer.json``."""
-        ...
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -46,7 +44,6 @@ class Tokenizer(Protocol):
         Raises:
             ValueError: if the text is not what ``to_json`` wrote.
         """
-        ...
 
     @classmethod
     def train(cls, chunks: Iterable[Chunk], options: Any) -> Self:
@@ -56,7 +53,6 @@ class Tokenizer(Protocol):
             chunks: the training text; it is read once, and may be larger than memory.
             options: an instance of the spec's options dataclass.
         """
-        ...
 
 
 class Task(Protocol):
@@ -84,7 +80,6 @@ class Task(Protocol):
             ValueError: if the text is not as the task needs it; the message names the place in the file, the
                 error, and the mend.
         """
-        ...
 
 
 Reader: TypeAlias = Callable[[BinaryIO, str, Any], Iterator[Chunk]]

@@ -5,8 +5,7 @@
     prefill         read prefixes · select rows of a state · blend two states
     filter_chain    FilterChain: filters with their states
     draws           from logits and random numbers to tokens; UniformDraws
-    sampler         SamplerState, Sampler: one token at a time, nothing hidden
+    sampler         SamplerState, Sampler: one token at a time, nothing hidden; TokenHistory
     likelihood      how probable given texts are
-    stop            where a stream of text ends
-    text_stream     tokens to text, never half a character
+    text_stream     tokens to text, never half a character, up to a stop string
 """

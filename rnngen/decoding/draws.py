@@ -37,9 +37,8 @@ def draw_rows(logits: Floats, numbers: NDArray[np.float64]) -> TokenIds:
         RnngenError: as ``draw`` does.
     """
     best = logits.max(axis=1, keepdims=True)
-    if not ((best > -np.inf) & (best < np.inf)).all():
-        bad = best[~((best > -np.inf) & (best < np.inf))][0]
-        raise RnngenError(_NOTHING.format(bad))
+    if not (finite := (best > -np.inf) & (best < np.inf)).all():
+        raise RnngenError(_NOTHING.format(best[~finite][0]))
     weights = np.exp(logits - best)
     totals = weights.cumsum(axis=1, dtype=np.float64)
     tokens: TokenIds = (totals <= (numbers * totals[:, -1])[:, None]).sum(axis=1)
@@ -92,14 +91,8 @@ class UniformDraws:
         index, offset = divmod(self._place, BLOCK)
         return numbers.block[offset] if index == numbers.index else numbers.at(index, offset)
 
-    def next(self) -> "UniformDraws":
-        """Return the draws from the next place on."""
-        later = UniformDraws.__new__(UniformDraws)
-        later._numbers, later._place = self._numbers, self._place + 1
-        return later
-
-    def ahead(self, count: int) -> "UniformDraws":
-        """Return the draws that many places further."""
+    def next(self, count: int = 1) -> "UniformDraws":
+        """Return the draws from the next place on, or from that many places further."""
         later = UniformDraws.__new__(UniformDraws)
         later._numbers, later._place = self._numbers, self._place + count
         return later

@@ -17,9 +17,6 @@ class FilterChain:
 
         logits ─▸ filter ─▸ filter ─▸ filter ─▸ the distribution that tokens are chosen from
                               ▴ state ▴ ─── observe ◂─── tokens, surprisal
-
-    Args:
-        filters: in the order in which they apply.
     """
 
     def __init__(self, filters: Sequence[AnyFilter] = ()) -> None:

@@ -1,10 +1,10 @@
-"""How probable texts are that were drawn: under the network itself, before any filter."""
+"""How probable texts are under the network itself, before any filter, and what lengths count for."""
 
 from collections.abc import Sequence
 from itertools import compress
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rnngen.contracts import GenerationState, Hypothesis, NetworkStep
 from rnngen.decoding.draws import surprisal
@@ -16,10 +16,7 @@ def log_probabilities(
 ) -> NDArray[np.float64]:
     """Read B texts side by side → the log-probability of each in nats (B,); 0 of an empty one.
 
-    Args:
-        model: the network.
-        given: what each goes on from, B streams.
-        texts: the tokens of each, the end among them where it counts.
+    Texts go on from the B streams given; their tokens include the end where it counts.
     """
     given = next_logits(model, given)
     assert given.logits is not None
@@ -50,3 +47,17 @@ def weigh(
         Hypothesis(tuple(token for token in text if token != eos_id), total, total / max(len(text), 1))
         for text, total in zip(texts, totals, strict=True)
     ]
+
+
+def length_penalty(
+    length: ArrayLike, alpha: float, penalty: str = "gnmt", offset: float = 0.0
+) -> NDArray[np.float64]:
+    """Return what the log-probability of a text of ``length`` tokens, its end included, is divided by.
+
+    ``power`` is ((offset + length) / (offset + 1))^alpha (Sockeye); with an offset of 5 it is ``gnmt`` (Wu et
+    al. 2016, arXiv 1609.08144), with 0 ``average`` (fairseq, transformers). ``none``: 1.
+    """
+    offset = {"gnmt": 5.0, "average": 0.0}.get(penalty, offset)
+    base = (offset + np.asarray(length, np.float64)) / (offset + 1)
+    penalties: NDArray[np.float64] = base ** (0 if penalty == "none" else alpha)
+    return penalties

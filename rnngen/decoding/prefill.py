@@ -40,11 +40,11 @@ def next_logits(model: NetworkStep, given: GenerationState) -> GenerationState:
     return GenerationState(given.histories, state, logits)
 
 
-def repeat_stream(given: GenerationState, count: int) -> GenerationState:
-    """Return one stream as ``count`` equal ones."""
-    rows = [0] * count
+def select_streams(given: GenerationState, rows: Sequence[int]) -> GenerationState:
+    """Return the streams that ``rows`` names, in that order; a stream may come several times."""
     logits = None if given.logits is None else given.logits[rows]
-    return GenerationState(given.histories * count, select_rows(given.state, rows), logits)
+    histories = tuple(given.histories[row] for row in rows)
+    return GenerationState(histories, select_rows(given.state, rows), logits)
 
 
 def blend(model: NetworkStep, one: GenerationState, other: GenerationState, weight: float) -> GenerationState:

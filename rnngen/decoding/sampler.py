@@ -9,7 +9,8 @@ All that the next tokens depend on is a ``SamplerState``, which is never written
 twice from one; to undo, go back to an older one; to save, write its arrays.
 """
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -20,7 +21,59 @@ from rnngen.contracts import AnyFilter, Floats, GenerationState, NetworkStep, St
 from rnngen.decoding.draws import UniformDraws, draw, draw_rows, surprisal
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import prefill, select_rows
-from rnngen.decoding.token_history import TokenHistory
+
+
+class TokenHistory(Sequence[int]):
+    """An immutable sequence of token ids at four bytes each; appending to the newest one copies nothing.
+
+    ::
+
+        buffer   a b c d e          one for all that go on from one another
+        abc      └───┘              a history is the buffer and a length
+        abcde    └───────┘
+        abcx     a copy             what goes on from an older place gets a buffer of its own
+    """
+
+    __slots__ = ("_buffer", "_length")
+
+    def __init__(self, tokens: Iterable[int] = ()) -> None:
+        self._buffer = array("i", tokens)
+        self._length = len(self._buffer)
+
+    def append(self, token: int) -> "TokenHistory":
+        """Return the history with one token more."""
+        buffer, length = self._buffer, self._length
+        if len(buffer) != length:
+            buffer = buffer[:length]
+        buffer.append(token)
+        longer = TokenHistory.__new__(TokenHistory)
+        longer._buffer, longer._length = buffer, length + 1
+        return longer
+
+    def extend(self, tokens: Sequence[int]) -> "TokenHistory":
+        """Return the history with more tokens."""
+        return TokenHistory([*self.view(), *tokens])
+
+    def view(self) -> Sequence[int]:
+        """Return the tokens for reading: the buffer itself where this is the newest history."""
+        buffer = self._buffer
+        return buffer if len(buffer) == self._length else buffer[: self._length]
+
+    @property
+    def last(self) -> int:
+        """The latest token."""
+        return self._buffer[self._length - 1]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.view()[place]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class SamplerState(NamedTuple):
@@ -52,13 +105,7 @@ class SamplerState(NamedTuple):
 
 
 class Sampler:
-    """Draws the next tokens of texts; it holds no text itself.
-
-    Args:
-        model: the network, one step at a time.
-        filters: what shapes the distribution, in order.
-        forbidden: tokens that never come, whatever the network says.
-    """
+    """Draws the next tokens of texts; it holds no text itself. Tokens that are forbidden never come."""
 
     def __init__(
         self, model: NetworkStep, filters: Sequence[AnyFilter] = (), *, forbidden: Sequence[int] = ()
@@ -193,13 +240,7 @@ def sample(
 ) -> Iterator[int]:
     """Generate tokens for ever; stop asking when there are enough.
 
-    Args:
-        model: the network.
-        state: of one stream, before the prompt.
-        prompt: tokens to go on from, at least one; not repeated in the output.
-        filters: what shapes the distribution, in order.
-        rng: where the draws come from.
-        forbidden: tokens that never come, whatever the network says.
+    ``state`` is that of one stream before the prompt, which has at least one token and is not repeated.
     """
     sampler = Sampler(model, filters, forbidden=forbidden)
     begun = sampler.start(prefill(model, state, [prompt]), [rng])
@@ -219,15 +260,8 @@ def sample_many(
 ) -> list[list[int]]:
     """Generate B texts side by side, each as ``sample`` would with its own generator.
 
-    Args:
-        model: the network.
-        state: of B streams, before their prompts.
-        prompts: tokens to go on from, as many for each.
-        filters: what shapes the distribution, in order.
-        rngs: where the draws of each text come from.
-        eos_id: the token that ends a text; it is not part of it. None where texts do not end by themselves.
-        lengths: tokens of each text at most; None for no limit.
-        forbidden: tokens that never come.
+    ``state`` is that of B streams before their prompts, which have as many tokens each; ``eos_id`` ends a
+    text and is no part of it, and ``lengths`` are its tokens at most, as for ``sample_rows``.
     """
     sampler = Sampler(model, filters, forbidden=forbidden)
     begun = sampler.start(prefill(model, state, prompts), rngs)

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from rnngen.builtins.strategies.beam.strategy import BeamSearch
+from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import Chunk
 from rnngen.data.dataset import CorpusFiles, not_empty

@@ -41,11 +41,7 @@ class Alignment:
     there is no attention."""
 
     def __post_init__(self) -> None:
-        shape = len(self.target), len(self.source)
-        if self.weights.shape != shape:
-            raise ValueError(
-                f"weights of shape {self.weights.shape} for {shape[0]} targets, {shape[1]} sources"
-            )
+        _check_shape(self.weights, self.target, self.source)
         if not np.isfinite(self.weights).all() or (self.weights < 0).any():
             raise ValueError("weights must be finite and at least 0")
         if (self.weights.sum(axis=1) > 1 + SLACK).any():
@@ -68,10 +64,7 @@ class Alignment:
         """
         rows, columns = runs(target, unit), runs(source, unit)
         given = np.asarray(weights, dtype=np.float32)
-        if given.shape != (len(target), len(source)):
-            raise ValueError(
-                f"weights of shape {given.shape} for {len(target)} targets, {len(source)} sources"
-            )
+        _check_shape(given, target, source)
         return cls(_texts(source, columns), _texts(target, rows), _joined(given, rows, columns))
 
     def best(self, row: int) -> int:
@@ -87,6 +80,11 @@ class Alignment:
         """Return the texts and the weights to four decimals, for ``json.dumps``."""
         rows = [[round(weight, 4) for weight in row] for row in self.weights.tolist()]
         return {"source": list(self.source), "target": list(self.target), "weights": rows}
+
+
+def _check_shape(weights: NDArray[Any], target: Sequence[object], source: Sequence[object]) -> None:
+    if weights.shape != (len(target), len(source)):
+        raise ValueError(f"weights of shape {weights.shape} for {len(target)} targets, {len(source)} sources")
 
 
 def _texts(pieces: Sequence[bytes], parts: Iterable[range]) -> tuple[str, ...]:

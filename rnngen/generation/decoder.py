@@ -12,8 +12,7 @@ from rnngen.decoding.sampler import Sampler
 from rnngen.errors import OptionError
 from rnngen.generation.decoding_choice import DecodingFlags
 from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
-from rnngen.generation.resumable import ResumableGeneration
-from rnngen.generation.saved_state import SavedState, save_state
+from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
 from rnngen.requests.sample import ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
 
 SEEDS = 2**31
@@ -46,20 +45,16 @@ class Decoder:
     ) -> "Decoder":
         """Choose what was left open, and build it.
 
-        Args:
-            flags: what there is.
-            generator: the model.
-            request: what is asked for.
-            saved: the state that is gone on from, whose filters and strategy hold where none are asked for.
+        The filters and the strategy of a saved state hold where none are asked for.
 
         Raises:
             ConflictError: if the strategy is not able to do what is asked for.
         """
-        asked = request.decoding if saved is None else with_saved(request.decoding, saved)
+        asked = request.decoding if saved is None else _with_saved(request.decoding, saved)
         resolved = flags.resolve(asked, generator.default_strategy, several=request.count > 1)
         assert resolved.strategy is not None
         spec = flags.spec(resolved.strategy)
-        check_model(request, generator)
+        _check_model(request, generator)
         flags.check_abilities(request, spec, reads_source=generator.reads_source)
         seed = request.seed
         if seed is None and spec.draws and saved is None:
@@ -105,8 +100,6 @@ class Decoder:
         settings = replace(self.settings, filters=filters, count=1)
         return next(self.generator.generate([Prompt("", source)], self.strategy, settings)).text
 
-    # ── states ─────────────────────────────────────────────────────────────────────────────────────────────
-
     def begin(self, prompt: Prompt) -> ResumableGeneration:
         """Begin a text that can be left off and gone on with."""
         sampler, given = self.sampler(), self.generator.prefill(prompt)
@@ -128,28 +121,22 @@ class Decoder:
         return self.strategy.report() if isinstance(self.strategy, ReportingStrategy) else ""
 
 
-def check_model(request: SampleRequest, generator: Generator) -> None:
-    """Refuse options that the model cannot heed.
-
-    Raises:
-        OptionError: naming the first such option.
-    """
-    needs_source = {"prefix": bool(request.prefix), "attention": request.attention}
-    needs_none = {"blend": request.blend is not None}
-    for option, given in (needs_none if generator.reads_source else needs_source).items():
-        if given:
-            reads = "reads a source" if generator.reads_source else "reads no source"
-            raise OptionError(f"`{option}`: {_REASONS[option]}, and this model {reads}; leave it out")
-
-
-_REASONS = {
-    "prefix": "it is what outputs about a source begin with",
-    "attention": "weights are those of a source",
-    "blend": "it mixes the states after two prompts",
+_MODELS = {
+    "prefix": (True, "it is what outputs about a source begin with"),
+    "attention": (True, "weights are those of a source"),
+    "blend": (False, "it mixes the states after two prompts"),
 }
+"""Options for models that read a source (True), or that read none, with the reasons."""
 
 
-def with_saved(asked: DecodingChoice, saved: SavedState) -> DecodingChoice:
+def _check_model(request: SampleRequest, generator: Generator) -> None:
+    for option, (needs_source, reason) in _MODELS.items():
+        if getattr(request, option) and needs_source != generator.reads_source:
+            reads = "reads a source" if generator.reads_source else "reads no source"
+            raise OptionError(f"`{option}`: {reason}, and this model {reads}; leave it out")
+
+
+def _with_saved(asked: DecodingChoice, saved: SavedState) -> DecodingChoice:
     """Return a choice with a saved state's filters and strategy where none are asked for."""
     if not (asked.filters or asked.whole_chain):
         asked = replace(asked, filters=saved.filters, whole_chain=True)

@@ -18,7 +18,7 @@ from rnngen.contracts import AnyFilter, FilterSpec, Flag, Strategy, StrategySpec
 from rnngen.errors import OptionError, UnknownName, UsageError
 from rnngen.options import build, describe, divide
 from rnngen.registry import Registry
-from rnngen.registry.components import choose_filters, make_filters
+from rnngen.registry.components import choose_filters, make_filters, parse_component
 from rnngen.requests.conflicts import Conflict, ConflictError, Need
 from rnngen.requests.sample import ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
 
@@ -43,16 +43,6 @@ class DecodingFlags:
     def strategies(self) -> list[StrategySpec]:
         """The strategies."""
         return self.registry.specs(StrategySpec)
-
-    def flags(self) -> Iterator[tuple[Flag, type[Any], str]]:
-        """Yield each flag once, with the options dataclass and the field that it sets."""
-        known: set[str] = set()
-        specs: list[FilterSpec | StrategySpec] = [*self.filters, *self.strategies]
-        for spec in specs:
-            for flag in flags_of(spec):
-                if flag.name not in known:
-                    known.add(flag.name)
-                    yield flag, spec.options, option_of(spec, flag)
 
     def choose(
         self,
@@ -80,11 +70,9 @@ class DecodingFlags:
         ordering = order or ORDERS[0]
         specs = [spec for spec in self.filters if spec.flag and spec.flag.parameter in rest]
         if filters is not None:
-            for other in (
-                *[spec.flag.parameter for spec in specs if spec.flag],
-                *(["order"] if order else []),
-            ):
-                raise ConflictError(Conflict("filters", other, "`filters` is the whole chain"))
+            others = [spec.flag.parameter for spec in specs if spec.flag] + ["order"] * bool(order)
+            if others:
+                raise ConflictError(Conflict("filters", others[0], "`filters` is the whole chain"))
             chain = tuple(_chain(filters))
         else:
             self._check_filters(specs)
@@ -102,16 +90,12 @@ class DecodingFlags:
     def resolve(self, choice: DecodingChoice, default: str, *, several: bool = False) -> DecodingChoice:
         """Fill in what was not asked for: the strategy, and the temperature of its draws.
 
-        Args:
-            choice: as ``choose`` gave it.
-            default: the strategy that suits the model.
-            several: whether several texts of a prompt are wanted, which asks for draws.
+        ``default`` is the strategy that suits the model; several texts of a prompt ask for draws.
         """
-        name = DRAWING if choice.draws or several else default
-        strategy = choice.strategy or ComponentChoice(name)
+        strategy = choice.strategy or ComponentChoice(DRAWING if choice.draws or several else default)
         spec, chain = self.spec(strategy), choice.filters
-        there = {name for name, _ in chain}
-        if spec.temperature is not None and "temp" not in there and not choice.whole_chain:
+        warm = choice.whole_chain or "temp" in dict(chain)
+        if spec.temperature is not None and not warm:
             added = (*chain, ("temp", str(spec.temperature)))
             chain = tuple(sorted(added, key=lambda one: self._rank(one[0], choice.order)))
         return replace(choice, strategy=strategy, filters=chain)
@@ -134,18 +118,15 @@ class DecodingFlags:
         return lambda tokenizer: make_filters(components, tokenizer)
 
     def changed(self, old: FilterChoices, flag: str, value: str, order: str) -> FilterChoices:
-        """Return a chain in which one filter has another value: at its old place, or where its rank is.
+        """Return a chain in which one filter, by its flag's parameter, has another value.
 
-        Args:
-            old: the chain.
-            flag: the parameter of a filter's flag.
-            value: its new value; ``off`` removes the filter, an empty one changes nothing.
-            order: which ranks filters have.
+        It stays at its old place, or comes where its rank is; ``off`` removes it, and an empty value changes
+        nothing.
         """
-        spec = next(spec for spec in self.filters if spec.flag and spec.flag.parameter == flag)
-        assert spec.flag is not None
         if not value:
             return old
+        spec = next(spec for spec in self.filters if spec.flag and spec.flag.parameter == flag)
+        assert spec.flag is not None
         rest = tuple(one for one in old if one[0] != spec.name)
         if value == "off":
             return rest
@@ -154,19 +135,12 @@ class DecodingFlags:
         choose_filters(self.registry, [new])
         if len(rest) < len(old):
             return tuple(new if one[0] == spec.name else one for one in old)
-        place = next(
-            (place for place, one in enumerate(old) if self._rank(one[0], order) > rank(spec, order)),
-            len(old),
-        )
+        later = [place for place, one in enumerate(old) if self._rank(one[0], order) > rank(spec, order)]
+        place = min(later, default=len(old))
         return (*old[:place], new, *old[place:])
 
     def check_abilities(self, request: SampleRequest, spec: StrategySpec, *, reads_source: bool) -> None:
-        """Refuse what a strategy is not able to do.
-
-        Args:
-            request: what is asked for.
-            spec: the strategy.
-            reads_source: whether the model does, or may: interactive mode then needs no states.
+        """Refuse what a strategy is not able to do; a model that reads a source converses without states.
 
         Raises:
             ConflictError: naming the option, and strategies that are able to do it.
@@ -186,8 +160,6 @@ class DecodingFlags:
                 reason = f"{spec.name} {_CANNOT[ability]} (able: {able})"
                 raise ConflictError(Conflict(request.decoding.chosen_by, option, reason))
 
-    # ── within ─────────────────────────────────────────────────────────────────────────────────────────────
-
     def _rank(self, name: str, order: str) -> int:
         return rank(self.registry.find("filter", name).spec, order)
 
@@ -201,7 +173,7 @@ class DecodingFlags:
         chosen = [name for name in rest if name in choosing]
         if asked is None and len(chosen) > 1:
             raise ConflictError(Conflict(*chosen[:2]))
-        name, settings = _component(asked) if asked else ("", {})
+        name, settings = parse_component(asked) if asked else ("", {})
         chosen_by = f"strategy={name}"
         if not name and chosen:
             name, chosen_by = choosing[chosen[0]].name, chosen[0]
@@ -222,14 +194,12 @@ class DecodingFlags:
         return ComponentChoice(name, tuple({**owned, **settings}.items())), chosen_by, rest
 
     def _check_left_over(self, name: str, chosen_by: str, rest: Mapping[str, Any]) -> None:
-        """Refuse flags of strategies that were not chosen."""
         shaping = {spec.flag.parameter for spec in self.filters if spec.flag}
-        for flag in rest:
+        for flag in (name for name in rest if name not in shaping):
             owners = [s for s in self.strategies if flag in [one.parameter for one in flags_of(s)]]
-            if flag in shaping:
-                continue
             if not owners:
-                raise UnknownName("option", flag, [one.parameter for one, _, _ in self.flags()])
+                known = {one.parameter for spec in self.strategies for one in flags_of(spec)}
+                raise UnknownName("option", flag, shaping | known)
             if name:
                 reason = f"it is an option of {' and '.join(s.name for s in owners)}"
                 raise ConflictError(Conflict(chosen_by, flag, reason))
@@ -279,18 +249,6 @@ def rank(spec: FilterSpec, order: str) -> int:
     return spec.rank if order == "hf" or spec.llama_rank is None else spec.llama_rank
 
 
-def _component(text: str) -> tuple[str, dict[str, str]]:
-    """Read ``NAME`` or ``NAME;key=value;key=value``."""
-    name, *settings = divide(text, ";")
-    given = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise UsageError(f"{text!r}: {setting!r} is not of the form KEY=VALUE")
-        given[key.strip().replace("-", "_")] = value
-    return name, given
-
-
 def _chain(text: str) -> Iterator[tuple[str, str]]:
     """Read ``NAME=VALUE,NAME=VALUE;key=value,NAME;key=value``."""
     for part in divide(text, ","):
@@ -300,7 +258,6 @@ def _chain(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_off(value: Any) -> bool:
-    """Whether a value of a flag says that it is not given."""
     return str(value).lower() in ("0", "0.0", "none", "false")
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from rnngen.options import require, require_range
+
 
 @dataclass(frozen=True)
 class FillOptions:
@@ -17,8 +19,6 @@ class FillOptions:
     to the right."""
 
     def __post_init__(self) -> None:
-        for name in ("beam", "length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: 1 or more expected")
-        if not 0 <= self.length_penalty < float("inf"):
-            raise ValueError(f"length_penalty={self.length_penalty}: 0 or more expected")
+        require(self.beam >= 1, f"beam={self.beam}: 1 or more expected")
+        require(self.length >= 1, f"length={self.length}: 1 or more expected")
+        require_range("length_penalty", self.length_penalty, 0)

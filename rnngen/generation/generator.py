@@ -29,8 +29,7 @@ from rnngen.contracts import (
 )
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import blend, next_logits, prefill
-from rnngen.decoding.stop import until
-from rnngen.decoding.text_stream import TextStream, decode
+from rnngen.decoding.text_stream import TextStream, decode, until
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
@@ -202,26 +201,15 @@ class Generator:
     def job(
         self, prompts: Sequence[Prompt], settings: GenerationSettings, numbers: Sequence[int] | None = None
     ) -> DecodingJob:
-        """Return what a strategy is asked to do for prompts side by side.
+        """Return what a strategy is asked to do for one prompt, or several that begin with as many tokens.
 
-        Args:
-            prompts: one, or several that begin with as many tokens.
-            settings: how.
-            numbers: of the prompts, for seeds; from 0 by default.
+        Seeds follow from the prompts' numbers, from 0 by default.
         """
         prefixes = tuple(self.prefix_tokens(prompt.text) for prompt in prompts)
         sources = [len(self.source_tokens(prompt.source or "")) for prompt in prompts]
-
-        @cache
-        def start() -> State:
-            return self.start(prompts)
-
-        @cache
-        def read() -> GenerationState:
-            if len(prompts) == 1:
-                return self.prefill(prompts[0])
-            return prefill(self.model, start(), prefixes)
-
+        start = cache(partial(self.start, prompts))
+        single = len(prompts) == 1
+        read = cache(lambda: self.prefill(prompts[0]) if single else prefill(self.model, start(), prefixes))
         return DecodingJob(
             model=self.model,
             prefixes=prefixes,
@@ -251,13 +239,8 @@ class Generator:
         """Generate the texts of each prompt, in the order of the prompts.
 
         The pieces of one output are taken, or let go, before the next is asked for. Prompts with sources are
-        read in batches of similar length; what is generated for one does not depend on the others.
-
-        Args:
-            prompts: what to go on from.
-            strategy: what chooses tokens.
-            settings: how.
-            numbers: of the prompts, which seeds follow from; from 0 by default.
+        read in batches of similar length; what is generated for one does not depend on the others. Seeds
+        follow from the prompts' numbers, from 0 by default.
         """
         numbers = range(len(prompts)) if numbers is None else numbers
         if len(prompts) == 1 or not self.reads_source:
@@ -295,10 +278,8 @@ class Generator:
 
     def max_tokens(self, length: int | None, source: str | None) -> int | None:
         """Return how many tokens a text may have: what is asked for, or what suits the model; None: any."""
-        if length == -1:
-            return None
         if length is not None:
-            return length
+            return None if length == -1 else length
         if self.reads_source:
             read = len(self.source_tokens(source or ""))
             return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * read)
@@ -306,12 +287,7 @@ class Generator:
 
     def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
         """Turn tokens into text as they come; a character only when all its bytes are there."""
-        stream = TextStream(self.tokenizers.target.pieces)
-        for token in tokens:
-            if text := stream.push(token):
-                yield text
-        if text := stream.flush():
-            yield text
+        return TextStream(self.tokenizers.target.pieces).stream(tokens)
 
     # ── scoring ────────────────────────────────────────────────────────────────────────────────────────────
 

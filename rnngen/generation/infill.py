@@ -13,17 +13,15 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.scores import length_penalty
 from rnngen.contracts import GenerationState, NetworkStep, State, TokenIds
+from rnngen.decoding.likelihood import length_penalty
 from rnngen.decoding.prefill import next_logits, select_rows
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.fill_options import FillOptions
 from rnngen.generation.generator import Generator, Prompt
-from rnngen.numerics import log_softmax
+from rnngen.numerics import Doubles, log_softmax
 
-Doubles = NDArray[np.float64]
 ROWS = 256
 """Fillings that read the right text side by side."""
 
@@ -60,18 +58,11 @@ def fill(
     forbidden: Sequence[int] = (),
     fits: Callable[[tuple[int, ...]], bool] = lambda _: True,
 ) -> list[Filling]:
-    """The best fillings of a gap, best first.
+    """Return the best fillings of a gap between what is given and the tokens to the right, best first.
 
     Each length has a beam of its own, by the likelihood of the filling; every filling that lived is then
-    completed with the right text. With a beam as wide as there are texts this is an exhaustive search.
-
-    Args:
-        step: the network.
-        given: after the text to the left.
-        right: the tokens after the gap.
-        options: of the search.
-        forbidden: tokens that no filling has.
-        fits: whether tokens may stand in the gap; what does not may still be gone on with.
+    completed with the right text. With a beam as wide as there are texts this is an exhaustive search. What
+    does not fit may still be gone on with; what is forbidden may not.
 
     Raises:
         RnngenError: if nothing fits.
@@ -178,7 +169,7 @@ def _some(read: _Read, wanted: Sequence[bool]) -> _Read:
 
 
 def _batches(parts: Iterable[_Read]) -> Iterator[_Read]:
-    """The same, as many together as may be: states that grow with the text are as long only at one age."""
+    """Join as many as may be: states that grow with the text are as long only at one age."""
     waiting: list[_Read] = []
     for part in parts:
         full = sum(len(one.texts) for one in waiting) + len(part.texts) > ROWS

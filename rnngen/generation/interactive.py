@@ -11,7 +11,7 @@ A model that reads a source takes what is said for one, and writes about it; eac
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,10 @@ import numpy as np
 from rnngen.contracts import AnyFilter, GenerationState
 from rnngen.decoding.draws import UniformDraws
 from rnngen.decoding.sampler import Sampler, SamplerState
-from rnngen.decoding.stop import until
-from rnngen.decoding.text_stream import TextStream
+from rnngen.decoding.text_stream import TextStream, until
 from rnngen.errors import UsageError
 from rnngen.generation.generator import Generator, Prompt
-from rnngen.generation.resumable import ResumableGeneration
-from rnngen.generation.saved_state import DEFAULT_STRATEGY, SavedState, save_state
+from rnngen.generation.saved_state import DEFAULT_STRATEGY, ResumableGeneration, SavedState, save_state
 from rnngen.requests.sample import ComponentChoice, FilterChoices
 
 LINE_END = "\n"
@@ -37,7 +35,7 @@ BuildFilters = Callable[[FilterChoices], Sequence[AnyFilter]]
 
 @dataclass(frozen=True)
 class _Turn:
-    """Where a conversation stood before a turn, and what was said in it; None if a state was loaded."""
+    """A conversation's place before a turn, and what was said in it; None if a state was loaded."""
 
     said: str | None
     state: SamplerState | None
@@ -137,12 +135,8 @@ class Conversation:
         if not self._turns:
             raise UsageError("there is nothing to undo; say something first")
         turn = self._turns.pop()
-        self._state, self._draws, self._hidden, self._source = (
-            turn.state,
-            turn.draws,
-            turn.hidden,
-            turn.source,
-        )
+        self._state, self._draws = turn.state, turn.draws
+        self._hidden, self._source = turn.hidden, turn.source
         if turn.filters != self.filters:
             self._restart()
 
@@ -157,7 +151,10 @@ class Conversation:
         said, draws = self._turns[-1].said, self._current_draws
         self.undo()
         self.say(said or "")
-        self._continue_draws(draws)
+        if self._state is None:
+            self._draws = draws
+        else:
+            self._state = self._state._replace(draws=(draws,))
 
     def fork(self) -> "Conversation":
         """Return one that goes on from here on its own; what either says does not concern the other."""
@@ -217,15 +214,9 @@ class Conversation:
             self.generator, sampler, model=self._model(), filters=saved.filters, strategy=self._strategy
         )
         self._turns.append(self._now(None))
-        self._state, self._sampler, self.filters, self._source = (
-            text.state,
-            sampler,
-            saved.filters,
-            saved.source,
-        )
+        self._state, self._sampler = text.state, sampler
+        self.filters, self._source = saved.filters, saved.source
         self._hidden = int(self.tokens[0] == self.generator.eos_id)
-
-    # ── within ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _now(self, said: str | None) -> _Turn:
         return _Turn(said, self._state, self._current_draws, self._hidden, self._source, self.filters)
@@ -233,12 +224,6 @@ class Conversation:
     @property
     def _current_draws(self) -> UniformDraws:
         return self._state.draws[0] if self._state else self._draws
-
-    def _continue_draws(self, draws: UniformDraws) -> None:
-        if self._state is None:
-            self._draws = draws
-        else:
-            self._state = self._state._replace(draws=(draws,))
 
     def _made(self, filters: FilterChoices) -> Sampler | None:
         built = self._build(filters)
@@ -268,14 +253,8 @@ class Conversation:
             self._state = self._drawing.start(given, [(draws or old.draws[0]).generator()])
 
     def _pieces(self, length: int | None, halt: Callable[[], bool]) -> Iterator[str]:
-        stream = TextStream(self.generator.tokenizers.target.pieces)
-        for token in self._tokens(length, halt, stream):
-            if token == self.generator.eos_id:
-                break
-            if text := stream.push(token):
-                yield text
-        if text := stream.flush():
-            yield text
+        stream, eos_id = TextStream(self.generator.tokenizers.target.pieces), self.generator.eos_id
+        return stream.stream(takewhile(lambda one: one != eos_id, self._tokens(length, halt, stream)))
 
     def _tokens(self, length: int | None, halt: Callable[[], bool], stream: TextStream) -> Iterator[int]:
         """New tokens, and after the last those that a character still needs which has begun."""

@@ -40,11 +40,7 @@ def load_generator(
 ) -> Generator:
     """Get a model ready to generate, or several of one vocabulary as one.
 
-    Args:
-        registry: where its components are looked up.
-        models: as read from disk.
-        options: where and how to compute.
-        load_model: opens another model by name, for strategies that need two.
+    ``load_model`` opens another model by name, for strategies that need two.
 
     Raises:
         PluginError: if a component, or what the format needs, is not installed.
@@ -96,7 +92,6 @@ def _trained_tokens(models: Sequence[StoredModel]) -> Any:
 
 
 def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOptions) -> Any:
-    """One step for all models."""
     for model in models[1:]:
         check_same_vocabulary(model, models[0], "generate together")
     steps = [_one(registry, model, options.device) for model in models]

@@ -1,4 +1,4 @@
-"""What a network made of long prompts, kept in the cache: the second time it goes on from there at once.
+"""The states after long prompts, kept in the cache: the second time generation goes on from there at once.
 
 The key is a hash of the model, the source and the tokens, so that what is found is what reading would give,
 to the bit. Whatever is wrong with a file, or with the folder, only costs the time of reading the prompt.
@@ -7,18 +7,21 @@ to the bit. Whatever is wrong with a file, or with the folder, only costs the ti
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnngen.contracts import GenerationState, NetworkStep, State
 from rnngen.decoding.prefill import prefill
 from rnngen.errors import ModelError
-from rnngen.generation.state_arrays import arrays_of, state_from
 from rnngen.store import checkpoint
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,9 @@ class PrefixCache:
         tokens: Sequence[int],
         source: Sequence[int] = (),
     ) -> GenerationState:
-        """Return what ``prefill`` makes of a prompt, from the cache if it is there.
+        """Return what ``prefill`` makes of a prompt's tokens, from the cache if it is there.
 
-        Args:
-            model: the network.
-            start: returns the state of one stream before the prompt.
-            tokens: of the prompt.
-            source: of what it is about, part of the key.
+        ``start`` returns the state of one stream before the prompt, what is in ``source`` read.
         """
         if len(tokens) < self.least:
             return prefill(model, start(), [tokens])
@@ -74,7 +73,6 @@ class PrefixCache:
         return found
 
     def _path(self, tokens: Sequence[int], source: Sequence[int]) -> Path:
-        """Where the state before the last token would be."""
         read = hashlib.sha256(self.model.encode())
         read.update(np.array(tokens[:-1], np.int64).tobytes())
         if source:
@@ -97,3 +95,40 @@ class PrefixCache:
             room -= stat.st_size
             if place >= self.files or room < 0:
                 found.unlink(missing_ok=True)
+
+
+# ── States as arrays ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def arrays_of(state: State, name: str = "state") -> Arrays:
+    """Return a state's arrays, NumPy's or torch's, by name: ``state.0`` and so on."""
+    return {f"{name}.{place}": _numpy(array) for place, array in enumerate(state)}
+
+
+def state_from(arrays: Mapping[str, NDArray[Any]], like: State, name: str = "state") -> State:
+    """Return the state again, on the backend and the device of one like it.
+
+    Raises:
+        KeyError, ValueError: if it has another number of arrays, or of another kind, or of other streams.
+    """
+    found = [key for key in arrays if key.startswith(f"{name}.")]
+    if len(found) != len(like):
+        raise ValueError(f"{len(found)} arrays of the {name}, and {len(like)} expected")
+    return tuple(_as(arrays[f"{name}.{place}"], model) for place, model in enumerate(like))
+
+
+def _numpy(array: Any) -> NDArray[Any]:
+    found: NDArray[Any] = array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
+    return found
+
+
+def _as(array: NDArray[Any], like: Any) -> Any:
+    """An array of one stream, where another one is kept."""
+    same = array.dtype.kind == _numpy(like).dtype.kind and array.ndim == like.ndim and len(array) == len(like)
+    if not same:
+        raise ValueError(f"an array {array.dtype}{array.shape} does not fit")
+    if isinstance(like, np.ndarray):
+        return array
+    import torch
+
+    return torch.from_numpy(array.copy()).to(like.device)

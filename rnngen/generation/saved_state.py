@@ -1,6 +1,6 @@
-"""Texts in the making, kept in files: written whole or not at all, and tied to the model that made them.
+"""Texts that can be left off between any two tokens and gone on with, as if nobody had stopped.
 
-::
+A state file is written whole or not at all, and tied to the model that made it::
 
     arrays    state.0 … │ memory.0 … (the filters') │ history │ surprise? │ logits?
     record    rng · model · chain · given · shown · over      version 1
@@ -8,20 +8,21 @@
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from rnngen.contracts import Tokenizer
 from rnngen.decoding.draws import UniformDraws
-from rnngen.decoding.sampler import Sampler, SamplerState
-from rnngen.decoding.token_history import TokenHistory
+from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory
+from rnngen.decoding.text_stream import TextStream, until
 from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.generation.generator import Generator, Prompt
-from rnngen.generation.resumable import ResumableGeneration
-from rnngen.generation.state_arrays import Arrays, arrays_of, state_from
+from rnngen.generation.prefix_cache import Arrays, arrays_of, state_from
 from rnngen.requests.sample import ComponentChoice, FilterChoices
 from rnngen.store import checkpoint
 from rnngen.store.model_folder import StoredModel
@@ -30,13 +31,69 @@ VERSIONS = (1, 2)
 DEFAULT_STRATEGY = ComponentChoice("sample")
 
 
+@dataclass(eq=False)
+class ResumableGeneration:
+    """One text in the making, and how much of it was shown."""
+
+    sampler: Sampler
+    """Draws its tokens."""
+    state: SamplerState
+    """The state that it has come to."""
+    tokenizer: Tokenizer
+    given: int
+    """How many tokens of its history were given, not drawn."""
+    shown: int = 0
+    """Characters that were shown already."""
+    ended: bool = field(default=False, kw_only=True)
+    """Whether the text had come to its end or to a stop then."""
+    cut: bool = field(default=True, init=False)
+    """Whether the last ``write`` left off, and did not come to the end of the text or to a stop."""
+
+    def __post_init__(self) -> None:
+        self._shown_at_end = self.shown if self.ended else -1
+
+    @property
+    def ends(self) -> bool:
+        """Whether the text came to an end in the last ``write``, and had not done so before."""
+        return not self.cut and self.shown != self._shown_at_end
+
+    def write(self, length: int | None, stops: Sequence[str] = (), *, last: bool = False) -> Iterator[str]:
+        """Go on → the characters not yet shown.
+
+        What could be half of a character or of a stop when the length is reached is not shown, but comes with
+        what follows; unless this is the last call. What was generated before is decoded again first, which
+        costs no step of the network: so a stop is found wherever it began.
+
+        Args:
+            length: tokens at most; None for no limit.
+            stops: texts that end the text before them.
+            last: whether nobody will go on.
+        """
+        self.cut = False
+        behind = self.shown
+        eos_id, tokens = self.tokenizer.eos_id, self._tokens(length, last)
+        pieces = TextStream(self.tokenizer.pieces).stream(takewhile(lambda one: one != eos_id, tokens))
+        for text in until(pieces, stops):
+            if self.cut:
+                return
+            new = text[behind:]
+            behind = max(behind - len(text), 0)
+            if new:
+                self.shown += len(new)
+                yield new
+
+    def _tokens(self, length: int | None, last: bool) -> Iterator[int]:
+        """Yield the tokens generated already, then new ones."""
+        yield from self.state.histories[0][self.given :]
+        for token, after in islice(self.sampler.stream(self.state), length):
+            self.state = after
+            yield token
+        self.cut = not last
+
+
 def fingerprint(models: Sequence[StoredModel], identity: str) -> str:
     """Return a hash of all that a state depends on: configurations, tokenizers, weights, and what computes
-    it.
-
-    Args:
-        models: as read from disk.
-        identity: of what computes it; ``rnngen.inference.build.identity``.
+    it, whose identity ``rnngen.inference.build.identity`` gives.
     """
     digest = hashlib.sha256(identity.encode())
     for model in models:
@@ -59,13 +116,7 @@ def save_state(
 ) -> None:
     """Keep a text in the making: a few KiB, most of it the network's state.
 
-    Args:
-        path: the file, replaced at once or not at all.
-        text: between two tokens.
-        model: the fingerprint of what generates it.
-        filters: the chain that it is generated with.
-        strategy: what chooses its tokens.
-        source: what it is about.
+    ``model`` is the fingerprint of what generates it; ``filters`` and ``strategy`` choose its tokens.
     """
     state = text.state
     arrays = {**arrays_of(state.network), **arrays_of(state.filters, "memory")}
@@ -137,14 +188,7 @@ class SavedState:
         filters: FilterChoices,
         strategy: ComponentChoice = DEFAULT_STRATEGY,
     ) -> ResumableGeneration:
-        """Go on with the text.
-
-        Args:
-            generator: of the model that it began with.
-            sampler: with the filters of the same chain, of the same strategy.
-            model: the model's fingerprint.
-            filters: the chain.
-            strategy: what chooses tokens.
+        """Go on with the text, by a sampler of the same model (with that fingerprint), filters and strategy.
 
         Raises:
             UsageError: if the model, the chain or the strategy is another.
@@ -168,7 +212,9 @@ class SavedState:
             ended = bool(self.record["over"])
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
-        return ResumableGeneration(sampler, state, generator.tokenizers.target, given, shown, ended=ended)
+        return ResumableGeneration(
+            sampler, state, generator.tokenizers.target, given, shown, ended=bool(ended)
+        )
 
     def _state(self, generator: Generator, sampler: Sampler) -> SamplerState:
         history = TokenHistory(self.arrays["history"].tolist())
@@ -189,7 +235,7 @@ class SavedState:
 
 
 def _family(strategy: ComponentChoice) -> str:
-    """What a state depends on of a strategy: speculation draws the very tokens of sampling."""
+    """Return the strategy that states are of: speculation draws the very tokens of sampling."""
     return "sample" if strategy.name == "speculative" else strategy.name
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from rnngen.errors import OptionError, UnknownName, UsageError
+from rnngen.errors import OptionError, UnknownName
 from rnngen.options.corpus import CorpusOptions
+from rnngen.options.given import Given
 from rnngen.options.model import EvaluationOptions, OutputOptions
 from rnngen.requests.conflicts import Conflict, Need, check, is_given
 
@@ -58,10 +59,7 @@ class EvaluateRequest:
             if name not in owners:
                 raise UnknownName("option", name, [*owners, "model", "device"])
             held[owners[name]][name] = options[name]
-        try:
-            made: dict[str, Any] = {name: stage(**held[name]) for name, stage in stages.items()}
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        made: dict[str, Any] = {name: Given.of(stage, **held[name]).options for name, stage in stages.items()}
         return cls(corpus=corpus, **own, **made)
 
     def check_model(self, *, has_source: bool) -> None:

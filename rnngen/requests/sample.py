@@ -112,16 +112,6 @@ class SampleRequest:
         """Whether several models generate together."""
         return len(self.models) > 1
 
-    @property
-    def dynamic(self) -> bool:
-        """Whether weights adapt to the prompt."""
-        return self.adapting.dynamic
-
-    @property
-    def cache(self) -> bool:
-        """Whether there is a neural cache."""
-        return self.adapting.cache
-
 
 def _require(condition: bool, message: str) -> None:
     if not condition:

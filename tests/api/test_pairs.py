@@ -15,7 +15,7 @@ import pytest
 from rnngen import builtins, hookimpl
 from rnngen.api import Session
 from rnngen.builtins.attention import rnngen_attentions
-from rnngen.builtins.strategies.beam.strategy import BeamSearch
+from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.builtins.strategies.sampling import Sample
 from rnngen.contracts import AttentionSpec, CellSpec

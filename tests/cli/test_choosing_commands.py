@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rnngen.builtins.strategies.minimum_bayes_risk import chrf
+from rnngen.builtins.strategies.selection import chrf
 
 pytestmark = pytest.mark.usefixtures("shelf")
 

@@ -11,7 +11,7 @@ import time
 import pytest
 from fixtures.commands import SEQ2SEQ, reversals
 
-from rnngen.builtins.strategies.minimum_bayes_risk import chrf
+from rnngen.builtins.strategies.selection import chrf
 
 SOURCES = ["abc", "f", "fedc", "bb", "cafe", "dead"]
 FREE = ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "token_accuracy", "sequence_accuracy", "perplexity")

@@ -49,7 +49,7 @@ def numbers(draws, count=COUNT):
 
 @pytest.mark.parametrize("before", [0, 1, 7])
 def test_numbers_are_those_that_the_generator_gives_one_by_one(before):
-    draws, rng = UniformDraws(np.random.default_rng(5)).ahead(before), np.random.default_rng(5)
+    draws, rng = UniformDraws(np.random.default_rng(5)).next(before), np.random.default_rng(5)
     rng.random(before)
     assert numbers(draws) == [rng.random() for _ in range(COUNT)]
 
@@ -78,7 +78,7 @@ def test_a_number_stays_what_it_is_however_often_it_is_asked_for():
 def test_forks_are_independent_and_take_turns_in_any_order():
     origin = UniformDraws(np.random.default_rng(5))
     expected = numbers(origin, 3 * COUNT)
-    one, other = origin.ahead(3), origin.ahead(200)  # of different blocks, so each displaces the other's
+    one, other = origin.next(3), origin.next(200)  # of different blocks, so each displaces the other's
     for place in range(COUNT):
         assert (one.number, other.number) == (expected[3 + place], expected[200 + place])
         one, other = one.next(), other.next()
@@ -86,7 +86,7 @@ def test_forks_are_independent_and_take_turns_in_any_order():
 
 def test_going_back_gives_the_same_numbers_again():
     origin = UniformDraws(np.random.default_rng(5))
-    places = [origin.ahead(count) for count in range(COUNT)]
+    places = [origin.next(count) for count in range(COUNT)]
     forwards = [place.number for place in places]
     assert [place.number for place in reversed(places)] == forwards[::-1]
     assert numbers(origin) == forwards
@@ -94,7 +94,7 @@ def test_going_back_gives_the_same_numbers_again():
 
 @pytest.mark.parametrize("place", [0, 1, 63, 64, 100])
 def test_restored_from_its_state_it_goes_on_with_the_same_numbers(place):
-    draws = UniformDraws(np.random.default_rng([5, 9])).ahead(place)
+    draws = UniformDraws(np.random.default_rng([5, 9])).next(place)
     state = json.loads(json.dumps(draws.state))
     assert numbers(UniformDraws.restore(state)) == numbers(draws)
     assert UniformDraws.restore(state).state == draws.state

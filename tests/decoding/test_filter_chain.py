@@ -11,7 +11,7 @@ from rnngen.builtins.filters.lexical import min_length
 from rnngen.builtins.filters.options import TemperatureOptions, TopKOptions
 from rnngen.builtins.filters.penalties import frequency
 from rnngen.builtins.filters.truncation import temperature, top_k, typical
-from rnngen.builtins.strategies.beam.beam_search import beam_search
+from rnngen.builtins.strategies.beam.search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import sample, surprisal

@@ -6,7 +6,7 @@ import torch
 from fixtures.toys import feed
 
 from rnngen.contracts import GenerationState
-from rnngen.decoding.prefill import blend, next_logits, prefill, read_prefixes, repeat_stream, select_rows
+from rnngen.decoding.prefill import blend, next_logits, prefill, read_prefixes, select_rows, select_streams
 from rnngen.errors import UsageError
 
 PROMPTS = [[1, 0, 2], [3], [0, 0], [2, 1, 3, 3], [1]]
@@ -126,7 +126,7 @@ def test_a_repeated_stream_is_so_many_equal_ones(toy):
         prefill(step, step.start(1), [[1, 2]]),
         next_logits(step, prefill(step, step.start(1), [[1, 2]])),
     ):
-        three = repeat_stream(given, 3)
+        three = select_streams(given, [0] * 3)
         assert three.histories == ((1, 2),) * 3
         np.testing.assert_array_equal(three.state[0], np.repeat(given.state[0], 3, axis=0))
         assert (three.logits is None) == (given.logits is None)

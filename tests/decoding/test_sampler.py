@@ -20,8 +20,7 @@ from rnngen.builtins.filters.penalties import no_repeat_ngram
 from rnngen.builtins.filters.truncation import temperature, top_k
 from rnngen.decoding.draws import draw
 from rnngen.decoding.prefill import blend, next_logits, prefill
-from rnngen.decoding.sampler import Sampler, SamplerState, sample, sample_many
-from rnngen.decoding.token_history import TokenHistory
+from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory, sample, sample_many
 from rnngen.errors import RnngenError
 
 GREEDY = temperature(TemperatureOptions(0.0))
@@ -260,7 +259,7 @@ def test_going_on_from_a_state_gives_what_never_stopping_gives(sampler, made):
 def test_forks_of_one_state_do_not_know_of_each_other(sampler, made):
     _, state = go_on(sampler, begun(sampler), made)
     expected, _ = go_on(sampler, state, 30)
-    elsewhere = state._replace(draws=(state.draws[0].ahead(1000),))
+    elsewhere = state._replace(draws=(state.draws[0].next(1000),))
     others, _ = go_on(sampler, elsewhere, 30)
     one, other, third = (sampler.stream(begin) for begin in (state, elsewhere, state))
     taken = [[next(each)[0] for each in (one, other, third)] for _ in range(30)]

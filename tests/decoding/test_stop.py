@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.decoding.stop import until
+from rnngen.decoding.text_stream import until
 
 texts = st.text("ab\n", max_size=24)
 stops = st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3)

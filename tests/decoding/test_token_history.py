@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.decoding.token_history import TokenHistory
+from rnngen.decoding.sampler import TokenHistory
 
 
 def test_it_is_a_sequence_of_its_tokens():

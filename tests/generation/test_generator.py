@@ -13,7 +13,7 @@ from rnngen.builtins import rnngen_cells
 from rnngen.builtins.filters.options import TemperatureOptions
 from rnngen.builtins.filters.truncation import temperature
 from rnngen.builtins.options import CharOptions
-from rnngen.builtins.strategies.beam.strategy import BeamSearch
+from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer

@@ -6,7 +6,7 @@ import pytest
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import GenerationState
 from rnngen.decoding.sampler import Sampler
-from rnngen.generation.resumable import ResumableGeneration
+from rnngen.generation.saved_state import ResumableGeneration
 
 TEXT = "né 愛 🙂, ab\nabc."
 

@@ -7,9 +7,8 @@ from fixtures.generators import generator_of
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.generation.generator import Prompt
-from rnngen.generation.resumable import ResumableGeneration
-from rnngen.generation.saved_state import SavedState, save_state
-from rnngen.generation.state_arrays import arrays_of, state_from
+from rnngen.generation.prefix_cache import arrays_of, state_from
+from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
 from rnngen.store import checkpoint
 
 CHAIN = (("dry", "0.8;allowed=1"), ("xtc", "0.5"), ("mirostat", "2;tau=3"))

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from fixtures.generators import found, generator_of, text, text_alone
 
-from rnngen.builtins.strategies.beam.strategy import BeamSearch
+from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.contrastive import ContrastiveSearch
-from rnngen.builtins.strategies.minimum_bayes_risk import utilities
 from rnngen.builtins.strategies.options import (
     BeamOptions,
     BestOfOptions,
@@ -18,7 +17,7 @@ from rnngen.builtins.strategies.options import (
     SpeculativeOptions,
 )
 from rnngen.builtins.strategies.sampling import Greedy, Sample
-from rnngen.builtins.strategies.selection import BestOf, MinimumBayesRisk
+from rnngen.builtins.strategies.selection import BestOf, MinimumBayesRisk, utilities
 from rnngen.builtins.strategies.speculative import Speculative
 from rnngen.errors import UsageError
 from rnngen.generation.generator import GenerationSettings, Prompt

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam.beam_search import beam_search
+from rnngen.builtins.strategies.beam.search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.inference.ensemble import Ensemble
 from rnngen.numerics import log_softmax

@@ -8,7 +8,7 @@ from rnngen.builtins.cells.lstm.options import LSTMOptions
 from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.evaluation.neural_cache import Cache
-from rnngen.generation.state_arrays import arrays_of, state_from
+from rnngen.generation.prefix_cache import arrays_of, state_from
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.neural_cache import CachedStep
 from rnngen.inference.numpy_model import NumpyStep
@@ -133,7 +133,7 @@ def test_a_state_that_was_kept_goes_on_to_the_bit():
 
 
 def test_a_beam_ranks_by_the_mixture():
-    from rnngen.builtins.strategies.beam.beam_search import beam_search
+    from rnngen.builtins.strategies.beam.search import beam_search
 
     step = cached(weight=0.6)
     (found,) = beam_search(

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rnngen.builtins.strategies.beam.beam_search import beam_search
-from rnngen.builtins.strategies.beam.strategy import BeamSearch
+from rnngen.builtins.strategies.beam.search import BeamSearch, beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.builtins.strategies.sampling import Sample
 from rnngen.builtins.tokenizers.bpe import BPETokenizer

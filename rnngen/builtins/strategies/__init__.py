@@ -52,7 +52,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
         StrategySpec(
             name="beam",
             summary="search for the most probable text with several hypotheses (width 5)",
-            load=f"{home}.beam.strategy:BeamSearch",
+            load=f"{home}.beam.search:BeamSearch",
             options=options.BeamOptions,
             flag=BEAM,
             flags=BEAM_FLAGS,
@@ -62,7 +62,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
         StrategySpec(
             name="diverse-beam",
             summary="beam search in groups that keep away from one another (Vijayakumar et al. 2016)",
-            load=f"{home}.beam.strategy:BeamSearch",
+            load=f"{home}.beam.search:BeamSearch",
             options=options.DiverseBeamOptions,
             flags=(BEAM, *BEAM_FLAGS),
             draws=False,
@@ -71,7 +71,7 @@ def rnngen_strategies() -> Iterable[StrategySpec]:
         StrategySpec(
             name="stochastic-beam",
             summary="beam search that draws different texts without replacement (Kool et al. 2019)",
-            load=f"{home}.beam.strategy:BeamSearch",
+            load=f"{home}.beam.search:BeamSearch",
             options=options.StochasticBeamOptions,
             flags=(BEAM, *BEAM_FLAGS),
             can=frozenset({"count", "rank"}),

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnngen.builtins.strategies.options import ContrastiveOptions
 from rnngen.contracts import (
@@ -27,8 +26,7 @@ from rnngen.contracts import (
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import select_rows
 from rnngen.errors import RnngenError, UsageError
-
-Doubles = NDArray[np.float64]
+from rnngen.numerics import Doubles
 
 
 def contrastive_search(

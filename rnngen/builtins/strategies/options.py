@@ -53,13 +53,9 @@ class BeamOptions:
         require(
             0 < self.diversity_range < inf, f"diversity_range={self.diversity_range}: more than 0 expected"
         )
-        require(
-            self.penalty in get_args(Penalty), f"penalty={self.penalty}: one of {get_args(Penalty)} expected"
-        )
-        require(
-            self.diversity_kind in get_args(Diversity),
-            f"diversity_kind={self.diversity_kind}: one of {get_args(Diversity)} expected",
-        )
+        for name, kind in {"penalty": Penalty, "diversity_kind": Diversity}.items():
+            value, names = getattr(self, name), get_args(kind)
+            require(value in names, f"{name}={value}: one of {names} expected")
         require(
             self.groups >= 1 and self.width % self.groups == 0,
             f"groups={self.groups}: a divisor of the width, {self.width}, expected",

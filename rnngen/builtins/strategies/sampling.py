@@ -13,10 +13,10 @@ from itertools import islice
 
 import numpy as np
 
-from rnngen.builtins.strategies.beam.strategy import BeamSearch
+from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY
 from rnngen.contracts import DecodingJob, Floats, Generated
-from rnngen.decoding.prefill import next_logits, repeat_stream
+from rnngen.decoding.prefill import next_logits, select_streams
 from rnngen.decoding.sampler import Sampler, SamplerState, sample_rows
 from rnngen.options import NoOptions
 
@@ -45,7 +45,7 @@ class Sample:
         if len(job.prefixes) > 1:
             return _of_prompts(job, sampler)
         if job.count == 1 or job.max_tokens[0] is None:
-            return (Generated(0, _alone(job, sampler, number)) for number in range(job.count))
+            return (Generated(0, one_text(job, sampler, 0, number)) for number in range(job.count))
         return _side_by_side(job, sampler)
 
 
@@ -76,25 +76,23 @@ def rng_of(job: DecodingJob, prompt: int, number: int) -> np.random.Generator:
     return np.random.default_rng([job.seeds[prompt], number])
 
 
-def _alone(job: DecodingJob, sampler: Sampler, number: int) -> Iterator[int]:
-    """The tokens of one text, as they are drawn."""
-    state = sampler.start(job.prefill(), [rng_of(job, 0, number)])
-    for token, _ in islice(sampler.stream(state), job.max_tokens[0]):
+def one_text(job: DecodingJob, sampler: Sampler, prompt: int, number: int) -> Iterator[int]:
+    """Yield the tokens of a prompt's text as they are drawn."""
+    state = sampler.start(select_streams(job.prefill(), [prompt]), [rng_of(job, prompt, number)])
+    for token, _ in islice(sampler.stream(state), job.max_tokens[prompt]):
         if token == job.eos_id:
             return
         yield token
 
 
 def _side_by_side(job: DecodingJob, sampler: Sampler) -> Iterator[Generated]:
-    """Several texts of one prompt; their tokens are drawn when those of the first that lacks one are
-    taken.
-    """
+    """Several texts of one prompt; tokens are drawn when those of the first text that lacks one are taken."""
     length = job.max_tokens[0] or 0
     size = max(1, min(BATCH, WAITING_TOKENS // max(length, 1)))
     given = next_logits(job.model, job.prefill())
     for first in range(0, job.count, size):
         rngs = [rng_of(job, 0, number) for number in range(first, min(first + size, job.count))]
-        texts = _Batch(job, sampler, sampler.start(repeat_stream(given, len(rngs)), rngs), length)
+        texts = _Batch(job, sampler, sampler.start(select_streams(given, [0] * len(rngs)), rngs), length)
         for number in range(len(rngs)):
             yield Generated(0, texts.tokens(number))
 
@@ -126,7 +124,6 @@ class _Batch:
 
 
 def _of_prompts(job: DecodingJob, sampler: Sampler) -> Iterator[Generated]:
-    """The texts of B prompts, whole."""
     texts: list[list[list[int]]] = [[] for _ in job.prefixes]
     for number in range(job.count):
         rngs = [rng_of(job, prompt, number) for prompt in range(len(texts))]

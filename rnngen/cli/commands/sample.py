@@ -189,7 +189,7 @@ def run(
     here: "Session", request: "SampleRequest", stored: "list[StoredModel]", saved: "SavedState | None"
 ) -> None:
     """Load the models, and generate."""
-    prompt = _prompt(request) if request.dynamic else None
+    prompt = _prompt(request) if request.adapting.dynamic else None
     if prompt is not None:
         stored[0] = _adapted(here, stored[0], prompt, request)
     model = here.open(*stored, options=_load_options(request), cached=True)
@@ -257,7 +257,7 @@ def _one(pool: "list[Prompt]") -> "Prompt":
 def _load_options(request: "SampleRequest") -> Any:
     from rnngen.generation.loading import LoadOptions
 
-    cache = request.adapting if request.cache else None
+    cache = request.adapting if request.adapting.cache else None
     return LoadOptions(request.device, request.quantize, cache)
 
 

@@ -15,8 +15,9 @@ from rnngen.builtins.filters.options import (
 )
 from rnngen.builtins.filters.penalties import frequency
 from rnngen.builtins.filters.truncation import temperature, top_k
-from rnngen.builtins.strategies.beam.beam_search import beam_search, length_penalty
+from rnngen.builtins.strategies.beam.search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
+from rnngen.decoding.likelihood import length_penalty
 from rnngen.errors import RnngenError, UsageError
 from rnngen.numerics import log_softmax
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam.coverage import Covering, coverage_penalty
+from rnngen.builtins.strategies.beam.hypotheses import Covering, coverage_penalty
 from rnngen.errors import UsageError
 
 

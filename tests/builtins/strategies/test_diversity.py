@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam.beam_search import beam_search
+from rnngen.builtins.strategies.beam.search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 
 V, END, PROMPT = 5, 4, [1, 0]

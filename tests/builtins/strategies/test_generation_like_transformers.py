@@ -16,7 +16,7 @@ from rnngen.builtins.filters.options import (
     TopPOptions,
     TypicalOptions,
 )
-from rnngen.builtins.strategies.beam.beam_search import beam_search
+from rnngen.builtins.strategies.beam.search import beam_search
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.generation.decoding_choice import DecodingFlags, rank

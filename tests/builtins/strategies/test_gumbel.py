@@ -5,8 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from rnngen.builtins.strategies.beam.beam_search import beam_search
-from rnngen.builtins.strategies.beam.gumbel import conditioned
+from rnngen.builtins.strategies.beam.candidates import conditioned
+from rnngen.builtins.strategies.beam.search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 
 END, SAMPLES = 2, 6000

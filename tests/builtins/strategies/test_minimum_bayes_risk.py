@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.metrics.chrf import CHRF
 
-from rnngen.builtins.strategies.minimum_bayes_risk import chrf, utilities
+from rnngen.builtins.strategies.selection import chrf, utilities
 
 TEXTS = [
     "The cat sat on the mat.",

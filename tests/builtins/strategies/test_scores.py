@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.builtins.strategies.beam.scores import Scores, length_penalty
+from rnngen.builtins.strategies.beam.hypotheses import Scores
 from rnngen.builtins.strategies.options import BeamOptions
+from rnngen.decoding.likelihood import length_penalty
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, -1.0])

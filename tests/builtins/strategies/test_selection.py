@@ -5,9 +5,8 @@ import pytest
 from fixtures.generators import found, text_alone
 
 from rnngen.builtins.strategies import selection
-from rnngen.builtins.strategies.minimum_bayes_risk import utilities
 from rnngen.builtins.strategies.options import BestOfOptions, MBROptions
-from rnngen.builtins.strategies.selection import BestOf, MinimumBayesRisk
+from rnngen.builtins.strategies.selection import BestOf, MinimumBayesRisk, utilities
 from rnngen.errors import UsageError
 
 

@@ -18,14 +18,12 @@ from rnngen.builtins.filters.options import (
 )
 from rnngen.builtins.filters.penalties import frequency, no_repeat_ngram
 from rnngen.builtins.filters.truncation import temperature, top_k
-from rnngen.builtins.strategies.drafts import Lookup, SmallModel
 from rnngen.builtins.strategies.options import SpeculativeOptions
 from rnngen.builtins.strategies.sampling import Sample
-from rnngen.builtins.strategies.speculative import Speculative, SpeculativeSampler
+from rnngen.builtins.strategies.speculative import Lookup, SmallModel, Speculative, SpeculativeSampler
 from rnngen.contracts import DecodingJob
 from rnngen.decoding.prefill import prefill
-from rnngen.decoding.sampler import Sampler, SamplerState
-from rnngen.decoding.token_history import TokenHistory
+from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory
 from rnngen.errors import UsageError
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
@@ -224,9 +222,9 @@ def test_two_forks_of_a_text_do_not_know_of_each_other(large):
     text, alone = drafted(large, SmallModel(large), 3), plain(large, 3)
     taken(text, 7), taken(alone, 7)
     fork = drafted(large, Lookup(), 3)
-    fork.sampler, fork.state = text.sampler, text.state._replace(draws=(text.state.draws[0].ahead(99),))
+    fork.sampler, fork.state = text.sampler, text.state._replace(draws=(text.state.draws[0].next(99),))
     alone_fork = plain(large, 3)
-    alone_fork.state = alone.state._replace(draws=(alone.state.draws[0].ahead(99),))
+    alone_fork.state = alone.state._replace(draws=(alone.state.draws[0].next(99),))
     turns = [(next(text), next(fork)) for _ in range(40)]
     assert turns == [(next(alone), next(alone_fork)) for _ in range(40)]
 

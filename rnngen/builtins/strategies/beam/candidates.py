@@ -5,20 +5,24 @@
     logits (n·R,V) ─▸ maxima of 64 shares of each row ─▸ a bound ─▸ the few above it ─▸ sorted, in float64
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.contracts import Floats, TokenIds
 from rnngen.errors import RnngenError
+from rnngen.numerics import Doubles
 
-Doubles = NDArray[np.float64]
 SHARES = 64
 """Into how many shares a row is divided, at least, for the maximum of each."""
 SLACK = 1e-6
 """Rounding that a bound allows for, relative to what it was computed from; float32 has 6e-8."""
+_SALT = 1906
+"""Keeps the draws of a stochastic beam apart from those of filters, which have the same seeds."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Candidates:
 
     @property
     def possible(self) -> NDArray[np.bool_]:
-        """(n,C) which of them are there at all."""
+        """(n,C) true where there is one."""
         return self.keys > -np.inf
 
     def first(self, count: int, wanted: NDArray[np.bool_]) -> Self:
@@ -60,8 +64,7 @@ class Candidates:
 
     def filled(self) -> tuple[TokenIds, TokenIds]:
         """Rows (n·C,) and tokens (n·C,), the impossible ones replaced by the first of their beam."""
-        there = self.possible
-        pair = self.rows, self.tokens
+        there, pair = self.possible, (self.rows, self.tokens)
         rows, tokens = (np.where(there, one, one[:, :1]).ravel() for one in pair)
         return rows, tokens
 
@@ -75,10 +78,7 @@ class Candidates:
 
 
 class NextTokenLogProbs:
-    """What a network says of the next tokens, (n·R,V), normalised only where it is looked at.
-
-    Args:
-        logits: in float32.
+    """Log-probabilities of the next tokens from logits (n·R,V), normalised only where they are looked at.
 
     Raises:
         RnngenError: if a logit is not a number.
@@ -163,3 +163,122 @@ def _maxima(logits: NDArray[Any], shares: int) -> NDArray[Any]:
         return logits
     maxima: NDArray[Any] = logits[:, : size * shares].reshape(len(logits), size, shares).max(axis=1)
     return maxima
+
+
+# ── Diverse groups ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """The choices of the groups so far at this step, over all sentences."""
+
+    owners: TokenIds
+    """The sentence of each."""
+    rows: TokenIds
+    """The row that each went on from."""
+    tokens: TokenIds
+
+    def joined(self, chosen: Candidates, owners: TokenIds) -> "_Choices":
+        there = chosen.possible
+        theirs = np.broadcast_to(owners[:, None], there.shape)
+        more = theirs[there], chosen.rows[there], chosen.tokens[there]
+        return _Choices(*map(np.append, (self.owners, self.rows, self.tokens), more))
+
+
+class Diverse:
+    """Chooses candidates group by group; each pays for its likeness to what those before it chose.
+
+    Diverse beam search (Vijayakumar et al. 2016, arXiv 1610.02424). Δ is λ times the sum of likenesses to the
+    hypotheses of the groups before: 1 for the same token at this step (Hamming), or exp(−n/Γ) with n the
+    places up to here that differ (cumulative). A choice counts though it ends a text; a group that has come
+    to its end costs nothing any more. What a hypothesis has paid stays with it in the search, as in the
+    authors' program, but is no part of its score.
+    """
+
+    def __init__(self, options: BeamOptions) -> None:
+        self.groups, self.width = options.groups, options.width // options.groups
+        self.strength, self.reach = options.diversity, options.diversity_range
+        self.cumulative = options.diversity_kind == "cumulative"
+
+    def __call__(self, living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
+        """The ``count`` best continuations of each beam by the augmented log-probability."""
+        beams, width = living.keys.shape
+        owners, groups = np.divmod(living.beams, self.groups)
+        added, shape = chances.added(living.keys), (beams, count)
+        found = Candidates(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.full(shape, -np.inf))
+        before = _Choices(*(np.zeros(0, np.int64) for _ in range(3)))
+        for group in np.unique(groups):
+            here = np.flatnonzero(groups == group)
+            rows = (here[:, None] * width + np.arange(width)).ravel()
+            others, other, same = self._likeness(np.repeat(owners[here], width), rows, before, living.texts)
+            extra = added[rows] - self.strength * np.bincount(others[0], other, len(rows))
+            logits = chances.logits[rows]
+            np.subtract.at(logits, (others[0], before.tokens[others[1]]), self.strength * (same - other))
+            found.put(here, best(logits, extra, len(here), count), rows)
+            before = before.joined(found.at(here, self.width), owners[here])
+        return found
+
+    def _likeness(
+        self, owners: TokenIds, rows: TokenIds, before: _Choices, texts: "TokenIds | None"
+    ) -> tuple[tuple[TokenIds, TokenIds], Doubles, Doubles]:
+        """The pairs of a row and a choice of the same sentence, and how alike these two are.
+
+        Returns:
+            Places among ``rows`` and among ``before``; the likeness if the row goes on otherwise; if it goes
+            on with the same token.
+        """
+        mine, theirs = np.nonzero(owners[:, None] == before.owners)
+        if not self.cumulative or texts is None:
+            return (mine, theirs), np.zeros(len(mine)), np.ones(len(mine))
+        differ = (texts[rows[mine]] != texts[before.rows[theirs]]).sum(axis=1)
+        return (mine, theirs), np.exp(-(differ + 1) / self.reach), np.exp(-differ / self.reach)
+
+
+# ── Gumbel noise ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Stochastic:
+    """Chooses candidates by log-probability perturbed with Gumbel noise, from the root of the tree down.
+
+    Stochastic beam search (Kool et al. 2019, arXiv 1903.06059). The K highest of φᵢ + Gumbel over all texts i
+    are a sample without replacement. To find them a node only needs the maximum over the texts below it, so
+    children get noise on condition that the best of them has their parent's value; a beam of K then misses
+    none. Each sentence draws from its own seed, whatever the others draw.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.draws = [np.random.default_rng([seed, 0, _SALT]) for seed in seeds]
+
+    def roots(self) -> Doubles:
+        """The perturbed log-probabilities (N,) of the empty texts."""
+        return np.array([draw.gumbel() for draw in self.draws])
+
+    def __call__(self, living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
+        """The ``count`` best continuations of each beam by the perturbed log-probability."""
+        beams, width = living.keys.shape
+        perturbed = np.full(chances.logits.shape, -np.inf)
+        there = np.isfinite(chances.added(living.keys)).reshape(beams, width)
+        for place, beam in enumerate(living.beams):
+            rows = place * width + np.flatnonzero(there[place])
+            log_p = chances.logits[rows] - chances.norms[rows, None] + living.totals.ravel()[rows, None]
+            noisy = log_p + self.draws[beam].gumbel(size=log_p.shape)
+            perturbed[rows] = conditioned(noisy, living.keys.ravel()[rows])
+        return best(perturbed, np.zeros(len(perturbed)), beams, count)
+
+
+def conditioned(noisy: Doubles, maximum: Doubles) -> Doubles:
+    """Move perturbed log-probabilities (rows,V) so that the highest of each row is ``maximum`` (rows,).
+
+    −log(exp(−T) − exp(−Z) + exp(−G)), with Z the highest of the G; computed as in appendix B.3 of the paper.
+    """
+    top = noisy.max(axis=1, keepdims=True)
+    wanted = maximum[:, None]
+    with np.errstate(divide="ignore"):  # at the highest itself: log 0
+        v = wanted - noisy + _log1mexp(noisy - top)
+    moved: Doubles = wanted - np.maximum(v, 0) - np.log1p(np.exp(-np.abs(v)))
+    return moved
+
+
+def _log1mexp(x: Doubles) -> Doubles:
+    """log(1 − exp x) of x ≤ 0, exact at both ends (Mächler 2012)."""
+    return np.where(x > -np.log(2), np.log(-np.expm1(x)), np.log1p(-np.exp(x)))

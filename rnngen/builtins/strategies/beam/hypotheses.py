@@ -1,4 +1,4 @@
-"""What a beam search has found, and the trail that leads back from there to the beginning.
+"""Finished hypotheses of a beam search: the trail back to the beginning, and their scores.
 
 ::
 
@@ -11,13 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from rnngen.contracts import Floats, Hypothesis, TokenIds
+from rnngen.builtins.strategies.options import BeamOptions
+from rnngen.contracts import Floats, Hypothesis, NetworkStep, State, TokenIds
+from rnngen.decoding.likelihood import length_penalty
+from rnngen.errors import UsageError
+from rnngen.numerics import Doubles
 
-Doubles = NDArray[np.float64]
 RECORD = np.dtype([("score", "f8"), ("total", "f8"), ("made", "i8"), ("row", "i8"), ("token", "i8")])
 """A finished hypothesis: its ``made``-th token, the last, went on from that row of the step before."""
+UNSEEN = float(np.finfo(np.float32).tiny)
+"""What a source token counts that was not attended to at all, so that its logarithm is a number."""
 
 
 class Finished:
@@ -81,13 +86,10 @@ class Backpointers:
 def assembled(
     records: Sequence[NDArray[Any]], trail: Backpointers, eos_id: int | None, sources: Sequence[int | None]
 ) -> list[list[Hypothesis]]:
-    """The hypotheses of each sentence from their records, no text twice.
+    """Return the hypotheses of each sentence from its records, best first, no text twice.
 
-    Args:
-        records: of each sentence, best first.
-        trail: of the search.
-        eos_id: the token that does not belong to a text.
-        sources: how many source tokens each sentence has; None for as many as there are weights.
+    ``eos_id`` does not belong to a text; ``sources`` are the source tokens of each sentence, None for as many
+    as there are weights.
     """
     texts, looked = trail.back(np.concatenate(records))
     found: list[list[Hypothesis]] = []
@@ -98,12 +100,95 @@ def assembled(
             tokens = tuple(texts[place, : record["made"]].tolist())
             weights = None if looked is None else looked[place, : record["made"], :source].copy()
             ended = bool(tokens) and tokens[-1] == eos_id
-            by_text.setdefault(
-                tokens,
-                Hypothesis(
-                    tokens[: len(tokens) - ended], float(record["total"]), float(record["score"]), weights
-                ),
-            )
+            total, score = float(record["total"]), float(record["score"])
+            by_text.setdefault(tokens, Hypothesis(tokens[: len(tokens) - ended], total, score, weights))
             place += 1
         found.append(list(by_text.values()))
     return found
+
+
+# ── Scores ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Scores:
+    """Scores by length penalty and coverage; a stochastic beam ranks by perturbed log-probability alone."""
+
+    def __init__(self, options: BeamOptions) -> None:
+        self.options, self.penalty = options, "none" if options.stochastic else options.penalty
+
+    def finished(self, totals: Doubles, made: int, covered: Doubles | None = None) -> Doubles:
+        """The scores of log-probabilities (…) of texts of ``made`` tokens with coverage penalties (…)."""
+        scores = totals / self._penalty(made)
+        if covered is not None:
+            scores += self.options.coverage * covered
+        return scores
+
+    def attainable(self, totals: Doubles, made: int, limits: NDArray[np.int64]) -> Doubles:
+        """A bound on what hypotheses of ``made`` tokens will score once they have ``limits`` (…) at most.
+
+        A log-probability is never positive and only falls, so a text that ends after n tokens scores no more
+        than totals / penalty(n), with n from made + 1 to its limit. Whichever penalty and alpha, the penalty
+        is monotone in n; hence it is largest, and the quotient of a number that is not positive with it, at
+        one of the two ends. The coverage penalty is at most 0. For a perturbed log-probability the bound
+        holds since a node's best child inherits its value.
+        """
+        bounds: Doubles = totals / np.maximum(self._penalty(made + 1), self._penalty(limits))
+        return bounds
+
+    def _penalty(self, length: ArrayLike) -> Doubles:
+        return length_penalty(length, self.options.alpha, self.penalty, self.options.offset)
+
+
+# ── Coverage ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Covering:
+    """A network's step whose state also holds the sum of all attention weights, as its last array (B,S).
+
+    The weights with which a prompt was read are among them: what a forced beginning says need not be said
+    again. So are, after each step, those with which the token that follows will be written.
+    """
+
+    def __init__(self, step: NetworkStep) -> None:
+        self.step, self.fixed = step, step.fixed
+
+    def start(self, about: Any) -> State:
+        """Return the network's state before the first token, with nothing attended to."""
+        return self.begin(self.step.start(about), about if isinstance(about, int) else len(about))
+
+    def begin(self, state: State, streams: int) -> State:
+        """Return a state of the network before the first token, with nothing attended to."""
+        return (*state, np.zeros((streams, 1), np.float32))
+
+    def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
+        """``tokens`` (B,), state → logits (B,V), state.
+
+        Raises:
+            UsageError: if the network does not attend.
+        """
+        logits, after = self.step(tokens, state[:-1])
+        looked = self.step.attended(after)
+        if looked is None:
+            raise UsageError(
+                "this network does not attend to a source, so nothing can be said of what it covered; leave "
+                "the coverage penalty out"
+            )
+        return logits, (*after, state[-1] + looked)
+
+    def attended(self, state: State) -> "Floats | None":
+        """Where it looked for the last token, (B,S)."""
+        return self.step.attended(state[:-1])
+
+
+def coverage_penalty(attended: NDArray[Any], sources: NDArray[Any] | None = None) -> Doubles:
+    """Σ log min(sum of weights, 1) over source tokens: at most 0 (Wu et al. 2016, equation 14).
+
+    Args:
+        attended: (…,S) the sum of the weights that each received.
+        sources: (…,) how many there are, the others being padding. By default all.
+    """
+    logs = np.log(np.clip(attended, UNSEEN, 1), dtype=np.float64)
+    if sources is not None:
+        logs = np.where(np.arange(attended.shape[-1]) < sources[..., None], logs, 0)
+    penalty: Doubles = logs.sum(axis=-1)
+    return penalty

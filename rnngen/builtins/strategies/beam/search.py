@@ -1,4 +1,10 @@
-"""The search behind ``beam_search``, for sentences whose prompts have been read.
+"""Beam search: the most probable texts, found by keeping K hypotheses of each sentence alive side by side.
+
+::
+
+    N·K states ─▸ logits (N·K,V) ─▸ the best 2K of each sentence ─▸ finished ones aside, K go on
+         ▴                                                                                   │
+         └──────────────────────────────── step, the state reordered ◂───────────────────────┘
 
 A *beam* is what one group of one sentence keeps; there is one group unless the search is a diverse one. All
 beams have as many rows as the fullest has living hypotheses; a row that is none of them is dead, a copy of
@@ -9,26 +15,49 @@ its beam's first. A beam that is settled leaves the batch::
     beam 2   f g h        i j †       one of beam 2 ended
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.strategies.beam.candidates import ActiveBeams, Candidates, NextTokenLogProbs, plain
-from rnngen.builtins.strategies.beam.coverage import coverage_penalty
-from rnngen.builtins.strategies.beam.diversity import Diverse
-from rnngen.builtins.strategies.beam.gumbel import Stochastic
-from rnngen.builtins.strategies.beam.hypotheses import RECORD, Backpointers, Finished, assembled
-from rnngen.builtins.strategies.beam.scores import Scores
+from rnngen.builtins.strategies.beam.candidates import (
+    ActiveBeams,
+    Candidates,
+    Diverse,
+    NextTokenLogProbs,
+    Stochastic,
+    plain,
+)
+from rnngen.builtins.strategies.beam.hypotheses import (
+    RECORD,
+    Backpointers,
+    Covering,
+    Finished,
+    Scores,
+    assembled,
+    coverage_penalty,
+)
 from rnngen.builtins.strategies.options import BeamOptions
-from rnngen.contracts import NO_TOKEN, Floats, Hypothesis, NetworkStep, State, TokenIds
+from rnngen.contracts import (
+    NO_TOKEN,
+    AnyFilter,
+    DecodingJob,
+    Floats,
+    Generated,
+    Hypothesis,
+    NetworkStep,
+    State,
+    TokenIds,
+)
 from rnngen.decoding.filter_chain import FilterChain
-from rnngen.decoding.prefill import select_rows
+from rnngen.decoding.prefill import read_prefixes, select_rows
 from rnngen.decoding.sampler import SamplerState
-from rnngen.errors import RnngenError
+from rnngen.errors import OptionError, RnngenError
+from rnngen.numerics import Doubles
 
-Doubles = NDArray[np.float64]
+ROWS = 320
+"""Hypotheses that are searched side by side, over all prompts; 64 prompts with 5 each."""
 Mask = NDArray[np.bool_]
 Chooser = Callable[[ActiveBeams, NextTokenLogProbs, int], Candidates]
 """``choose(living, chances, C)`` → the C best continuations of each beam."""
@@ -46,29 +75,22 @@ class Sentence:
     """How many source tokens it has; None for as many as there are weights."""
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What holds for all sentences."""
-
-    options: BeamOptions
-    eos_id: int | None
-    chain: FilterChain
-    forbidden: TokenIds
-    attention: bool
-
-
 class Search:
-    """One search over N sentences.
+    """One search over N sentences whose prompts have been read; arguments are those of ``beam_search``."""
 
-    Args:
-        step: the network.
-        sentences: N.
-        rules: how to search.
-    """
-
-    def __init__(self, step: NetworkStep, sentences: Sequence[Sentence], rules: Rules) -> None:
-        self.step, self.sentences, self.rules = step, sentences, rules
-        self.options, self.chain, self.eos_id = rules.options, rules.chain, rules.eos_id
+    def __init__(
+        self,
+        step: NetworkStep,
+        sentences: Sequence[Sentence],
+        options: BeamOptions,
+        *,
+        eos_id: int | None,
+        chain: FilterChain,
+        forbidden: TokenIds,
+        attention: bool,
+    ) -> None:
+        self.step, self.sentences, self.options, self.eos_id = step, sentences, options, eos_id
+        self.chain, self.forbidden, self.attention = chain, forbidden, attention
         self.groups, self.width = self.options.groups, self.options.width // self.options.groups
         self.owners = np.repeat(np.arange(len(sentences)), self.groups)
         self.limits = np.repeat([sentence.length for sentence in sentences], self.groups)
@@ -90,11 +112,8 @@ class Search:
                 "nothing can be written: every hypothesis came to where no token is allowed; loosen the "
                 "filters, or keep more hypotheses"
             )
-        return assembled(
-            records, self.backpointers, self.eos_id, [sentence.source for sentence in self.sentences]
-        )
-
-    # ── the beginning ──────────────────────────────────────────────────────────────────────────────────────
+        sources = [sentence.source for sentence in self.sentences]
+        return assembled(records, self.backpointers, self.eos_id, sources)
 
     def _begin(self, logits: Floats, state: State) -> None:
         """One living hypothesis in each beam, the empty text; where nothing may follow, it is finished."""
@@ -106,19 +125,14 @@ class Search:
         seeds = np.array([sentence.seed for sentence in self.sentences], np.int64)
         filters = self.chain.initial(seeds[rows])
         self.streams = SamplerState((), select_rows(state, rows), filters, (), logits[rows])
-        self.choose, keys = self._chooser(beams)
+        self.choose: Chooser = Diverse(self.options) if self.groups > 1 else plain
+        keys = np.zeros(len(beams))
+        if self.options.stochastic:
+            self.choose = stochastic = Stochastic(seeds.tolist())
+            keys = stochastic.roots()[beams]
         cumulative = self.groups > 1 and self.options.diversity_kind == "cumulative"
         texts = np.zeros((len(rows), 0), np.int64) if self.chain.filters or cumulative else None
         self.active = ActiveBeams(beams, keys[:, None], np.zeros((len(rows), 1)), texts)
-
-    def _chooser(self, beams: TokenIds) -> tuple[Chooser, Doubles]:
-        """How candidates are chosen, and the keys (n,) of the empty texts."""
-        if self.options.stochastic:
-            stochastic = Stochastic([sentence.seed for sentence in self.sentences])
-            return stochastic, stochastic.roots()[beams]
-        return (Diverse(self.options) if self.groups > 1 else plain), np.zeros(len(beams))
-
-    # ── a step ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _step(self, made: int) -> None:
         """Choose the ``made``-th token of all hypotheses, and compute what may follow it."""
@@ -135,15 +149,15 @@ class Search:
         """The distributions of the ``made``-th token, filtered."""
         logits = self.streams.logits
         assert logits is not None
-        logits[:, self.rules.forbidden] = -np.inf
+        logits[:, self.forbidden] = -np.inf
         if self.eos_id is not None and made <= self.options.least:
             logits[:, self.eos_id] = -np.inf
-        if self.rules.attention and (looked := self.step.attended(self.streams.network)) is not None:
+        if self.attention and (looked := self.step.attended(self.streams.network)) is not None:
             self.backpointers.looks.append(looked)
         return NextTokenLogProbs(self.chain(logits, self._history(), self.streams.filters))
 
     def _history(self) -> list[list[int]]:
-        """What filters see of each row: its prompt and its tokens so far."""
+        """The prompt and the tokens so far of each row, for filters."""
         if not self.chain.filters or self.active.texts is None:
             return []
         owners = np.repeat(self.owners[self.active.beams], self.active.keys.shape[1]).tolist()
@@ -156,7 +170,6 @@ class Search:
         return np.where(found.possible, totals, -np.inf)
 
     def _worth(self, found: Candidates, chances: NextTokenLogProbs) -> Doubles:
-        """What scores are made of."""
         return found.keys if self.options.stochastic else self._totals(found, chances)
 
     def _set_aside(self, made: int, found: Candidates, wanted: Mask, chances: NextTokenLogProbs) -> None:
@@ -181,13 +194,11 @@ class Search:
         return coverage_penalty(attended, self.sources[self.owners[beams]][:, None])
 
     def _settled(self, made: int, alive: Candidates, chances: NextTokenLogProbs) -> Mask:
-        """Which beams (n,) have nothing to gain any more."""
+        """True for beams (n,) that have nothing to gain any more."""
         worst = self.finished.worst(self.active.beams)
         best = self._worth(alive, chances).max(axis=1)
         bound = self.scores.attainable(best, made, self.limits[self.active.beams])
         return (worst >= bound) | (worst > -np.inf) & self.options.early
-
-    # ── to the next ────────────────────────────────────────────────────────────────────────────────────────
 
     def _go_on(self, alive: Candidates, kept: TokenIds, chances: NextTokenLogProbs) -> None:
         """Let the living of the beams that are kept take their tokens."""
@@ -213,3 +224,104 @@ class Search:
             fixed = select_rows(fixed, rows)
         logits, network = self.step(tokens, (*fixed, *select_rows(changing, rows)))
         self.streams = SamplerState((), network, filters, (), logits)
+
+
+def beam_search(
+    step: NetworkStep,
+    state: State,
+    prompts: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    options: BeamOptions,
+    *,
+    eos_id: int | None,
+    filters: Sequence[AnyFilter] = (),
+    forbidden: Sequence[int] = (),
+    seeds: Sequence[int] | None = None,
+    sources: Sequence[int] | None = None,
+    attention: bool = False,
+) -> list[list[Hypothesis]]:
+    """The best hypotheses of N sentences, best first, at most K each.
+
+    Args:
+        step: the network.
+        state: of N streams, before the prompts.
+        prompts: what each goes on from, at least one token.
+        lengths: tokens at most, the end included; a hypothesis that reaches it counts as finished.
+        options: how to search.
+        eos_id: the token that finishes a hypothesis; None where text does not end by itself.
+        filters: shape the distribution before scoring, as in sampling.
+        forbidden: tokens that never come.
+        seeds: of the filters that toss coins and of a stochastic beam, one a sentence; 0 by default.
+        sources: how many source tokens each sentence has, where they were padded; only these are looked at
+            for ``attention`` and the coverage penalty. By default all.
+        attention: whether to keep the attention weights.
+
+    An end token counts only among the K best candidates, as in fairseq and transformers: so a beam of one
+    without a length penalty is greedy. Of equals that win which go on from the better hypothesis, then those
+    of the lowest id.
+
+    A sentence is settled, unless ``early``, when no living hypothesis can still beat the K best finished ones
+    (``Scores.attainable`` says why); what it gives is what a search to full length would.
+
+    Raises:
+        UsageError: if the coverage penalty is asked of a network that does not attend.
+        RnngenError: if filters leave a sentence nothing to write, or a logit is not a number.
+    """
+    given = zip(
+        prompts,
+        lengths,
+        [0] * len(prompts) if seeds is None else seeds,
+        [None] * len(prompts) if sources is None else sources,
+        strict=True,
+    )
+    sentences = [Sentence(*one) for one in given]
+    found: list[list[Hypothesis]] = [[] for _ in sentences]
+    chain, never = FilterChain(filters), np.array(sorted({*forbidden}), np.int64)
+    if options.coverage:
+        step = covering = Covering(step)
+        state = covering.begin(state, len(sentences))
+    for members, logits, begun in read_prefixes(step, state, prompts):
+        some = [sentences[member] for member in members]
+        search = Search(step, some, options, eos_id=eos_id, chain=chain, forbidden=never, attention=attention)
+        for member, hypotheses in zip(members, search.run(logits, begun), strict=True):
+            found[member] = hypotheses
+    return found
+
+
+class BeamSearch:
+    """Searches for the most probable texts, at most as many as the beam is wide."""
+
+    def __init__(self, options: BeamOptions) -> None:
+        self.options = options
+
+    def generate(self, job: DecodingJob) -> Iterator[Generated]:
+        """Return the best texts of each prompt, best first."""
+        if job.count > self.options.width:
+            raise OptionError(
+                f"`count={job.count}` of `beam={self.options.width}`: a beam finds no more texts than it is "
+                "wide"
+            )
+        if None in job.max_tokens:
+            raise OptionError("beam search has to come to an end; give a `length` of 0 or more")
+        size = max(1, ROWS // max(5, self.options.width))
+        for first in range(0, len(job.prefixes), size):
+            rows = range(first, min(first + size, len(job.prefixes)))
+            for prompt, hypotheses in zip(rows, self._search(job, rows), strict=True):
+                for hypothesis in hypotheses[: job.count]:
+                    yield Generated(prompt, hypothesis.tokens, hypothesis)
+
+    def _search(self, job: DecodingJob, rows: range) -> list[list[Hypothesis]]:
+        lengths = job.source_lengths
+        return beam_search(
+            job.model,
+            select_rows(job.start(), [*rows]),
+            [job.prefixes[row] for row in rows],
+            [job.max_tokens[row] or 0 for row in rows],
+            self.options,
+            eos_id=job.eos_id,
+            filters=job.filters,
+            forbidden=job.forbidden,
+            seeds=[job.seeds[row] for row in rows],
+            sources=None if lengths is None else [lengths[row] for row in rows],
+            attention=job.attention,
+        )
