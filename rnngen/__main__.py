@@ -10,7 +10,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from click.exceptions import ClickException
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -18,11 +21,7 @@ STDOUT = "standard output"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit status.
-
-    Args:
-        argv: the arguments after the program's name; those of the process by default.
-    """
+    """Run the program on ``argv``, by default the arguments of the process, and return its exit status."""
     _speak_utf8()
     status = _guarded(lambda: _run(sys.argv[1:] if argv is None else list(argv)))
     status = _guarded(_flush) or status
@@ -34,8 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: list[str]) -> int:
     from click.exceptions import Abort, ClickException, Exit
 
+    from rnngen.cli.app import app
+
+    instruction = os.environ.get("_RNNGEN_COMPLETE")
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(app, {}, "rnngen", "_RNNGEN_COMPLETE", instruction)
     try:
-        return _invoke(argv)
+        with app.make_context("rnngen", argv) as ctx:
+            app.invoke(ctx)
     except Exit as stop:
         return stop.exit_code
     except Abort as abort:  # a question was interrupted, or answered with no
@@ -44,46 +51,28 @@ def _run(argv: list[str]) -> int:
         return 1
     except ClickException as error:
         return _usage(error)
-
-
-def _invoke(argv: list[str]) -> int:
-    from rnngen.cli.app import app
-
-    instruction = os.environ.get("_RNNGEN_COMPLETE")
-    if instruction:
-        from click.shell_completion import shell_complete
-
-        return shell_complete(app, {}, "rnngen", "_RNNGEN_COMPLETE", instruction)
-    with app.make_context("rnngen", argv) as ctx:
-        app.invoke(ctx)
     return 0
 
 
-def _usage(error: Exception) -> int:
+def _usage(error: "ClickException") -> int:
     """Say what Click refused, and where to read on. Bare ``rnngen`` shows the help, which is no failure."""
-    from click.exceptions import ClickException, NoArgsIsHelpError, UsageError
+    from click import BadParameter
+    from click.core import ParameterSource
+    from click.exceptions import NoArgsIsHelpError, UsageError
 
     if isinstance(error, NoArgsIsHelpError):
         _write(error.ctx.get_help() if error.ctx else str(error), sys.stdout)
         return 0
-    assert isinstance(error, ClickException)
     message = error.format_message().rstrip(".")
-    _complain(message[:1].lower() + message[1:] + _origin(error))
-    if isinstance(error, UsageError) and error.ctx:
-        _say(f"'{error.ctx.command_path} --help' shows what there is")
-    return error.exit_code
-
-
-def _origin(error: Exception) -> str:
-    """Name the environment variable that a refused value came from."""
-    from click import BadParameter
-    from click.core import ParameterSource
-
+    message = message[:1].lower() + message[1:]
     if isinstance(error, BadParameter) and error.ctx and error.param and error.param.name:
         source = error.ctx.get_parameter_source(error.param.name)
         if source is ParameterSource.ENVIRONMENT:
-            return f" (from {error.ctx.auto_envvar_prefix}_{error.param.name.upper()})"
-    return ""
+            message += f" (from {error.ctx.auto_envvar_prefix}_{error.param.name.upper()})"
+    _say(f"error: {message}")
+    if isinstance(error, UsageError) and error.ctx:
+        _say(f"'{error.ctx.command_path} --help' shows what there is")
+    return error.exit_code
 
 
 def _guarded(work: Callable[[], int]) -> int:
@@ -121,12 +110,8 @@ def _failed(message: str, status: int) -> int:
         import traceback
 
         traceback.print_exc()
-    _complain(message)
-    return status
-
-
-def _complain(message: str) -> None:
     _say(f"error: {message}")
+    return status
 
 
 def _say(message: str) -> None:
@@ -167,7 +152,7 @@ class _StandardOutput(io.FileIO):
     """Says its name when it cannot be written, which the system does not."""
 
     def write(self, data: Any, /) -> Any:
-        """Write, and name this file in the error."""
+        """Write, with this file's name in errors."""
         try:
             return super().write(data)
         except OSError as error:

@@ -6,15 +6,13 @@ milliseconds whatever is installed.
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from rnngen.errors import UnknownName
 from rnngen.version import __version__
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 
 class Builtin(NamedTuple):
@@ -39,7 +37,7 @@ COMMANDS: dict[str, Builtin] = {
     "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw the attention weights of a seq2seq model."),
     "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure the speed of training and generation."),
     "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
-    "export": Builtin("rnngen.cli.commands.export:export", "Pack a model into one file."),
+    "export": Builtin("rnngen.cli.commands.models:export", "Pack a model into one file."),
     "devices": Builtin("rnngen.cli.commands.devices:devices", "List the devices of this machine."),
     "plugins": Builtin(
         "rnngen.cli.commands.plugins:plugins", "List cells, tokenizers, filters and other plugins."
@@ -93,27 +91,17 @@ class App(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
-        rows = list(self._summaries(ctx))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows[: self._builtin_count])
-        if rows[self._builtin_count :]:
-            with formatter.section("Commands of plugins"):
-                formatter.write_dl(rows[self._builtin_count :])
+        rows, count = [*self._summaries(ctx)], sum(not builtin.hidden for builtin in COMMANDS.values())
+        for title, part in (("Commands", rows[:count]), ("Commands of plugins", rows[count:])):
+            if part:
+                with formatter.section(title):
+                    formatter.write_dl(part)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the names of commands, again without importing any."""
-        from click.shell_completion import CompletionItem
-
-        names = [
-            CompletionItem(name, help=summary)
-            for name, summary in self._summaries(ctx)
-            if name.startswith(incomplete)
-        ]
+        found = [row for row in self._summaries(ctx) if row[0].startswith(incomplete)]
+        names = [CompletionItem(name, help=summary) for name, summary in found]
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
-
-    @property
-    def _builtin_count(self) -> int:
-        return sum(not builtin.hidden for builtin in COMMANDS.values())
 
     def _summaries(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
         for name, builtin in COMMANDS.items():
@@ -127,31 +115,21 @@ class App(click.Group):
 def _asks_for_help(args: list[str]) -> bool:
     """Report whether help is asked for, which a broken settings file must not prevent."""
     options = args[: args.index("--")] if "--" in args else args
-    return bool({"--help", "-h", "--help-all"} & set(options))
+    return not {"--help", "-h", "--help-all"}.isdisjoint(options)
 
 
-def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
-        click.echo(f"rnngen {__version__}")
-        ctx.exit()
-
-
-app = App(
-    name="rnngen",
-    help="Train recurrent text generators on your own text, and run them in the shell.",
-    epilog="\b\nExamples:\n"
-    "  rnngen train corpus.txt\n  rnngen sample --temp 0.8 'ROMEO:'\n  rnngen help tutorial",
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RNNGEN"},
-    params=[
-        click.Option(
-            ["-V", "--version"],
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            allow_from_autoenv=False,  # RNNGEN_VERSION may well be set by whoever packs rnngen
-            callback=_show_version,
-            help="Show the version and exit.",
-        )
-    ],
+app = click.version_option(
+    __version__,
+    *("-V", "--version"),
+    message="rnngen %(version)s",
+    allow_from_autoenv=False,  # RNNGEN_VERSION may well be set by whoever packs rnngen
+)(
+    App(
+        name="rnngen",
+        help="Train recurrent text generators on your own text, and run them in the shell.",
+        epilog="\b\nExamples:\n"
+        "  rnngen train corpus.txt\n  rnngen sample --temp 0.8 'ROMEO:'\n  rnngen help tutorial",
+        context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RNNGEN"},
+    )
 )
 """The program. ``rnngen.__main__`` runs it; tests may call it through ``main``."""

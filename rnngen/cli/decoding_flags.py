@@ -6,21 +6,20 @@ read from the environment and the settings files like a built-in's.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import click
 
 from rnngen.cli import flags
-from rnngen.cli.context import decoding
-from rnngen.cli.option_flags import NONE, OrNone, type_of
+from rnngen.cli.context import registry
+from rnngen.cli.flags import FILTERS, NONE, OrNone, type_of
 from rnngen.errors import UsageError
 from rnngen.options import Option, describe
 
 if TYPE_CHECKING:
     from rnngen.contracts import Flag, StrategySpec
-    from rnngen.generation.decoding_choice import DecodingFlags
 
-FILTERS, STRATEGIES = "Filters of the next-token distribution", "Decoding strategies"
+STRATEGIES: Final = "Decoding strategies"
 
 
 class DecodingFlag(flags.Option):
@@ -49,16 +48,8 @@ class DecodingCommand(flags.Command):
         "several_models": "several models",
     }
 
-    def all_params(self, ctx: click.Context | None = None) -> list[click.Parameter]:
-        """Return its own parameters, and those made from the installed filters and strategies."""
-        return [*self.params, *_made(decoding(ctx), self.with_strategies)]
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; of a flag that there is not, say that plugins bring some.
-
-        Raises:
-            UsageError: naming it.
-        """
+        """Parse; an error about a flag that there is not says that plugins bring some."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -68,12 +59,9 @@ class DecodingCommand(flags.Command):
             ) from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return all parameters, the help option last."""
-        return [*self.all_params(ctx), *super().get_params(ctx)[len(self.params) :]]
-
-    def has_more(self) -> bool:
-        """Report that there are rare flags, without asking plugins when the command is imported."""
-        return True
+        """Return its own parameters, those made from the installed filters and strategies, and the help."""
+        own = len(self.params)
+        return [*self.params, *_made(ctx, self.with_strategies), *super().get_params(ctx)[own:]]
 
 
 class FilterCommand(DecodingCommand):
@@ -82,14 +70,15 @@ class FilterCommand(DecodingCommand):
     with_strategies = False
 
 
-def _made(choices: "DecodingFlags", with_strategies: bool) -> list[DecodingFlag]:
-    """Make the flags of what there is."""
+def _made(ctx: click.Context, with_strategies: bool) -> list[DecodingFlag]:
     from rnngen.contracts import FilterSpec
-    from rnngen.generation.decoding_choice import flags_of, option_of
+    from rnngen.generation.decoding_choice import DecodingFlags, flags_of, option_of
 
-    specs: list[FilterSpec | StrategySpec] = [*choices.filters]
-    if with_strategies:
-        specs += choices.strategies
+    choices = DecodingFlags(registry(ctx))
+    specs: list[FilterSpec | StrategySpec] = [
+        *choices.filters,
+        *(choices.strategies if with_strategies else ()),
+    ]
     made: dict[str, DecodingFlag] = {}
     for spec in specs:
         options = {option.name: option for option in describe(spec.options)}
@@ -101,9 +90,9 @@ def _made(choices: "DecodingFlags", with_strategies: bool) -> list[DecodingFlag]
     return list(made.values())
 
 
-def values_of(command: click.Command, params: Mapping[str, Any]) -> dict[str, Any]:
+def values_of(ctx: click.Context, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the flags made from specs that were given, by parameter."""
-    names = [str(one.name) for one in flags.all_params(command) if isinstance(one, DecodingFlag)]
+    names = [str(one.name) for one in ctx.command.get_params(ctx) if isinstance(one, DecodingFlag)]
     return {
         name: None if params[name] is NONE else params[name] for name in names if params.get(name) is not None
     }

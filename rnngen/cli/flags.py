@@ -1,62 +1,104 @@
-"""The flags of commands: those made from options dataclasses, and those that several commands have.
+"""Flags of commands: those made from options dataclasses, the one place where the options of a stage are
+written, and those that several commands have.
+
+::
+
+    @click.command(cls=flags.Command)
+    @flags.options_from(TrainOptions, short={"steps": "-s"})
+    def train(**params):
+        options = flags.collect(TrainOptions, params)
 
 The parameter of a flag has the flag's name, so that its environment variable and its key in the settings
 files have it too.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import MISSING
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import click
-from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from rnngen.cli.option_flags import (
-    Completer,
-    Option,
-    StageOption,
-    collect,
-    flag_of,
-    given,
-    options_from,
-    parsed,
-)
+from rnngen.cli.streams import require_utf8
 from rnngen.errors import OptionError, UsageError
+from rnngen.options import Option as Field
+from rnngen.options import describe
+from rnngen.options.given import Given
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
-__all__ = [
-    "SETTINGS_RANK",
-    "Command",
-    "Option",
-    "StageOption",
-    "collect",
-    "complete_models",
-    "complete_names",
-    "device_flag",
-    "examples",
-    "examples_of",
-    "filters_flag",
-    "flag_of",
-    "given",
-    "json_flag",
-    "model_flag",
-    "models_flag",
-    "option",
-    "options_from",
-    "order_flag",
-    "overrule",
-    "parsed",
-    "quiet_flag",
-    "rank_of",
-    "set_flag",
-    "source_flag",
-    "verbose_flag",
-]
-
-F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=Callable[..., Any])
 K = TypeVar("K", bound=click.Command)
+T = TypeVar("T")
+AnyType: TypeAlias = "click.ParamType[Any]"  # generic only since click 8.5
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+HELP_ALL: Final = "--help-all"
+ARGUMENTS: Final = "rnngen.arguments"
+"""The key of a context's ``meta`` that holds a command's arguments as they were given."""
+
+
+class _Nothing:
+    """The value of ``--flag none``; plain ``None`` means that the flag was not given."""
+
+    def __repr__(self) -> str:
+        return "none"
+
+
+NONE: Final = _Nothing()
+WIDEST: Final = 40
+"""Characters of the first column of the help, above which a list of choices moves into the text."""
+
+
+class OrNone(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A type that takes the word ``none`` as well."""
+
+    def __init__(self, inner: "AnyType") -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read ``none``, or what the inner type reads."""
+        if value is NONE or (isinstance(value, str) and value.lower() == "none"):
+            return NONE
+        return self.inner.convert(value, param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """Return the placeholder of the value in the help."""
+        return self.inner.get_metavar(param, ctx)
+
+
+class Option(click.Option):
+    """A flag that knows its place in the help.
+
+    Args:
+        heading: the section of the help that shows it; the first section where there is none.
+        common: ``--help`` shows it; ``--help-all`` and the man page show every flag that is not hidden.
+    """
+
+    def __init__(self, *args: Any, heading: str | None = None, common: bool = True, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.heading, self.common = heading, common
+        choices = self.type.choices if isinstance(self.type, click.Choice) else []
+        if self.metavar is None and len(f"{self.opts[0]} [{'|'.join(map(str, choices))}]") > WIDEST:
+            self.metavar = "NAME"
+            self.help = f"{self.help or ''} One of {', '.join(map(str, choices))}.".strip()
+
+
+class StageOption(Option):
+    """A flag made from one field of an options dataclass."""
+
+    def __init__(self, *args: Any, stage: type[Any], field: Field, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.stage, self.field = stage, field
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Return Click's extras, with the dataclass's default where no settings file gave another."""
+        extra, default = super().get_help_extra(ctx), self.field.default
+        if isinstance(default, bool):
+            extra.setdefault("default", (self.opts if default else self.secondary_opts)[0].lstrip("-"))
+        elif default not in (MISSING, None):
+            extra.setdefault("default", str(default) or '""')
+        return extra
 
 
 class Command(click.Command):
@@ -70,19 +112,11 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
-        if self.has_more():
+        if has_more(self):
             self.params = [*self.params, _help_all()]
 
-    def all_params(self, ctx: click.Context | None = None) -> list[click.Parameter]:  # noqa: ARG002
-        """Return its parameters, those among them that are made when they are asked for."""
-        return self.params
-
-    def has_more(self) -> bool:
-        """Report whether ``--help-all`` shows more than ``--help``."""
-        return has_more(self)
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments, and keep them as they were given (``arguments``)."""
+        """Parse the arguments, and keep them as they were given."""
         ctx.meta[ARGUMENTS] = tuple(args)
         return super().parse_args(ctx, args)
 
@@ -101,10 +135,8 @@ class Command(click.Command):
         """Write the flags, those without a heading first."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
         for param in self.get_params(ctx):
-            if not (_common(param) or ctx.meta.get(HELP_ALL)):
-                continue
-            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
-            if record:
+            shown = isinstance(param, click.Option) and (_common(param) or ctx.meta.get(HELP_ALL))
+            if shown and (record := param.get_help_record(ctx)):
                 sections.setdefault(getattr(param, "heading", None) or "Options", []).append(record)
         for heading, records in sections.items():
             if records:
@@ -112,35 +144,16 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
 
-def arguments(ctx: click.Context) -> tuple[str, ...]:
-    """Return the arguments of a command as they were given."""
-    given: tuple[str, ...] = ctx.meta[ARGUMENTS]
-    return given
-
-
-def all_params(command: click.Command) -> list[click.Parameter]:
-    """Return the parameters of any command."""
-    return command.all_params() if isinstance(command, Command) else command.params
-
-
-HELP_ALL: Final = "--help-all"
-ARGUMENTS: Final = "arguments"
-"""The key of a context's ``meta`` that holds them."""
-
-
 def has_more(command: click.Command) -> bool:
-    """Report whether ``--help-all`` shows more of a command than ``--help``."""
+    """Return whether ``--help-all`` shows more of a command than ``--help``."""
     return not all(map(_common, command.params))
 
 
 def _common(param: click.Parameter) -> bool:
-    """Report whether ``--help`` shows a parameter; flags that are no ``Option`` are shown."""
-    return getattr(param, "common", True)
+    return getattr(param, "common", True)  # flags that are no ``Option`` are shown
 
 
 def _help_all() -> Option:
-    """Return the flag that shows every flag."""
-
     def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         if wanted and not ctx.resilient_parsing:
             ctx.meta[HELP_ALL] = True
@@ -158,16 +171,146 @@ def _help_all() -> Option:
     )
 
 
+def options_from(
+    cls: type[Any],
+    *,
+    only: Iterable[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    short: Mapping[str, str] | None = None,
+    complete: Mapping[str, Completer] | None = None,
+    heading: str | None = None,
+    common: Collection[str] | None = None,
+) -> Callable[[C], C]:
+    """A decorator that gives a command one flag for each field of an options dataclass.
+
+    A flag that is not given has the value ``None``, so that a model's own setting can stand below it.
+
+    Args:
+        cls: the dataclass; ``weight_decay: float`` becomes ``--weight-decay FLOAT``.
+        only: the fields to take; all of them by default.
+        rename: another flag name for a field, ``{"max_steps": "steps"}``. The parameter has it too.
+        short: a one-letter flag for a field, ``{"steps": "-s"}``.
+        complete: how the shell completes a field's value, for example ``complete_names("cell")``.
+        heading: the section of the help that shows these flags (see ``Command``).
+        common: the fields whose flags ``--help`` shows; all of them by default. ``--help-all`` shows the
+            others too.
+    """
+    wanted = None if only is None else set(only)
+    fields = [field for field in describe(cls) if wanted is None or field.name in wanted]
+
+    def decorate(command: C) -> C:
+        for field in reversed(fields):  # decorators read bottom up
+            name = (rename or {}).get(field.name, field.name).replace("-", "_")
+            flag = name.replace("_", "-")
+            letter = (short or {}).get(field.name)
+            click.option(
+                name,
+                f"--{flag}/--no-{flag}" if field.type is bool else f"--{flag}",
+                *([letter] if letter else []),
+                cls=StageOption,
+                stage=cls,
+                field=field,
+                type=type_of(field),
+                default=None,
+                show_default=True,
+                help=field.help,
+                shell_complete=(complete or {}).get(field.name),
+                heading=heading,
+                common=common is None or field.name in common,
+            )(command)
+        return command
+
+    return decorate
+
+
+def given(cls: type[Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of ``cls`` that a flag, the environment or a settings file gave, and their values."""
+    values = {field: params.get(parameter) for field, parameter in _parameters(cls).items()}
+    return {name: None if value is NONE else value for name, value in values.items() if value is not None}
+
+
+def collect(cls: type[T], params: Mapping[str, Any], **known: Any) -> T:
+    """Build the dataclass from the flags that were given; what was not keeps its default.
+
+    Values that are ``known`` from elsewhere win.
+
+    Raises:
+        UsageError: if the dataclass refuses a value, or one that it needs is missing; it names the flag.
+    """
+    values = given(cls, params) | known
+    flags = {field: "--" + parameter.replace("_", "-") for field, parameter in _parameters(cls).items()}
+    for field in describe(cls):
+        if field.default is MISSING and field.name not in values:
+            raise UsageError(f"{flags[field.name]} is missing: {field.help}")
+    try:
+        return cls(**values)
+    except ValueError as error:  # which says weight_decay=-1, and is to say --weight-decay=-1
+        names = re.compile(r"\b(\w+)(?==)|\b(\w+_\w+)\b")
+        raise UsageError(names.sub(lambda name: flags.get(name[0], name[0]), str(error))) from error
+
+
+def parsed(cls: type[T], params: Mapping[str, Any]) -> Given[T]:
+    """Build the dataclass from the flags, with the names of the fields that were given.
+
+    Raises:
+        UsageError: as ``collect`` does.
+    """
+    return Given(collect(cls, params), frozenset(given(cls, params)))
+
+
+def flag_of(option: str) -> str:
+    """Return how the running command spells an option: ``--hidden 16`` for ``hidden=16``.
+
+    What is no parameter of the command is an option of a part, ``-o encoder=lstm``.
+    """
+    name, equals, value = option.partition("=")
+    ctx = click.get_current_context(silent=True)
+    if ctx and name in (words := getattr(ctx.command, "option_words", {})):
+        return str(words[name])
+    if ctx and name == "count" and equals and ctx.params.get("nbest"):
+        name = "nbest"  # a strategy knows one number of texts
+    found = {str(param.name): param for param in (ctx.command.get_params(ctx) if ctx else [])}
+    param = found.get("option" if name == "settings" else name)
+    if param is None:
+        return f"-o {option}" if equals else f"--{name.replace('_', '-')}"
+    if isinstance(param, click.Argument):
+        return f"{name.upper()} {value}".strip()
+    flag = max(param.opts, key=len) if name != "settings" else "-o"
+    if param.secondary_opts and value in ("true", "false"):
+        return flag if value == "true" else param.secondary_opts[0]
+    return f"{flag} {value}" if equals else flag
+
+
+def type_of(field: Field) -> "AnyType":
+    """Return the Click type of an option's value."""
+    plain: AnyType = click.Choice(field.choices) if field.choices else _TYPES[field.type]
+    return OrNone(plain) if field.optional else plain
+
+
+_TYPES: "dict[type, AnyType]" = {int: click.INT, float: click.FLOAT, str: click.STRING, bool: click.BOOL}
+
+
+def _parameters(cls: type[Any]) -> dict[str, str]:
+    """The parameter of each field in the running command, where ``rename`` may have given it another name."""
+    ctx = click.get_current_context(silent=True)
+    options = [one for one in (ctx.command.params if ctx else []) if isinstance(one, StageOption)]
+    renamed = {option.field.name: str(option.name) for option in options if option.stage is cls}
+    return {field.name: renamed.get(field.name, field.name) for field in describe(cls)}
+
+
+# ── Flags that several commands have ───────────────────────────────────────────────────────────────────────
+
+FILTERS: Final = "Filters of the next-token distribution"
 option = partial(click.option, cls=Option)
 """``click.option`` for an ``Option``: takes ``heading="…"`` and ``common=False`` besides."""
+rare_option = partial(option, common=False)
+"""The same, for a flag that only ``--help-all`` shows."""
 
 
 def complete_names(kind: str) -> Completer:
     """Return a completer of the names of plugins of one kind (``"cell"``, ``"tokenizer"`` …)."""
 
-    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-        from click.shell_completion import CompletionItem
-
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from rnngen.cli.context import registry
 
         try:
@@ -179,18 +322,15 @@ def complete_names(kind: str) -> Completer:
     return complete
 
 
-def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the names of models, and paths where the text begins like one."""
-    from click.shell_completion import CompletionItem
-
     try:
         from rnngen.api import model_names
 
-        names = [name for name in model_names() if name.startswith(incomplete)]
+        found = [CompletionItem(name) for name in model_names() if name.startswith(incomplete)]
     except Exception:  # as above
-        names = []
-    items = [CompletionItem(name) for name in names]
-    return items or [CompletionItem(incomplete, type="file")]
+        found = []
+    return found or [CompletionItem(incomplete, type="file")]
 
 
 def _settings(_: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -211,7 +351,6 @@ model_flag = click.option(
     shell_complete=complete_models,
     help="The model's name, or the path of its folder or file; without it, the model trained last.",
 )
-"""``-m NAME``; the parameter is ``model``, ``None`` where it is not given."""
 
 
 class _OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
@@ -234,54 +373,39 @@ models_flag = click.option(
     help="The model's name, or the path of its folder or file; without it, the model trained last. Several "
     "generate together as an ensemble (the mean of their probabilities).",
 )
-"""``-m NAME``, repeatable; the parameter is ``model``, a tuple."""
 
 json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs.")
-"""``--json``; the parameter is ``json``."""
 
-device_flag = option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    common=False,
-    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
+device_flag = rare_option(
+    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
 )
-"""``--device``; the parameter is ``device``."""
-
-source_flag = option("--source", metavar="TEXT", common=False, help="The source, for a seq2seq model.")
-"""``--source``; the parameter is ``source``."""
 
 
-def order_flag(heading: str) -> Callable[[F], F]:
-    """``--order``, under a heading; the parameter is ``order``."""
-    return option(
-        "--order",
-        type=click.Choice(["hf", "llama"]),
-        heading=heading,
-        common=False,
-        help=(
-            "Apply filters as transformers does, temperature before truncation, or as llama.cpp.  "
-            "[default: hf]"
-        ),
-    )
+def utf8(_: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    """Check a flag's text, as Click's callback; errors as in ``require_utf8``."""
+    return text and require_utf8(text, param.opts[0])
 
 
-def filters_flag(heading: str) -> Callable[[F], F]:
-    """``--filters``, under a heading; the parameter is ``filters``."""
-    return option(
-        "--filters",
-        metavar="CHAIN",
-        heading=heading,
-        common=False,
-        help="Filters in the order given: NAME=VALUE,NAME=VALUE;key=value.",
-    )
+source_flag = rare_option("--source", metavar="TEXT", callback=utf8, help="The source, for a seq2seq model.")
 
+
+order_flag = rare_option(
+    "--order",
+    type=click.Choice(["hf", "llama"]),
+    heading=FILTERS,
+    help="Apply filters as transformers does, temperature before truncation, or as llama.cpp.  [default: hf]",
+)
+
+filters_flag = rare_option(
+    "--filters",
+    metavar="CHAIN",
+    heading=FILTERS,
+    help="Filters in the order given: NAME=VALUE,NAME=VALUE;key=value.",
+)
 
 quiet_flag = click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
-"""``-q``; the parameter is ``quiet``."""
 
 verbose_flag = click.option("-v", "--verbose", count=True, help="Print more; twice, more still.")
-"""``-v``; the parameter is ``verbose``, how often it was given."""
 
 set_flag = click.option(
     "-o",
@@ -294,41 +418,11 @@ set_flag = click.option(
 """``-o KEY=VALUE``; the parameter is ``option``, a ``dict`` of texts for ``rnngen.options.build``."""
 
 
-def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str]) -> None:
-    """Of flags that exclude one another, drop those that stand lower: flag > environment > settings file.
-
-    With ``steps`` in a settings file one can then still give ``--minutes``. Flags given in the same place all
-    stay, for the command to refuse.
-
-    Args:
-        ctx: the command's context.
-        params: its parameters; those that are dropped become ``None``.
-        groups: parameters that stand together, but not with those of another group.
-    """
-    ranks = [
-        min((rank_of(ctx, name) for name in group if params[name] is not None), default=3) for group in groups
-    ]
-    for group, rank in zip(groups, ranks, strict=True):
-        if rank > min(ranks):
-            params.update(dict.fromkeys(group))
-
-
-SETTINGS_RANK = 2
-"""The rank of a settings file, and of defaults."""
-
-
-def rank_of(ctx: click.Context, name: str) -> int:
-    """Return how far below the command line a value comes from."""
-    highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
-    source = ctx.get_parameter_source(name)
-    return highest.index(source) if source in highest else SETTINGS_RANK
-
-
 def examples(*lines: str) -> Callable[[K], K]:
     """A decorator, above ``@click.command``, that shows examples in ``--help`` and in the man page."""
 
     def decorate(command: K) -> K:
-        command.epilog = "\n".join(["\b", EXAMPLES_HEADING, *(f"  {line}" for line in lines)])
+        command.epilog = "\n  ".join([f"\b\n{EXAMPLES_HEADING}", *lines])
         return command
 
     return decorate
@@ -343,19 +437,3 @@ def examples_of(command: click.Command) -> list[str]:
     if EXAMPLES_HEADING not in lines:
         return []
     return [line.strip() for line in lines[lines.index(EXAMPLES_HEADING) + 1 :]]
-
-
-def keep_apart(flag: str, others: Iterable[str], asked: Mapping[str, bool]) -> None:
-    """Refuse what a flag cannot stand beside.
-
-    Args:
-        flag: which is given.
-        others: the names of what is refused beside it.
-        asked: whether each thing is asked for, by its name.
-
-    Raises:
-        UsageError: naming both.
-    """
-    for other in others:
-        if asked[other]:
-            raise UsageError(f"{flag} and {other} cannot stand together; leave one of them out")

@@ -50,7 +50,6 @@ def converse(
     from rnngen.generation.interactive import Conversation
 
     request, generator = decoder.request, model.generator
-
     conversation = Conversation(
         generator,
         decoder.sampler if "resume" in decoder.spec.can else None,
@@ -78,26 +77,23 @@ def converse(
 
 
 class Turns:
-    """What becomes of the lines that a person types.
-
-    Args:
-        conversation: what they are said in.
-        decoding: the filters that there are.
-        decoder: of the command.
-        length: tokens that the model writes in a turn at most; None for no limit.
-    """
+    """Turns of a conversation: does what a person types, and lets the model write up to ``length`` tokens."""
 
     def __init__(
-        self,
-        conversation: "Conversation",
-        decoding: "DecodingFlags",
-        decoder: "Decoder",
-        length: int | None,
+        self, conversation: "Conversation", decoding: "DecodingFlags", decoder: "Decoder", length: int | None
     ) -> None:
         self.conversation, self.decoding, self.request = conversation, decoding, decoder.request
         self.length, self.out = length, streams.Output()
-        names = ("seed", "length", "undo", "retry", "save", "load", "text", "help")
-        self.commands: dict[str, Callable[[str], None]] = {name: getattr(self, f"_{name}") for name in names}
+        self.commands: dict[str, Callable[[str], None]] = {
+            "seed": lambda value: conversation.seed(_number(value, "/seed", 0)),
+            "length": self._length,
+            "undo": self._undo,
+            "retry": lambda _: self._turn(conversation.again),
+            "save": lambda value: conversation.save(_path(value, "/save")),
+            "load": self._load,
+            "text": self._text,
+            "help": lambda _: self.out.write(HELP + "\n", flush=True),
+        }
         self.filters = [spec.flag.parameter for spec in decoding.filters if spec.flag]
 
     def take(self, line: str) -> None:
@@ -111,11 +107,10 @@ class Turns:
             return
         text = streams.require_utf8(line[1:] if line.startswith("//") else line, "the line")
         generator = self.conversation.generator
-        if generator.reads_source:
-            if text.strip():
-                self.answer(text)
+        if not generator.reads_source:
+            prompts.warn_untrained(generator, text)
+        elif not text.strip():
             return
-        prompts.warn_untrained(generator, text)
         self.answer(text)
 
     def answer(self, text: str) -> None:
@@ -140,9 +135,8 @@ class Turns:
 
     def _command(self, name: str, value: str) -> None:
         name, value = name.strip().replace("-", "_"), value.strip()
-        if name in ("?", "help"):
-            self._help(value)
-        elif name in self.commands:
+        name = "help" if name == "?" else name
+        if name in self.commands:
             self.commands[name](value)
         elif name in self.filters:
             order = self.request.decoding.order
@@ -156,9 +150,6 @@ class Turns:
         shown = ",".join(f"{name}={value}" for name, value in self.conversation.filters)
         console.note(f"filters {shown or 'none'}")
 
-    def _seed(self, value: str) -> None:
-        self.conversation.seed(_number(value, "/seed", 0))
-
     def _length(self, value: str) -> None:
         length = _number(value, "/length", -1)
         self.length = None if length == -1 else length
@@ -168,12 +159,6 @@ class Turns:
         end = self.conversation.text[-END_SHOWN:]
         console.note(f"the text ends in {end!r}" if end else "the text is empty")
 
-    def _retry(self, _: str) -> None:
-        self._turn(self.conversation.again)
-
-    def _save(self, value: str) -> None:
-        self.conversation.save(_path(value, "/save"))
-
     def _load(self, value: str) -> None:
         self.conversation.load(_path(value, "/load"))
         self._show_filters()
@@ -181,9 +166,6 @@ class Turns:
     def _text(self, _: str) -> None:
         text = self.conversation.text
         self.out.write(text if text.endswith("\n") or not text else f"{text}\n", flush=True)
-
-    def _help(self, _: str) -> None:
-        self.out.write(HELP + "\n", flush=True)
 
 
 def _number(value: str, command: str, least: int) -> int:
@@ -215,7 +197,7 @@ def read_lines(take: Callable[[str], None]) -> None:
 
 
 def _lines() -> Iterator[str]:
-    """What is typed, up to Ctrl-D or ``/quit``; Ctrl-C drops the line."""
+    """Yield the lines that are typed, up to Ctrl-D or ``/quit``; Ctrl-C drops a line."""
     held = ""
     while True:
         try:

@@ -5,7 +5,6 @@ are therefore kept in the user's cache, under a fingerprint of all that is insta
 """
 
 import json
-import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -23,7 +22,7 @@ from rnngen.version import __version__
 if TYPE_CHECKING:
     import click
 
-    from rnngen.registry import Failure, Registry
+    from rnngen.registry import Failure
 
 GROUP = "rnngen"
 
@@ -55,10 +54,8 @@ def summaries(*, reserved: Collection[str], quiet: bool = False) -> Iterator[tup
 def find(name: str, *, reserved: Collection[str], quiet: bool = False) -> "click.Command | None":
     """Import the command called ``name`` or ``distribution/name``; ``None`` if no plugin brings it.
 
-    Args:
-        name: what was typed.
-        reserved: names of built-in commands; a plugin's command of that name goes by its qualified name.
-        quiet: keep silent about plugins that cannot be imported.
+    Of a name that is ``reserved`` for a built-in, the qualified one only; ``quiet`` is silent about plugins
+    that cannot be imported.
 
     Raises:
         PluginError: if two plugins bring the name, or it cannot be imported, or is no command.
@@ -94,18 +91,15 @@ def _ask_plugins(fingerprint: list[str], *, quiet: bool) -> list[Row]:
     from rnngen.registry import Registry
 
     registry = Registry.discover()
-    found = list(_rows_of(registry))
+    found = [
+        Row(one.spec.name, one.spec.summary, one.spec.load, one.distribution.name, one.distribution.version)
+        for one in registry.all("command")
+    ]
     if not registry.failures:
         _write_cache(fingerprint, found)
     elif not quiet:
         report(registry.failures)
     return found
-
-
-def _rows_of(registry: "Registry") -> Iterator[Row]:
-    for command in registry.all("command"):
-        spec, owner = command.spec, command.distribution
-        yield Row(spec.name, spec.summary, spec.load, owner.name, owner.version)
 
 
 def _load(row: Row) -> "click.Command":
@@ -166,13 +160,8 @@ def _read_cache(fingerprint: list[str]) -> list[Row] | None:
 
 
 def _write_cache(fingerprint: list[str], found: list[Row]) -> None:
+    from rnngen.store.checkpoint import atomic
+
     text = json.dumps({"fingerprint": fingerprint, "rows": [asdict(row) for row in found]})
-    target = _cache_file()
-    draft = target.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+    with suppress(OSError), atomic(_cache_file()) as file:  # without a cache the next call is slow, no more
+        file.write(text.encode())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rnngen.cli import streams
-from rnngen.cli.flags import rank_of
 from rnngen.cli.render import console
+from rnngen.cli.settings import rank_of
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ def read(argument: str | None, file: str | None) -> str:
     if place is None and (sys.stdin is None or streams.stdin_is_terminal()):
         return ""
     with streams.source(place or "-") as (stream, name):
-        return _decoded(stream.read(), name)
+        data = stream.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        place = f"byte 0x{data[error.start]:02x} at offset {error.start}"
+        raise UsageError(f"{name}: {place} is not UTF-8; convert it with iconv") from None
 
 
 def sources(
@@ -48,29 +53,23 @@ def sources(
 ) -> "Iterator[list[Prompt]]":
     """Yield a prompt for every line, of a model that reads a source; as many at once as there are.
 
-    Args:
-        generator: the model.
-        argument: what was given on the command line; ``-`` is standard input.
-        file: the file to read instead.
-        prefix: what outputs about a source begin with.
-
     Raises:
         UsageError: if there is no source, or something is not UTF-8.
     """
     from rnngen.generation.generator import Prompt
 
-    begin, first, take = streams.require_utf8(prefix, "--prefix"), 0, _lines(argument, file)
+    first, take = 0, _lines(argument, file)
     while lines := take(POOL):
         for number, line in enumerate(lines, start=first + 1):
             if line.strip() and generator.exceeds_training(line):
                 limit = generator.max_source_tokens
                 console.warn(f"source {number} has more than {limit} tokens, and training met none so long")
         first += len(lines)
-        yield [Prompt(begin, line) for line in lines]
+        yield [Prompt(prefix, line) for line in lines]
 
 
 def _lines(argument: str | None, file: str | None) -> Callable[[int], list[str]]:
-    """What takes the next lines, at most that many: those that are there, at least one."""
+    """Return a function that takes the next lines, at most so many: those that are there, at least one."""
     if argument is not None and file is not None:
         raise UsageError("a source and --prompt-file both; give one")
     if argument not in (None, "-"):
@@ -81,20 +80,9 @@ def _lines(argument: str | None, file: str | None) -> Callable[[int], list[str]]
     return streams.Lines(file or "-").take
 
 
-def _decoded(data: bytes, name: str) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        byte, offset = data[error.start], error.start
-        raise UsageError(
-            f"{name}: byte 0x{byte:02x} at offset {offset} is not UTF-8; convert it with iconv"
-        ) from None
-
-
 def warn_untrained(generator: "Generator", prompt: str) -> None:
     """Warn of characters that the model was not trained on."""
-    unknown = generator.untrained(prompt)
-    if unknown:
+    if unknown := generator.untrained(prompt):
         shown = " ".join(repr(text)[1:-1] for text in unknown)
         shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
         console.warn(f"the prompt holds what the model has never seen, and makes little of: {shown}")

@@ -1,4 +1,4 @@
-"""Settings files: defaults of flags, for a folder and for a user.
+"""Settings files, the defaults of flags for a folder and for a user, and what counts above them.
 
 ::
 
@@ -13,18 +13,24 @@ underscores. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
 """
 
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from rnngen.cli.flags import all_params
 from rnngen.errors import UnknownName, UsageError
 from rnngen.paths import config
+from rnngen.requests.conflicts import Conflict, ConflictError, Need
 
 LOCAL = Path("rnngen.toml")
 """The file of the current folder."""
+R = TypeVar("R")
+SETTINGS_RANK: Final = 2
+"""The rank of a settings file, and of defaults; the command line has 0."""
+FLAGS_OF: Final = {"endless": "length", "several_models": "model", "models": "model"}
+"""The parameters behind options that are not called after them."""
 
 
 def user_file() -> Path:
@@ -33,12 +39,7 @@ def user_file() -> Path:
 
 
 def defaults(command: click.Command, name: str, builtins: Collection[str]) -> dict[str, Any]:
-    """Return the settings of ``command`` from the files, as Click's ``default_map``.
-
-    Args:
-        command: the command, or a group of them.
-        name: its name, and that of its table.
-        builtins: the commands that ship with rnngen.
+    """Return the settings of a command or a group from the files, as Click's ``default_map``.
 
     Raises:
         UsageError: if a file is no TOML, a key is no flag of the command, or a value is not of its type;
@@ -70,7 +71,7 @@ def _check_tables(tables: Mapping[str, Any], path: Path, builtins: Collection[st
         return
     from rnngen.cli.plugin_commands import rows
 
-    known = {*builtins, *(row.name for row in rows(quiet=True)), *(row.qualified for row in rows(quiet=True))}
+    known = {*builtins, *(name for row in rows(quiet=True) for name in (row.name, row.qualified))}
     for key in strangers:
         if key not in known:
             raise UsageError(f"{path}: {UnknownName('table', key, known)}")
@@ -80,16 +81,15 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
     """Return the table with its keys as parameter names and its values checked, nested tables likewise."""
     if not isinstance(table, dict):
         raise UsageError(f"{path}: {place} = {table!r}: a table [{place}] expected")
-    flags, subcommands = _flags(command), dict(_subcommands(command))
+    flags, subcommands = _flags(command), command.commands if isinstance(command, click.Group) else {}
     checked: dict[str, Any] = {}
     for key, value in table.items():
         normal = key.replace("-", "_")
         if key in subcommands:
             checked[key] = _checked(subcommands[key], value, path, f"{place}.{key}")
         elif normal in flags:
-            checked[str(flags[normal].name)] = _value(
-                command, flags[normal], value, f"{path}: [{place}] {key}"
-            )
+            flag = flags[normal]
+            checked[str(flag.name)] = _value(command, flag, value, f"{path}: [{place}] {key}")
         else:
             raise UsageError(f"{path}: [{place}] {UnknownName('key', key, {*flags, *subcommands})}")
     return checked
@@ -97,35 +97,26 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
 
 def _flags(command: click.Command) -> dict[str, click.Option]:
     """Return the options that a file may set, by their long flags."""
+    ctx = click.Context(command, parent=click.get_current_context(silent=True))
     return {
         flag.removeprefix("--").replace("-", "_"): param
-        for param in all_params(command)
+        for param in command.get_params(ctx)
         if isinstance(param, click.Option) and param.expose_value
         for flag in param.opts
         if flag.startswith("--")
     }
 
 
-def _subcommands(command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    if isinstance(command, click.Group):
-        yield from command.commands.items()
-
-
 def _value(command: click.Command, flag: click.Option, value: Any, place: str) -> Any:
-    """Return the value in the form that Click takes.
-
-    Raises:
-        UsageError: if it is not of the flag's type.
-    """
+    """Return the value in the form that Click takes, once it is of the flag's type."""
     if flag.multiple and isinstance(value, dict):  # KEY=VALUE flags read best as a table
         value = [f"{key}={_text(item)}" for key, item in value.items()]
     elif flag.multiple and not isinstance(value, list):
         value = [value]
     for item in value if flag.multiple else [value]:
         _check_type(flag, item, place)
-    ctx = click.Context(command, resilient_parsing=True)
     try:
-        flag.type_cast_value(ctx, value)
+        flag.type_cast_value(click.Context(command, resilient_parsing=True), value)
     except click.BadParameter as error:
         raise UsageError(f"{place} = {_text(value)}: {error.message}") from error
     return value
@@ -133,21 +124,15 @@ def _value(command: click.Command, flag: click.Option, value: Any, place: str) -
 
 def _check_type(flag: click.Option, value: Any, place: str) -> None:
     """Check the TOML type of a value: ``1.5`` is no whole number, ``"yes"`` no truth value."""
-    accepted, expected = _EXPECTED.get(flag.type.name, ((str, int, float), "a word or a number"))
-    if flag.is_flag:
-        accepted, expected = (bool,), "true or false"
-    elif flag.count:
-        accepted, expected = (int,), "a whole number"
-    optional = value == "none" and getattr(flag.type, "inner", None) is not None
-    if not (type(value) in accepted or optional):
+    kind = "boolean" if flag.is_flag else flag.type.name.removesuffix(" range")
+    accepted, expected = _EXPECTED.get(kind, ((str, int, float), "a word or a number"))
+    if not (type(value) in accepted or (value == "none" and hasattr(flag.type, "inner"))):
         raise UsageError(f"{place} = {_text(value)}: {expected} expected")
 
 
 _EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
     "integer": ((int,), "a whole number"),
-    "integer range": ((int,), "a whole number"),
     "float": ((int, float), "a number"),
-    "float range": ((int, float), "a number"),
     "boolean": ((bool,), "true or false"),
     "text": ((str,), "a text in quotes"),
     "choice": ((str,), "a text in quotes"),
@@ -165,3 +150,66 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         if isinstance(below[key], dict) and isinstance(above[key], dict):
             merged[key] = _merge(below[key], above[key])
     return merged
+
+
+# ── Precedence ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str]) -> None:
+    """Of flags that exclude one another, drop those that stand lower: flag > environment > settings file.
+
+    With ``steps`` in a settings file one can then still give ``--minutes``. Flags given in the same place all
+    stay, for the command to refuse. What is dropped becomes ``None``.
+
+    Args:
+        ctx: of the command.
+        params: its parameters.
+        groups: names of parameters that stand together, but not with those of another group.
+    """
+    ranks = [
+        min((rank_of(ctx, name) for name in group if params[name] is not None), default=3) for group in groups
+    ]
+    for group, rank in zip(groups, ranks, strict=True):
+        if rank > min(ranks):
+            params.update(dict.fromkeys(group))
+
+
+def rank_of(ctx: click.Context, name: str) -> int:
+    """Return how far below the command line a value comes from."""
+    highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
+    source = ctx.get_parameter_source(name)
+    return highest.index(source) if source in highest else SETTINGS_RANK
+
+
+def resolve(ctx: click.Context, values: Mapping[str, Any], build: Callable[[dict[str, Any]], R]) -> R:
+    """Build a request; of two options that cannot stand together, the one that stands lower gives way.
+
+    Flag, environment, settings file: who writes ``temp`` in a settings file can then still say
+    ``--strategy greedy``. What a settings file sets for an option that is not given, ``length-penalty``
+    without ``beam``, is left aside.
+
+    Raises:
+        ConflictError: if both come from one place, or what one needs is not given.
+    """
+    left = dict(values)
+    while True:
+        try:
+            return build(left)
+        except ConflictError as error:
+            lower = _lower(ctx, error.conflict, left)
+            if lower is None:
+                raise
+            del left[lower]
+
+
+def _lower(ctx: click.Context, conflict: Conflict | Need, left: Mapping[str, Any]) -> str | None:
+    """The option that gives way; None if none does."""
+    if isinstance(conflict, Need):
+        unused = conflict.option in left and rank_of(ctx, conflict.option) == SETTINGS_RANK
+        return conflict.option if unused else None
+    options = [name.partition("=")[0] for name in (conflict.option, conflict.other)]
+    ranks = [rank_of(ctx, FLAGS_OF.get(name, name)) for name in options]
+    if ranks[0] == ranks[1]:
+        return None
+    name = options[ranks.index(max(ranks))]
+    return next((one for one in (name, FLAGS_OF.get(name, name), "models") if one in left), None)

@@ -23,7 +23,7 @@ FLUSH_SECONDS = 0.02
 
 
 def stdin_is_terminal() -> bool:
-    """Return whether standard input is a terminal, whatever TERM says of the screen."""
+    """Return whether standard input is a terminal, whatever TERM is."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
@@ -47,11 +47,7 @@ def source(file: str) -> Iterator[tuple[BinaryIO, str]]:
 
 
 class Lines:
-    """The lines of a file or of standard input as they arrive, typed or many at a time.
-
-    Args:
-        file: its path; ``-`` is standard input.
-    """
+    """The lines of a file, or for ``-`` of standard input, as they arrive: typed, or many at a time."""
 
     AHEAD = 4096
     """The largest number of lines that are read ahead."""

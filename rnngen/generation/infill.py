@@ -86,18 +86,18 @@ def _lengths(
     """The fillings that live, of each length."""
     assert given.logits is not None
     texts: list[tuple[int, ...]] = [()]
-    totals, chances, state = np.zeros(1), log_softmax(given.logits), given.state
+    totals, log_probs, state = np.zeros(1), log_softmax(given.logits), given.state
     for _ in range(options.length):
-        chances[:, never] = -np.inf
-        keys = totals[:, None] + chances
+        log_probs[:, never] = -np.inf
+        keys = totals[:, None] + log_probs
         rows, tokens = _best(keys, options.beam)
         if not len(rows):
             return
         texts = [(*texts[row], token) for row, token in zip(rows.tolist(), tokens.tolist(), strict=True)]
         totals = keys[rows, tokens]
         logits, state = step(tokens, select_rows(state, rows))
-        chances = log_softmax(logits)
-        yield _Read(texts, totals + chances[:, list(right)].sum(axis=1), state)
+        log_probs = log_softmax(logits)
+        yield _Read(texts, totals + log_probs[:, list(right)].sum(axis=1), state)
 
 
 def _best(keys: Doubles, count: int) -> tuple[TokenIds, TokenIds]:

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from rnngen.cli.render.curve import Series, draw
+from rnngen.cli.render.frame import draw_curve as draw
+from rnngen.cli.render.progress import Series
 
 FALLING = [(step, 4.0 - 2.0 * step / 100) for step in range(101)]
 

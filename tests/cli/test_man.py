@@ -11,7 +11,7 @@ from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS
 from rnngen.cli.commands import man
 from rnngen.cli.commands.help import TOPICS
-from rnngen.cli.render.roff import Page, escaped
+from rnngen.cli.commands.man import Page, escaped
 from rnngen.errors import RnngenError
 
 PAGES = Path(__file__).parents[2] / "man"
@@ -90,7 +90,7 @@ def test_a_page_has_examples_and_neighbours():
 
 def test_text_means_itself():
     assert escaped("a\\b-c…é'") == "a\\eb\\-c\\[u2026]\\[u00E9]\\(aq"
-    page = Page("x", "y", version="1")
+    page = Page("x", "y")
     page.text(".TH hidden")
     page.verbatim([".so evil", "'br"])
     assert page.lines[-1] == ".fi"

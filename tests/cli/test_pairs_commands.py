@@ -279,7 +279,7 @@ def test_several_models_write_together(run, models, alone):
     ("flags", "said"),
     [
         (["--nbest", "3", "abc"], "able: beam"),
-        (["--nbest", "3", "--beam", "2", "abc"], "--beam 2"),
+        (["--nbest", "3", "--beam", "2", "abc"], "--nbest 3 of --beam 2"),
         (["--nbest", "3", "--temp", "1", "abc"], "able: beam"),
         (["--count", "3", "--beam", "2", "abc"], "--count 3 of --beam 2"),
         (["--count", "3", "--nbest", "2", "abc"], "--count and --nbest"),

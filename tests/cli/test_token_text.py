@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.cli.render.token_text import spelled
+from rnngen.cli.render.console import spelled
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("optuna", reason="the extra 'tune' is not installed")
 
-from rnngen.cli.render import console, trials
+from rnngen.cli.commands import tune as trials
+from rnngen.cli.render import console
 from rnngen.requests.train import TrainRequest
 from rnngen.tuning import Best, Opened, Searched, Tried, Trying
 from rnngen.tuning.trials import tune

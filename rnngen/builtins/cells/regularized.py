@@ -139,8 +139,8 @@ class RegularizedCell(nn.Module):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
         inputs = x if self.mogrifier else self.rnn.input_projection(x)
-        chances = zip(self.zoneout, state, strict=True)
-        shares = zip(*(self._shares(chance, array, x.shape[1]) for chance, array in chances), strict=True)
+        rates = zip(self.zoneout, state, strict=True)
+        shares = zip(*(self._shares(rate, array, x.shape[1]) for rate, array in rates), strict=True)
         outputs = []
         for entering, share in zip(inputs.unbind(1), shares, strict=True):
             after = self.advance(*self._projections(entering, state[0]), state)

@@ -61,9 +61,9 @@ class _Mirostat:
         if self.options.version == 2:
             return keep_where(-log_p / np.log(2) <= state[0][:, None], logits)
         kept = np.zeros(logits.shape, bool)
-        for row, chances, bound in zip(kept, log_p, state[0], strict=True):
-            order = np.argsort(-chances, kind="stable")
-            row[order[: self._size(chances[order], bound)]] = True
+        for row, log_probs, bound in zip(kept, log_p, state[0], strict=True):
+            order = np.argsort(-log_probs, kind="stable")
+            row[order[: self._size(log_probs[order], bound)]] = True
         return np.where(kept, logits, FORBIDDEN)
 
     def _size(self, log_p: Doubles, bound: float) -> int:

@@ -86,14 +86,14 @@ def _tokens(
     while True:
         logits = step.logits(features)
         logits[:, never] = -np.inf
-        tokens, chances = candidates(chain(logits, history, memory)[0], options.top_k)
+        tokens, probabilities = candidates(chain(logits, history, memory)[0], options.top_k)
         read, after = step.features(tokens, select_rows(state, [0] * len(tokens)))
-        scores = (1 - options.alpha) * chances - options.alpha * seen.likeness(read)
+        scores = (1 - options.alpha) * probabilities - options.alpha * seen.likeness(read)
         best = int(scores.argmax())
         features, state = read[[best]], select_rows(after, [best])
         seen.add(features[0])
         if chain.stateful:
-            memory = chain.observe(tokens[[best]], -np.log(chances[[best]]), memory)
+            memory = chain.observe(tokens[[best]], -np.log(probabilities[[best]]), memory)
         token = int(tokens[best])
         if chain.filters:  # nobody else looks back, and a text may be endless
             history[0].append(token)
@@ -118,8 +118,8 @@ def candidates(logits: Floats, k: int) -> tuple[TokenIds, Doubles]:
     edge = np.partition(logits, -k)[-k] if k < len(logits) else -np.inf
     near = np.flatnonzero((logits >= edge) & (weights > 0))
     tokens = np.sort(near[np.argsort(-logits[near], kind="stable")[:k]])
-    chances: Doubles = weights[tokens] / weights.sum()
-    return tokens, chances
+    probabilities: Doubles = weights[tokens] / weights.sum()
+    return tokens, probabilities
 
 
 class ContrastiveSearch:

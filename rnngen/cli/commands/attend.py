@@ -1,19 +1,18 @@
 """``rnngen attend``: draw where a model looked while it wrote."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.context import session
+from rnngen.cli.context import load, session
 from rnngen.cli.render import console
 from rnngen.errors import UsageError
 from rnngen.options.model import OutputOptions
 
 if TYPE_CHECKING:
-    from rnngen.generation.alignment import Alignment, Unit
+    from rnngen.generation.alignment import Unit
 
 MOST = 64
 """Sources that are drawn in one call."""
@@ -42,7 +41,10 @@ MOST = 64
     help="What a row and a column stand for; a token of several characters is never cut.",
 )
 @click.option(
-    "--text", metavar="TEXT", help="Show where it looks while it reads this text, not its own output."
+    "--text",
+    metavar="TEXT",
+    callback=flags.utf8,
+    help="Show where it looks while it reads this text, not its own output.",
 )
 @flags.options_from(OutputOptions)
 @flags.device_flag
@@ -66,28 +68,22 @@ def attend(
     Without SOURCE, every line of standard input is one. On a terminal the picture is a map of colours; in a
     file it is a PNG, an SVG, or a page on which hovering a word shows its weights.
     """
-    from rnngen.generation.loading import LoadOptions
-
     if output:
         from rnngen import plots
 
         plots.chosen(output)  # refuses what cannot be drawn before the model is read
-    loaded = session(ctx).load(model, options=LoadOptions(device))
-    if model is None:
-        console.note(f"model {loaded.name}")
+    loaded = load(session(ctx), [model], device)
     if not loaded.generator.reads_source:
         raise UsageError(f"{loaded.name} has no sources to attend to; give a model trained with --task pairs")
     if not loaded.generator.attends:
         raise UsageError(f"{loaded.name} was made with attention=none: there is nothing to draw")
-    given = None if text is None else streams.require_utf8(text, "--text")
-    options = flags.given(OutputOptions, search)
-    drawn = loaded.attention(_sources(source), text=given, unit=unit, **options)
+    drawn = loaded.attention(_sources(source), text=text, unit=unit, **flags.given(OutputOptions, search))
     if output:
         plots.save(drawn, output, f"{loaded.name}: attention weights")
-    if json:
-        _write(drawn)
-    elif not output:
-        for alignment in drawn:
+    for alignment in drawn:
+        if json:
+            streams.output().write(streams.json_line(alignment.as_json()) + "\n")
+        elif not output:
             console.heat_map(alignment)
 
 
@@ -103,11 +99,3 @@ def _sources(source: str | None) -> list[str]:
     if len(sources) > MOST:
         raise UsageError(f"{len(sources)} sources are more than {MOST} that one picture takes; give fewer")
     return sources
-
-
-def _write(drawn: "Sequence[Alignment]") -> None:
-    """A line of JSON for each source."""
-    with streams.Output() as out:
-        for alignment in drawn:
-            out.write(streams.json_line(alignment.as_json()) + "\n")
-        out.write("", flush=True)

@@ -9,13 +9,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
-from rnngen.requests.bench import (
-    BenchNetwork,
-    SampleBench,
-    SampleBenchRequest,
-    TrainBench,
-    TrainBenchRequest,
-)
+from rnngen.requests.bench import BenchNetwork, SampleBench, SampleBenchRequest, TrainBench, TrainBenchRequest
 
 if TYPE_CHECKING:
     from rnngen.benchmark import Generation, Learning
@@ -55,10 +49,8 @@ def sample(ctx: click.Context, /, model: str | None, json: bool, **params: Any) 
     fraction is shown.
     """
     _hold_to_one_thread()
-    request = SampleBenchRequest(
-        flags.parsed(BenchNetwork, params), flags.collect(SampleBench, params), model
-    )
-    here = session(ctx)
+    network = flags.parsed(BenchNetwork, params)
+    request, here = SampleBenchRequest(network, flags.collect(SampleBench, params), model), session(ctx)
     stored = None if request.model is None else here.read(request.model)
     from rnngen.benchmark.generation import bench_sample
 
@@ -83,10 +75,8 @@ def train(ctx: click.Context, /, json: bool, option: dict[str, str], **params: A
     Beside it, a plain PyTorch loop in fp32 with a network of the same sizes. The gemm fraction is
     6 x parameters x tokens a second, over the rate of a large matrix product in the same number format.
     """
-    request = TrainBenchRequest(
-        flags.collect(BenchNetwork, params), flags.collect(TrainBench, params), option
-    )
-    here = session(ctx)
+    network = flags.collect(BenchNetwork, params)
+    request, here = TrainBenchRequest(network, flags.collect(TrainBench, params), option), session(ctx)
     from rnngen.benchmark.training import bench_train
 
     found = bench_train(here.registry, request)
@@ -104,10 +94,8 @@ def _hold_to_one_thread() -> None:
 
 
 def _show_generation(found: "Generation") -> None:
-    rows = [
-        ["rnngen", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"],
-        ["plain PyTorch", f"{found.plain:,.0f}", "1.00"],
-    ]
+    ours = ["rnngen", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"]
+    rows = [ours, ["plain PyTorch", f"{found.plain:,.0f}", "1.00"]]
     if found.batched is not None:
         rows.append([f"rnngen, {found.count} texts", f"{found.batched:,.0f}", ""])
         console.note(f"side by side: {found.batched / found.rnngen:.1f} times the rate of one text")
@@ -122,10 +110,8 @@ def _show_generation(found: "Generation") -> None:
 
 
 def _show_learning(found: "Learning") -> None:
-    rows = [
-        [f"rnngen, {found.precision}", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"],
-        ["plain PyTorch, fp32", f"{found.plain:,.0f}", "1.00"],
-    ]
+    ours = [f"rnngen, {found.precision}", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"]
+    rows = [ours, ["plain PyTorch, fp32", f"{found.plain:,.0f}", "1.00"]]
     console.table(rows, [found.device, "tokens/s", "ratio"])
     speed = f"{found.gemm / 1e9:,.0f} GFLOP/s"
     console.note(

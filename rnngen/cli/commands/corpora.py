@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from rnngen.cli import flags, streams
 from rnngen.cli.render import console
@@ -13,15 +14,11 @@ from rnngen.data import shipped_corpora
 from rnngen.data.shipped_corpora import COUNT, HELD_OUT_COUNT, SEED, Corpus
 from rnngen.errors import NotFoundError, UsageError
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
 STDOUT = "-"
 COLUMNS = ("name", "bytes", "characters", "distinct", "task", "licence", "summary")
 
 
-def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    from click.shell_completion import CompletionItem
+def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
 
     found = [corpus for corpus in shipped_corpora.known().values() if corpus.name.startswith(incomplete)]
     return [CompletionItem(corpus.name, help=corpus.summary) for corpus in found]
@@ -49,17 +46,18 @@ def list_corpora(json: bool) -> None:
 
 def _described(corpus: Corpus) -> dict[str, Any]:
     """Describe a corpus in a row; one that is not built has no size."""
-    text = corpus.path.read_bytes() if corpus.path.is_file() else None
-    characters = None if text is None else text.decode(errors="replace")
+    built, text = corpus.path.is_file(), ""
+    if built:
+        text = corpus.path.read_bytes().decode(errors="replace")
     return {
         "name": corpus.name,
-        "bytes": None if text is None else len(text),
-        "characters": None if characters is None else len(characters),
-        "distinct": None if characters is None else len(set(characters)),
+        "bytes": corpus.path.stat().st_size if built else None,
+        "characters": len(text) if built else None,
+        "distinct": len(set(text)) if built else None,
         "task": corpus.task,
         "licence": corpus.licence,
         "summary": corpus.summary,
-        "built": text is not None,
+        "built": built,
         "path": str(corpus.path),
     }
 

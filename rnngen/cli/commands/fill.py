@@ -6,8 +6,7 @@ from typing import Any
 import click
 
 from rnngen.cli import flags, prompts, streams
-from rnngen.cli.context import session
-from rnngen.cli.render import console
+from rnngen.cli.context import load, session
 from rnngen.errors import UsageError
 from rnngen.generation.fill_options import FillOptions
 
@@ -50,29 +49,25 @@ def fill(
     all that comes after it. The whole text is written, or with --nbest several, the best first.
     """
     from rnngen.generation.infill import fill_gap
-    from rnngen.generation.loading import LoadOptions
 
     options = flags.collect(FillOptions, search)
-    about = None if source is None else streams.require_utf8(source, "--source")
-    loaded = session(ctx).load(*model, options=LoadOptions(device))
-    if not (model or quiet):
-        console.note(f"model {loaded.name}")
+    generator = load(session(ctx), model, device, quiet=quiet).generator
     left, right = _around(prompts.read(text, prompt_file), gap)
-    prompts.warn_untrained(loaded.generator, left + right)
+    prompts.warn_untrained(generator, left + right)
     out = streams.output()
-    for filling, found in fill_gap(loaded.generator, left, right, options, about)[: nbest or 1]:
+    for filling, found in fill_gap(generator, left, right, options, source)[: nbest or 1]:
         whole = f"{left}{filling}{right}"
-        scores = {"log_probability": found.log_probability, "score": found.score}
-        record = {"text": whole, "fill": filling, **scores}
+        record = {
+            "text": whole,
+            "fill": filling,
+            "log_probability": found.log_probability,
+            "score": found.score,
+        }
         out.write((dumps(record, ensure_ascii=False) if json else whole) + "\n")
 
 
 def _around(text: str, gap: str) -> tuple[str, str]:
-    """What is before and after the gap.
-
-    Raises:
-        UsageError: if there is none, or more than one.
-    """
+    """Return the text before and after the gap, of which there must be one."""
     if not gap:
         raise UsageError("--gap is empty, and would be everywhere; give a sign that the text has once")
     parts = text.split(gap)

@@ -1,18 +1,16 @@
 """``rnngen help``: guides that are read in the terminal, by topic."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from rnngen import paths
 from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS, app
 from rnngen.cli.render import console
 from rnngen.errors import NotFoundError, UnknownName
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 TOPICS: Final = (
     "tutorial",
@@ -43,8 +41,7 @@ def guide(topic: str) -> tuple[str, str]:
     return markdown.partition("\n")[0].partition(": ")[2], markdown
 
 
-def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    from click.shell_completion import CompletionItem
+def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
 
     return [CompletionItem(name) for name in (*TOPICS, *COMMANDS) if name.startswith(incomplete)]
 

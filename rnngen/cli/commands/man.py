@@ -3,8 +3,10 @@
 A page is the same on every machine and on every day; ``--check`` names those that are out of date.
 """
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +14,11 @@ from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS, app
 from rnngen.cli.commands.help import TOPICS, guide
 from rnngen.cli.context import Program
-from rnngen.cli.render.roff import Page, add_markdown, bold, escaped, italic, reference
 from rnngen.errors import RnngenError
 from rnngen.version import __version__
+
+if TYPE_CHECKING:
+    from markdown_it.tree import SyntaxTreeNode
 
 STATUSES = {
     "0": "All went well.",
@@ -51,14 +55,17 @@ FILES = {
 @click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
 def man(output: Path, check: bool) -> None:
     """Write the manual pages: one a command in man1, one a guide in man7."""
-    if check:
-        stale = stale_pages(output, pages())
-        if stale:
-            raise RnngenError(f"{output}: {', '.join(stale)} out of date; run 'rnngen man -o {output}'")
-        return
     wanted = pages()
-    for name in stale_pages(output, wanted):
-        _write(output / name, wanted.get(name))
+    stale = stale_pages(output, wanted)
+    if check and stale:
+        raise RnngenError(f"{output}: {', '.join(stale)} out of date; run 'rnngen man -o {output}'")
+    for path in () if check else (output / name for name in stale):
+        text = wanted.get(path.relative_to(output).as_posix())
+        if text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
 
 
 def stale_pages(folder: Path, wanted: Mapping[str, str]) -> list[str]:
@@ -86,7 +93,7 @@ def pages() -> dict[str, str]:
 
 def _guide_page(topic: str) -> str:
     summary, markdown = guide(topic)
-    page = Page(f"rnngen-{topic}", summary, version=__version__, section=7)
+    page = Page(f"rnngen-{topic}", summary, section=7)
     add_markdown(page, markdown.partition("\n")[2])
     page.section("SEE ALSO")
     page.pages(["rnngen(1)", *(f"rnngen-{other}(7)" for other in TOPICS if other != topic)])
@@ -102,7 +109,7 @@ def command_page(
     command: click.Command, name: str, summary: str, parent: click.Context, see_also: list[str]
 ) -> str:
     """The page of one command, or of a group with all its commands."""
-    page = Page(f"rnngen-{name}", summary, version=__version__)
+    page = Page(f"rnngen-{name}", summary)
     commands = list(_family(command, name, parent))
     page.section("SYNOPSIS")
     for ctx in commands:
@@ -121,7 +128,7 @@ def command_page(
 
 
 def _overview(root: click.Context, shown: list[str]) -> str:
-    page = Page("rnngen", (app.help or "").rstrip("."), version=__version__)
+    page = Page("rnngen", (app.help or "").rstrip("."))
     page.section("SYNOPSIS")
     page.usage("rnngen", app.collect_usage_pieces(root))
     page.section("DESCRIPTION")
@@ -149,7 +156,7 @@ def _family(command: click.Command, name: str, parent: click.Context) -> Iterato
                 yield from _family(found, below, ctx)
 
 
-def _options(page: Page, ctx: click.Context) -> None:
+def _options(page: "Page", ctx: click.Context) -> None:
     """The flags, under the headings that ``flags.options_from`` gave them."""
     shown = [param for param in ctx.command.get_params(ctx) if isinstance(param, click.Option)]
     headings = list(dict.fromkeys(getattr(option, "heading", None) for option in shown))
@@ -176,7 +183,7 @@ def _extras(option: click.Option, ctx: click.Context) -> Iterator[str]:
         yield f"Environment: {bold(f'{ctx.auto_envvar_prefix}_{option.name.upper()}')}."
 
 
-def _closing(page: Page, examples: list[str], see_also: list[str]) -> None:
+def _closing(page: "Page", examples: list[str], see_also: list[str]) -> None:
     for title, entries in (("EXIT STATUS", STATUSES), ("ENVIRONMENT", VARIABLES), ("FILES", FILES)):
         page.section(title)
         for term, meaning in entries.items():
@@ -188,10 +195,174 @@ def _closing(page: Page, examples: list[str], see_also: list[str]) -> None:
     page.pages(see_also)
 
 
-def _write(path: Path, text: str | None) -> None:
-    """Write a page, or remove one that is no longer wanted."""
-    if text is None:
-        path.unlink()
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+# ── Pages in the ``man`` macros of roff ────────────────────────────────────────────────────────────────────
+
+
+class Page:
+    """One page; its section is 1 for commands, 7 for guides.
+
+    Text is plain and means itself, but for the terms and meanings of entries, which are roff already, made of
+    ``escaped``, ``bold``, ``italic`` and ``_inline``.
+    """
+
+    def __init__(self, name: str, summary: str, *, section: int = 1) -> None:
+        source = f'"rnngen {escaped(__version__)}" "rnngen manual"'
+        self.lines = [f'.TH "{escaped(name.upper())}" "{section}" "" {source}', ".nh", ".ad l"]
+        self.section("NAME")
+        self.lines.append(f"{escaped(name)} \\- {escaped(summary.rstrip('.'))}")
+
+    def section(self, title: str) -> None:
+        """Open a section."""
+        self.lines.append(f".SH {_line(escaped(title))}")
+
+    def subsection(self, title: str) -> None:
+        """Open a subsection."""
+        self.lines.append(f".SS {_line(escaped(title))}")
+
+    def usage(self, command: str, pieces: Sequence[str]) -> None:
+        """A line of the synopsis: the command and what comes after it."""
+        self.lines += [".PP", f"{bold(command)} {escaped(' '.join(pieces))}".rstrip()]
+
+    def text(self, text: str) -> None:
+        r"""Paragraphs as Click has them: a blank line between, and ``\b`` where lines stay as they are."""
+        for paragraph in re.split(r"\n\s*\n", text.partition("\f")[0].strip()):
+            if paragraph.startswith("\b"):
+                self.verbatim(paragraph.splitlines()[1:])
+            elif paragraph:
+                self.lines += [".PP", _line(escaped(" ".join(paragraph.split())))]
+
+    def entry(self, term: str, meaning: str) -> None:
+        """A term, with its meaning indented below; both are roff."""
+        self.lines += [".TP", _line(term), _line(" ".join(meaning.split()) or "\\&")]
+
+    def pages(self, names: Sequence[str]) -> None:
+        """Other pages, each as ``name(section)``, as a list in the text."""
+        self.lines += [".PP", ", ".join(map(reference, names))]
+
+    def verbatim(self, lines: Sequence[str]) -> None:
+        """Lines that stay as they are."""
+        self.lines += [".PP", ".nf", ".RS 4", *(_line(escaped(line)) for line in lines), ".RE", ".fi"]
+
+    def roff(self) -> str:
+        """The page's source."""
+        return "\n".join(self.lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """The text so that roff shows it as it is: backslashes, hyphens that can be copied, and ASCII alone."""
+    return "".join(
+        _ESCAPES.get(char) or (char if char.isascii() else f"\\[u{ord(char):04X}]") for char in text
+    )
+
+
+_ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", '"': "\\(dq", "~": "\\(ti", "^": "\\(ha"}
+
+
+def bold(text: str) -> str:
+    """The text in bold: what is typed as it is."""
+    return f"\\fB{escaped(text)}\\fR"
+
+
+def italic(text: str) -> str:
+    """The text in italics: what stands for something else."""
+    return f"\\fI{escaped(text)}\\fR"
+
+
+def reference(page: str) -> str:
+    """The name of another page, ``name(section)``, its name in bold."""
+    name, bracket, section = page.partition("(")
+    return bold(name) + bracket + section
+
+
+def _line(text: str) -> str:
+    """A line that roff does not take for a request."""
+    return f"\\&{text}" if text.startswith(".") else text
+
+
+# ── From Markdown ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_markdown(page: Page, markdown: str) -> None:
+    """Append Markdown to a page: headings, paragraphs, lists, code and tables.
+
+    A table of two columns becomes a list of terms and meanings; a wider one stays a table, its lines uncut.
+
+    Raises:
+        KeyError: for any other kind of block.
+    """
+    from markdown_it import MarkdownIt
+    from markdown_it.tree import SyntaxTreeNode
+
+    for node in SyntaxTreeNode(MarkdownIt("commonmark").enable("table").parse(markdown)).children:
+        _BLOCKS[node.type](page, node)
+
+
+def _heading(page: Page, node: "SyntaxTreeNode") -> None:
+    title = _plain(node)
+    page.section(title.upper()) if node.tag == "h2" else page.subsection(title)
+
+
+def _paragraph(page: Page, node: "SyntaxTreeNode") -> None:
+    page.lines += [".PP", _line(_inline(node))]
+
+
+def _code(page: Page, node: "SyntaxTreeNode") -> None:
+    page.verbatim(node.content.splitlines())
+
+
+def _list(page: Page, node: "SyntaxTreeNode") -> None:
+    ordered = node.type == "ordered_list"
+    for number, item in enumerate(node.children, start=1):
+        page.lines += [f".IP {number}. 4" if ordered else ".IP \\(bu 2", _line(_inline(item.children[0]))]
+        for block in item.children[1:]:
+            page.lines.append(".RS")
+            _BLOCKS[block.type](page, block)
+            page.lines.append(".RE")
+
+
+def _table(page: Page, node: "SyntaxTreeNode") -> None:
+    head, *body = [row.children for part in node.children for row in part.children]
+    if len(head) == 2:
+        for term, meaning in body:
+            page.entry(_inline(term), _inline(meaning))
+        return
+    cells = [[_plain(cell) for cell in row] for row in (head, *body)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    padded = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in cells]
+    page.verbatim(["  ".join(row).rstrip() for row in padded])
+
+
+_BLOCKS: "dict[str, Callable[[Page, SyntaxTreeNode], None]]" = {
+    "heading": _heading,
+    "paragraph": _paragraph,
+    "fence": _code,
+    "code_block": _code,
+    "bullet_list": _list,
+    "ordered_list": _list,
+    "table": _table,
+}
+
+
+def _inline(node: "SyntaxTreeNode") -> str:
+    """Roff of the text in a node: code and strong text bold, emphasis in italics, other guides as pages."""
+    if node.type in _MARKS:
+        return _MARKS[node.type](_plain(node))
+    target = PurePath(str(node.attrs.get("href", "")))
+    if target.suffix == ".md":
+        return reference(f"rnngen-{target.stem}(7)")
+    return "".join(map(_inline, node.children))
+
+
+_MARKS: dict[str, Callable[[str], str]] = {
+    "text": escaped,
+    "softbreak": escaped,
+    "code_inline": bold,
+    "strong": bold,
+    "em": italic,
+}
+
+
+def _plain(node: "SyntaxTreeNode") -> str:
+    if node.type == "softbreak":
+        return " "
+    return "".join(map(_plain, node.children)) if node.children else node.content

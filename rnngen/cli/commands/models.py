@@ -1,4 +1,4 @@
-"""``rnngen models``: the models on this machine."""
+"""``rnngen models``: the models on this machine; ``rnngen export``: one of them in one file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ def list_models(json: bool) -> None:
     elif not found:
         console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
-        console.table([[_cell(row.get(key)) for key in COLUMNS] for row in found], list(COLUMNS.values()))
+        console.table([[_cell(row.get(key)) for key in COLUMNS] for row in found], [*COLUMNS.values()])
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -137,3 +137,29 @@ def cp(name: str, target: str) -> None:
 def path(name: str) -> None:
     """Print the folder of a model."""
     click.echo(_store().find(name))
+
+
+@flags.examples("rnngen export diary -o diary.safetensors", "rnngen sample -m ./diary.safetensors")
+@click.command(cls=flags.Command)
+@click.argument("name", shell_complete=flags.complete_models)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The file to write.",
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+def export(name: str, output: Path, force: bool) -> None:
+    """Pack a model into one .safetensors file that -m takes."""
+    from rnngen.store import model_folder
+
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder; give the name of a file")
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: the name must end in .safetensors, so that -m knows it is a file")
+    if output.exists() and not force:
+        raise UsageError(f"{output} exists already; --force replaces it")
+    model_folder.export(_store().open(name), output)
+    console.note(f"wrote {output} ({output.stat().st_size:,} bytes)")

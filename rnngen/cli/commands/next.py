@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, prompts, requests, streams
-from rnngen.cli.context import session
-from rnngen.cli.decoding_flags import FILTERS, FilterCommand, values_of
+from rnngen.cli import flags, prompts
+from rnngen.cli.context import load, session
+from rnngen.cli.decoding_flags import FilterCommand, values_of
 from rnngen.cli.render import console
-from rnngen.cli.render.token_text import spelled
+from rnngen.cli.settings import resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +29,8 @@ COLUMNS = {"token": "TOKEN", "probability": "PROBABILITY", "cumulative": "CUMULA
 @flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
 @flags.source_flag
 @flags.option("--top", type=click.IntRange(1), default=10, show_default=True, help="Number of tokens shown.")
-@flags.order_flag(FILTERS)
-@flags.filters_flag(FILTERS)
+@flags.order_flag
+@flags.filters_flag
 @flags.device_flag
 @flags.json_flag
 @flags.quiet_flag
@@ -58,25 +58,20 @@ def next_token(
     a character as \n or \xNN.
     """
     from rnngen.generation.generator import Prompt
-    from rnngen.generation.loading import LoadOptions
 
     here = session(ctx)
     whole = {name: text for name, text in (("filters", filters), ("order", order)) if text is not None}
-    given = {**values_of(ctx.command, flags_of_filters), **whole}
-    choice = requests.resolve(ctx, given, here.choose_decoding)
-    loaded = here.load(*model, options=LoadOptions(device))
-    if not (model or quiet):
-        console.note(f"model {loaded.name}")
+    choice = resolve(ctx, values_of(ctx, flags_of_filters) | whole, here.choose_decoding)
+    loaded = load(here, model, device, quiet=quiet)
     text, generator = prompts.read(prompt, prompt_file), loaded.generator
     prompts.warn_untrained(generator, text)
-    build = here.decoding.filter_builder(choice.filters)
-    about = None if source is None else streams.require_utf8(source, "--source")
     target = generator.tokenizers.target
-    rows = _rows(generator.next_token_log_probs(Prompt(text, about), build(target)), target.pieces, top)
+    filters_built = here.decoding.filter_builder(choice.filters)(target)
+    rows = _rows(generator.next_token_log_probs(Prompt(text, source), filters_built), target.pieces, top)
     if json:
         console.write_json({"prompt": text, "next": rows})
     else:
-        console.table([[_cell(row[key]) for key in COLUMNS] for row in rows], list(COLUMNS.values()))
+        console.table([[_cell(row[key]) for key in COLUMNS] for row in rows], [*COLUMNS.values()])
 
 
 def _rows(nats: "NDArray[np.float64]", pieces: Any, most: int) -> list[dict[str, Any]]:
@@ -90,7 +85,7 @@ def _rows(nats: "NDArray[np.float64]", pieces: Any, most: int) -> list[dict[str,
         together = min(together + probability, 1.0)
         rows.append(
             {
-                "token": spelled(pieces[token]),
+                "token": console.spelled(pieces[token]),
                 "id": token,
                 "probability": probability,
                 "cumulative": together,

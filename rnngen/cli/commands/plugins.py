@@ -9,7 +9,7 @@ from rnngen.cli import flags
 from rnngen.cli.context import registry
 from rnngen.cli.render import console
 from rnngen.options import Option, describe
-from rnngen.registry import KINDS
+from rnngen.registry import KINDS, Failure, Registered
 
 *OTHERS, LAST = KINDS
 
@@ -37,7 +37,8 @@ def plugins() -> None:
 @flags.json_flag
 def list_plugins(verbose: bool, json: bool) -> None:
     """List every plugin and every failure."""
-    found, failed = _found(), _failed()
+    found = [_described(kind, one) for kind in KINDS for one in registry().all(kind)]
+    failed = [{"plugin": one.plugin, **_package(one), "reason": one.reason} for one in registry().failures]
     if json:
         console.write_json({"plugins": found, "failed": failed})
         return
@@ -55,22 +56,21 @@ def list_plugins(verbose: bool, json: bool) -> None:
         console.table(options, ("kind", "name", "option", "default", "meaning"))
 
 
-def _found() -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": kind,
-            "name": found.spec.name,
-            "summary": found.spec.summary,
-            "distribution": found.distribution.name,
-            "version": found.distribution.version,
-            "options": [_described(option) for option in describe(found.spec.options)],
-        }
-        for kind in KINDS
-        for found in registry().all(kind)
-    ]
+def _described(kind: str, found: Registered[Any]) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "name": found.spec.name,
+        "summary": found.spec.summary,
+        **_package(found),
+        "options": [_option(option) for option in describe(found.spec.options)],
+    }
 
 
-def _described(option: Option) -> dict[str, Any]:
+def _package(found: Registered[Any] | Failure) -> dict[str, str]:
+    return {"distribution": found.distribution.name, "version": found.distribution.version}
+
+
+def _option(option: Option) -> dict[str, Any]:
     return {
         "name": option.name,
         "type": option.type.__name__,
@@ -83,15 +83,3 @@ def _described(option: Option) -> dict[str, Any]:
 
 def _default(option: dict[str, Any]) -> str:
     return "(required)" if option["required"] else str(option["default"]).lower()
-
-
-def _failed() -> list[dict[str, str]]:
-    return [
-        {
-            "plugin": failure.plugin,
-            "distribution": failure.distribution.name,
-            "version": failure.distribution.version,
-            "reason": failure.reason,
-        }
-        for failure in registry().failures
-    ]

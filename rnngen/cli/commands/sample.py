@@ -1,29 +1,31 @@
 """``rnngen sample``: generate text with a model."""
 
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, interactive, prompts, requests, threads
-from rnngen.cli.context import session
+from rnngen.cli import context, flags, interactive, prompts, streams
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
-from rnngen.cli.outputs import Writer
 from rnngen.cli.render import console
+from rnngen.cli.settings import resolve
 from rnngen.errors import UsageError
 from rnngen.options.corpus import AdaptingOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rnngen.api import Model, Session
     from rnngen.generation.decoder import Decoder
-    from rnngen.generation.generator import Prompt
-    from rnngen.generation.saved_state import SavedState
+    from rnngen.generation.generator import Output, Prompt
+    from rnngen.generation.saved_state import ResumableGeneration, SavedState
     from rnngen.requests.sample import SampleRequest
     from rnngen.store.model_folder import StoredModel
 
 STATES = "Generation state"
+state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FILE", heading=STATES)
 
 
 @flags.examples(
@@ -43,7 +45,7 @@ STATES = "Generation state"
 @click.argument("prompt", required=False)
 @flags.models_flag
 @flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
-@flags.option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.", common=False)
+@flags.rare_option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
 @flags.option(
     "-n",
     "--length",
@@ -61,87 +63,43 @@ STATES = "Generation state"
 @flags.option(
     "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
 )
-@flags.option(
-    "-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.", common=False
+@flags.rare_option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
+@flags.rare_option(
+    "--nbest", type=click.IntRange(1), help="The best N texts of each prompt, best first (with --beam)."
 )
-@flags.option(
-    "--nbest",
-    type=click.IntRange(1),
-    help="The best N texts of each prompt, best first (with --beam).",
-    common=False,
+@flags.rare_option(
+    "--prefix", metavar="TEXT", callback=flags.utf8, help="What every output about a source begins with."
 )
-@flags.option("--prefix", metavar="TEXT", help="What every output about a source begins with.", common=False)
-@flags.option(
-    "--attention",
-    is_flag=True,
-    default=None,
-    help="Include attention weights in the JSON output.",
-    common=False,
+@flags.rare_option(
+    "--attention", is_flag=True, default=None, help="Include attention weights in the JSON output."
 )
-@flags.option(
+@flags.rare_option(
     "--strategy",
     metavar="NAME",
     shell_complete=flags.complete_names("strategy"),
     heading=STRATEGIES,
-    help=(
-        "How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, "
-        "contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy "
-        "for a model that reads a source."
-    ),
-    common=False,
+    help="How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, "
+    "contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy for a "
+    "model that reads a source.",
 )
-@flags.option(
-    "--order",
-    type=click.Choice(["hf", "llama"]),
-    heading="Filters of the next-token distribution",
-    help="Apply filters as transformers does, temperature before truncation, or as llama.cpp.  [default: hf]",
-    common=False,
-)
-@flags.option(
-    "--filters",
-    metavar="CHAIN",
-    heading="Filters of the next-token distribution",
-    help="Filters in an order of your own: NAME=VALUE,NAME=VALUE;key=value.",
-    common=False,
-)
-@flags.option(
-    "--save-state",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    heading=STATES,
-    help="Save the generation state to FILE.",
-)
-@flags.option(
-    "--from-state",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    heading=STATES,
-    help="Go on from a saved generation state, to the byte.",
-)
-@flags.option(
+@flags.order_flag
+@flags.filters_flag
+@state_flag("--save-state", help="Save the generation state to FILE.")
+@state_flag("--from-state", help="Go on from a saved generation state, to the byte.")
+@flags.rare_option(
     "--blend",
     type=(str, click.FloatRange(0, 1)),
     metavar="PROMPT WEIGHT",
     heading=STATES,
     help="Mix in the state after another prompt, with a weight from 0 to 1.",
-    common=False,
 )
 @flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common=())
-@flags.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
-    common=False,
-)
-@flags.option(
+@flags.device_flag
+@flags.rare_option(
     "--quantize",
     type=click.Choice(["int8"]),
-    help=(
-        "Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly "
-        "(needs rnngen[fast])."
-    ),
-    common=False,
+    help="Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly (needs "
+    "rnngen[fast]).",
 )
 @flags.json_flag
 @flags.quiet_flag
@@ -153,11 +111,15 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     is generated, and nothing else does. A model that reads a source takes every line of that for one, and
     generates a line for each, in order: greedily, or by the strategy or the filters that are given.
     """
-    here = session(ctx)
+    here = context.session(ctx)
     request = parse(ctx, here, params)
     if request.interactive:
         interactive.check()
-    saved = _saved(request)
+    saved = None
+    if request.from_state is not None:
+        from rnngen.generation.saved_state import SavedState
+
+        saved = SavedState.read(Path(request.from_state))
     stored = [here.read(name) for name in request.models or (None,)]
     if not (request.models or request.quiet):
         console.note(f"model {stored[0].path.name}")
@@ -166,33 +128,28 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
 
 def parse(ctx: click.Context, here: "Session", params: dict[str, Any]) -> "SampleRequest":
     """Make the request; of flags that cannot stand together, those of settings give way to those typed."""
-    values = {name: value for name, value in params.items() if value not in (None, ())}
-    names = {name: "models" if name == "model" else name for name in values}
-    decoding = values_of(ctx.command, params)
-    given = {names[name]: value for name, value in values.items() if name not in decoding}
-    adapting = flags.given(AdaptingOptions, params)
-    given = {name: value for name, value in given.items() if name not in AdaptingOptions.__dataclass_fields__}
-    return requests.resolve(
-        ctx, {**given, **adapting, **decoding}, lambda found: here.sample_request(**found)
-    )
-
-
-def _saved(request: "SampleRequest") -> "SavedState | None":
-    if request.from_state is None:
-        return None
-    from rnngen.generation.saved_state import SavedState
-
-    return SavedState.read(Path(request.from_state))
+    decoding = values_of(ctx, params)
+    special = {*decoding, *AdaptingOptions.__dataclass_fields__}
+    given = {name: value for name, value in params.items() if value not in (None, ()) and name not in special}
+    if "model" in given:
+        given["models"] = given.pop("model")
+    given |= flags.given(AdaptingOptions, params) | decoding
+    return resolve(ctx, given, lambda found: here.sample_request(**found))
 
 
 def run(
     here: "Session", request: "SampleRequest", stored: "list[StoredModel]", saved: "SavedState | None"
 ) -> None:
     """Load the models, and generate."""
+    from rnngen.generation.loading import LoadOptions
+
     prompt = _prompt(request) if request.adapting.dynamic else None
     if prompt is not None:
         stored[0] = _adapted(here, stored[0], prompt, request)
-    model = here.open(*stored, options=_load_options(request), cached=True)
+    options = LoadOptions(
+        request.device, request.quantize, request.adapting if request.adapting.cache else None
+    )
+    model = here.open(*stored, options=options, cached=True)
     decoder = here.decoder(model.generator, request, saved)
     if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
         prompt = _prompt(request)
@@ -203,7 +160,10 @@ def run(
     elif saved or request.save_state:
         _resumable(here, model, decoder, saved, prompt)
     else:
-        _write(model, decoder, prompt)
+        pools = _pools(model, request, prompt)
+        if prompt is not None and request.count == 1 and "endless" in decoder.spec.can:
+            context.take_one_thread()
+        Writer(decoder).write(pools)
     if not request.quiet and (report := decoder.report()):
         console.note(report)
 
@@ -213,21 +173,13 @@ def _prompt(request: "SampleRequest") -> str:
 
 
 def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Iterator[list[Prompt]]":
-    """The one prompt, or what is made of each line of sources."""
+    """Return the one prompt, or those made of the lines of sources."""
     from rnngen.generation.generator import Prompt
 
     if prompt is not None:
         prompts.warn_untrained(model.generator, prompt)
         return iter([[Prompt(prompt, None, request.blend)]])
     return prompts.sources(model.generator, request.prompt, request.prompt_file, request.prefix)
-
-
-def _write(model: "Model", decoder: "Decoder", prompt: str | None) -> None:
-    """Generate from every prompt."""
-    pools = _pools(model, decoder.request, prompt)
-    if prompt is not None and decoder.request.count == 1 and "endless" in decoder.spec.can:
-        threads.take_one()
-    Writer(decoder).write(pools)
 
 
 def _resumable(
@@ -238,27 +190,16 @@ def _resumable(
 
     request, generator = decoder.request, model.generator
     fingerprint = here.fingerprint(model)
-    begun = Prompt("", saved.source) if saved else _one(next(_pools(model, request, prompt), []))
+    pool = [Prompt("", saved.source)] if saved else next(_pools(model, request, prompt), [])
+    if len(pool) != 1:
+        raise UsageError(f"--save-state keeps one text, and there are {len(pool)} sources; give one")
+    begun = pool[0]
     text = decoder.resume(saved, fingerprint) if saved else decoder.begin(begun)
     length = generator.max_tokens(request.length, begun.source)
-    threads.take_one()
+    context.take_one_thread()
     Writer(decoder).write_resumable(text, begun, length)
     if request.save_state:
         decoder.save(text, Path(request.save_state), fingerprint, begun.source)
-
-
-def _one(pool: "list[Prompt]") -> "Prompt":
-    """The one prompt of a text that is to be saved."""
-    if len(pool) != 1:
-        raise UsageError(f"--save-state keeps one text, and there are {len(pool)} sources; give one")
-    return pool[0]
-
-
-def _load_options(request: "SampleRequest") -> Any:
-    from rnngen.generation.loading import LoadOptions
-
-    cache = request.adapting if request.adapting.cache else None
-    return LoadOptions(request.device, request.quantize, cache)
 
 
 def _adapted(here: "Session", model: "StoredModel", prompt: str, request: "SampleRequest") -> "StoredModel":
@@ -270,3 +211,110 @@ def _adapted(here: "Session", model: "StoredModel", prompt: str, request: "Sampl
             f"{found.after:.3f} after"
         )
     return found.model
+
+
+# ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Writer:
+    """Writes outputs: texts as they come, lines in the order of their sources, or JSON lines."""
+
+    def __init__(self, decoder: "Decoder") -> None:
+        self.decoder, self.request, self.generator = decoder, decoder.request, decoder.generator
+        if self.request.json and self.request.endless and not self.generator.has_eos:
+            raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
+
+    def write(self, pools: "Iterator[Sequence[Prompt]]") -> None:
+        """Generate and write the texts of all prompts."""
+        first = 0
+        with streams.Output() as out:
+            for pool in pools:
+                for text in self._texts(pool, first):
+                    out.write(text)
+                out.write("", flush=True)
+                first += len(pool)
+
+    def write_resumable(self, text: "ResumableGeneration", prompt: "Prompt", length: int | None) -> None:
+        """Write a text that can be left off, up to where it is left off."""
+        from rnngen.generation.generator import Output
+
+        pieces = text.write(length, self.request.stop, last=self.request.save_state is None)
+        with streams.Output() as out:
+            if self.request.json:
+                output, reads_source = Output(prompt, 0, pieces), self.generator.reads_source
+                record = self._record(prompt, [output]) if reads_source else self._text_record(output)
+                out.write(record, flush=True)
+                return
+            out.write("" if self.request.no_prompt else prompt.text)
+            for piece in pieces:
+                out.write(piece)
+            out.write(self._end(ends=text.ends), flush=True)
+
+    def _texts(self, pool: "Sequence[Prompt]", first: int) -> Iterator[str]:
+        if self.generator.reads_source:
+            yield from self._about_sources(pool, first)
+            return
+        for output in self.decoder.outputs(pool):
+            if self.request.json:
+                yield self._text_record(output)
+                continue
+            yield "" if self.request.no_prompt else output.prompt.text
+            yield from output.pieces
+            yield self._end(ends=True)
+
+    def _end(self, *, ends: bool) -> str:
+        """A line end where there are several texts, or one that ended by itself, or a person reads."""
+        if self.request.null:
+            return "\0" if ends else ""
+        several = (self.request.nbest or self.request.count) > 1 or (self.generator.has_eos and ends)
+        return "\n" if several or sys.stdout.isatty() else ""
+
+    def _text_record(self, output: "Output") -> str:
+        record: dict[str, Any] = {"prompt": output.prompt.text, "text": output.text}
+        if self.decoder.spec.draws:
+            record |= {"seed": self.decoder.seed, "number": output.number}
+        if found := output.hypothesis:
+            record |= {"log_probability": found.log_probability, "score": found.score}
+        return streams.json_line(record) + "\n"
+
+    # ── a line or a record for each source ─────────────────────────────────────────────────────────────────
+
+    def _about_sources(self, pool: "Sequence[Prompt]", first: int) -> Iterator[str]:
+        """Yield the output of each source, in their order; an empty one has an empty output."""
+        there = [number for number, prompt in enumerate(pool) if (prompt.source or "").strip()]
+        numbers = [first + number for number in there]  # the seed of a source follows from its line
+        outputs = self.decoder.outputs([pool[number] for number in there], numbers=numbers)
+        groups = groupby(outputs, key=lambda output: id(output.prompt))
+        for number, prompt in enumerate(pool):
+            found = [*next(groups)[1]] if number in set(there) else []
+            yield self._record(prompt, found) if self.request.json else self._lines(found)
+
+    def _lines(self, outputs: "Sequence[Output]") -> str:
+        """Each output as one line, or line k of the outputs would not be that of source k."""
+        if self.request.null:
+            return "".join(self._whole(output) + "\0" for output in outputs) or "\0"
+        return "".join(" ".join(self._whole(output).splitlines()) + "\n" for output in outputs) or "\n"
+
+    def _whole(self, output: "Output") -> str:
+        return ("" if self.request.no_prompt else output.prompt.text) + output.text
+
+    def _record(self, prompt: "Prompt", outputs: "Sequence[Output]") -> str:
+        hypotheses = [self._hypothesis(output) for output in outputs]
+        text = hypotheses[0]["text"] if hypotheses else ""
+        record = {"source": prompt.source, "text": text, "hypotheses": hypotheses}
+        return streams.json_line(record) + "\n"
+
+    def _hypothesis(self, output: "Output") -> dict[str, Any]:
+        record: dict[str, Any] = {"text": self._whole(output)}
+        found, source = output.hypothesis, output.prompt.source or ""
+        if found is None:
+            return record
+        record |= {"score": found.score, "log_probability": found.log_probability}
+        if found.attention is None:
+            return record
+        words = self.generator.alignment(source, found)
+        rows = [row for row, text in enumerate(words.target) if text]  # the end looks nowhere in particular
+        record["alignment"] = [[words.best(row), row] for row in rows]
+        if self.request.attention:
+            record["attention"] = self.generator.alignment(source, found, "token").as_json()
+        return record

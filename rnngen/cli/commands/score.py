@@ -5,9 +5,8 @@ from typing import Any
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.context import session
+from rnngen.cli.context import load, session
 from rnngen.cli.render import console
-from rnngen.cli.render.token_text import spelled
 from rnngen.errors import CorpusError
 
 
@@ -29,12 +28,7 @@ def score(
     source, a tab, and the text to score. With --per-token there is a line for each token instead, and an
     empty one after those of a line.
     """
-    from rnngen.generation.loading import LoadOptions
-
-    loaded = session(ctx).load(model, options=LoadOptions(device))
-    if model is None:
-        console.note(f"model {loaded.name}")
-    generator, out = loaded.generator, streams.output()
+    generator, out = load(session(ctx), [model], device).generator, streams.output()
     pieces = generator.tokenizers.target.pieces
     with streams.source(file or "-") as (stream, name):
         for number, raw in enumerate(stream, start=1):
@@ -43,19 +37,18 @@ def score(
                 source, text = generator.split_source(line)
             except ValueError as error:
                 raise CorpusError(f"{name}: line {number} {error}") from error
-            tokens = [
-                (spelled(pieces[token]), nats) for token, nats in generator.token_log_probs(text, source)
-            ]
+            scored = generator.token_log_probs(text, source)
+            tokens = [(console.spelled(pieces[token]), nats) for token, nats in scored]
             out.write(_shown(line, tokens, as_json=json, per_token=per_token) + "\n")
             out.flush()
 
 
 def _shown(line: str, tokens: list[tuple[str, float]], *, as_json: bool, per_token: bool) -> str:
-    """What is printed for a line, from its tokens and their log-probabilities."""
+    """Return the output for a line, from its tokens and their log-probabilities."""
     total = sum((nats for _, nats in tokens), 0.0)
     if as_json:
-        record: dict[str, Any] = {"text": line, "log_probability": total, "tokens": len(tokens)}
-        record["chars"] = len(line)
+        record: dict[str, Any] = {"text": line, "log_probability": total}
+        record |= {"tokens": len(tokens), "chars": len(line)}
         if per_token:
             record["per_token"] = [{"token": token, "log_probability": nats} for token, nats in tokens]
         return streams.json_line(record)

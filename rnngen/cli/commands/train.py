@@ -1,33 +1,66 @@
-"""``rnngen train``: learn from a text."""
+"""``rnngen train``: learn from a text, alone or as one of several processes, until the end or Ctrl-C."""
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import re
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 from rnngen.cli import flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
-from rnngen.cli.render.plan import COUNT, show_plan
-from rnngen.cli.training_run import run_alone, run_together
+from rnngen.cli.render.progress import amount, clock
+from rnngen.cli.settings import overrule
+from rnngen.errors import DivergedError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
-from rnngen.requests.train import TrainRequest
+from rnngen.requests.train import STAGES, TrainRequest
 from rnngen.training.launching import first, launch, launched, restarted
 
 if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
+    from rnngen.events import Event, Finished
+    from rnngen.training.distributed import ProcessGroup
+    from rnngen.training.plan import Plan
+    from rnngen.training.sizing import Proposal
 
+Show: TypeAlias = "Callable[[Iterable[Event]], Finished | None]"
+CHOSEN = 2**31
+"""Above all seeds that are chosen; one that is not below it was given, and is known to every process."""
+SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 INTERRUPTED = 130
-storage_flag = flags.option(
+
+
+class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A number as people write it: ``500k``, ``1.5M``."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)", str(value).strip().lower())
+        if not found or not float(found[1]):
+            self.fail(f"{value!r} is no number above 0, as 500k or 2M", param, ctx)
+        return round(float(found[1]) * SCALES[found[2]])
+
+
+storage_flag = flags.rare_option(
     "--storage",
-    common=False,
     metavar="PLACE",
     help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
     "home folder.",
 )
-"""``--storage PLACE``; the parameter is ``storage``."""
+parts_flags = flags.options_from(
+    PartsOptions,
+    heading="Parts",
+    common={"task", "cell", "tokenizer"},
+    complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
+)
 
 
 @flags.examples(
@@ -52,56 +85,40 @@ storage_flag = flags.option(
     shell_complete=flags.complete_models,
     help="Start from the weights and vocabulary of another model (fine-tuning).",
 )
-@flags.options_from(
-    PartsOptions,
-    heading="Parts",
-    common={"task", "cell", "tokenizer"},
-    complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
-)
+@parts_flags
 @flags.set_flag
 @flags.option(
     "--target", metavar="FILE", heading="Text", help="File of the targets, a line each; sources in --source."
 )
 @flags.options_from(CorpusOptions, heading="Text", common={"val", "source"})
-@flags.option(
-    "--val-target",
-    metavar="FILE",
-    heading="Text",
-    common=False,
-    help="The same as --val, beside --val-source.",
+@flags.rare_option(
+    "--val-target", metavar="FILE", heading="Text", help="The same as --val, beside --val-source."
 )
 @flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers", "dropout"})
 @flags.options_from(TrainingOptions, heading="Training", common={"epochs", "minutes", "seed"})
-@flags.option(
+@flags.rare_option(
     "--listener",
-    common=False,
     multiple=True,
     metavar="NAME",
     shell_complete=flags.complete_names("listener"),
     help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
 )
-@flags.option(
+@flags.rare_option(
     "--nproc",
-    common=False,
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
     help="Train with N processes on this machine, each on its share of every batch.",
 )
-@flags.option(
+@flags.rare_option(
     "--from-study",
-    common=False,
     metavar="NAME",
     help="Take the settings that 'rnngen tune' found best; flags count above them, and the budget is "
     "this run's.",
 )
 @storage_flag
-@flags.option(
-    "--params",
-    type=COUNT,
-    metavar="N",
-    common=False,
-    help="Choose the width for N parameters, as 500k or 2M.",
+@flags.rare_option(
+    "--params", type=Count(), metavar="N", help="Choose the width for N parameters, as 500k or 2M."
 )
 @click.option(
     "--plan",
@@ -119,11 +136,12 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     tenth is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
     command that resumes it.
     """
-    flags.overrule(ctx, params, *([budget] for budget in BUDGETS))
-    request = _request(**params)
-    here = session(ctx)
+    overrule(ctx, params, *([budget] for budget in BUDGETS))
+    request, here = request_of(**params), session(ctx)
     if request.from_study is not None:
-        request = _from_study(request, request.from_study)
+        from rnngen.tuning.studies import find_best
+
+        request = find_best(request.from_study, request.storage).under(request)
     if not launched():
         request, proposal = here.with_sizes(request)
         if json and request.plan and proposal:
@@ -133,7 +151,7 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     if request.plan:
         return
     if request.nproc > 1 and not launched():
-        ctx.exit(launch(request.nproc, ["train", *flags.arguments(ctx)]))
+        ctx.exit(launch(request.nproc, ["train", *ctx.meta[flags.ARGUMENTS]]))
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
     listeners = [make_listener(here, text) for text in request.listener if first()]
@@ -145,52 +163,11 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         ctx.exit(INTERRUPTED)
 
 
-def _request(
-    *,
-    corpus: tuple[str, ...],
-    name: str | None,
-    option: dict[str, str],
-    resume: bool,
-    force: bool,
-    init_from: str | None,
-    target: str | None,
-    val_target: str | None,
-    nproc: int,
-    from_study: str | None,
-    storage: str | None,
-    params: int | None,
-    plan: bool,
-    listener: tuple[str, ...],
-    **stages: Any,
-) -> TrainRequest:
-    """Make a request of the parameters of the command."""
-    return TrainRequest(
-        corpus,
-        name,
-        parts=flags.parsed(PartsOptions, stages),
-        text=flags.parsed(CorpusOptions, stages),
-        network=flags.parsed(NetworkOptions, stages),
-        training=flags.parsed(TrainingOptions, stages),
-        settings=option,
-        resume=resume,
-        force=force,
-        init_from=init_from,
-        target=target,
-        val_target=val_target,
-        nproc=nproc,
-        from_study=from_study,
-        storage=storage,
-        params=params,
-        plan=plan,
-        listener=listener,
-    )
-
-
-def _from_study(request: TrainRequest, study: str) -> TrainRequest:
-    """Return the request with what a study found best below it."""
-    from rnngen.tuning.studies import find_best
-
-    return find_best(study, request.storage).under(request)
+def request_of(*, option: dict[str, str], **params: Any) -> TrainRequest:
+    """Make a request of the parameters of a command."""
+    own = {field.name for field in fields(TrainRequest)} & params.keys()
+    stages: dict[str, Any] = {name: flags.parsed(stage, params) for name, stage in STAGES.items()}
+    return TrainRequest(settings=option, **{name: params[name] for name in own}, **stages)
 
 
 def make_listener(here: "Session", text: str) -> "Listener":
@@ -204,3 +181,89 @@ def make_listener(here: "Session", text: str) -> "Listener":
     found = here.registry.find("listener", name)
     made: Listener = found.resolve()(build(found.spec.options, settings, owner=f"listener {name!r}"))
     return made
+
+
+def show_plan(proposal: "Proposal") -> None:
+    """Show a plan on stderr."""
+    config = proposal.plan.config
+    network, training = config.network, config.training
+    parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
+    sizes = f"hidden {network.hidden}, layers {network.layers}, dropout {network.dropout}"
+    time, rate = clock(proposal.seconds), amount(proposal.tokens_per_second)
+    optimizer = f"{training.optimizer} at {training.lr:g}, {training.schedule} schedule"
+    for line in (
+        f"{parts}, {sizes}, {amount(proposal.parameters)} parameters",
+        f"{amount(proposal.tokens)} tokens in about {time} at {rate} tok/s",
+        f"{training.batch} streams of {training.seq}, {optimizer}",
+        *proposal.reasons,
+    ):
+        console.note(f"plan: {line}")
+
+
+# ── Runs ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run_alone(
+    here: "Session", request: "TrainRequest", listeners: "list[Listener]", show: Show
+) -> "tuple[Plan, Finished | None]":
+    """Train, and show what happens → what was planned, and how it ended."""
+    plan = here.plan(request)
+    with interruptible() as stopped:
+        return plan, show(here.train(plan, stopped, listeners))
+
+
+def run_together(
+    here: "Session", request: "TrainRequest", listeners: "list[Listener]", show: Show
+) -> "tuple[Plan, Finished | None]":
+    """Train as one of several processes, of which the first shows what happens."""
+    from rnngen.training.distributed import PeerLost, joined
+
+    with joined() as group:
+        try:
+            plan = _plan_together(here, request, group)
+            with interruptible() as stopped:
+                events = here.train(plan, stopped, listeners)
+                if not group.rank:
+                    return plan, show(events)
+                deque(events, maxlen=0)  # does the work, and shows nothing
+                return plan, None
+        except (DivergedError, PeerLost) as error:  # which meets all of them
+            if group.rank:
+                raise click.exceptions.Exit(error.exit_status) from error
+            raise
+
+
+def _plan_together(here: "Session", request: "TrainRequest", group: "ProcessGroup") -> "Plan":
+    """The first process reads the text before the others, who find it encoded and take the seed from it."""
+    if not group.rank:
+        try:
+            plan = here.plan(request)
+        except Exception as error:
+            group.broadcast(-getattr(error, "exit_status", 1))
+            raise
+        group.broadcast(plan.config.training.seed or 0)
+        return plan
+    sent = int(group.broadcast(0))
+    if sent < 0:
+        raise click.exceptions.Exit(-sent)
+    if sent < CHOSEN and "seed" not in request.training:
+        request = replace(request, training=request.training.adding({"seed": sent}))
+    return here.plan(request)
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts at once."""
+    asked: list[int] = []
+
+    def ask(signum: int, _: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(signum)
+
+    before = {which: signal.signal(which, ask) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)

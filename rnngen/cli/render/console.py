@@ -10,7 +10,8 @@ import re
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 import click
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 Mode: TypeAlias = Literal["live", "plain", "json", "quiet"]
 Row: TypeAlias = Sequence[object]
+END = "<end>"
 FRAMES_PER_SECOND = 6
 WIDEST_TEXT = 90
 """Columns of running text; longer lines are hard to read."""
@@ -43,12 +45,12 @@ def interactive(stream: TextIO) -> bool:
 
 def coloured(stream: TextIO) -> bool:
     """Return whether the stream takes colour."""
-    return not os.environ.get("NO_COLOR") and (_forced() or interactive(stream))
+    return not os.environ.get("NO_COLOR") and _drawable(stream)
 
 
-def _forced() -> bool:
-    """Return whether ``FORCE_COLOR`` asks for colour and drawn tables off a terminal too."""
-    return os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+def _drawable(stream: TextIO) -> bool:
+    """``FORCE_COLOR`` asks for colour and drawn tables off a terminal too."""
+    return os.environ.get("FORCE_COLOR", "0") not in ("", "0") or interactive(stream)
 
 
 def rich_console(stream: TextIO) -> "Console":
@@ -88,12 +90,10 @@ def write_json(value: Any) -> None:
 def table(rows: Iterable[Row], columns: Sequence[str]) -> None:
     """Write a table on stdout: drawn on a terminal, aligned plain text elsewhere.
 
-    Args:
-        rows: one cell a column; ``None`` is an empty cell, numbers are aligned to the right.
-        columns: the headings.
+    ``None`` is an empty cell, numbers are aligned to the right.
     """
     listed = [list(row) for row in rows]
-    if interactive(sys.stdout) or _forced():
+    if _drawable(sys.stdout):
         rich_console(sys.stdout).print(_drawn(listed, columns))
     else:
         click.echo("\n".join(_plain_table(listed, columns)))
@@ -150,9 +150,32 @@ def _width(text: str) -> int:
     return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
 
 
+def spelled(piece: bytes) -> str:
+    r"""Spell out the bytes of a token, on one line.
+
+    ::
+
+        b" the"      ␣the           a space
+        b"\n"        \n             a control character
+        b"\xe6\x84"  \xe6\x84       a part of a character
+        b""          <end>          the end of an example
+    """
+    return "".join(map(_sign, piece.decode(errors="surrogateescape"))) or END
+
+
+def _sign(char: str) -> str:
+    if char == " ":
+        return "␣"
+    if char == "\\":
+        return r"\\"
+    if "\udc80" <= char <= "\udcff":  # a byte that is no character by itself
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
+
+
 def markdown(text: str) -> None:
     """Write a guide on stdout: drawn and paged on a terminal, where links become commands; else as it is."""
-    if not (interactive(sys.stdout) or _forced()):
+    if not _drawable(sys.stdout):
         click.echo(text, nl=False)
         return
     from rich.markdown import Markdown
@@ -189,36 +212,26 @@ def progress_mode(*, as_json: bool = False, quiet: bool = False) -> Mode:
 
 
 def render(events: Iterable[Event], mode: Mode, verbose: int = 0) -> Finished | None:
-    """Run long work to its end and show its events.
+    """Run long work to its end and show its events → the last one, if the work came to its end.
 
-    Args:
-        events: the work; its exceptions are the caller's.
-        mode: ``live`` and ``plain`` write to stderr, ``json`` writes an event a line to stdout, ``quiet``
-            writes warnings only.
-        verbose: above 0, saved files are named too, and ``plain`` shows samples.
-
-    Returns:
-        The last event, if the work came to its end.
+    ``live`` and ``plain`` write to stderr, ``json`` writes an event a line to stdout, ``quiet``
+    warnings only. With ``verbose`` saved files are named too, and ``plain`` shows samples.
     """
     progress = Progress()
-    _MODES[mode](progress.follow(events), progress, verbose)
+    followed = progress.follow(events)
+    match mode:
+        case "live":
+            _live(followed, progress, verbose)
+        case "plain":
+            for line in plain_lines(with_warnings(followed), progress, verbose):
+                _print_line(line)
+        case "json":
+            for event in followed:
+                sys.stdout.write(streams.json_line(event.as_json()) + "\n")
+                sys.stdout.flush()
+        case "quiet":
+            deque(with_warnings(followed), maxlen=0)
     return progress.finished
-
-
-def _quiet(events: Iterable[Event], *_: object) -> None:
-    for _event in with_warnings(events):
-        pass
-
-
-def _json(events: Iterable[Event], *_: object) -> None:
-    for event in events:
-        sys.stdout.write(streams.json_line(event.as_json()) + "\n")
-        sys.stdout.flush()
-
-
-def _plain(events: Iterable[Event], progress: Progress, verbose: int) -> None:
-    for line in plain_lines(with_warnings(events), progress, verbose):
-        _print_line(line)
 
 
 def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
@@ -238,14 +251,6 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
                 live.refresh()
                 size, drawn = console.size, time.monotonic()
         live.refresh()
-
-
-_MODES: dict[Mode, Callable[[Iterable[Event], Progress, int], None]] = {
-    "live": _live,
-    "plain": _plain,
-    "json": _json,
-    "quiet": _quiet,
-}
 
 
 def with_warnings(events: Iterable[Event]) -> Iterator[Event]:

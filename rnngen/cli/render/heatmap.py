@@ -52,11 +52,7 @@ LONGEST = 24
 
 
 def paint(colours: str | None) -> Paint:
-    """Choose how to show weights.
-
-    Args:
-        colours: ``truecolor``, ``256``, ``standard`` for sixteen, or None for no colour.
-    """
+    """Choose how to show weights: in ``truecolor``, ``256``, ``standard`` for sixteen, or None for none."""
     if colours is None:
         return lambda weight: (SHADES[_level(weight)], "")
     if colours == "truecolor":
@@ -81,13 +77,7 @@ def draw(alignment: "Alignment", width: int, paint: Paint) -> list[Line]:
 
 
 class _Grid:
-    """Names cut to size, and the places of the columns.
-
-    Args:
-        alignment: not empty.
-        width: cells of a line.
-        paint: of the cells.
-    """
+    """Names cut to size, and the places of the columns, in lines of ``width`` cells."""
 
     def __init__(self, alignment: "Alignment", width: int, paint: Paint) -> None:
         self.paint = paint

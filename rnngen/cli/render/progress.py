@@ -1,16 +1,18 @@
 """A training run in words: its progress, its plain lines, and numbers for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isclose, isfinite
+from typing import TypeAlias
 
-from rnngen.cli.render.curve import Series
 from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Step
 from rnngen.printable import printable, shown
 
 PLAIN_EVERY = 0.08
 """The share of the budget between two plain lines, at most. It is more than that between two of the 20
 evaluations of the default, so that these are the lines."""
+Point: TypeAlias = tuple[float, float]
+"""A step and a loss."""
 
 
 class Follower:
@@ -25,6 +27,33 @@ class Follower:
     def take(self, event: Event) -> None:
         """Take in one event."""
         raise NotImplementedError
+
+
+@dataclass
+class Series:
+    """Losses of a run of any length, in bounded memory: when it is full, neighbours are averaged."""
+
+    limit: int = 512
+    points: list[Point] = field(default_factory=list)
+    _stride: int = 1
+    _pending: list[Point] = field(default_factory=list)
+
+    def add(self, step: float, loss: float) -> None:
+        """Add a loss; what is not a finite number is left out."""
+        if not isfinite(loss):
+            return
+        self._pending.append((step, loss))
+        if len(self._pending) >= self._stride:
+            self.points.append(mean(self._pending))
+            self._pending = []
+        if len(self.points) >= self.limit:
+            self.points = [mean(self.points[at : at + 2]) for at in range(0, len(self.points), 2)]
+            self._stride *= 2
+
+
+def mean(points: Sequence[Point]) -> Point:
+    """Average steps and losses."""
+    return sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
 
 
 @dataclass
@@ -124,7 +153,8 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
             case Sampled(text=text) if verbose:
                 yield from (f"  | {line}" for line in printable(text).split("\n"))
             case FinalEvaluation():
-                yield f"rnngen: {verdict(event)}"
+                stream, window = loss(event.stream), loss(event.window)
+                yield f"rnngen: step {event.step}, nats per character: stream {stream}, window {window}"
             case Finished():
                 yield f"rnngen: {ending(event)}"
 
@@ -141,11 +171,6 @@ def step_line(progress: Progress, evaluated: Evaluated | None = None) -> str:
     if step.seconds_left is not None:
         words.append(f"left {clock(step.seconds_left)}")
     return "  ".join(words)
-
-
-def verdict(event: FinalEvaluation) -> str:
-    """``step 4400, nats per character: stream 1.4601, window 1.4712``."""
-    return f"step {event.step}, nats per character: stream {loss(event.stream)}, window {loss(event.window)}"
 
 
 def ending(event: Finished) -> str:

@@ -111,9 +111,9 @@ class NextTokenLogProbs:
         return np.where(self.possible, keys.ravel() - self.norms, -np.inf)
 
 
-def plain(living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
+def plain(active: ActiveBeams, log_probs: NextTokenLogProbs, count: int) -> Candidates:
     """The ``count`` best continuations of each beam by their log-probability."""
-    return best(chances.logits, chances.added(living.keys), len(living.beams), count)
+    return best(log_probs.logits, log_probs.added(active.keys), len(active.beams), count)
 
 
 def best(logits: NDArray[Any], added: Doubles, beams: int, count: int) -> Candidates:
@@ -200,19 +200,19 @@ class Diverse:
         self.strength, self.reach = options.diversity, options.diversity_range
         self.cumulative = options.diversity_kind == "cumulative"
 
-    def __call__(self, living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
+    def __call__(self, active: ActiveBeams, log_probs: NextTokenLogProbs, count: int) -> Candidates:
         """The ``count`` best continuations of each beam by the augmented log-probability."""
-        beams, width = living.keys.shape
-        owners, groups = np.divmod(living.beams, self.groups)
-        added, shape = chances.added(living.keys), (beams, count)
+        beams, width = active.keys.shape
+        owners, groups = np.divmod(active.beams, self.groups)
+        added, shape = log_probs.added(active.keys), (beams, count)
         found = Candidates(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.full(shape, -np.inf))
         before = _Choices(*(np.zeros(0, np.int64) for _ in range(3)))
         for group in np.unique(groups):
             here = np.flatnonzero(groups == group)
             rows = (here[:, None] * width + np.arange(width)).ravel()
-            others, other, same = self._likeness(np.repeat(owners[here], width), rows, before, living.texts)
+            others, other, same = self._likeness(np.repeat(owners[here], width), rows, before, active.texts)
             extra = added[rows] - self.strength * np.bincount(others[0], other, len(rows))
-            logits = chances.logits[rows]
+            logits = log_probs.logits[rows]
             np.subtract.at(logits, (others[0], before.tokens[others[1]]), self.strength * (same - other))
             found.put(here, best(logits, extra, len(here), count), rows)
             before = before.joined(found.at(here, self.width), owners[here])
@@ -253,16 +253,16 @@ class Stochastic:
         """The perturbed log-probabilities (N,) of the empty texts."""
         return np.array([draw.gumbel() for draw in self.draws])
 
-    def __call__(self, living: ActiveBeams, chances: NextTokenLogProbs, count: int) -> Candidates:
+    def __call__(self, active: ActiveBeams, log_probs: NextTokenLogProbs, count: int) -> Candidates:
         """The ``count`` best continuations of each beam by the perturbed log-probability."""
-        beams, width = living.keys.shape
-        perturbed = np.full(chances.logits.shape, -np.inf)
-        there = np.isfinite(chances.added(living.keys)).reshape(beams, width)
-        for place, beam in enumerate(living.beams):
+        beams, width = active.keys.shape
+        perturbed = np.full(log_probs.logits.shape, -np.inf)
+        there = np.isfinite(log_probs.added(active.keys)).reshape(beams, width)
+        for place, beam in enumerate(active.beams):
             rows = place * width + np.flatnonzero(there[place])
-            log_p = chances.logits[rows] - chances.norms[rows, None] + living.totals.ravel()[rows, None]
+            log_p = log_probs.logits[rows] - log_probs.norms[rows, None] + active.totals.ravel()[rows, None]
             noisy = log_p + self.draws[beam].gumbel(size=log_p.shape)
-            perturbed[rows] = conditioned(noisy, living.keys.ravel()[rows])
+            perturbed[rows] = conditioned(noisy, active.keys.ravel()[rows])
         return best(perturbed, np.zeros(len(perturbed)), beams, count)
 
 

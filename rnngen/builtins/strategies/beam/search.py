@@ -7,7 +7,7 @@
          └──────────────────────────────── step, the state reordered ◂───────────────────────┘
 
 A *beam* is what one group of one sentence keeps; there is one group unless the search is a diverse one. All
-beams have as many rows as the fullest has living hypotheses; a row that is none of them is dead, a copy of
+beams have as many rows as the fullest has active hypotheses; a row that is none of them is dead, a copy of
 its beam's first. A beam that is settled leaves the batch::
 
     beam 0   a b c        a b c
@@ -60,7 +60,7 @@ ROWS = 320
 """Hypotheses that are searched side by side, over all prompts; 64 prompts with 5 each."""
 Mask = NDArray[np.bool_]
 Chooser = Callable[[ActiveBeams, NextTokenLogProbs, int], Candidates]
-"""``choose(living, chances, C)`` → the C best continuations of each beam."""
+"""``choose(active, log_probs, C)`` → the C best continuations of each beam."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Search:
         return assembled(records, self.backpointers, self.eos_id, sources)
 
     def _begin(self, logits: Floats, state: State) -> None:
-        """One living hypothesis in each beam, the empty text; where nothing may follow, it is finished."""
+        """One active hypothesis in each beam, the empty text; where nothing may follow, it is finished."""
         empty = np.zeros((len(self.owners), 1), RECORD)
         empty["score"][self.limits > 0] = -np.inf
         self.finished.add(np.arange(len(self.owners)), empty)
@@ -136,16 +136,16 @@ class Search:
 
     def _step(self, made: int) -> None:
         """Choose the ``made``-th token of all hypotheses, and compute what may follow it."""
-        chances = self._chances(made)
-        found = self.choose(self.active, chances, self.width if self.eos_id is None else 2 * self.width)
+        log_probs = self._next_log_probs(made)
+        found = self.choose(self.active, log_probs, self.width if self.eos_id is None else 2 * self.width)
         ended = found.possible & (found.tokens == (NO_TOKEN if self.eos_id is None else self.eos_id))
-        self._set_aside(made, found, ended & (np.arange(ended.shape[1]) < self.width), chances)
+        self._set_aside(made, found, ended & (np.arange(ended.shape[1]) < self.width), log_probs)
         alive = found.first(self.width, found.possible & ~ended)
         over = self.limits[self.active.beams] == made
-        self._set_aside(made, alive, alive.possible & over[:, None], chances)
-        self._go_on(alive, np.flatnonzero(~over & ~self._settled(made, alive, chances)), chances)
+        self._set_aside(made, alive, alive.possible & over[:, None], log_probs)
+        self._go_on(alive, np.flatnonzero(~over & ~self._settled(made, alive, log_probs)), log_probs)
 
-    def _chances(self, made: int) -> NextTokenLogProbs:
+    def _next_log_probs(self, made: int) -> NextTokenLogProbs:
         """The distributions of the ``made``-th token, filtered."""
         logits = self.streams.logits
         assert logits is not None
@@ -164,25 +164,25 @@ class Search:
         texts = self.active.texts.tolist()
         return [[*self.sentences[owner].prompt, *text] for owner, text in zip(owners, texts, strict=True)]
 
-    def _totals(self, found: Candidates, chances: NextTokenLogProbs) -> Doubles:
+    def _totals(self, found: Candidates, log_probs: NextTokenLogProbs) -> Doubles:
         """The log-probabilities (n,C) of candidates; -inf where there is none."""
-        totals = self.active.totals.ravel()[found.rows] + chances.of(found.rows, found.tokens)
+        totals = self.active.totals.ravel()[found.rows] + log_probs.of(found.rows, found.tokens)
         return np.where(found.possible, totals, -np.inf)
 
-    def _worth(self, found: Candidates, chances: NextTokenLogProbs) -> Doubles:
-        return found.keys if self.options.stochastic else self._totals(found, chances)
+    def _worth(self, found: Candidates, log_probs: NextTokenLogProbs) -> Doubles:
+        return found.keys if self.options.stochastic else self._totals(found, log_probs)
 
-    def _set_aside(self, made: int, found: Candidates, wanted: Mask, chances: NextTokenLogProbs) -> None:
+    def _set_aside(self, made: int, found: Candidates, wanted: Mask, log_probs: NextTokenLogProbs) -> None:
         """Count the wanted (n,C) among candidates as finished."""
         some = np.flatnonzero(wanted.any(axis=1))
         if not len(some):
             return
         found = found.at(some, wanted.shape[1])
         covered = self._covered(found.rows, self.active.beams[some])
-        scores = self.scores.finished(self._worth(found, chances), made, covered)
+        scores = self.scores.finished(self._worth(found, log_probs), made, covered)
         records = np.empty(scores.shape, RECORD)
         records["score"] = np.where(wanted[some], scores, -np.inf)
-        records["total"], records["made"] = self._totals(found, chances), made
+        records["total"], records["made"] = self._totals(found, log_probs), made
         records["row"], records["token"] = found.rows, found.tokens
         self.finished.add(self.active.beams[some], records)
 
@@ -193,26 +193,26 @@ class Search:
         attended: Floats = self.streams.network[-1][rows]  # ``Covering`` put it there
         return coverage_penalty(attended, self.sources[self.owners[beams]][:, None])
 
-    def _settled(self, made: int, alive: Candidates, chances: NextTokenLogProbs) -> Mask:
+    def _settled(self, made: int, alive: Candidates, log_probs: NextTokenLogProbs) -> Mask:
         """True for beams (n,) that have nothing to gain any more."""
         worst = self.finished.worst(self.active.beams)
-        best = self._worth(alive, chances).max(axis=1)
+        best = self._worth(alive, log_probs).max(axis=1)
         bound = self.scores.attainable(best, made, self.limits[self.active.beams])
         return (worst >= bound) | (worst > -np.inf) & self.options.early
 
-    def _go_on(self, alive: Candidates, kept: TokenIds, chances: NextTokenLogProbs) -> None:
+    def _go_on(self, alive: Candidates, kept: TokenIds, log_probs: NextTokenLogProbs) -> None:
         """Let the living of the beams that are kept take their tokens."""
         before = self.active
         beams, width = before.beams[kept], int(alive.possible[kept].sum(axis=1).max(initial=0))
         alive = alive.at(kept, width)
         rows, tokens = alive.filled()
-        totals = self._totals(alive, chances)
+        totals = self._totals(alive, log_probs)
         texts = None if before.texts is None else np.append(before.texts[rows], tokens[:, None], axis=1)
         self.active = ActiveBeams(beams, alive.keys, totals, texts)
         if len(beams):
             same = (len(beams), width) == before.keys.shape
             self.backpointers.add(rows, tokens)
-            self._feed(rows, tokens, -chances.of(rows, tokens), same)
+            self._feed(rows, tokens, -log_probs.of(rows, tokens), same)
 
     def _feed(self, rows: TokenIds, tokens: TokenIds, surprisal: Doubles, same: bool) -> None:
         """Bring the network and the filters up to the tokens chosen; ``same``: its shape stays."""
@@ -260,7 +260,7 @@ def beam_search(
     without a length penalty is greedy. Of equals that win which go on from the better hypothesis, then those
     of the lowest id.
 
-    A sentence is settled, unless ``early``, when no living hypothesis can still beat the K best finished ones
+    A sentence is settled, unless ``early``, when no active hypothesis can still beat the K best finished ones
     (``Scores.attainable`` says why); what it gives is what a search to full length would.
 
     Raises:
