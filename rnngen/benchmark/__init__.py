@@ -1,9 +1,11 @@
 """The speed of generation and training, as ratios to plain PyTorch and to what the hardware can do.
 
-This module is light: the results. ``generation`` and ``training`` measure.
+This module is light: the results, and rates measured by turns. ``generation`` and ``training`` measure.
 """
 
-from collections.abc import Mapping
+import statistics
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,9 +22,7 @@ class Compared:
 
     network: BenchNetwork
     rnngen: float
-    """Tokens a second."""
     plain: float
-    """Tokens a second."""
 
     @property
     def ratio(self) -> float:
@@ -65,11 +65,7 @@ class Generation(Compared):
 
     def as_json(self) -> dict[str, Any]:
         """The record for JSON; what was not measured is left out."""
-        record = {
-            **super().as_json(),
-            "device": self.device,
-            "weight_bytes": self.weight_bytes,
-        }
+        record = {**super().as_json(), "device": self.device, "weight_bytes": self.weight_bytes}
         if self.products is not None:
             record |= {"products_per_second": self.products, "bandwidth_fraction": self.bandwidth_fraction}
         if self.batched is not None:
@@ -118,12 +114,43 @@ class Learning(Compared):
 
 
 def require_plain(cell: str) -> None:
-    """Refuse a cell that plain PyTorch has no module of.
-
-    Raises:
-        UsageError: then.
-    """
+    """Refuse a cell that plain PyTorch has no module of, by a UsageError."""
     if cell not in GATES:
-        raise UsageError(
-            f"cell {cell!r}: torch has no module of it to compare with; bench takes {', '.join(GATES)}"
-        )
+        names = ", ".join(GATES)
+        raise UsageError(f"cell {cell!r}: torch has no module of it to compare with; bench takes {names}")
+
+
+Work = Callable[[int], int]
+"""Does N units of work, or a few more, and returns their number."""
+
+ROUNDS = 11
+"""Number of turns of each program."""
+PROBE = 0.2
+"""Share of a turn that a probe must take, to estimate how many units make a turn."""
+
+
+def rates(works: Mapping[str, Work], seconds: float, rounds: int = ROUNDS) -> dict[str, float]:
+    """Return the units a second of each, the medians of some rounds, which take ``seconds`` together, about.
+
+    They are measured by turns, so that what else the machine does meanwhile falls on all alike::
+
+        find counts │ a a b b b c │ a a b b b c │ …     each turn takes as long, and has one unit at least
+    """
+    turn = seconds / rounds / len(works)
+    counts = {name: _count(work, turn) for name, work in works.items()}
+    measured = [{name: _rate(work, counts[name]) for name, work in works.items()} for _ in range(rounds)]
+    return {name: statistics.median(one[name] for one in measured) for name in works}
+
+
+def _count(work: Work, turn: float) -> int:
+    work(1)  # the first is slower than those to come
+    count = 1
+    while count < (enough := _rate(work, count) * turn) * PROBE:
+        count *= 2
+    return max(1, round(enough))
+
+
+def _rate(work: Work, count: int) -> float:
+    began = time.perf_counter()
+    done = work(count)
+    return done / max(1e-9, time.perf_counter() - began)

@@ -8,23 +8,21 @@ from itertools import islice
 import numpy as np
 import torch
 
-from rnngen.benchmark import GATES, Generation, require_plain
+from rnngen.benchmark import GATES, Generation, Work, rates, require_plain
 from rnngen.benchmark.plain import PlainNetwork, generate
-from rnngen.benchmark.turns import Work, rates
 from rnngen.contracts import AnyFilter, StreamStep, Weights
 from rnngen.decoding.sampler import sample, sample_many
 from rnngen.errors import OptionError, UsageError
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
-from rnngen.inference.quantized import QuantizedStep, quantize, quantized_step
+from rnngen.inference.quantized import quantize, quantized_step
 from rnngen.inference.torch_model import torch_step
 from rnngen.nn.build import load_network
 from rnngen.nn.devices import choose_device
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, choose_filters, restore
-from rnngen.requests.bench import BenchNetwork, SampleBench, SampleBenchRequest
-from rnngen.store.config import ModelConfig
+from rnngen.requests.bench import BenchNetwork, SampleBenchRequest
 from rnngen.store.model_folder import StoredModel
 
 TEMPERATURE = 0.8
@@ -38,10 +36,7 @@ def bench_sample(
     NumPy takes its number of threads from ``OMP_NUM_THREADS`` and the like when it is first imported; who
     wants one thread sets them before that.
 
-    Args:
-        registry: where the cell and the temperature are looked up.
-        request: the sizes, where no model is given, and what to measure.
-        model: the request's model, whose network to measure, with a plain one of its sizes beside it.
+    With the request's ``model`` its network is measured, and a plain one of its sizes beside it.
 
     Raises:
         UnknownName: if there is no such cell.
@@ -49,8 +44,9 @@ def bench_sample(
         PluginError: if what a format of weights needs is not installed.
         DeviceError: if the device is not there.
     """
-    options, device = request.bench, _device(request.bench)
-    network = request.network.options
+    options, network, device = request.bench, request.network.options, choose_device(request.bench.device)
+    if options.quantize and not by_numpy(device):
+        raise OptionError(f"`quantize={options.quantize}` is for NumPy on the CPU; leave it or `device` out")
     sizes, make = _opened(registry, model, device) if model else _made(registry, network, device)
     step = make()
     filters = [part.build() for part in choose_filters(registry, [("temp", str(TEMPERATURE))])]
@@ -61,7 +57,9 @@ def bench_sample(
     if options.count:
         works["batched"] = many_streams(step, filters, options.count)
     if options.quantize:
-        works["quantized"] = one_stream(_quantized(make(), options.quantize), filters)
+        quantized = make()
+        quantize(quantized, options.quantize)
+        works["quantized"] = one_stream(quantized_step(quantized), filters)
     with _one_thread():
         plain = PlainNetwork(sizes).to(device)
         works["plain"] = lambda length: len(generate(plain, length, TEMPERATURE))
@@ -78,9 +76,6 @@ def bench_sample(
         options.quantize,
         found.get("quantized"),
     )
-
-
-# ── what is measured ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def one_stream(step: StreamStep, filters: Sequence[AnyFilter]) -> Work:
@@ -125,9 +120,6 @@ def numbers_read(sizes: BenchNetwork) -> int:
     return sizes.hidden * (matrices * GATES[sizes.cell] * sizes.hidden + sizes.vocab)
 
 
-# ── the network ────────────────────────────────────────────────────────────────────────────────────────────
-
-
 Making = Callable[[], StreamStep]
 """Builds a new step at each call."""
 
@@ -135,13 +127,6 @@ Making = Callable[[], StreamStep]
 def by_numpy(device: torch.device) -> bool:
     """Return whether NumPy generates on a device."""
     return device.type == "cpu"
-
-
-def _device(options: SampleBench) -> torch.device:
-    device = choose_device(options.device)
-    if options.quantize and not by_numpy(device):
-        raise OptionError(f"`quantize={options.quantize}` is for NumPy on the CPU; leave it or `device` out")
-    return device
 
 
 def _made(registry: Registry, sizes: BenchNetwork, device: torch.device) -> tuple[BenchNetwork, Making]:
@@ -156,33 +141,20 @@ def _made(registry: Registry, sizes: BenchNetwork, device: torch.device) -> tupl
 
 
 def _opened(registry: Registry, model: StoredModel, device: torch.device) -> tuple[BenchNetwork, Making]:
-    """A model's network."""
     config, cell = model.config, restore(registry, "cell", model.config.cell)
     require_plain(config.cell.name)
-    sizes = _sizes(config)
+    network, vocabulary = config.network, config.vocabulary
+    embed = network.embedding(vocabulary)
+    sizes = BenchNetwork(config.cell.name, network.layers, network.hidden, embed, vocabulary)
     if not by_numpy(device):
         return sizes, lambda: torch_step(load_network(cell, model, str(device)))
     return sizes, partial(_step, cell, model.weights, sizes)
 
 
-def _sizes(config: ModelConfig) -> BenchNetwork:
-    network, vocabulary = config.network, config.vocabulary
-    embed = network.embedding(vocabulary)
-    return BenchNetwork(config.cell.name, network.layers, network.hidden, embed, vocabulary)
-
-
 def _step(cell: Component, weights: Weights, sizes: BenchNetwork) -> NumpyStep:
-    layers = numpy_layers(cell, weights, sizes.layers)
-    if layers is None:
-        raise UsageError(
-            f"cell {sizes.cell!r} has no NumPy step to measure; install the one of rnngen itself"
-        )
-    return NumpyStep(weights, layers)
-
-
-def _quantized(step: StreamStep, form: str) -> QuantizedStep:
-    quantize(step, form)
-    return quantized_step(step)
+    if layers := numpy_layers(cell, weights, sizes.layers):
+        return NumpyStep(weights, layers)
+    raise UsageError(f"cell {sizes.cell!r} has no NumPy step to measure; install the one of rnngen itself")
 
 
 @contextmanager

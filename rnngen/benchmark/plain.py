@@ -27,11 +27,7 @@ class PlainNetwork(nn.Module):
 def train(network: PlainNetwork, tokens: Tensor, batch: int, seq: int) -> Iterator[Tensor]:
     """Train in fp32 with AdamW for ever, the state carried; yields the loss of each step.
 
-    Args:
-        network: on its device.
-        tokens: (N,) the text, on that device; longer than ``batch * (seq + 1)``.
-        batch: B.
-        seq: T.
+    The text (N,) is on the network's device, and longer than ``batch * (seq + 1)``.
     """
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     streams = tokens[: len(tokens) // batch * batch].view(batch, -1)

@@ -6,13 +6,11 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from rnngen.benchmark import Learning, plain, require_plain
-from rnngen.benchmark.turns import Work, rates
+from rnngen.benchmark import Learning, Work, plain, rates, require_plain
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
 from rnngen.evaluation.perplexity import Loss
-from rnngen.nn.allocator import kept_memory
-from rnngen.nn.devices import choose_device, choose_precision, denormals_flushed
+from rnngen.nn.devices import choose_device, choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.options.model import TrainingOptions
@@ -29,10 +27,6 @@ LARGE = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 
 def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
     """Measure how fast a network is trained on random text, without evaluations and saves.
-
-    Args:
-        registry: where the cell is looked up.
-        request: the network, and what to measure.
 
     Raises:
         UnknownName: if there is no such cell, or it has no such option.
@@ -67,9 +61,6 @@ def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
         2 * LARGE[device.type] ** 3 * found["gemm"],
         request.settings,
     )
-
-
-# ── programs that are measured ──────────────────────────────────────────────────────────────────────────────
 
 
 def random_text(vocabulary: int, length: int) -> TokenStore:
@@ -113,7 +104,6 @@ def _steps(trainer: Trainer) -> Work:
 
 
 def _large_product(precision: str, device: torch.device) -> Work:
-    """Multiply two large matrices N times."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = torch.rand(2, LARGE[device.type], LARGE[device.type], device=device).to(kind)
     product = torch.empty_like(a)
@@ -124,9 +114,6 @@ def _large_product(precision: str, device: torch.device) -> Work:
         return times
 
     return work
-
-
-# ── devices ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _waiting(work: Work, device: torch.device) -> Work:

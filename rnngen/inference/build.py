@@ -1,6 +1,6 @@
 """From a cell and stored weights to one step of a network, without torch."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from rnngen.contracts import Blueprint, LayerStep, Weights
 from rnngen.inference.numpy_model import NumpyStep
@@ -39,14 +39,9 @@ def blueprint(cell: Component, config: ModelConfig) -> Blueprint:
     )
 
 
-@runtime_checkable
-class Identified(Protocol):
-    """A step whose states depend on more than its class."""
-
-    identity: str
-    """The name of that, beside the model."""
-
-
 def identity(step: object) -> str:
-    """Return what the states of a step depend on, beside the model; only an equal step goes on from them."""
-    return step.identity if isinstance(step, Identified) else type(step).__name__
+    """Return what the states of a step depend on, beside the model; only an equal step goes on from them.
+
+    That is its class, unless the step has an ``identity``.
+    """
+    return str(getattr(step, "identity", type(step).__name__))

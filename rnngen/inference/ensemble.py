@@ -1,6 +1,7 @@
 """Several networks that generate as one, by the mean of their probabilities."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -46,24 +47,16 @@ class Ensemble:
         return np.mean(weights, axis=0, dtype=np.float32) if weights else None
 
     def _join(self, states: Sequence[State]) -> State:
-        """Join the networks' states, in their order."""
         pairs = list(zip(self.steps, states, strict=True))
-        return (
-            *_flat(state[: step.fixed] for step, state in pairs),
-            *_flat(state[step.fixed :] for step, state in pairs),
-        )
+        fixed = chain.from_iterable(state[: step.fixed] for step, state in pairs)
+        return (*fixed, *chain.from_iterable(state[step.fixed :] for step, state in pairs))
 
     def _split(self, state: State) -> list[State]:
-        """Return the state of each network."""
         fixed, rest, parts = state[: self.fixed], state[self.fixed :], []
         for step, size in zip(self.steps, self.sizes, strict=True):
             parts.append((*fixed[: step.fixed], *rest[:size]))
             fixed, rest = fixed[step.fixed :], rest[size:]
         return parts
-
-
-def _flat(states: Iterable[State]) -> State:
-    return tuple(array for state in states for array in state)
 
 
 def _log_mean_exp(log_probs: list[Floats]) -> Floats:

@@ -72,7 +72,6 @@ class CachedStep:
         return self.step.attended(state[:-ARRAYS])
 
     def _mixed(self, network: NDArray[np.float64], cache: "Entries") -> Floats:
-        """Mix the log-probabilities (B,V) of the network with the cache's predictions."""
         probabilities, filled = self._predict(network.shape[1], cache)
         weight = np.where(filled, self.weight, 0.0)[:, None]
         with np.errstate(divide="ignore"):  # most tokens are not in the cache
@@ -82,13 +81,9 @@ class CachedStep:
     def _predict(self, vocabulary: int, cache: "Entries") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the cache's probabilities (B,V), and which streams (B,) have any entry."""
         settled, recent = cache.within(self.size)
-        scores = np.concatenate(
-            [
-                np.where(settled, self._scores(cache.keys, cache.pending), -np.inf),
-                np.where(recent, self._scores(cache.recent, cache.pending), -np.inf),
-            ],
-            axis=1,
-        )
+        kinds = (settled, cache.keys), (recent, cache.recent)
+        found = [np.where(there, self._scores(keys, cache.pending), -np.inf) for there, keys in kinds]
+        scores = np.concatenate(found, axis=1)
         top = scores.max(axis=1, keepdims=True)
         filled = top > -np.inf
         weights = np.exp(scores - np.where(filled, top, 0), dtype=np.float64)

@@ -81,11 +81,7 @@ FORMATS: dict[str, Callable[[Floats], Any]] = {"int8": Int8Matrix}
 
 
 def quantize(part: object, form: str) -> None:
-    """Put the matrices of a layer's or a network's step into a format, in place.
-
-    Args:
-        part: a ``rnngen.contracts.Quantizable``.
-        form: one of ``FORMATS``.
+    """Put the matrices of a ``rnngen.contracts.Quantizable`` into one of ``FORMATS``, in place.
 
     Raises:
         UnknownName: if there is no such format.
@@ -126,9 +122,6 @@ class QuantizedFeatureStep(QuantizedStep):
     def __init__(self, step: FeatureStep) -> None:
         super().__init__(step)
         self.features, self.logits, self.feature_size = step.features, step.logits, step.feature_size
-
-
-# ── The product ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @cache

@@ -18,10 +18,7 @@ from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
 def build_network(cell: Component, config: ModelConfig, setup: TrainingSetup | None = None) -> nn.Module:
     """Build the network that a configuration describes, initialised from torch's global generator.
 
-    Args:
-        cell: a layer, or a whole network.
-        config: sizes.
-        setup: where it is to be trained; a whole network takes the head's part of it.
+    There is a ``setup`` where it is to be trained; a whole network takes the head's part of it.
     """
     if not cell.whole:
         return RecurrentNetwork(config.vocabulary, config.network, cell.build, setup)

@@ -1,7 +1,10 @@
-"""Devices to compute on, and number formats."""
+"""Devices to compute on, number formats, and settings of the C library's allocator."""
 
+import ctypes
 import os
+import platform
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +25,6 @@ class Device:
     description: str
     """The hardware's own name."""
     memory_free: int | None
-    """Bytes, where the system reports them."""
     memory_total: int | None
     """Bytes, where the system reports them."""
     bf16: bool
@@ -33,7 +35,8 @@ class Device:
 
 def devices() -> list[Device]:
     """Return all devices of this machine, the processor first."""
-    found = [Device("cpu", _processor(), *_memory(), _fast_bf16(torch.device("cpu")))]
+    processor = f"{platform.machine()}, {torch.get_num_threads()} threads"
+    found = [Device("cpu", processor, *_memory(), _fast_bf16(torch.device("cpu")))]
     for index in range(torch.cuda.device_count()):
         device, name = torch.device("cuda", index), torch.cuda.get_device_name(index)
         memory = torch.cuda.mem_get_info(index)
@@ -96,12 +99,6 @@ def _fast_bf16(device: torch.device) -> bool:
     return False
 
 
-def _processor() -> str:
-    import platform
-
-    return f"{platform.machine()}, {torch.get_num_threads()} threads"
-
-
 def _memory() -> tuple[int | None, int | None]:
     """Bytes of the machine's memory that are free, and in all, where the system reports them."""
     try:
@@ -127,6 +124,47 @@ def _cuda() -> str:
     """``CUDA 12.8, driver for 13.0``; builds without CUDA have no such call."""
     ask = getattr(torch._C, "_cuda_getDriverVersion", None)
     newest = ask() if ask else 0
-    return f"CUDA {torch.version.cuda}" + (
-        f", driver for {newest // 1000}.{newest % 1000 // 10}" if newest else ""
-    )
+    driver = f", driver for {newest // 1000}.{newest % 1000 // 10}" if newest else ""
+    return f"CUDA {torch.version.cuda}{driver}"
+
+
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
+"""The names of ``mallopt``'s parameters (mallopt(3))."""
+KEPT = {MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1}
+"""No block is a mapping of its own, and none is given back."""
+USUAL = {MMAP_MAX: 65536, MMAP_THRESHOLD: 1 << 25, TRIM_THRESHOLD: 1 << 26}
+"""The values that glibc's dynamic thresholds reach in a program with large blocks; setting one ends that."""
+
+_lock, _users = threading.Lock(), 0
+
+
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Let this process keep what it frees until the last user of this is done, and give it back then.
+
+    Each step needs the same tens of MiB again. The C library gives large blocks back to the system as soon as
+    they are free and then asks for new ones, which come as pages of zeros, one fault a page: on two cores
+    that was a third of an LSTM's step. Without glibc nothing happens.
+    """
+    global _users  # noqa: PLW0603  # the allocator is one for the process, too
+    with _lock:
+        _users += 1
+        if _users == 1:
+            _set(KEPT)
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users:
+                _set(USUAL)
+
+
+def _set(parameters: dict[int, int]) -> None:
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library = ctypes.CDLL(None)
+    for parameter, value in parameters.items():
+        library.mallopt(parameter, value)
+    if parameters is USUAL:
+        library.malloc_trim(0)

@@ -11,10 +11,11 @@
         └──────────┴─┬┴─┬┘
                  I/4 ▾  ▾ I/16 features
 
-The logits of mixture and adaptive are log-probabilities. ``rnngen.inference.heads`` has all three in NumPy.
+The logits of mixture and adaptive are log-probabilities. ``rnngen.inference.numpy_model`` has all in NumPy.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
 from rnngen.contracts import IGNORE
-from rnngen.nn.chunked_loss import chunked_loss
+from rnngen.nn.loss import chunked_loss
 from rnngen.nn.regularizers import TrainingSetup, VariationalDropout
 from rnngen.options.model import NetworkOptions
 
@@ -77,41 +78,31 @@ class Head(nn.Linear):
     def nll(self, x: Tensor, targets: Tensor) -> Tensor:
         """The summed cross-entropy of ``targets`` (B,T) given ``x`` (B,T,I), those that count, in nats.
 
-        No more than ``rnngen.nn.chunked_loss.LIMIT`` logits exist at a time.
+        No more than ``rnngen.nn.loss.LIMIT`` logits exist at a time.
         """
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if self.training and self.occurring is not None and self.column is not None:
             weight, bias = weight[self.occurring], bias[self.occurring]
             targets = torch.where(targets == IGNORE, IGNORE, self.column[targets.clamp(min=0)])
-        parameters = (weight, bias, *self._reading())
-        return chunked_loss(
-            self._loss, x.flatten(0, 1), targets.flatten(), parameters, len(bias) * self.softmaxes
-        )
+        parameters, width = (weight, bias, *self._reading()), len(bias) * self.softmaxes
+        return chunked_loss(self._loss, x.flatten(0, 1), targets.flatten(), parameters, width)
 
     def _reading(self) -> tuple[Tensor, ...]:
         """The parameters between the features and the matrix."""
         return ()
 
     def _loss(self, x: Tensor, targets: Tensor, weight: Tensor, bias: Tensor, *_: Tensor) -> Tensor:
-        """Return the loss of rows ``x`` (N,I), ``targets`` (N,)."""
         return self._smoothed(linear(x, weight, bias), targets)
 
     def _smoothed(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss of logits (N,V), smoothed in training."""
-        smoothing = self.smoothing if self.training else 0.0
-        return summed(logits, targets, smoothing)
+        return summed(logits, targets, self.smoothing if self.training else 0.0)
 
 
 class MixtureHead(Head):
     """Several softmaxes over one matrix, mixed: more than the rank I that the logits of one have.
 
-    Args:
-        inputs: I.
-        vocabulary: V.
-        weight: as for ``Head``.
-        setup: likewise.
-        softmaxes: K.
+    Args as for ``Head``, and ``softmaxes``: K.
     """
 
     def __init__(
@@ -157,13 +148,7 @@ class MixtureHead(Head):
 
 
 class Tail(nn.Module):
-    """A cluster of the adaptive softmax: what its tokens share is learnt with few features.
-
-    Args:
-        inputs: I.
-        features: the number that it makes of them.
-        tokens: the number that it has.
-    """
+    """A cluster of the adaptive softmax: what its tokens share is learnt with few features."""
 
     def __init__(self, inputs: int, features: int, tokens: int) -> None:
         super().__init__()
@@ -172,19 +157,14 @@ class Tail(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…,I) → logits of its tokens."""
-        logits: Tensor = self.wide(self.narrow(x))
-        return logits
+        return linear(self.narrow(x), self.wide.weight)
 
 
 class AdaptiveHead(nn.Module):
     """The adaptive softmax: frequent tokens are distinguished first, rare ones only where they occur.
 
-    Without label smoothing, which would need the probability of every token.
-
-    Args:
-        inputs: I.
-        vocabulary: V.
-        setup: where it is to be trained; its counts say which tokens are frequent.
+    Without label smoothing, which would need the probability of every token. The counts of ``setup`` say
+    which tokens are frequent.
     """
 
     rank: Tensor
@@ -193,9 +173,7 @@ class AdaptiveHead(nn.Module):
     def __init__(self, inputs: int, vocabulary: int, setup: TrainingSetup | None = None) -> None:
         super().__init__()
         self.cuts = cuts(vocabulary)
-        sizes = [
-            after - before for before, after in zip(self.cuts, [*self.cuts[1:], vocabulary], strict=True)
-        ]
+        sizes = [after - before for before, after in pairwise([*self.cuts, vocabulary])]
         self.root = nn.Linear(inputs, self.cuts[0] + len(sizes))
         self.tails = nn.ModuleList(
             Tail(inputs, max(1, inputs // NARROWER**number), size) for number, size in enumerate(sizes, 1)
@@ -218,10 +196,8 @@ class AdaptiveHead(nn.Module):
         """(…,I) → log-probabilities (…,V)."""
         root = self.root(x).float().log_softmax(-1)
         first, links = root.tensor_split([self.cuts[0]], dim=-1)
-        rest = [
-            links[..., number, None] + tail(x).float().log_softmax(-1)
-            for number, tail in enumerate(self.tails)
-        ]
+        tails = [tail(x).float().log_softmax(-1) for tail in self.tails]
+        rest = [links[..., number, None] + tail for number, tail in enumerate(tails)]
         return torch.cat([first, *rest], dim=-1)[..., self.rank]
 
     def nll(self, x: Tensor, targets: Tensor) -> Tensor:
@@ -235,9 +211,8 @@ class AdaptiveHead(nn.Module):
         for number, (cut, tail) in enumerate(zip(self.cuts, self.tails, strict=True), 1):
             assert isinstance(tail, Tail)
             own, wide = cluster == number, tail.wide.weight
-            loss = loss + chunked_loss(
-                _linear_loss, tail.narrow(x[own]), place[own] - cut, (wide,), len(wide)
-            )
+            narrow = tail.narrow(x[own])
+            loss = loss + chunked_loss(_linear_loss, narrow, place[own] - cut, (wide,), len(wide))
         return loss
 
 
@@ -251,15 +226,7 @@ def make_head(
     weight: nn.Parameter | None = None,
     setup: TrainingSetup | None = None,
 ) -> OutputLayer:
-    """Build the output layer that the options name.
-
-    Args:
-        options: ``head`` and ``mixture``.
-        inputs: I.
-        vocabulary: V.
-        weight: an embedding (V,I) to tie it to; the options refuse one for the adaptive softmax.
-        setup: where it is to be trained.
-    """
+    """Build the output layer that the options name; they refuse to tie ``weight`` to the adaptive softmax."""
     match options.head:
         case "full":
             return Head(inputs, vocabulary, weight, setup)

@@ -9,6 +9,7 @@ A ``TrainingSetup`` adds regularizers, which evaluation does not see, and prepar
 """
 
 from collections.abc import Callable
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -70,9 +71,8 @@ class RecurrentNetwork(nn.Module):
         shared = self.embedding.get_parameter("weight") if options.tied else None
         self.head = make_head(options, embed if options.tied else hidden, vocabulary, shared, setup)
         zeros = [layer.initial_state(1) for layer in self._layers()]
-        self._spans = _spans([len(state) for state in zeros])
-        flat = [array for state in zeros for array in state]
-        self.initial = nn.ParameterList(flat if options.learn_state else [])
+        self._spans = [slice(*span) for span in pairwise([0, *accumulate(map(len, zeros))])]
+        self.initial = nn.ParameterList(chain(*zeros) if options.learn_state else [])
 
     def _layers(self) -> list[Any]:
         return list(self.layers)
@@ -81,7 +81,7 @@ class RecurrentNetwork(nn.Module):
         """Return the state before the first token, for ``batch`` streams."""
         if self.initial:
             return tuple(array.expand(batch, *array.shape[1:]) for array in self.initial)
-        return tuple(array for layer in self._layers() for array in layer.initial_state(batch))
+        return tuple(chain.from_iterable(layer.initial_state(batch) for layer in self._layers()))
 
     def attended(self, state: State) -> None:
         """Return None: there is no source to attend to."""
@@ -124,12 +124,3 @@ class RecurrentNetwork(nn.Module):
 def weights_of(network: nn.Module) -> dict[str, Any]:
     """Return copies of a network's parameters and buffers, on any device, by name, as NumPy arrays."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
-
-
-def _spans(lengths: list[int]) -> list[slice]:
-    """Return where each layer's arrays lie in the flat state."""
-    spans, start = [], 0
-    for length in lengths:
-        spans.append(slice(start, start + length))
-        start += length
-    return spans

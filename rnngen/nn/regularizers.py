@@ -28,19 +28,20 @@ class TrainingSetup:
     """Train only the tokens that occur; not where others have to be unlearnt."""
 
 
-class VariationalDropout(nn.Module):
-    """Drops features of (B,T,H), the same ones at all steps (Gal and Ghahramani 2016).
-
-    One mask a sequence disturbs what a recurrence remembers less than a new one every step, and takes T
-    times fewer random numbers, which alone were a seventh of a step's time.
-
-    Args:
-        share: share of the features that is dropped, from 0 to below 1.
-    """
+class _Dropout(nn.Module):
+    """Drops a share, from 0 to below 1, in training."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
+
+
+class VariationalDropout(_Dropout):
+    """Drops features of (B,T,H), the same ones at all steps (Gal and Ghahramani 2016).
+
+    One mask a sequence disturbs what a recurrence remembers less than a new one every step, and takes T
+    times fewer random numbers, which alone were a seventh of a step's time.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,T,H) → (B,T,H); in evaluation as it is."""
@@ -50,16 +51,8 @@ class VariationalDropout(nn.Module):
         return x * (kept / (1 - self.share))
 
 
-class EmbeddingDropout(nn.Module):
-    """Drops the embeddings of some tokens, wherever in a batch they stand (Gal and Ghahramani 2016).
-
-    Args:
-        share: share of the vocabulary that is dropped, from 0 to below 1.
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
+class EmbeddingDropout(_Dropout):
+    """Drops the embeddings of some tokens, wherever in a batch they stand (Gal and Ghahramani 2016)."""
 
     def forward(self, tokens: Tensor, embedding: nn.Embedding) -> Tensor:
         """``tokens`` (B,T) → their embeddings (B,T,E); in evaluation as they are."""
@@ -70,20 +63,13 @@ class EmbeddingDropout(nn.Module):
         return x * (kept / (1 - self.share)).to(x.dtype)[tokens]
 
 
-class WeightDrop(nn.Module):
+class WeightDrop(_Dropout):
     """Drops weights of recurrent matrices, the same ones at all steps (Merity et al. 2017).
 
     The layer is called as always, with thinned matrices in the places of its own: the fused ways stay open,
     and parameters, gradients and what is saved keep their names. Any cell is served that calls these matrices
     ``weight_hh…``, as torch does.
-
-    Args:
-        share: share of the weights that is dropped, from 0 to below 1.
     """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
 
     def forward(self, layer: nn.Module, *arguments: Any) -> Any:
         """Call ``layer`` with the arguments, in training with thinned matrices."""
@@ -112,12 +98,9 @@ class ActivationRegularizer(nn.Module):
         self.size, self.change = size, change
 
     def forward(self, dropped: Tensor, raw: Tensor, counts: Tensor) -> "Tensor | float":
-        """Return the penalty, summed like the loss over the targets that count.
+        """Features (B,T,H) after and before dropout, and whether targets (B,T) count → the penalty.
 
-        Args:
-            dropped: (B,T,H) the features that the head reads.
-            raw: (B,T,H) the same before dropout.
-            counts: (B,T) bool, whether the target there counts.
+        It is summed like the loss over the targets that count.
         """
         if not (self.training and (self.size or self.change)):
             return 0.0

@@ -18,11 +18,7 @@ from rnngen.options.model import TrainingOptions
 
 
 class Mean:
-    """No mean at all, and what all have in common.
-
-    Args:
-        parameters: those of the network.
-    """
+    """No mean at all, and what all have in common."""
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         self.parameters = parameters
@@ -67,9 +63,7 @@ class Mean:
 class RunningMean(Mean):
     """An exponential mean of parameters; it forgets faster at first, so that the beginning leaves no trace.
 
-    Args:
-        parameters: those of the network.
-        keep: share of the mean that is kept at a step, from 0 to below 1; 0 is no mean at all.
+    ``keep`` is the share of the mean that is kept at a step, from 0 to below 1; 0 is no mean at all.
     """
 
     def __init__(self, parameters: Sequence[Tensor], keep: float) -> None:
@@ -88,9 +82,6 @@ class TriggeredMean(Mean):
     """The mean of all weights since validation stopped improving (NT-ASGD: Merity et al. 2017, 1708.02182).
 
     It begins after an evaluation that is worse than the best of those more than ``INTERVAL`` before it.
-
-    Args:
-        parameters: those of the network.
     """
 
     INTERVAL = 5
@@ -132,8 +123,6 @@ class TriggeredMean(Mean):
 
 def make_mean(parameters: Sequence[Tensor], options: TrainingOptions) -> Mean:
     """Build the mean that the options ask for."""
-    return (
-        TriggeredMean(parameters)
-        if options.optimizer == "nt-asgd"
-        else RunningMean(parameters, options.average)
-    )
+    if options.optimizer == "nt-asgd":
+        return TriggeredMean(parameters)
+    return RunningMean(parameters, options.average)

@@ -18,11 +18,11 @@ from datetime import timedelta
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from rnngen.contracts import IGNORE, State
 from rnngen.data.batches import Batch
-from rnngen.errors import DeviceError, RnngenError, UsageError
+from rnngen.errors import DeviceError, OptionError, RnngenError
 from rnngen.nn.devices import choose_device
 from rnngen.training.launching import launched
 
@@ -45,8 +45,6 @@ class ProcessGroup:
     """The number of this process."""
     size: int = 1
     """The number of processes."""
-
-    # ── collectives ────────────────────────────────────────────────────────────────────────────────────────
 
     def total(self, *numbers: float) -> list[float]:
         """Collective: the sums of all processes' numbers."""
@@ -93,13 +91,7 @@ class ProcessGroup:
         return tuple(made)
 
     def _sum(self, tensor: Tensor) -> Tensor:
-        """Add up all processes', in place.
-
-        Raises:
-            PeerLost: if a process does not answer.
-        """
-        from torch import distributed
-
+        """Add up all processes', in place."""
         try:
             distributed.all_reduce(tensor)
         except RuntimeError as error:
@@ -108,8 +100,6 @@ class ProcessGroup:
                 "--resume goes on from it"
             ) from error
         return tensor
-
-    # ── this one's share ───────────────────────────────────────────────────────────────────────────────────
 
     def _own(self, rows: int) -> slice:
         """Return which of ``rows`` rows are this process's; none, where there are fewer than processes."""
@@ -149,7 +139,7 @@ class ProcessGroup:
 
         Raises:
             DeviceError: if there are fewer GPUs than processes on this machine.
-            UsageError: if a single GPU is named.
+            OptionError: if a single GPU is named.
         """
         if self.size == 1:
             return choose_device(name)
@@ -157,7 +147,7 @@ class ProcessGroup:
         if name == "cpu" or (name == "auto" and not there):
             return torch.device("cpu")
         if name not in ("auto", "cuda"):
-            raise UsageError(f"--device {name}: each process takes a GPU of its own; give cuda, or cpu")
+            raise OptionError(f"`device={name}`: each process takes a GPU of its own; give cuda, or cpu")
         if local >= there:
             raise DeviceError(f"process {local} of this machine has no GPU, there are {there}; start fewer")
         torch.cuda.set_device(local)
@@ -166,8 +156,6 @@ class ProcessGroup:
 
 def current() -> ProcessGroup:
     """Return the group that this process has joined; itself alone, if none."""
-    from torch import distributed
-
     if not (distributed.is_available() and distributed.is_initialized()):
         return ProcessGroup()
     return ProcessGroup(distributed.get_rank(), distributed.get_world_size())
@@ -185,8 +173,6 @@ def joined() -> Iterator[ProcessGroup]:
     if not launched():
         yield ProcessGroup()
         return
-    from torch import distributed
-
     gpus = torch.cuda.is_available() and distributed.is_nccl_available()
     try:
         distributed.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=PATIENCE)

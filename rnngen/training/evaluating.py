@@ -1,22 +1,34 @@
-"""Evaluations of a training: by all processes together while it runs, and exactly at its end."""
+"""Evaluations of a training: while it runs, samples in between, and exactly at its end."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 
+import numpy as np
 from torch import nn
 
+from rnngen.builtins.strategies.sampling import Greedy, Sample
+from rnngen.contracts import Chunk
 from rnngen.data.batches import Batch
+from rnngen.data.dataset import EncodedDataset
+from rnngen.data.token_store import TokenStore
+from rnngen.decoding.text_stream import decode
 from rnngen.evaluation import seq2seq_metrics
+from rnngen.evaluation.ngram import witten_bell
 from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import FinalEvaluation
+from rnngen.generation.generator import GenerationSettings, Generator, Prompt
+from rnngen.inference.build import numpy_step
+from rnngen.inference.torch_model import torch_step
 from rnngen.nn.build import load_weights
 from rnngen.nn.network import weights_of
+from rnngen.registry.components import Tokenizers
+from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import read_model
 from rnngen.training.distributed import ProcessGroup
 from rnngen.training.plan import Plan
-from rnngen.training.preview import greedy_outputs, validation_pairs
 from rnngen.training.run_folder import RunFolder
 from rnngen.training.trainer import Trainer
 
@@ -28,6 +40,12 @@ FINAL_EVAL_TOKENS = 500_000
 """Most tokens of it that the final figure is taken from; ``rnngen eval`` reads all."""
 SCORED = 500
 """Most validation sources whose outputs are scored at each evaluation, where their score decides."""
+PREVIEW_TOKENS = 240
+"""Tokens of the samples that are shown while training."""
+PREVIEW_SOURCES = 3
+"""Validation sources whose outputs are shown, where there are sources."""
+CHEAP = 1_500_000
+"""Characters of a text, validation included, up to which the n-gram baseline takes less than a second."""
 MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
     "bleu": seq2seq_metrics.bleu,
     "chrf": seq2seq_metrics.chrf,
@@ -69,3 +87,98 @@ def final_evaluation(plan: Plan, trainer: Trainer, folder: RunFolder) -> FinalEv
     stream = evaluator.stream(val, has_eos=has_eos).nats_per_char
     window = evaluator.window(val, has_eos=has_eos).nats_per_char
     return FinalEvaluation(trainer.progress.best_step, stream, window, time.monotonic() - began)
+
+
+def preview(plan: Plan, network: nn.Module, weights: Tensors, step: int) -> str:
+    """Return what a network writes now; it is put into training mode afterwards.
+
+    The choice of sources and all draws follow from ``step`` alone, so that training does not depend on them.
+    """
+    encoded = plan.encoded
+    if encoded.val.source is None:
+        settings = GenerationSettings(length=PREVIEW_TOKENS, seed=step)
+        return "".join(_texts(plan, network, weights, [Prompt()], Sample(), settings=settings)).strip()
+    numbers = np.random.default_rng(step).integers(encoded.val.examples, size=PREVIEW_SOURCES)
+    sources, _ = validation_pairs(encoded, numbers.tolist())
+    outputs = greedy_outputs(plan, network, weights, sources)
+    return "\n".join(f"{source} → {text}" for source, text in zip(sources, outputs, strict=True)).strip()
+
+
+def greedy_outputs(plan: Plan, network: nn.Module, weights: Tensors, sources: Sequence[str]) -> list[str]:
+    """Return the greedy outputs for sources; the network is put into training mode afterwards."""
+    prompts = [Prompt("", source) for source in sources]
+    return _texts(plan, network, weights, prompts, Greedy(), settings=GenerationSettings())
+
+
+def validation_pairs(encoded: EncodedDataset, numbers: Sequence[int]) -> tuple[list[str], list[str]]:
+    """Return the sources and the texts of some validation examples."""
+    val = encoded.val
+    assert val.source is not None
+    sources = [decode(encoded.source_tokenizer.pieces, val.source.example(number)) for number in numbers]
+    return sources, [decode(encoded.tokenizer.pieces, val.example(number)) for number in numbers]
+
+
+def _texts(
+    plan: Plan,
+    network: nn.Module,
+    weights: Tensors,
+    prompts: Sequence[Prompt],
+    strategy: Greedy | Sample,
+    *,
+    settings: GenerationSettings,
+) -> list[str]:
+    encoded = plan.encoded
+    generator = Generator(
+        numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network),
+        Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
+        has_eos=encoded.has_eos,
+        reads_source=encoded.train.source is not None,
+        default_prompt=encoded.default_prompt,
+    )
+    texts = [output.text for output in generator.generate(prompts, strategy, settings)]
+    network.train()
+    return texts
+
+
+def below_baseline(encoded: EncodedDataset, nats_per_char: float, *, improving: bool) -> str | None:
+    """Return a warning, with figures and the mend, if the model is worse than a 5-gram; else None.
+
+    Larger texts, where the 5-gram takes long and networks beat it, are not compared; neither are pairs, for
+    which there is none. ``nats_per_char`` is the loss on the validation text, read as ``stream``; a model is
+    ``improving`` if its last weights were the best ones.
+    """
+    train, val = encoded.train, encoded.val
+    if train.source is not None or train.chars + val.chars > CHEAP or not (train.chars and val.chars):
+        return None
+    known, unseen = list(_chunks(train, encoded)), list(_chunks(val, encoded))
+    baseline = witten_bell(known, unseen, has_eos=encoded.has_eos).nats_per_char
+    if not nats_per_char > baseline:
+        return None
+    mend = (
+        "it was still improving when its time was up: give it a larger budget"
+        if improving
+        else "it has learnt this text by heart: give more text, begin with another model (--init-from), or "
+        "try a smaller --hidden"
+    )
+    return (
+        f"the model is worse than a 5-gram of the same text: {nats_per_char:.3f} nats a character of the "
+        f"held-out text, and the 5-gram {baseline:.3f}; {mend}{_strangers(known, unseen)}"
+    )
+
+
+def _strangers(known: list[Chunk], unseen: list[Chunk]) -> str:
+    """A remark on characters that training never met, if there are some."""
+    alphabet = set(chain.from_iterable(chunk.text for chunk in known))
+    strange = sum(character not in alphabet for chunk in unseen for character in chunk.text)
+    if not strange:
+        return ""
+    share = strange / sum(len(chunk.text) for chunk in unseen)
+    return (
+        f" ({share:.1%} of the held-out characters never occur in the text that was learnt; the model has to "
+        "spell them, and the 5-gram takes all of them for one)"
+    )
+
+
+def _chunks(store: TokenStore, encoded: EncodedDataset) -> Iterator[Chunk]:
+    texts = (decode(encoded.tokenizer.pieces, store.example(number)) for number in range(store.examples))
+    return (Chunk(text, starts_document=True) for text in texts)

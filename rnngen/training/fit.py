@@ -13,24 +13,14 @@ from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatch
 from rnngen.data.dataset import named
 from rnngen.errors import CorpusError
 from rnngen.events import Evaluated, Event, Finished, Sampled, Saved, Started, Warned
-from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network, load_weights
-from rnngen.nn.devices import choose_precision, denormals_flushed
+from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING
-from rnngen.training.baseline_check import below_baseline
+from rnngen.training import evaluating
 from rnngen.training.distributed import ProcessGroup, current
-from rnngen.training.evaluating import (
-    EVAL_STREAMS,
-    EVAL_TOKENS,
-    DistributedEvaluator,
-    final_evaluation,
-    score_of,
-)
-from rnngen.training.model_card import model_card
 from rnngen.training.plan import Plan
-from rnngen.training.preview import preview
-from rnngen.training.run_folder import ReadOnlyRun, RunFolder
+from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
 
 STATE_RESET_PROB = 0.02
@@ -38,12 +28,7 @@ STATE_RESET_PROB = 0.02
 
 
 def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()) -> Iterator[Event]:
-    """Train, save, and report.
-
-    Args:
-        plan: what to do.
-        stop: asked after each step whether to stop.
-        listeners: called with every event; one that fails is called no more.
+    """Train, save, and report; ``stop`` is asked after each step, ``listeners`` hear of every event.
 
     Raises:
         DivergedError: if the loss is no longer a number.
@@ -77,7 +62,9 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     group = current()
     device = group.device(plan.config.training.device)
     plan = plan.with_device_defaults(device.type)
-    folder = _folder(plan, group)
+    seen = (plan.encoded.train.counts(plan.config.vocabulary) > 0).astype(np.uint8)
+    kind = ReadOnlyRun if group.rank else RunFolder
+    folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
         if plan.resumed:
@@ -97,21 +84,18 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
     due = False
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
-            result = final_evaluation(plan, trainer, folder)
+            result = evaluating.final_evaluation(plan, trainer, folder)
             folder.write_card(model_card(plan.name, plan.config, result, event))
             yield result
             improving = trainer.progress.best_step == trainer.progress.step
-            if worse := below_baseline(plan.encoded, result.stream, improving=improving):
+            if worse := evaluating.below_baseline(plan.encoded, result.stream, improving=improving):
                 yield Warned(worse)
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
             due = False
-            step = event.step
-            yield Sampled(step, preview(plan, trainer.network, trainer.weights(), trainer.progress.step))
-
-
-# ── building ───────────────────────────────────────────────────────────────────────────────────────────────
+            text = evaluating.preview(plan, trainer.network, trainer.weights(), event.step)
+            yield Sampled(event.step, text)
 
 
 def make_trainer(
@@ -123,33 +107,28 @@ def make_trainer(
 ) -> Trainer:
     """Build the trainer of a plan, its network initialised from torch's global generator.
 
-    Args:
-        plan: what to train.
-        device: where.
-        save: as ``Trainer`` takes it; nothing is saved by default.
-        stop: likewise.
-        group: the processes that train together.
+    ``save`` and ``stop`` are as ``Trainer`` takes them; by default nothing is saved.
     """
     options, group = plan.config.training, group or ProcessGroup()
     precision = choose_precision(options.precision, device)
     counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
-    own_vocabulary = plan.config.corpus.own_vocabulary  # else tokens of the other model have to be unlearnt
-    setup = TrainingSetup(counts, options, restricted=own_vocabulary)
+    # where the vocabulary is another model's, its tokens have to be unlearnt
+    setup = TrainingSetup(counts, options, restricted=plan.config.corpus.own_vocabulary)
     network = build_network(plan.parts["cell"], plan.config, setup)
     if plan.start_from:
         load_weights(network, plan.start_from.weights)
     network.to(device)
-    val = plan.encoded.val.prefix(EVAL_TOKENS)
-    evaluator = DistributedEvaluator(network, precision, group)
+    val, streams = plan.encoded.val.prefix(evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
+    evaluator = evaluating.DistributedEvaluator(network, precision, group)
     return Trainer(
         network,
         make_batches(plan),
-        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, streams=EVAL_STREAMS, seq=256),
+        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, streams=streams, seq=256),
         options,
         precision,
         save,
         stop,
-        score=score_of(plan, network, group),
+        score=evaluating.score_of(plan, network, group),
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,
     )
@@ -161,38 +140,24 @@ def make_batches(plan: Plan) -> Batches:
     Raises:
         CorpusError: if the text is shorter than one sequence.
     """
-    store, options = plan.encoded.train, plan.config.training
-    budget = options.batch * options.seq
+    store, options, place = plan.encoded.train, plan.config.training, named(plan.config.corpus.paths)
+    budget, seed = options.batch * options.seq, options.seed or 0
     if store.source is not None:
-        pairs = SourceBatches(store, budget, options.seed or 0, options.max_length)
+        pairs, limit = SourceBatches(store, budget, seed, options.max_length), options.max_length
         if not len(pairs.starts):
-            place, limit = named(plan.config.corpus.paths), options.max_length
             raise CorpusError(
                 f"{place}: every pair has a side of more than {limit} tokens; raise --max-length"
             )
         return pairs
     if plan.encoded.has_eos:
-        return SpanBatches(store, example_spans(store, budget), budget, options.seed or 0)
+        return SpanBatches(store, example_spans(store, budget), budget, seed)
     if store.text_tokens < options.seq:
         raise CorpusError(
-            f"{named(plan.config.corpus.paths)} is too small: {store.text_tokens} tokens to train on are "
+            f"{place} is too small: {store.text_tokens} tokens to train on are "
             f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
-    return StreamBatches(
-        store,
-        options.batch,
-        options.seq,
-        state_reset_prob=STATE_RESET_PROB,
-        seed=options.seed or 0,
-        vary=options.vary_seq,
-    )
-
-
-def _folder(plan: Plan, group: ProcessGroup) -> RunFolder:
-    """The folder of a run, for the process that writes or for one that only reads."""
-    seen = (plan.encoded.train.counts(plan.config.vocabulary) > 0).astype(np.uint8)
-    kind = ReadOnlyRun if group.rank else RunFolder
-    return kind(plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
+    resets, vary = STATE_RESET_PROB, options.vary_seq
+    return StreamBatches(store, options.batch, options.seq, state_reset_prob=resets, seed=seed, vary=vary)
 
 
 def _started(plan: Plan, trainer: Trainer) -> Started:
@@ -214,20 +179,21 @@ def _started(plan: Plan, trainer: Trainer) -> Started:
 def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
     """Warnings of what differs from the options, because of the text."""
     options, store = plan.config.training, plan.encoded.train
-    if isinstance(batches, StreamBatches) and batches.batch < options.batch:
-        there = f"{batches.batch} streams of --seq {options.seq}"
-        yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
-    if isinstance(batches, StreamBatches) and batches.batch < current().size:
-        yield Warned(f"{current().size} processes share {batches.batch} streams, so that some learn nothing")
     if isinstance(batches, SourceBatches):
         if batches.left_out:
-            which = f"{batches.left_out} of {store.examples} pairs"
             yield Warned(
-                f"{which} have a side of more than {options.max_length} tokens and are left out of training; "
-                "--max-length lets them in"
+                f"{batches.left_out} of {store.examples} pairs have a side of more than {options.max_length} "
+                "tokens and are left out of training; --max-length lets them in"
             )
-    elif plan.encoded.has_eos:
+    elif isinstance(batches, StreamBatches):
+        if batches.batch < options.batch:
+            there = f"{batches.batch} streams of --seq {options.seq}"
+            yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
+        if batches.batch < current().size:
+            yield Warned(
+                f"{current().size} processes share {batches.batch} streams, so that some learn nothing"
+            )
+    else:
         limit = options.batch * options.seq
-        long = int((np.diff(store.starts) > limit).sum())
-        if long:
+        if long := int((np.diff(store.starts) > limit).sum()):
             yield Warned(f"{long} examples are longer than {limit} tokens and are learnt in pieces")

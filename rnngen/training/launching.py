@@ -38,10 +38,6 @@ def launch(count: int, arguments: Sequence[str]) -> int:
     The first writes to this process's stdout and stderr. Without ``OMP_NUM_THREADS`` in the environment they
     share the cores.
 
-    Args:
-        count: how many.
-        arguments: of each.
-
     Returns:
         The exit status.
 
@@ -81,11 +77,7 @@ def launch(count: int, arguments: Sequence[str]) -> int:
 
 
 def _status(failures: Any, count: int) -> int:
-    """Return the status of the process that failed by itself and reported why; the others were ended then.
-
-    Raises:
-        RnngenError: if a signal ended it.
-    """
+    """Return the status of the process that failed by itself and reported why; the others were ended then."""
     statuses = {rank: failure.exitcode for rank, failure in failures.items()}
     rank = min(statuses, key=lambda rank: (statuses[rank] == -signal.SIGTERM, statuses[rank] > 0, rank))
     if statuses[rank] > 0:

@@ -136,11 +136,7 @@ WITHOUT_SOURCE = {
 
 
 def _check_capabilities(registry: Registry, task: TaskSpec, cell: str, request: TrainRequest) -> None:
-    """Refuse options of a source where a task has none, and what networks that read a source cannot do.
-
-    Raises:
-        OptionError: naming the first such option.
-    """
+    """Refuse options of a source where a task has none, and what networks that read a source cannot do."""
     reads = isinstance(registry.find("cell", cell).spec, NetworkSpec)
     if task.has_source and not reads:
         raise OptionError(
@@ -215,11 +211,7 @@ def _changed(options: TrainingOptions, given: Given[TrainingOptions]) -> Trainin
 def _refuse_changes(
     registry: Registry, parts: dict[str, Component], config: ModelConfig, request: TrainRequest
 ) -> None:
-    """Refuse what is given again and is not what it was.
-
-    Raises:
-        OptionError: naming the first option that differs.
-    """
+    """Refuse what is given again and is not what it was, by the first option that differs."""
     given = {
         **request.parts.values,
         **request.network.values,
@@ -247,11 +239,8 @@ def _refuse_changed_settings(
     registry: Registry, parts: dict[str, Component], settings: Mapping[str, str]
 ) -> None:
     was = {kind: asdict(part.options) for kind, part in parts.items()}
-    recorded = {
-        f"{kind}.{key}": "none" if value is None else str(value)
-        for kind, options in was.items()
-        for key, value in options.items()
-    }
+    every = [(f"{kind}.{key}", value) for kind, options in was.items() for key, value in options.items()]
+    recorded = {key: "none" if value is None else str(value) for key, value in every}
     names = {kind: part.registered.qualified for kind, part in parts.items()}
     for kind, part in choose(registry, names, {**recorded, **settings}).items():
         for key, value in asdict(part.options).items():

@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rnngen.events import Event, Saved
+from rnngen.events import Event, FinalEvaluation, Finished, Saved
+from rnngen.options import describe
+from rnngen.registry.components import ComponentRecord
 from rnngen.store import checkpoint
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
@@ -32,22 +34,17 @@ class RunFolder:
 
     A new run is written beside its place and moved there with its first save, so that a model of the same
     name is there, whole, until the new one is.
-
-    Args:
-        target: the model's folder.
-        config: the model's configuration.
-        tokenizer_json: the contents of ``tokenizer.json``.
-        extra: tensors that belong to the model beside the network's (``seen``).
     """
 
     target: Path
+    """The model's folder."""
     config: ModelConfig
     tokenizer_json: str
     extra: Tensors
+    """Tensors that belong to the model beside the network's."""
 
     def __post_init__(self) -> None:
         self.folder = self.target
-        self.steps_saved = -1
 
     def begin(self) -> None:
         """Prepare a new run, leaving what is in the target's place alone."""
@@ -68,14 +65,18 @@ class RunFolder:
     def save(self, trainer: Trainer, row: MetricsRow | None) -> Iterator[Event]:
         """Save the weights if they are the best, and always what resuming needs."""
         if row:
-            self._append(row)
+            path = self.folder / METRICS
+            before = path.read_text(encoding="utf-8") if path.exists() else ""
+            checkpoint.write_text(path, before + row.as_line())
         if (row and row.best) or not (self.folder / WEIGHTS).exists():
             weights = {**trainer.weights(), **self.extra}
             write_weights(self.folder, weights, self.config, self.tokenizer_json)
             yield Saved(trainer.progress.step, str(self.target / WEIGHTS))
         tensors, record = trainer.snapshot()
         checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
-        self._publish()
+        if self.folder != self.target:  # a new run moves to its place
+            checkpoint.replace_folder(self.folder, self.target)
+            self.folder = self.target
         yield Saved(trainer.progress.step, str(self.target / TRAINING))
 
     def load(self) -> tuple[Tensors, dict[str, Any]]:
@@ -93,20 +94,9 @@ class RunFolder:
         """Write the model card."""
         checkpoint.write_text(self.folder / CARD, text)
 
-    def _append(self, row: MetricsRow) -> None:
-        path = self.folder / METRICS
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
-        checkpoint.write_text(path, before + row.as_line())
-
     def _forget_after(self, step: int) -> None:
         kept = [row for row in read_metrics(self.folder) if row["step"] <= step]
         checkpoint.write_text(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in kept))
-
-    def _publish(self) -> None:
-        """Move a new run to its place."""
-        if self.folder != self.target:
-            checkpoint.replace_folder(self.folder, self.target)
-            self.folder = self.target
 
 
 class ReadOnlyRun(RunFolder):
@@ -128,3 +118,50 @@ class ReadOnlyRun(RunFolder):
 
     def _forget_after(self, step: int) -> None:
         """Leave it to the other process."""
+
+
+def model_card(name: str, config: ModelConfig, result: FinalEvaluation, finished: Finished) -> str:
+    """Return the card in Markdown; nothing in it differs between two runs of the same training."""
+    corpus = config.corpus
+    files = ", ".join(Path(path).name for path in corpus.paths[:5]) + (" …" if len(corpus.paths) > 5 else "")
+    held_out = ", ".join(Path(path).name for path in corpus.val_paths)
+    held_out = held_out or f"the last {100 * corpus.val_fraction:.3g}%"
+    parts = [_part("cell", config.cell), _part("tokenizer", config.tokenizer), _part("task", config.task)]
+    return f"""# {name}
+
+A recurrent text generator, made with rnngen {config.rnngen}.
+
+    rnngen sample -m {name}
+
+|  | nats per character |
+|---|---|
+| held-out text, state carried through (`stream`) | {result.stream:.4f} |
+| held-out text, windows of 256 tokens (`window`) | {result.window:.4f} |
+
+Trained on {files}: {corpus.chars:,} characters (SHA-256 `{corpus.sha256[:16]}…`), {held_out}
+held out. The weights are those of step {result.step:,} of {finished.step:,}.
+
+## Made of
+
+{chr(10).join(parts)}
+
+## Network
+
+{_table(config.network)}
+
+## Training
+
+{_table(config.training)}
+"""
+
+
+def _part(kind: str, component: ComponentRecord) -> str:
+    options = "".join(f", {key}={value}" for key, value in component.options.items())
+    return f"- {kind} `{component.name}` ({component.distribution} {component.version}){options}"
+
+
+def _table(options: Any) -> str:
+    """An options dataclass as a table, with the documentation of each field."""
+    helps = {option.name: option.help for option in describe(type(options))}
+    rows = [f"| {f.name} | {getattr(options, f.name)} | {helps[f.name]} |" for f in fields(options)]
+    return "\n".join(["| option | value | what it is |", "|---|---|---|", *rows])

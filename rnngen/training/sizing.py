@@ -34,9 +34,8 @@ import torch
 
 from rnngen.errors import OptionError
 from rnngen.events import Step
-from rnngen.nn.allocator import kept_memory
 from rnngen.nn.build import build_network
-from rnngen.nn.devices import choose_device, denormals_flushed
+from rnngen.nn.devices import choose_device, denormals_flushed, kept_memory
 from rnngen.requests.train import TrainRequest
 from rnngen.training.fit import make_batches, make_trainer
 from rnngen.training.plan import Plan
@@ -120,14 +119,18 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
         given: the options that were given, which stand. With sizes among them, so does all else.
 
     Raises:
-        UsageError: if no network has so few parameters.
+        OptionError: if no network has so few parameters.
     """
     reasons: list[str] = []
     plan = plan.with_device_defaults(choose_device(plan.config.training.device).type)
     if parameters is not None:
         plan = _sized(plan, _nearest(plan, parameters))
         reasons.append(f"hidden {plan.config.network.hidden}: the width nearest to {parameters:,} parameters")
-    elif plan.config.training.minutes and not SIZED & {*given} and plan.encoded.train.source is None:
+    elif (
+        plan.config.training.minutes
+        and not {"hidden", "layers"} & {*given}
+        and plan.encoded.train.source is None
+    ):
         plan, why = _affordable(_paced(plan, given))
         reasons += why
     count, rate = parameters_of(plan), _rate(plan, SECONDS)
@@ -135,18 +138,13 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
     share = tokens / max(1, len(plan.encoded.train))
     reasons.append(f"the text is read {share:.1f} times, {tokens / count:.0f} tokens for each parameter")
     if count > PARAMETERS_A_TOKEN * len(plan.encoded.train):
-        reasons.append(_RISK)
+        reasons.append(
+            "a network of this size learns so short a text by heart: the held-out part decides which weights "
+            "are kept, and a warning at the end says if a 5-gram does as well"
+        )
     if len(plan.encoded.train) < SHORT and plan.config.network.hidden > SHORT_TEXT:
         reasons.append(f"on texts as short as this, --hidden {SHORT_TEXT} did better than wider networks")
     return Proposal(plan, count, tokens, rate, tokens / rate, tuple(reasons))
-
-
-SIZED = {"hidden", "layers"}
-"""The options that give the sizes."""
-_RISK = (
-    "a network of this size learns so short a text by heart: the held-out part decides which weights are "
-    "kept, and a warning at the end says if a 5-gram does as well"
-)
 
 
 def _paced(plan: Plan, given: Collection[str]) -> Plan:
@@ -163,8 +161,8 @@ def _paced(plan: Plan, given: Collection[str]) -> Plan:
 
 def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     """The plan with the largest width that its minutes and its text can feed."""
-    points = [(parameters_of(one), 1 / _rate(one, SECONDS)) for one in (_sized(plan, h) for h in TIMED)]
-    (small, quick), (large, slow) = points
+    timed = [_sized(plan, hidden) for hidden in TIMED]
+    (small, quick), (large, slow) = ((parameters_of(one), 1 / _rate(one, SECONDS)) for one in timed)
     each = max(1e-12, (slow - quick) / (large - small))
     fixed = max(0.0, quick - each * small)
     seconds, text = (plan.config.training.minutes or 0) * 60, len(plan.encoded.train)
@@ -201,7 +199,7 @@ def parameters_of(plan: Plan) -> int:
     """Return the number of parameters of the network; those of layers are not allocated."""
     cell = plan.parts["cell"]
     with torch.random.fork_rng(devices=[]), torch.device("cpu" if cell.whole else "meta"):
-        return sum(p.numel() for p in build_network(plan.parts["cell"], plan.config).parameters())
+        return sum(p.numel() for p in build_network(cell, plan.config).parameters())
 
 
 def _rate(plan: Plan, seconds: float) -> float:

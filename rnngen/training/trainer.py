@@ -29,14 +29,13 @@ from rnngen.data.batches import Batch, Batches
 from rnngen.errors import DivergedError
 from rnngen.evaluation.perplexity import Loss
 from rnngen.events import Evaluated, Event, Finished, Step
-from rnngen.nn.loss import batch_loss
+from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import weights_of
 from rnngen.options.model import TrainingOptions
 from rnngen.store.checkpoint import Tensors
 from rnngen.training.averaging import make_mean
 from rnngen.training.distributed import ProcessGroup
 from rnngen.training.optimizers import add_l1, add_noise, make_optimizer, rate
-from rnngen.training.scheduled_sampling import scheduled_inputs
 
 FEWEST_TOKENS, MOST_TOKENS, MOST_EPOCHS = 12_000_000, 40_000_000, 40
 """The default budget: two epochs, but within these bounds; minutes on two cores."""
@@ -195,7 +194,6 @@ class Trainer:
         return self.steps or (self.options.minutes or 0) * 60
 
     def _spent(self) -> float:
-        """Share of the budget that is spent."""
         return min(1.0, self._elapsed() / self._budget())
 
     def _next_evaluation(self) -> float:
@@ -217,8 +215,8 @@ class Trainer:
             add_l1(self.parameters, self.options.l1)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.options.clip or math.inf)
         looked_at = self.device.type == "cpu" or (p.step + 1) % GPU_STRIDE == 0
-        if looked_at:
-            self._refuse_divergence(loss.item(), lr)
+        if looked_at and not math.isfinite(loss.item()):
+            self._diverged(f"the loss became {loss.item()} at step {p.step + 1} (learning rate {lr:.2g})")
         if self.options.gradient_noise:
             ordered = [p for group in self.optimizer.param_groups for p in group["params"]]
             add_noise(ordered, self.options.gradient_noise, p.step, self.options.seed or 0)
@@ -228,7 +226,9 @@ class Trainer:
         self._speed.add(batch.inputs.size, time.monotonic() - began)
         if looked_at:
             p.losses, p.counted = p.losses + loss.item(), p.counted + 1
-            yield self._report(loss.item(), lr, norm.item())
+            spent, speed = self._spent(), self._speed.tokens_per_second
+            left = p.seconds * (1 - spent) / spent if spent and p.seconds else None
+            yield Step(p.step, self._epoch(), spent, loss.item(), lr, norm.item(), speed, left)
 
     def _learn(self, batch: Batch) -> torch.Tensor:
         """The batch's mean loss, with its gradient: of this process's share part by part, then of all."""
@@ -257,11 +257,6 @@ class Trainer:
         """The step about to be made counts as made, or the first one would learn nothing."""
         return (self.progress.step + 1) / self.steps if self.steps else self._spent()
 
-    def _refuse_divergence(self, loss: float, lr: float) -> None:
-        if not math.isfinite(loss):
-            step = self.progress.step + 1
-            self._diverged(f"the loss became {loss} at step {step} (learning rate {lr:.2g})")
-
     def _refuse_broken_weights(self) -> None:
         """A gradient may overflow where the loss does not, and on a GPU the loss is looked at seldom."""
         if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
@@ -272,11 +267,6 @@ class Trainer:
             f"{what}; the last saved state is kept. "
             f"Try --lr {self.options.lr / 3:.1g}, --clip 1 or --precision fp32"
         )
-
-    def _report(self, loss: float, lr: float, norm: float) -> Step:
-        p, spent = self.progress, self._spent()
-        left = p.seconds * (1 - spent) / spent if spent and p.seconds else None
-        return Step(p.step, self._epoch(), spent, loss, lr, norm, self._speed.tokens_per_second, left)
 
     def _epoch(self) -> float:
         return self.progress.step / self.batches.steps_per_epoch
@@ -299,11 +289,9 @@ class Trainer:
         train = p.losses / p.counted if p.counted else None
         p.losses, p.counted = 0.0, 0
         lr = self.optimizer.param_groups[0]["lr"]
-        row = MetricsRow(
-            p.step, self._epoch(), lr, train, loss.nats_per_token, loss.nats_per_char, best, score
-        )
-        yield Evaluated(p.step, loss.nats_per_token, loss.nats_per_char, best, score)
-        yield from self.save(self, row)
+        found = (loss.nats_per_token, loss.nats_per_char, best, score)
+        yield Evaluated(p.step, *found)
+        yield from self.save(self, MetricsRow(p.step, self._epoch(), lr, train, *found))
 
     def weights(self) -> Tensors:
         """Return the parameters to evaluate and save, in fp32: their running mean, if there is one."""
@@ -372,8 +360,23 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
 
 def _tensors(arrays: Tensors, prefix: str) -> dict[str, torch.Tensor]:
     """Return copies of the arrays under a prefix, without it, as torch tensors."""
-    return {
-        name.removeprefix(prefix): torch.from_numpy(array.copy())
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
+    found = {name: array.copy() for name, array in arrays.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): torch.from_numpy(array) for name, array in found.items()}
+
+
+def scheduled_inputs(network: Any, batch: Batch, state: State | None, share: float, precision: str) -> Batch:
+    """Return a batch with a share of its inputs, but no row's first, replaced by the most probable tokens.
+
+    A network that has only ever read flawless text does not know how to go on after a mistake of its own. The
+    predictions come from a first pass without gradient, all at once (Mihaylova and Martins 2019), instead of
+    one after another (Bengio et al. 2015).
+    """
+    if not share:
+        return batch
+    device = next(network.parameters()).device
+    inputs = torch.from_numpy(batch.inputs).to(device)
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits, _ = network(inputs, initial_states(network, batch, state))
+    coins = torch.rand(inputs[:, 1:].shape) < share
+    predicted = torch.where(coins.to(device), logits[:, :-1].argmax(-1), inputs[:, 1:])
+    return batch._replace(inputs=torch.cat([inputs[:, :1], predicted], dim=1).cpu().numpy())

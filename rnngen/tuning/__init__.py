@@ -35,7 +35,6 @@ class Opened(Event):
     """A study is open, new or with the trials of an earlier sitting."""
 
     study: str
-    """Its name."""
     storage: str
     """The file or the URL that it is kept in."""
     trials: int
@@ -67,11 +66,9 @@ class Tried(Event):
     """A trial has ended."""
 
     trial: int
-    """Its number in the study, from 0."""
     outcome: Outcome
     """``pruned`` is ended early because it was worse than others."""
     chosen: Mapping[str, Any]
-    """The values that it tried."""
     nats_per_char: float | None
     """Its lowest validation loss."""
     parameters: int | None
@@ -89,11 +86,9 @@ class Best:
     """The best trial of a study."""
 
     trial: int
-    """Its number in the study, from 0."""
     nats_per_char: float
     """Its validation loss."""
     chosen: Mapping[str, Any]
-    """The values that it tried."""
     settings: TrainRequest
     """All that was given to its training, the seed included and the budget not."""
 
@@ -113,7 +108,6 @@ class Searched(Event):
     """The search has ended for now."""
 
     study: str
-    """Its name."""
     reason: str
     """``budget`` or ``interrupt``."""
     trials: int
@@ -129,10 +123,4 @@ class Searched(Event):
             "chosen": dict(self.best.chosen),
             "settings": stages_of(self.best.settings),
         }
-        return {
-            "event": "searched",
-            "study": self.study,
-            "reason": self.reason,
-            "trials": self.trials,
-            "best": best,
-        }
+        return {**Event.as_json(replace(self, best=None)), "best": best}

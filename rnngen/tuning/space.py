@@ -71,19 +71,14 @@ class Space:
                 options[dimension.key] = dimension.draw(trial)
             elif dimension.owner == {**self.parts, **options}[dimension.kind]:
                 value = dimension.draw(trial)
-                text = str(value).lower() if isinstance(value, bool | None) else str(value)
-                settings[dimension.key] = text
+                settings[dimension.key] = str(value).lower() if isinstance(value, bool | None) else str(value)
         return TrainRequest.of(**options, settings=settings)
 
     def defaults(self) -> dict[str, Any]:
         """The values in force without a search, as far as they lie in the space."""
-        known = {d.key: d.default for d in self.dimensions if d.key in PARTS}
-        parts = {**self.parts, **known}
-        return {
-            d.name: d.default
-            for d in self.dimensions
-            if d.default in d.search and d.owner == parts.get(d.kind, "")
-        }
+        parts = {**self.parts, **{d.key: d.default for d in self.dimensions if d.key in PARTS}}
+        known = [d for d in self.dimensions if d.default in d.search and d.owner == parts.get(d.kind, "")]
+        return {d.name: d.default for d in known}
 
     def described(self) -> dict[str, str]:
         """Each range as ``--search`` takes it."""
@@ -93,11 +88,8 @@ class Space:
 def space(registry: Registry, plan: Plan, request: TrainRequest, searches: Mapping[str, str]) -> Space:
     """Return what to search for a request.
 
-    Args:
-        registry: where parts that are searched are looked up.
-        plan: the plan of the request without a search.
-        request: what it gives is held fixed.
-        searches: more to search, or narrower: texts as ``Option.space`` reads them.
+    What it gives is held fixed; ``plan`` is its plan without a search. ``searches`` are more to search, or
+    narrower: texts as ``Option.space`` reads them.
 
     Raises:
         UsageError: if an option is held fixed and searched, or what is asked for cannot be searched.
@@ -173,6 +165,5 @@ def _described(registry: Registry, kind: str, name: str) -> dict[str, Option]:
 
 
 def _keys(registry: Registry, owners: Mapping[str, tuple[Any, ...]]) -> list[tuple[str, str]]:
-    return [
-        (k, key) for k, names in owners.items() for name in names for key in _described(registry, k, name)
-    ]
+    named = [(kind, name) for kind, names in owners.items() for name in names]
+    return [(kind, key) for kind, name in named for key in _described(registry, kind, name)]

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.pruners import BasePruner
     from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial
 
 SETTINGS = "settings"
 """The attribute of a trial that holds all of its settings."""
@@ -32,11 +31,7 @@ MACHINE = {"device", "precision", "seed"}
 
 
 def require_optuna() -> None:
-    """Refuse to begin without what the search is done with.
-
-    Raises:
-        PluginError: with the command that installs it.
-    """
+    """Refuse to begin without what the search is done with, by a PluginError."""
     try:
         import optuna
     except ImportError:
@@ -54,15 +49,7 @@ def place_of(name: str, storage: str | None) -> str:
         return storage
     if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
         raise UsageError(f"study name {name!r}: letters, digits and signs but no slash, no dot first")
-    return str(_folder() / f"{name}.journal")
-
-
-def _folder() -> Path:
-    return home() / "studies"
-
-
-def _is_url(place: str) -> bool:
-    return "://" in place
+    return str(home() / "studies" / f"{name}.journal")
 
 
 def open_storage(place: str) -> "BaseStorage":
@@ -74,7 +61,7 @@ def open_storage(place: str) -> "BaseStorage":
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
-    if _is_url(place):
+    if "://" in place:
         try:
             return RDBStorage(place)
         except Exception as error:  # each database has errors of its own
@@ -86,14 +73,7 @@ def open_storage(place: str) -> "BaseStorage":
 
 
 def open_study(name: str, place: str, prune: str, evaluations: int) -> "Study":
-    """Open a study, made if need be.
-
-    Args:
-        name: what it is called.
-        place: as ``place_of`` gives it.
-        prune: as ``TuningOptions`` has it.
-        evaluations: how often a trial reports a loss.
-    """
+    """Open a study, made if need be, whose trials report a loss ``evaluations`` times."""
     import optuna
 
     return optuna.create_study(
@@ -118,14 +98,11 @@ def _pruner(prune: str, evaluations: int) -> "BasePruner":
 def best_of(study: "Study") -> Best | None:
     """The best complete trial; None where there is none."""
     complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    if not complete:
+    values = [(trial.value, trial.number, trial) for trial in complete if trial.value is not None]
+    if not values:
         return None
-    best = min(complete, key=lambda trial: (_value(trial), trial.number))
-    return Best(best.number, _value(best), best.params, request_from(best.user_attrs[SETTINGS]))
-
-
-def _value(trial: "FrozenTrial") -> float:
-    return float("inf") if trial.value is None else trial.value
+    value, number, best = min(values)
+    return Best(number, value, best.params, request_from(best.user_attrs[SETTINGS]))
 
 
 def find_best(name: str, storage: str | None) -> Best:
@@ -140,7 +117,7 @@ def find_best(name: str, storage: str | None) -> Best:
     import optuna
 
     place = place_of(name, storage)
-    there = _is_url(place) or Path(place).expanduser().is_file()
+    there = "://" in place or Path(place).expanduser().is_file()
     if storage is not None and not there:
         raise NotFoundError(f"study storage {storage}: no such file")
     held = open_storage(place) if there else None
@@ -155,10 +132,7 @@ def find_best(name: str, storage: str | None) -> Best:
 
 def study_names() -> list[str]:
     """The studies in the user's home folder."""
-    return sorted(path.stem for path in _folder().glob("*.journal"))
-
-
-# ── what a study is about ──────────────────────────────────────────────────────────────────────────────────
+    return sorted(path.stem for path in (home() / "studies").glob("*.journal"))
 
 
 @dataclass(frozen=True)
@@ -179,23 +153,28 @@ class Record:
         """Refuse to go on with another search than this.
 
         Raises:
-            UsageError: naming the first thing that differs.
+            OptionError: naming the first thing that differs.
         """
-        mend = f"ask for the same as before, or give a new study a --name; {study!r} was begun"
+        mend = f"ask for the same as before, or give a new study a `name`; {study!r} was begun"
         if self.corpus != asked.corpus:
-            raise UsageError(f"study {study!r} is about another text; give that one, or a new study a --name")
+            another = f"study {study!r} is about another text"
+            raise OptionError(f"{another}; give that one, or a new study a `name`")
         for was, now in zip(self._conditions(), asked._conditions(), strict=True):
             for key in sorted({*was, *now}):
                 if was.get(key) != now.get(key):
-                    begun = f"with {key}{was[key]}" if key in was else f"without {key.strip(' =')}"
-                    raise UsageError(f"{mend} {begun}; asked for now: {now.get(key, 'nothing')}")
+                    without = f"without {key.removesuffix('={}`')}`"
+                    begun = f"with {key.format(was[key])}" if key in was else without
+                    raise OptionError(f"{mend} {begun}; asked for now: {now.get(key, 'nothing')}")
 
     def _conditions(self) -> tuple[Mapping[str, Any], ...]:
+        options = {
+            flag.removeprefix("-o ").lstrip("-").replace("-", "_"): v for flag, v in self.fixed.items()
+        }
         return (
-            {f"{flag} ": value for flag, value in self.fixed.items()},
-            {f"--search {key}=": text for key, text in self.space.items()},
-            {f"a trial's {unit} ": amount for unit, amount in self.budget.items()},
-            {"--seed ": self.seed},
+            {f"`{option}={{}}`": value for option, value in options.items()},
+            {f"`search={key}={{}}`": text for key, text in self.space.items()},
+            {f"a trial's {unit} {{}}": amount for unit, amount in self.budget.items()},
+            {"`seed={}`": self.seed},
         )
 
 
@@ -223,13 +202,10 @@ def record_of(plan: Plan, request: TuneRequest, space: Space) -> Record:
 def agree(study: "Study", asked: Record, request: TuneRequest) -> Record:
     """Return what the study is about, from now on or since its first sitting.
 
-    Args:
-        study: new, or with trials of an earlier sitting or of another process.
-        asked: what is wanted now.
-        request: a seed and a trial's budget that it does not give are the study's.
+    A seed and a trial's budget that the request does not give are the study's.
 
     Raises:
-        UsageError: if the study is about something else.
+        OptionError: if the study is about something else.
     """
     held: dict[str, Any] | None = study.user_attrs.get(RECORD)
     if held is None:

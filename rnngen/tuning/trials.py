@@ -18,18 +18,8 @@ from rnngen.events import Evaluated, Event, Started, Step, Warned
 from rnngen.requests.train import TrainRequest
 from rnngen.requests.tune import TuneRequest, TuningOptions
 from rnngen.store.model_folder import ModelStore
-from rnngen.tuning import Opened, Outcome, Searched, Tried, Trying, stages_of
+from rnngen.tuning import Opened, Outcome, Searched, Tried, Trying, stages_of, studies
 from rnngen.tuning.space import Space, space
-from rnngen.tuning.studies import (
-    SETTINGS,
-    Record,
-    agree,
-    best_of,
-    open_study,
-    place_of,
-    record_of,
-    require_optuna,
-)
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -55,11 +45,6 @@ class Attempt:
     error: Exception | None = None
 
     @property
-    def number(self) -> int:
-        """Its number in the study, from 0."""
-        return self.trial.number
-
-    @property
     def seconds(self) -> float:
         """Wall-clock time since it began."""
         return time.monotonic() - self.began
@@ -76,32 +61,16 @@ class Attempt:
         elif news and self.trial.should_prune():
             self.outcome, self.ended = "pruned", True
 
-    def ended_as(self, *, best: bool) -> Tried:
-        """Return how it ended."""
-        return Tried(
-            trial=self.number,
-            outcome=self.outcome,
-            chosen=self.chosen,
-            nats_per_char=self.lowest,
-            parameters=self.parameters,
-            seconds=self.seconds,
-            best=best,
-            reason=str(self.error or ""),
-        )
-
 
 def tune(session: Session, request: TuneRequest, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Search for good settings, and report; models are trained in a temporary folder and not kept.
 
-    Args:
-        session: its plugins are used, its models are left alone.
-        request: what to search, and for how long.
-        stop: asked after each step whether to stop.
+    The session's plugins are used, its models are left alone. ``stop`` is asked after each step.
 
     Raises:
         RnngenError: of every kind, before the first trial; and if no trial works.
     """
-    require_optuna()
+    studies.require_optuna()
     began = time.monotonic()
     with TemporaryDirectory(prefix="rnngen-tune-") as folder:
         inner = replace(session, models=ModelStore(Path(folder)))
@@ -119,7 +88,7 @@ class _Search:
     space: Space
     study: "Study"
     place: str
-    record: Record
+    record: studies.Record
     stop: Callable[[], bool]
     deadline: float
     evaluations: int
@@ -138,10 +107,10 @@ class _Search:
         """Read the text, and open the study."""
         plan, options = session.plan(request.fixed), request.tuning.options
         searched = space(session.registry, plan, request.fixed, request.search)
-        place = place_of(plan.name, request.storage)
+        place = studies.place_of(plan.name, request.storage)
         evaluations = plan.config.training.evaluations
-        study = open_study(plan.name, place, options.prune, evaluations)
-        record = agree(study, record_of(plan, request, searched), request)
+        study = studies.open_study(plan.name, place, options.prune, evaluations)
+        record = studies.agree(study, studies.record_of(plan, request, searched), request)
         training = request.fixed.training.adding({**record.budget, "seed": record.seed})
         corpus = plan.config.corpus.paths  # standard input is read by now
         fixed = replace(request.fixed, corpus=corpus, training=training)
@@ -153,18 +122,14 @@ class _Search:
 
     def run(self) -> Iterator[Event]:
         """Trial after trial, while there is time."""
-        record = self.record
-        name, seed = self.study.study_name, record.seed
-        yield Opened(name, self.place, self.held, seed, self.space.described(), record.budget)
-        made = 0
+        record, name, made = self.record, self.study.study_name, 0
+        yield Opened(name, self.place, self.held, record.seed, self.space.described(), record.budget)
         while not self.stop() and self._room(made):
             yield from self._try()
             made += 1
         reason = "interrupt" if self.stop() else "budget"
-        yield Searched(name, reason, len(self._begun()), best_of(self.study))
-
-    def _begun(self) -> list[Any]:
-        return [trial for trial in self.study.trials if trial.state.name != "WAITING"]
+        begun = [trial for trial in self.study.trials if trial.state.name != "WAITING"]
+        yield Searched(name, reason, len(begun), studies.best_of(self.study))
 
     def _room(self, made: int) -> bool:
         """Return whether one more trial would end in time."""
@@ -176,8 +141,6 @@ class _Search:
     @property
     def _minutes(self) -> float:
         return self.record.budget.get("minutes", 0.0)
-
-    # ── one trial ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _try(self) -> Iterator[Event]:
         from optuna.trial import TrialState
@@ -193,8 +156,10 @@ class _Search:
             self.study.tell(trial, value, state=state)
             if attempt.outcome == "interrupted" and trial.params:  # the next sitting tries it again
                 self.study.enqueue_trial(trial.params)
-        best = best_of(self.study)
-        yield attempt.ended_as(best=best is not None and best.trial == attempt.number)
+        best, reason = studies.best_of(self.study), str(attempt.error or "")
+        found = (attempt.chosen, attempt.lowest, attempt.parameters, attempt.seconds)
+        is_best = best is not None and best.trial == trial.number
+        yield Tried(trial.number, attempt.outcome, *found, is_best, reason)
         self._count(attempt)
 
     def _train(self, attempt: Attempt) -> Iterator[Event]:
@@ -222,7 +187,7 @@ class _Search:
         attempt.chosen = dict(trial.params)
         request = replace(chosen.over(self.fixed), corpus=self.fixed.corpus, name="trial", force=True)
         kept = replace(request, training=request.training.without(self.record.budget))
-        trial.set_user_attr(SETTINGS, stages_of(kept))
+        trial.set_user_attr(studies.SETTINGS, stages_of(kept))
         return request
 
     def _follow(self, attempt: Attempt, events: Iterator[Event]) -> Iterator[Event]:
@@ -231,10 +196,10 @@ class _Search:
             match event:
                 case Started():
                     attempt.parameters = event.parameters
-                    yield Trying(attempt.number, attempt.chosen, 0.0, None)
+                    yield Trying(attempt.trial.number, attempt.chosen, 0.0, None)
                 case Step():
                     attempt.progress = event.progress
-                    yield Trying(attempt.number, attempt.chosen, event.progress, attempt.lowest)
+                    yield Trying(attempt.trial.number, attempt.chosen, event.progress, attempt.lowest)
                 case Warned():
                     yield event
                 case Evaluated():
@@ -244,7 +209,6 @@ class _Search:
         attempt.outcome = "complete"
 
     def _ends(self, attempt: Attempt) -> bool:
-        """Return whether to end a training before its time."""
         if self.stop():
             attempt.outcome = "interrupted"
             return True
@@ -254,13 +218,9 @@ class _Search:
         return False
 
     def _count(self, attempt: Attempt) -> None:
-        """Take note of how it went.
-
-        Raises:
-            Exception: the last trial's, if none has worked so far.
-        """
+        """Take note of how it went; raise its error if none has worked so far."""
         if attempt.outcome == "complete":
             self.took.append(attempt.seconds)
         self.failures = self.failures + 1 if attempt.error else 0
-        if attempt.error and self.failures >= UNLUCKY and best_of(self.study) is None:
+        if attempt.error and self.failures >= UNLUCKY and studies.best_of(self.study) is None:
             raise attempt.error

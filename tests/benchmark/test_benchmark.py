@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from rnngen.benchmark import generation
+from rnngen.benchmark import generation, rates
 from rnngen.benchmark.generation import bench_sample, many_streams, numbers_read, one_stream
 from rnngen.benchmark.plain import PlainNetwork, train
 from rnngen.benchmark.training import LARGE, bench_train, make_trainer, random_text
-from rnngen.benchmark.turns import rates
 from rnngen.builtins.filters.options import TemperatureOptions
 from rnngen.builtins.filters.truncation import temperature
 from rnngen.contracts import IGNORE

@@ -87,7 +87,7 @@ def test_quiet_says_nothing_but_warnings(run, tale, tiny, monkeypatch):
     assert done.out == ""
     assert "worse than a 5-gram" in done.err
     assert len(done.err.splitlines()) == 1
-    monkeypatch.setattr("rnngen.training.baseline_check.CHEAP", 0)  # nothing to warn of
+    monkeypatch.setattr("rnngen.training.evaluating.CHEAP", 0)  # nothing to warn of
     done = run("train", "tale.txt", "-q", "--force", *tiny)
     assert (done.out, done.err) == ("", "")
 

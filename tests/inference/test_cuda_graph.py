@@ -8,8 +8,7 @@ from torch import nn
 from rnngen.builtins.seq2seq.options import Seq2SeqOptions
 from rnngen.builtins.seq2seq.torch import seq2seq
 from rnngen.contracts import NO_TOKEN, Blueprint
-from rnngen.inference.cuda_graph import PATIENCE, CapturedStep
-from rnngen.inference.torch_model import TorchStep
+from rnngen.inference.torch_model import PATIENCE, CapturedStep, TorchStep
 from rnngen.nn.heads import TorchModuleFactory
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import NetworkOptions
@@ -46,7 +45,7 @@ def network_of(cell="lstm", layers=2):
 def captured_and_plain(network):
     recorder = Rerun()
     plain, step = TorchStep(network), TorchStep(network)
-    step.captured = CapturedStep(network, step.fixed, recorder)
+    step.captured = CapturedStep(network, recorder)
     return step, plain, recorder
 
 

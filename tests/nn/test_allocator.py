@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from rnngen.nn.allocator import kept_memory
+from rnngen.nn.devices import kept_memory
 
 pytestmark = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc" or not hasattr(ctypes.CDLL(None), "mallinfo2"),

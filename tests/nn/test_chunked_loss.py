@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import linear
 
 from rnngen.contracts import IGNORE
-from rnngen.nn import chunked_loss
+from rnngen.nn import loss as loss_module
 from rnngen.nn.heads import summed
 
 N, INPUTS, V = 23, 5, 11
@@ -32,8 +32,8 @@ def given():
 @pytest.fixture
 def cut(monkeypatch):
     """Chunks of three rows."""
-    monkeypatch.setattr(chunked_loss, "LIMIT", V)
-    monkeypatch.setattr(chunked_loss, "CHUNK", 3 * V + 1)
+    monkeypatch.setattr(loss_module, "LIMIT", V)
+    monkeypatch.setattr(loss_module, "CHUNK", 3 * V + 1)
 
 
 def learnt(function, given, dtype=None):
@@ -51,7 +51,7 @@ def whole(x, targets, parameters):
 
 
 def chunked(x, targets, parameters):
-    return chunked_loss.chunked_loss(loss, x, targets, parameters, V)
+    return loss_module.chunked_loss(loss, x, targets, parameters, V)
 
 
 def test_chunks_give_the_loss_and_the_gradients_of_the_whole(cut, given):
@@ -70,7 +70,7 @@ def test_in_bf16_chunks_lose_no_more_than_the_whole_does(cut, given):
 
 def test_the_gradients_are_those_by_differences(cut, given):
     x, targets, *parameters = given
-    chunked = chunked_loss.chunked_loss
+    chunked = loss_module.chunked_loss
     leaves = [array.double().requires_grad_() for array in (x, *parameters)]
     assert torch.autograd.gradcheck(lambda x, *rest: chunked(exact, x, targets, rest, V), leaves)
 
@@ -85,8 +85,8 @@ def test_no_chunk_has_more_logits_than_allowed_and_all_rows_are_read_once(cut, g
         return loss(rows, wanted, *rest)
 
     with torch.set_grad_enabled(learning):
-        value = chunked_loss.chunked_loss(noted, x.requires_grad_(), targets, parameters, V)
-    assert all(len(rows) * V <= chunked_loss.CHUNK for rows in read)
+        value = loss_module.chunked_loss(noted, x.requires_grad_(), targets, parameters, V)
+    assert all(len(rows) * V <= loss_module.CHUNK for rows in read)
     assert torch.equal(torch.cat(read), x)
     torch.testing.assert_close(value, loss(x, targets, *parameters))
 
@@ -99,5 +99,5 @@ def test_what_is_small_enough_is_not_cut(given):
         sizes.append(len(rows))
         return loss(rows, wanted, *rest)
 
-    chunked_loss.chunked_loss(noted, x, targets, parameters, V)
+    loss_module.chunked_loss(noted, x, targets, parameters, V)
     assert sizes == [N]

@@ -6,8 +6,8 @@ import torch
 from torch.nn.functional import nll_loss
 
 from rnngen.contracts import IGNORE
-from rnngen.inference.heads import make_head as make_step_head
-from rnngen.nn import chunked_loss
+from rnngen.inference.numpy_model import make_head as make_step_head
+from rnngen.nn import loss
 from rnngen.nn.heads import cuts, make_head
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.nn.regularizers import TrainingSetup
@@ -69,8 +69,8 @@ def test_what_stands_for_logits_are_log_probabilities(kind, x):
 def test_in_chunks_it_learns_the_same(kind, x, monkeypatch):
     head = make(kind)
     whole = learnt(head, x)
-    monkeypatch.setattr(chunked_loss, "LIMIT", 1)
-    monkeypatch.setattr(chunked_loss, "CHUNK", 4 * V)
+    monkeypatch.setattr(loss, "LIMIT", 1)
+    monkeypatch.setattr(loss, "CHUNK", 4 * V)
     for mine, expected in zip(learnt(head, x), whole, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
 
@@ -81,7 +81,7 @@ def test_restricted_and_smoothed_in_chunks_it_learns_the_same(kind, x, monkeypat
     counts[TARGETS[TARGETS != IGNORE]] = 1
     head = make(kind, counts=counts, smoothing=0.2)
     whole = learnt(head, x)
-    monkeypatch.setattr(chunked_loss, "LIMIT", 1)
+    monkeypatch.setattr(loss, "LIMIT", 1)
     for mine, expected in zip(learnt(head, x), whole, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
     assert not head.weight.grad[counts == 0].any()

@@ -7,7 +7,7 @@ import pytest
 
 from rnngen.events import FinalEvaluation, Finished, Warned
 from rnngen.requests.evaluate import EvaluateRequest
-from rnngen.training import baseline_check
+from rnngen.training import evaluating
 
 
 def told(events):
@@ -57,7 +57,7 @@ def test_a_model_above_the_baseline_is_not_told(train, chants):
 
 
 def test_a_large_text_is_not_looked_at(train, monkeypatch):
-    monkeypatch.setattr(baseline_check, "CHEAP", 300)
+    monkeypatch.setattr(evaluating, "CHEAP", 300)
     assert told(train()) == []
 
 

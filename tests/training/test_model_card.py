@@ -8,7 +8,7 @@ from rnngen.events import FinalEvaluation, Finished
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry.components import ComponentRecord
 from rnngen.store.config import CorpusRecord, ModelConfig
-from rnngen.training.model_card import model_card
+from rnngen.training.run_folder import model_card
 
 CONFIG = ModelConfig(
     cell=ComponentRecord("lstm", "rnngen", "0.1.0", {"forget_bias": 1.5}),

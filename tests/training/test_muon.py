@@ -12,8 +12,7 @@ from rnngen.builtins.cells.rnn.torch import RNN
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options import NoOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.training.muon import QUINTIC, ROUNDS, Muon, block_rows, orthogonal
-from rnngen.training.optimizers import make_optimizer
+from rnngen.training.optimizers import QUINTIC, ROUNDS, Muon, block_rows, make_optimizer, orthogonal
 
 H, E = 6, 5
 CELLS = {

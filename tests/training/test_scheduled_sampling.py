@@ -10,7 +10,7 @@ from rnngen.data.batches import Batch
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options import NoOptions
 from rnngen.options.model import NetworkOptions
-from rnngen.training.scheduled_sampling import scheduled_inputs
+from rnngen.training.trainer import scheduled_inputs
 
 VOCABULARY = 12
 

@@ -302,11 +302,11 @@ def test_two_searches_side_by_side_share_one_study(session, request_):
 @pytest.mark.parametrize(
     ("changes", "searches", "message"),
     [
-        ({"hidden": 9}, {}, "begun with --hidden 8; asked for now: 9"),
-        ({"tied": True}, {}, "begun without --tied; asked for now: True"),
-        ({"seed": 2}, {}, "begun with --seed 1; asked for now: 2"),
+        ({"hidden": 9}, {}, "begun with hidden=8; asked for now: 9"),
+        ({"tied": True}, {}, "begun without tied; asked for now: True"),
+        ({"seed": 2}, {}, "begun with seed=1; asked for now: 2"),
         ({"steps": 9}, {}, "begun with a trial's steps 8; asked for now: 9"),
-        ({}, {"lr": "0.1|0.2"}, "begun with --search lr=0.0003..0.03:log; asked for now: 0.1|0.2"),
+        ({}, {"lr": "0.1|0.2"}, "begun with search=lr=0.0003..0.03:log; asked for now: 0.1|0.2"),
     ],
 )
 def test_a_study_goes_on_only_with_the_search_that_it_was_begun_with(

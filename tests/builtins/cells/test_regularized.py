@@ -14,7 +14,7 @@ from rnngen.contracts import NetworkSpec
 from rnngen.nn.regularizers import WeightDrop, recurrent
 from rnngen.options import construct
 from rnngen.testing import check_cell
-from rnngen.training.muon import block_rows
+from rnngen.training.optimizers import block_rows
 
 SPECS = {spec.name: spec for spec in rnngen_cells() if not isinstance(spec, NetworkSpec)}
 B, T, E, H = 3, 6, 5, 4
