@@ -157,7 +157,12 @@ class Model:
             text: what it reads instead of generating.
             unit: what a row and a column stand for: ``token``, ``character`` or ``word``.
             options: of the search: ``beam``, ``length_penalty``.
+
+        Raises:
+            UsageError: if the model attends to nothing.
         """
+        if not self.generator.attends:
+            raise UsageError(f"{self.name} attends to nothing: it reads no source, or has attention=none")
         if text is not None:
             return [self.generator.read_along(source, text, unit) for source in sources]
         decoder = self.decoder(**options)

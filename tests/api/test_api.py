@@ -159,6 +159,11 @@ def test_attention_is_that_of_the_command_line(run, pairs):
     assert "".join(along.target) == "CDEF"
 
 
+def test_a_model_that_attends_to_nothing_shows_no_attention(tale):
+    with pytest.raises(UsageError, match="attends to nothing"):
+        tale.attention(["x"])
+
+
 def test_a_model_is_evaluated_as_by_the_command_line(run, tale, place):
     (place / "test.txt").write_text("the cat sees the sea.\n" * 20)
     told = json.loads(run("eval", "-m", "tale", "test.txt", "--json").out)
