@@ -109,7 +109,7 @@ class Model:
 
     session: "Session"
     stored: "tuple[StoredModel, ...]"
-    """As read from disk."""
+    """The models, read from disk."""
     generator: "Generator"
 
     @property
@@ -225,7 +225,7 @@ def _prompt(text: str, source: str | None, blend: tuple[str, float] | None = Non
 
 @dataclass(frozen=True)
 class Session:
-    """What plugins there are, and where models are kept."""
+    """The installed plugins and the user's models."""
 
     registry: "Registry"
     models: "ModelStore"

@@ -27,7 +27,7 @@ class RnngenError(Exception):
 
 
 class UsageError(RnngenError):
-    """What was asked for makes no sense, whatever the state of the disk."""
+    """A request that makes no sense, whatever the state of the disk."""
 
     exit_status = 2
 

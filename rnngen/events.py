@@ -41,7 +41,7 @@ class Started(Event):
     val_tokens: int
     """Tokens of the validation text."""
     device: str
-    """As torch names it."""
+    """Its name in torch."""
     precision: str
     """``fp32`` or ``bf16``."""
     seed: int

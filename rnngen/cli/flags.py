@@ -108,7 +108,7 @@ class Command(click.Command):
     """
 
     option_words: ClassVar[Mapping[str, str]] = {}
-    """How errors name options that are no flags."""
+    """Names, for errors, of options that are no flags."""
 
     def __init__(self, *args: Any, **attrs: Any) -> None:
         super().__init__(*args, **attrs)

@@ -147,7 +147,7 @@ def _modified(path: Path) -> int:
 
 
 def _cache_file() -> Path:
-    """Where this Python's cache is; two environments have two."""
+    """The file of this Python's cache; two environments have two."""
     return paths.cache() / f"commands-{crc32(sys.prefix.encode()):08x}.json"
 
 

@@ -78,7 +78,7 @@ class Hypothesis:
     log_probability: float
     """In nats, the end token's included."""
     score: float
-    """What hypotheses are ranked by; the strategy says how it comes about."""
+    """Rank of the hypothesis, by the strategy's own measure."""
     attention: "Floats | None" = field(default=None, compare=False)
     """(T,S) the weights with which each token, the end's included, was written, if asked for."""
 
@@ -88,16 +88,16 @@ class Generated:
     """One text that a strategy generates."""
 
     prompt: int
-    """Which prompt of the job it goes on from."""
+    """Number of the prompt that it goes on from."""
     tokens: Iterable[int]
     """Its tokens, without prefix and end token; drawn while they are taken, where that is possible."""
     hypothesis: Hypothesis | None = None
-    """How good it is, where the strategy knows."""
+    """Its log-probability and score, where the strategy knows them."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DecodingJob:
-    """What a strategy is asked to do: go on from B prompts, side by side.
+    """The job of a strategy: go on from B prompts, side by side.
 
     ``rnngen.decoding`` holds what strategies are made of: samplers, chains of filters, draws.
     """
@@ -105,7 +105,7 @@ class DecodingJob:
     model: NetworkStep
     """The network, one step at a time."""
     prefixes: tuple[tuple[int, ...], ...]
-    """What each text begins with, at least one token; it is not part of what is generated."""
+    """Tokens that each text begins with, at least one; they are no part of what is generated."""
     start: Callable[[], State]
     """Returns the state of B streams before their prefixes, sources read."""
     prefill: Callable[[], GenerationState]
@@ -117,19 +117,19 @@ class DecodingJob:
     eos_id: int
     """The token that ends a text."""
     count: int = 1
-    """How many texts are wanted of each prompt."""
+    """Number of texts of each prompt."""
     filters: Sequence[AnyFilter] = ()
-    """What shapes the distribution, in order."""
+    """Filters of the distribution, in order."""
     forbidden: tuple[int, ...] = ()
     """Tokens that never come: never trained, or the end token where texts do not end by themselves."""
     stops: tuple[str, ...] = ()
     """Texts that end a text before them; a strategy that ranks whole texts needs to know."""
     source_lengths: tuple[int, ...] | None = None
-    """How many source tokens each prompt has, where sources are padded."""
+    """Number of source tokens of each prompt, where sources are padded."""
     scores: bool = False
-    """Whether hypotheses are wanted where the strategy can give them."""
+    """True if hypotheses are wanted where the strategy can give them."""
     attention: bool = False
-    """Whether these are to keep the attention weights."""
+    """True if these are to keep the attention weights."""
     text: Callable[[Iterable[int]], Iterator[str]] = lambda _: iter(())
     """Turns tokens into text, piece by piece."""
     load_model: Callable[[str], NetworkStep] | None = None

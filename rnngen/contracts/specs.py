@@ -96,11 +96,11 @@ class Flag:
     option: str | None = None
     """The field of the options dataclass that takes the value; the first one by default."""
     metavar: str | None = None
-    """What the help shows for the value; made from the field's type by default."""
+    """Placeholder of the value in the help; made from the field's type by default."""
     names_file: bool = False
-    """Whether the value is a file's name; the option then gets ``@FILE``."""
+    """True if the value is a file's name; the option then gets ``@FILE``."""
     common: bool = False
-    """Whether the short help shows it."""
+    """True if the short help shows it."""
 
     @property
     def parameter(self) -> str:
@@ -123,7 +123,7 @@ class FilterSpec(Spec):
     llama_rank: int | None = None
     """Likewise under ``--order llama``, where temperature comes after truncation; the same if not given."""
     constraint: bool = False
-    """Whether it says what a text may be at all, and so holds under every strategy; a filter that is none
+    """True if it says what a text may be at all, and so holds under every strategy; a filter that is none
     shapes draws, and giving its flag asks for draws."""
     excludes: tuple[str, ...] = ()
     """Names of filters that cannot stand beside it."""
@@ -147,11 +147,11 @@ class StrategySpec(Spec):
     temperature: float | None = None
     """The temperature of its draws where no ``--temp`` or ``--filters`` is given; None adds no filter."""
     draws: bool = True
-    """Whether it draws at random, so that a seed is chosen and reported."""
+    """True if it draws at random, so that a seed is chosen and reported."""
     excludes: tuple[str, ...] = ()
     """Filters that contradict it: ``NAME`` with any value but 0, ``NAME=0`` with that."""
     can: frozenset[Capability] = frozenset()
-    """What it is able to do::
+    """Abilities::
 
         resume   saved states and interactive mode: its class has a method ``sampler(job)`` → ``Sampler``
         blend    start from ``job.prefill()``, which may mix two prompts

@@ -25,7 +25,7 @@ class FilterChain:
         ends = np.cumsum(sizes).tolist()
         self.spans = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
         self.stateful = any(sizes)
-        """Whether anything has to be observed."""
+        """True if any filter has to observe tokens."""
 
     def initial(self, seeds: TokenIds) -> State:
         """Return the state before the first token; each filter has random numbers of its own."""

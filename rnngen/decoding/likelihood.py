@@ -1,4 +1,4 @@
-"""How probable texts are under the network itself, before any filter, and what lengths count for."""
+"""Log-probabilities of texts under the network itself, before any filter, and what lengths count for."""
 
 from collections.abc import Sequence
 from itertools import compress

@@ -14,7 +14,7 @@ from rnngen.contracts import Floats, GenerationState, NetworkStep, State, TokenI
 from rnngen.errors import UsageError
 
 Read = tuple[TokenIds, Floats, State]
-"""Which prefixes (n,) they are, the logits (n,V) for what follows, and the state."""
+"""Numbers (n,) of the prefixes, the logits (n,V) for what follows, and the state."""
 
 
 def select_rows(state: State, rows: Any) -> State:

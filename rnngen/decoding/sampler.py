@@ -86,7 +86,7 @@ class SamplerState(NamedTuple):
     filters: State
     """Of the chain of filters."""
     draws: tuple[UniformDraws, ...]
-    """Where the random numbers of each come from."""
+    """Sources of random numbers, one for each stream."""
     logits: "Floats | None" = None
     """(B,V) for what follows."""
     surprisal: "NDArray[np.float64] | None" = None

@@ -72,7 +72,7 @@ class Decoder:
 
     @property
     def settings(self) -> GenerationSettings:
-        """How texts are generated, whatever the strategy."""
+        """Settings of generation, whatever the strategy."""
         request = self.request
         return GenerationSettings(
             length=request.length,

@@ -49,32 +49,32 @@ many tokens where the model does not say."""
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a text is generated from."""
+    """The beginning of a text, and its source."""
 
     text: str = ""
-    """What it begins with."""
+    """The beginning of the text."""
     source: str | None = None
-    """What it is about, for models that read a source."""
+    """The source, for models that read one."""
     blend: "tuple[str, float] | None" = None
     """Another prompt's text, and how much of the state after it is mixed in, from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """How texts are generated, whatever the strategy."""
+    """Settings of generation, whatever the strategy."""
 
     length: int | None = None
     """Tokens at most; -1 for no limit. By default what suits the model."""
     count: int = 1
-    """How many texts of each prompt."""
+    """Number of texts of each prompt."""
     seed: int = 0
     """Text k of prompt n draws from ``numpy.random.default_rng([seed + n, k])``."""
     filters: Sequence[AnyFilter] = ()
-    """What shapes the distribution, in order."""
+    """Filters of the distribution, in order."""
     stops: tuple[str, ...] = ()
     """Texts that end a text before them."""
     attention: bool = False
-    """Whether outputs keep the attention weights."""
+    """True if outputs keep the attention weights."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ class Output:
 
     prompt: Prompt
     number: int
-    """Which text of its prompt it is."""
+    """Number of the text among those of its prompt."""
     pieces: Iterator[str]
     """The text as it comes, without the prompt, up to a stop."""
     hypothesis: Hypothesis | None = None
-    """How good it is, where the strategy knows."""
+    """Its log-probability and score, where the strategy knows them."""
 
     @cached_property
     def text(self) -> str:
@@ -336,7 +336,7 @@ class Generator:
 
     @cached_property
     def attends(self) -> bool:
-        """Whether the network looks at its source."""
+        """True if the network attends to its source."""
         if not self.reads_source:
             return False
         empty = padded([(self.tokenizers.source.eos_id,)])

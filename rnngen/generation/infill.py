@@ -28,13 +28,13 @@ ROWS = 256
 
 @dataclass(frozen=True)
 class Filling:
-    """What may stand in a gap."""
+    """A text that may stand in a gap."""
 
     tokens: tuple[int, ...]
     log_probability: float
     """Of the filling and of all to its right, given what is to its left, in nats."""
     score: float
-    """What fillings are ranked by: the log-probability, divided by the length penalty."""
+    """Rank of the filling: its log-probability, divided by the length penalty."""
 
 
 @dataclass(frozen=True)

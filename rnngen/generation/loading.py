@@ -22,7 +22,7 @@ from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """Where and how a model computes."""
+    """Device and number format of a loaded model."""
 
     device: str = "cpu"
     """``cpu``, which uses NumPy if the cell can, or any device of torch's."""

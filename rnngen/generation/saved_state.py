@@ -41,20 +41,20 @@ class ResumableGeneration:
     """The state that it has come to."""
     tokenizer: Tokenizer
     given: int
-    """How many tokens of its history were given, not drawn."""
+    """Number of tokens of its history that were given, not drawn."""
     shown: int = 0
     """Characters that were shown already."""
     ended: bool = field(default=False, kw_only=True)
-    """Whether the text had come to its end or to a stop then."""
+    """True if the text had come to its end or to a stop then."""
     cut: bool = field(default=True, init=False)
-    """Whether the last ``write`` left off, and did not come to the end of the text or to a stop."""
+    """True if the last ``write`` left off, and did not come to the end of the text or to a stop."""
 
     def __post_init__(self) -> None:
         self._shown_at_end = self.shown if self.ended else -1
 
     @property
     def ends(self) -> bool:
-        """Whether the text came to an end in the last ``write``, and had not done so before."""
+        """True if the text came to an end in the last ``write``, and had not done so before."""
         return not self.cut and self.shown != self._shown_at_end
 
     def write(self, length: int | None, stops: Sequence[str] = (), *, last: bool = False) -> Iterator[str]:
@@ -132,7 +132,7 @@ def save_state(
 
 @dataclass(frozen=True)
 class SavedState:
-    """What such a file holds."""
+    """The contents of such a file."""
 
     path: Path
     arrays: Arrays
@@ -167,7 +167,7 @@ class SavedState:
 
     @property
     def strategy(self) -> ComponentChoice:
-        """What chose its tokens."""
+        """The strategy that chose its tokens."""
         try:
             name, options = self.record.get("strategy", [DEFAULT_STRATEGY.name, {}])
             return ComponentChoice(str(name), tuple((str(k), str(v)) for k, v in options.items()))
@@ -176,7 +176,7 @@ class SavedState:
 
     @property
     def source(self) -> str | None:
-        """What it is about."""
+        """The source it is about, if any."""
         return self.record.get("source")
 
     def resume(

@@ -49,7 +49,7 @@ class Range:
     low: float
     high: float
     log: bool = False
-    """Whether each factor is as likely as the next, not each difference."""
+    """True if each factor is as likely as the next, not each difference."""
     step: float | None = None
     """Try only ``low``, ``low + step`` and so on."""
 
@@ -103,9 +103,9 @@ class Option:
     choices: tuple[str, ...] = ()
     """The accepted words, where the type is a ``Literal``."""
     optional: bool = False
-    """Whether ``none`` is accepted."""
+    """True if ``none`` is accepted."""
     search: Range | OneOf | None = None
-    """What a search may try; None where the default is meant to stay."""
+    """Values that a search may try; None where the default is meant to stay."""
 
     def parse(self, text: str) -> Any:
         """Read the value from ``text``.

@@ -42,10 +42,10 @@ KINDS: dict[str, type[Spec]] = {
 
 @dataclass(frozen=True)
 class Distribution:
-    """Where a plugin came from."""
+    """The package that a plugin came with."""
 
     name: str
-    """As ``pip install`` knows it."""
+    """Its name for ``pip install``."""
     version: str
 
 

@@ -48,14 +48,14 @@ class Component:
 
     @property
     def component(self) -> ComponentRecord:
-        """As ``config.json`` records it."""
+        """The record of it in ``config.json``."""
         name, owner = self.registered.spec.name, self.registered.distribution
         parts = {option: part.component for option, part in self.parts.items()}
         return ComponentRecord(name, owner.name, owner.version, asdict(self.options), parts)
 
     @property
     def whole(self) -> bool:
-        """Whether it is a whole network, not a layer."""
+        """True if it is a whole network, not a layer."""
         return isinstance(self.registered.spec, NetworkSpec)
 
     def with_device_defaults(self, device: str) -> "Component":
@@ -69,7 +69,7 @@ class Component:
 
     @property
     def has_numpy(self) -> bool:
-        """Whether it has a NumPy face, and all that it is made of have one."""
+        """True if it and all that it is made of have a NumPy implementation."""
         return bool(self.registered.spec.numpy) and all(part.has_numpy for part in self.parts.values())
 
     def numpy(self, weights: Weights, prefix: str = "", *arguments: Any) -> Any:

@@ -13,7 +13,7 @@ CONFLICTS = (
     Conflict("source", "source_field", "the file of sources holds one on each line"),
     Need("source", "corpus", "it holds the sources of these texts"),
 )
-"""What cannot stand together, by the names of options."""
+"""Options that cannot stand together."""
 
 SOURCE_OPTIONS = ("beam", "length_penalty", "source", "source_field")
 """Options for models that read a source."""
@@ -21,7 +21,7 @@ SOURCE_OPTIONS = ("beam", "length_penalty", "source", "source_field")
 
 @dataclass(frozen=True)
 class EvaluateRequest:
-    """How to evaluate a model on a text.
+    """A request to evaluate a model on a text.
 
     Raises:
         ConflictError: for options that cannot stand together.
@@ -32,7 +32,7 @@ class EvaluateRequest:
     corpus: tuple[str, ...] = ()
     """Files, folders and patterns, or ``-`` for standard input; the model's validation text if not given."""
     text: CorpusOptions = field(default_factory=CorpusOptions)
-    """How the files are read."""
+    """Options of reading the files."""
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     """Evaluation modes besides the usual ones."""
     outputs: OutputOptions = field(default_factory=OutputOptions)

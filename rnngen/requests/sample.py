@@ -1,4 +1,4 @@
-"""What ``rnngen sample``, ``Session.generate`` and the interactive mode are asked to do."""
+"""The request of ``rnngen sample``, ``Model.generate`` and the interactive mode."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -22,7 +22,7 @@ class ComponentChoice:
 
 @dataclass(frozen=True)
 class DecodingChoice:
-    """Which strategy and which filters were asked for."""
+    """The strategy and the filters that were asked for."""
 
     strategy: ComponentChoice | None = None
     """None: what suits the model and the filters."""
@@ -31,11 +31,11 @@ class DecodingChoice:
     filters: FilterChoices = ()
     """In the order in which they apply."""
     whole_chain: bool = False
-    """Whether the filters are all that there are to be, so that no temperature is added."""
+    """True if these are all filters, so that no temperature is added."""
     order: str = "hf"
-    """Which ranks filters have: ``hf``, temperature before truncation, or ``llama``, after it."""
+    """Order of the filters: ``hf``, temperature before truncation, or ``llama``, after it."""
     draws: bool = False
-    """Whether a filter was given that shapes draws, which asks for draws."""
+    """True if a filter was given that shapes draws, which asks for draws."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class SampleRequest:
     """A request to generate text."""
 
     prompt: str | None = None
-    """What texts go on from; a model that reads a source takes every line for one."""
+    """Text to go on from; a model that reads a source takes every line for one."""
     prompt_file: str | None = None
     """The file that holds it; ``-`` is standard input."""
     prefix: str = ""
-    """What every output of a model that reads a source begins with."""
+    """Beginning of every output of a model that reads a source."""
     models: tuple[str, ...] = ()
     """Names or paths; several generate together. None: the model trained last."""
     decoding: DecodingChoice = field(default_factory=DecodingChoice)
@@ -70,9 +70,9 @@ class SampleRequest:
     device: str = "cpu"
     quantize: str | None = None
     adapting: AdaptingOptions = field(default_factory=AdaptingOptions)
-    """How the model adapts to its prompt."""
+    """Ways in which the model adapts to its prompt."""
     adapting_given: tuple[str, ...] = ()
-    """Which of the options of ``adapting`` were given."""
+    """Names of the options of ``adapting`` that were given."""
     no_prompt: bool = False
     """Leave the prompt out of what is written."""
     interactive: bool = False
@@ -104,12 +104,12 @@ class SampleRequest:
 
     @property
     def endless(self) -> bool:
-        """Whether nothing but the model itself ends a text."""
+        """True if nothing but the model itself ends a text."""
         return self.length == -1 and not self.stop
 
     @property
     def several_models(self) -> bool:
-        """Whether several models generate together."""
+        """True if several models generate together."""
         return len(self.models) > 1
 
 
@@ -142,7 +142,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("count", "nbest", "nbest says how many of the best"),
     Need("attention", "json", "it adds weights to the JSON output"),
 )
-"""What cannot stand together, and what is of no use alone."""
+"""Options that cannot stand together, or are of no use alone."""
 
 
 def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> SampleRequest:

@@ -73,7 +73,7 @@ class ModelConfig:
 
     @property
     def reads_source(self) -> bool:
-        """Whether the model reads a source first."""
+        """True if the model reads a source first."""
         return self.source_vocabulary is not None
 
     def to_json(self) -> str:

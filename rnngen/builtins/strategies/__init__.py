@@ -25,7 +25,7 @@ BEAM_FLAGS = (
     Flag(name="diversity-range", option="diversity_range"),
     Flag(name="stochastic-beam", option="stochastic"),
 )
-"""What shapes a beam search; the help is that of the options."""
+"""Flags of a beam search; the help is that of the options."""
 
 
 @hookimpl

@@ -12,20 +12,20 @@ Diversity: TypeAlias = Literal["hamming", "cumulative"]
 
 @dataclass(frozen=True)
 class BeamOptions:
-    """How a beam search ranks what it finds, and when it is content."""
+    """Ranking and stopping of a beam search."""
 
     width: int = 5
     """Hypotheses kept alive for each sentence (K); at most so many are given back."""
     penalty: Penalty = "gnmt"
-    """What divides the log-probability of a text of |Y| tokens: ((5 + |Y|) / 6)^alpha (gnmt: Wu et al. 2016),
+    """Divisor of the log-probability of a text of |Y| tokens: ((5 + |Y|) / 6)^alpha (gnmt: Wu et al. 2016),
     |Y|^alpha (average: fairseq, transformers), ((offset + |Y|) / (offset + 1))^alpha (power: Sockeye), or
     nothing (none)."""
     alpha: float = 0.6
     """Exponent of the length penalty: the greater, the more longer texts are favoured."""
     offset: float = 0.0
-    """What the penalty named power adds to lengths: 0 makes it average, 5 gnmt."""
+    """Number that the penalty named power adds to lengths: 0 makes it average, 5 gnmt."""
     coverage: float = 0.0
-    """How much it counts that every source token was attended to: beta of Wu et al. 2016."""
+    """Weight of the coverage penalty, which wants every source token attended to: beta of Wu et al. 2016."""
     least: int = 0
     """Tokens at least: before them a text does not end."""
     early: bool = False
@@ -34,10 +34,10 @@ class BeamOptions:
     """Groups that search one after another, each keeping away from what those before it chose (diverse beam
     search: Vijayakumar et al. 2016)."""
     diversity: float = 0.0
-    """How much likeness to the groups before costs, in nats."""
+    """Penalty for likeness to the groups before, in nats."""
     diversity_kind: Diversity = "hamming"
-    """What likeness is: the same token at the same place (hamming), or exp(-n / diversity_range) with n the
-    places that differ (cumulative)."""
+    """Measure of likeness: the same token at the same place (hamming), or exp(-n / diversity_range) with n
+    the places that differ (cumulative)."""
     diversity_range: float = 1.0
     """After how many different tokens cumulative likeness has fallen to 1/e."""
     stochastic: bool = False
@@ -69,12 +69,12 @@ class BeamOptions:
 
 @dataclass(frozen=True)
 class ContrastiveOptions:
-    """How contrastive search weighs its candidates."""
+    """Weights of contrastive search."""
 
     top_k: int = 4
-    """How many of the most probable tokens are candidates."""
+    """Number of candidates: the K most probable tokens."""
     alpha: float = 0.6
-    """How much likeness to what is written already costs, against probability: 0 is greedy, 1 looks at
+    """Penalty for likeness to the text so far, against probability: 0 is greedy, 1 looks at
     likeness alone (alpha of Su et al. 2022)."""
     window: int = 4096
     """With how many of the latest tokens candidates are compared."""
@@ -92,7 +92,7 @@ class DiverseBeamOptions(BeamOptions):
     groups: int = 0
     """Groups that search one after another; 0 for as many as the beam is wide."""
     diversity: float = 0.5
-    """How much likeness to the groups before costs, in nats."""
+    """Penalty for likeness to the groups before, in nats."""
 
     def __post_init__(self) -> None:
         require(self.groups != 1, "groups=1: a diverse beam has 2 or more")
@@ -116,7 +116,7 @@ class StochasticBeamOptions(BeamOptions):
 
 @dataclass(frozen=True)
 class BestOfOptions:
-    """How many candidates there are of a text, of which the likeliest is kept."""
+    """Number of candidates, of which the likeliest is kept."""
 
     size: int = 16
     """Draw this many texts and keep the one of the highest log-probability per token, its end counted. The
@@ -128,7 +128,7 @@ class BestOfOptions:
 
 @dataclass(frozen=True)
 class MBROptions:
-    """How many candidates there are of a text, of which the most typical is kept."""
+    """Number of candidates, of which the most typical is kept."""
 
     size: int = 16
     """Draw this many texts and keep the one that is most like all the others, by chrF: minimum Bayes risk
@@ -140,7 +140,7 @@ class MBROptions:
 
 @dataclass(frozen=True)
 class SpeculativeOptions:
-    """How several tokens are guessed and read at once."""
+    """Options of speculative decoding."""
 
     draft: str = "lookup"
     """Guess several tokens ahead, and let the model read all of them at once; the text stays the same. A

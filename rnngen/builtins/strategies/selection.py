@@ -27,7 +27,7 @@ from rnngen.errors import UsageError
 ORDER = 6
 """Characters of the longest n-grams."""
 BETA = 2
-"""How many times as much recall counts as precision."""
+"""Weight of recall against precision."""
 
 Grams = list[Counter[str]]
 """The n-grams of a text, from 1 to ``ORDER``."""

@@ -49,7 +49,7 @@ class Draft(Protocol):
 
 
 class Lookup:
-    """What followed the last time that the text so far, its prompt included, ended as it ends now.
+    """Guesses what followed the last time that the text so far, its prompt included, ended as it ends now.
 
     Of several endings that came before, the longest counts, and it is only told if endings of that length
     have been right of late: whether they are costs nothing to watch. Places are kept by hashes in a table
@@ -60,7 +60,7 @@ class Lookup:
     """Tokens of the endings that are looked for."""
     SLOTS = 1 << 16
     TRUSTED = 0.7
-    """How often an ending must have been right about the next token."""
+    """Number of times that an ending must have been right about the next token."""
     PATIENCE = 16
     """Over about how many guesses that is judged."""
 
@@ -68,9 +68,9 @@ class Lookup:
         self.places = array("q", bytes(8 * self.SLOTS))
         """After which place of the text an ending stood, by its hash."""
         self.rates = dict.fromkeys(self.SIZES, self.TRUSTED)
-        """How often endings of each length were right."""
+        """Number of times that endings of each length were right."""
         self.noted = 0
-        """How many tokens of the text were looked at."""
+        """Number of tokens of the text that were looked at."""
 
     def propose(self, sampler: Sampler, state: SamplerState, count: int) -> list[int]:  # noqa: ARG002
         """Return what stood there; a text that repeats itself goes on doing so."""
@@ -107,7 +107,7 @@ class Lookup:
 
 
 class SmallModel:
-    """What another network of the same vocabulary would write, with the filters and the draws to come.
+    """Guesses what another network of the same vocabulary would draw, with the filters and draws to come.
 
     A draw inverts the cumulative distribution: where two networks mostly agree, one random number mostly
     gives both the same token. The smaller the network, the better it pays.
@@ -133,7 +133,7 @@ class SmallModel:
         return guesses
 
     def _written(self, logits: Floats, sampler: Sampler, given: SamplerState, count: int) -> Iterator[int]:
-        """What the sampler would draw from this network; filters see the guesses at the end of ``read``."""
+        """Draw as the sampler would from this network; filters see the guesses at the end of ``read``."""
         draws, memory, state = given.draws[0], given.filters, self.state
         for left in reversed(range(count)):
             logits[:, self.never] = -np.inf

@@ -90,7 +90,7 @@ def count_words(texts: Iterable[str], limit: int = 1 << 20) -> "Counter[str]":
 
 
 def forget_rarest(counts: "Counter[str]", limit: int) -> None:
-    """If there are more than ``limit`` keys, drop the rarest until at most half as many are left."""
+    """Of more than ``limit`` keys, drop the rarest until at most half as many are left."""
     rare = 1
     while len(counts) > (limit if rare == 1 else limit // 2):
         for key in [key for key, count in counts.items() if count <= rare]:

@@ -107,7 +107,7 @@ class NextTokenLogProbs:
         return found.astype(np.float64, copy=False)
 
     def added(self, keys: Doubles) -> Doubles:
-        """What makes keys (n·R,) of the logits of each row: -inf where there is nothing to add to."""
+        """The term that makes keys (n·R,) of each row's logits: -inf where there is nothing to add to."""
         return np.where(self.possible, keys.ravel() - self.norms, -np.inf)
 
 

@@ -22,7 +22,7 @@ from rnngen.numerics import Doubles
 RECORD = np.dtype([("score", "f8"), ("total", "f8"), ("made", "i8"), ("row", "i8"), ("token", "i8")])
 """A finished hypothesis: its ``made``-th token, the last, went on from that row of the step before."""
 UNSEEN = float(np.finfo(np.float32).tiny)
-"""What a source token counts that was not attended to at all, so that its logarithm is a number."""
+"""Weight of a source token that was not attended to at all, so that its logarithm is a number."""
 
 
 class Finished:
@@ -52,7 +52,7 @@ class Finished:
 
 
 class Backpointers:
-    """Which row each row went on from, by which token, and where the network looked for it."""
+    """The row that each row went on from, by which token, and the attention weights for it."""
 
     def __init__(self) -> None:
         self.parents: list[TokenIds] = []
@@ -176,7 +176,7 @@ class Covering:
         return logits, (*after, state[-1] + looked)
 
     def attended(self, state: State) -> "Floats | None":
-        """Where it looked for the last token, (B,S)."""
+        """Attention weights for the last token, (B,S)."""
         return self.step.attended(state[:-1])
 
 

@@ -65,14 +65,14 @@ Chooser = Callable[[ActiveBeams, NextTokenLogProbs, int], Candidates]
 
 @dataclass(frozen=True)
 class Sentence:
-    """What differs from sentence to sentence."""
+    """One sentence of a search."""
 
     prompt: Sequence[int]
     length: int
     """Tokens at most."""
     seed: int
     source: int | None
-    """How many source tokens it has; None for as many as there are weights."""
+    """Number of source tokens; None for as many as there are weights."""
 
 
 class Search:
