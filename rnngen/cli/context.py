@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 SPINS: Final = "1000"
 """Number of times that torch's threads look for one another before they give way to other processes: with
-libgomp's own 300,000, two trainings on two cores take 100 s for what each alone does in 4; with this 7, alone still 4."""
+libgomp's own 300,000, two trainings on two cores take 100 s for what each alone does in 4; with this 7, and
+alone still 4."""
 THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables that set the number of NumPy's threads; then it stays."""
 SETTERS = (

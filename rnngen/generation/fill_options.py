@@ -14,8 +14,8 @@ class FillOptions:
     length: int = 40
     """Tokens of a filling at most."""
     length_penalty: float = 0.0
-    """Length penalty, which favours longer fillings: the log-probability is divided by ((5 + tokens) / 6)^this.
-    At 0 it is not divided: a filling pays for each of its tokens, and is paid by what it makes of the text to
+    """Length penalty, for longer fillings: the log-probability is divided by ((5 + tokens) / 6)^this. At
+    0 it is not divided: a filling pays for each of its tokens, and is paid by what it makes of the text to
     the right."""
 
     def __post_init__(self) -> None:
