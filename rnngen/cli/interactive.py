@@ -24,17 +24,18 @@ HISTORY_LINES = 1000
 END_SHOWN = 40
 """Characters of the text that are repeated after an undo."""
 HELP = """\
-What you type is added to the text, and the model goes on from everything so far; a model that reads a source
-writes about it. Enter alone lets it go on. A line that ends in \\ goes on in the next one; // at the
-beginning stands for a /.
-  /temp 0.9, /top-k 40 …  set a filter, by the name of its flag; off removes it, no value shows all
-  /seed N                 let the draws begin anew from a seed
-  /length N               tokens at most that the model writes in a turn; -1 for no limit
-  /undo                   take the last turn back: text, state and draws; filters stay as you set them
-  /retry                  take it back, and draw it anew
-  /save FILE, /load FILE  save the conversation, or go on from one; as --save-state, --from-state
+The model goes on from everything so far and the line that you type; one that
+reads a source generates an output for it. Enter alone lets it go on. A line
+that ends in \\ is continued in the next one; // at its start stands for /.
+  /temp 0.9, /top-k 40 …  set a filter by the name of its flag; off removes it,
+                          no value shows all
+  /seed N                 restart the draws from a seed
+  /length N               generate at most N tokens in a turn; -1 for no limit
+  /undo                   take back the last turn: text, state and draws
+  /retry                  take it back, and draw it again
+  /save FILE, /load FILE  save the conversation, or load one (see --save-state)
   /text                   show everything so far
-  /help, /quit            Ctrl-D ends too; Ctrl-C ends what is being written, and keeps it"""
+  /help, /quit            Ctrl-D ends too; Ctrl-C ends a text, and keeps it"""
 
 
 def check() -> None:
