@@ -71,6 +71,14 @@ class FilterCommand(DecodingCommand):
 
 
 def _made(ctx: click.Context, with_strategies: bool) -> list[DecodingFlag]:
+    """Make the flags, once a run: Click asks for parameters several times."""
+    known: dict[bool, list[DecodingFlag]] = ctx.find_root().meta.setdefault(f"{__name__}.flags", {})
+    if with_strategies not in known:
+        known[with_strategies] = _from_specs(ctx, with_strategies)
+    return known[with_strategies]
+
+
+def _from_specs(ctx: click.Context, with_strategies: bool) -> list[DecodingFlag]:
     from rnngen.contracts import FilterSpec
     from rnngen.generation.decoding_choice import DecodingFlags, flags_of, option_of
 

@@ -21,6 +21,7 @@ What a search for good options (``rnngen tune``) may try of a field stands in th
 import ast
 import inspect
 import re
+import sys
 import textwrap
 import types
 from collections.abc import Mapping
@@ -233,15 +234,29 @@ def _field_docstrings(options: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for cls in reversed(options.__mro__[:-1]):
         try:
-            body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-        except (OSError, TypeError, SyntaxError):  # no source at hand: the option works, undescribed
+            known = _of_module(cls.__module__).get(cls.__qualname__)
+            if known is None:
+                known = _documented(ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0])
+        except (KeyError, OSError, TypeError, SyntaxError):  # no source: the option works, undescribed
             continue
-        statements = body.body if isinstance(body, ast.ClassDef) else []
-        for above, below in pairwise(statements):
-            if isinstance(above, ast.AnnAssign) and isinstance(above.target, ast.Name):
-                match below:
-                    case ast.Expr(value=ast.Constant(value=str(text))):
-                        found[above.target.id] = " ".join(inspect.cleandoc(text).split())
+        found |= known
+    return found
+
+
+@cache
+def _of_module(module: str) -> dict[str, dict[str, str]]:
+    """The texts of all classes of a module, parsed once; ``getsource`` of each class parses all of it."""
+    statements = ast.parse(inspect.getsource(sys.modules[module])).body
+    return {one.name: _documented(one) for one in statements if isinstance(one, ast.ClassDef)}
+
+
+def _documented(cls: ast.stmt) -> dict[str, str]:
+    found = {}
+    for above, below in pairwise(cls.body if isinstance(cls, ast.ClassDef) else []):
+        if isinstance(above, ast.AnnAssign) and isinstance(above.target, ast.Name):
+            match below:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    found[above.target.id] = " ".join(inspect.cleandoc(text).split())
     return found
 
 
