@@ -81,6 +81,8 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
     """Return the table with its keys as parameter names and its values checked, nested tables likewise."""
     if not isinstance(table, dict):
         raise UsageError(f"{path}: {place} = {table!r}: a table [{place}] expected")
+    if not table:  # most commands have none, and making flags takes a while
+        return {}
     flags, subcommands = _flags(command), command.commands if isinstance(command, click.Group) else {}
     checked: dict[str, Any] = {}
     for key, value in table.items():

@@ -57,7 +57,7 @@ class Inclusion:
         return (np.array(after, np.int64).reshape(state[0].shape),)
 
     def _went_on(self, number: int, place: int, token: int) -> int:
-        """How many bytes of a word the text ends with after one token more."""
+        """Number of bytes of a word that the text ends with after one token more."""
         word = self.words[number]
         text = word[:place] + self.pieces[token]
         if word in text:

@@ -84,7 +84,7 @@ class Matchers:
         self.fresh = self._parser(alphabet)
 
     def allowed(self, rows: Sequence[Row]) -> Mask:
-        """Which tokens (B,V) may follow, and whether the end may."""
+        """Mask (B,V) of the tokens that may follow, the end among them."""
         self.kept = self._parsers(rows)
         masks = {name: self._mask(parser) for name, parser in self.kept.items()}
         return np.stack([masks[row.now] for row in rows]) if rows else np.zeros((0, len(self.pieces)), bool)
@@ -124,13 +124,13 @@ class Matchers:
         return LLMatcher(self.vocabulary, self.language.grammar(alphabet), log_level=0)
 
     def _mask(self, parser: LLMatcher) -> Mask:
-        """What may follow (V,); where llguidance gives up, ``RnngenError`` says why."""
+        """Mask (V,) of what may follow; where llguidance gives up, ``RnngenError`` says why."""
         accepts = not parser.is_error() and parser.is_accepting()
         bits = np.frombuffer(parser.compute_bitmask(), np.uint8)
         mask = np.unpackbits(bits, count=len(self.pieces), bitorder="little").astype(bool)
-        told = parser.get_error().split("\n", 1)[0]
-        if parser.stop_reason() in BROKEN and told != "NoExtensionBias":
-            raise RnngenError(f"filter {self.language.name!r}: llguidance gave up ({told}); simplify it")
+        reason = parser.get_error().split("\n", 1)[0]
+        if parser.stop_reason() in BROKEN and reason != "NoExtensionBias":
+            raise RnngenError(f"filter {self.language.name!r}: llguidance gave up ({reason}); simplify it")
         mask[self.eos_id] = accepts
         return mask
 

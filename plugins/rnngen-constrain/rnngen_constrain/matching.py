@@ -26,7 +26,7 @@ class Constraining(Protocol):
 
     @property
     def language(self) -> Language:
-        """What may be written."""
+        """The texts that may be generated."""
         ...
 
 

@@ -12,7 +12,7 @@ from rnngen_mingru import START
 
 
 class MinStep:
-    """What the two cells share.
+    """The base of both cells.
 
     Args:
         weights: ``gates.weight`` (blocks·H,I) and ``gates.bias`` (blocks·H,).

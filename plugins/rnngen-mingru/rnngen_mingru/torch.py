@@ -26,7 +26,7 @@ from rnngen_mingru import START, MinLSTMOptions
 
 
 class MinCell(nn.Module):
-    """What the two cells share; a subclass turns its gates into the two sequences."""
+    """The base of both cells; a subclass turns its gates into the two sequences."""
 
     blocks: int
     """Number of linear maps of the input."""

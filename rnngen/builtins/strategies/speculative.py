@@ -51,7 +51,7 @@ class Draft(Protocol):
 class Lookup:
     """Guesses what followed the last time that the text so far, its prompt included, ended as it ends now.
 
-    Of several endings that came before, the longest counts, and it is only told if endings of that length
+    Of several endings that came before, the longest counts, and it is only proposed if endings of that length
     have been right of late: whether they are costs nothing to watch. Places are kept by hashes in a table
     that does not grow; one that another has taken is a guess less, no more.
     """

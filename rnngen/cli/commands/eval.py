@@ -32,7 +32,16 @@ if TYPE_CHECKING:
 )
 @flags.json_flag
 @click.pass_context
-def evaluate(ctx: click.Context, /, **params: Any) -> None:
+def evaluate(
+    ctx: click.Context,
+    /,
+    *,
+    corpus: tuple[str, ...],
+    model: str | None,
+    device: str,
+    json: bool,
+    **params: Any,
+) -> None:
     """Evaluate a model on CORPUS or, without one, on the validation text of its training.
 
     The loss is measured in two modes: window (256 tokens at a time, each from a fresh state) and stream (the
@@ -45,21 +54,21 @@ def evaluate(ctx: click.Context, /, **params: Any) -> None:
     from rnngen.requests.evaluate import EvaluateRequest
 
     request = EvaluateRequest(
-        model=params["model"],
-        corpus=params["corpus"],
+        model=model,
+        corpus=corpus,
         text=flags.collect(CorpusOptions, params),
         evaluation=flags.collect(EvaluationOptions, params),
         outputs=flags.collect(OutputOptions, params),
-        device=params["device"],
+        device=device,
     )
     here = session(ctx)
-    model = here.read(request.model)
+    stored = here.read(request.model)
     if request.model is None:
-        console.note(f"model {model.path.name}")
-    evaluation = here.evaluate(model, request)
+        console.note(f"model {stored.path.name}")
+    evaluation = here.evaluate(stored, request)
     if evaluation.no_baseline:
         console.warn(evaluation.no_baseline)
-    if params["json"]:
+    if json:
         console.write_json(evaluation.as_json())
     elif evaluation.outputs:
         _show_outputs(evaluation, evaluation.outputs)
