@@ -69,7 +69,7 @@ class EvaluateRequest:
             OptionError: naming the first such option.
         """
         if is_given(self, "label_field") and not has_labels:
-            raise OptionError("`label_field` needs a model of `task=labelled`; this one has no labels")
+            raise OptionError("`label_field` needs a model with labels; this one has none")
         for option in () if has_source else SOURCE_OPTIONS:
             if is_given(self, option):
                 raise OptionError(f"`{option}` needs a model that reads a source; this one reads none")

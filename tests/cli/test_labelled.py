@@ -39,4 +39,4 @@ def test_a_run_on_records_goes_on_with_its_fields(run, records, tiny):
 def test_a_field_of_labels_without_labels_is_refused(run, records, command):
     ran = run(*command, records, "--label-field", "sex", status=2)
     assert "--label-field" in ran.err
-    assert "--task labelled" in ran.err
+    assert "labels" in ran.err
