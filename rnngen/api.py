@@ -374,6 +374,13 @@ class Session:
 
         return adapt(self.registry, model, prompt, options, device)
 
+    def check_evaluation(self, model: "StoredModel", request: "EvaluateRequest") -> None:
+        """Raise ``ConflictError`` if a model cannot heed a request to evaluate it."""
+        from rnngen.registry.components import restore
+
+        spec = restore(self.registry, "task", model.config.task).registered.spec
+        request.check_model(has_source=model.config.reads_source, has_labels=spec.has_labels)
+
     def evaluate(self, model: "StoredModel", request: "EvaluateRequest") -> "Evaluation":
         """Evaluate a model on a text, or on its own validation text."""
         from rnngen.evaluation.evaluator import Evaluator

@@ -84,11 +84,12 @@ class Need:
         return f"`{self.option}` needs {others}: {self.reason}"
 
 
-Capability: TypeAlias = Literal["source", "no source", "attention", "free text", "end"]
+Capability: TypeAlias = Literal["source", "no source", "attention", "labels", "free text", "end"]
 LACKS: dict[Capability, str] = {
     "source": "reads no source",
     "no source": "reads a source",
     "attention": "attends to nothing",
+    "labels": "has no labels",
     "free text": "has examples that end",
     "end": "has texts that do not end by themselves",
 }

@@ -152,6 +152,7 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
 def _check_task(task: Component, request: TrainRequest) -> None:
     spec: TaskSpec = task.registered.spec
     has: list[Capability] = ["source" if spec.has_source else "no source"]
+    has += ["labels"] * spec.has_labels
     has.append("end" if make_task(task).has_eos else "free text")
     check_requirements(request, REQUIREMENTS, has, f"`task={spec.name}`")
 

@@ -15,6 +15,7 @@ VALUES = {
     "source + source_field": {"text": CorpusOptions(source="sources.txt", source_field="question")},
     "encoding": {"text": CorpusOptions(encoding="cp1252")},
     "field": {"text": CorpusOptions(field="body")},
+    "label_field": {"text": CorpusOptions(label_field="kind")},
     "beam": {"outputs": OutputOptions(beam=5)},
     "length_penalty": {"outputs": OutputOptions(length_penalty=1.0)},
     "length_penalty + beam": {"outputs": OutputOptions(beam=5, length_penalty=1.0)},
@@ -40,7 +41,11 @@ for name, value in ADAPTING.items():
 def both(row):
     """Fields that give both options of a row, and the corpus where a third one needs it."""
     together = VALUES.get(f"{row.option} + {row.other}")
-    corpus = VALUES["corpus"] if row.option in ("source", "source_field", "encoding", "field") else {}
+    corpus = (
+        VALUES["corpus"]
+        if row.option in ("source", "source_field", "encoding", "field", "label_field")
+        else {}
+    )
     return corpus | (together or VALUES[row.option] | VALUES[row.other])
 
 
@@ -65,13 +70,14 @@ def test_a_request_that_breaks_a_row_is_refused_and_names_both_options(row):
 
 
 @pytest.mark.parametrize("row", REQUIREMENTS, ids=lambda row: row.option)
-def test_options_that_need_a_source_are_refused_without_one(row):
+def test_options_that_need_a_capability_are_refused_without_it(row):
     request = EvaluateRequest(
         **both(Need(row.option, "beam" if row.option == "length_penalty" else "corpus", ""))
     )
-    with pytest.raises(OptionError, match=f"{row.reason}, and this model reads no source; leave it out"):
+    lacks = "has no labels" if row.capability == "labels" else "reads no source"
+    with pytest.raises(OptionError, match=f"{row.reason}, and this model {lacks}; leave it out"):
         request.check_model(has_source=False)
-    request.check_model(has_source=True)
+    request.check_model(has_source=True, has_labels=True)
 
 
 def test_other_options_need_no_source():
