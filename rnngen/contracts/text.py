@@ -15,7 +15,8 @@ class Chunk(NamedTuple):
     starts_document: bool
     """True if a new document (or example) begins with this chunk."""
     source: str = ""
-    """The source of the text, where examples are pairs; it comes with the chunk that begins one."""
+    """The source of the text, where examples are pairs, or its label; it comes with the chunk that begins
+    one."""
 
 
 class Tokenizer(Protocol):

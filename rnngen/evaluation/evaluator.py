@@ -84,7 +84,7 @@ class Evaluator:
             RnngenError: if the text cannot be read, or the validation text is no longer there.
         """
         has_source = self.model.config.reads_source
-        self.request.check_model(has_source=has_source)
+        self.request.check_model(has_source=has_source, has_labels=self._task.registered.spec.has_labels)
         cell = restore(self.registry, "cell", self.model.config.cell)
         network = load_network(cell, self.model, self.request.device)
         if self.request.evaluation.cache:

@@ -62,12 +62,14 @@ class EvaluateRequest:
         made: dict[str, Any] = {name: Given.of(stage, **held[name]).options for name, stage in stages.items()}
         return cls(corpus=corpus, **own, **made)
 
-    def check_model(self, *, has_source: bool) -> None:
+    def check_model(self, *, has_source: bool, has_labels: bool = False) -> None:
         """Refuse options that the model cannot heed.
 
         Raises:
             OptionError: naming the first such option.
         """
+        if is_given(self, "label_field") and not has_labels:
+            raise OptionError("`label_field` needs a model with labels; this one has none")
         for option in () if has_source else SOURCE_OPTIONS:
             if is_given(self, option):
                 raise OptionError(f"`{option}` needs a model that reads a source; this one reads none")

@@ -145,9 +145,12 @@ def _check_capabilities(registry: Registry, task: TaskSpec, cell: str, request: 
         )
     if reads and not task.has_source:
         raise OptionError(f"`cell={cell}` reads a source, and `task={task.name}` has none; give `task=pairs`")
+    if is_given(request, "label_field") and not task.has_labels:
+        raise OptionError(f"`label_field`: `task={task.name}` has no labels; give `task=labelled`")
     given = [option for option in FOR_SOURCES if is_given(request, option)]
     if given and not task.has_source:
-        raise OptionError(f"`{given[0]}`: `task={task.name}` has no sources; give `task=pairs`")
+        labels = ", or `label_field` for labels" if task.has_labels else ""
+        raise OptionError(f"`{given[0]}`: `task={task.name}` has no sources; give `task=pairs`{labels}")
     for option, reason in WITHOUT_SOURCE.items() if reads else ():
         if is_given(request, option):
             raise OptionError(f"`{option}`: {reason}; leave it out")

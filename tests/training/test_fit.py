@@ -382,6 +382,53 @@ def test_a_tuned_run_is_resumed_to_the_same_bytes(session, train, tmp_path, ask)
     assert (session.models.find("tuned") / WEIGHTS).read_bytes() == unbroken
 
 
+def tuned_from(session, ask, path, name="tuned", base="verse", **given):
+    training = {**ask().training.values, **given}
+    request = TrainRequest.of(str(path), name=name, init_from=base, **training)
+    return list(session.train(session.plan(request)))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_start_that_nothing_beats_is_kept_and_reported(session, ask, train, corpus, task):
+    train(task=task, steps=60, lr=0.03)
+    events = tuned_from(session, ask, corpus, lr=30.0, clip=0.0)
+    base, tuned = session.read("verse"), session.read("tuned")
+    assert all(np.array_equal(array, tuned.weights[name]) for name, array in base.weights.items())
+    tried = [event for event in events if isinstance(event, Evaluated)]
+    assert [event.best for event in tried] == [True] + [False] * (len(tried) - 1)
+    assert (tried[0].step, events[-1].best_step) == (0, 0)
+    warned = [event.message for event in events if isinstance(event, Warned)]
+    assert any("nothing was better than the start" in one and "--lr" in one for one in warned)
+    assert not any("5-gram" in one for one in warned)
+
+
+def test_a_start_that_is_improved_on_is_not_kept(session, ask, train, corpus):
+    train(steps=4)
+    events = tuned_from(session, ask, corpus, steps=40)
+    assert events[-1].best_step > 0
+    assert not any("than the start" in event.message for event in events if isinstance(event, Warned))
+
+
+def test_characters_that_are_new_to_a_tuned_model_are_reported_with_figures(session, ask, train, tmp_path):
+    train(steps=4, tokenizer="byte")
+    text = "the sun and я\n" * 200
+    (tmp_path / "new.txt").write_text(text)
+    events = tuned_from(session, ask, tmp_path / "new.txt")
+    chars = session.plan(ask(tmp_path / "new.txt", name="x", tokenizer="byte")).encoded.train.chars
+    (told,) = [e.message for e in events if isinstance(e, Warned) and "are new to verse" in e.message]
+    new = text[:chars].count("я")
+    assert f"{new:,} of the {chars:,} characters to train on ({new / chars:.1%})" in told
+    assert ": я;" in told
+
+
+def test_a_tuned_model_keeps_tokens_that_only_the_other_met(session, ask, train, tmp_path):
+    train(steps=4)
+    (tmp_path / "new.txt").write_text("the sun and a\n" * 100)
+    tuned_from(session, ask, tmp_path / "new.txt")
+    base, tuned = (session.read(name).weights["seen"] for name in ("verse", "tuned"))
+    np.testing.assert_array_equal(base, tuned)
+
+
 # ── going on ───────────────────────────────────────────────────────────────────────────────────────────────
 
 

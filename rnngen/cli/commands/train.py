@@ -69,6 +69,7 @@ parts_flags = flags.options_from(
     "rnngen train names.txt --task lines --hidden 128",
     "rnngen train english-chinese.tsv --task pairs --name en-zh",
     "rnngen train --task pairs --source train.de --target train.en",
+    "rnngen train surnames.tsv --task labelled",
     "cat diary/*.txt | rnngen train - --name diary",
     "rnngen train --resume --name diary",
     "rnngen train corpus.txt --nproc 2",
