@@ -7,9 +7,9 @@
                                   ▾                 decode(data, name, encoding)    at once
                            ``EncodingError``: the place, and how the likely encodings read it
 
-Nothing is repaired in silence. A byte order mark at the head goes, and says how the text is encoded; line ends
-stay as they are. Under ``bytes`` there is nothing to decode: each byte is a character, U+0000 to U+00FF, and
-``to_bytes`` is the way back.
+Nothing is repaired in silence. A byte order mark at the head goes, and says how the text is encoded; line
+ends stay as they are. Under ``bytes`` there is nothing to decode: each byte is a character, U+0000 to U+00FF,
+and ``to_bytes`` is the way back.
 """
 
 from rnngen.encodings.decoder import BLOCK as BLOCK

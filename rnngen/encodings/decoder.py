@@ -11,6 +11,8 @@ from rnngen.encodings.kinds import binary, document
 from rnngen.errors import CorpusError, UsageError
 from rnngen.printable import shown
 
+MARK = "\ufeff"
+"""The byte order mark, decoded."""
 BLOCK = 1 << 20
 """Bytes read at a time, and so the most characters in a piece of text."""
 BYTES = "bytes"
@@ -103,8 +105,8 @@ def to_bytes(text: str) -> bytes:
         return text.encode("latin-1")
     except UnicodeEncodeError as error:
         raise CorpusError(
-            f"{shown(text[error.start])!r} is no byte, and this model writes bytes: a token of it is a part of "
-            "one; train it with `tokenizer=char`"
+            f"{shown(text[error.start])!r} is no byte, and this model writes bytes; "
+            "train it with `tokenizer=char`"
         ) from error
 
 
@@ -160,7 +162,7 @@ class Decoder:
         if self._begun or not text:
             return text
         self._begun = True
-        return text.removeprefix("\ufeff")
+        return text.removeprefix(MARK)
 
     def _text(self, codec: codecs.IncrementalDecoder, block: bytes, final: bool) -> str:
         self._taken += len(block)
@@ -256,7 +258,9 @@ class Decoder:
     def _other(self, fault: str, encodings: Iterable[str | Candidate], data: bytes) -> EncodingError:
         """Return an error that names encodings, with what they make of the data where that is not known."""
         candidates = [
-            Candidate(one, snippet(data.decode(one, "ignore").lstrip("\ufeff"))) if isinstance(one, str) else one
+            Candidate(one, snippet(data.decode(one, "ignore").lstrip(MARK)))
+            if isinstance(one, str)
+            else one
             for one in encodings
         ]
         if self._mend == BY_ICONV:  # which has no hyphen before the byte order

@@ -1,4 +1,4 @@
-"""Likely encodings of a text: those that allow its bytes, by how much what they make of them looks like writing.
+"""Likely encodings of a text: those that allow its bytes, by how much what comes out looks like writing.
 
 charset-normalizer knows which language letters make; of short texts and of a few bytes beyond ASCII it makes
 little, so that what is unlike any writing counts first: capitals within words, scripts mixed within words,
@@ -15,7 +15,18 @@ from typing import NamedTuple
 COMMON = (
     *("utf-8", "cp1252", "cp1251", "gb18030", "shift_jis", "big5", "euc-jp", "euc-kr", "koi8-r", "koi8-u"),
     *("cp1250", "iso-8859-2", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
-    *("cp932", "cp949", "cp866", "macintosh", "cp850", "cp437", "cp852", "iso-8859-5", "iso-8859-7", "iso-8859-15"),
+    *(
+        "cp932",
+        "cp949",
+        "cp866",
+        "macintosh",
+        "cp850",
+        "cp437",
+        "cp852",
+        "iso-8859-5",
+        "iso-8859-7",
+        "iso-8859-15",
+    ),
     *("mac-cyrillic", "mac-latin2", "utf-16-le", "utf-16-be"),
 )
 """Encodings that texts have, the commoner first. Latin-1 is not among them: texts that are called so are
@@ -72,12 +83,12 @@ def likely(data: bytes, place: int, *, refused: str = "utf-8", offset: int = 0) 
 
 
 def wide(data: bytes, offset: int = 0) -> str | None:
-    """Return which UTF-16 or UTF-32 a text without a byte order mark is in, by its NUL bytes; None if in none.
+    r"""Return which UTF-16 or UTF-32 a text without a byte order mark is in, by its NUL bytes, or None.
 
     ::
 
-        T\\0h\\0e\\0 \\0      utf-16-le        T\\0\\0\\0h\\0\\0\\0      utf-32-le
-        \\0T\\0h\\0e\\0       utf-16-be        \\0\\0\\0T\\0\\0\\0h      utf-32-be
+        T\0h\0e\0 \0      utf-16-le        T\0\0\0h\0\0\0      utf-32-le
+        \0T\0h\0e\0       utf-16-be        \0\0\0T\0\0\0h      utf-32-be
     """
     whole = data[-offset % 4 :][:SAMPLE]
     zeros = [whole[place::4].count(0) for place in range(4)]
@@ -109,7 +120,7 @@ def is_utf8(data: bytes, encoding: str) -> bool:
 def snippet(text: str, place: int = 0) -> str:
     """Return what stands around a place, on its line."""
     begin = max(text.rfind("\n", 0, place) + 1, place - BEFORE)
-    return text[begin : place + AFTER].split("\n")[0].strip()
+    return text[begin : place + AFTER].split("\n", maxsplit=1)[0].strip()
 
 
 # ── Readings ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,7 +223,7 @@ def _sign(char: str) -> float:
 
 @cache
 def _rarity(char: str) -> float:
-    """Return how odd an ideograph or a syllable is: those of the standards of the 1980s are the common ones."""
+    """Return how odd an ideograph or a syllable is: common are those in the standards of the 1980s."""
     script = _script(char)
     if script == "HANGUL":
         return 0.0 if _within(char, "euc-kr") else 2.0
@@ -236,7 +247,7 @@ def _script(char: str) -> str:
 
 @cache
 def _pair(before: str, char: str) -> float:
-    """Return how odd two neighbours are: a capital behind a small letter, two scripts in one word …"""
+    """Return how odd two neighbours are: a capital behind a small letter, two scripts in a word, and so on."""
     if before.isalpha() and (char in _OPENING or (char == " " and _script(before) == "CJK")):
         return 0.5
     if not char.isalpha() or not (before.isalpha() or before in _CLOSING):

@@ -55,7 +55,11 @@ BINARIES = {
     b"%!PS": "a PostScript document",
 }
 """Kinds that hold bytes of no text; such a beginning alone, as ``BM``, can also be that of a text."""
-PLACED = {(257, b"ustar"): "a tar archive", (4, b"ftyp"): "a film or sound (MP4)", (60, b"BOOKMOBI"): "an e-book (MOBI)"}
+PLACED = {
+    (257, b"ustar"): "a tar archive",
+    (4, b"ftyp"): "a film or sound (MP4)",
+    (60, b"BOOKMOBI"): "an e-book (MOBI)",
+}
 
 
 def document(head: bytes) -> str | None:
@@ -64,7 +68,7 @@ def document(head: bytes) -> str | None:
 
 
 def binary(head: bytes) -> str | None:
-    """Return the kind of a file that holds bytes of no text, by its beginning; None for one that is not known."""
+    """Return the kind of a file that holds bytes of no text, by its beginning; None for an unknown one."""
     if head.startswith(b"PK\x03\x04"):
         names = head.lower()
         return next((kind for name, kind in ARCHIVES.items() if name in names), "a zip archive")

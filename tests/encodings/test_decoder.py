@@ -72,7 +72,11 @@ def test_what_may_be_half_a_mark_and_is_none_is_a_wrong_byte():
 
 @pytest.mark.parametrize(
     ("data", "lines"),
-    [(b"a\nb\n", ["a", "b"]), (b"a\r\n\nb", ["a", "", "b"]), (b"\xef\xbb\xbfa\x0b\xc2\x85b\rc\n", ["a\x0b\x85b\rc"])],
+    [
+        (b"a\nb\n", ["a", "b"]),
+        (b"a\r\n\nb", ["a", "", "b"]),
+        (b"\xef\xbb\xbfa\x0b\xc2\x85b\rc\n", ["a\x0b\x85b\rc"]),
+    ],
 )
 def test_lines_end_at_line_feeds_alone(data, lines):
     assert lines_of(data) == lines
@@ -149,7 +153,9 @@ def advised(error):
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("asked", ["utf-8", "latin-1", "cp1252", "utf-16", "utf-32", "utf-16-be"])
-@pytest.mark.parametrize("text", ["THE NIGHT\nand a rose\n", "Où est-il, l'été ?\n", "Привет, мир, и люди\n" * 9])
+@pytest.mark.parametrize(
+    "text", ["THE NIGHT\nand a rose\n", "Où est-il, l'été ?\n", "Привет, мир, и люди\n" * 9]
+)
 def test_wide_text_without_a_mark_is_never_garbage(encoding, asked, text):
     data = text.encode(encoding)
     if asked == encoding:
@@ -172,7 +178,8 @@ def test_utf8_in_another_encoding_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("data", "place"), [(b"a\0b\n", "line 1: a NUL character"), (b"abc\n" * 20 + b"x\0y\0\n", "line 21: 2 NUL characters")]
+    ("data", "place"),
+    [(b"a\0b\n", "line 1: a NUL character"), (b"abc\n" * 20 + b"x\0y\0\n", "line 21: 2 NUL characters")],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "gb18030"])
 def test_stray_nuls_are_refused_with_their_place(data, place, encoding):
@@ -235,7 +242,11 @@ def test_text_that_begins_like_a_binary_is_text(text):
 
 
 @pytest.mark.parametrize(
-    ("data", "mend"), [(b"it\x92s\n", "iconv -f cp1252 -t utf-8"), ("a\nb\n".encode("utf-16-le"), "iconv -f utf-16le -t utf-8")]
+    ("data", "mend"),
+    [
+        (b"it\x92s\n", "iconv -f cp1252 -t utf-8"),
+        ("a\nb\n".encode("utf-16-le"), "iconv -f utf-16le -t utf-8"),
+    ],
 )
 def test_texts_that_have_to_be_utf8_are_converted_with_iconv(data, mend):
     with pytest.raises(EncodingError, match=mend):
