@@ -5,6 +5,7 @@ A process can be started with either closed; a file can be a pipe, as the shell'
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -123,6 +124,15 @@ def usage_errors() -> Iterator[None]:
         yield
     except encodings.EncodingError as error:
         raise UsageError(str(error)) from error
+
+
+def one_line(text: str) -> str:
+    r"""Escape the line ends in a text, as ``\n`` and ``\r\n``, so that it takes one line.
+
+    Nothing else ends a line: form feeds, U+0085, U+2028 and the like pass unchanged, and a ``\r`` too unless
+    it comes last, where it would become part of the line's end.
+    """
+    return re.sub(r"\r?\n|\r\Z", lambda found: found[0].replace("\r", "\\r").replace("\n", "\\n"), text)
 
 
 def output() -> TextIO:

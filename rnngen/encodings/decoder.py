@@ -258,9 +258,7 @@ class Decoder:
     def _other(self, fault: str, encodings: Iterable[str | Candidate], data: bytes) -> EncodingError:
         """Return an error that names encodings, with what they make of the data where that is not known."""
         candidates = [
-            Candidate(one, snippet(data.decode(one, "ignore").lstrip(MARK)))
-            if isinstance(one, str)
-            else one
+            Candidate(one, snippet(data.decode(one, "ignore").lstrip(MARK))) if isinstance(one, str) else one
             for one in encodings
         ]
         if self._mend == BY_ICONV:  # which has no hyphen before the byte order

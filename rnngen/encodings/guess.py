@@ -247,7 +247,7 @@ def _script(char: str) -> str:
 
 @cache
 def _pair(before: str, char: str) -> float:
-    """Return how odd two neighbours are: a capital behind a small letter, two scripts in a word, and so on."""
+    """Return how odd two neighbours are: a capital behind a small letter, two scripts in one word."""
     if before.isalpha() and (char in _OPENING or (char == " " and _script(before) == "CJK")):
         return 0.5
     if not char.isalpha() or not (before.isalpha() or before in _CLOSING):
