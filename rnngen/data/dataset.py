@@ -14,14 +14,17 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 from unicodedata import name as unicode_name
 
 from rnngen.contracts import Chunk, Task, Tokenizer
 from rnngen.data.corpus import Corpus, find, spool, suffix_of
+from rnngen.data.file_encodings import FileEncodings
 from rnngen.data.split import Split, Survey, is_validation, split_at, survey, train_split, validation_split
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_store
+from rnngen.encodings import BYTES
 from rnngen.errors import CorpusError, ModelError
-from rnngen.options.corpus import CorpusOptions, PartsOptions
+from rnngen.options.corpus import CorpusOptions, NormalForm, PartsOptions
 from rnngen.paths import cache
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, load_tokenizers, make_task, reader_for, suffixes
@@ -62,6 +65,8 @@ class CorpusFiles:
     sources: Sequence[Path] = ()
     """Files with the sources of ``paths``, where they are not in the same files."""
     val_sources: Sequence[Path] = ()
+    normalize: NormalForm | None = None
+    """The Unicode normal form that the text is brought to."""
 
     @classmethod
     def find(
@@ -75,7 +80,8 @@ class CorpusFiles:
         )
         given = {key: getattr(options, key) for key in READER_OPTIONS}
         reading = {key: value for key, value in given.items() if value is not None}
-        return cls(registry, task, paths, val, reading, sources, val_sources)
+        FileEncodings.parse(options.encoding).check([*paths, *val, *sources, *val_sources])
+        return cls(registry, task, paths, val, reading, sources, val_sources, options.normalize)
 
     @classmethod
     def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
@@ -84,7 +90,8 @@ class CorpusFiles:
         for path in (path for kind in kinds for path in kind if not Path(path).is_file()):
             raise CorpusError(f"{path}: the model was trained on this text, and it is not there any more")
         paths, val_paths, sources, val_sources = ([*map(Path, kind)] for kind in kinds)
-        files = cls(registry, task, paths, val_paths, record.reader_options, sources, val_sources)
+        reading = record.reader_options
+        files = cls(registry, task, paths, val_paths, reading, sources, val_sources, record.normalize)
         files.check_unchanged(record)
         return files
 
@@ -110,17 +117,23 @@ class CorpusFiles:
 
     @cached_property
     def _corpus(self) -> Corpus:
-        return Corpus(self.paths, self.task, reader_for(self.registry, self._settings), self.sources)
+        return Corpus(self.paths, self.task, self._reader, self.sources, self._encodings, self.normalize)
 
     @cached_property
     def _validation(self) -> Corpus:
-        return Corpus(self.val_paths, self.task, reader_for(self.registry, self._settings), self.val_sources)
+        paths, sources = self.val_paths, self.val_sources
+        return Corpus(paths, self.task, self._reader, sources, self._encodings, self.normalize)
 
-    @property
-    def _settings(self) -> dict[str, str]:
-        """The options of the readers by the names that they know."""
-        names = {"label_field": "source_field"}
-        return {names.get(key, key): value for key, value in self.reader_options.items()}
+    @cached_property
+    def _encodings(self) -> FileEncodings:
+        return FileEncodings.parse(self.reader_options.get("encoding"))
+
+    def _reader(self, path: Path) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
+        """Return the reader of a file: by its ending, but bytes are bytes whatever it is."""
+        names, encoding = {"label_field": "source_field"}, self._encodings.of(path)
+        settings = {names.get(key, key): value for key, value in self.reader_options.items()}
+        read = reader_for(self.registry, {**settings, "encoding": encoding})
+        return read("" if encoding == BYTES else suffix_of(path))
 
     # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -167,7 +180,7 @@ class CorpusFiles:
             "split": fraction,
             "tokenizer": [*tokenizers, tokenizer_json],
             "format": 2,
-        }
+        } | ({"normalize": self.normalize} if self.normalize else {})
         folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
         with contextlib.suppress(ModelError):  # not made yet, or damaged since
@@ -236,6 +249,7 @@ class CorpusFiles:
             source_paths=_absolute(self.sources),
             val_source_paths=_absolute(self.val_sources),
             reader_options=dict(self.reader_options),
+            normalize=self.normalize,
         )
         return EncodedDataset(
             tokenizer, text, train, val, record, source_tokenizer, "\n" if met else "", self.task.has_eos

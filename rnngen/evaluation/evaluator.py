@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,8 @@ from rnngen.contracts import Chunk
 from rnngen.data.dataset import CorpusFiles, not_empty
 from rnngen.data.split import Split
 from rnngen.data.token_store import TokenStore, write_store
-from rnngen.errors import CorpusError
+from rnngen.encodings import BYTES
+from rnngen.errors import CorpusError, OptionError
 from rnngen.evaluation.dynamic import dynamic_loss
 from rnngen.evaluation.ngram import NGramLoss, witten_bell
 from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
@@ -106,8 +107,15 @@ class Evaluator:
 
     @cached_property
     def _given(self) -> CorpusFiles | None:
-        corpus, options = self.request.corpus, self.request.text
-        return CorpusFiles.find(self.registry, self._task, corpus, options) if corpus else None
+        corpus, config = self.request.corpus, self.model.config
+        if not corpus:
+            return None
+        encoding = self.request.text.encoding or config.encoding
+        if (encoding == BYTES) != (config.encoding == BYTES):
+            name = self.model.path.name
+            raise OptionError(f"`encoding={encoding}`: {name} was trained on {config.encoding}; leave it out")
+        options = replace(self.request.text, encoding=encoding, normalize=config.corpus.normalize)
+        return CorpusFiles.find(self.registry, self._task, corpus, options)
 
     @cached_property
     def _trained_on(self) -> CorpusFiles:

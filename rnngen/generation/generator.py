@@ -27,6 +27,7 @@ from rnngen.contracts import (
     Strategy,
     TokenIds,
 )
+from rnngen.data.normalization import normalize
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import blend, next_logits, prefill
 from rnngen.decoding.text_stream import TextStream, decode, until
@@ -34,6 +35,7 @@ from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
 from rnngen.numerics import log_softmax
+from rnngen.options.corpus import NormalForm
 from rnngen.registry.components import Tokenizers
 from rnngen.requests.conflicts import Capability
 
@@ -117,6 +119,8 @@ class Generator:
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
         load_model: opens another model by name, for strategies that need two.
+        encoding: in which texts enter and leave: UTF-8, or ``bytes``, of which each is one character.
+        normalize: the Unicode normal form that the tokenizers bring texts to.
     """
 
     model: Any
@@ -129,6 +133,8 @@ class Generator:
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+    encoding: str = "utf-8"
+    normalize: NormalForm | None = None
 
     @cached_property
     def capabilities(self) -> "tuple[Capability, ...]":
@@ -173,6 +179,7 @@ class Generator:
         if self.trained_tokens is None or not text:
             return []
         tokenizer = self.tokenizers.target
+        text = normalize(text, self.normalize)
         ids = tokenizer.encode(text)
         unknown = np.repeat(self.trained_tokens[ids] == 0, [len(tokenizer.pieces[token]) for token in ids])
         begins = np.cumsum([0, *(len(character.encode()) for character in text[:-1])])

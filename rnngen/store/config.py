@@ -5,7 +5,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rnngen.encodings import BYTES
 from rnngen.errors import ModelError
+from rnngen.options.corpus import NormalForm
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry.components import ComponentRecord
 
@@ -47,7 +49,7 @@ class CorpusRecord:
     """The rule that chose the validation split; empty for a model of an earlier version."""
     threshold: int = 0
     """The rule's number: an example is validation text where the hash of its group is below it."""
-    normalize: str | None = None
+    normalize: NormalForm | None = None
     """The Unicode normal form that the text was brought to; None where it was read as it is."""
     labels: tuple[str, ...] = ()
     """The labels of the examples, sorted, where the task has labels."""
@@ -85,6 +87,11 @@ class ModelConfig:
     def reads_source(self) -> bool:
         """True if the model reads a source first."""
         return self.source_vocabulary is not None
+
+    @property
+    def encoding(self) -> str:
+        """The encoding in which texts enter and leave the model: UTF-8, or ``bytes`` if it learnt bytes."""
+        return BYTES if self.corpus.reader_options.get("encoding") == BYTES else "utf-8"
 
     def to_json(self) -> str:
         """Return the text of ``config.json``."""
