@@ -17,6 +17,8 @@ class Chunk(NamedTuple):
     source: str = ""
     """The source of the text, where examples are pairs, or its label; it comes with the chunk that begins
     one."""
+    is_record: bool = False
+    """True if a reader gives the whole of a record, as a cell of a table, and not a part of a file's text."""
 
 
 class Tokenizer(Protocol):
