@@ -73,7 +73,8 @@ def _lines(argument: str | None, file: str | None) -> Callable[[int], list[str]]
     if argument is not None and file is not None:
         raise UsageError("a source and --prompt-file both; give one")
     if argument not in (None, "-"):
-        given = iter(streams.require_utf8(str(argument), "the source").split("\n"))
+        lines = streams.require_utf8(str(argument), "the source").split("\n")
+        given = iter([line.removesuffix("\r") for line in lines])
         return lambda most: list(islice(given, most))
     if argument is None and file is None and (sys.stdin is None or streams.stdin_is_terminal()):
         raise UsageError("no source to write about; give one as an argument, or pipe lines in")

@@ -5,6 +5,7 @@ A process can be started with either closed; a file can be a pipe, as the shell'
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -124,6 +125,15 @@ def decoded(line: bytes, place: str) -> str:
         return line.removesuffix(b"\n").removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
         raise CorpusError(f"{place}: {error.reason} in UTF-8; convert it with iconv") from None
+
+
+def one_line(text: str) -> str:
+    r"""Escape the line ends in a text, as ``\n`` and ``\r\n``, so that it takes one line.
+
+    Nothing else ends a line: form feeds, U+0085, U+2028 and the like pass unchanged, and a ``\r`` too unless
+    it comes last, where it would become part of the line's end.
+    """
+    return re.sub(r"\r?\n|\r\Z", lambda found: found[0].replace("\r", "\\r").replace("\n", "\\n"), text)
 
 
 def output() -> TextIO:

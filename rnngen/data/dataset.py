@@ -217,7 +217,7 @@ class CorpusFiles:
         try:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
             train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
-            text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+            text = (folder / "tokenizer.json").read_bytes().decode()
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)

@@ -45,6 +45,7 @@ FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
 SOURCE_RATIO, SOURCE_LENGTH = 3, 256
 """An output may be this many times as long as its source, and always as long as the targets of training, this
 many tokens where the model does not say."""
+BLANK = "the source is blank, and nothing can be made of it; give one with text"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Prompt:
     """The source, for models that read one."""
     blend: "tuple[str, float] | None" = None
     """Another prompt's text, and how much of the state after it is mixed in, from 0 to 1."""
+
+    @property
+    def is_blank(self) -> bool:
+        """True if there is a source and nothing in it but white space: nothing is made of that."""
+        return self.source is not None and not self.source.strip()
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ class Generator:
         """The state before the prefixes, sources read.
 
         Raises:
-            UsageError: if a source is missing, or given to a model that reads none.
+            UsageError: if a source is missing or blank, or given to a model that reads none.
         """
         sources = [prompt.source for prompt in prompts]
         if not self.reads_source:
@@ -179,6 +185,8 @@ class Generator:
             return tuple(self.model.start(len(prompts)))
         if None in sources:
             raise UsageError("this model reads a source; give one")
+        if any(prompt.is_blank for prompt in prompts):
+            raise UsageError(BLANK)
         return tuple(self.model.start(padded([self.source_tokens(source or "") for source in sources])))
 
     def prefill(self, prompt: Prompt) -> GenerationState:
@@ -239,12 +247,14 @@ class Generator:
         """Generate the texts of each prompt, in the order of the prompts.
 
         The pieces of one output are taken, or let go, before the next is asked for. Prompts with sources are
-        read in batches of similar length; what is generated for one does not depend on the others. Seeds
-        follow from the prompts' numbers, from 0 by default.
+        read in batches of similar length; what is generated for one does not depend on the others; a prompt
+        with a blank source has no output. Seeds follow from the prompts' numbers, from 0 by default.
         """
-        numbers = range(len(prompts)) if numbers is None else numbers
+        given = zip(prompts, range(len(prompts)) if numbers is None else numbers, strict=True)
+        there = [one for one in given if not one[0].is_blank]
+        prompts, numbers = [prompt for prompt, _ in there], [number for _, number in there]
         if len(prompts) == 1 or not self.reads_source:
-            for number, prompt in zip(numbers, prompts, strict=True):
+            for prompt, number in there:
                 for _, output in self._outputs([prompt], strategy, settings, [number]):
                     yield output
             return
@@ -255,6 +265,14 @@ class Generator:
                 found[batch[place]].append(replace(output, pieces=iter([output.text])))
         for outputs in found:
             yield from outputs
+
+    def first_texts(
+        self, prompts: Sequence[Prompt], strategy: Strategy, settings: GenerationSettings
+    ) -> list[str]:
+        """Return the first text of each prompt; that of a blank source is empty."""
+        outputs = self.generate(prompts, strategy, settings)
+        first = {id(output.prompt): output.text for output in outputs if output.number == 0}
+        return [first.get(id(prompt), "") for prompt in prompts]
 
     def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
         """The numbers of prompts that are read side by side: they begin with as many tokens."""

@@ -107,21 +107,6 @@ def test_a_source_longer_than_any_in_training_is_told_once_and_answered(answer):
     assert re.findall(r"source (\d+) has more than 20 tokens", told.err) == ["2", "4"]
 
 
-def test_an_answer_with_line_ends_is_one_line(run, home, place):
-    lines = "".join(f'{{"en": "{k}", "zh": "{k}\\n\\u2028{k}"}}\n' for k in "abcdef" * 8)
-    (place / "many.jsonl").write_text(lines)
-    flags = ["--field", "zh", "--source-field", "en", *SEQ2SEQ]
-    run("train", "many.jsonl", "-q", "--task", "pairs", *flags)
-    told = run("sample", "-m", "many", "--temp", "1", "--seed", "1", "-n", "12", stdin="a\nb\nc\nd\n" * 4)
-    assert told.out.count("\n") == 16
-    assert not re.search("[\u2028\r\x0b]", told.out)
-    kept = run(
-        "sample", "-m", "many", "--temp", "1", "--seed", "1", "-n", "12", "-0", stdin="a\nb\nc\nd\n" * 4
-    )
-    assert kept.out.count("\0") == 16
-    assert "\n" in kept.out
-
-
 # ── as it comes ────────────────────────────────────────────────────────────────────────────────────────────
 
 

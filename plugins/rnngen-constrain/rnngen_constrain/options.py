@@ -47,7 +47,8 @@ class ChoicesOptions:
         """These texts."""
         text = _given("choices", "texts", self.texts)
         if self.texts.startswith("@"):
-            found = [line for line in text.splitlines() if line]
+            lines = [line.removesuffix("\r") for line in text.split("\n")]
+            found = [line for line in lines if line]
         else:
             found = [unescape(part) for part in divide(self.texts, "|")]
         if not found:

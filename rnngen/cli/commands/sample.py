@@ -221,6 +221,8 @@ class Writer:
 
     def __init__(self, decoder: "Decoder") -> None:
         self.decoder, self.request, self.generator = decoder, decoder.request, decoder.generator
+        self.escaped = 0
+        """Outputs about sources in which line ends were escaped."""
         if self.request.json and self.request.endless and not self.generator.has_eos:
             raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
 
@@ -233,6 +235,9 @@ class Writer:
                     out.write(text)
                 out.write("", flush=True)
                 first += len(pool)
+        if self.escaped:
+            some = "1 output has line ends" if self.escaped == 1 else f"{self.escaped} outputs have line ends"
+            console.warn(f"{some}, written as \\n; --json and --null keep them as they are")
 
     def write_resumable(self, text: "ResumableGeneration", prompt: "Prompt", length: int | None) -> None:
         """Write a text that can be left off, up to where it is left off."""
@@ -280,20 +285,25 @@ class Writer:
     # ── a line or a record for each source ─────────────────────────────────────────────────────────────────
 
     def _about_sources(self, pool: "Sequence[Prompt]", first: int) -> Iterator[str]:
-        """Yield the output of each source, in their order; an empty one has an empty output."""
-        there = [number for number, prompt in enumerate(pool) if (prompt.source or "").strip()]
-        numbers = [first + number for number in there]  # the seed of a source follows from its line
-        outputs = self.decoder.outputs([pool[number] for number in there], numbers=numbers)
-        groups = groupby(outputs, key=lambda output: id(output.prompt))
-        for number, prompt in enumerate(pool):
-            found = [*next(groups)[1]] if number in set(there) else []
+        """Yield the output of each source, in their order; that of a blank one is empty."""
+        numbers = range(first, first + len(pool))  # the seed of a source follows from its line
+        groups = groupby(self.decoder.outputs(pool, numbers), key=lambda output: id(output.prompt))
+        for prompt in pool:
+            found = [] if prompt.is_blank else [*next(groups)[1]]
             yield self._record(prompt, found) if self.request.json else self._lines(found)
 
     def _lines(self, outputs: "Sequence[Output]") -> str:
-        """Each output as one line, or line k of the outputs would not be that of source k."""
+        """Return N outputs, a line each, or line k of the outputs would not be that of source k.
+
+        Where there are fewer, as for a blank source, the rest are empty.
+        """
+        texts = [self._whole(output) for output in outputs]
+        texts += [""] * (self.decoder.settings.count - len(texts))
         if self.request.null:
-            return "".join(self._whole(output) + "\0" for output in outputs) or "\0"
-        return "".join(" ".join(self._whole(output).splitlines()) + "\n" for output in outputs) or "\n"
+            return "".join(f"{text}\0" for text in texts)
+        lines = [streams.one_line(text) for text in texts]
+        self.escaped += sum(line != text for line, text in zip(lines, texts, strict=True))
+        return "".join(f"{line}\n" for line in lines)
 
     def _whole(self, output: "Output") -> str:
         return ("" if self.request.no_prompt else output.prompt.text) + output.text
