@@ -62,7 +62,7 @@ class DocumentsOptions:
     """Options of the task ``documents``."""
 
     separator: str | None = "blank"
-    r"""The text between the documents of a file: blank (blank lines), none (a file is one document), re: and a
+    r"""The text between documents in a file: blank (blank lines), none (a file is one document), re: and a
     regular expression, or any other, with \n and \t."""
 
     def __post_init__(self) -> None:

@@ -168,8 +168,8 @@ def _labelled(line: str, number: int) -> str:
     label, tab, text = line.partition("\t")
     if not tab:
         raise ValueError(
-            f"line {number} has no label: a label, a tab, a text are expected; choose columns of CSV and keys "
-            "of JSON with `label_field` and `field`"
+            f"line {number} has no label: a label, a tab, a text are expected; choose columns of CSV and "
+            "keys of JSON with `label_field` and `field`"
         )
     _require_both(label, text, "label", number)
     return line

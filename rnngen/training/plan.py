@@ -12,6 +12,7 @@ from typing import Any
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
+from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
@@ -91,16 +92,22 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     task = registry.find("task", options.task).spec
     names = {"task": options.task, "cell": options.cell or task.cell}
     _check_capabilities(registry, task, names["cell"], request)
-    only_task = choose(registry, {"task": options.task}, {})["task"]
+    only_task = choose(registry, {"task": options.task}, _task_settings(request))["task"]
     texts = CorpusFiles.find(registry, only_task, request.files, text)
     names |= choose_tokenizers(options, texts, text.val_fraction)
     settings = dict(request.settings)
     if options.vocab_size is not None:
         settings |= {f"{kind}.vocab_size": str(options.vocab_size) for kind in TOKENIZERS if kind in names}
-    parts = choose(registry, names, settings)
+    parts = choose(registry, names, settings | _task_settings(request))
     encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction)
     config = _config(parts, request.network.options, encoded, request.training.options)
     return Plan(name, path, config, parts, encoded, resumed=False)
+
+
+def _task_settings(request: TrainRequest) -> dict[str, str]:
+    """The options of the task that have flags of their own."""
+    separator = request.parts.options.separator
+    return {"task.separator": separator or "none"} if "separator" in request.parts else {}
 
 
 def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, base: StoredModel) -> Plan:
@@ -145,6 +152,8 @@ def _check_capabilities(registry: Registry, task: TaskSpec, cell: str, request: 
         )
     if reads and not task.has_source:
         raise OptionError(f"`cell={cell}` reads a source, and `task={task.name}` has none; give `task=pairs`")
+    if "separator" in request.parts and "separator" not in {one.name for one in describe(task.options)}:
+        raise OptionError(f"`separator`: `task={task.name}` has none; give `task=documents`")
     if is_given(request, "label_field") and not task.has_labels:
         raise OptionError(f"`label_field`: `task={task.name}` has no labels; give `task=labelled`")
     given = [option for option in FOR_SOURCES if is_given(request, option)]
@@ -223,6 +232,7 @@ def _refuse_changes(
     }
     was = {
         "vocab_size": config.tokenizer.options.get("vocab_size"),
+        "separator": config.task.options.get("separator"),
         **asdict(config.network),
         **asdict(config.training),
         **dict.fromkeys(READER_OPTIONS),
