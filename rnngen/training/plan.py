@@ -118,10 +118,19 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     parts = _restored(registry, base.config)
     text, network = _text(request), base.config.network
     texts = CorpusFiles.find(registry, parts["task"], request.files, text)
-    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json)
+    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, extend=True)
     config = _config(parts, network, encoded, request.training.options)
-    config = config.replace(default_prompt=base.config.default_prompt)
+    config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
+
+
+def _growth(base: ModelConfig, tuned: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """The sizes of vocabularies before tokens were appended."""
+    written, read = (base.vocabulary,), (base.source_vocabulary or 0,)
+    return {
+        "grown": base.grown + (written if written != (tuned.vocabulary,) else ()),
+        "source_grown": base.source_grown + (read if read != (tuned.source_vocabulary or 0,) else ()),
+    }
 
 
 def _text(request: TrainRequest, below: CorpusOptions | None = None) -> CorpusOptions:
