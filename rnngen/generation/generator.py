@@ -121,6 +121,7 @@ class Generator:
         load_model: opens another model by name, for strategies that need two.
         encoding: in which texts enter and leave: UTF-8, or ``bytes``, of which each is one character.
         normalize: the Unicode normal form that the tokenizers bring texts to.
+        separator: what is written between texts.
     """
 
     model: Any
@@ -135,6 +136,7 @@ class Generator:
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
     encoding: str = "utf-8"
     normalize: NormalForm | None = None
+    separator: str = "\n"
 
     @cached_property
     def capabilities(self) -> "tuple[Capability, ...]":

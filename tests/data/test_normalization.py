@@ -1,4 +1,4 @@
-"""Normal forms: a text in pieces comes out as in one piece, and a tokenizer brings what it reads to the form."""
+"""Normal forms: pieces come out as a whole text would, and a tokenizer brings what it reads to the form."""
 
 import unicodedata
 
