@@ -35,6 +35,7 @@ from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
 from rnngen.numerics import log_softmax
 from rnngen.registry.components import Tokenizers
+from rnngen.requests.conflicts import Capability
 
 BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
@@ -116,6 +117,7 @@ class Generator:
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
         load_model: opens another model by name, for strategies that need two.
+        separator: what is written between texts.
     """
 
     model: Any
@@ -128,6 +130,14 @@ class Generator:
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+    separator: str = "\n"
+
+    @cached_property
+    def capabilities(self) -> "tuple[Capability, ...]":
+        """The model's capabilities, which some options of requests need."""
+        reads: Capability = "source" if self.reads_source else "no source"
+        ends: Capability = "end" if self.has_eos else "free text"
+        return (reads, ends, "attention") if self.attends else (reads, ends)
 
     # ── prompts ────────────────────────────────────────────────────────────────────────────────────────────
 
