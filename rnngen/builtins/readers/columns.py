@@ -12,6 +12,8 @@ from rnngen.errors import CorpusError
 
 SHOWN = 200
 """Characters of a cell that are kept to recognise a header by."""
+LABEL_RECURS = 4
+"""Times that a label recurs on average at least, by which a second column of labels is recognised."""
 LISTED = 30
 """Characters of a cell that a message shows."""
 
@@ -72,8 +74,9 @@ class Shape:
 class Columns:
     """The columns to read.
 
-    Without names in the options, a column ``text`` is the text, and one ``source`` or ``label`` belongs to it.
-    Else an only column is the text; of two, the second is, where it has a source or a label, the first.
+    Without names in the options, a column ``text`` is the text, and ``source`` or ``label`` belongs to it.
+    Else an only column is the text; of two, the second is, where it has a source or a label, the first,
+    unless the second alone holds a few values that recur: these are labels.
     """
 
     header: list[str] | None
@@ -129,7 +132,7 @@ class Columns:
                     raise CorpusError(f"{where} is empty; fill it in, or remove the row")
             yield Chunk(text, True, source, is_record=True)
         if empty:
-            note("{rows:,} rows are left out, as their text is empty", self.name, rows=empty)
+            note("rows left out, as their text is empty: {rows:,}", self.name, rows=empty)
 
     def _cell(self, number: int, row: Sequence[str], column: int) -> str:
         if column < len(row):
@@ -175,13 +178,18 @@ class _Chooser:
             raise CorpusError(f"{self.name}: `field` and `{kind}_field` name the same column; name two")
         return text, beside
 
-    @staticmethod
-    def _of_two(text: int | None, beside: int | None) -> tuple[int, int]:
+    def _of_two(self, text: int | None, beside: int | None) -> tuple[int, int]:
         if text is None and beside is None:
-            return 1, 0
+            last = self.options.beside == "label" and self._recurs(1) and not self._recurs(0)
+            return (0, 1) if last else (1, 0)
         if text is None:
             return 1 - (beside or 0), beside or 0
         return text, 1 - text if beside is None else beside
+
+    def _recurs(self, column: int) -> bool:
+        """Return whether a column looks like labels: each value stands there several times."""
+        cells = [row[column] for row in self.shape.columns[self.header is not None :]]
+        return LABEL_RECURS * len(set(cells)) < len(cells)
 
     def _found(self, given: str | None, usual: str) -> int | None:
         """Return the column of a name or a number or, where none is given, that of the usual name."""

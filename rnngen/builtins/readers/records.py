@@ -1,6 +1,7 @@
 """JSON: a record a line, or records one after another or in an array; a document each."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -10,6 +11,7 @@ from rnngen.builtins.readers.text import lines
 from rnngen.contracts import Chunk
 from rnngen.errors import CorpusError
 
+_SPACE = re.compile(r"\s*")
 LONGEST = 1 << 26
 """Characters of a record at most, where one need not stand on a line."""
 
@@ -51,59 +53,57 @@ class _Values:
 
     def __init__(self, pieces: Iterator[str], name: str) -> None:
         self.pieces, self.name = pieces, name
-        self.held, self.line, self.ended = "", 1, False
+        self.held, self.at, self.line, self.ended = "", 0, 1, False
         self.decoder = json.JSONDecoder()
 
     def records(self) -> Iterator[tuple[int, Any]]:
         """Yield the values, those of an array by themselves, with the lines on which they begin."""
         in_array = self._next() == "["
-        if in_array:
-            self._skip(1)
+        self._skip(int(in_array))
         while (sign := self._next()) and not (in_array and sign == "]"):
             line = self.line
             yield line, self._value()
-            if in_array and self._next() not in (",", "]"):
+            following = self._next()
+            if in_array and following and following not in ",]":
                 raise self._wrong("a comma, or the end of the array, expected")
-            if self._next() == ",":
-                self._skip(1)
+            self._skip(int(following == ","))
         if in_array and not sign:
             raise self._wrong("the array does not end: the file is cut short")
-        if in_array:
-            self._skip(1)
-            if self._next():
-                raise self._wrong("the array has ended, and something follows")
+        self._skip(int(in_array))
+        if in_array and self._next():
+            raise self._wrong("the array has ended, and something follows")
 
     def _next(self) -> str:
         """Return the next sign that is no white space, empty at the end."""
         while True:
-            rest = self.held.lstrip()
-            self._skip(len(self.held) - len(rest))
-            if self.held or not self._more():
-                return self.held[:1]
+            space = _SPACE.match(self.held, self.at)
+            self._skip(space.end() - self.at if space else 0)
+            if self.at < len(self.held) or not self._more():
+                return self.held[self.at : self.at + 1]
 
     def _skip(self, count: int) -> None:
-        self.line += self.held.count("\n", 0, count)
-        self.held = self.held[count:]
+        self.line += self.held.count("\n", self.at, self.at + count)
+        self.at += count
 
     def _more(self) -> bool:
         piece = next(self.pieces, "")
-        self.held, self.ended = self.held + piece, not piece
+        self.held, self.at, self.ended = self.held[self.at :] + piece, 0, not piece
         return bool(piece)
 
     def _value(self) -> Any:
-        goal = 0
         while True:
             try:
-                value, end = self.decoder.raw_decode(self.held)
-                if end < len(self.held) or not self._more():  # a number may go on
-                    self._skip(end)
+                value, end = self.decoder.raw_decode(self.held, self.at)
+                if end < len(self.held) or self.ended:
+                    self._skip(end - self.at)
                     return value
+                self._more()  # a number may go on
             except (ValueError, RecursionError) as error:
-                goal = 2 * len(self.held)
-                if self.ended or len(self.held) > LONGEST:
+                held = len(self.held) - self.at
+                if self.ended or held > LONGEST:
                     raise CorpusError(f"{self.name}: line {self.line}: {_reason(error)}") from error
-            while len(self.held) < goal and self._more():
-                pass
+                while len(self.held) - self.at < 2 * held and self._more():
+                    pass
 
     def _wrong(self, reason: str) -> CorpusError:
         return CorpusError(f"{self.name}: line {self.line}: not JSON ({reason})")

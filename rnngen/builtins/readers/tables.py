@@ -9,9 +9,10 @@ import shutil
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 from rnngen import encodings
 from rnngen.builtins.line_ends import LineEnds
@@ -38,8 +39,8 @@ def read_csv(stream: BinaryIO, name: str, options: TableOptions) -> Iterator[Chu
     """Read a document a row, its columns separated by commas, semicolons, tabs or bars.
 
     Raises:
-        CorpusError: at a row that is not as wide as the others, has a quote that is not closed, or has no text
-            for its source; if no column is named and there are several; also as ``read_text`` does.
+        CorpusError: at a row that is not as wide as the others, has a quote that is not closed, or has no
+            text for its source; if no column is named and there are several; also as ``read_text`` does.
         UsageError: if there is no such encoding.
     """
     yield from _read(stream, name, options, SIGNS)
@@ -51,27 +52,29 @@ def read_tsv(stream: BinaryIO, name: str, options: TableOptions) -> Iterator[Chu
 
 
 def _read(stream: BinaryIO, name: str, options: TableOptions, signs: Iterable[str]) -> Iterator[Chunk]:
-    stream = _rewindable(stream)
-    sign = _recognised([*islice(_lines(stream, name, options), SAMPLE)], signs)
-    scan = _Scan(_lines(stream, name, options), sign, name)
-    if not scan.shape.rows:
-        return
-    columns = Columns.of(scan.shape, options, name)
-    _report(scan, columns, name)
-    rows = (
-        _quoted(_lines(stream, name, options), sign) if scan.quotes else _plain(stream, name, options, sign)
-    )
-    filled = (row for row in rows if not is_blank(row[1]))
-    yield from columns.chunks(islice(filled, int(columns.header is not None), None))
+    with _rewindable(stream) as kept:
+        sign = _recognised([*islice(_lines(kept, name, options), SAMPLE)], signs)
+        scan = _Scan(_lines(kept, name, options), sign, name)
+        if not scan.shape.rows:
+            return
+        columns = Columns.of(scan.shape, options, name)
+        _report(scan, columns, name)
+        text = _lines(kept, name, options)
+        rows = _quoted(text, sign) if scan.quotes else _plain(text, sign)
+        filled = (row for row in rows if not is_blank(row[1]))
+        yield from columns.chunks(islice(filled, int(columns.header is not None), None))
 
 
-def _rewindable(stream: BinaryIO) -> BinaryIO:
-    """Return the stream, or a copy on disk of one that cannot be read again."""
+@contextmanager
+def _rewindable(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Give the stream, or a copy on disk of one that cannot be read again."""
     if stream.seekable():
-        return stream
-    kept = SpooledTemporaryFile(LONGEST)  # noqa: SIM115  # it goes with the reader
-    shutil.copyfileobj(stream, kept)
-    return cast(BinaryIO, kept)
+        yield stream
+        return
+    with SpooledTemporaryFile(LONGEST) as kept:
+        shutil.copyfileobj(stream, kept)
+        copy: Any = kept
+        yield copy
 
 
 def _lines(stream: BinaryIO, name: str, options: TableOptions) -> Iterator[str]:
@@ -177,9 +180,11 @@ def _report(scan: _Scan, columns: Columns, name: str) -> None:
     if scan.fault and scan.opened:
         found.append(f"quotes are text, as not all of them close a cell (from line {scan.fault} on)")
     elif scan.quotes:
-        found.append(f"quotes around {scan.opened:,} cells are no part of the text")
+        found.append(f"cells in quotes, which are no part of the text: {scan.opened:,}")
     if odd := scan.shape.odd:
         others = scan.shape.rows - scan.shape.widths[scan.shape.width]
-        found.append(f"{others:,} rows have not {scan.shape.width} columns (line {odd[0]:,} has {odd[1]})")
+        found.append(
+            f"rows that have not {scan.shape.width} columns: {others:,} (line {odd[0]:,} has {odd[1]})"
+        )
     if found:
         note("; ".join(found), name)

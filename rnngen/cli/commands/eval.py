@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
 @flags.model_flag
 @flags.options_from(
-    CorpusOptions, only=["encoding", "field", "source_field", "label_field", "source"], common={"source"}
+    CorpusOptions,
+    only=["encoding", "field", "source_field", "label_field", "header", "source"],
+    common={"source"},
 )
 @flags.options_from(OutputOptions, heading="Outputs of seq2seq models", common={"beam"})
 @flags.options_from(EvaluationOptions, heading="Adaptive evaluation modes", common={"dynamic", "cache"})
