@@ -98,7 +98,7 @@ def rnngen_tokenizers() -> Iterable[TokenizerSpec]:
 
 @hookimpl
 def rnngen_tasks() -> Iterable[TaskSpec]:
-    """Return the tasks: free text, lines, and pairs."""
+    """Return the tasks: free text, lines, pairs, and texts under labels."""
     return [
         TaskSpec(
             name="continue",
@@ -117,6 +117,12 @@ def rnngen_tasks() -> Iterable[TaskSpec]:
             has_source=True,
             cell="seq2seq",
             strategy="greedy",
+        ),
+        TaskSpec(
+            name="labelled",
+            summary="a text under a label, tab between: names by country, verses by mood, mail by kind",
+            load="rnngen.builtins.tasks:Labelled",
+            has_labels=True,
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""The tasks that come with rnngen: free text that never ends, lines that end by themselves, and pairs."""
+"""The tasks that come with rnngen: free text, which never ends, and lines, pairs and labelled texts."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -63,18 +63,62 @@ class Pairs(_Task):
         Raises:
             ValueError: at a line that is not two texts with a tab between, with its number.
         """
-        done, held = 0, ""
-        for chunk in chunks:
-            if chunk.source:
-                yield chunk
-                continue
-            if chunk.starts_document and held:
-                held += "\n"
-            *lines, held = (held + chunk.text).split("\n")
-            for number, line in enumerate(lines, start=done + 1):
-                yield from _pair(line, number)
-            done += len(lines)
-        yield from _pair(held, done + 1)
+        for number, line in _whole_lines(chunks):
+            yield from _pair(line, number) if isinstance(line, str) else (line,)
+
+
+class Labelled(_Task):
+    """Texts under a label, each the example ``label TAB text``: from such a line, or from a record.
+
+    The first tab of a line divides; others belong to the text.
+    """
+
+    def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Join labels and texts; blank lines are nothing. No line goes on in the next document.
+
+        Raises:
+            ValueError: at a line without a label or without a text, with its number; at a label that holds a
+                tab or a line end.
+        """
+        for number, line in _whole_lines(chunks):
+            if isinstance(line, Chunk):
+                yield Chunk(f"{_label(line.source)}\t{line.text}", starts_document=True)
+            elif line.strip():
+                yield Chunk(_labelled(line.removesuffix("\r"), number), starts_document=True)
+
+
+def _whole_lines(chunks: Iterable[Chunk]) -> Iterator[tuple[int, str | Chunk]]:
+    """Yield every line with its number; a chunk that has a source is passed on as it is."""
+    done, held = 0, ""
+    for chunk in chunks:
+        if chunk.source:
+            yield done, chunk
+            continue
+        if chunk.starts_document and held:
+            held += "\n"
+        *lines, held = (held + chunk.text).split("\n")
+        yield from enumerate(lines, start=done + 1)
+        done += len(lines)
+    yield done + 1, held
+
+
+def _label(label: str) -> str:
+    if "\t" in label or "\n" in label:
+        raise ValueError(f"the label {label!r} holds a tab or a line end; a label is one line without a tab")
+    return label
+
+
+def _labelled(line: str, number: int) -> str:
+    label, tab, text = line.partition("\t")
+    if not tab:
+        raise ValueError(
+            f"line {number} has no label: a label, a tab, a text are expected; "
+            "name the fields of CSV, TSV and JSON with --label-field and --field"
+        )
+    if not label.strip() or not text.strip():
+        side = "text after" if label.strip() else "label before"
+        raise ValueError(f"line {number} has no {side} its tab; fill it in, or remove the line")
+    return line
 
 
 def _pair(line: str, number: int) -> Iterator[Chunk]:

@@ -19,7 +19,7 @@ growing cache of keys, (B,S,M) for an encoder's memory.
 ::
 
     networks   Layer · Attention · Network, SourceNetwork · the steps of each · Blueprint
-    text       Chunk · Tokenizer · Task · Reader
+    text       Chunk · Tokenizer · Task · Reader · note
     decoding   Filter, StatefulFilter · Strategy, DecodingJob · Listener
     specs      what hooks return
 """
@@ -59,6 +59,8 @@ from rnngen.contracts.networks import StreamStep as StreamStep
 from rnngen.contracts.networks import TokenIds as TokenIds
 from rnngen.contracts.networks import Weights as Weights
 from rnngen.contracts.networks import quantizable as quantizable
+from rnngen.contracts.notes import collected_notes as collected_notes
+from rnngen.contracts.notes import note as note
 from rnngen.contracts.specs import AttentionSpec as AttentionSpec
 from rnngen.contracts.specs import CellSpec as CellSpec
 from rnngen.contracts.specs import CommandSpec as CommandSpec

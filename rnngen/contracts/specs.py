@@ -75,6 +75,9 @@ class TaskSpec(Spec):
 
     has_source: bool = False
     """True if examples have a source besides their text; the cell is then a whole network that reads it."""
+    has_labels: bool = False
+    """True if every example is ``label TAB text``: a language model over both, which generates under a label
+    and classifies by the probability of a label and the text together. Readers give a label as a source."""
     cell: str = "lstm"
     """The cell where the user names none."""
     strategy: str = "sample"

@@ -15,7 +15,10 @@ class Chunk(NamedTuple):
     starts_document: bool
     """True if a new document (or example) begins with this chunk."""
     source: str = ""
-    """The source of the text, where examples are pairs; it comes with the chunk that begins one."""
+    """The source of the text, where examples are pairs, or its label; it comes with the chunk that begins
+    one."""
+    is_record: bool = False
+    """True if a reader gives the whole of a record, as a cell of a table, and not a part of a file's text."""
 
 
 class Tokenizer(Protocol):

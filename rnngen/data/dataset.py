@@ -28,8 +28,8 @@ from rnngen.registry.components import Component, load_tokenizers, make_task, re
 from rnngen.store.checkpoint import write_text
 from rnngen.store.config import CorpusRecord
 
-READER_OPTIONS = ("encoding", "field", "source_field")
-"""Fields of ``CorpusOptions`` that are for the readers."""
+READER_OPTIONS = ("encoding", "field", "source_field", "label_field")
+"""Fields of ``CorpusOptions`` that are for the readers; to them a label is a source."""
 TOKENIZERS = ("tokenizer", "source_tokenizer")
 
 
@@ -110,12 +110,17 @@ class CorpusFiles:
 
     @cached_property
     def _corpus(self) -> Corpus:
-        return Corpus(self.paths, self.task, reader_for(self.registry, self.reader_options), self.sources)
+        return Corpus(self.paths, self.task, reader_for(self.registry, self._settings), self.sources)
 
     @cached_property
     def _validation(self) -> Corpus:
-        reader = reader_for(self.registry, self.reader_options)
-        return Corpus(self.val_paths, self.task, reader, self.val_sources)
+        return Corpus(self.val_paths, self.task, reader_for(self.registry, self._settings), self.val_sources)
+
+    @property
+    def _settings(self) -> dict[str, str]:
+        """The options of the readers by the names that they know."""
+        names = {"label_field": "source_field"}
+        return {names.get(key, key): value for key, value in self.reader_options.items()}
 
     # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -212,7 +217,7 @@ class CorpusFiles:
         try:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
             train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
-            text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+            text = (folder / "tokenizer.json").read_bytes().decode()
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)

@@ -171,7 +171,7 @@ def _encode_into(place: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> 
     vocabulary, chars = len(tokenizer.pieces), 0
     end = np.array([tokenizer.eos_id])
     with _Column(place, "tokens", _id_type(vocabulary)) as tokens, _Column(place, "starts", "<i8") as starts:
-        for text, starts_document, _ in segments(chunks):
+        for text, starts_document, *_ in segments(chunks):
             if starts_document:
                 starts.append(np.array([tokens.length]))
                 tokens.append(end)
@@ -266,7 +266,7 @@ def segments(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 def _pieces(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Yield the same text with no chunk longer than a segment."""
-    for text, starts_document, _ in chunks:
+    for text, starts_document, *_ in chunks:
         for at in range(0, len(text), SEGMENT):
             yield Chunk(text[at : at + SEGMENT], starts_document and at == 0)
 

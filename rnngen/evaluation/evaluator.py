@@ -84,7 +84,7 @@ class Evaluator:
             RnngenError: if the text cannot be read, or the validation text is no longer there.
         """
         has_source = self.model.config.reads_source
-        self.request.check_model(has_source=has_source)
+        self.request.check_model(has_source=has_source, has_labels=self._task.registered.spec.has_labels)
         cell = restore(self.registry, "cell", self.model.config.cell)
         network = load_network(cell, self.model, self.request.device)
         if self.request.evaluation.cache:
@@ -146,7 +146,7 @@ class Evaluator:
         generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
         search = BeamOptions(width=wanted.beam, alpha=wanted.length_penalty) if wanted.beam else GREEDY
         prompts, began = [Prompt("", example.source) for example in examples], time.monotonic()
-        generated = generator.generate(prompts, BeamSearch(search), GenerationSettings())
-        outputs, seconds = [output.text for output in generated], time.monotonic() - began
+        outputs = generator.first_texts(prompts, BeamSearch(search), GenerationSettings())
+        seconds = time.monotonic() - began
         scores = score_outputs(outputs, [example.text for example in examples])
         return OutputScores(scores, max(1, wanted.beam), seconds)

@@ -11,7 +11,8 @@ class PartsOptions:
     """Plugins that a model is made of."""
 
     task: str = "continue"
-    """Task: continue (free text), lines (each line is an example), or pairs (each source has a target)."""
+    """Task: continue (free text), lines (each line is an example), pairs (each source has a target), or
+    labelled (each text has a label)."""
     cell: str | None = None
     """Recurrent layer: lstm, gru, rnn, or a plugin's; for pairs seq2seq, a network of such layers. By default
     that of the task."""
@@ -40,6 +41,8 @@ class CorpusOptions:
     """Key of the text in JSON lines; text by default."""
     source_field: str | None = None
     """Key of the source in JSON lines of pairs."""
+    label_field: str | None = None
+    """Key of the label in JSON lines, for the task labelled."""
     source: str | None = None
     """File of the sources of pairs, one on each line."""
     val_source: str | None = None

@@ -43,6 +43,16 @@ class CorpusRecord:
     """The files of the validation text's sources."""
     reader_options: dict[str, str] = field(default_factory=dict)
     """Options of the readers."""
+    split: str = ""
+    """The rule that chose the validation split; empty for a model of an earlier version."""
+    threshold: int = 0
+    """The rule's number: an example is validation text where the hash of its group is below it."""
+    normalize: str | None = None
+    """The Unicode normal form that the text was brought to; None where it was read as it is."""
+    labels: tuple[str, ...] = ()
+    """The labels of the examples, sorted, where the task has labels."""
+    line_end: str = ""
+    """The line end of the text: a line feed, CRLF, or empty where it is unknown."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ PAIRED = (
     "naïve 🙂\x0b\x0c\tfin\x85\u2028e\n\n\n",
     "x\ty",
 )
-"""The same for tasks whose examples have a source besides their text."""
+"""The same for tasks whose examples have a source or a label besides their text."""
 PATIENCE = 10_000
 """Documents that a task may read before its first example, in repetitions of the five."""
 
@@ -32,7 +32,7 @@ def check_task(spec: TaskSpec, **options: str) -> None:
     for name, expected in (("has_eos", bool), ("separator", str)):
         value = getattr(task, name, None)
         assert isinstance(value, expected), f"{name} should be a {expected.__name__}, and is {value!r}"
-    documents = PAIRED if spec.has_source else DOCUMENTS
+    documents = PAIRED if spec.has_source or spec.has_labels else DOCUMENTS
     whole = _joined(task, _pieces(documents))
     assert whole, "no example was found in five documents of text"
     assert "" not in whole, f"example {whole.index('')} is empty"
@@ -43,6 +43,8 @@ def check_task(spec: TaskSpec, **options: str) -> None:
     assert not list(task.examples([])), "no text at all should give no examples"
     if spec.has_source:
         _check_sources(task)
+    if spec.has_labels:
+        _check_labels(task)
     _check_streams(task, documents)
 
 
@@ -80,6 +82,16 @@ def _check_sources(task: Task) -> None:
     given = [Chunk("a\tb\nc", True, "d\te"), Chunk("f", True, "g")]
     found = list(task.examples(given))
     assert found == given, f"pairs that a reader has split come out as {found}"
+
+
+def _check_labels(task: Task) -> None:
+    """Check that a first chunk holds the label and a tab, and that a reader's own labels are kept."""
+    for chunk in task.examples(_pieces(PAIRED)):
+        labelled = "\t" in chunk.text[1:] and not chunk.source
+        assert labelled or not chunk.starts_document, f"the example {chunk.text!r} opens without label TAB"
+    found = list(task.examples([Chunk("a\tb\nc", True, "d e"), Chunk("f", True, "g")]))
+    expected = [Chunk("d e\ta\tb\nc", True), Chunk("g\tf", True)]
+    assert found == expected, f"texts whose labels a reader has found come out as {found}"
 
 
 def _check_streams(task: Task, documents: Sequence[str]) -> None:

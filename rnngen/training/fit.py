@@ -7,12 +7,13 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rnngen.contracts import Listener
 from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
 from rnngen.errors import CorpusError
-from rnngen.events import Evaluated, Event, Finished, Sampled, Saved, Started, Warned
+from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Warned
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.regularizers import TrainingSetup
@@ -22,6 +23,7 @@ from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
+from rnngen.training.vocabulary import new_characters
 
 STATE_RESET_PROB = 0.02
 """Probability that a stream of free text begins a window from a fresh state; see ``StreamBatches``."""
@@ -62,9 +64,9 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     group = current()
     device = group.device(plan.config.training.device)
     plan = plan.with_device_defaults(device.type)
-    seen = (plan.encoded.train.counts(plan.config.vocabulary) > 0).astype(np.uint8)
     kind = ReadOnlyRun if group.rank else RunFolder
-    folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, {TRAINED_TOKENS: seen})
+    extra = {TRAINED_TOKENS: _trained_tokens(plan)}
+    folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra)
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
         if plan.resumed:
@@ -74,9 +76,19 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
             folder.begin()
         yield _started(plan, trainer)
         yield from _shortages(plan, trainer.batches)
+        yield from new_characters(plan)
         yield from trainer.run() if group.rank else _with_extras(plan, trainer, folder)
     finally:
         folder.abandon()
+
+
+def _trained_tokens(plan: Plan) -> NDArray[np.uint8]:
+    """Return (V,) 1 for the tokens of this text and of those that the weights have met before."""
+    occur = plan.encoded.train.counts(plan.config.vocabulary) > 0
+    if base := plan.start_from:
+        met = base.weights.get(TRAINED_TOKENS, np.ones(base.config.vocabulary))
+        occur[: len(met)] |= met > 0
+    return occur.astype(np.uint8)
 
 
 def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Event]:
@@ -87,15 +99,26 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             result = evaluating.final_evaluation(plan, trainer, folder)
             folder.write_card(model_card(plan.name, plan.config, result, event))
             yield result
-            improving = trainer.progress.best_step == trainer.progress.step
-            if worse := evaluating.below_baseline(plan.encoded, result.stream, improving=improving):
-                yield Warned(worse)
+            yield from _verdict(plan, result, event)
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
             due = False
             text = evaluating.preview(plan, trainer.network, trainer.weights(), event.step)
             yield Sampled(event.step, text)
+
+
+def _verdict(plan: Plan, result: FinalEvaluation, finished: Finished) -> Iterator[Warned]:
+    """Warn of weights that are no better than what they began with, or than an n-gram."""
+    if finished.step and not finished.best_step:
+        yield Warned(
+            f"nothing was better than the start, {finished.best_nats_per_char:.4f} nats a character: those "
+            f"weights are kept; try a smaller --lr, which was {plan.config.training.lr:g}, or more text"
+        )
+        return
+    improving = finished.best_step == finished.step
+    if worse := evaluating.below_baseline(plan.encoded, result.stream, improving=improving):
+        yield Warned(worse)
 
 
 def make_trainer(
@@ -131,6 +154,7 @@ def make_trainer(
         score=evaluating.score_of(plan, network, group),
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,
+        starts_trained=plan.start_from is not None,
     )
 
 

@@ -85,7 +85,8 @@ class RunFolder:
         Raises:
             ModelError: if any file of the model is missing or damaged.
         """
-        read_model(self.folder)  # a run that goes on keeps the best weights so far, so they must be sound
+        model = read_model(self.folder)  # the best weights so far are kept, so they must be sound
+        self.extra = {name: model.weights.get(name, array) for name, array in self.extra.items()}
         tensors, record = checkpoint.read_tensors(self.folder / TRAINING)
         self._forget_after(record["progress"]["step"])
         return tensors, record

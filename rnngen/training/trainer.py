@@ -121,6 +121,8 @@ class Trainer:
         pause: fewest steps between two evaluations, so that a long validation text does not take all the
             time.
         group: the processes that train together.
+        starts_trained: whether the weights are another model's, which are then evaluated before the first
+            step, and kept if nothing is better.
     """
 
     network: nn.Module
@@ -133,6 +135,7 @@ class Trainer:
     score: Callable[[], float] | None = None
     pause: int = 1
     group: ProcessGroup = field(default_factory=ProcessGroup)
+    starts_trained: bool = False
     progress: Progress = field(default_factory=Progress, init=False)
     state: State | None = field(default=None, init=False)
     """The state of this process's streams, carried from batch to batch."""
@@ -153,6 +156,8 @@ class Trainer:
         self.network.train()
         began = time.monotonic() - self.progress.seconds
         next_evaluation = self._next_evaluation()
+        if self.starts_trained and not self.progress.step:
+            yield from self._evaluate()
         reason = self._ended()
         while reason is None:
             yield from self._step()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnngen.builtins import rnngen_tasks
-from rnngen.builtins.tasks import Continue, Lines
+from rnngen.builtins.tasks import Continue, Labelled, Lines
 from rnngen.contracts import Chunk, TaskSpec
 from rnngen.options import NoOptions
 from rnngen.testing.tasks import check_task
@@ -15,7 +15,7 @@ from rnngen.testing.tasks import check_task
 
 def joined(chunks):
     found = []
-    for text, starts_document, _ in chunks:
+    for text, starts_document, *_ in chunks:
         if starts_document:
             found.append("")
         found[-1] += text
@@ -73,6 +73,45 @@ def test_an_enormous_line_streams_through():
     assert read <= 50
 
 
+# ── labels ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def labelled(*documents):
+    return joined(Labelled(NoOptions()).examples(Chunk(text, True) for text in documents))
+
+
+def test_the_first_tab_divides_a_label_from_its_text():
+    assert labelled("male\tTom\r\n\n \nfar female\tEva\tMaria", "x\ty\n") == [
+        "male\tTom",
+        "far female\tEva\tMaria",
+        "x\ty",
+    ]
+
+
+def test_a_label_of_a_reader_stands_before_a_text_of_any_form():
+    chunks = [Chunk("two\nlines\tand a tab", True, "verse"), Chunk("b", True, "a")]
+    assert joined(Labelled(NoOptions()).examples(chunks)) == ["verse\ttwo\nlines\tand a tab", "a\tb"]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("alone", "line 3 has no label: .*--label-field"),
+        ("\tTom", "line 3 has no label before its tab; fill it in"),
+        ("male\t \r", "line 3 has no text after its tab; fill it in"),
+    ],
+)
+def test_a_line_without_a_label_or_a_text_is_named(line, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        labelled(f"a\tb\n\n{line}\nc\td\n")
+
+
+@pytest.mark.parametrize("label", ["a\tb", "a\nb"])
+def test_a_label_that_is_no_line_without_a_tab_is_refused(label):
+    with pytest.raises(ValueError, match="holds a tab or a line end"):
+        list(Labelled(NoOptions()).examples([Chunk("text", True, label)]))
+
+
 # ── What the conformance suite refuses ─────────────────────────────────────────────────────────────────────
 
 
@@ -112,6 +151,10 @@ class Untyped(Continue):
     has_eos = "no"
 
 
+class Unlabelled(Lines):
+    """Gives examples without the label of a reader."""
+
+
 class Silent(Continue):
     def examples(self, chunks):
         return iter(())
@@ -132,4 +175,10 @@ class Silent(Continue):
 def test_a_broken_task_is_refused_in_a_sentence(task, sentence):
     spec = TaskSpec(name="broken", summary="", load=f"{__name__}:{task.__name__}")
     with pytest.raises(AssertionError, match=sentence):
+        check_task(spec)
+
+
+def test_a_task_that_drops_the_labels_of_readers_is_refused():
+    spec = TaskSpec(name="broken", summary="", load=f"{__name__}:Unlabelled", has_labels=True)
+    with pytest.raises(AssertionError, match="come out as"):
         check_task(spec)

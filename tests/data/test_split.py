@@ -11,7 +11,7 @@ from rnngen.errors import CorpusError
 
 def joined(chunks):
     found = []
-    for text, starts_document, _ in chunks:
+    for text, starts_document, *_ in chunks:
         if starts_document:
             found.append("")
         found[-1] += text

@@ -8,6 +8,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
+from rnngen.cli.settings import given, resolve
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 @click.command("eval", cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
 @flags.model_flag
-@flags.options_from(CorpusOptions, only=["encoding", "field", "source_field", "source"], common={"source"})
+@flags.options_from(
+    CorpusOptions, only=["encoding", "field", "source_field", "label_field", "source"], common={"source"}
+)
 @flags.options_from(OutputOptions, heading="Outputs of seq2seq models", common={"beam"})
 @flags.options_from(EvaluationOptions, heading="Adaptive evaluation modes", common={"dynamic", "cache"})
 @click.option(
@@ -53,17 +56,23 @@ def evaluate(
     """
     from rnngen.requests.evaluate import EvaluateRequest
 
-    request = EvaluateRequest(
-        model=model,
-        corpus=corpus,
-        text=flags.collect(CorpusOptions, params),
-        evaluation=flags.collect(EvaluationOptions, params),
-        outputs=flags.collect(OutputOptions, params),
-        device=device,
-    )
     here = session(ctx)
-    stored = here.read(request.model)
-    if request.model is None:
+    stored = here.read(model)
+
+    def request_of(found: dict[str, Any]) -> EvaluateRequest:
+        request = EvaluateRequest(
+            model=model,
+            corpus=corpus,
+            text=flags.collect(CorpusOptions, found),
+            evaluation=flags.collect(EvaluationOptions, found),
+            outputs=flags.collect(OutputOptions, found),
+            device=device,
+        )
+        here.check_evaluation(stored, request)
+        return request
+
+    request = resolve(ctx, given(ctx, params), request_of)
+    if model is None:
         console.note(f"model {stored.path.name}")
     evaluation = here.evaluate(stored, request)
     if evaluation.no_baseline:

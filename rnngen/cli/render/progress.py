@@ -176,9 +176,10 @@ def step_line(progress: Progress, evaluated: Evaluated | None = None) -> str:
 def ending(event: Finished) -> str:
     """Describe the end of a run in one line."""
     made = f"finished ({event.reason}): {event.step} steps in {clock(event.seconds)}"
-    if not event.best_step:  # interrupted before the first evaluation
+    if not isfinite(event.best_nats_per_char):  # interrupted before the first evaluation
         return f"{made}, the held-out text not tried yet"
-    return f"{made}, best {loss(event.best_nats_per_char)} nats/char at step {event.best_step}"
+    place = f"step {event.best_step}" if event.best_step else "the start"
+    return f"{made}, best {loss(event.best_nats_per_char)} nats/char at {place}"
 
 
 # ── Numbers and text ───────────────────────────────────────────────────────────────────────────────────────
