@@ -64,6 +64,11 @@ class Prompt:
     """True if all its tokens are final. Else those at its end that may be the beginning of a longer one are
     given back, so that what is generated goes on from the text. Those of a blend are final."""
 
+    @property
+    def is_blank(self) -> bool:
+        """True if there is a source and nothing in it but white space: nothing is made of that."""
+        return self.source is not None and not self.source.strip()
+
 
 @dataclass(frozen=True)
 class Prefix:
@@ -77,11 +82,6 @@ class Prefix:
     """The end of the prompt that was given back: what is generated begins with it…"""
     spelt: int = 0
     """…and by how many tokens it was spelt."""
-
-    @property
-    def is_blank(self) -> bool:
-        """True if there is a source and nothing in it but white space: nothing is made of that."""
-        return self.source is not None and not self.source.strip()
 
 
 @dataclass(frozen=True)

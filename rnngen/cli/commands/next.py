@@ -16,9 +16,8 @@ from rnngen.requests.conflicts import ConflictError, Need
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rnngen.generation.next_pieces import NextPiece
-
     from rnngen.api import Session
+    from rnngen.generation.next_pieces import NextPiece
     from rnngen.requests.sample import DecodingChoice
 
 COLUMNS = {"token": "TOKEN", "probability": "PROBABILITY", "cumulative": "CUMULATIVE", "bits": "BITS"}
