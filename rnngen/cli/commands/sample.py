@@ -101,7 +101,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     help="Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly (needs "
     "rnngen[fast]).",
 )
-@flags.json_flag
+@flags.json_lines_flag
 @flags.quiet_flag
 @click.pass_context
 def sample(ctx: click.Context, /, **params: Any) -> None:
