@@ -338,9 +338,11 @@ class Writer:
         record |= {"score": found.score, "log_probability": found.log_probability}
         if found.attention is None:
             return record
-        words = self.generator.alignment(source, found)
+        words = self.generator.alignment(source, found, given=output.given)
         rows = [row for row, text in enumerate(words.target) if text]  # the end looks nowhere in particular
         record["alignment"] = [[words.best(row), row] for row in rows]
         if self.request.attention:
-            record["attention"] = self.generator.alignment(source, found, "token").as_json()
+            record["attention"] = self.generator.alignment(
+                source, found, "token", given=output.given
+            ).as_json()
         return record
