@@ -60,6 +60,7 @@ def load_generator(
         default_prompt=config.default_prompt,
         trained_tokens=_trained_tokens(models),
         max_source_tokens=limit,
+        labels=config.corpus.labels if task.registered.spec.has_labels else (),
         default_strategy=task.registered.spec.strategy,
         load_model=load_model,
     )

@@ -95,6 +95,8 @@ def show(name: str, json: bool) -> None:
         "vocabulary": f"{config['vocabulary']:,} tokens",
         "corpus": ", ".join(config["corpus"]["paths"]),
     }
+    if labels := config["corpus"].get("labels"):
+        facts["labels"] = f"{len(labels)}: {', '.join(labels)}"
     sizes = {**config["network"], **config["training"]}
     console.table([*facts.items(), *((key, str(value)) for key, value in sizes.items())], ["", name])
 
