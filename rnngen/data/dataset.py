@@ -98,6 +98,10 @@ class CorpusFiles:
         """True where examples have a source."""
         return bool(self.task_part.registered.spec.has_source)
 
+    @property
+    def _has_labels(self) -> bool:
+        return bool(self.task_part.registered.spec.has_labels)
+
     def check_unchanged(self, record: CorpusRecord) -> None:
         """Raise ``CorpusError`` if the text is not the one recorded."""
         for corpus, digest in ((self._corpus, record.sha256), (self._validation, record.val_sha256)):
@@ -204,6 +208,9 @@ class CorpusFiles:
             trouble = f"{named(paths)} is too small: nothing is left to {use}; give more text or --val"
             examples = partial(not_empty, partial(read, split), trouble)
             write_store(folder / side, examples, tokenizers, has_source=self.has_source)
+        if self._has_labels:
+            labels = {one.text.partition("\t")[0] for one in self.train_split(split) if one.starts_document}
+            write_text(folder / "labels.json", json.dumps(sorted(labels)))
         write_text(folder / "tokenizer.json", text)
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
 
@@ -257,6 +264,7 @@ class CorpusFiles:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
             train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
             text = (folder / "tokenizer.json").read_bytes().decode()
+            labels = json.loads((folder / "labels.json").read_bytes()) if self._has_labels else ()
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
@@ -275,6 +283,7 @@ class CorpusFiles:
             source_paths=_absolute(self.sources),
             val_source_paths=_absolute(self.val_sources),
             reader_options=dict(self.reader_options),
+            labels=tuple(labels),
         )
         return EncodedDataset(
             tokenizer, text, train, val, record, source_tokenizer, "\n" if met else "", self.task.has_eos

@@ -71,8 +71,9 @@ class Evaluation:
             floor = {"nats_per_char": self.baseline.nats_per_char} if self.baseline else None
             found = {"classification": self.labels.as_json()} if self.labels else {}
             return {"tokens": self.tokens, "chars": self.chars, **losses, "floor": floor, **found}
-        outputs, about = self.outputs, {"pairs": self.examples, "sources": self.outputs.sources}
-        about |= {"beam": outputs.beam, "seconds": round(outputs.seconds, 3)}
+        outputs = self.outputs
+        about: dict[str, Any] = {"pairs": self.examples, "sources": outputs.sources, "beam": outputs.beam}
+        about |= {"seconds": round(outputs.seconds, 3)}
         return {**asdict(self.outputs.scores), **losses.pop("window"), **about, **losses}
 
 
@@ -116,7 +117,8 @@ class Evaluator:
     def _given(self) -> list[CorpusFiles]:
         """The files that the request names; each of its targets is a corpus beside the same sources."""
         request = self.request
-        corpora = [(one,) for one in request.target] or [request.corpus] * bool(request.corpus)
+        corpora: list[tuple[str, ...]] = [(one,) for one in request.target]
+        corpora += [request.corpus] * bool(request.corpus)
         return [CorpusFiles.find(self.registry, self._task, corpus, request.text) for corpus in corpora]
 
     @cached_property

@@ -128,6 +128,7 @@ class Generator:
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
         load_model: opens another model by name, for strategies that need two.
+        separator: what is written between texts.
     """
 
     model: Any
@@ -141,6 +142,7 @@ class Generator:
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+    separator: str = "\n"
 
     @cached_property
     def capabilities(self) -> "tuple[Capability, ...]":

@@ -51,18 +51,20 @@ def load_generator(
     config = first.config
     reads_source = config.reads_source
     limit = min(model.config.training.max_length for model in models) if reads_source else None
-    task = restore(registry, "task", config.task)
+    part = restore(registry, "task", config.task)
+    task = make_task(part)
     return Generator(
         _step(registry, models, options),
         open_tokenizers(registry, first),
-        has_eos=make_task(task).has_eos,
+        has_eos=task.has_eos,
         reads_source=reads_source,
         default_prompt=config.default_prompt,
         trained_tokens=_trained_tokens(models),
         max_source_tokens=limit,
-        labels=config.corpus.labels if task.registered.spec.has_labels else (),
-        default_strategy=task.registered.spec.strategy,
+        labels=config.corpus.labels if part.registered.spec.has_labels else (),
+        default_strategy=part.registered.spec.strategy,
         load_model=load_model,
+        separator=task.separator,
     )
 
 
