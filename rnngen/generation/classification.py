@@ -61,5 +61,5 @@ def require_labels(generator: Generator) -> tuple[str, ...]:
         OptionError: if it has none.
     """
     if not generator.labels:
-        raise OptionError("this model has no labels; train one with `task=labelled`")
+        raise OptionError("this model has no labels; train one with the task labelled")
     return generator.labels

@@ -115,16 +115,11 @@ def show(name: str, verbose: bool, json: bool) -> None:
         "parameters": f"{parameters:,}",
         "vocabulary": f"{config['vocabulary']:,} tokens",
         "corpus": f"{names} ({corpus.chars:,} characters)",
+        "labels": f"{len(corpus.labels)}: {', '.join(corpus.labels)}" if corpus.labels else None,
         "nats/char": f"{loss:.4f} on the validation text" if loss is not None else None,
         "seed": str(model.config.training.seed),
         "made by": f"rnngen {model.config.rnngen}",
     }
-<<<<<<< HEAD
-    if labels := config["corpus"].get("labels"):
-        facts["labels"] = f"{len(labels)}: {', '.join(labels)}"
-    sizes = {**config["network"], **config["training"]}
-    console.table([*facts.items(), *((key, str(value)) for key, value in sizes.items())], ["", name])
-=======
     sizes = {**config["network"], **config["training"]} if verbose else {}
     known = [(key, value) for key, value in facts.items() if value is not None]
     console.table([*known, *((key, _spelt(value)) for key, value in sizes.items())], ["", name])
@@ -135,7 +130,6 @@ def _spelt(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     return str(value)
->>>>>>> main
 
 
 def _component(record: dict[str, Any]) -> str:
