@@ -193,7 +193,7 @@ def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Ite
 
     if prompt is not None:
         prompts.warn_untrained(model.generator, prompt)
-        return iter([[Prompt(prompt, None, request.blend, request.label)]])
+        return iter([[Prompt(prompt, None, request.blend, label=request.label)]])
     return prompts.sources(model.generator, request.prompt, request.prompt_file, request.prefix)
 
 
@@ -356,9 +356,11 @@ class Writer:
         record |= {"score": found.score, "log_probability": found.log_probability}
         if found.attention is None:
             return record
-        words = self.generator.alignment(source, found)
+        words = self.generator.alignment(source, found, given=output.given)
         rows = [row for row, text in enumerate(words.target) if text]  # the end looks nowhere in particular
         record["alignment"] = [[words.best(row), row] for row in rows]
         if self.request.attention:
-            record["attention"] = self.generator.alignment(source, found, "token").as_json()
+            record["attention"] = self.generator.alignment(
+                source, found, "token", given=output.given
+            ).as_json()
         return record
