@@ -47,8 +47,6 @@ class EvaluateRequest:
     """The model's name or path; the model trained last if not given."""
     corpus: tuple[str, ...] = ()
     """Files, folders and patterns, or ``-`` for standard input; the model's validation text if not given."""
-    target: tuple[str, ...] = ()
-    """Files of texts for the sources, a line each; several are references side by side."""
     text: CorpusOptions = field(default_factory=CorpusOptions)
     """Options of reading the files."""
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
@@ -57,6 +55,8 @@ class EvaluateRequest:
     """The search for outputs to compare with targets."""
     device: str = "cpu"
     """The device that computes."""
+    target: tuple[str, ...] = ()
+    """Files of texts for the sources, a line each; several are references side by side."""
 
     def __post_init__(self) -> None:
         check(self, CONFLICTS)

@@ -55,11 +55,11 @@ TARGET = {"target": ("a.txt", "b.txt")}
 
 def test_targets_need_sources_and_no_corpus():
     EvaluateRequest(**TARGET, **VALUES["source"])
-    with pytest.raises(ConflictError, match="`?target`? needs `?source`?"):
+    with pytest.raises(ConflictError, match="target needs source"):
         EvaluateRequest(**TARGET)
-    with pytest.raises(ConflictError, match="`?target`? and `?corpus`? cannot stand together"):
+    with pytest.raises(ConflictError, match="target and corpus cannot stand together"):
         EvaluateRequest(**TARGET, **VALUES["source"], **VALUES["corpus"])
-    with pytest.raises(ConflictError, match="`?source`? needs `?corpus`? or `?target`?"):
+    with pytest.raises(ConflictError, match="source needs corpus or target"):
         EvaluateRequest(**VALUES["source"])
     with pytest.raises(OptionError, match="reads no source"):
         EvaluateRequest(**TARGET, **VALUES["source"]).check_model(has_source=False)
