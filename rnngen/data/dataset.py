@@ -14,22 +14,33 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from unicodedata import name as unicode_name
 
 from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
 from rnngen.data.corpus import Corpus, find, spool, suffix_of
 from rnngen.data.split import Split, Survey, is_validation, split_at, survey, train_split, validation_split
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_store
-from rnngen.errors import CorpusError, ModelError
+from rnngen.errors import CorpusError, ModelError, OptionError
+from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.paths import cache
-from rnngen.registry import Registry
-from rnngen.registry.components import Component, load_tokenizers, make_task, reader_for, suffixes
+from rnngen.registry import Registered, Registry
+from rnngen.registry.components import (
+    Component,
+    find_reader,
+    load_tokenizers,
+    make_task,
+    reader_for,
+    suffixes,
+)
 from rnngen.store.checkpoint import write_text
 from rnngen.store.config import CorpusRecord
 
-READER_OPTIONS = ("encoding", "field", "source_field", "label_field")
-"""Fields of ``CorpusOptions`` that are for the readers; to them a label is a source."""
+READER_OPTIONS = ("encoding", "field", "source_field", "label_field", "header")
+"""Fields of ``CorpusOptions`` that are for the readers."""
+_READER_NAMES = {"label_field": "source_field"}
+"""Names that the readers have for them: to these a label is a source."""
 TOKENIZERS = ("tokenizer", "source_tokenizer")
 
 
@@ -58,10 +69,12 @@ class CorpusFiles:
     task_part: Component
     paths: Sequence[Path]
     val_paths: Sequence[Path] = ()
-    reader_options: Mapping[str, str] = field(default_factory=dict)
+    reader_options: Mapping[str, Any] = field(default_factory=dict)
     sources: Sequence[Path] = ()
     """Files with the sources of ``paths``, where they are not in the same files."""
     val_sources: Sequence[Path] = ()
+    earlier: bool = False
+    """True to read files as earlier versions did."""
 
     @classmethod
     def find(
@@ -75,7 +88,9 @@ class CorpusFiles:
         )
         given = {key: getattr(options, key) for key in READER_OPTIONS}
         reading = {key: value for key, value in given.items() if value is not None}
-        return cls(registry, task, paths, val, reading, sources, val_sources)
+        files = cls(registry, task, paths, val, reading, sources, val_sources)
+        files.check_options()
+        return files
 
     @classmethod
     def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
@@ -84,7 +99,8 @@ class CorpusFiles:
         for path in (path for kind in kinds for path in kind if not Path(path).is_file()):
             raise CorpusError(f"{path}: the model was trained on this text, and it is not there any more")
         paths, val_paths, sources, val_sources = ([*map(Path, kind)] for kind in kinds)
-        files = cls(registry, task, paths, val_paths, record.reader_options, sources, val_sources)
+        options, earlier = record.reader_options, not record.readers
+        files = cls(registry, task, paths, val_paths, options, sources, val_sources, earlier)
         files.check_unchanged(record)
         return files
 
@@ -102,6 +118,24 @@ class CorpusFiles:
     def _has_labels(self) -> bool:
         return bool(self.task_part.registered.spec.has_labels)
 
+    @property
+    def readers(self) -> list[Registered[Any]]:
+        """The readers of the files, each once, in order."""
+        every = (*self.paths, *self.val_paths, *self.sources, *self.val_sources)
+        found = (find_reader(self.registry, suffix_of(path), earlier=self.earlier) for path in every)
+        return list({one.qualified: one for one in found}.values())
+
+    def check_options(self) -> None:
+        """Raise ``OptionError`` at an option of readers that none of the files' readers has."""
+        for option in self.reader_options:
+            name = _READER_NAMES.get(option, option)
+            if not any(_has_option(reader, name) for reader in self.readers):
+                able = [one.spec.name for one in self.registry.all("reader") if _has_option(one, name)]
+                raise OptionError(
+                    f"`{option}`: {named(self.paths)} is read as {self.readers[0].spec.name!r}, which has no "
+                    f"such option; files of the kinds {', '.join(able)} have it; leave it out"
+                )
+
     def check_unchanged(self, record: CorpusRecord) -> None:
         """Raise ``CorpusError`` if the text is not the one recorded."""
         for corpus, digest in ((self._corpus, record.sha256), (self._validation, record.val_sha256)):
@@ -114,17 +148,18 @@ class CorpusFiles:
 
     @cached_property
     def _corpus(self) -> Corpus:
-        return Corpus(self.paths, self.task, reader_for(self.registry, self._settings), self.sources)
+        return self._read(self.paths, self.sources)
 
     @cached_property
     def _validation(self) -> Corpus:
-        return Corpus(self.val_paths, self.task, reader_for(self.registry, self._settings), self.val_sources)
+        return self._read(self.val_paths, self.val_sources)
 
-    @property
-    def _settings(self) -> dict[str, str]:
-        """The options of the readers by the names that they know."""
-        names = {"label_field": "source_field"}
-        return {names.get(key, key): value for key, value in self.reader_options.items()}
+    def _read(self, paths: Sequence[Path], sources: Sequence[Path]) -> Corpus:
+        given = {_READER_NAMES.get(key, key): str(value) for key, value in self.reader_options.items()}
+        spec = self.task_part.registered.spec
+        if not sources and (spec.has_source or spec.has_labels):
+            given["beside"] = "source" if spec.has_source else "label"
+        return Corpus(paths, self.task, reader_for(self.registry, given, earlier=self.earlier), sources)
 
     # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +207,7 @@ class CorpusFiles:
         made_from = {
             "corpus": [*digests, dict(self.reader_options)],
             "endings": [suffix_of(path) for path in files],  # they choose the reader
+            "readers": [one.qualified for one in self.readers],
             "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
             "split": fraction,
@@ -284,10 +320,15 @@ class CorpusFiles:
             val_source_paths=_absolute(self.val_sources),
             reader_options=dict(self.reader_options),
             labels=tuple(labels),
+            readers=tuple(one.qualified for one in self.readers),
         )
         return EncodedDataset(
             tokenizer, text, train, val, record, source_tokenizer, "\n" if met else "", self.task.has_eos
         )
+
+
+def _has_option(reader: Registered[Any], name: str) -> bool:
+    return name in {option.name for option in describe(reader.spec.options)}
 
 
 def _digest(corpus: Corpus) -> str:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
 @flags.model_flag
 @flags.options_from(
-    CorpusOptions, only=["encoding", "field", "source_field", "label_field", "source"], common={"source"}
+    CorpusOptions,
+    only=["encoding", "field", "source_field", "label_field", "header", "source"],
+    common={"source"},
 )
 @flags.option(
     "--target",
