@@ -115,6 +115,10 @@ class CorpusFiles:
         return bool(self.task_part.registered.spec.has_source)
 
     @property
+    def _has_labels(self) -> bool:
+        return bool(self.task_part.registered.spec.has_labels)
+
+    @property
     def readers(self) -> list[Registered[Any]]:
         """The readers of the files, each once, in order."""
         every = (*self.paths, *self.val_paths, *self.sources, *self.val_sources)
@@ -240,6 +244,9 @@ class CorpusFiles:
             trouble = f"{named(paths)} is too small: nothing is left to {use}; give more text or --val"
             examples = partial(not_empty, partial(read, split), trouble)
             write_store(folder / side, examples, tokenizers, has_source=self.has_source)
+        if self._has_labels:
+            labels = {one.text.partition("\t")[0] for one in self.train_split(split) if one.starts_document}
+            write_text(folder / "labels.json", json.dumps(sorted(labels)))
         write_text(folder / "tokenizer.json", text)
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
 
@@ -293,6 +300,7 @@ class CorpusFiles:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
             train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
             text = (folder / "tokenizer.json").read_bytes().decode()
+            labels = json.loads((folder / "labels.json").read_bytes()) if self._has_labels else ()
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
@@ -311,6 +319,7 @@ class CorpusFiles:
             source_paths=_absolute(self.sources),
             val_source_paths=_absolute(self.val_sources),
             reader_options=dict(self.reader_options),
+            labels=tuple(labels),
             readers=tuple(one.qualified for one in self.readers),
         )
         return EncodedDataset(

@@ -62,6 +62,7 @@ def load_generator(
         default_prompt=config.default_prompt,
         trained_tokens=_trained_tokens(models),
         max_source_tokens=limit,
+        labels=config.corpus.labels if part.registered.spec.has_labels else (),
         default_strategy=part.registered.spec.strategy,
         load_model=load_model,
         separator=task.separator,
