@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from unicodedata import name as unicode_name
 
 from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
@@ -23,16 +23,26 @@ from rnngen.data.file_encodings import FileEncodings
 from rnngen.data.split import Split, Survey, is_validation, split_at, survey, train_split, validation_split
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_store
 from rnngen.encodings import BYTES
-from rnngen.errors import CorpusError, ModelError
+from rnngen.errors import CorpusError, ModelError, OptionError
+from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, NormalForm, PartsOptions
 from rnngen.paths import cache
-from rnngen.registry import Registry
-from rnngen.registry.components import Component, load_tokenizers, make_task, reader_for, suffixes
+from rnngen.registry import Registered, Registry
+from rnngen.registry.components import (
+    Component,
+    find_reader,
+    load_tokenizers,
+    make_task,
+    reader_for,
+    suffixes,
+)
 from rnngen.store.checkpoint import write_text
 from rnngen.store.config import CorpusRecord
 
-READER_OPTIONS = ("encoding", "field", "source_field", "label_field")
-"""Fields of ``CorpusOptions`` that are for the readers; to them a label is a source."""
+READER_OPTIONS = ("encoding", "field", "source_field", "label_field", "header")
+"""Fields of ``CorpusOptions`` that are for the readers."""
+_READER_NAMES = {"label_field": "source_field"}
+"""Names that the readers have for them: to these a label is a source."""
 TOKENIZERS = ("tokenizer", "source_tokenizer")
 
 
@@ -61,12 +71,14 @@ class CorpusFiles:
     task_part: Component
     paths: Sequence[Path]
     val_paths: Sequence[Path] = ()
-    reader_options: Mapping[str, str] = field(default_factory=dict)
+    reader_options: Mapping[str, Any] = field(default_factory=dict)
     sources: Sequence[Path] = ()
     """Files with the sources of ``paths``, where they are not in the same files."""
     val_sources: Sequence[Path] = ()
     normalize: NormalForm | None = None
     """The Unicode normal form that the text is brought to."""
+    earlier: bool = False
+    """True to read files as earlier versions did."""
 
     @classmethod
     def find(
@@ -81,7 +93,9 @@ class CorpusFiles:
         given = {key: getattr(options, key) for key in READER_OPTIONS}
         reading = {key: value for key, value in given.items() if value is not None}
         FileEncodings.parse(options.encoding).check([*paths, *val, *sources, *val_sources])
-        return cls(registry, task, paths, val, reading, sources, val_sources, options.normalize)
+        files = cls(registry, task, paths, val, reading, sources, val_sources, options.normalize)
+        files.check_options()
+        return files
 
     @classmethod
     def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
@@ -90,8 +104,8 @@ class CorpusFiles:
         for path in (path for kind in kinds for path in kind if not Path(path).is_file()):
             raise CorpusError(f"{path}: the model was trained on this text, and it is not there any more")
         paths, val_paths, sources, val_sources = ([*map(Path, kind)] for kind in kinds)
-        reading = record.reader_options
-        files = cls(registry, task, paths, val_paths, reading, sources, val_sources, record.normalize)
+        reading, form, earlier = record.reader_options, record.normalize, not record.readers
+        files = cls(registry, task, paths, val_paths, reading, sources, val_sources, form, earlier)
         files.check_unchanged(record)
         return files
 
@@ -105,6 +119,28 @@ class CorpusFiles:
         """True where examples have a source."""
         return bool(self.task_part.registered.spec.has_source)
 
+    @property
+    def _has_labels(self) -> bool:
+        return bool(self.task_part.registered.spec.has_labels)
+
+    @property
+    def readers(self) -> list[Registered[Any]]:
+        """The readers of the files, each once, in order."""
+        every = (*self.paths, *self.val_paths, *self.sources, *self.val_sources)
+        found = (find_reader(self.registry, self._kind(path), earlier=self.earlier) for path in every)
+        return list({one.qualified: one for one in found}.values())
+
+    def check_options(self) -> None:
+        """Raise ``OptionError`` at an option of readers that none of the files' readers has."""
+        for option in self.reader_options:
+            name = _READER_NAMES.get(option, option)
+            if not any(_has_option(reader, name) for reader in self.readers):
+                able = [one.spec.name for one in self.registry.all("reader") if _has_option(one, name)]
+                raise OptionError(
+                    f"`{option}`: {named(self.paths)} is read as {self.readers[0].spec.name!r}, which has no "
+                    f"such option; files of the kinds {', '.join(able)} have it; leave it out"
+                )
+
     def check_unchanged(self, record: CorpusRecord) -> None:
         """Raise ``CorpusError`` if the text is not the one recorded."""
         for corpus, digest in ((self._corpus, record.sha256), (self._validation, record.val_sha256)):
@@ -117,23 +153,31 @@ class CorpusFiles:
 
     @cached_property
     def _corpus(self) -> Corpus:
-        return Corpus(self.paths, self.task, self._reader, self.sources, self._encodings, self.normalize)
+        return self._read(self.paths, self.sources)
 
     @cached_property
     def _validation(self) -> Corpus:
-        paths, sources = self.val_paths, self.val_sources
-        return Corpus(paths, self.task, self._reader, sources, self._encodings, self.normalize)
+        return self._read(self.val_paths, self.val_sources)
 
     @cached_property
     def _encodings(self) -> FileEncodings:
         return FileEncodings.parse(self.reader_options.get("encoding"))
 
-    def _reader(self, path: Path) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
-        """Return the reader of a file: by its ending, but bytes are bytes whatever it is."""
-        names, encoding = {"label_field": "source_field"}, self._encodings.of(path)
-        settings = {names.get(key, key): value for key, value in self.reader_options.items()}
-        read = reader_for(self.registry, {**settings, "encoding": encoding})
-        return read("" if encoding == BYTES else suffix_of(path))
+    def _kind(self, path: Path) -> str:
+        """Return the ending that decides how a file is read; bytes are bytes whatever it is."""
+        return "" if self._encodings.of(path) == BYTES else suffix_of(path)
+
+    def _read(self, paths: Sequence[Path], sources: Sequence[Path]) -> Corpus:
+        given = {_READER_NAMES.get(key, key): str(value) for key, value in self.reader_options.items()}
+        spec = self.task_part.registered.spec
+        if not sources and (spec.has_source or spec.has_labels):
+            given["beside"] = "source" if spec.has_source else "label"
+
+        def reader(path: Path) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
+            settings = {**given, "encoding": self._encodings.of(path)}
+            return reader_for(self.registry, settings, earlier=self.earlier)(self._kind(path))
+
+        return Corpus(paths, self.task, reader, sources, self._encodings, self.normalize)
 
     # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -181,6 +225,7 @@ class CorpusFiles:
         made_from = {
             "corpus": [*digests, dict(self.reader_options)],
             "endings": [suffix_of(path) for path in files],  # they choose the reader
+            "readers": [one.qualified for one in self.readers],
             "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
             "split": fraction,
@@ -218,6 +263,9 @@ class CorpusFiles:
             trouble = f"{named(paths)} is too small: nothing is left to {use}; give more text or --val"
             examples = partial(not_empty, partial(read, split), trouble)
             write_store(folder / side, examples, tokenizers, has_source=self.has_source)
+        if self._has_labels:
+            labels = {one.text.partition("\t")[0] for one in self.train_split(split) if one.starts_document}
+            write_text(folder / "labels.json", json.dumps(sorted(labels)))
         write_text(folder / "tokenizer.json", text)
         write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
 
@@ -271,6 +319,7 @@ class CorpusFiles:
             measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
             train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
             text = (folder / "tokenizer.json").read_bytes().decode()
+            labels = json.loads((folder / "labels.json").read_bytes()) if self._has_labels else ()
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
@@ -290,10 +339,16 @@ class CorpusFiles:
             val_source_paths=_absolute(self.val_sources),
             reader_options=dict(self.reader_options),
             normalize=self.normalize,
+            labels=tuple(labels),
+            readers=tuple(one.qualified for one in self.readers),
         )
         return EncodedDataset(
             tokenizer, text, train, val, record, source_tokenizer, "\n" if met else "", self.task.has_eos
         )
+
+
+def _has_option(reader: Registered[Any], name: str) -> bool:
+    return name in {option.name for option in describe(reader.spec.options)}
 
 
 def _digest(corpus: Corpus) -> str:

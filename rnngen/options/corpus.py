@@ -48,11 +48,13 @@ class CorpusOptions:
     """Unicode normal form of the text and of all that the model is given: one spelling for letters that can
     be composed in several ways."""
     field: str | None = None
-    """Key of the text in JSON lines; text by default."""
+    """Key of the text in JSON, text by default; column of the text in CSV and TSV, by name or number."""
     source_field: str | None = None
-    """Key of the source in JSON lines of pairs."""
+    """Key or column of the source of pairs."""
     label_field: str | None = None
-    """Key of the label in JSON lines, for the task labelled."""
+    """Key or column of the label, for the task labelled."""
+    header: bool | None = None
+    """The first row of CSV and TSV names the columns; recognised by default."""
     source: str | None = None
     """File of the sources of pairs, one on each line."""
     val_source: str | None = None

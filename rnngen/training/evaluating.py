@@ -46,7 +46,7 @@ PREVIEW_SOURCES = 3
 """Validation sources whose outputs are shown, where there are sources."""
 CHEAP = 1_500_000
 """Characters of a text, validation included, up to which the n-gram baseline takes less than a second."""
-MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
+MEASURES: dict[str, Callable[[list[str], seq2seq_metrics.References], float]] = {
     "bleu": seq2seq_metrics.bleu,
     "chrf": seq2seq_metrics.chrf,
     "accuracy": seq2seq_metrics.sequence_accuracy,
@@ -71,10 +71,11 @@ def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[]
     measure, val = plan.config.training.best, plan.encoded.val
     if measure == "loss" or val.source is None:
         return None
-    sources, texts = validation_pairs(plan.encoded, range(min(SCORED, val.examples)))
+    pairs = zip(*validation_pairs(plan.encoded, range(min(SCORED, val.examples))), strict=True)
+    sources, references = seq2seq_metrics.grouped(pairs)
 
     def score() -> float:
-        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), texts)
+        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), references)
 
     return partial(group.first, score)
 

@@ -229,6 +229,7 @@ def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -
         if not text.val:
             val, val_sources = record.val_paths, record.val_source_paths
             texts = replace(texts, val_paths=[*map(Path, val)], val_sources=[*map(Path, val_sources)])
+        texts = replace(texts, earlier=not record.readers)
         texts.check_unchanged(record)
     else:
         texts = CorpusFiles.recorded(registry, parts["task"], record)

@@ -129,12 +129,12 @@ parts_flags = flags.options_from(
 )
 @flags.quiet_flag
 @flags.verbose_flag
-@flags.json_flag
+@flags.json_lines_flag
 @click.pass_context
 def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
     """Train a model on CORPUS: files, folders, patterns, or - for standard input.
 
-    The text is read as UTF-8, plain or as JSON lines, compressed with gzip or Zstandard or not. Its last
+    The text is read as UTF-8: plain, JSON, CSV or TSV, compressed with gzip or Zstandard or not. Its last
     tenth is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
     command that resumes it.
     """
