@@ -51,9 +51,9 @@ def fill(
 
     options = flags.collect(FillOptions, search)
     generator = load(session(ctx), model, device, quiet=quiet).generator
-    left, right = _around(prompts.read(text, prompt_file), gap)
+    left, right = _around(prompts.read(text, prompt_file, generator.encoding), gap)
     prompts.warn_untrained(generator, left + right)
-    out = streams.output()
+    out = streams.Output("utf-8" if json else generator.encoding)
     for filling, found in fill_gap(generator, left, right, options, source)[: nbest or 1]:
         whole = f"{left}{filling}{right}"
         record = {
