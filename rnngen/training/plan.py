@@ -20,7 +20,7 @@ from rnngen.registry.components import Component, choose, restore
 from rnngen.requests.conflicts import is_given
 from rnngen.requests.train import TrainRequest
 from rnngen.store.config import ModelConfig
-from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer
+from rnngen.store.model_folder import ModelStore, StoredModel, located, read_config, read_tokenizer
 from rnngen.version import __version__
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
@@ -93,12 +93,13 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     _check_capabilities(registry, task, names["cell"], request)
     only_task = choose(registry, {"task": options.task}, {})["task"]
     texts = CorpusFiles.find(registry, only_task, request.files, text)
-    names |= choose_tokenizers(options, texts, text.val_fraction)
+    names |= choose_tokenizers(options, texts)
     settings = dict(request.settings)
     if options.vocab_size is not None:
         settings |= {f"{kind}.vocab_size": str(options.vocab_size) for kind in TOKENIZERS if kind in names}
     parts = choose(registry, names, settings)
-    encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction)
+    limit = request.training.options.max_length
+    encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction, limit=limit)
     config = _config(parts, request.network.options, encoded, request.training.options)
     return Plan(name, path, config, parts, encoded, resumed=False)
 
@@ -111,7 +112,8 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     _check_capabilities(registry, task.spec, cell.qualified, request)
     replace(request, init_from=None, network=Given.of(NetworkOptions, head=network.head))  # checks the rows
     texts = CorpusFiles.find(registry, parts["task"], request.files, text)
-    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json)
+    limit = request.training.options.max_length
+    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, limit=limit)
     config = _config(parts, network, encoded, request.training.options)
     config = config.replace(default_prompt=base.config.default_prompt)
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
@@ -183,7 +185,7 @@ def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -
     config = read_config(path)
     parts = _restored(registry, config)
     _refuse_changes(registry, parts, config, request)
-    record = config.corpus
+    record = located(path, config.corpus)
     if request.files:
         text = _text(request, CorpusOptions(**record.reader_options, val_fraction=record.val_fraction))
         texts = CorpusFiles.find(registry, parts["task"], request.files, text)
@@ -195,7 +197,8 @@ def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -
         texts = CorpusFiles.recorded(registry, parts["task"], record)
     tokenizer_json = read_tokenizer(path)
     given = None if record.own_vocabulary else tokenizer_json
-    encoded = texts.encode(parts, record.val_fraction, given)
+    limit = config.training.max_length if record.split else None  # earlier versions left pairs out later
+    encoded = texts.encode(parts, record.val_fraction, given, limit=limit, record=record)
     if encoded.tokenizer_json != tokenizer_json:
         raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
     training = _changed(config.training, request.training)

@@ -154,6 +154,7 @@ def test_the_same_bytes_in_another_process(session, train, corpus, tmp_path):
 def test_events_come_in_the_order_that_is_promised(train):
     letters = {
         Started: "<",
+        Surveyed: "i",
         Step: ".",
         Evaluated: "E",
         Saved: "s",
@@ -162,7 +163,7 @@ def test_events_come_in_the_order_that_is_promised(train):
         Finished: ">",
     }
     told = "".join(letters[type(event)] for event in train() if not isinstance(event, Warned))
-    assert re.fullmatch(r"<(\.+Es+t)+J>", told)
+    assert re.fullmatch(r"<i(\.+Es+t)+J>", told)
     assert told.count(".") == 12
 
 
@@ -331,7 +332,7 @@ def test_divergence_keeps_the_last_good_state(session, train, monkeypatch):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_tuned_model_begins_where_the_other_ended(session, ask, train, tmp_path, task):
-    train(task=task, steps=40, lr=0.03, learn_state=True, hidden=12)
+    train(task=task, steps=120, lr=0.03, learn_state=True, hidden=12)
     other = tmp_path / "other.txt"
     other.write_text("dawn sings of the sun and the rose\nthe night is a star\n" * 20)
     training = {"steps": 1, "lr": 1e-30, "weight_decay": 0.0, "batch": 4, "seq": 8, "precision": "fp32"}
@@ -438,6 +439,7 @@ def test_a_finished_run_that_is_gone_on_with_changes_nothing(session, train):
     events = go_on(session)
     assert [type(event) for event in events] == [
         Started,
+        Surveyed,
         FinalEvaluation,
         Warned,
         Finished,

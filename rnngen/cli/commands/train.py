@@ -18,13 +18,14 @@ from rnngen.cli.settings import overrule
 from rnngen.errors import DivergedError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
+from rnngen.printable import shown
 from rnngen.requests.train import STAGES, TrainRequest
 from rnngen.training.launching import first, launch, launched, restarted
 
 if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
-    from rnngen.events import Event, Finished
+    from rnngen.events import Event, Finished, Surveyed
     from rnngen.training.distributed import ProcessGroup
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
@@ -149,6 +150,8 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
             console.write_json(proposal.as_json())
         elif proposal and not quiet:
             show_plan(proposal)
+            if request.plan:
+                show_text(proposal.plan.encoded.surveyed)
     if request.plan:
         return
     if request.nproc > 1 and not launched():
@@ -199,6 +202,13 @@ def show_plan(proposal: "Proposal") -> None:
         *proposal.reasons,
     ):
         console.note(f"plan: {line}")
+
+
+def show_text(surveyed: "Surveyed") -> None:
+    """Show the summary of a text on stderr, and what is odd about it."""
+    console.note(f"plan: {shown(surveyed.message)}")
+    for oddity in surveyed.oddities:
+        console.warn(shown(oddity))
 
 
 # ── Runs ───────────────────────────────────────────────────────────────────────────────────────────────────
