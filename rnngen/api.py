@@ -118,7 +118,9 @@ class Model:
         return self.stored[0].path.name
 
     def generate(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> str | list[str]:
-        """Generate a text, or with ``count`` a list of them; ``UsageError`` for options that make no sense.
+        """Generate a text, or with ``count`` a list of them.
+
+        ``UsageError`` for options that make no sense, or a blank source.
 
         Args:
             prompt: what it goes on from.
@@ -129,23 +131,27 @@ class Model:
         """
         source, decoder = options.pop("source", None), self.decoder(**options)
         shown = prompt if include_prompt else ""
-        outputs = decoder.outputs([_prompt(prompt, source, decoder.request.blend)])
+        outputs = decoder.outputs([_to_write(prompt, source, decoder.request.blend)])
         texts = [shown + output.text for output in outputs]
         return texts if decoder.request.count > 1 or decoder.request.nbest else texts[0]
 
     def stream(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> Iterator[str]:
         """Generate a text piece by piece; arguments as in ``generate``."""
         source, decoder = options.pop("source", None), self.decoder(**options)
+        begun = _to_write(prompt, source, decoder.request.blend)
         if include_prompt and prompt:
             yield prompt
-        for output in decoder.outputs([_prompt(prompt, source, decoder.request.blend)]):
+        for output in decoder.outputs([begun]):
             yield from output.pieces
 
     def translate(self, sources: Sequence[str], **options: Any) -> list[str]:
-        """Generate the best output for each source; arguments as in ``generate``."""
+        """Generate the best output for each source, which is empty for a blank one.
+
+        Arguments as in ``generate``.
+        """
         decoder = self.decoder(**options)
-        outputs = decoder.outputs([_prompt("", source) for source in sources])
-        return [output.text for output in outputs if output.number == 0]
+        prompts = [_prompt("", source) for source in sources]
+        return self.generator.first_texts(prompts, decoder.strategy, decoder.settings)
 
     def attention(
         self, sources: Sequence[str], *, text: str | None = None, unit: "Unit" = "character", **options: Any
@@ -159,10 +165,13 @@ class Model:
             options: of the search: ``beam``, ``length_penalty``.
 
         Raises:
-            UsageError: if the model attends to nothing.
+            UsageError: if the model attends to nothing, or a source is blank.
         """
         if not self.generator.attends:
             raise UsageError(f"{self.name} attends to nothing: it reads no source, or has attention=none")
+        for number, source in enumerate(sources, start=1):
+            if not source.strip():
+                raise UsageError(f"source {number} is blank: there is nothing to attend to; leave it out")
         if text is not None:
             return [self.generator.read_along(source, text, unit) for source in sources]
         decoder = self.decoder(**options)
@@ -215,6 +224,15 @@ class Model:
         for name in COMMAND_OPTIONS.intersection(options):
             raise UsageError(f"{name} is an option of the command line or of load; leave it out here")
         return self.session.decoder(self.generator, self.session.sample_request(**options))
+
+
+def _to_write(text: str, source: str | None, blend: tuple[str, float] | None) -> "Prompt":
+    """Return a prompt that there is something to write about."""
+    from rnngen.generation.generator import BLANK
+
+    if (prompt := _prompt(text, source, blend)).is_blank:
+        raise UsageError(BLANK)
+    return prompt
 
 
 def _prompt(text: str, source: str | None, blend: tuple[str, float] | None = None) -> "Prompt":
@@ -320,6 +338,24 @@ class Session:
 
     # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
 
+    def checked(self, request: "TrainRequest") -> "TrainRequest":
+        """Return a request to train, once its options are known to mean something to its task.
+
+        Raises:
+            ConflictError: naming the first option that does not.
+        """
+        from rnngen.training.plan import check_capabilities
+
+        if not request.resume:  # the run has its task, and is compared with what is given again
+            check_capabilities(self.registry, self.models, request)
+        return request
+
+    def has_run(self, request: "TrainRequest") -> bool:
+        """Return whether a request resumes a run that is there."""
+        from rnngen.training.plan import has_run
+
+        return has_run(self.models, request)
+
     def plan(self, request: "TrainRequest") -> "Plan":
         """Check a request to train, and read its text; writes nothing but the cache."""
         from rnngen.training.plan import plan
@@ -355,6 +391,13 @@ class Session:
         from rnngen.evaluation.dynamic import adapt
 
         return adapt(self.registry, model, prompt, options, device)
+
+    def check_evaluation(self, model: "StoredModel", request: "EvaluateRequest") -> None:
+        """Raise ``ConflictError`` if a model cannot heed a request to evaluate it."""
+        from rnngen.registry.components import restore
+
+        spec = restore(self.registry, "task", model.config.task).registered.spec
+        request.check_model(has_source=model.config.reads_source, has_labels=spec.has_labels)
 
     def evaluate(self, model: "StoredModel", request: "EvaluateRequest") -> "Evaluation":
         """Evaluate a model on a text, or on its own validation text."""

@@ -19,7 +19,7 @@ growing cache of keys, (B,S,M) for an encoder's memory.
 ::
 
     networks   Layer · Attention · Network, SourceNetwork · the steps of each · Blueprint
-    text       Chunk · Tokenizer · Task · Reader
+    text       Chunk · Tokenizer, ExtendableTokenizer · Task · Reader · note
     decoding   Filter, StatefulFilter · Strategy, DecodingJob · Listener
     specs      what hooks return
 """
@@ -58,6 +58,8 @@ from rnngen.contracts.networks import StreamStep as StreamStep
 from rnngen.contracts.networks import TokenIds as TokenIds
 from rnngen.contracts.networks import Weights as Weights
 from rnngen.contracts.networks import quantizable as quantizable
+from rnngen.contracts.notes import collected_notes as collected_notes
+from rnngen.contracts.notes import note as note
 from rnngen.contracts.specs import AttentionSpec as AttentionSpec
 from rnngen.contracts.specs import CellSpec as CellSpec
 from rnngen.contracts.specs import CommandSpec as CommandSpec
@@ -72,6 +74,7 @@ from rnngen.contracts.specs import TaskSpec as TaskSpec
 from rnngen.contracts.specs import TokenizerSpec as TokenizerSpec
 from rnngen.contracts.specs import imported as imported
 from rnngen.contracts.text import Chunk as Chunk
+from rnngen.contracts.text import ExtendableTokenizer as ExtendableTokenizer
 from rnngen.contracts.text import Reader as Reader
 from rnngen.contracts.text import Task as Task
 from rnngen.contracts.text import Tokenizer as Tokenizer

@@ -51,15 +51,14 @@ class Corpus:
     def _lines(self, paths: Sequence[Path]) -> Iterator[_Line]:
         r"""Yield every line of some files, empty ones too; a file's last one with or without its ``\n``."""
         for path in paths:
-            pieces = (chunk.text for chunk in self._document(path))
-            for number, text in enumerate(_cut(pieces), start=1):
+            for number, text in enumerate(_cut(self._document(path)), start=1):
                 yield _Line(text.removesuffix("\r"), f"{path}: line {number}")
 
     def _document(self, path: Path) -> Iterator[Chunk]:
         read, starts_document = self.reader_for(suffix_of(path)), True
         with opened(path) as raw:
             for chunk in read(decompressed(raw), str(path)):
-                yield Chunk(chunk.text, starts_document or chunk.starts_document, chunk.source)
+                yield chunk._replace(starts_document=starts_document or chunk.starts_document)
                 starts_document = False
 
     def sha256(self) -> str:
@@ -71,11 +70,14 @@ class Corpus:
         return whole.hexdigest()
 
 
-def _cut(pieces: Iterable[str]) -> Iterator[str]:
-    r"""Join pieces and cut them at ``\n``."""
+def _cut(chunks: Iterable[Chunk]) -> Iterator[str]:
+    r"""Join chunks and cut them at ``\n``; a record is a line, whatever is in it."""
     held = ""
-    for piece in pieces:
-        *lines, held = (held + piece).split("\n")
+    for chunk in chunks:
+        if chunk.is_record:
+            yield chunk.text
+            continue
+        *lines, held = (held + chunk.text).split("\n")
         yield from lines
     if held:
         yield held

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import islice
@@ -19,7 +19,7 @@ from unicodedata import name as unicode_name
 
 import numpy as np
 
-from rnngen.contracts import Chunk, Task, Tokenizer
+from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
 from rnngen.data.corpus import Corpus, find, spool, suffix_of
 from rnngen.data.split import Split, recorded_split, split
 from rnngen.data.summary import Sides, check_pairs, summarise, too_small
@@ -173,6 +173,7 @@ class CorpusFiles:
         *,
         limit: int | None = None,
         record: CorpusRecord | None = None,
+        extend: bool = False,
     ) -> EncodedDataset:
         """Split the text, learn the vocabulary from the train split alone, and encode both splits.
 
@@ -182,11 +183,12 @@ class CorpusFiles:
             tokenizer_json: tokenizers that are already there, instead of learning them.
             limit: most tokens on a side of a pair; longer ones are left out of both splits.
             record: that of a run which goes on, to split the text as it did.
+            extend: whether these get tokens for what the text has and they lack, where they can.
 
         Raises:
             CorpusError: if a side is left without an example, or with none that fits.
         """
-        recipe = _Recipe(fraction, limit if self.has_source else None, record)
+        recipe = _Recipe(fraction, limit if self.has_source else None, record, extend)
         digests = _digest(self._corpus), _digest(self._validation)
         files = [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
         tokenizers = [asdict(parts[kind].component) for kind in TOKENIZERS if kind in parts]
@@ -212,6 +214,8 @@ class CorpusFiles:
         divided = recipe.split(self.survey, has_val=bool(self.val_paths))
         self._check_sides(divided)
         text = tokenizer_json or self._learn(parts, divided)
+        if recipe.extend:
+            text = self._extended(parts, divided, text)
         sides = self._write(folder, divided, load_tokenizers(parts, text, folder), recipe.limit)
         made = {
             "surveyed": asdict(summarise(self.survey, divided.rule, recipe.fraction, sides)),
@@ -250,16 +254,41 @@ class CorpusFiles:
 
     def _learn(self, parts: Mapping[str, Component], split: Split) -> str:
         """Learn the vocabularies from the train split → ``tokenizer.json``."""
-        target, options = parts["tokenizer"].registered.resolve(), parts["tokenizer"].options
-        if not self.has_source:
-            return str(target.train(self.train_split(split), options).to_json())
-        if "source_tokenizer" not in parts:
-            both = (one for chunk in self.train_split(split) for one in (Chunk(chunk.source, True), chunk))
-            return str(target.train(both, options).to_json())
-        source = parts["source_tokenizer"]
-        read = source.registered.resolve().train(sources_of(self.train_split(split)), source.options)
-        written = target.train(self.train_split(split), options)
-        return json.dumps({"target": written.to_json(), "source": read.to_json()}, ensure_ascii=False)
+
+        def learn(part: Component, _: str, chunks: Iterable[Chunk]) -> Tokenizer:
+            learnt: Tokenizer = part.registered.resolve().train(chunks, part.options)
+            return learnt
+
+        return self._tokenizers(parts, split, learn)
+
+    def _extended(self, parts: Mapping[str, Component], split: Split, text: str) -> str:
+        """Extend vocabularies with what the train split has and they lack → ``tokenizer.json``."""
+        there = load_tokenizers(parts, text, named(self.paths))._asdict()
+        grown = False
+
+        def extend(part: Component, side: str, chunks: Iterable[Chunk]) -> Tokenizer:
+            nonlocal grown
+            before: Tokenizer = there[side]
+            if not isinstance(before, ExtendableTokenizer):
+                return before
+            after = before.extended(chunks, part.options)
+            grown = grown or len(after.pieces) > len(before.pieces)
+            return after
+
+        extended = self._tokenizers(parts, split, extend)
+        return extended if grown else text
+
+    def _tokenizers(
+        self, parts: Mapping[str, Component], split: Split, make: Callable[..., Tokenizer]
+    ) -> str:
+        """Make each tokenizer from its part, its side and the train split → ``tokenizer.json``."""
+        train, target = partial(self.train_split, split), parts["tokenizer"]
+        if "source_tokenizer" in parts:
+            read = make(parts["source_tokenizer"], "source", sources_of(train()))
+            written = make(target, "target", train())
+            return json.dumps({"target": written.to_json(), "source": read.to_json()}, ensure_ascii=False)
+        both = (one for chunk in train() for one in (Chunk(chunk.source, True), chunk))
+        return make(target, "target", both if self.has_source else train()).to_json()
 
     def _open(
         self,
@@ -274,7 +303,7 @@ class CorpusFiles:
             oddities = tuple(f"{named(self.paths)}: {oddity}" for oddity in made["surveyed"]["oddities"])
             surveyed = Surveyed(**{**made["surveyed"], "oddities": oddities})
             train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
-            text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+            text = (folder / "tokenizer.json").read_bytes().decode()
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
@@ -304,16 +333,18 @@ class CorpusFiles:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How a text is split."""
+    """How a text is split, and what becomes of tokenizers that are there."""
 
     fraction: float
     limit: int | None
     record: CorpusRecord | None
+    extend: bool
 
     @property
     def key(self) -> list[Any]:
         """What the result depends on."""
-        return [self.fraction, self.limit, self.record and [self.record.split, self.record.threshold]]
+        rule = self.record and [self.record.split, self.record.threshold]
+        return [self.fraction, self.limit, rule, self.extend]
 
     def split(self, survey: Survey, *, has_val: bool) -> Split:
         if self.record:

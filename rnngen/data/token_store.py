@@ -138,7 +138,7 @@ class TokenStore:
         is replaced in one step. The tokenizer's V decides between uint16 and uint32.
         """
         with _writing(folder, tokenizer) as writer:
-            for text, starts_document, _ in segments(chunks):
+            for text, starts_document, *_ in segments(chunks):
                 writer.add(tokenizer.encode(text), len(text), starts_document=starts_document)
         return cls.open(folder)
 
@@ -363,7 +363,7 @@ def segments(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 def _pieces(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Yield the same text with no chunk longer than a segment."""
-    for text, starts_document, _ in chunks:
+    for text, starts_document, *_ in chunks:
         for at in range(0, len(text), SEGMENT):
             yield Chunk(text[at : at + SEGMENT], starts_document and at == 0)
 

@@ -167,7 +167,7 @@ class Evaluator:
         generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
         search = BeamOptions(width=wanted.beam, alpha=wanted.length_penalty) if wanted.beam else GREEDY
         prompts, began = [Prompt("", example.source) for example in examples], time.monotonic()
-        generated = generator.generate(prompts, BeamSearch(search), GenerationSettings())
-        outputs, seconds = [output.text for output in generated], time.monotonic() - began
+        outputs = generator.first_texts(prompts, BeamSearch(search), GenerationSettings())
+        seconds = time.monotonic() - began
         scores = score_outputs(outputs, [example.text for example in examples])
         return OutputScores(scores, max(1, wanted.beam), seconds)

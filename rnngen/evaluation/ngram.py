@@ -80,7 +80,7 @@ def _first(chunks: Iterable[Chunk], limit: int) -> Iterator[Chunk]:
 def blocks(chunks: Iterable[Chunk], has_eos: bool) -> Iterator[Codes]:
     """Yield a text as code points with boundaries, about ``BLOCK`` at a time."""
     border, buffer = BOUNDARY.to_bytes(4, "little"), bytearray()
-    for text, starts_document, _ in chunks:
+    for text, starts_document, *_ in chunks:
         buffer += border * starts_document + text.encode("utf-32-le", "surrogatepass")
         if len(buffer) >= 4 * BLOCK:
             yield np.frombuffer(bytes(buffer), "<u4")

@@ -35,6 +35,7 @@ from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
 from rnngen.numerics import log_softmax
 from rnngen.registry.components import Tokenizers
+from rnngen.requests.conflicts import Capability
 
 BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
@@ -45,6 +46,7 @@ FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
 SOURCE_RATIO, SOURCE_LENGTH = 3, 256
 """An output may be this many times as long as its source, and always as long as the targets of training, this
 many tokens where the model does not say."""
+BLANK = "the source is blank, and nothing can be made of it; give one with text"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Prompt:
     """The source, for models that read one."""
     blend: "tuple[str, float] | None" = None
     """Another prompt's text, and how much of the state after it is mixed in, from 0 to 1."""
+
+    @property
+    def is_blank(self) -> bool:
+        """True if there is a source and nothing in it but white space: nothing is made of that."""
+        return self.source is not None and not self.source.strip()
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,13 @@ class Generator:
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
 
+    @cached_property
+    def capabilities(self) -> "tuple[Capability, ...]":
+        """The model's capabilities, which some options of requests need."""
+        reads: Capability = "source" if self.reads_source else "no source"
+        ends: Capability = "end" if self.has_eos else "free text"
+        return (reads, ends, "attention") if self.attends else (reads, ends)
+
     # ── prompts ────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
@@ -170,7 +184,7 @@ class Generator:
         """The state before the prefixes, sources read.
 
         Raises:
-            UsageError: if a source is missing, or given to a model that reads none.
+            UsageError: if a source is missing or blank, or given to a model that reads none.
         """
         sources = [prompt.source for prompt in prompts]
         if not self.reads_source:
@@ -179,6 +193,8 @@ class Generator:
             return tuple(self.model.start(len(prompts)))
         if None in sources:
             raise UsageError("this model reads a source; give one")
+        if any(prompt.is_blank for prompt in prompts):
+            raise UsageError(BLANK)
         return tuple(self.model.start(padded([self.source_tokens(source or "") for source in sources])))
 
     def prefill(self, prompt: Prompt) -> GenerationState:
@@ -239,12 +255,14 @@ class Generator:
         """Generate the texts of each prompt, in the order of the prompts.
 
         The pieces of one output are taken, or let go, before the next is asked for. Prompts with sources are
-        read in batches of similar length; what is generated for one does not depend on the others. Seeds
-        follow from the prompts' numbers, from 0 by default.
+        read in batches of similar length; what is generated for one does not depend on the others; a prompt
+        with a blank source has no output. Seeds follow from the prompts' numbers, from 0 by default.
         """
-        numbers = range(len(prompts)) if numbers is None else numbers
+        given = zip(prompts, range(len(prompts)) if numbers is None else numbers, strict=True)
+        there = [one for one in given if not one[0].is_blank]
+        prompts, numbers = [prompt for prompt, _ in there], [number for _, number in there]
         if len(prompts) == 1 or not self.reads_source:
-            for number, prompt in zip(numbers, prompts, strict=True):
+            for prompt, number in there:
                 for _, output in self._outputs([prompt], strategy, settings, [number]):
                     yield output
             return
@@ -255,6 +273,14 @@ class Generator:
                 found[batch[place]].append(replace(output, pieces=iter([output.text])))
         for outputs in found:
             yield from outputs
+
+    def first_texts(
+        self, prompts: Sequence[Prompt], strategy: Strategy, settings: GenerationSettings
+    ) -> list[str]:
+        """Return the first text of each prompt; that of a blank source is empty."""
+        outputs = self.generate(prompts, strategy, settings)
+        first = {id(output.prompt): output.text for output in outputs if output.number == 0}
+        return [first.get(id(prompt), "") for prompt in prompts]
 
     def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
         """The numbers of prompts that are read side by side: they begin with as many tokens."""

@@ -213,7 +213,7 @@ def _asked(characters: str) -> Iterator[Place]:
         done = subprocess.run(command, capture_output=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return
-    for line in done.stdout.decode(errors="surrogateescape").splitlines():
+    for line in done.stdout.decode(errors="surrogateescape").strip("\n").split("\n"):
         file, _, index = line.rpartition("\t")
         # The upper half of the number is an instance of a variable font.
         yield file, int(index or 0) & 0xFFFF

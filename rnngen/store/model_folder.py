@@ -111,8 +111,8 @@ def last_evaluation(folder: Path) -> float | None:
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the evaluations so far, a row each; ``ModelError`` if the record of them is damaged."""
     path = folder / METRICS
-    lines = _read_text(path).splitlines() if path.exists() else []
-    rows = [checkpoint.parse(path, line) for line in lines]
+    text = _read_text(path).removesuffix("\n") if path.exists() else ""
+    rows = [checkpoint.parse(path, line) for line in text.split("\n")] if text else []
     if not all(isinstance(row.get("step"), int) for row in rows):
         raise ModelError(f"{path} is damaged (a line without its step); restore it, or train the model again")
     return rows
@@ -125,7 +125,7 @@ def read_tokenizer(folder: Path) -> str:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()  # as it is: a file in text mode would change line ends
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
     except UnicodeDecodeError as error:

@@ -147,7 +147,7 @@ def _texts(
         reads_source=encoded.train.source is not None,
         default_prompt=encoded.default_prompt,
     )
-    texts = [output.text for output in generator.generate(prompts, strategy, settings)]
+    texts = generator.first_texts(prompts, strategy, settings)
     network.train()
     return texts
 

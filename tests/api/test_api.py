@@ -151,6 +151,21 @@ def test_sources_are_translated_as_by_the_command_line(run, pairs):
     assert pairs.translate(sources, temperature=1, seed=3) == drawn
 
 
+def test_a_blank_source_has_no_output_and_nothing_is_made_of_it(pairs):
+    assert pairs.translate(["abc", " ", "bb", ""])[1::2] == ["", ""]
+    assert pairs.translate(["abc", " "])[0] == pairs.generate(source="abc")
+    for made in (
+        lambda: pairs.generate(source=""),
+        lambda: list(pairs.stream(source=" ")),
+        lambda: pairs.attention(["abc", ""]),
+        lambda: pairs.attention([""], text="C"),
+        lambda: pairs.score("CBA", ""),
+        lambda: pairs.next("C", source=""),
+    ):
+        with pytest.raises(UsageError, match="blank"):
+            made()
+
+
 def test_attention_is_that_of_the_command_line(run, pairs):
     told = json.loads(run("attend", "-m", "pairs", "fedc", "--json").out)
     (found,) = pairs.attention(["fedc"])

@@ -15,7 +15,7 @@ from rnngen.testing.tasks import check_task
 
 def joined(chunks):
     found = []
-    for text, starts_document, _ in chunks:
+    for text, starts_document, *_ in chunks:
         if starts_document:
             found.append("")
         found[-1] += text

@@ -107,21 +107,6 @@ def test_a_source_longer_than_any_in_training_is_told_once_and_answered(answer):
     assert re.findall(r"source (\d+) has more than 20 tokens", told.err) == ["2", "4"]
 
 
-def test_an_answer_with_line_ends_is_one_line(run, home, place):
-    lines = "".join(f'{{"en": "{k}", "zh": "{k}\\n\\u2028{k}"}}\n' for k in "abcdef" * 8)
-    (place / "many.jsonl").write_text(lines)
-    flags = ["--field", "zh", "--source-field", "en", *SEQ2SEQ]
-    run("train", "many.jsonl", "-q", "--task", "pairs", *flags)
-    told = run("sample", "-m", "many", "--temp", "1", "--seed", "1", "-n", "12", stdin="a\nb\nc\nd\n" * 4)
-    assert told.out.count("\n") == 16
-    assert not re.search("[\u2028\r\x0b]", told.out)
-    kept = run(
-        "sample", "-m", "many", "--temp", "1", "--seed", "1", "-n", "12", "-0", stdin="a\nb\nc\nd\n" * 4
-    )
-    assert kept.out.count("\0") == 16
-    assert "\n" in kept.out
-
-
 # ── as it comes ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -216,7 +201,7 @@ def test_attention_is_in_the_json_where_it_is_asked_for(answer):
 
 
 def test_a_model_without_attention_answers_without_alignments(run, models):
-    record = json.loads(run("sample", "-m", "plain", "--json", "--attention", "abc").out)
+    record = json.loads(run("sample", "-m", "plain", "--json", "abc").out)
     assert set(record["hypotheses"][0]) == {"text", "score", "log_probability"}
 
 
@@ -311,6 +296,12 @@ def test_what_needs_a_source_is_refused_for_text(run, models, flags, model):
 def test_attention_needs_json_and_a_rank_needs_a_beam_for_text_too(run, models, model):
     assert "--attention needs --json" in run("sample", "-m", model, "--attention", "x", status=2).err
     assert "able: beam" in run("sample", "-m", model, "--nbest", "2", "x", status=2).err
+
+
+def test_weights_of_a_model_that_attends_to_nothing_are_refused(run, models):
+    refused = run("sample", "-m", "plain", "--json", "--attention", "abc", status=2)
+    assert "--attention" in refused.err
+    assert "attends to nothing" in refused.err
 
 
 # ── what texts have, outputs have too ──────────────────────────────────────────────────────────────────────

@@ -28,7 +28,7 @@ def corpus_of(*paths):
 
 def joined(chunks):
     found = []
-    for text, starts_document, _ in chunks:
+    for text, starts_document, *_ in chunks:
         if starts_document:
             found.append("")
         found[-1] += text

@@ -29,7 +29,7 @@ def chunks(texts, size=1000):
 
 def joined(found):
     whole = []
-    for text, starts_document, source in found:
+    for text, starts_document, source, *_ in found:
         if starts_document:
             whole.append([source, ""])
         whole[-1][1] += text

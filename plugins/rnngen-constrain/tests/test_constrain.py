@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -385,6 +386,15 @@ def test_what_cannot_be_written_is_an_error_of_a_beam_too() -> None:
             filters=filters(tokenizer, ("regex", "[0-9]+7")),
             forbidden=[tokenizer.eos_id, *unseen(tokenizer, "7")],
         )
+
+
+def test_only_line_ends_divide_a_file_of_choices(tmp_path: Path) -> None:
+    path = tmp_path / "choices"
+    path.write_bytes("one\u2028two\r\nthree\x0cfour\n\nfive".encode())
+    tokenizer = ByteTokenizer.train([], None)
+    chain = filters(tokenizer, ("choices", f"@{path}"))
+    found = {drawn(tokenizer, chain, seed=seed, has_eos=True)[0] for seed in range(60)}
+    assert found == {"one\u2028two", "three\x0cfour", "five"}
 
 
 @every

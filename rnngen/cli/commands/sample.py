@@ -1,7 +1,7 @@
 """``rnngen sample``: generate text with a model."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +19,7 @@ from rnngen.options.corpus import AdaptingOptions
 if TYPE_CHECKING:
     from rnngen.api import Model, Session
     from rnngen.generation.decoder import Decoder
-    from rnngen.generation.generator import Output, Prompt
+    from rnngen.generation.generator import Generator, Output, Prompt
     from rnngen.generation.saved_state import ResumableGeneration, SavedState
     from rnngen.requests.sample import SampleRequest
     from rnngen.store.model_folder import StoredModel
@@ -112,7 +112,8 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     generates a line for each, in order: greedily, or by the strategy or the filters that are given.
     """
     here = context.session(ctx)
-    request = parse(ctx, here, params)
+    given = given_of(ctx, params)
+    request = resolve(ctx, given, lambda found: here.sample_request(**found))
     if request.interactive:
         interactive.check()
     saved = None
@@ -123,22 +124,30 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     stored = [here.read(name) for name in request.models or (None,)]
     if not (request.models or request.quiet):
         console.note(f"model {stored[0].path.name}")
-    run(here, request, stored, saved)
+
+    def fitting(generator: "Generator") -> "Decoder":
+        """Make the decoder, without what settings files ask of other models."""
+        return resolve(ctx, given, lambda found: here.decoder(generator, here.sample_request(**found), saved))
+
+    run(here, request, stored, saved, fitting)
 
 
-def parse(ctx: click.Context, here: "Session", params: dict[str, Any]) -> "SampleRequest":
-    """Make the request; of flags that cannot stand together, those of settings give way to those typed."""
+def given_of(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a request that were given, by name."""
     decoding = values_of(ctx, params)
     special = {*decoding, *AdaptingOptions.__dataclass_fields__}
     given = {name: value for name, value in params.items() if value not in (None, ()) and name not in special}
     if "model" in given:
         given["models"] = given.pop("model")
-    given |= flags.given(AdaptingOptions, params) | decoding
-    return resolve(ctx, given, lambda found: here.sample_request(**found))
+    return given | flags.given(AdaptingOptions, params) | decoding
 
 
 def run(
-    here: "Session", request: "SampleRequest", stored: "list[StoredModel]", saved: "SavedState | None"
+    here: "Session",
+    request: "SampleRequest",
+    stored: "list[StoredModel]",
+    saved: "SavedState | None",
+    decoder_of: "Callable[[Generator], Decoder]",
 ) -> None:
     """Load the models, and generate."""
     from rnngen.generation.loading import LoadOptions
@@ -150,7 +159,8 @@ def run(
         request.device, request.quantize, request.adapting if request.adapting.cache else None
     )
     model = here.open(*stored, options=options, cached=True)
-    decoder = here.decoder(model.generator, request, saved)
+    decoder = decoder_of(model.generator)
+    request = decoder.request
     if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
         prompt = _prompt(request)
     if decoder.seed is not None and request.seed is None and not request.quiet:
@@ -221,6 +231,8 @@ class Writer:
 
     def __init__(self, decoder: "Decoder") -> None:
         self.decoder, self.request, self.generator = decoder, decoder.request, decoder.generator
+        self.escaped = 0
+        """Outputs about sources in which line ends were escaped."""
         if self.request.json and self.request.endless and not self.generator.has_eos:
             raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
 
@@ -233,6 +245,9 @@ class Writer:
                     out.write(text)
                 out.write("", flush=True)
                 first += len(pool)
+        if self.escaped:
+            some = "1 output has line ends" if self.escaped == 1 else f"{self.escaped} outputs have line ends"
+            console.warn(f"{some}, written as \\n; --json and --null keep them as they are")
 
     def write_resumable(self, text: "ResumableGeneration", prompt: "Prompt", length: int | None) -> None:
         """Write a text that can be left off, up to where it is left off."""
@@ -280,20 +295,25 @@ class Writer:
     # ── a line or a record for each source ─────────────────────────────────────────────────────────────────
 
     def _about_sources(self, pool: "Sequence[Prompt]", first: int) -> Iterator[str]:
-        """Yield the output of each source, in their order; an empty one has an empty output."""
-        there = [number for number, prompt in enumerate(pool) if (prompt.source or "").strip()]
-        numbers = [first + number for number in there]  # the seed of a source follows from its line
-        outputs = self.decoder.outputs([pool[number] for number in there], numbers=numbers)
-        groups = groupby(outputs, key=lambda output: id(output.prompt))
-        for number, prompt in enumerate(pool):
-            found = [*next(groups)[1]] if number in set(there) else []
+        """Yield the output of each source, in their order; that of a blank one is empty."""
+        numbers = range(first, first + len(pool))  # the seed of a source follows from its line
+        groups = groupby(self.decoder.outputs(pool, numbers), key=lambda output: id(output.prompt))
+        for prompt in pool:
+            found = [] if prompt.is_blank else [*next(groups)[1]]
             yield self._record(prompt, found) if self.request.json else self._lines(found)
 
     def _lines(self, outputs: "Sequence[Output]") -> str:
-        """Each output as one line, or line k of the outputs would not be that of source k."""
+        """Return N outputs, a line each, or line k of the outputs would not be that of source k.
+
+        Where there are fewer, as for a blank source, the rest are empty.
+        """
+        texts = [self._whole(output) for output in outputs]
+        texts += [""] * (self.decoder.settings.count - len(texts))
         if self.request.null:
-            return "".join(self._whole(output) + "\0" for output in outputs) or "\0"
-        return "".join(" ".join(self._whole(output).splitlines()) + "\n" for output in outputs) or "\n"
+            return "".join(f"{text}\0" for text in texts)
+        lines = [streams.one_line(text) for text in texts]
+        self.escaped += sum(line != text for line, text in zip(lines, texts, strict=True))
+        return "".join(f"{line}\n" for line in lines)
 
     def _whole(self, output: "Output") -> str:
         return ("" if self.request.no_prompt else output.prompt.text) + output.text

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from rnngen import encodings
 from rnngen.cli import flags, streams
 from rnngen.cli.context import load, session
 from rnngen.cli.render import console
@@ -25,14 +26,16 @@ def score(
 
     One natural log-probability a line, in order, as each line comes. A model of free text reads every line as
     the beginning of one; a model of lines counts the end of the line too; a model that reads a source takes a
-    source, a tab, and the text to score. With --per-token there is a line for each token instead, and an
-    empty one after those of a line.
+    source, a tab, and the text to score, and has an empty line for a blank one. With --per-token there is a
+    line for each token instead, and an empty one after those of a line.
     """
     generator, out = load(session(ctx), [model], device).generator, streams.output()
     pieces = generator.tokenizers.target.pieces
     with streams.source(file or "-") as (stream, name):
-        for number, raw in enumerate(stream, start=1):
-            line = streams.decoded(raw, f"{name}: line {number}")
+        for number, line in enumerate(encodings.lines(stream, name), start=1):
+            if generator.reads_source and not line.strip():
+                out.write(_unscored(line, as_json=json) + "\n")
+                continue
             try:
                 source, text = generator.split_source(line)
             except ValueError as error:
@@ -41,6 +44,12 @@ def score(
             tokens = [(console.spelled(pieces[token]), nats) for token, nats in scored]
             out.write(_shown(line, tokens, as_json=json, per_token=per_token) + "\n")
             out.flush()
+
+
+def _unscored(line: str, *, as_json: bool) -> str:
+    """Return the output for a blank line, which is no pair: an empty one, or a record without a number."""
+    record = {"text": line, "log_probability": None, "tokens": 0, "chars": len(line)}
+    return streams.json_line(record) if as_json else ""
 
 
 def _shown(line: str, tokens: list[tuple[str, float]], *, as_json: bool, per_token: bool) -> str:

@@ -3,7 +3,7 @@
 import re
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,18 +14,18 @@ from rnngen.cli import flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
-from rnngen.cli.settings import overrule
+from rnngen.cli.settings import given, overrule, rank_of, resolve
 from rnngen.errors import DivergedError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.printable import shown
-from rnngen.requests.train import STAGES, TrainRequest
+from rnngen.requests.train import CHANGEABLE, STAGES, TrainRequest
 from rnngen.training.launching import first, launch, launched, restarted
 
 if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
-    from rnngen.events import Event, Finished, Surveyed
+    from rnngen.events import Event, Finished
     from rnngen.training.distributed import ProcessGroup
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
@@ -35,6 +35,7 @@ CHOSEN = 2**31
 """Above all seeds that are chosen; one that is not below it was given, and is known to every process."""
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 INTERRUPTED = 130
+NO_SETTINGS: Mapping[str, str] = {}
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
@@ -139,7 +140,10 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     command that resumes it.
     """
     overrule(ctx, params, *([budget] for budget in BUDGETS))
-    request, here = request_of(**params), session(ctx)
+    here, values = session(ctx), given(ctx, params)
+    request = resolve(ctx, values, lambda found: here.checked(request_of(**found)))
+    if request.resume and here.has_run(request):
+        request = request_of(**_for_run(ctx, values))
     if request.from_study is not None:
         from rnngen.tuning.studies import find_best
 
@@ -149,9 +153,7 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         if json and request.plan and proposal:
             console.write_json(proposal.as_json())
         elif proposal and not quiet:
-            show_plan(proposal)
-            if request.plan:
-                show_text(proposal.plan.encoded.surveyed)
+            show_plan(proposal, alone=request.plan)
     if request.plan:
         return
     if request.nproc > 1 and not launched():
@@ -167,8 +169,15 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         ctx.exit(INTERRUPTED)
 
 
-def request_of(*, option: dict[str, str], **params: Any) -> TrainRequest:
-    """Make a request of the parameters of a command."""
+def _for_run(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave aside what settings files and the environment say of new models: the run has its own."""
+    made_with = {field.name for stage in STAGES.values() for field in fields(stage)} | {"option"}
+    fixed = made_with - CHANGEABLE | {*BUDGETS}
+    return {name: value for name, value in values.items() if name not in fixed or rank_of(ctx, name) == 0}
+
+
+def request_of(*, option: Mapping[str, str] = NO_SETTINGS, **params: Any) -> TrainRequest:
+    """Make a request of the parameters of a command that were given."""
     own = {field.name for field in fields(TrainRequest)} & params.keys()
     stages: dict[str, Any] = {name: flags.parsed(stage, params) for name, stage in STAGES.items()}
     return TrainRequest(settings=option, **{name: params[name] for name in own}, **stages)
@@ -187,8 +196,8 @@ def make_listener(here: "Session", text: str) -> "Listener":
     return made
 
 
-def show_plan(proposal: "Proposal") -> None:
-    """Show a plan on stderr."""
+def show_plan(proposal: "Proposal", *, alone: bool) -> None:
+    """Show a plan on stderr; ``alone``, without the run that would show the text, with that too."""
     config = proposal.plan.config
     network, training = config.network, config.training
     parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
@@ -202,13 +211,6 @@ def show_plan(proposal: "Proposal") -> None:
         *proposal.reasons,
     ):
         console.note(f"plan: {line}")
-
-
-def show_text(surveyed: "Surveyed") -> None:
-    """Show the summary of a text on stderr, and what is odd about it."""
-    console.note(f"plan: {shown(surveyed.message)}")
-    for oddity in surveyed.oddities:
-        console.warn(shown(oddity))
 
 
 # ── Runs ───────────────────────────────────────────────────────────────────────────────────────────────────
