@@ -10,7 +10,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -20,22 +20,34 @@ from unicodedata import name as unicode_name
 import numpy as np
 
 from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
+from rnngen.contracts.notes import collected_notes
 from rnngen.data.corpus import Corpus, find, spool, suffix_of
 from rnngen.data.split import Split, recorded_split, split
 from rnngen.data.summary import Sides, check_pairs, summarise, too_small
 from rnngen.data.survey import Survey, survey
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_pairs
-from rnngen.errors import CorpusError, ModelError
+from rnngen.errors import CorpusError, ModelError, OptionError
 from rnngen.events import Surveyed
+from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.paths import cache
-from rnngen.registry import Registry
-from rnngen.registry.components import Component, Tokenizers, load_tokenizers, make_task, reader_for, suffixes
+from rnngen.registry import Registered, Registry
+from rnngen.registry.components import (
+    Component,
+    Tokenizers,
+    find_reader,
+    load_tokenizers,
+    make_task,
+    reader_for,
+    suffixes,
+)
 from rnngen.store.checkpoint import write_text
 from rnngen.store.config import CorpusRecord
 
-READER_OPTIONS = ("encoding", "field", "source_field", "label_field")
-"""Fields of ``CorpusOptions`` that are for the readers; to them a label is a source."""
+READER_OPTIONS = ("encoding", "field", "source_field", "label_field", "header")
+"""Fields of ``CorpusOptions`` that are for the readers."""
+_READER_NAMES = {"label_field": "source_field"}
+"""Names that the readers have for them: to these a label is a source."""
 TOKENIZERS = ("tokenizer", "source_tokenizer")
 
 
@@ -66,10 +78,12 @@ class CorpusFiles:
     task_part: Component
     paths: Sequence[Path]
     val_paths: Sequence[Path] = ()
-    reader_options: Mapping[str, str] = field(default_factory=dict)
+    reader_options: Mapping[str, Any] = field(default_factory=dict)
     sources: Sequence[Path] = ()
     """Files with the sources of ``paths``, where they are not in the same files."""
     val_sources: Sequence[Path] = ()
+    earlier: bool = False
+    """True to read files as earlier versions did."""
 
     @classmethod
     def find(
@@ -83,7 +97,9 @@ class CorpusFiles:
         )
         given = {key: getattr(options, key) for key in READER_OPTIONS}
         reading = {key: value for key, value in given.items() if value is not None}
-        return cls(registry, task, paths, val, reading, sources, val_sources)
+        files = cls(registry, task, paths, val, reading, sources, val_sources)
+        files.check_options()
+        return files
 
     @classmethod
     def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
@@ -95,7 +111,8 @@ class CorpusFiles:
                 reason = "its place is not known here, since the model's folder has no last/; name a text"
             raise CorpusError(f"{path}: the model was trained on this text, and {reason}")
         paths, val_paths, sources, val_sources = ([*map(Path, kind)] for kind in kinds)
-        files = cls(registry, task, paths, val_paths, record.reader_options, sources, val_sources)
+        options, earlier = record.reader_options, not record.readers
+        files = cls(registry, task, paths, val_paths, options, sources, val_sources, earlier)
         files.check_unchanged(record)
         return files
 
@@ -109,6 +126,28 @@ class CorpusFiles:
         """True where examples have a source."""
         return bool(self.task_part.registered.spec.has_source)
 
+    @property
+    def _has_labels(self) -> bool:
+        return bool(self.task_part.registered.spec.has_labels)
+
+    @property
+    def readers(self) -> list[Registered[Any]]:
+        """The readers of the files, each once, in order."""
+        every = (*self.paths, *self.val_paths, *self.sources, *self.val_sources)
+        found = (find_reader(self.registry, suffix_of(path), earlier=self.earlier) for path in every)
+        return list({one.qualified: one for one in found}.values())
+
+    def check_options(self) -> None:
+        """Raise ``OptionError`` at an option of readers that none of the files' readers has."""
+        for option in self.reader_options:
+            name = _READER_NAMES.get(option, option)
+            if not any(_has_option(reader, name) for reader in self.readers):
+                able = [one.spec.name for one in self.registry.all("reader") if _has_option(one, name)]
+                raise OptionError(
+                    f"`{option}`: {named(self.paths)} is read as {self.readers[0].spec.name!r}, which has no "
+                    f"such option; files of the kinds {', '.join(able)} have it; leave it out"
+                )
+
     def check_unchanged(self, record: CorpusRecord) -> None:
         """Raise ``CorpusError`` if the text is not the one recorded."""
         for corpus, digest in ((self._corpus, record.sha256), (self._validation, record.val_sha256)):
@@ -121,17 +160,18 @@ class CorpusFiles:
 
     @cached_property
     def _corpus(self) -> Corpus:
-        return Corpus(self.paths, self.task, reader_for(self.registry, self._settings), self.sources)
+        return self._read(self.paths, self.sources)
 
     @cached_property
     def _validation(self) -> Corpus:
-        return Corpus(self.val_paths, self.task, reader_for(self.registry, self._settings), self.val_sources)
+        return self._read(self.val_paths, self.val_sources)
 
-    @property
-    def _settings(self) -> dict[str, str]:
-        """The options of the readers by the names that they know."""
-        names = {"label_field": "source_field"}
-        return {names.get(key, key): value for key, value in self.reader_options.items()}
+    def _read(self, paths: Sequence[Path], sources: Sequence[Path]) -> Corpus:
+        given = {_READER_NAMES.get(key, key): str(value) for key, value in self.reader_options.items()}
+        spec = self.task_part.registered.spec
+        if not sources and (spec.has_source or spec.has_labels):
+            given["beside"] = "source" if spec.has_source else "label"
+        return Corpus(paths, self.task, reader_for(self.registry, given, earlier=self.earlier), sources)
 
     # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,15 +181,17 @@ class CorpusFiles:
 
     @cached_property
     def survey(self) -> Survey:
-        """The measures of the whole corpus; reads all of it."""
-        spec = self.task_part.registered.spec
-        return survey(
-            self.examples(),
-            has_eos=self.task.has_eos,
-            has_source=spec.has_source,
-            has_labels=spec.has_labels,
-            name=named(self.paths),
-        )
+        """The measures of the whole corpus, and what its readers noted; reads all of it."""
+        spec, name = self.task_part.registered.spec, named(self.paths)
+        with collected_notes() as notes:
+            measured = survey(
+                self.examples(),
+                has_eos=self.task.has_eos,
+                has_source=spec.has_source,
+                has_labels=spec.has_labels,
+                name=name,
+            )
+        return replace(measured, oddities=(*notes, *(f"{name}: {line}" for line in measured.oddities)))
 
     def recorded_split(self, record: CorpusRecord) -> Split:
         """Return the split that a model was trained with; reads all of the corpus."""
@@ -195,6 +237,7 @@ class CorpusFiles:
         made_from = {
             "corpus": [*digests, dict(self.reader_options)],
             "endings": [suffix_of(path) for path in files],  # they choose the reader
+            "readers": [one.qualified for one in self.readers],
             "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
             "split": recipe.key,
@@ -300,8 +343,7 @@ class CorpusFiles:
     ) -> EncodedDataset:
         try:
             made = json.loads((folder / "survey.json").read_text(encoding="utf-8"))
-            oddities = tuple(f"{named(self.paths)}: {oddity}" for oddity in made["surveyed"]["oddities"])
-            surveyed = Surveyed(**{**made["surveyed"], "oddities": oddities})
+            surveyed = Surveyed(**{**made["surveyed"], "oddities": tuple(made["surveyed"]["oddities"])})
             train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
             text = (folder / "tokenizer.json").read_bytes().decode()
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -324,6 +366,7 @@ class CorpusFiles:
             reader_options=dict(self.reader_options),
             **{name: made[name] for name in ("split", "threshold", "line_end")},
             labels=tuple(made["labels"]),
+            readers=tuple(one.qualified for one in self.readers),
         )
         prompt = "\n" if met else ""
         return EncodedDataset(
@@ -356,6 +399,10 @@ class _Recipe:
         if self.record:
             return self.record.cut
         return int(np.minimum(divided.kept, survey.lengths + survey.has_eos).sum())
+
+
+def _has_option(reader: Registered[Any], name: str) -> bool:
+    return name in {option.name for option in describe(reader.spec.options)}
 
 
 def _digest(corpus: Corpus) -> str:

@@ -11,8 +11,11 @@ class PartsOptions:
     """Plugins that a model is made of."""
 
     task: str = "continue"
-    """Task: continue (free text), lines (each line is an example), pairs (each source has a target), or
-    labelled (each text has a label)."""
+    """Task: continue (free text), lines (each line is an example), documents (records, or texts between
+    separators), pairs (each source has a target), or labelled (each text has a label)."""
+    separator: str | None = None
+    r"""Text between documents in a file: blank (blank lines; the default), none (a file is one document), re:
+    and a regular expression, or any other, with \n and \t."""
     cell: str | None = None
     """Recurrent layer: lstm, gru, rnn, or a plugin's; for pairs seq2seq, a network of such layers. By default
     that of the task."""
@@ -38,11 +41,13 @@ class CorpusOptions:
     encoding: str | None = None
     """Encoding of the text, by Python's name; utf-8 by default."""
     field: str | None = None
-    """Key of the text in JSON lines; text by default."""
+    """Key of the text in JSON, text by default; column of the text in CSV and TSV, by name or number."""
     source_field: str | None = None
-    """Key of the source in JSON lines of pairs."""
+    """Key or column of the source of pairs."""
     label_field: str | None = None
-    """Key of the label in JSON lines, for the task labelled."""
+    """Key or column of the label, for the task labelled."""
+    header: bool | None = None
+    """The first row of CSV and TSV names the columns; recognised by default."""
     source: str | None = None
     """File of the sources of pairs, one on each line."""
     val_source: str | None = None

@@ -45,8 +45,10 @@ class CorpusRecord:
     """The files of the sources, where these are not in the same files as the targets."""
     val_source_paths: tuple[str, ...] = ()
     """The files of the validation text's sources."""
-    reader_options: dict[str, str] = field(default_factory=dict)
+    reader_options: dict[str, Any] = field(default_factory=dict)
     """Options of the readers."""
+    readers: tuple[str, ...] = ()
+    """The readers of the files; none are named by earlier versions."""
     split: str = ""
     """The rule that chose the validation split; empty for a model of an earlier version."""
     threshold: int = 0

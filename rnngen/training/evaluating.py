@@ -47,7 +47,7 @@ PREVIEW_SOURCES = 3
 """Validation sources whose outputs are shown, where there are sources."""
 CHEAP = 1_500_000
 """Characters of a text, validation included, up to which the n-gram baseline takes less than a second."""
-MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
+MEASURES: dict[str, Callable[[list[str], seq2seq_metrics.References], float]] = {
     "bleu": seq2seq_metrics.bleu,
     "chrf": seq2seq_metrics.chrf,
     "accuracy": seq2seq_metrics.sequence_accuracy,
@@ -83,10 +83,11 @@ def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[]
     count = min(SCORED, val.examples)
     earlier = not plan.encoded.record.split  # a run that an earlier version began keeps its measure
     numbers = range(count) if earlier else np.linspace(0, val.examples - 1, count).astype(int).tolist()
-    sources, texts = validation_pairs(plan.encoded, numbers)
+    pairs = zip(*validation_pairs(plan.encoded, numbers), strict=True)
+    sources, references = seq2seq_metrics.grouped(pairs)
 
     def score() -> float:
-        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), texts)
+        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), references)
 
     return partial(group.first, score)
 

@@ -401,7 +401,7 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(run, models, flags
     [
         ({"p.tsv": "a\tb\nc\n"}, ["p.tsv"], "p.tsv: line 2 has one column"),
         ({"p.tsv": "a\tb\nc\td\te\n"}, ["p.tsv"], "p.tsv: line 2 has 3 columns"),
-        ({"p.tsv": "a\tb\n\td\n"}, ["p.tsv"], "p.tsv: line 2 has no source"),
+        ({"p.tsv": "a\tb\n\td\n"}, ["p.tsv"], "p.tsv: line 2: column 1 is empty"),
         ({"s": "a\nb\n", "t": "c\n"}, ["--source", "s", "--target", "t"], "s: line 2 has no line beside it"),
         ({"s": "a\n\n", "t": "c\nd\n"}, ["--source", "s", "--target", "t"], "s: line 2 is empty"),
         ({"p.tsv": "\n\n"}, ["p.tsv"], "p.tsv is empty"),

@@ -25,7 +25,7 @@ from rnngen.training.launching import first, launch, launched, restarted
 if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
-    from rnngen.events import Event, Finished
+    from rnngen.events import Event, Finished, Surveyed
     from rnngen.training.distributed import ProcessGroup
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
@@ -130,12 +130,12 @@ parts_flags = flags.options_from(
 )
 @flags.quiet_flag
 @flags.verbose_flag
-@flags.json_flag
+@flags.json_lines_flag
 @click.pass_context
 def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
     """Train a model on CORPUS: files, folders, patterns, or - for standard input.
 
-    The text is read as UTF-8, plain or as JSON lines, compressed with gzip or Zstandard or not. Its last
+    The text is read as UTF-8: plain, JSON, CSV or TSV, compressed with gzip or Zstandard or not. Its last
     tenth is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
     command that resumes it.
     """
@@ -198,6 +198,8 @@ def make_listener(here: "Session", text: str) -> "Listener":
 
 def show_plan(proposal: "Proposal", *, alone: bool) -> None:
     """Show a plan on stderr; ``alone``, without the run that would show the text, with that too."""
+    if alone:
+        show_text(proposal.plan.encoded.surveyed)
     config = proposal.plan.config
     network, training = config.network, config.training
     parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
@@ -211,6 +213,13 @@ def show_plan(proposal: "Proposal", *, alone: bool) -> None:
         *proposal.reasons,
     ):
         console.note(f"plan: {line}")
+
+
+def show_text(surveyed: "Surveyed") -> None:
+    """Show the summary of a text on stderr, and what is odd about it."""
+    console.note(f"plan: {shown(surveyed.message)}")
+    for oddity in surveyed.oddities:
+        console.warn(shown(oddity))
 
 
 # ── Runs ───────────────────────────────────────────────────────────────────────────────────────────────────
