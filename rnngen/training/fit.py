@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import cast
 
 import numpy as np
@@ -26,7 +27,7 @@ from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
-from rnngen.training.vocabulary import new_characters
+from rnngen.training.vocabulary import cut_vocabulary, new_characters
 
 STATE_RESET_PROB = 0.02
 """Probability that a stream of free text begins a window from a fresh state; see ``StreamBatches``."""
@@ -81,7 +82,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
         yield plan.encoded.surveyed
         yield from map(Warned, plan.encoded.surveyed.oddities)
         yield from _shortages(plan, trainer.batches)
-        yield from new_characters(plan)
+        yield from chain(new_characters(plan), cut_vocabulary(plan))
         yield from trainer.run() if group.rank else _with_extras(plan, trainer, folder)
     finally:
         folder.abandon()
