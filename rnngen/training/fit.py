@@ -204,10 +204,9 @@ def _check_validation(plan: Plan, place: str) -> None:
     val, files = plan.encoded.val, plan.config.corpus.val_paths
     if np.diff(val.starts).max(initial=0) > 2:
         return
-    name, mend = named(files) if files else f"the end of {place}, to validate on,", "give more text"
-    count = f"{val.text_tokens} token{'s' * (val.text_tokens != 1)}"
-    if not files:
-        mend += ", a larger --val-fraction, or --val"
+    count = f"{val.text_tokens} token{'s' * (val.text_tokens != 1)} to validate on"
+    mend = "give more text" + ("" if files else ", a larger --val-fraction, or --val")
+    name = named(files) if files else place
     raise CorpusError(f"{name} is too small: {count}, and a loss needs two in a row; {mend}")
 
 
