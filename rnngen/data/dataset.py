@@ -23,7 +23,7 @@ from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
 from rnngen.contracts.notes import collected_notes
 from rnngen.data.corpus import Corpus, find, spool, suffix_of
 from rnngen.data.split import Split, recorded_split, split
-from rnngen.data.summary import Sides, check_pairs, summarise, too_small
+from rnngen.data.summary import Sides, check_labels, check_pairs, summarise, too_small
 from rnngen.data.survey import Survey, survey
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_pairs
 from rnngen.errors import CorpusError, ModelError, OptionError
@@ -191,6 +191,7 @@ class CorpusFiles:
                 has_labels=spec.has_labels,
                 name=name,
             )
+        check_labels(measured, name)
         return replace(measured, oddities=(*notes, *(f"{name}: {line}" for line in measured.oddities)))
 
     def recorded_split(self, record: CorpusRecord) -> Split:

@@ -16,6 +16,8 @@ NEAR = 0.25
 """The share of the share asked for by which what is held out may differ without a word."""
 LONG = 1_000
 """Characters of a single example from which on it may be free text."""
+MOST_LABELS, FEW_LABELS = 10_000, 20
+"""Labels above which there are too many, and up to which they may recur as little as they like."""
 RULES = {
     "documents": "by a hash of each",
     "examples": "by a hash of the text",
@@ -128,6 +130,16 @@ def too_small(survey: Survey, name: str) -> CorpusError:
         f"{name} is too small: {there}, and two are needed, one to train on and one to validate on; "
         + "; ".join(["give more text or --val", *causes])
     )
+
+
+def check_labels(survey: Survey, name: str) -> None:
+    """Refuse labels of which there are too many to be told apart, or nearly as many as examples."""
+    labels = len(survey.labels)
+    if labels > MOST_LABELS or (labels > FEW_LABELS and 2 * labels > survey.examples):
+        raise CorpusError(
+            f"{name}: {labels:,} labels for {survey.examples:,} examples are no labels; give another "
+            "`label_field`, or `task=pairs` if each is a source of its own"
+        )
 
 
 def check_pairs(written: Written, every: str, limit: int | None) -> None:
