@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from unicodedata import name as unicode_name
 
 import numpy as np
@@ -22,14 +22,16 @@ import numpy as np
 from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
 from rnngen.contracts.notes import collected_notes
 from rnngen.data.corpus import Corpus, find, spool, suffix_of
+from rnngen.data.file_encodings import FileEncodings
 from rnngen.data.split import Split, recorded_split, split
 from rnngen.data.summary import Sides, check_labels, check_pairs, summarise, too_small
 from rnngen.data.survey import Survey, survey
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_pairs
+from rnngen.encodings import BYTES
 from rnngen.errors import CorpusError, ModelError, OptionError
 from rnngen.events import Surveyed
 from rnngen.options import describe
-from rnngen.options.corpus import CorpusOptions, PartsOptions
+from rnngen.options.corpus import CorpusOptions, NormalForm, PartsOptions
 from rnngen.paths import cache
 from rnngen.registry import Registered, Registry
 from rnngen.registry.components import (
@@ -82,6 +84,8 @@ class CorpusFiles:
     sources: Sequence[Path] = ()
     """Files with the sources of ``paths``, where they are not in the same files."""
     val_sources: Sequence[Path] = ()
+    normalize: NormalForm | None = None
+    """The Unicode normal form that the text is brought to."""
     earlier: bool = False
     """True to read files as earlier versions did."""
 
@@ -97,7 +101,8 @@ class CorpusFiles:
         )
         given = {key: getattr(options, key) for key in READER_OPTIONS}
         reading = {key: value for key, value in given.items() if value is not None}
-        files = cls(registry, task, paths, val, reading, sources, val_sources)
+        FileEncodings.parse(options.encoding).check([*paths, *val, *sources, *val_sources])
+        files = cls(registry, task, paths, val, reading, sources, val_sources, options.normalize)
         files.check_options()
         return files
 
@@ -111,8 +116,8 @@ class CorpusFiles:
                 reason = "its place is not known here, since the model's folder has no last/; name a text"
             raise CorpusError(f"{path}: the model was trained on this text, and {reason}")
         paths, val_paths, sources, val_sources = ([*map(Path, kind)] for kind in kinds)
-        options, earlier = record.reader_options, not record.readers
-        files = cls(registry, task, paths, val_paths, options, sources, val_sources, earlier)
+        reading, form, earlier = record.reader_options, record.normalize, not record.readers
+        files = cls(registry, task, paths, val_paths, reading, sources, val_sources, form, earlier)
         files.check_unchanged(record)
         return files
 
@@ -134,7 +139,7 @@ class CorpusFiles:
     def readers(self) -> list[Registered[Any]]:
         """The readers of the files, each once, in order."""
         every = (*self.paths, *self.val_paths, *self.sources, *self.val_sources)
-        found = (find_reader(self.registry, suffix_of(path), earlier=self.earlier) for path in every)
+        found = (find_reader(self.registry, self._kind(path), earlier=self.earlier) for path in every)
         return list({one.qualified: one for one in found}.values())
 
     def check_options(self) -> None:
@@ -166,12 +171,25 @@ class CorpusFiles:
     def _validation(self) -> Corpus:
         return self._read(self.val_paths, self.val_sources)
 
+    @cached_property
+    def _encodings(self) -> FileEncodings:
+        return FileEncodings.parse(self.reader_options.get("encoding"))
+
+    def _kind(self, path: Path) -> str:
+        """Return the ending that decides how a file is read; bytes are bytes whatever it is."""
+        return "" if self._encodings.of(path) == BYTES else suffix_of(path)
+
     def _read(self, paths: Sequence[Path], sources: Sequence[Path]) -> Corpus:
         given = {_READER_NAMES.get(key, key): str(value) for key, value in self.reader_options.items()}
         spec = self.task_part.registered.spec
         if not sources and (spec.has_source or spec.has_labels):
             given["beside"] = "source" if spec.has_source else "label"
-        return Corpus(paths, self.task, reader_for(self.registry, given, earlier=self.earlier), sources)
+
+        def reader(path: Path) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
+            settings = {**given, "encoding": self._encodings.of(path)}
+            return reader_for(self.registry, settings, earlier=self.earlier)(self._kind(path))
+
+        return Corpus(paths, self.task, reader, sources, self._encodings, self.normalize)
 
     # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -244,6 +262,7 @@ class CorpusFiles:
             "split": recipe.key,
             "tokenizer": [*tokenizers, tokenizer_json],
             "format": 3,
+            **({"normalize": self.normalize} if self.normalize else {}),
         }
         folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
@@ -367,6 +386,7 @@ class CorpusFiles:
             reader_options=dict(self.reader_options),
             **{name: made[name] for name in ("split", "threshold", "line_end")},
             labels=tuple(made["labels"]),
+            normalize=self.normalize,
             readers=tuple(one.qualified for one in self.readers),
         )
         prompt = "\n" if met else ""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,8 @@ from rnngen.contracts import Chunk
 from rnngen.data.dataset import CorpusFiles
 from rnngen.data.split import Split
 from rnngen.data.token_store import TokenStore, fitting, write_pairs
-from rnngen.errors import CorpusError
+from rnngen.encodings import BYTES
+from rnngen.errors import CorpusError, OptionError
 from rnngen.evaluation.classification import LabelScores, score_labels
 from rnngen.evaluation.dynamic import dynamic_loss
 from rnngen.evaluation.ngram import NGramLoss, witten_bell
@@ -26,6 +27,7 @@ from rnngen.evaluation.seq2seq_metrics import Scores, grouped, score_outputs
 from rnngen.generation.generator import GenerationSettings, Prompt
 from rnngen.generation.loading import LoadOptions, load_generator, open_tokenizers
 from rnngen.nn.build import load_network
+from rnngen.options.corpus import CorpusOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, Tokenizers, restore
 from rnngen.requests.evaluate import EvaluateRequest
@@ -115,10 +117,21 @@ class Evaluator:
     @cached_property
     def _given(self) -> list[CorpusFiles]:
         """The files that the request names; each of its targets is a corpus beside the same sources."""
-        request = self.request
+        request, options = self.request, self._reading
         corpora: list[tuple[str, ...]] = [(one,) for one in request.target]
         corpora += [request.corpus] * bool(request.corpus)
-        return [CorpusFiles.find(self.registry, self._task, corpus, request.text) for corpus in corpora]
+        return [CorpusFiles.find(self.registry, self._task, corpus, options) for corpus in corpora]
+
+    @property
+    def _reading(self) -> CorpusOptions:
+        """The options of reading, with what the training text decides: bytes or text, and the normal form."""
+        config, options = self.model.config, self.request.text
+        encoding = options.encoding or config.encoding
+        if (encoding == BYTES) != (config.encoding == BYTES):
+            name = self.model.path.name
+            raise OptionError(f"`encoding={encoding}`: {name} was trained on {config.encoding}; leave it out")
+        given = BYTES if encoding == BYTES else options.encoding
+        return replace(options, encoding=given, normalize=config.corpus.normalize)
 
     @cached_property
     def _trained_on(self) -> CorpusFiles:

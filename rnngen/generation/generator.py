@@ -28,6 +28,7 @@ from rnngen.contracts import (
     Strategy,
     TokenIds,
 )
+from rnngen.data.normalization import normalize
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.likelihood import log_probabilities
 from rnngen.decoding.prefill import blend, next_logits, prefill
@@ -36,6 +37,7 @@ from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
 from rnngen.numerics import log_softmax
+from rnngen.options.corpus import NormalForm
 from rnngen.registry.components import Tokenizers
 from rnngen.requests.conflicts import Capability
 
@@ -148,6 +150,8 @@ class Generator:
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
         load_model: opens another model by name, for strategies that need two.
+        encoding: in which texts enter and leave: UTF-8, or ``bytes``, of which each is one character.
+        normalize: the Unicode normal form that the tokenizers bring texts to.
         separator: what is written between texts.
     """
 
@@ -162,6 +166,8 @@ class Generator:
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+    encoding: str = "utf-8"
+    normalize: NormalForm | None = None
     separator: str = "\n"
 
     @cached_property
@@ -226,6 +232,7 @@ class Generator:
         if self.trained_tokens is None or not text:
             return []
         tokenizer = self.tokenizers.target
+        text = normalize(text, self.normalize)
         ids = tokenizer.encode(text)
         never = self.trained_tokens[ids] == 0
         if isinstance(self.model, ConditionedStep):

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
 from typing import Any
 
+from rnngen.encodings import BYTES
 from rnngen.errors import ModelError
+from rnngen.options.corpus import NormalForm
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry.components import ComponentRecord
 
@@ -53,7 +55,7 @@ class CorpusRecord:
     """The rule that chose the validation split; empty for a model of an earlier version."""
     threshold: int = 0
     """The rule's number: an example is validation text where the hash of its group is not above it."""
-    normalize: str | None = None
+    normalize: NormalForm | None = None
     """The Unicode normal form that the text was brought to; None where it was read as it is."""
     labels: tuple[str, ...] = ()
     """The labels of the examples, sorted, where the task has labels."""
@@ -115,6 +117,11 @@ class ModelConfig:
     def reads_source(self) -> bool:
         """True if the model reads a source first."""
         return self.source_vocabulary is not None
+
+    @property
+    def encoding(self) -> str:
+        """The encoding in which texts enter and leave the model: UTF-8, or ``bytes`` if it learnt bytes."""
+        return BYTES if self.corpus.reader_options.get("encoding") == BYTES else "utf-8"
 
     def to_json(self) -> str:
         """Return the text of ``config.json``."""

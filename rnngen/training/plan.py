@@ -11,6 +11,7 @@ from typing import Any
 
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
+from rnngen.encodings import BYTES
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions
@@ -117,13 +118,30 @@ def _task_settings(request: TrainRequest) -> dict[str, str]:
 def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, base: StoredModel) -> Plan:
     """A new model with the parts, the vocabulary and the weights of another."""
     parts = _restored(registry, base.config)
-    text, network = _text(request), base.config.network
+    text, network = _text_like(base, _text(request)), base.config.network
     texts = CorpusFiles.find(registry, parts["task"], request.files, text)
     limit = request.training.options.max_length
     encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, limit=limit, extend=True)
     config = _config(parts, network, encoded, request.training.options)
     config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
+
+
+def _text_like(base: StoredModel, text: CorpusOptions) -> CorpusOptions:
+    """The options of a text for a model that begins as another: it is read as that one's was."""
+    was = base.config.corpus.normalize
+    if text.normalize not in (None, was):
+        raise OptionError(
+            f"`normalize={text.normalize}`: {base.path.name} was trained with {was or 'none'}, its "
+            "vocabulary too; leave it out"
+        )
+    encoding = text.encoding or base.config.encoding
+    if (encoding == BYTES) != (base.config.encoding == BYTES):
+        raise OptionError(
+            f"`encoding={encoding}`: {base.path.name} was trained on {base.config.encoding}, and bytes and "
+            "text have nothing in common; leave it out, or train a model from the start"
+        )
+    return replace(text, normalize=was, encoding=BYTES if encoding == BYTES else text.encoding)
 
 
 def _growth(base: ModelConfig, tuned: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -205,7 +223,10 @@ def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -
     _refuse_changes(registry, parts, config, request)
     record = located(path, config.corpus)
     if request.files:
-        text = _text(request, CorpusOptions(**record.reader_options, val_fraction=record.val_fraction))
+        was = CorpusOptions(
+            **record.reader_options, val_fraction=record.val_fraction, normalize=record.normalize
+        )
+        text = _text(request, was)
         texts = CorpusFiles.find(registry, parts["task"], request.files, text)
         if not text.val:
             val, val_sources = record.val_paths, record.val_source_paths
@@ -252,6 +273,7 @@ def _refuse_changes(
         **config.corpus.reader_options,
         "shared_vocabulary": config.reads_source and config.source_tokenizer is None,
         "val_fraction": config.corpus.val_fraction,
+        "normalize": config.corpus.normalize,
     }
     for kind, part in parts.items():
         qualified = given.get(kind) == part.registered.qualified

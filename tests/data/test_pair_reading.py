@@ -19,8 +19,8 @@ PAIRS = [("one", "eins"), ("two ", " zwei"), ("a\x0bb", "c\u2028d"), ("天地", 
 TSV = "".join(f"{source}\t{text}\n" for source, text in PAIRS)
 
 
-def reader_for(suffix):
-    if suffix == ".jsonl":
+def reader_for(path):
+    if path.suffix == ".jsonl":
         options = JSONLinesOptions(field="de", source_field="en")
         return lambda stream, name: read_json_lines(stream, name, options)
     return lambda stream, name: read_text(stream, name, TextReaderOptions())
