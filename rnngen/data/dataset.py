@@ -10,26 +10,33 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 from unicodedata import name as unicode_name
 
+import numpy as np
+
 from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
+from rnngen.contracts.notes import collected_notes
 from rnngen.data.corpus import Corpus, find, spool, suffix_of
 from rnngen.data.file_encodings import FileEncodings
-from rnngen.data.split import Split, Survey, is_validation, split_at, survey, train_split, validation_split
-from rnngen.data.token_store import TokenStore, open_store, sources_of, write_store
+from rnngen.data.split import Split, recorded_split, split
+from rnngen.data.summary import Sides, check_labels, check_pairs, summarise, too_small
+from rnngen.data.survey import Survey, survey
+from rnngen.data.token_store import TokenStore, open_store, sources_of, write_pairs
 from rnngen.encodings import BYTES
 from rnngen.errors import CorpusError, ModelError, OptionError
+from rnngen.events import Surveyed
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, NormalForm, PartsOptions
 from rnngen.paths import cache
 from rnngen.registry import Registered, Registry
 from rnngen.registry.components import (
     Component,
+    Tokenizers,
     find_reader,
     load_tokenizers,
     make_task,
@@ -61,6 +68,8 @@ class EncodedDataset:
     """The text that generation starts from when there is no prompt."""
     has_eos: bool
     """True where examples end by themselves."""
+    surveyed: Surveyed
+    """The summary of the text and its split."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +109,12 @@ class CorpusFiles:
     @classmethod
     def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
         """Find again the files that a model was trained on; ``CorpusError`` if they are not the same."""
-        kinds = (record.paths, record.val_paths, record.source_paths, record.val_source_paths)
+        kinds = tuple(record.places.values())
         for path in (path for kind in kinds for path in kind if not Path(path).is_file()):
-            raise CorpusError(f"{path}: the model was trained on this text, and it is not there any more")
+            reason = "it is not there any more"
+            if not Path(path).is_absolute():  # nor is it in the current folder
+                reason = "its place is not known here, since the model's folder has no last/; name a text"
+            raise CorpusError(f"{path}: the model was trained on this text, and {reason}")
         paths, val_paths, sources, val_sources = ([*map(Path, kind)] for kind in kinds)
         reading, form, earlier = record.reader_options, record.normalize, not record.readers
         files = cls(registry, task, paths, val_paths, reading, sources, val_sources, form, earlier)
@@ -185,21 +197,32 @@ class CorpusFiles:
         """Yield the whole corpus, the validation split included."""
         return self._corpus.chunks()
 
+    @cached_property
+    def survey(self) -> Survey:
+        """The measures of the whole corpus, and what its readers noted; reads all of it."""
+        spec, name = self.task_part.registered.spec, named(self.paths)
+        with collected_notes() as notes:
+            measured = survey(
+                self.examples(),
+                has_eos=self.task.has_eos,
+                has_source=spec.has_source,
+                has_labels=spec.has_labels,
+                name=name,
+            )
+        check_labels(measured, name)
+        return replace(measured, oddities=(*notes, *(f"{name}: {line}" for line in measured.oddities)))
+
+    def recorded_split(self, record: CorpusRecord) -> Split:
+        """Return the split that a model was trained with; reads all of the corpus."""
+        return recorded_split(self.survey, record)
+
     def train_split(self, split: Split) -> Iterator[Chunk]:
         """Yield the examples to train on."""
-        if self.val_paths:
-            return self.examples()
-        if self.has_source:
-            return (one for one in self.examples() if not is_validation(one.source, split.fraction))
-        return train_split(self.examples(), split.cut, self.task.has_eos)
+        return split.train(self.examples())
 
     def validation_split(self, split: Split) -> Iterator[Chunk]:
         """Yield the examples to validate on."""
-        if self.val_paths:
-            return self._validation.chunks()
-        if self.has_source:
-            return (one for one in self.examples() if is_validation(one.source, split.fraction))
-        return validation_split(self.examples(), split.cut, self.task.has_eos)
+        return self._validation.chunks() if self.val_paths else split.validation(self.examples())
 
     # ── encoding ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -209,6 +232,8 @@ class CorpusFiles:
         fraction: float,
         tokenizer_json: str | None = None,
         *,
+        limit: int | None = None,
+        record: CorpusRecord | None = None,
         extend: bool = False,
     ) -> EncodedDataset:
         """Split the text, learn the vocabulary from the train split alone, and encode both splits.
@@ -217,8 +242,14 @@ class CorpusFiles:
             parts: the tokenizer, and that of the sources where it is another one.
             fraction: the share of the text to validate on.
             tokenizer_json: tokenizers that are already there, instead of learning them.
+            limit: most tokens on a side of a pair; longer ones are left out of both splits.
+            record: that of a run which goes on, to split the text as it did.
             extend: whether these get tokens for what the text has and they lack, where they can.
+
+        Raises:
+            CorpusError: if a side is left without an example, or with none that fits.
         """
+        recipe = _Recipe(fraction, limit if self.has_source else None, record, extend)
         digests = _digest(self._corpus), _digest(self._validation)
         files = [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
         tokenizers = [asdict(parts[kind].component) for kind in TOKENIZERS if kind in parts]
@@ -228,46 +259,61 @@ class CorpusFiles:
             "readers": [one.qualified for one in self.readers],
             "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
-            "split": fraction,
+            "split": recipe.key,
             "tokenizer": [*tokenizers, tokenizer_json],
-            "format": 2,
-            **({"extend": True} if extend else {}),
+            "format": 3,
             **({"normalize": self.normalize} if self.normalize else {}),
         }
         folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
         with contextlib.suppress(ModelError):  # not made yet, or damaged since
             return opened()
-        self._make(folder, parts, fraction, tokenizer_json, extend)
+        self._make(folder, parts, recipe, tokenizer_json)
         return opened()
 
     def _make(
-        self,
-        folder: Path,
-        parts: Mapping[str, Component],
-        fraction: float,
-        tokenizer_json: str | None,
-        extend: bool,
+        self, folder: Path, parts: Mapping[str, Component], recipe: "_Recipe", tokenizer_json: str | None
     ) -> None:
-        measured = survey(self.examples(), self.task.has_eos, named(self.paths))
-        split = Split(split_at(measured, fraction), fraction)
-        text = tokenizer_json or self._learn(parts, split)
-        if extend:
-            text = self._extended(parts, split, text)
-        tokenizers = load_tokenizers(parts, text, folder)
-        splits = {
-            "train": (self.train_split, self.paths, "train on"),
-            "val": (self.validation_split, self.val_paths or self.paths, "validate on"),
+        divided = recipe.split(self.survey, has_val=bool(self.val_paths))
+        self._check_sides(divided)
+        text = tokenizer_json or self._learn(parts, divided)
+        if recipe.extend:
+            text = self._extended(parts, divided, text)
+        sides = self._write(folder, divided, load_tokenizers(parts, text, folder), recipe.limit)
+        made = {
+            "surveyed": asdict(summarise(self.survey, divided.rule, recipe.fraction, sides)),
+            "newline": self.survey.newline,
+            "split": divided.rule,
+            "threshold": divided.threshold,
+            "cut": recipe.cut(divided, self.survey),
+            "labels": self.survey.labels,
+            "line_end": self.survey.line_end,
         }
-        for side, (read, paths, use) in splits.items():
-            trouble = f"{named(paths)} is too small: nothing is left to {use}; give more text or --val"
-            examples = partial(not_empty, partial(read, split), trouble)
-            write_store(folder / side, examples, tokenizers, has_source=self.has_source)
-        if self._has_labels:
-            labels = {one.text.partition("\t")[0] for one in self.train_split(split) if one.starts_document}
-            write_text(folder / "labels.json", json.dumps(sorted(labels)))
         write_text(folder / "tokenizer.json", text)
-        write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
+        write_text(folder / "survey.json", json.dumps(made))  # last: now it counts as made
+
+    def _write(self, folder: Path, divided: Split, tokenizers: Tokenizers, limit: int | None) -> Sides:
+        """Encode both splits; refuse one in which nothing fits."""
+        train, val = self.train_split(divided), self.validation_split(divided)
+        name, val_name = named(self.paths), named(self.val_paths or self.paths)
+        if self.has_source:
+            here = write_pairs(folder / "train", train, tokenizers, limit)
+            check_pairs(here, f"{name}: every pair to train on", limit)
+            there = write_pairs(folder / "val", val, tokenizers, limit)
+            check_pairs(there, f"{val_name}: every pair to validate on", limit)
+            return Sides(here.store, there.store, np.concatenate([here.lengths, there.lengths]), limit)
+        learnt = TokenStore.write(folder / "train", train, tokenizers.target)
+        unseen = TokenStore.write(folder / "val", val, tokenizers.target)
+        return Sides(learnt, unseen)
+
+    def _check_sides(self, divided: Split) -> None:
+        """Refuse a text that leaves nothing to train on or to validate on, before anything is learnt."""
+        if not divided.trains.any() or not (self.val_paths or divided.validates(self.survey).any()):
+            raise too_small(self.survey, named(self.paths))
+        if self.val_paths and next(self._validation.chunks(), None) is None:
+            raise CorpusError(
+                f"{named(self.val_paths)} is empty, and it is all that there is to validate on; give it text"
+            )
 
     def _learn(self, parts: Mapping[str, Component], split: Split) -> str:
         """Learn the vocabularies from the train split → ``tokenizer.json``."""
@@ -316,21 +362,21 @@ class CorpusFiles:
         own_vocabulary: bool,
     ) -> EncodedDataset:
         try:
-            measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
+            made = json.loads((folder / "survey.json").read_text(encoding="utf-8"))
+            surveyed = Surveyed(**{**made["surveyed"], "oddities": tuple(made["surveyed"]["oddities"])})
             train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
             text = (folder / "tokenizer.json").read_bytes().decode()
-            labels = json.loads((folder / "labels.json").read_bytes()) if self._has_labels else ()
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
-        lines = measured.newline and not self.task.has_eos
+        lines = made["newline"] and not self.task.has_eos
         # the only line end may be in the other split
         met = lines and train.counts(len(tokenizer.pieces))[tokenizer.encode("\n")].all()
         record = CorpusRecord(
             paths=_absolute(self.paths),
             sha256=digests[0],
-            chars=measured.chars,
-            cut=split_at(measured, fraction),
+            chars=surveyed.chars,
+            cut=made["cut"],
             val_fraction=fraction,
             own_vocabulary=own_vocabulary,
             val_paths=_absolute(self.val_paths),
@@ -338,13 +384,42 @@ class CorpusFiles:
             source_paths=_absolute(self.sources),
             val_source_paths=_absolute(self.val_sources),
             reader_options=dict(self.reader_options),
+            **{name: made[name] for name in ("split", "threshold", "line_end")},
+            labels=tuple(made["labels"]),
             normalize=self.normalize,
-            labels=tuple(labels),
             readers=tuple(one.qualified for one in self.readers),
         )
+        prompt = "\n" if met else ""
         return EncodedDataset(
-            tokenizer, text, train, val, record, source_tokenizer, "\n" if met else "", self.task.has_eos
+            tokenizer, text, train, val, record, source_tokenizer, prompt, self.task.has_eos, surveyed
         )
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How a text is split, and what becomes of tokenizers that are there."""
+
+    fraction: float
+    limit: int | None
+    record: CorpusRecord | None
+    extend: bool
+
+    @property
+    def key(self) -> list[Any]:
+        """What the result depends on."""
+        rule = self.record and [self.record.split, self.record.threshold]
+        return [self.fraction, self.limit, rule, self.extend]
+
+    def split(self, survey: Survey, *, has_val: bool) -> Split:
+        if self.record:
+            return recorded_split(survey, self.record)
+        return split(survey, self.fraction, has_val=has_val)
+
+    def cut(self, divided: Split, survey: Survey) -> int:
+        """Return the characters that are trained on or, of an earlier version, what it recorded."""
+        if self.record:
+            return self.record.cut
+        return int(np.minimum(divided.kept, survey.lengths + survey.has_eos).sum())
 
 
 def _has_option(reader: Registered[Any], name: str) -> bool:
@@ -373,16 +448,6 @@ def named(paths: Sequence[Path | str]) -> str:
     return f"{paths[0]}{more}"
 
 
-def not_empty(read: Callable[[], Iterable[Chunk]], trouble: str) -> Iterator[Chunk]:
-    """Pass chunks on; raise ``CorpusError`` where there are none."""
-    empty = True
-    for chunk in read():
-        empty = False
-        yield chunk
-    if empty:
-        raise CorpusError(trouble)
-
-
 # ── Default tokenizers ─────────────────────────────────────────────────────────────────────────────────────
 
 LOOKED_AT = 20_000
@@ -398,7 +463,7 @@ IDEOGRAPHS = ("CJK", "HIRAGANA", "KATAKANA")
 """Beginnings of the Unicode names of letters that belong to no alphabet."""
 
 
-def choose_tokenizers(options: PartsOptions, files: CorpusFiles, fraction: float) -> dict[str, str]:
+def choose_tokenizers(options: PartsOptions, files: CorpusFiles) -> dict[str, str]:
     """Return the names of the tokenizers by kind: those asked for, or those that suit the text.
 
     Free text and lines are written in characters. A side of examples with a source goes by ``bpe`` where most
@@ -412,7 +477,7 @@ def choose_tokenizers(options: PartsOptions, files: CorpusFiles, fraction: float
     if None in asked and not (options.shared_vocabulary and options.tokenizer):
         targets: Counter[str] = Counter()
         sources: Counter[str] = Counter()
-        for chunk in islice(files.train_split(Split(0, fraction)), LOOKED_AT):
+        for chunk in islice(files.examples(), LOOKED_AT):
             targets.update(chunk.text.split())
             sources.update(chunk.source.split())
         target, source = _for_words(targets), _for_words(sources)

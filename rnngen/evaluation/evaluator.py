@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +14,9 @@ from torch import nn
 from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import Chunk
-from rnngen.data.dataset import CorpusFiles, not_empty
+from rnngen.data.dataset import CorpusFiles
 from rnngen.data.split import Split
-from rnngen.data.token_store import TokenStore, write_store
+from rnngen.data.token_store import TokenStore, fitting, write_pairs
 from rnngen.encodings import BYTES
 from rnngen.errors import CorpusError, OptionError
 from rnngen.evaluation.classification import LabelScores, score_labels
@@ -29,9 +29,9 @@ from rnngen.generation.loading import LoadOptions, load_generator, open_tokenize
 from rnngen.nn.build import load_network
 from rnngen.options.corpus import CorpusOptions
 from rnngen.registry import Registry
-from rnngen.registry.components import Component, restore
+from rnngen.registry.components import Component, Tokenizers, restore
 from rnngen.requests.evaluate import EvaluateRequest
-from rnngen.store.model_folder import StoredModel
+from rnngen.store.model_folder import StoredModel, located
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ class Evaluator:
         if self.request.evaluation.cache:
             with_features(network)  # refused before anything is computed
         with TemporaryDirectory(prefix="rnngen-eval-") as folder:
-            tokenizers = open_tokenizers(self.registry, self.model)
-            store = write_store(Path(folder, "text"), self._examples, tokenizers, has_source=has_source)
+            store = self._encoded(Path(folder, "text"))
             losses = self._losses(network, store)
             counts = store.examples, store.text_tokens, store.chars
         if has_source:
@@ -136,12 +135,34 @@ class Evaluator:
 
     @cached_property
     def _trained_on(self) -> CorpusFiles:
-        return CorpusFiles.recorded(self.registry, self._task, self.model.config.corpus)
+        record = located(self.model.path, self.model.config.corpus)
+        return CorpusFiles.recorded(self.registry, self._task, record)
+
+    @cached_property
+    def _split(self) -> Split:
+        return self._trained_on.recorded_split(self.model.config.corpus)
+
+    @cached_property
+    def _tokenizers(self) -> Tokenizers:
+        return open_tokenizers(self.registry, self.model)
 
     def _examples(self) -> Iterator[Chunk]:
-        split = Split.of(self.model.config.corpus)
-        read = self._all_given if self._given else partial(self._trained_on.validation_split, split)
-        return not_empty(read, "the text is empty: there is nothing to evaluate the model on")
+        """Yield the text given, or the validation text of the training without what that left out."""
+        if self._given:
+            return self._all_given()
+        examples, config = self._trained_on.validation_split(self._split), self.model.config
+        if not config.reads_source or not config.corpus.split:  # earlier versions validated on all
+            return examples
+        return fitting(examples, self._tokenizers, config.training.max_length)
+
+    def _encoded(self, folder: Path) -> TokenStore:
+        if self.model.config.reads_source:
+            store = write_pairs(folder, self._examples(), self._tokenizers).store
+        else:
+            store = TokenStore.write(folder, self._examples(), self._tokenizers.target)
+        if not store.examples:
+            raise CorpusError("the text is empty: there is nothing to evaluate the model on")
+        return store
 
     def _all_given(self) -> Iterator[Chunk]:
         return chain.from_iterable(files.examples() for files in self._given)
@@ -163,7 +184,7 @@ class Evaluator:
     def _baseline(self) -> tuple[NGramLoss | None, str]:
         """Return the loss of an n-gram of the training text, or the reason why there is none."""
         try:
-            training = self._trained_on.train_split(Split.of(self.model.config.corpus))
+            training = self._trained_on.train_split(self._split)
         except CorpusError as error:
             return None, f"no n-gram baseline: {error}"
         return witten_bell(training, self._examples(), has_eos=self._task.build().has_eos), ""

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from rnngen.encodings import BYTES
@@ -15,6 +17,8 @@ LATER = {"head": "full", "mixture": None}
 """Options that came after the first models, with the values that those have."""
 KEYS = {"default_prompt": "opening"}
 """Keys in JSON where they are not the fields' names."""
+PATHS = ("paths", "val_paths", "source_paths", "val_source_paths")
+"""Fields of ``CorpusRecord`` that hold files."""
 FORMAT = 1
 """The version of the folder's layout and of ``config.json``; a newer one is refused, not guessed at."""
 
@@ -24,7 +28,7 @@ class CorpusRecord:
     """The place of the text, so that a resumed run can find it and see that it is still the same."""
 
     paths: tuple[str, ...]
-    """The files, absolute."""
+    """The files; ``config.json`` has their names alone, as models are shared, and ``last/`` their places."""
     sha256: str
     """Digest of their raw bytes."""
     chars: int
@@ -50,13 +54,28 @@ class CorpusRecord:
     split: str = ""
     """The rule that chose the validation split; empty for a model of an earlier version."""
     threshold: int = 0
-    """The rule's number: an example is validation text where the hash of its group is below it."""
+    """The rule's number: an example is validation text where the hash of its group is not above it."""
     normalize: NormalForm | None = None
     """The Unicode normal form that the text was brought to; None where it was read as it is."""
     labels: tuple[str, ...] = ()
     """The labels of the examples, sorted, where the task has labels."""
     line_end: str = ""
     """The line end of the text: a line feed, CRLF, or empty where it is unknown."""
+
+    @property
+    def places(self) -> dict[str, tuple[str, ...]]:
+        """The files of each kind."""
+        return {kind: getattr(self, kind) for kind in PATHS}
+
+    def named(self) -> "CorpusRecord":
+        """Return the record with names of files in place of their paths."""
+        names = {kind: tuple(PurePath(path).name for path in paths) for kind, paths in self.places.items()}
+        return self.at(names)
+
+    def at(self, places: Mapping[str, Iterable[str]]) -> "CorpusRecord":
+        """Return the record with files in other places."""
+        paths: dict[str, Any] = {kind: tuple(map(str, places[kind])) for kind in places}
+        return dataclasses.replace(self, **paths)
 
 
 @dataclass(frozen=True)
@@ -149,6 +168,10 @@ class ModelConfig:
             return cls(**{names.get(key, key): value for key, value in {**values, **parts}.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{place} is damaged ({error}); restore it, or train the model again") from error
+
+    def shared(self) -> "ModelConfig":
+        """Return the configuration as others may see it: without paths of the machine that it was made on."""
+        return self.replace(corpus=self.corpus.named())
 
     def replace(self, **changes: Any) -> "ModelConfig":
         """Return a copy with some fields changed."""

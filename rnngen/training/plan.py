@@ -22,7 +22,7 @@ from rnngen.registry.components import Component, choose, make_task, restore
 from rnngen.requests.conflicts import Capability, check_requirements
 from rnngen.requests.train import CHANGEABLE, REQUIREMENTS, TrainRequest
 from rnngen.store.config import ModelConfig
-from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer
+from rnngen.store.model_folder import ModelStore, StoredModel, located, read_config, read_tokenizer
 from rnngen.version import __version__
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
@@ -98,12 +98,13 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     names = {"task": options.task, "cell": options.cell or task.cell}
     only_task = choose(registry, {"task": options.task}, _task_settings(request))["task"]
     texts = CorpusFiles.find(registry, only_task, request.files, text)
-    names |= choose_tokenizers(options, texts, text.val_fraction)
+    names |= choose_tokenizers(options, texts)
     settings = dict(request.settings)
     if options.vocab_size is not None:
         settings |= {f"{kind}.vocab_size": str(options.vocab_size) for kind in TOKENIZERS if kind in names}
     parts = choose(registry, names, settings | _task_settings(request))
-    encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction)
+    limit = request.training.options.max_length
+    encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction, limit=limit)
     config = _config(parts, request.network.options, encoded, request.training.options)
     return Plan(name, path, config, parts, encoded, resumed=False)
 
@@ -119,7 +120,8 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     parts = _restored(registry, base.config)
     text, network = _text_like(base, _text(request)), base.config.network
     texts = CorpusFiles.find(registry, parts["task"], request.files, text)
-    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, extend=True)
+    limit = request.training.options.max_length
+    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, limit=limit, extend=True)
     config = _config(parts, network, encoded, request.training.options)
     config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
@@ -219,7 +221,7 @@ def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -
     config = read_config(path)
     parts = _restored(registry, config)
     _refuse_changes(registry, parts, config, request)
-    record = config.corpus
+    record = located(path, config.corpus)
     if request.files:
         was = CorpusOptions(
             **record.reader_options, val_fraction=record.val_fraction, normalize=record.normalize
@@ -235,7 +237,8 @@ def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -
         texts = CorpusFiles.recorded(registry, parts["task"], record)
     tokenizer_json = read_tokenizer(path)
     given = None if record.own_vocabulary else tokenizer_json
-    encoded = texts.encode(parts, record.val_fraction, given)
+    limit = config.training.max_length if record.split else None  # earlier versions left pairs out later
+    encoded = texts.encode(parts, record.val_fraction, given, limit=limit, record=record)
     if encoded.tokenizer_json != tokenizer_json:
         raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
     training = _changed(config.training, request.training)

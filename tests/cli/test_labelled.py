@@ -42,6 +42,13 @@ def test_a_field_of_labels_without_labels_is_refused(run, records, command):
     assert "labels" in ran.err
 
 
+def test_labels_that_hardly_recur_are_refused(run, place):
+    (place / "a.tsv").write_text("".join(f"id{number}\ttext {number}\n" for number in range(60)))
+    ran = run("train", "a.tsv", "--task", "labelled", status=1)
+    assert "60 labels for 60 examples" in ran.err
+    assert "--task pairs" in ran.err
+
+
 # ── labels in use ──────────────────────────────────────────────────────────────────────────────────────────
 
 ENDINGS = {"Russian": "ov", "Japanese": "moto", "German": "mann"}
