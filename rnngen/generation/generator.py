@@ -28,13 +28,16 @@ from rnngen.contracts import (
     Strategy,
     TokenIds,
 )
+from rnngen.data.normalization import normalize
 from rnngen.decoding.filter_chain import FilterChain
+from rnngen.decoding.likelihood import log_probabilities
 from rnngen.decoding.prefill import blend, next_logits, prefill
 from rnngen.decoding.text_stream import TextStream, decode, first_tokens, until
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
 from rnngen.numerics import log_softmax
+from rnngen.options.corpus import NormalForm
 from rnngen.registry.components import Tokenizers
 from rnngen.requests.conflicts import Capability
 
@@ -42,6 +45,8 @@ BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
 BATCH_CHARS = 64 * 512
 """…and characters that they may have together when all are padded to the longest."""
+BATCH_TEXTS, BATCH_LOGITS = 512, 1 << 22
+"""Texts that are scored side by side at most, and the logits that there are at a time."""
 FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
 """Tokens of a text by default: of free text, and of an example that does not come to its end."""
 SOURCE_RATIO, SOURCE_LENGTH = 3, 256
@@ -63,6 +68,13 @@ class Prompt:
     final: bool = False
     """True if all its tokens are final. Else those at its end that may be the beginning of a longer one are
     given back, so that what is generated goes on from the text. Those of a blend are final."""
+    label: str | None = None
+    """The label under which the text stands, of models with labels; it is not part of what is shown."""
+
+    @property
+    def whole(self) -> str:
+        """The beginning of the example: the text, or ``label TAB text``."""
+        return self.text if self.label is None else f"{self.label}\t{self.text}"
 
     @property
     def is_blank(self) -> bool:
@@ -134,9 +146,12 @@ class Generator:
         default_prompt: what generation starts from where there is no prompt.
         trained_tokens: (V,) which tokens occurred in training; no others are generated. None: all.
         max_source_tokens: tokens of a source above which training left examples out.
+        labels: the labels of its training, if its examples have some: each is then ``label TAB text``.
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
         load_model: opens another model by name, for strategies that need two.
+        encoding: in which texts enter and leave: UTF-8, or ``bytes``, of which each is one character.
+        normalize: the Unicode normal form that the tokenizers bring texts to.
         separator: what is written between texts.
     """
 
@@ -147,9 +162,12 @@ class Generator:
     default_prompt: str = ""
     trained_tokens: "NDArray[Any] | None" = None
     max_source_tokens: int | None = None
+    labels: tuple[str, ...] = ()
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+    encoding: str = "utf-8"
+    normalize: NormalForm | None = None
     separator: str = "\n"
 
     @cached_property
@@ -157,7 +175,10 @@ class Generator:
         """The model's capabilities, which some options of requests need."""
         reads: Capability = "source" if self.reads_source else "no source"
         ends: Capability = "end" if self.has_eos else "free text"
-        return (reads, ends, "attention") if self.attends else (reads, ends)
+        found: list[Capability] = [reads, ends]
+        found += ["attention"] * self.attends
+        found += ["labels"] * bool(self.labels)
+        return tuple(found)
 
     # ── prompts ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,7 +207,7 @@ class Generator:
 
         Where all of it is given back, generation starts from where it does without a prompt.
         """
-        tokens, text = self.prefix_tokens(prompt.text), prompt.text
+        tokens, text = self.prefix_tokens(prompt.whole), prompt.whole
         hidden = int(self.has_eos) if text else len(tokens)
         if not text or prompt.final or prompt.blend or not isinstance(self.model, ConditionedStep):
             return Prefix(tokens, hidden)
@@ -211,6 +232,7 @@ class Generator:
         if self.trained_tokens is None or not text:
             return []
         tokenizer = self.tokenizers.target
+        text = normalize(text, self.normalize)
         ids = tokenizer.encode(text)
         never = self.trained_tokens[ids] == 0
         if isinstance(self.model, ConditionedStep):
@@ -398,6 +420,22 @@ class Generator:
         """Return the log-probability of a text in nats, its end included, and its tokens."""
         found = self.token_log_probs(text, source)
         return sum((nats for _, nats in found), 0.0), len(found)
+
+    def log_probs(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the log-probability of each text in nats (N,), its end included where examples end.
+
+        Texts of similar length are read side by side; the logits of a step are no more than ``BATCH_LOGITS``.
+        """
+        begin = self.prefix_tokens("")
+        tokens = [self.tokenizers.target.encode(text).tolist() for text in texts]
+        found, ends = np.zeros(len(texts)), [self.eos_id] * self.has_eos
+        rows = max(1, min(BATCH_TEXTS, BATCH_LOGITS // len(self.tokenizers.target.pieces)))
+        order = sorted(range(len(texts)), key=lambda number: len(tokens[number]))
+        for start in range(0, len(order), rows):
+            some = order[start : start + rows]
+            given = prefill(self.model, self.start([Prompt()] * len(some)), [begin] * len(some))
+            found[some] = log_probabilities(self.model, given, [tokens[number] + ends for number in some])
+        return found
 
     def token_log_probs(self, text: str, source: str | None = None) -> list[tuple[int, float]]:
         """Return the tokens of a text, its end included where examples end, each with its log-probability."""
