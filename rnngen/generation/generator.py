@@ -38,8 +38,8 @@ from rnngen.registry.components import Tokenizers
 
 BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
-BATCH_CHARS = 64 * 512
-"""…and characters that they may have together when all are padded to the longest."""
+BATCH_TOKENS = 64 * 512
+"""…and tokens that they may have together when all are padded to the longest."""
 FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
 """Tokens of a text by default: of free text, and of an example that does not come to its end."""
 SOURCE_RATIO, SOURCE_LENGTH = 3, 256
@@ -277,7 +277,7 @@ class Generator:
     def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
         """The numbers of prompts that are read side by side: they begin with as many tokens."""
         begun = [len(self.prefix_tokens(prompt.text)) for prompt in prompts]
-        for batch in batches([len(prompt.source or "") for prompt in prompts]):
+        for batch in batches([len(self.source_tokens(prompt.source or "")) for prompt in prompts]):
             for _, some in groupby(sorted(batch, key=begun.__getitem__), key=begun.__getitem__):
                 yield list(some)
 
@@ -372,8 +372,15 @@ class Generator:
         return self.alignment(source, hypothesis, unit)
 
     def alignment(self, source: str, hypothesis: Hypothesis, unit: Unit = "character") -> Alignment:
-        """Return where the network looked for each token of a hypothesis that kept its attention."""
-        assert hypothesis.attention is not None
+        """Return where the network looked for each token of a hypothesis.
+
+        Raises:
+            UsageError: if its attention weights were not kept, which would have been too many.
+        """
+        if hypothesis.attention is None:
+            raise UsageError(
+                "source and output are too long to keep all attention weights; give a shorter source"
+            )
         written = [*hypothesis.tokens, self.eos_id][: len(hypothesis.attention)]
         pieces = self.tokenizers
         return Alignment.from_pieces(
@@ -397,14 +404,14 @@ def padded(rows: Sequence[Sequence[int]]) -> TokenIds:
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Cut texts of some lengths, in characters, into batches of similar length → their numbers.
+    """Cut texts of some lengths, in tokens, into batches of similar length → their numbers.
 
-    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_CHARS`` characters with its
-    padding, so that memory is bounded whatever the lengths are.
+    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_TOKENS`` tokens with its padding
+    unless it is a single text, so that memory is bounded whatever the lengths are.
     """
     batch: list[int] = []
     for number in sorted(range(len(lengths)), key=lengths.__getitem__):
-        full = len(batch) == BATCH_SOURCES or (len(batch) + 1) * lengths[number] > BATCH_CHARS
+        full = len(batch) == BATCH_SOURCES or (len(batch) + 1) * lengths[number] > BATCH_TOKENS
         if batch and full:
             yield batch
             batch = []
