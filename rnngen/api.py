@@ -338,6 +338,24 @@ class Session:
 
     # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
 
+    def checked(self, request: "TrainRequest") -> "TrainRequest":
+        """Return a request to train, once its options are known to mean something to its task.
+
+        Raises:
+            ConflictError: naming the first option that does not.
+        """
+        from rnngen.training.plan import check_capabilities
+
+        if not request.resume:  # the run has its task, and is compared with what is given again
+            check_capabilities(self.registry, self.models, request)
+        return request
+
+    def has_run(self, request: "TrainRequest") -> bool:
+        """Return whether a request resumes a run that is there."""
+        from rnngen.training.plan import has_run
+
+        return has_run(self.models, request)
+
     def plan(self, request: "TrainRequest") -> "Plan":
         """Check a request to train, and read its text; writes nothing but the cache."""
         from rnngen.training.plan import plan
@@ -373,6 +391,13 @@ class Session:
         from rnngen.evaluation.dynamic import adapt
 
         return adapt(self.registry, model, prompt, options, device)
+
+    def check_evaluation(self, model: "StoredModel", request: "EvaluateRequest") -> None:
+        """Raise ``ConflictError`` if a model cannot heed a request to evaluate it."""
+        from rnngen.registry.components import restore
+
+        spec = restore(self.registry, "task", model.config.task).registered.spec
+        request.check_model(has_source=model.config.reads_source, has_labels=spec.has_labels)
 
     def evaluate(self, model: "StoredModel", request: "EvaluateRequest") -> "Evaluation":
         """Evaluate a model on a text, or on its own validation text."""

@@ -69,7 +69,7 @@ class OptionError(UsageError):
 
     def message(self, name: Callable[[str], str]) -> str:
         """Return the message with options as ``name`` writes them, ``--hidden 16`` for ``hidden=16``."""
-        return re.sub(r"`([^`]+)`", lambda found: name(found[1]), self.text)
+        return with_options(self.text, name)
 
     @classmethod
     def of(cls, error: Exception, names: Mapping[str, str]) -> "OptionError":
@@ -79,6 +79,11 @@ class OptionError(UsageError):
             return f"`{names[found[1]]}={found[2]}`" if found[1] in names else found[0]
 
         return cls(re.sub(r"\b(\w+)=([^\s:;,]*)", named, str(error)))
+
+
+def with_options(text: str, name: Callable[[str], str]) -> str:
+    """Return a message with the options between its backticks as ``name`` writes them."""
+    return re.sub(r"`([^`]+)`", lambda found: name(found[1]), text)
 
 
 class UnknownName(UsageError):  # noqa: N818 - reads as the sentence that it prints

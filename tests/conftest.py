@@ -11,6 +11,14 @@ os.environ.setdefault(
 )  # before torch: threads that wait must not starve other programs
 
 
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("there is no CUDA device")
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A fresh home for models, caches and settings, and none of the caller's environment."""

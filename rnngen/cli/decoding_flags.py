@@ -46,6 +46,8 @@ class DecodingCommand(flags.Command):
     option_words: ClassVar[Mapping[str, str]] = {
         "endless": "-n -1 without --stop",
         "several_models": "several models",
+        "with_filters": "a filter",
+        "no_prompt_in_json": "--no-prompt beside --json",
     }
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -22,7 +22,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from rnngen.cli.streams import require_utf8
-from rnngen.errors import OptionError, UsageError
+from rnngen.errors import CorpusError, OptionError, UsageError, with_options
 from rnngen.options import Option as Field
 from rnngen.options import describe
 from rnngen.options.given import Given
@@ -124,12 +124,14 @@ class Command(click.Command):
         """Run the command.
 
         Raises:
-            UsageError: with flags, where the request is refused by the names of options.
+            UsageError, CorpusError: with flags, where the names of options are in the message.
         """
         try:
             return super().invoke(ctx)
         except OptionError as error:
             raise UsageError(error.message(flag_of)) from error
+        except CorpusError as error:
+            raise CorpusError(with_options(str(error), flag_of)) from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, those without a heading first."""

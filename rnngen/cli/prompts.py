@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rnngen import encodings
 from rnngen.cli import streams
 from rnngen.cli.render import console
 from rnngen.cli.settings import rank_of
@@ -39,13 +40,8 @@ def read(argument: str | None, file: str | None) -> str:
     place = argument or file
     if place is None and (sys.stdin is None or streams.stdin_is_terminal()):
         return ""
-    with streams.source(place or "-") as (stream, name):
-        data = stream.read()
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        place = f"byte 0x{data[error.start]:02x} at offset {error.start}"
-        raise UsageError(f"{name}: {place} is not UTF-8; convert it with iconv") from None
+    with streams.source(place or "-") as (stream, name), streams.usage_errors():
+        return encodings.decode(stream.read(), name)
 
 
 def sources(

@@ -14,6 +14,7 @@ underscores. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,14 +23,20 @@ from click.core import ParameterSource
 
 from rnngen.errors import UnknownName, UsageError
 from rnngen.paths import config
-from rnngen.requests.conflicts import Conflict, ConflictError, Need
+from rnngen.requests.conflicts import Conflict, Row, settle
 
 LOCAL = Path("rnngen.toml")
 """The file of the current folder."""
 R = TypeVar("R")
 SETTINGS_RANK: Final = 2
 """The rank of a settings file, and of defaults; the command line has 0."""
-FLAGS_OF: Final = {"endless": "length", "several_models": "model", "models": "model"}
+FLAGS_OF: Final = {
+    "endless": "length",
+    "several_models": "model",
+    "models": "model",
+    "settings": "option",
+    "no_prompt_in_json": "no_prompt",
+}
 """The parameters behind options that are not called after them."""
 
 
@@ -176,6 +183,16 @@ def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str
             params.update(dict.fromkeys(group))
 
 
+def given(ctx: click.Context, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a flag, the environment or a settings file gave."""
+    default = ParameterSource.DEFAULT
+    return {
+        name: value
+        for name, value in params.items()
+        if value is not None and ctx.get_parameter_source(name) != default
+    }
+
+
 def rank_of(ctx: click.Context, name: str) -> int:
     """Return how far below the command line a value comes from."""
     highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
@@ -187,31 +204,21 @@ def resolve(ctx: click.Context, values: Mapping[str, Any], build: Callable[[dict
     """Build a request; of two options that cannot stand together, the one that stands lower gives way.
 
     Flag, environment, settings file: who writes ``temp`` in a settings file can then still say
-    ``--strategy greedy``. What a settings file sets for an option that is not given, ``length-penalty``
+    ``--strategy greedy``. What the environment or a settings file sets and has no effect, ``length-penalty``
     without ``beam``, is left aside.
 
     Raises:
         ConflictError: if both come from one place, or what one needs is not given.
     """
-    left = dict(values)
-    while True:
-        try:
-            return build(left)
-        except ConflictError as error:
-            lower = _lower(ctx, error.conflict, left)
-            if lower is None:
-                raise
-            del left[lower]
+    return settle(values, build, partial(_lower, ctx))
 
 
-def _lower(ctx: click.Context, conflict: Conflict | Need, left: Mapping[str, Any]) -> str | None:
+def _lower(ctx: click.Context, row: Row, left: Mapping[str, Any]) -> str | None:
     """The option that gives way; None if none does."""
-    if isinstance(conflict, Need):
-        unused = conflict.option in left and rank_of(ctx, conflict.option) == SETTINGS_RANK
-        return conflict.option if unused else None
-    options = [name.partition("=")[0] for name in (conflict.option, conflict.other)]
+    others = [row.other] if isinstance(row, Conflict) else []
+    options = [name.partition("=")[0] for name in (row.option, *others)]
     ranks = [rank_of(ctx, FLAGS_OF.get(name, name)) for name in options]
-    if ranks[0] == ranks[1]:
+    if max(ranks) == (min(ranks) if others else 0):
         return None
     name = options[ranks.index(max(ranks))]
     return next((one for one in (name, FLAGS_OF.get(name, name), "models") if one in left), None)

@@ -17,7 +17,8 @@ from queue import Queue
 from threading import Thread
 from typing import Any, BinaryIO, Self, TextIO
 
-from rnngen.errors import CorpusError, NotFoundError, RnngenError, UsageError
+from rnngen import encodings
+from rnngen.errors import NotFoundError, RnngenError, UsageError
 
 FLUSH_SECONDS = 0.02
 """Seconds that text may wait in the buffer; a system call for every character would cost more."""
@@ -87,8 +88,8 @@ class Lines:
     def _read(self, file: str) -> None:
         try:
             with source(file) as (stream, name), _own(stream) as lines:
-                for number, line in enumerate(lines, start=1):
-                    self.queue.put(decoded(line, f"{name}: line {number}"))
+                for line in encodings.lines(lines, name):
+                    self.queue.put(line)
             self.queue.put(None)
         except Exception as error:  # raised by ``take``
             self.queue.put(error)
@@ -130,28 +131,26 @@ def _own(stream: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def require_utf8(argument: str, what: str) -> str:
-    """Return an argument.
+    """Return an argument, without a byte order mark, as ``$(cat FILE)`` may begin with.
 
     Raises:
         UsageError: if its bytes were not UTF-8: Python decodes each of them as half of a surrogate pair.
     """
     try:
         argument.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{what}: character {error.start} is not UTF-8; convert it with iconv") from None
-    return argument
+    except UnicodeEncodeError:
+        with usage_errors():
+            return encodings.decode(argument.encode(errors="surrogateescape"), what)
+    return argument.removeprefix("\ufeff")
 
 
-def decoded(line: bytes, place: str) -> str:
-    """Decode a line, without its end.
-
-    Raises:
-        CorpusError: if it is not UTF-8, with its place.
-    """
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Take an error of decoding for one of usage: the text is a part of what was asked for."""
     try:
-        return line.removesuffix(b"\n").removesuffix(b"\r").decode()
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{place}: {error.reason} in UTF-8; convert it with iconv") from None
+        yield
+    except encodings.EncodingError as error:
+        raise UsageError(str(error)) from error
 
 
 def one_line(text: str) -> str:

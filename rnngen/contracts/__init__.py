@@ -19,7 +19,7 @@ growing cache of keys, (B,S,M) for an encoder's memory.
 ::
 
     networks   Layer · Attention · Network, SourceNetwork · the steps of each · Blueprint
-    text       Chunk · Tokenizer · Task · Reader · note
+    text       Chunk · Tokenizer, ExtendableTokenizer · Task · Reader · note
     decoding   Filter, StatefulFilter · Strategy, DecodingJob · Listener
     specs      what hooks return
 """
@@ -74,6 +74,7 @@ from rnngen.contracts.specs import TaskSpec as TaskSpec
 from rnngen.contracts.specs import TokenizerSpec as TokenizerSpec
 from rnngen.contracts.specs import imported as imported
 from rnngen.contracts.text import Chunk as Chunk
+from rnngen.contracts.text import ExtendableTokenizer as ExtendableTokenizer
 from rnngen.contracts.text import Reader as Reader
 from rnngen.contracts.text import Task as Task
 from rnngen.contracts.text import Tokenizer as Tokenizer

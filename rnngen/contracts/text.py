@@ -1,7 +1,7 @@
 """Text on its way to the network and back: readers, tasks, tokenizers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +55,25 @@ class Tokenizer(Protocol):
         Args:
             chunks: the training text; it is read once, and may be larger than memory.
             options: an instance of the spec's options dataclass.
+        """
+
+
+@runtime_checkable
+class ExtendableTokenizer(Tokenizer, Protocol):
+    """A tokenizer whose vocabulary can grow when a model is trained further on another text.
+
+    One without this keeps its vocabulary, and spells what is new in the tokens that it has.
+    """
+
+    def extended(self, chunks: Iterable[Chunk], options: Any) -> Self:
+        """Return a tokenizer that also has tokens for what a text has and this one lacks.
+
+        They are appended: ``pieces`` begins with the pieces of this one, and ``eos_id`` stays what it is. A
+        text that this one spells without the new tokens' pieces keeps its ids.
+
+        Args:
+            chunks: the text that training goes on with; it is read once, and may be larger than memory.
+            options: an instance of the spec's options dataclass, those that this one was learnt with.
         """
 
 

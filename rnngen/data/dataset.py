@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from unicodedata import name as unicode_name
 
-from rnngen.contracts import Chunk, Task, Tokenizer
+from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
 from rnngen.data.corpus import Corpus, find, spool, suffix_of
 from rnngen.data.split import Split, Survey, is_validation, split_at, survey, train_split, validation_split
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_store
@@ -147,7 +147,12 @@ class CorpusFiles:
     # ── encoding ───────────────────────────────────────────────────────────────────────────────────────────
 
     def encode(
-        self, parts: Mapping[str, Component], fraction: float, tokenizer_json: str | None = None
+        self,
+        parts: Mapping[str, Component],
+        fraction: float,
+        tokenizer_json: str | None = None,
+        *,
+        extend: bool = False,
     ) -> EncodedDataset:
         """Split the text, learn the vocabulary from the train split alone, and encode both splits.
 
@@ -155,6 +160,7 @@ class CorpusFiles:
             parts: the tokenizer, and that of the sources where it is another one.
             fraction: the share of the text to validate on.
             tokenizer_json: tokenizers that are already there, instead of learning them.
+            extend: whether these get tokens for what the text has and they lack, where they can.
         """
         digests = _digest(self._corpus), _digest(self._validation)
         files = [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
@@ -167,20 +173,28 @@ class CorpusFiles:
             "split": fraction,
             "tokenizer": [*tokenizers, tokenizer_json],
             "format": 2,
+            **({"extend": True} if extend else {}),
         }
         folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
         with contextlib.suppress(ModelError):  # not made yet, or damaged since
             return opened()
-        self._make(folder, parts, fraction, tokenizer_json)
+        self._make(folder, parts, fraction, tokenizer_json, extend)
         return opened()
 
     def _make(
-        self, folder: Path, parts: Mapping[str, Component], fraction: float, tokenizer_json: str | None
+        self,
+        folder: Path,
+        parts: Mapping[str, Component],
+        fraction: float,
+        tokenizer_json: str | None,
+        extend: bool,
     ) -> None:
         measured = survey(self.examples(), self.task.has_eos, named(self.paths))
         split = Split(split_at(measured, fraction), fraction)
         text = tokenizer_json or self._learn(parts, split)
+        if extend:
+            text = self._extended(parts, split, text)
         tokenizers = load_tokenizers(parts, text, folder)
         splits = {
             "train": (self.train_split, self.paths, "train on"),
@@ -195,16 +209,41 @@ class CorpusFiles:
 
     def _learn(self, parts: Mapping[str, Component], split: Split) -> str:
         """Learn the vocabularies from the train split → ``tokenizer.json``."""
-        target, options = parts["tokenizer"].registered.resolve(), parts["tokenizer"].options
-        if not self.has_source:
-            return str(target.train(self.train_split(split), options).to_json())
-        if "source_tokenizer" not in parts:
-            both = (one for chunk in self.train_split(split) for one in (Chunk(chunk.source, True), chunk))
-            return str(target.train(both, options).to_json())
-        source = parts["source_tokenizer"]
-        read = source.registered.resolve().train(sources_of(self.train_split(split)), source.options)
-        written = target.train(self.train_split(split), options)
-        return json.dumps({"target": written.to_json(), "source": read.to_json()}, ensure_ascii=False)
+
+        def learn(part: Component, _: str, chunks: Iterable[Chunk]) -> Tokenizer:
+            learnt: Tokenizer = part.registered.resolve().train(chunks, part.options)
+            return learnt
+
+        return self._tokenizers(parts, split, learn)
+
+    def _extended(self, parts: Mapping[str, Component], split: Split, text: str) -> str:
+        """Extend vocabularies with what the train split has and they lack → ``tokenizer.json``."""
+        there = load_tokenizers(parts, text, named(self.paths))._asdict()
+        grown = False
+
+        def extend(part: Component, side: str, chunks: Iterable[Chunk]) -> Tokenizer:
+            nonlocal grown
+            before: Tokenizer = there[side]
+            if not isinstance(before, ExtendableTokenizer):
+                return before
+            after = before.extended(chunks, part.options)
+            grown = grown or len(after.pieces) > len(before.pieces)
+            return after
+
+        extended = self._tokenizers(parts, split, extend)
+        return extended if grown else text
+
+    def _tokenizers(
+        self, parts: Mapping[str, Component], split: Split, make: Callable[..., Tokenizer]
+    ) -> str:
+        """Make each tokenizer from its part, its side and the train split → ``tokenizer.json``."""
+        train, target = partial(self.train_split, split), parts["tokenizer"]
+        if "source_tokenizer" in parts:
+            read = make(parts["source_tokenizer"], "source", sources_of(train()))
+            written = make(target, "target", train())
+            return json.dumps({"target": written.to_json(), "source": read.to_json()}, ensure_ascii=False)
+        both = (one for chunk in train() for one in (Chunk(chunk.source, True), chunk))
+        return make(target, "target", both if self.has_source else train()).to_json()
 
     def _open(
         self,

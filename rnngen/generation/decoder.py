@@ -9,11 +9,11 @@ import numpy as np
 
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
 from rnngen.decoding.sampler import Sampler
-from rnngen.errors import OptionError
 from rnngen.generation.decoding_choice import DecodingFlags
 from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
 from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
-from rnngen.requests.sample import ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
+from rnngen.requests.conflicts import check_requirements
+from rnngen.requests.sample import REQUIREMENTS, ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
 
 SEEDS = 2**31
 """Seeds that are chosen lie below it."""
@@ -48,13 +48,13 @@ class Decoder:
         The filters and the strategy of a saved state hold where none are asked for.
 
         Raises:
-            ConflictError: if the strategy is not able to do what is asked for.
+            ConflictError: if the model or the strategy is not able to do what is asked for.
         """
         asked = request.decoding if saved is None else _with_saved(request.decoding, saved)
         resolved = flags.resolve(asked, generator.default_strategy, several=request.count > 1)
         assert resolved.strategy is not None
         spec = flags.spec(resolved.strategy)
-        _check_model(request, generator)
+        check_requirements(request, REQUIREMENTS, generator.capabilities)
         flags.check_abilities(request, spec, reads_source=generator.reads_source)
         seed = request.seed
         if seed is None and spec.draws and saved is None:
@@ -119,21 +119,6 @@ class Decoder:
     def report(self) -> str:
         """Return what the strategy has to say of its work, or nothing."""
         return self.strategy.report() if isinstance(self.strategy, ReportingStrategy) else ""
-
-
-_MODELS = {
-    "prefix": (True, "it is what outputs about a source begin with"),
-    "attention": (True, "weights are those of a source"),
-    "blend": (False, "it mixes the states after two prompts"),
-}
-"""Options for models that read a source (True), or that read none, with the reasons."""
-
-
-def _check_model(request: SampleRequest, generator: Generator) -> None:
-    for option, (needs_source, reason) in _MODELS.items():
-        if getattr(request, option) and needs_source != generator.reads_source:
-            reads = "reads a source" if generator.reads_source else "reads no source"
-            raise OptionError(f"`{option}`: {reason}, and this model {reads}; leave it out")
 
 
 def _with_saved(asked: DecodingChoice, saved: SavedState) -> DecodingChoice:

@@ -35,6 +35,7 @@ from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
 from rnngen.numerics import log_softmax
 from rnngen.registry.components import Tokenizers
+from rnngen.requests.conflicts import Capability
 
 BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
@@ -128,6 +129,13 @@ class Generator:
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+
+    @cached_property
+    def capabilities(self) -> "tuple[Capability, ...]":
+        """The model's capabilities, which some options of requests need."""
+        reads: Capability = "source" if self.reads_source else "no source"
+        ends: Capability = "end" if self.has_eos else "free text"
+        return (reads, ends, "attention") if self.attends else (reads, ends)
 
     # ── prompts ────────────────────────────────────────────────────────────────────────────────────────────
 

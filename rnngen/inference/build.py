@@ -25,14 +25,15 @@ def numpy_step(cell: Component, config: ModelConfig, weights: Weights) -> Any:
 def blueprint(cell: Component, config: ModelConfig) -> Blueprint:
     """Return the sizes and components of a whole network."""
     sizes, reads = config.network, config.source_vocabulary or config.vocabulary
+    first_read = config.source_grown[0] if config.source_grown else reads
     return Blueprint(
         vocabulary=config.vocabulary,
         source_vocabulary=reads,
         shared=config.source_tokenizer is None,
         hidden=sizes.hidden,
         layers=sizes.layers,
-        embed=sizes.embedding(config.vocabulary),
-        source_embed=sizes.embedding(reads),
+        embed=sizes.embedding(config.first_vocabulary),
+        source_embed=sizes.embedding(first_read),
         dropout=sizes.dropout or 0.0,
         tied=sizes.tied,
         parts=cell.parts,

@@ -21,7 +21,7 @@ def build_network(cell: Component, config: ModelConfig, setup: TrainingSetup | N
     There is a ``setup`` where it is to be trained; a whole network takes the head's part of it.
     """
     if not cell.whole:
-        return RecurrentNetwork(config.vocabulary, config.network, cell.build, setup)
+        return RecurrentNetwork(config.vocabulary, config.network, cell.build, setup, config.grown)
     modules = TorchModuleFactory(config.vocabulary, config.network.dropout or 0.0, setup)
     made: nn.Module = cell.build(blueprint(cell, config), modules)
     return made

@@ -9,11 +9,12 @@
         ┌──────────┬──┬──┐
         │ frequent │ ▾│ ▾│   root: the most frequent tokens, and a link to each cluster     Grave et al. 2017
         └──────────┴─┬┴─┬┘
-                 I/4 ▾  ▾ I/16 features
+                 I/4 ▾  ▾ I/16 features          tokens that are appended later make a cluster of their own
 
 The logits of mixture and adaptive are log-probabilities. ``rnngen.inference.numpy_model`` has all in NumPy.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -164,19 +165,27 @@ class AdaptiveHead(nn.Module):
     """The adaptive softmax: frequent tokens are distinguished first, rare ones only where they occur.
 
     Without label smoothing, which would need the probability of every token. The counts of ``setup`` say
-    which tokens are frequent.
+    which tokens are frequent, ``grown`` V before each time that tokens were appended.
     """
 
     rank: Tensor
     """(V,) each token's place in the order of frequency; stored with the weights."""
 
-    def __init__(self, inputs: int, vocabulary: int, setup: TrainingSetup | None = None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        vocabulary: int,
+        setup: TrainingSetup | None = None,
+        grown: Sequence[int] = (),
+    ) -> None:
         super().__init__()
-        self.cuts = cuts(vocabulary)
+        own = cuts(grown[0] if grown else vocabulary)
+        self.cuts = [*own, *grown]
         sizes = [after - before for before, after in pairwise([*self.cuts, vocabulary])]
         self.root = nn.Linear(inputs, self.cuts[0] + len(sizes))
         self.tails = nn.ModuleList(
-            Tail(inputs, max(1, inputs // NARROWER**number), size) for number, size in enumerate(sizes, 1)
+            Tail(inputs, max(1, inputs // NARROWER ** (number if number <= len(own) else 1)), size)
+            for number, size in enumerate(sizes, 1)
         )
         nn.init.normal_(self.root.weight, std=inputs**-0.5)
         nn.init.zeros_(self.root.bias)
@@ -225,15 +234,20 @@ def make_head(
     vocabulary: int,
     weight: nn.Parameter | None = None,
     setup: TrainingSetup | None = None,
+    *,
+    grown: Sequence[int] = (),
 ) -> OutputLayer:
-    """Build the output layer that the options name; they refuse to tie ``weight`` to the adaptive softmax."""
+    """Build the output layer that the options name; they refuse to tie ``weight`` to the adaptive softmax.
+
+    ``grown`` is V before each time that tokens were appended.
+    """
     match options.head:
         case "full":
             return Head(inputs, vocabulary, weight, setup)
         case "mixture":
             return MixtureHead(inputs, vocabulary, weight, setup, softmaxes=options.softmaxes)
         case "adaptive":
-            return AdaptiveHead(inputs, vocabulary, setup)
+            return AdaptiveHead(inputs, vocabulary, setup, grown)
 
 
 @dataclass(frozen=True)

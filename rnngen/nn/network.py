@@ -8,7 +8,7 @@
 A ``TrainingSetup`` adds regularizers, which evaluation does not see, and prepares the head.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate, chain, pairwise
 from typing import Any
 
@@ -38,6 +38,7 @@ class RecurrentNetwork(nn.Module):
         options: the sizes.
         make_layer: builds one layer from its input and hidden size (see ``rnngen.contracts.Layer``).
         setup: where it is to be trained.
+        grown: V before each time that tokens were appended; the sizes are those of the first.
 
     Raises:
         OptionError: if weights are to be dropped, and the cell has no matrices of that name.
@@ -51,10 +52,11 @@ class RecurrentNetwork(nn.Module):
         options: NetworkOptions,
         make_layer: Callable[[int, int], nn.Module],
         setup: TrainingSetup | None = None,
+        grown: Sequence[int] = (),
     ) -> None:
         super().__init__()
         training = setup.options if setup else TrainingOptions()
-        embed, hidden = options.embedding(vocabulary), options.hidden
+        embed, hidden = options.embedding(grown[0] if grown else vocabulary), options.hidden
         self.feature_size = hidden
         self.embedding = nn.Embedding(vocabulary, embed)
         inputs = [embed] + [hidden] * (options.layers - 1)
@@ -69,7 +71,8 @@ class RecurrentNetwork(nn.Module):
         if training.weight_drop and not all(recurrent(layer) for layer in self.layers):
             raise OptionError("`weight_drop` needs a cell with matrices called weight_hh…; leave it out")
         shared = self.embedding.get_parameter("weight") if options.tied else None
-        self.head = make_head(options, embed if options.tied else hidden, vocabulary, shared, setup)
+        features = embed if options.tied else hidden
+        self.head = make_head(options, features, vocabulary, shared, setup, grown=grown)
         zeros = [layer.initial_state(1) for layer in self._layers()]
         self._spans = [slice(*span) for span in pairwise([0, *accumulate(map(len, zeros))])]
         self.initial = nn.ParameterList(chain(*zeros) if options.learn_state else [])

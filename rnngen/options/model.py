@@ -43,8 +43,6 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         for name in ("hidden", "layers", "embed", "mixture"):
             require_range(name, getattr(self, name), 1)
-        mixes = self.mixture is None or self.head == "mixture"
-        require(mixes, f"mixture={self.mixture} is for head=mixture; leave it out")
         shared = self.tied and self.head == "adaptive"
         require(not shared, "head=adaptive has several matrices, and tied=True shares one; leave one out")
         require_range("dropout", self.dropout, 0, 1, below=True)

@@ -3,20 +3,31 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from rnngen.errors import OptionError, UnknownName
+from rnngen.errors import UnknownName
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
 from rnngen.options.model import EvaluationOptions, OutputOptions
-from rnngen.requests.conflicts import Conflict, Need, check, is_given
+from rnngen.requests.conflicts import Capability, Conflict, Need, Requires, check, check_requirements
 
-CONFLICTS = (
+_ADAPTING = [one.name for one in fields(EvaluationOptions) if "_" in one.name]
+CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("source", "source_field", "the file of sources holds one on each line"),
     Need("source", "corpus", "it holds the sources of these texts"),
+    *(
+        Need(option, "corpus", "the validation text of the training is read as it was then")
+        for option in ("encoding", "field", "source_field", "label_field")
+    ),
+    *(Need(option, option.partition("_")[0], "it says how to adapt") for option in _ADAPTING),
+    Need("length_penalty", "beam", "it ranks what the beams found"),
 )
-"""Options that cannot stand together."""
+"""Options that cannot stand together, or are of no use alone."""
 
-SOURCE_OPTIONS = ("beam", "length_penalty", "source", "source_field")
-"""Options for models that read a source."""
+REQUIREMENTS = (
+    *(Requires(option, "source", "it is for outputs about sources") for option in ("beam", "length_penalty")),
+    *(Requires(option, "source", "it is where sources are") for option in ("source", "source_field")),
+    Requires("label_field", "labels", "it is the key of labels"),
+)
+"""Options that need a capability of the model."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,8 @@ class EvaluateRequest:
         """Refuse options that the model cannot heed.
 
         Raises:
-            OptionError: naming the first such option.
+            ConflictError: naming the first such option.
         """
-        if is_given(self, "label_field") and not has_labels:
-            raise OptionError("`label_field` needs a model with labels; this one has none")
-        for option in () if has_source else SOURCE_OPTIONS:
-            if is_given(self, option):
-                raise OptionError(f"`{option}` needs a model that reads a source; this one reads none")
+        has: list[Capability] = ["source" if has_source else "no source"]
+        has += ["labels"] * has_labels
+        check_requirements(self, REQUIREMENTS, has)

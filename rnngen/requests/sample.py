@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from rnngen.errors import OptionError, UnknownName
 from rnngen.options.corpus import AdaptingOptions
-from rnngen.requests.conflicts import Conflict, ConflictError, Need, check
+from rnngen.requests.conflicts import Conflict, ConflictError, Need, Requires, check
 
 FilterChoices: TypeAlias = tuple[tuple[str, str], ...]
 """A chain of filters by name, each with the text of its options: ``("top_k", "40")``."""
@@ -108,6 +108,16 @@ class SampleRequest:
         return self.length == -1 and not self.stop
 
     @property
+    def no_prompt_in_json(self) -> bool:
+        """True if the prompt is to be left out where it is no part of the text."""
+        return self.no_prompt and self.json
+
+    @property
+    def with_filters(self) -> bool:
+        """True if there are filters, or may be some later."""
+        return bool(self.decoding.filters) or self.interactive
+
+    @property
     def several_models(self) -> bool:
         """True if several models generate together."""
         return len(self.models) > 1
@@ -129,6 +139,8 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("from_state", "prompt", "the state holds what was read"),
     Conflict("from_state", "prompt_file", "the state holds what was read"),
     Conflict("from_state", "blend", "the state holds what was read"),
+    Conflict("from_state", "prefix", "the state holds what was read"),
+    Conflict("from_state", "no_prompt", "a text that goes on is written without its prompt"),
     Conflict("dynamic", "from_state", "the weights would not be those of the state"),
     Conflict("dynamic", "save_state", "the weights would not be those of the state"),
     Conflict("dynamic", "interactive"),
@@ -139,10 +151,23 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("interactive", "null"),
     Conflict("interactive", "blend"),
     Conflict("interactive", "count"),
+    Conflict("interactive", "nbest"),
+    Conflict("interactive", "prefix"),
     Conflict("count", "nbest", "nbest says how many of the best"),
+    Conflict("json", "null", "a record ends with its line"),
     Need("attention", "json", "it adds weights to the JSON output"),
+    Need("order", "with_filters", "it is the order of filters"),
 )
 """Options that cannot stand together, or are of no use alone."""
+
+REQUIREMENTS = (
+    Requires("prefix", "source", "it is what outputs about a source begin with"),
+    Requires("attention", "source", "weights are those of a source"),
+    Requires("attention", "attention", "weights are those with which it looked at a source"),
+    Requires("blend", "no source", "it mixes the states after two prompts"),
+    Requires("no_prompt_in_json", "source", "JSON keeps a prompt apart from the text"),
+)
+"""Options that need a capability of the model."""
 
 
 def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> SampleRequest:

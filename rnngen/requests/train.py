@@ -7,8 +7,8 @@ from typing import Any
 from rnngen.errors import UnknownName
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.given import Given
-from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.requests.conflicts import Conflict, Need, check
+from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
+from rnngen.requests.conflicts import Conflict, Need, Requires, Row, check, settle
 
 STAGES = {
     "parts": PartsOptions,
@@ -17,12 +17,16 @@ STAGES = {
     "training": TrainingOptions,
 }
 """The fields of a request that hold the options of a stage."""
+CHANGEABLE = {*BUDGETS, "patience", "device", "precision", "accumulate"}
+"""Training options that a resumed run may change; with any other it would be another run."""
 _FIXED = [field.name for stage in (PartsOptions, NetworkOptions) for field in fields(stage)]
 _NEW = "it is for new models"
+_OTHER_TEXT = "the validation text is a text of its own"
 
 CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("target", "corpus", "both are the texts to learn"),
     Conflict("val_target", "val", "both are the texts to validate on"),
+    *(Conflict("val_fraction", text, _OTHER_TEXT) for text in ("val", "val_target")),
     Conflict("resume", "force", "one goes on with a model, the other replaces it"),
     *(
         Conflict(new, old, _NEW)
@@ -36,11 +40,37 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     ),
     Conflict("shared_vocabulary", "source_tokenizer", "it takes one tokenizer for both sides"),
     Conflict("label_smoothing", "head=adaptive", "it spreads over all tokens, which that never computes"),
+    Need("source", "corpus|target", "these are its sources"),
     Need("val_source", "val|val_target", "these are its sources"),
+    Need("muon", "optimizer=muon", "it chooses what that optimizer updates", unless="resume"),
+    Need("mixture", "head=mixture", "it is their number", unless="resume"),
     Need("storage", "from_study", "it is where a study is kept"),
     Need("resume", "name|corpus|target", "they say which model is meant"),
 )
-"""Options that cannot stand together, by name."""
+"""Options that cannot stand together, or are of no use alone, by name."""
+_PAIRS = "leave it out, or give `task=pairs`"
+_OWN_LAYERS = "a network that reads a source builds its own layers, without it"
+_OWN_HEAD = "a network that reads a source has one softmax over all tokens"
+_NO_SOURCE = {
+    "learn_state": "the state that an output begins in is what its source left",
+    "head=adaptive": _OWN_HEAD,
+    "head=mixture": _OWN_HEAD,
+    **dict.fromkeys(("embed_dropout", "weight_drop", "activation_reg", "temporal_reg"), _OWN_LAYERS),
+}
+_SOURCE = {
+    **dict.fromkeys(("source", "val_source"), "it holds sources"),
+    "source_field": "it is the key of sources",
+    **dict.fromkeys(("source_tokenizer", "shared_vocabulary"), "it is about the vocabulary of sources"),
+    "max_length": "it leaves out long pairs",
+    **dict.fromkeys(("best=bleu", "best=chrf", "best=accuracy"), "it scores outputs for sources"),
+}
+REQUIREMENTS = (
+    *(Requires(option, "source", reason, _PAIRS) for option, reason in _SOURCE.items()),
+    *(Requires(option, "no source", reason) for option, reason in _NO_SOURCE.items()),
+    Requires("label_field", "labels", "it is the key of labels", "leave it out, or give `task=labelled`"),
+    Requires("vary_seq", "free text", "it varies the windows that free text is read in"),
+)
+"""Options that need a capability of the task."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +153,31 @@ class TrainRequest:
 
     def over(self, other: "TrainRequest") -> "TrainRequest":
         """Return this request with the options and settings of another one below its own."""
-        return replace(
-            self,
-            parts=other.parts.adding(self.parts.values),
-            text=other.text.adding(self.text.values),
-            network=other.network.adding(self.network.values),
-            training=other.training.adding(self.training.values),
-            settings={**other.settings, **self.settings},
-        )
+        below = {key: value for name in STAGES for key, value in getattr(other, name).values.items()}
+        return self.above(below, other.settings)
+
+    def above(self, options: Mapping[str, Any], settings: Mapping[str, str]) -> "TrainRequest":
+        """Return this request with further options of the stages, and settings, below its own.
+
+        Options that cannot stand beside its own, or have no effect there, are left out.
+        """
+        given = {key for name in STAGES for key in getattr(self, name).names}
+
+        def build(left: dict[str, Any]) -> "TrainRequest":
+            made: dict[str, Any] = {
+                name: getattr(self, name).adding({k: v for k, v in left.items() if k in _names(stage)})
+                for name, stage in STAGES.items()
+            }
+            return replace(self, settings={**settings, **self.settings}, **made)
+
+        return settle({k: v for k, v in options.items() if k not in given}, build, without_effect)
+
+
+def without_effect(row: Row, left: Mapping[str, Any]) -> str | None:
+    """Return the option of a broken row that is among some values, the dependent one first."""
+    names = [row.option, row.other] if isinstance(row, Conflict) else [row.option]
+    return next((name for name in (one.partition("=")[0] for one in names) if name in left), None)
+
+
+def _names(stage: type[Any]) -> set[str]:
+    return {one.name for one in fields(stage)}

@@ -75,11 +75,20 @@ class ModelConfig:
     """The tokenizer of sources, where it is another one than that of targets."""
     source_vocabulary: int | None = None
     """V of sources; None for a model that reads none."""
+    grown: tuple[int, ...] = ()
+    """V before each time that tokens were appended to it, from the first on."""
+    source_grown: tuple[int, ...] = ()
+    """The same of sources."""
     format: int = FORMAT
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``config.json`` holds."""
         return {KEYS.get(name, name): value for name, value in asdict(self).items()}
+
+    @property
+    def first_vocabulary(self) -> int:
+        """V of the text that the model was first trained on; sizes were chosen for it."""
+        return self.grown[0] if self.grown else self.vocabulary
 
     @property
     def reads_source(self) -> bool:
@@ -97,6 +106,7 @@ class ModelConfig:
         kinds = ["cell", "tokenizer", "task", "network", "vocabulary", "opening"]
         reads = ["source_tokenizer", "source_vocabulary"]
         parts = {key: whole[key] for key in (*kinds, *reads) if key in kinds or whole[key] is not None}
+        parts |= {key: list(whole[key]) for key in ("grown", "source_grown") if whole[key]}
         network = whole["network"].items()
         parts["network"] = {key: one for key, one in network if (key, one) not in LATER.items()}
         return json.dumps(_without(parts, "parts"), sort_keys=True, ensure_ascii=False)
@@ -125,6 +135,7 @@ class ModelConfig:
             record: dict[str, Any] = values["corpus"]
             tuples = {key: tuple(value) for key, value in record.items() if isinstance(value, list)}
             parts["corpus"] = CorpusRecord(**{**record, **tuples})
+            parts |= {key: tuple(values.get(key, ())) for key in ("grown", "source_grown")}
             names = {key: name for name, key in KEYS.items()}
             return cls(**{names.get(key, key): value for key, value in {**values, **parts}.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:

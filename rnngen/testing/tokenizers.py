@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from rnngen.contracts import Chunk, Tokenizer, TokenizerSpec, imported
+from rnngen.contracts import Chunk, ExtendableTokenizer, Tokenizer, TokenizerSpec, imported
 from rnngen.errors import CorpusError
 from rnngen.options import build
 
@@ -17,6 +17,9 @@ SAMPLE = (
     "يولد جميع الناس أحرارًا متساوين في الكرامة والحقوق.\n🙂🙃 👩‍👩‍👧‍👦\n",
 )
 """Training text: seven scripts, foreign line ends, emoji."""
+
+LATER = "ՄԱՐԴԻԿ ծնվում են ազատ ու հավասար՝ իրենց արժանապատվությամբ ու իրավունքներով։\n" * 2
+"""Text in an eighth script, for vocabularies that grow."""
 
 NASTY = (
     "",
@@ -53,6 +56,21 @@ def check_tokenizer(spec: TokenizerSpec, **options: str) -> None:
     assert again.to_json() == tokenizer.to_json(), "trained twice on one text, it writes two different JSONs"
     _check_saved(cls, tokenizer)
     _check_law(cls.train(iter(()), chosen), NASTY[4])
+    if isinstance(tokenizer, ExtendableTokenizer):
+        _check_extended(tokenizer, tokenizer.extended(iter([Chunk(LATER, True)]), chosen))
+
+
+def _check_extended(tokenizer: Tokenizer, grown: Tokenizer) -> None:
+    """Check that what was there keeps its ids, and that the whole is a tokenizer like any other."""
+    size = len(tokenizer.pieces)
+    assert list(grown.pieces[:size]) == list(tokenizer.pieces), "extended, its pieces begin with other ones"
+    assert grown.eos_id == tokenizer.eos_id, "extended, its end token has changed"
+    for text in SAMPLE:
+        assert _ids(grown, text) == _ids(tokenizer, text), f"extended, it gives other ids for {_short(text)}"
+    _check_vocabulary(grown)
+    for text in (LATER, *NASTY):
+        _check_law(grown, text)
+    _check_saved(type(grown), grown)
 
 
 def _chunks() -> Iterator[Chunk]:

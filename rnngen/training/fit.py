@@ -16,8 +16,11 @@ from rnngen.errors import CorpusError
 from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Warned
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
+from rnngen.nn.growth import grown
+from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
-from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING
+from rnngen.store.checkpoint import Tensors
+from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING, StoredModel
 from rnngen.training import evaluating
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
@@ -139,7 +142,7 @@ def make_trainer(
     setup = TrainingSetup(counts, options, restricted=plan.config.corpus.own_vocabulary)
     network = build_network(plan.parts["cell"], plan.config, setup)
     if plan.start_from:
-        load_weights(network, plan.start_from.weights)
+        load_weights(network, _first_weights(plan, plan.start_from))
     network.to(device)
     val, streams = plan.encoded.val.prefix(evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
     evaluator = evaluating.DistributedEvaluator(network, precision, group)
@@ -156,6 +159,14 @@ def make_trainer(
         group=group,
         starts_trained=plan.start_from is not None,
     )
+
+
+def _first_weights(plan: Plan, base: StoredModel) -> Tensors:
+    """The weights of the other model, with rows for the tokens that it has not."""
+    if (plan.config.grown, plan.config.source_grown) == (base.config.grown, base.config.source_grown):
+        return base.weights
+    fresh = weights_of(build_network(plan.parts["cell"], plan.config))
+    return grown(base.weights, fresh, base.weights.get(TRAINED_TOKENS))
 
 
 def make_batches(plan: Plan) -> Batches:

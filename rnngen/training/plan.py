@@ -16,9 +16,9 @@ from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
-from rnngen.registry.components import Component, choose, restore
-from rnngen.requests.conflicts import is_given
-from rnngen.requests.train import TrainRequest
+from rnngen.registry.components import Component, choose, make_task, restore
+from rnngen.requests.conflicts import Capability, check_requirements
+from rnngen.requests.train import CHANGEABLE, REQUIREMENTS, TrainRequest
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer
 from rnngen.version import __version__
@@ -26,8 +26,6 @@ from rnngen.version import __version__
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
 PLACES = {"val", "source", "val_source"}
 """Options of the text's place, which may change."""
-CHANGEABLE = {*BUDGETS, "patience", "device", "precision", "accumulate"}
-"""Training options that a resumed run may change; with any other it would be another run."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     """
     name = request.name or _name_after(request.files)
     path = models.path(name)
-    if request.resume and path.is_dir():
+    if has_run(models, request):
         return _resumed(registry, name, path, request)
     if not request.files:
         raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
@@ -69,9 +67,15 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
             f"there is a model {name!r} already: `resume` goes on with it, `force` replaces it, "
             "`name=NAME` keeps it and makes another"
         )
+    check_capabilities(registry, models, request)
     if request.init_from:
         return _tuned(registry, name, path, request, models.open(request.init_from))
     return _new(registry, name, path, request)
+
+
+def has_run(models: ModelStore, request: TrainRequest) -> bool:
+    """Return whether a request resumes a run that is there."""
+    return request.resume and models.path(request.name or _name_after(request.files)).is_dir()
 
 
 def _name_after(corpus: tuple[str, ...]) -> str:
@@ -90,7 +94,6 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     options, text = request.parts.options, _text(request)
     task = registry.find("task", options.task).spec
     names = {"task": options.task, "cell": options.cell or task.cell}
-    _check_capabilities(registry, task, names["cell"], request)
     only_task = choose(registry, {"task": options.task}, {})["task"]
     texts = CorpusFiles.find(registry, only_task, request.files, text)
     names |= choose_tokenizers(options, texts, text.val_fraction)
@@ -107,14 +110,20 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     """A new model with the parts, the vocabulary and the weights of another."""
     parts = _restored(registry, base.config)
     text, network = _text(request), base.config.network
-    task, cell = (parts[kind].registered for kind in ("task", "cell"))
-    _check_capabilities(registry, task.spec, cell.qualified, request)
-    replace(request, init_from=None, network=Given.of(NetworkOptions, head=network.head))  # checks the rows
     texts = CorpusFiles.find(registry, parts["task"], request.files, text)
-    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json)
+    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, extend=True)
     config = _config(parts, network, encoded, request.training.options)
-    config = config.replace(default_prompt=base.config.default_prompt)
+    config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
+
+
+def _growth(base: ModelConfig, tuned: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """The sizes of vocabularies before tokens were appended."""
+    written, read = (base.vocabulary,), (base.source_vocabulary or 0,)
+    return {
+        "grown": base.grown + (written if written != (tuned.vocabulary,) else ()),
+        "source_grown": base.source_grown + (read if read != (tuned.source_vocabulary or 0,) else ()),
+    }
 
 
 def _text(request: TrainRequest, below: CorpusOptions | None = None) -> CorpusOptions:
@@ -122,38 +131,39 @@ def _text(request: TrainRequest, below: CorpusOptions | None = None) -> CorpusOp
     return replace(request.text.over(below or CorpusOptions()), val=request.validation)
 
 
-FOR_SOURCES = ("source", "source_field", "source_tokenizer", "shared_vocabulary")
-"""Options of a source."""
-_OWN_LAYERS = "a network that reads a source builds its own layers, without it"
-_OWN_HEAD = "a network that reads a source has one softmax over all tokens"
-WITHOUT_SOURCE = {
-    "learn_state": "the state that an output begins in is what its source left",
-    "head=adaptive": _OWN_HEAD,
-    "head=mixture": _OWN_HEAD,
-    **dict.fromkeys(("embed_dropout", "weight_drop", "activation_reg", "temporal_reg"), _OWN_LAYERS),
-}
-"""Options that a network which reads a source cannot have, and why."""
+def check_capabilities(registry: Registry, models: ModelStore, request: TrainRequest) -> None:
+    """Refuse options that mean nothing to the task: those of sources where it has none, and the like.
 
-
-def _check_capabilities(registry: Registry, task: TaskSpec, cell: str, request: TrainRequest) -> None:
-    """Refuse options of a source where a task has none, and what networks that read a source cannot do."""
+    Raises:
+        ConflictError: naming the first such option.
+        OptionError: if the task and the cell do not go together.
+    """
+    if request.init_from:
+        base = models.open(request.init_from).config
+        # the rows about its head hold
+        replace(request, init_from=None, network=Given.of(NetworkOptions, head=base.network.head))
+        _check_task(restore(registry, "task", base.task), request)
+        return
+    task = choose(registry, {"task": request.parts.options.task}, {})["task"]
+    spec: TaskSpec = task.registered.spec
+    cell = request.parts.options.cell or spec.cell
     reads = isinstance(registry.find("cell", cell).spec, NetworkSpec)
-    if task.has_source and not reads:
+    if spec.has_source and not reads:
         raise OptionError(
-            f"`task={task.name}` needs a cell that reads a source: leave `cell` out and set the options "
+            f"`task={spec.name}` needs a cell that reads a source: leave `cell` out and set the options "
             f"`encoder={cell}` and `decoder={cell}`"
         )
-    if reads and not task.has_source:
-        raise OptionError(f"`cell={cell}` reads a source, and `task={task.name}` has none; give `task=pairs`")
-    if is_given(request, "label_field") and not task.has_labels:
-        raise OptionError(f"`label_field`: `task={task.name}` has no labels; give `task=labelled`")
-    given = [option for option in FOR_SOURCES if is_given(request, option)]
-    if given and not task.has_source:
-        labels = ", or `label_field` for labels" if task.has_labels else ""
-        raise OptionError(f"`{given[0]}`: `task={task.name}` has no sources; give `task=pairs`{labels}")
-    for option, reason in WITHOUT_SOURCE.items() if reads else ():
-        if is_given(request, option):
-            raise OptionError(f"`{option}`: {reason}; leave it out")
+    if reads and not spec.has_source:
+        raise OptionError(f"`cell={cell}` reads a source, and `task={spec.name}` has none; give `task=pairs`")
+    _check_task(task, request)
+
+
+def _check_task(task: Component, request: TrainRequest) -> None:
+    spec: TaskSpec = task.registered.spec
+    has: list[Capability] = ["source" if spec.has_source else "no source"]
+    has += ["labels"] * spec.has_labels
+    has.append("end" if make_task(task).has_eos else "free text")
+    check_requirements(request, REQUIREMENTS, has, f"`task={spec.name}`")
 
 
 def _config(

@@ -25,9 +25,11 @@ def new_characters(plan: Plan) -> Iterator[Warned]:
     new = characters_of(train, pieces, unmet)
     if not new:
         return
+    own = plan.config.vocabulary - plan.start_from.config.vocabulary
+    tokens = f"{own:,} got tokens" if own else "they are spelt in tokens that it has never met"
     yield Warned(
-        f"{share(new, train.chars)} are new to {plan.start_from.path.name}: {named(new)}; they are spelt in "
-        "bytes or pieces that it has never met, and have to be learnt from this text alone"
+        f"{share(new, train.chars)} are new to {plan.start_from.path.name}: {named(new)}; {tokens}, "
+        "and have to be learnt from this text alone"
     )
 
 

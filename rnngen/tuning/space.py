@@ -62,8 +62,8 @@ class Space:
     parts: Mapping[str, str]
     """The parts that are held fixed, a name a kind."""
 
-    def choose(self, trial: "Trial") -> TrainRequest:
-        """Let a trial choose → a request that gives what it chose."""
+    def choose(self, trial: "Trial", fixed: TrainRequest) -> TrainRequest:
+        """Let a trial choose → what is fixed with what it chose, so far as that has an effect."""
         options: dict[str, Any] = {}
         settings: dict[str, str] = {}
         for dimension in self.dimensions:
@@ -72,7 +72,7 @@ class Space:
             elif dimension.owner == {**self.parts, **options}[dimension.kind]:
                 value = dimension.draw(trial)
                 settings[dimension.key] = str(value).lower() if isinstance(value, bool | None) else str(value)
-        return TrainRequest.of(**options, settings=settings)
+        return fixed.above(options, settings)
 
     def defaults(self) -> dict[str, Any]:
         """The values in force without a search, as far as they lie in the space."""

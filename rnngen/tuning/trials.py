@@ -179,13 +179,13 @@ class _Search:
         trial = attempt.trial
         self.study.sampler = TPESampler(seed=(self.record.seed + 7919 * trial.number) % 2**32)
         try:
-            chosen = self.space.choose(trial)
+            chosen = self.space.choose(trial, self.fixed)
         except ValueError as error:  # Optuna's: a list of values that is another by now
             raise RnngenError(
                 f"study {self.study.study_name!r}: {error}; give a new study a --name"
             ) from error
         attempt.chosen = dict(trial.params)
-        request = replace(chosen.over(self.fixed), corpus=self.fixed.corpus, name="trial", force=True)
+        request = replace(chosen, name="trial", force=True)
         kept = replace(request, training=request.training.without(self.record.budget))
         trial.set_user_attr(studies.SETTINGS, stages_of(kept))
         return request

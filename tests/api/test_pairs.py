@@ -487,11 +487,24 @@ def test_a_model_of_pairs_may_begin_with_anothers_weights(session, train, tmp_pa
     assert answers(session, "tuned")[0][0][0] == answers(session, "base")[0][0][0]
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_vocabularies_of_both_sides_grow(session, train, tmp_path, shared):
+    train(name="base", **({"shared_vocabulary": True, "source_tokenizer": None} if shared else {}))
+    path = tmp_path / "new.tsv"
+    path.write_text("".join(f"{'абв'[n % 3]}a{n % 10}\t{'αβγ'[n % 3]}{n % 10}\n" for n in range(200)))
+    request = TrainRequest.of(str(path), name="tuned", init_from="base", **{**TRAINING_OPTIONS, "steps": 2})
+    list(session.train(session.plan(request)))
+    before, after = (session.read(name).config for name in ("base", "tuned"))
+    assert after.grown == (before.vocabulary,)
+    assert after.source_grown == (before.source_vocabulary,)
+    assert session.load("tuned").translate(["аа1"])[0] is not None
+
+
 def test_sources_are_not_for_a_model_of_free_text_that_is_tuned(session, tmp_path, corpus):
     options = {**TRAINING_OPTIONS, "seq": 8, "batch": 4, "steps": 1}
     list(session.train(session.plan(TrainRequest.of(str(corpus), name="verse", **NETWORK, **options))))
     request = TrainRequest.of(str(corpus), name="b", init_from="verse", source=str(corpus))
-    with pytest.raises(UsageError, match="source: task=continue has no sources"):
+    with pytest.raises(UsageError, match=r"source: .* task=continue reads no source; .* task=pairs"):
         session.plan(request)
 
 

@@ -249,7 +249,7 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(session, monkeyp
         bench_sample(session.registry, sampling(small(), SampleBench(device=device)))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.cuda
 def test_a_gpu_is_measured(session):
     options = SampleBench(count=4, seconds=0.1, device="cuda")
     found = bench_sample(session.registry, sampling(small(), options))

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from rnngen.builtins import readers
 from rnngen.builtins.options import JSONLinesOptions, TextReaderOptions
 from rnngen.builtins.readers import read_json_lines, read_text
-from rnngen.errors import CorpusError, UsageError
+from rnngen.encodings import decoder
+from rnngen.errors import CorpusError
 
 
 def text_of(data, encoding="utf-8"):
@@ -22,14 +22,7 @@ def documents(data, **options):
 
 @pytest.fixture(params=[1, 2, 3, 5, 1 << 20])
 def block(request, monkeypatch):
-    monkeypatch.setattr(readers, "BLOCK", request.param)
-
-
-@pytest.mark.usefixtures("block")
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "gb18030", "shift_jis", "utf-32"])
-def test_text_is_the_same_whatever_the_block(encoding):
-    text = "日本\r\n一二\r\x0b三\n\n終"
-    assert text_of(text.encode(encoding), encoding) == text
+    monkeypatch.setattr(decoder, "BLOCK", request.param)
 
 
 @pytest.mark.usefixtures("block")
@@ -44,78 +37,9 @@ def test_a_chunk_is_no_longer_than_a_block():
     assert sizes == [1 << 20, 1 << 20, 2_500_000 - (2 << 20)]
 
 
-@pytest.mark.usefixtures("block")
-@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "utf-8-sig"])
-def test_one_byte_order_mark_at_the_start_is_dropped(encoding):
-    assert text_of(b"\xef\xbb\xbfa\xef\xbb\xbfb", encoding) == "a\ufeffb"
-
-
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf"])
 def test_an_empty_file_gives_no_chunk(data):
     assert list(read_text(io.BytesIO(data), "a.txt", TextReaderOptions())) == []
-
-
-@pytest.mark.usefixtures("block")
-@pytest.mark.parametrize(
-    ("data", "encoding", "offset", "byte"),
-    [
-        (b"caf\xe9 noir", "utf-8", 3, 0xE9),
-        (b"\xef\xbb\xbfabc\xff", "utf-8", 6, 0xFF),
-        (b"\xef\xbb\xbfabc\xff", "utf-8-sig", 6, 0xFF),
-        ("天地".encode() + b"\xe7\x8e!", "utf-8", 6, 0xE7),
-        ("天地".encode()[:-1], "utf-8", 3, 0xE5),
-        (b"abc\x80", "ascii", 3, 0x80),
-        ("ab天".encode("gb18030")[:-1], "gb18030", 2, 0xCC),
-        (b"a\0b\0c", "utf-16-le", 4, 0x63),
-    ],
-)
-def test_a_wrong_byte_is_named_with_its_offset(data, encoding, offset, byte):
-    with pytest.raises(CorpusError, match=rf"^a\.txt: byte 0x{byte:02x} at offset {offset} is not ") as error:
-        text_of(data, encoding)
-    assert encoding.upper() in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("data", "asked"),
-    [
-        ("Où est-il, l'été ? À Nîmes.".encode("latin-1"), "utf-8"),
-        ("白日依山盡,黃河入海流。".encode("gb18030"), "utf-8"),
-        ("窗前明月光，疑是地上霜。举头望明月，低头思故乡。\n".encode("gb18030") * 9, "utf-8"),
-        ("naïve".encode("utf-16"), "utf-8"),
-        ("naïve".encode(), "ascii"),
-        ("Привет, мир, и тебе привет".encode("cp1251"), "utf-8"),
-    ],
-)
-def test_the_encoding_that_is_offered_reads_the_file(data, asked):
-    with pytest.raises(CorpusError) as error:
-        text_of(data, asked)
-    (offered,) = re.findall(r"pass --encoding (\S+)$", str(error.value))
-    assert text_of(data, offered)
-
-
-@pytest.mark.parametrize(
-    ("text", "written", "offered"),
-    [
-        ("Où est-il, l'été ? À Nîmes.", "latin-1", "latin-1"),
-        ("窗前明月光，疑是地上霜。举头望明月，低头思故乡。", "gb18030", "gb18030"),
-        ("naïve", "utf-16", "utf-16"),
-    ],
-)
-def test_the_encoding_that_is_offered_is_the_likely_one(text, written, offered):
-    with pytest.raises(CorpusError, match=f"--encoding {offered}$"):
-        text_of(text.encode(written))
-
-
-def test_a_file_cut_within_a_character_is_called_so():
-    with pytest.raises(CorpusError, match="or the file is cut short there"):
-        text_of("天地".encode()[:-1])
-
-
-@pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13", "u\0"])
-def test_an_encoding_that_is_none_is_a_usage_error_that_names_it(encoding):
-    with pytest.raises(UsageError, match="unknown encoding") as error:
-        text_of(b"a", encoding)
-    assert repr(encoding) in str(error.value)
 
 
 @pytest.mark.usefixtures("block")
@@ -159,5 +83,5 @@ def test_a_bad_json_line_is_named_with_its_number(line, field, complaint):
 
 
 def test_json_lines_name_the_offset_of_a_wrong_byte():
-    with pytest.raises(CorpusError, match=r"a\.jsonl: byte 0xff at offset 14 is not UTF-8"):
+    with pytest.raises(CorpusError, match=r"a\.jsonl: line 2: byte 0xff at offset 14 is not UTF-8"):
         documents(b'{"text": "a"}\n\xff')

@@ -73,8 +73,12 @@ def said(complaint, *words):
         ("god.txt", 3, ["god.txt", "did you mean 'good.txt'"]),
         ("*.xyz", 3, ["*.xyz", "no file matches"]),
         ("folder", 3, ["folder", "no corpus in this folder"]),
-        ("bytes.txt", 1, ["bytes.txt", "0xff", "offset 3000", "--encoding latin-1"]),
-        ("good.txt --encoding utf-99", 2, ["utf-99", "latin-1"]),
+        (
+            "bytes.txt",
+            1,
+            ["bytes.txt", "line 1", "0xff", "offset 3000", "--encoding cp1252", "abcabcÿdef"],
+        ),
+        ("good.txt --encoding utf-99", 2, ["utf-99", "cp1252"]),
         ("broken.jsonl", 1, ["broken.jsonl", "line 2", "JSON"]),
         ("other.jsonl", 1, ["other.jsonl", "line 1", "'text'", "'txet'"]),
         ("cut.txt.gz", 1, ["cut.txt.gz", "damaged"]),
@@ -196,7 +200,7 @@ def test_generation_refuses_what_makes_no_sense(refused, flags, status, words):
 
 def test_a_prompt_that_is_not_utf8_is_refused(refused, shelf):
     said(refused("sample", "-m", "tale", stdin=b"ab\xff", status=2), "standard input", "0xff", "offset 2")
-    said(refused("sample", "-m", "tale", "ab\udcff", status=2), "the prompt", "character 2")
+    said(refused("sample", "-m", "tale", "ab\udcff", status=2), "the prompt", "0xff", "offset 2")
 
 
 def test_a_missing_model_is_found_before_stdin_is_read(spawn):

@@ -201,7 +201,7 @@ def test_attention_is_in_the_json_where_it_is_asked_for(answer):
 
 
 def test_a_model_without_attention_answers_without_alignments(run, models):
-    record = json.loads(run("sample", "-m", "plain", "--json", "--attention", "abc").out)
+    record = json.loads(run("sample", "-m", "plain", "--json", "abc").out)
     assert set(record["hypotheses"][0]) == {"text", "score", "log_probability"}
 
 
@@ -296,6 +296,12 @@ def test_what_needs_a_source_is_refused_for_text(run, models, flags, model):
 def test_attention_needs_json_and_a_rank_needs_a_beam_for_text_too(run, models, model):
     assert "--attention needs --json" in run("sample", "-m", model, "--attention", "x", status=2).err
     assert "able: beam" in run("sample", "-m", model, "--nbest", "2", "x", status=2).err
+
+
+def test_weights_of_a_model_that_attends_to_nothing_are_refused(run, models):
+    refused = run("sample", "-m", "plain", "--json", "--attention", "abc", status=2)
+    assert "--attention" in refused.err
+    assert "attends to nothing" in refused.err
 
 
 # ── what texts have, outputs have too ──────────────────────────────────────────────────────────────────────

@@ -39,7 +39,7 @@ def test_lines_before_one_that_is_not_utf8_come_first(tmp_path, most):
     found, error = taken(tmp_path / "file", most)
     assert found == ["a", "b"]
     assert isinstance(error, CorpusError)
-    assert "file: line 3: invalid start byte in UTF-8" in str(error)
+    assert "file: line 3: byte 0xff at offset 4 is not UTF-8" in str(error)
 
 
 def test_a_file_that_is_missing_and_a_closed_stdin_are_named(tmp_path, monkeypatch):
@@ -50,7 +50,7 @@ def test_a_file_that_is_missing_and_a_closed_stdin_are_named(tmp_path, monkeypat
 
 def test_an_argument_that_is_not_utf8_is_refused():
     assert streams.require_utf8("愛", "the prompt") == "愛"
-    with pytest.raises(UsageError, match="the prompt: character 1 is not UTF-8"):
+    with pytest.raises(UsageError, match=r"the prompt: line 1: byte 0xff at offset 1 is not UTF-8.*iconv"):
         streams.require_utf8("a\udcff", "the prompt")
 
 

@@ -16,7 +16,6 @@ from rnngen.registry import Registry
 from rnngen.registry.components import choose
 
 V = 13
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
 class Rerun:
@@ -188,7 +187,7 @@ def test_only_steps_on_cuda_are_recorded():
     assert TorchStep(network_of()).captured is None
 
 
-@needs_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_cuda_graph_gives_what_its_network_gives(cell):
     network = network_of(cell).to("cuda")

@@ -70,7 +70,7 @@ def test_nothing_unknown_is_said_to_multiply_bf16_fast():
     assert choose_precision("auto", torch.device("mps")) == "fp32"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.cuda
 def test_a_gpu_tells_its_memory():
     found = devices()[1]
     assert found.name == "cuda:0"

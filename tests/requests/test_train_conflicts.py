@@ -59,8 +59,6 @@ def given_by(row):
     """What breaks a row, and what the options that it names need beside them."""
     options = [row.option, row.other] if isinstance(row, Conflict) else [row.option]
     given = dict(map(value_of, options))
-    if "mixture" in given:
-        given["head"] = "mixture"
     if "resume" in given and isinstance(row, Conflict):
         given["name"] = "mine"
     return given
@@ -76,8 +74,7 @@ def in_shell(option):
 
 def check_message(message, row, spelt):
     assert spelt(row.option) in message
-    others = [*row.other.split("|"), *["head"] * (row.other == "mixture")]  # which needs it
-    assert any(spelt(other) in message for other in others)
+    assert any(spelt(other) in message for other in row.other.split("|"))
     assert row.reason in message
 
 
@@ -123,3 +120,74 @@ def test_what_is_not_refused_is_a_request():
     assert (request.network.options.hidden, request.network.options.layers) == (8, 1)
     assert request.validation == "v.txt"
     assert any(isinstance(row, Need) for row in train.CONFLICTS)
+
+
+# ── What the task has no use for ───────────────────────────────────────────────────────────────────────────
+
+FITTING = {"source": "pairs", "labels": "labelled", "no source": "lines", "free text": "continue"}
+"""A task of each capability."""
+LACKING = {"source": "lines", "labels": "lines", "no source": "pairs", "free text": "lines"}
+"""One that lacks it."""
+
+
+@pytest.fixture
+def texts(place):
+    """A corpus for every task."""
+    lines = [f"one {number}\tthe {number} other\n" for number in range(60)]
+    (place / "a.txt").write_text("".join(lines))
+    (place / "x").write_text("".join(lines))
+    return place
+
+
+@pytest.mark.parametrize("row", train.REQUIREMENTS, ids=lambda row: f"{row.option}-{row.capability}")
+def test_what_a_task_has_no_use_for_is_refused_with_the_reason(run, texts, session, row):
+    name, value = value_of(row.option)
+    given = {"val": "a.txt"} if name == "val_source" else {}
+    request = train.TrainRequest.of("a.txt", **{name: value}, **given, task=LACKING[row.capability])
+    with pytest.raises(ConflictError) as caught:
+        session.plan(request)
+    assert (caught.value.conflict.option, caught.value.conflict.reason) == (row.option, row.reason)
+    words = [*flags_of(name, value), *(word for pair in given.items() for word in flags_of(*pair))]
+    ran = run("train", "a.txt", *words, "--task", LACKING[row.capability], status=2)
+    for said in (in_shell(row.option), row.reason, f"--task {LACKING[row.capability]}"):
+        assert said in ran.err
+    session.checked(train.TrainRequest.of("a.txt", **{name: value}, **given, task=FITTING[row.capability]))
+
+
+def test_what_is_switched_off_as_it_is_by_default_needs_nothing(session, texts):
+    off = {"learn_state": False, "embed_dropout": 0.0, "temporal_reg": 0.0}
+    session.checked(train.TrainRequest.of("a.txt", task="pairs", **off))
+
+
+SETTINGS = [
+    ("hidden = 16", "--init-from other"),
+    ("task = 'lines'", "--init-from other"),
+    ("option = {forget_bias = '2'}", "--init-from other"),
+    ("muon = 'layers'", ""),
+    ("mixture = 3", ""),
+    ("val-fraction = 0.2", "--val a.txt"),
+    ("vary-seq = 0.07", "--task lines"),
+    ("max-length = 9", ""),
+    ("best = 'bleu'", "--task lines"),
+    ("learn-state = true", "--task pairs"),
+    ("label-smoothing = 0.1", "--head adaptive"),
+]
+
+
+@pytest.mark.parametrize(("setting", "words"), SETTINGS)
+def test_what_a_settings_file_sets_gives_way_or_is_left_aside(run, texts, tiny, setting, words):
+    few = ["-q", *tiny, "--steps", "2"]
+    if "init-from" in words:
+        (texts / "other.txt").write_text((texts / "a.txt").read_text() * 2)
+        run("train", "other.txt", *few)
+        few = few[:1] + few[2:]  # its sizes are those of the other
+    (texts / "rnngen.toml").write_text(f"[train]\n{setting}\n")
+    run("train", "a.txt", *few, *words.split())
+
+
+def test_a_settings_file_does_not_change_a_run_that_goes_on(run, texts, tiny):
+    run("train", "a.txt", "-q", *tiny, "--steps", "2")
+    (texts / "rnngen.toml").write_text("[train]\nhidden = 24\nminutes = 5\npatience = 3\n")
+    gone_on = run("train", "--resume", "--name", "a", "--steps", "4", "--json")
+    assert '"step": 4' in gone_on.out
+    assert "--hidden 24" in run("train", "--resume", "--name", "a", "--hidden", "24", status=2).err

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from rnngen import encodings
 from rnngen.options import divide, unescape
 
 from rnngen_constrain.language import Language, json_language, one_of, regular
@@ -117,12 +118,11 @@ def _given(owner: str, name: str, value: str) -> str:
         return _plain(value)
     path = Path(_plain(value[1:]))
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return encodings.decode(path.read_bytes(), str(path))
     except OSError as error:
         raise ValueError(f"{name}: {path} cannot be read ({error.strerror}); name another file") from error
-    except UnicodeDecodeError as error:
-        at = f"byte 0x{error.object[error.start]:02x} at offset {error.start}"
-        raise ValueError(f"{name}: {path}: {at} is not UTF-8; convert it with iconv") from error
+    except encodings.EncodingError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _plain(value: str) -> str:

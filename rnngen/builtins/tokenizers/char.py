@@ -26,9 +26,14 @@ _BLOCK = 1 << 20
 """Characters that are counted at once."""
 
 
-def byte_fallback(characters: Iterable[str]) -> Parts:
-    """Return the library's tokenizer whose tokens are the 256 bytes and these characters."""
+def byte_fallback(characters: Iterable[str], added: Iterable[str] = ()) -> Parts:
+    """Return the library's tokenizer whose tokens are the 256 bytes and these characters.
+
+    The ids of the ``added`` ones follow that of the end token, which has no entry.
+    """
     model = tokenizer_json.bpe_model((*BYTE_TOKENS, *characters), byte_fallback=True)
+    end = len(model["vocab"])
+    model["vocab"] |= {character: token for token, character in enumerate(added, end + 1)}
     decoder = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]}
     return tokenizer_json.library(model, pre_tokenizer=None, decoder=decoder)
 
@@ -36,23 +41,25 @@ def byte_fallback(characters: Iterable[str]) -> Parts:
 class CharTokenizer:
     """One token a character.
 
-    Ids: the 256 bytes, the characters by ascending code point, the end.
+    Ids: the 256 bytes, the characters by ascending code point, the end, and the characters of later texts.
 
     Args:
         characters: the characters that have a token of their own, by ascending code point.
+        added: those that were added later, in any order.
     """
 
-    def __init__(self, characters: str) -> None:
-        self.characters = characters
+    def __init__(self, characters: str, added: str = "") -> None:
+        self.characters, self.added = characters, added
         single = (bytes([byte]) for byte in range(256))
-        self.pieces: tuple[bytes, ...] = (*single, *(utf8(character) for character in characters), b"")
-        self.eos_id = len(self.pieces) - 1
+        self.pieces: tuple[bytes, ...] = (*single, *map(utf8, characters), b"", *map(utf8, added))
+        self.eos_id = 256 + len(characters)
 
     @cached_property
     def _table(self) -> Ids:
         """The id of each code point; the end token's, which no character has, where there is none."""
         table = np.full(_CODE_POINTS, self.eos_id, tokenizer_json.id_type(len(self.pieces)))
         table[_code_points(self.characters)] = np.arange(256, self.eos_id)
+        table[_code_points(self.added)] = np.arange(self.eos_id + 1, len(self.pieces))
         return table
 
     def encode(self, text: str) -> Ids:
@@ -78,18 +85,20 @@ class CharTokenizer:
 
     def to_json(self) -> str:
         """Return the text of ``tokenizer.json``."""
-        return tokenizer_json.dumps("char", byte_fallback(self.characters))
+        return tokenizer_json.dumps("char", byte_fallback(self.characters, self.added))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Build it again; raise ``ValueError`` if the text is not what ``to_json`` wrote."""
-        tokens = tokenizer_json.tokens_in_order("char", tokenizer_json.loads("char", text).get("vocab"))
+        before, after = _around_end(tokenizer_json.loads("char", text).get("vocab"))
+        tokens, added = (tokenizer_json.tokens_in_order("char", part) for part in (before, after))
         characters = tokens[len(BYTE_TOKENS) :]
-        if any(len(character) != 1 or "\ud800" <= character <= "\udfff" for character in characters):
+        every = (*characters, *added)
+        if any(len(character) != 1 or "\ud800" <= character <= "\udfff" for character in every):
             raise tokenizer_json.damaged("char", "a token is not one character")
         if characters != sorted(characters):
             raise tokenizer_json.damaged("char", "its characters are not in the order of their code points")
-        tokenizer = cls("".join(characters))
+        tokenizer = cls("".join(characters), "".join(added))
         tokenizer_json.check_unaltered("char", text, tokenizer.to_json())
         return tokenizer
 
@@ -104,16 +113,37 @@ class CharTokenizer:
         Raises:
             CorpusError: if the text holds a lone surrogate.
         """
-        counts = np.zeros(_CODE_POINTS, np.int64)
-        for block in _blocks(chunks):
-            found = np.bincount(block)
-            counts[: len(found)] += found
-        seen = np.flatnonzero(counts)
-        least = options.min_count or (2 if len(seen) > MANY else 1)
-        seen = seen[counts[seen] >= least]
-        room = len(seen) if options.vocab_size is None else options.vocab_size - len(BYTE_TOKENS) - 1
-        frequent = seen[np.argsort(-counts[seen], kind="stable")][:room]
-        return cls("".join(map(chr, sorted(frequent.tolist()))))
+        return cls(_frequent(chunks, options))
+
+    def extended(self, chunks: Iterable[Chunk], options: CharOptions) -> Self:
+        """Return a tokenizer with tokens for another text's characters too, by the rules of ``train``."""
+        new = _frequent(chunks, options, known=self.characters + self.added)
+        return type(self)(self.characters, self.added + new) if new else self
+
+
+def _frequent(chunks: Iterable[Chunk], options: CharOptions, known: str = "") -> str:
+    """Return the characters of a text that get tokens beside the known ones, by ascending code point."""
+    counts = np.zeros(_CODE_POINTS, np.int64)
+    for block in _blocks(chunks):
+        found = np.bincount(block)
+        counts[: len(found)] += found
+    least = options.min_count or (2 if np.count_nonzero(counts) > MANY else 1)
+    counts[_code_points(known)] = 0
+    seen = np.flatnonzero(counts >= least)
+    taken = len(BYTE_TOKENS) + 1 + len(known)
+    room = len(seen) if options.vocab_size is None else max(0, options.vocab_size - taken)
+    frequent = seen[np.argsort(-counts[seen], kind="stable")][:room]
+    return "".join(map(chr, sorted(frequent.tolist())))
+
+
+def _around_end(vocabulary: object) -> tuple[object, object]:
+    """Cut a vocabulary where the end token has its id, both parts numbered from 0."""
+    if not isinstance(vocabulary, dict):
+        return vocabulary, {}
+    items = list(vocabulary.items())
+    end = next((place for place, (_, number) in enumerate(items) if number == place + 1), len(items))
+    places = {number + end + 1: number for number in range(len(items) - end)}
+    return dict(items[:end]), {token: places.get(number, number) for token, number in items[end:]}
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

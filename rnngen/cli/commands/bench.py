@@ -9,6 +9,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
+from rnngen.cli.settings import given, resolve
 from rnngen.requests.bench import BenchNetwork, SampleBench, SampleBenchRequest, TrainBench, TrainBenchRequest
 
 if TYPE_CHECKING:
@@ -49,8 +50,13 @@ def sample(ctx: click.Context, /, model: str | None, json: bool, **params: Any) 
     fraction is shown.
     """
     _hold_to_one_thread()
-    network = flags.parsed(BenchNetwork, params)
-    request, here = SampleBenchRequest(network, flags.collect(SampleBench, params), model), session(ctx)
+    here = session(ctx)
+
+    def request_of(found: dict[str, Any]) -> SampleBenchRequest:
+        sizes, measured = flags.parsed(BenchNetwork, found), flags.collect(SampleBench, found)
+        return SampleBenchRequest(sizes, measured, found.get("model"))
+
+    request = resolve(ctx, given(ctx, {"model": model, **params}), request_of)
     stored = None if request.model is None else here.read(request.model)
     from rnngen.benchmark.generation import bench_sample
 

@@ -8,6 +8,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
+from rnngen.cli.settings import given, resolve
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
 
@@ -55,17 +56,23 @@ def evaluate(
     """
     from rnngen.requests.evaluate import EvaluateRequest
 
-    request = EvaluateRequest(
-        model=model,
-        corpus=corpus,
-        text=flags.collect(CorpusOptions, params),
-        evaluation=flags.collect(EvaluationOptions, params),
-        outputs=flags.collect(OutputOptions, params),
-        device=device,
-    )
     here = session(ctx)
-    stored = here.read(request.model)
-    if request.model is None:
+    stored = here.read(model)
+
+    def request_of(found: dict[str, Any]) -> EvaluateRequest:
+        request = EvaluateRequest(
+            model=model,
+            corpus=corpus,
+            text=flags.collect(CorpusOptions, found),
+            evaluation=flags.collect(EvaluationOptions, found),
+            outputs=flags.collect(OutputOptions, found),
+            device=device,
+        )
+        here.check_evaluation(stored, request)
+        return request
+
+    request = resolve(ctx, given(ctx, params), request_of)
+    if model is None:
         console.note(f"model {stored.path.name}")
     evaluation = here.evaluate(stored, request)
     if evaluation.no_baseline:

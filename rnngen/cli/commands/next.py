@@ -1,6 +1,7 @@
 """``rnngen next``: the distribution of the next token."""
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,10 +11,14 @@ from rnngen.cli.context import load, session
 from rnngen.cli.decoding_flags import FilterCommand, values_of
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
+from rnngen.requests.conflicts import ConflictError, Need
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from rnngen.api import Session
+    from rnngen.requests.sample import DecodingChoice
 
 COLUMNS = {"token": "TOKEN", "probability": "PROBABILITY", "cumulative": "CUMULATIVE", "bits": "BITS"}
 
@@ -61,7 +66,7 @@ def next_token(
 
     here = session(ctx)
     whole = {name: text for name, text in (("filters", filters), ("order", order)) if text is not None}
-    choice = resolve(ctx, values_of(ctx, flags_of_filters) | whole, here.choose_decoding)
+    choice = resolve(ctx, values_of(ctx, flags_of_filters) | whole, partial(_choice, here))
     loaded = load(here, model, device, quiet=quiet)
     text, generator = prompts.read(prompt, prompt_file), loaded.generator
     prompts.warn_untrained(generator, text)
@@ -72,6 +77,13 @@ def next_token(
         console.write_json({"prompt": text, "next": rows})
     else:
         console.table([[_cell(row[key]) for key in COLUMNS] for row in rows], [*COLUMNS.values()])
+
+
+def _choice(here: "Session", given: dict[str, Any]) -> "DecodingChoice":
+    choice = here.choose_decoding(given)
+    if "order" in given and not choice.filters:
+        raise ConflictError(Need("order", "with_filters", "it is the order of filters"))
+    return choice
 
 
 def _rows(nats: "NDArray[np.float64]", pieces: Any, most: int) -> list[dict[str, Any]]:

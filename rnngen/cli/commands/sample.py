@@ -1,7 +1,7 @@
 """``rnngen sample``: generate text with a model."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +19,7 @@ from rnngen.options.corpus import AdaptingOptions
 if TYPE_CHECKING:
     from rnngen.api import Model, Session
     from rnngen.generation.decoder import Decoder
-    from rnngen.generation.generator import Output, Prompt
+    from rnngen.generation.generator import Generator, Output, Prompt
     from rnngen.generation.saved_state import ResumableGeneration, SavedState
     from rnngen.requests.sample import SampleRequest
     from rnngen.store.model_folder import StoredModel
@@ -112,7 +112,8 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     generates a line for each, in order: greedily, or by the strategy or the filters that are given.
     """
     here = context.session(ctx)
-    request = parse(ctx, here, params)
+    given = given_of(ctx, params)
+    request = resolve(ctx, given, lambda found: here.sample_request(**found))
     if request.interactive:
         interactive.check()
     saved = None
@@ -123,22 +124,30 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     stored = [here.read(name) for name in request.models or (None,)]
     if not (request.models or request.quiet):
         console.note(f"model {stored[0].path.name}")
-    run(here, request, stored, saved)
+
+    def fitting(generator: "Generator") -> "Decoder":
+        """Make the decoder, without what settings files ask of other models."""
+        return resolve(ctx, given, lambda found: here.decoder(generator, here.sample_request(**found), saved))
+
+    run(here, request, stored, saved, fitting)
 
 
-def parse(ctx: click.Context, here: "Session", params: dict[str, Any]) -> "SampleRequest":
-    """Make the request; of flags that cannot stand together, those of settings give way to those typed."""
+def given_of(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a request that were given, by name."""
     decoding = values_of(ctx, params)
     special = {*decoding, *AdaptingOptions.__dataclass_fields__}
     given = {name: value for name, value in params.items() if value not in (None, ()) and name not in special}
     if "model" in given:
         given["models"] = given.pop("model")
-    given |= flags.given(AdaptingOptions, params) | decoding
-    return resolve(ctx, given, lambda found: here.sample_request(**found))
+    return given | flags.given(AdaptingOptions, params) | decoding
 
 
 def run(
-    here: "Session", request: "SampleRequest", stored: "list[StoredModel]", saved: "SavedState | None"
+    here: "Session",
+    request: "SampleRequest",
+    stored: "list[StoredModel]",
+    saved: "SavedState | None",
+    decoder_of: "Callable[[Generator], Decoder]",
 ) -> None:
     """Load the models, and generate."""
     from rnngen.generation.loading import LoadOptions
@@ -150,7 +159,8 @@ def run(
         request.device, request.quantize, request.adapting if request.adapting.cache else None
     )
     model = here.open(*stored, options=options, cached=True)
-    decoder = here.decoder(model.generator, request, saved)
+    decoder = decoder_of(model.generator)
+    request = decoder.request
     if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
         prompt = _prompt(request)
     if decoder.seed is not None and request.seed is None and not request.quiet:

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from rnngen import encodings
 from rnngen.cli import flags, streams
 from rnngen.cli.context import load, session
 from rnngen.cli.render import console
@@ -31,8 +32,7 @@ def score(
     generator, out = load(session(ctx), [model], device).generator, streams.output()
     pieces = generator.tokenizers.target.pieces
     with streams.source(file or "-") as (stream, name):
-        for number, raw in enumerate(stream, start=1):
-            line = streams.decoded(raw, f"{name}: line {number}")
+        for number, line in enumerate(encodings.lines(stream, name), start=1):
             if generator.reads_source and not line.strip():
                 out.write(_unscored(line, as_json=json) + "\n")
                 continue

@@ -3,7 +3,7 @@
 import re
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,11 +14,11 @@ from rnngen.cli import flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
-from rnngen.cli.settings import overrule
+from rnngen.cli.settings import given, overrule, rank_of, resolve
 from rnngen.errors import DivergedError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
-from rnngen.requests.train import STAGES, TrainRequest
+from rnngen.requests.train import CHANGEABLE, STAGES, TrainRequest
 from rnngen.training.launching import first, launch, launched, restarted
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ CHOSEN = 2**31
 """Above all seeds that are chosen; one that is not below it was given, and is known to every process."""
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 INTERRUPTED = 130
+NO_SETTINGS: Mapping[str, str] = {}
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
@@ -138,7 +139,10 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     command that resumes it.
     """
     overrule(ctx, params, *([budget] for budget in BUDGETS))
-    request, here = request_of(**params), session(ctx)
+    here, values = session(ctx), given(ctx, params)
+    request = resolve(ctx, values, lambda found: here.checked(request_of(**found)))
+    if request.resume and here.has_run(request):
+        request = request_of(**_for_run(ctx, values))
     if request.from_study is not None:
         from rnngen.tuning.studies import find_best
 
@@ -164,8 +168,15 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         ctx.exit(INTERRUPTED)
 
 
-def request_of(*, option: dict[str, str], **params: Any) -> TrainRequest:
-    """Make a request of the parameters of a command."""
+def _for_run(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave aside what settings files and the environment say of new models: the run has its own."""
+    made_with = {field.name for stage in STAGES.values() for field in fields(stage)} | {"option"}
+    fixed = made_with - CHANGEABLE | {*BUDGETS}
+    return {name: value for name, value in values.items() if name not in fixed or rank_of(ctx, name) == 0}
+
+
+def request_of(*, option: Mapping[str, str] = NO_SETTINGS, **params: Any) -> TrainRequest:
+    """Make a request of the parameters of a command that were given."""
     own = {field.name for field in fields(TrainRequest)} & params.keys()
     stages: dict[str, Any] = {name: flags.parsed(stage, params) for name, stage in STAGES.items()}
     return TrainRequest(settings=option, **{name: params[name] for name in own}, **stages)

@@ -4,16 +4,23 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnngen.cli import flags, streams
-from rnngen.cli.commands.train import INTERRUPTED, interruptible, parts_flags, request_of, storage_flag
+from rnngen.cli.commands.train import (
+    INTERRUPTED,
+    NO_SETTINGS,
+    interruptible,
+    parts_flags,
+    request_of,
+    storage_flag,
+)
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import Follower, amount, clock, loss
-from rnngen.cli.settings import overrule
+from rnngen.cli.settings import given, overrule, resolve
 from rnngen.errors import UsageError
 from rnngen.events import Event
 from rnngen.options import describe
@@ -23,6 +30,9 @@ from rnngen.printable import shown
 from rnngen.requests.train import STAGES, TrainRequest
 from rnngen.requests.tune import TuneRequest, TuningOptions
 from rnngen.tuning import Best, Opened, Searched, Tried, Trying
+
+if TYPE_CHECKING:
+    from rnngen.api import Session
 
 COLUMNS = ("trial", "nats/char", "", "parameters", "time", "tried")
 ROWS = 12
@@ -83,9 +93,9 @@ def tune(ctx: click.Context, /, json: bool, quiet: bool, **params: Any) -> None:
     from rnngen.tuning.trials import tune as search
 
     overrule(ctx, params, ["steps"], ["epochs"], ["trial_minutes"])
-    request = _request(**params)
-    mode = console.progress_mode(as_json=json, quiet=quiet)
     here = session(ctx)
+    request = resolve(ctx, given(ctx, params), lambda found: _request(here, **found))
+    mode = console.progress_mode(as_json=json, quiet=quiet)
     with interruptible() as stopped:
         found = _show(search(here, request, stopped), request.fixed.corpus, mode)
     if found and found.best and not json:
@@ -95,9 +105,11 @@ def tune(ctx: click.Context, /, json: bool, quiet: bool, **params: Any) -> None:
         ctx.exit(INTERRUPTED)
 
 
-def _request(*, search: dict[str, str], storage: str | None, **params: Any) -> TuneRequest:
-    """Make a request of the parameters of the command; its minutes are those of the search."""
-    fixed = request_of(**{**params, "minutes": None})
+def _request(
+    here: "Session", *, search: Mapping[str, str] = NO_SETTINGS, storage: str | None = None, **params: Any
+) -> TuneRequest:
+    """Make a request of the parameters that were given; its minutes are those of the search."""
+    fixed = here.checked(request_of(**{**params, "minutes": None}))
     return TuneRequest(fixed, flags.parsed(TuningOptions, params), search, storage)
 
 
