@@ -52,9 +52,10 @@ def fill(
     options = flags.collect(FillOptions, search)
     generator = load(session(ctx), model, device, quiet=quiet).generator
     left, right = _around(prompts.read(text, prompt_file), gap)
-    prompts.warn_untrained(generator, left + right)
     out = streams.output()
-    for filling, found in fill_gap(generator, left, right, options, source)[: nbest or 1]:
+    fillings = fill_gap(generator, left, right, options, source)[: nbest or 1]
+    prompts.warn_untrained(generator, left + fillings[0][0] + right)
+    for filling, found in fillings:
         whole = f"{left}{filling}{right}"
         record = {
             "text": whole,
