@@ -43,8 +43,8 @@ from rnngen.requests.conflicts import Capability
 
 BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
-BATCH_CHARS = 64 * 512
-"""…and characters that they may have together when all are padded to the longest."""
+BATCH_TOKENS = 64 * 512
+"""…and tokens that they may have together when all are padded to the longest."""
 BATCH_TEXTS, BATCH_LOGITS = 512, 1 << 22
 """Texts that are scored side by side at most, and the logits that there are at a time."""
 FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
@@ -362,7 +362,7 @@ class Generator:
         """The numbers of prompts that are read side by side: they begin with as many tokens and bytes."""
         prefixes = [self.prefix(prompt) for prompt in prompts]
         begun = [(len(one.tokens), len(one.rest)) for one in prefixes]
-        for batch in batches([len(prompt.source or "") for prompt in prompts]):
+        for batch in batches([len(self.source_tokens(prompt.source or "")) for prompt in prompts]):
             for _, some in groupby(sorted(batch, key=begun.__getitem__), key=begun.__getitem__):
                 yield list(some)
 
@@ -489,8 +489,14 @@ class Generator:
         """Return where the network looked for each token of a hypothesis that kept its attention.
 
         The first bytes of its text may have been given, and are no part of it.
+
+        Raises:
+            UsageError: if the weights were not kept, which would have been too many.
         """
-        assert hypothesis.attention is not None
+        if hypothesis.attention is None:
+            raise UsageError(
+                "source and output are too long to keep all attention weights; give a shorter source"
+            )
         source_pieces, target_pieces = (one.pieces for one in self.tokenizers[::-1])
         tokens = [*hypothesis.tokens, self.eos_id][: len(hypothesis.attention)]
         written = [target_pieces[token] for token in tokens]
@@ -518,14 +524,14 @@ def padded(rows: Sequence[Sequence[int]]) -> TokenIds:
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Cut texts of some lengths, in characters, into batches of similar length → their numbers.
+    """Cut texts of some lengths, in tokens, into batches of similar length → their numbers.
 
-    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_CHARS`` characters with its
-    padding, so that memory is bounded whatever the lengths are.
+    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_TOKENS`` tokens with its padding
+    unless it is a single text, so that memory is bounded whatever the lengths are.
     """
     batch: list[int] = []
     for number in sorted(range(len(lengths)), key=lengths.__getitem__):
-        full = len(batch) == BATCH_SOURCES or (len(batch) + 1) * lengths[number] > BATCH_CHARS
+        full = len(batch) == BATCH_SOURCES or (len(batch) + 1) * lengths[number] > BATCH_TOKENS
         if batch and full:
             yield batch
             batch = []
