@@ -109,7 +109,8 @@ class Turns:
         text = streams.require_utf8(line[1:] if line.startswith("//") else line, "the line")
         generator = self.conversation.generator
         if not generator.reads_source:
-            prompts.warn_untrained(generator, text)
+            if not self.request.quiet:
+                prompts.warn_unseen(generator, text, "the line")
         elif not text.strip():
             return
         self.answer(text)

@@ -22,12 +22,13 @@ from rnngen.evaluation.ngram import NGramLoss, witten_bell
 from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
 from rnngen.evaluation.seq2seq_metrics import Scores, score_outputs
 from rnngen.generation.generator import GenerationSettings, Prompt
-from rnngen.generation.loading import LoadOptions, load_generator, open_tokenizers
+from rnngen.generation.loading import LoadOptions, known_characters, load_generator, open_tokenizers
+from rnngen.generation.unseen import Unseen
 from rnngen.nn.build import load_network
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, restore
 from rnngen.requests.evaluate import EvaluateRequest
-from rnngen.store.model_folder import StoredModel
+from rnngen.store.model_folder import SOURCE_ALPHABET, StoredModel
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Evaluation:
     """The reason why the training text was not to be had."""
     outputs: OutputScores | None = None
     """None for a model that reads no source."""
+    unseen: tuple[str, ...] = ()
+    """Remarks about characters of the text that training never met; none about the training's own."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints."""
@@ -95,8 +98,21 @@ class Evaluator:
             losses = self._losses(network, store)
             counts = store.examples, store.text_tokens, store.chars
         if has_source:
-            return Evaluation(*counts, losses, outputs=self._score_outputs())
-        return Evaluation(*counts, losses, *self._baseline())
+            return Evaluation(*counts, losses, outputs=self._score_outputs(), unseen=(*self._unseen(),))
+        return Evaluation(*counts, losses, *self._baseline(), unseen=(*self._unseen(),))
+
+    def _unseen(self) -> Iterator[str]:
+        """Look for characters that training never met in the texts that were given, and in their sources."""
+        sides = {"text": known_characters([self.model])}
+        sides["source"] = known_characters([self.model], SOURCE_ALPHABET)
+        for side, known in sides.items():
+            if known is None or self._given is None:
+                continue
+            unseen = Unseen(known, known.strange)
+            for chunk in self._given.examples():
+                unseen.add(chunk.text if side == "text" else chunk.source)
+            if unseen.held:
+                yield unseen.message(f"the {side} holds")
 
     # ── texts ──────────────────────────────────────────────────────────────────────────────────────────────
 

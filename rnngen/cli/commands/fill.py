@@ -53,7 +53,9 @@ def fill(
     options = flags.collect(FillOptions, search)
     generator = load(session(ctx), model, device, quiet=quiet).generator
     left, right = _around(prompts.read(text, prompt_file), gap)
-    prompts.warn_untrained(generator, left + right)
+    if not quiet:
+        prompts.warn_unseen(generator, left + right, "the text")
+        prompts.warn_unseen(generator, source or "", "--source", source=True)
     out = streams.output()
     for filling, found in fill_gap(generator, left, right, options, source)[: nbest or 1]:
         whole = f"{left}{filling}{right}"

@@ -80,14 +80,14 @@ def _cell(value: Any) -> object:
 @flags.json_flag
 def show(name: str, json: bool) -> None:
     """Show the configuration of a model."""
-    from rnngen.store.model_folder import TRAINED_TOKENS
+    from rnngen.store.model_folder import FACTS
 
     model = _store().open(name)
     config = model.config.as_json()
     if json:
         console.write_json({"path": str(model.path), **config})
         return
-    parameters = sum(array.size for key, array in model.weights.items() if key != TRAINED_TOKENS)
+    parameters = sum(array.size for key, array in model.weights.items() if key not in FACTS)
     facts = {
         "path": str(model.path),
         **{kind: _component(config[kind]) for kind in ("task", "cell", "tokenizer")},

@@ -69,7 +69,9 @@ def next_token(
     choice = resolve(ctx, values_of(ctx, flags_of_filters) | whole, partial(_choice, here))
     loaded = load(here, model, device, quiet=quiet)
     text, generator = prompts.read(prompt, prompt_file), loaded.generator
-    prompts.warn_untrained(generator, text)
+    if not quiet:
+        prompts.warn_unseen(generator, text)
+        prompts.warn_unseen(generator, source or "", "--source", source=True)
     target = generator.tokenizers.target
     filters_built = here.decoding.filter_builder(choice.filters)(target)
     rows = _rows(generator.next_token_log_probs(Prompt(text, source), filters_built), target.pieces, top)
