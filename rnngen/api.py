@@ -15,6 +15,7 @@ Defaults, texts and errors are those of the command line, which is written on th
 which plugins and which models there are.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -199,14 +200,18 @@ class Model:
         return self.generator.score(text, source)[0]
 
     def next(self, prompt: str = "", top: int = 10, **options: Any) -> list[tuple[str, float]]:
-        """Return the most probable next tokens, as text, with their probabilities."""
-        import numpy as np
+        """Return the most probable next pieces of text with their probabilities.
 
+        A piece is a token, or the rest of one that the prompt ends within.
+        """
+        from rnngen.generation.next_pieces import next_pieces
+
+        decoding, target = self.session.decoding, self.generator.tokenizers.target
         start = _prompt(prompt, options.pop("source", None))
-        build = self.session.decoding.filter_builder(self.session.choose_decoding(options).filters)
-        nats = self.generator.next_token_log_probs(start, build(self.generator.tokenizers.target))
-        order = np.argsort(-nats, kind="stable")[:top].tolist()
-        return [(self.generator.decode([token]), float(np.exp(nats[token]))) for token in order]
+        filters = self.session.choose_decoding(options).filters
+        start = replace(start, final=decoding.follows_output(filters))
+        found = next_pieces(self.generator, start, decoding.filter_builder(filters)(target))[:top]
+        return [(one.piece.decode(errors="replace"), math.exp(one.nats)) for one in found]
 
     def evaluate(self, corpus: str | Sequence[str] = (), **options: Any) -> "Evaluation":
         """Evaluate the model on files, or on the validation text of its training.

@@ -98,7 +98,7 @@ def rnngen_tokenizers() -> Iterable[TokenizerSpec]:
 
 @hookimpl
 def rnngen_tasks() -> Iterable[TaskSpec]:
-    """Return the tasks: free text, lines, pairs, and texts under labels."""
+    """Return the tasks: free text, lines, documents, pairs, and texts under labels."""
     return [
         TaskSpec(
             name="continue",
@@ -109,6 +109,12 @@ def rnngen_tasks() -> Iterable[TaskSpec]:
             name="lines",
             summary="every line is an example, which ends by itself: names, titles, verses",
             load="rnngen.builtins.tasks:Lines",
+        ),
+        TaskSpec(
+            name="documents",
+            summary="records, or texts of several lines with blank lines between: poems, recipes, tunes",
+            load="rnngen.builtins.documents:Documents",
+            options=options.DocumentsOptions,
         ),
         TaskSpec(
             name="pairs",

@@ -376,7 +376,8 @@ models_flag = click.option(
     "generate together as an ensemble (the mean of their probabilities).",
 )
 
-json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs.")
+json_flag = click.option("--json", is_flag=True, help="Write the result as one JSON document.")
+json_lines_flag = click.option("--json", is_flag=True, help="Write JSON lines: one object for each record.")
 
 device_flag = rare_option(
     "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."

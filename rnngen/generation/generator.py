@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rnngen.contracts import (
     NO_TOKEN,
     AnyFilter,
+    ConditionedStep,
     DecodingJob,
     GenerationState,
     Hypothesis,
@@ -29,7 +30,7 @@ from rnngen.contracts import (
 )
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import blend, next_logits, prefill
-from rnngen.decoding.text_stream import TextStream, decode, until
+from rnngen.decoding.text_stream import TextStream, decode, first_tokens, until
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
@@ -61,11 +62,28 @@ class Prompt:
     """The source, for models that read one."""
     blend: "tuple[str, float] | None" = None
     """Another prompt's text, and how much of the state after it is mixed in, from 0 to 1."""
+    final: bool = False
+    """True if all its tokens are final. Else those at its end that may be the beginning of a longer one are
+    given back, so that what is generated goes on from the text. Those of a blend are final."""
 
     @property
     def is_blank(self) -> bool:
         """True if there is a source and nothing in it but white space: nothing is made of that."""
         return self.source is not None and not self.source.strip()
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """What a prompt comes down to."""
+
+    tokens: tuple[int, ...]
+    """The tokens that the network reads before it generates, at least one."""
+    hidden: int
+    """How many of them are no part of the prompt."""
+    rest: bytes = b""
+    """The end of the prompt that was given back: what is generated begins with it…"""
+    spelt: int = 0
+    """…and by how many tokens it was spelt."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +115,8 @@ class Output:
     """The text as it comes, without the prompt, up to a stop."""
     hypothesis: Hypothesis | None = None
     """Its log-probability and score, where the strategy knows them."""
+    given: int = 0
+    """Bytes of the prompt that its tokens begin with."""
 
     @cached_property
     def text(self) -> str:
@@ -121,6 +141,7 @@ class Generator:
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
         load_model: opens another model by name, for strategies that need two.
+        separator: what is written between texts.
     """
 
     model: Any
@@ -135,6 +156,7 @@ class Generator:
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+    separator: str = "\n"
 
     @cached_property
     def capabilities(self) -> "tuple[Capability, ...]":
@@ -165,6 +187,22 @@ class Generator:
             return (self.eos_id, *tokens)
         return tuple(tokens or encode(self.default_prompt).tolist() or [self.eos_id])
 
+    def prefix(self, prompt: Prompt) -> Prefix:
+        """Return what the network reads of a prompt, and what is given back of it.
+
+        Where all of it is given back, generation starts from where it does without a prompt.
+        """
+        tokens, text = self.prefix_tokens(prompt.text), prompt.text
+        hidden = int(self.has_eos) if text else len(tokens)
+        if not text or prompt.final or prompt.blend or not isinstance(self.model, ConditionedStep):
+            return Prefix(tokens, hidden)
+        kept, rest = self.model.split(tokens[hidden:])
+        spelt = len(tokens) - hidden - kept
+        if kept or hidden:
+            return Prefix(tokens[: hidden + kept], hidden, rest, spelt)
+        begins = self.prefix_tokens("")
+        return Prefix(begins, len(begins), rest, spelt)
+
     def source_tokens(self, source: str) -> tuple[int, ...]:
         """Return the tokens of a source, its end included."""
         return (*self.tokenizers.source.encode(source).tolist(), self.tokenizers.source.eos_id)
@@ -175,7 +213,7 @@ class Generator:
         return limit is not None and len(self.source_tokens(source)) - 1 > limit
 
     def untrained(self, text: str) -> list[str]:
-        """Return the stretches of a prompt, in whole characters, whose tokens training never met."""
+        """Return the stretches of a prompt, in whole characters, whose final tokens training never met."""
         marked = zip(text, self._untrained(text), strict=True)
         runs = groupby(marked, key=lambda one: bool(one[1]))
         return list(dict.fromkeys("".join(c for c, _ in run) for never, run in runs if never))
@@ -186,10 +224,12 @@ class Generator:
             return [False] * len(text)
         tokenizer = self.tokenizers.target
         ids = tokenizer.encode(text)
-        unknown = np.repeat(self.trained_tokens[ids] == 0, [len(tokenizer.pieces[token]) for token in ids])
+        never = self.trained_tokens[ids] == 0
+        if isinstance(self.model, ConditionedStep):
+            never[self.model.split(ids.tolist())[0] :] = False
+        unknown = np.repeat(never, [len(tokenizer.pieces[token]) for token in ids])
         begins = np.cumsum([0, *(len(character.encode()) for character in text[:-1])])
-        never: list[bool] = np.logical_or.reduceat(unknown, begins).tolist()
-        return never
+        return [bool(one) for one in np.logical_or.reduceat(unknown, begins)]
 
     def watch(self, *, sources: bool = False) -> Unseen:
         """Return what takes note of characters that training never met, in texts or in sources.
@@ -240,11 +280,20 @@ class Generator:
         return blend(self.model, found, self._prefill(replace(prompt, text=other)), weight)
 
     def _prefill(self, prompt: Prompt) -> GenerationState:
-        tokens = self.prefix_tokens(prompt.text)
+        begun = self.prefix(prompt)
         if self.prefix_cache is None:
-            return prefill(self.model, self.start([prompt]), [tokens])
-        source = () if prompt.source is None else self.source_tokens(prompt.source)
-        return self.prefix_cache.prefill(self.model, partial(self.start, [prompt]), tokens, source)
+            given = prefill(self.model, self.start([prompt]), [begun.tokens])
+        else:
+            source = () if prompt.source is None else self.source_tokens(prompt.source)
+            start = partial(self.start, [prompt])
+            given = self.prefix_cache.prefill(self.model, start, begun.tokens, source)
+        return replace(given, state=self._expecting(given.state, [begun.rest], 1))
+
+    def _expecting(self, state: State, rests: Sequence[bytes], after: int) -> State:
+        """A state whose streams begin with what was given back, once ``after`` tokens more are read."""
+        if isinstance(self.model, ConditionedStep) and any(rests):
+            return self.model.expect(state, rests, after)
+        return state
 
     # ── generation ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -253,11 +302,12 @@ class Generator:
     ) -> DecodingJob:
         """Return what a strategy is asked to do for one prompt, or several that begin with as many tokens.
 
-        Seeds follow from the prompts' numbers, from 0 by default.
+        As much of each is given back. Seeds follow from the prompts' numbers, from 0 by default.
         """
-        prefixes = tuple(self.prefix_tokens(prompt.text) for prompt in prompts)
+        begun = [self.prefix(prompt) for prompt in prompts]
+        prefixes, rests = tuple(one.tokens for one in begun), [one.rest for one in begun]
         sources = [len(self.source_tokens(prompt.source or "")) for prompt in prompts]
-        start = cache(partial(self.start, prompts))
+        start = cache(lambda: self._expecting(self.start(prompts), rests, len(prefixes[0])))
         single = len(prompts) == 1
         read = cache(lambda: self.prefill(prompts[0]) if single else prefill(self.model, start(), prefixes))
         return DecodingJob(
@@ -265,7 +315,10 @@ class Generator:
             prefixes=prefixes,
             start=start,
             prefill=read,
-            max_tokens=tuple(self.max_tokens(settings.length, prompt.source) for prompt in prompts),
+            max_tokens=tuple(
+                most + one.spelt if (most := self.max_tokens(settings.length, prompt.source)) else most
+                for prompt, one in zip(prompts, begun, strict=True)
+            ),
             seeds=tuple(settings.seed + number for number in numbers or range(len(prompts))),
             eos_id=self.eos_id,
             count=settings.count,
@@ -275,7 +328,7 @@ class Generator:
             source_lengths=tuple(sources) if self.reads_source else None,
             scores=self.reads_source,
             attention=settings.attention,
-            text=self.pieces,
+            text=partial(self.pieces, skip=len(rests[0])),
             load_model=self.load_model,
         )
 
@@ -317,8 +370,9 @@ class Generator:
         return [first.get(id(prompt), "") for prompt in prompts]
 
     def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
-        """The numbers of prompts that are read side by side: they begin with as many tokens."""
-        begun = [len(self.prefix_tokens(prompt.text)) for prompt in prompts]
+        """The numbers of prompts that are read side by side: they begin with as many tokens and bytes."""
+        prefixes = [self.prefix(prompt) for prompt in prompts]
+        begun = [(len(one.tokens), len(one.rest)) for one in prefixes]
         for batch in batches([len(prompt.source or "") for prompt in prompts]):
             for _, some in groupby(sorted(batch, key=begun.__getitem__), key=begun.__getitem__):
                 yield list(some)
@@ -330,10 +384,15 @@ class Generator:
         settings: GenerationSettings,
         numbers: Sequence[int],
     ) -> Iterator[tuple[int, Output]]:
-        counts = [0] * len(prompts)
+        counts, given = [0] * len(prompts), len(self.prefix(prompts[0]).rest)
         for one in strategy.generate(self.job(prompts, settings, numbers)):
-            pieces = until(self.pieces(one.tokens), settings.stops)
-            yield one.prompt, Output(prompts[one.prompt], counts[one.prompt], pieces, one.hypothesis)
+            prompt, number = prompts[one.prompt], counts[one.prompt]
+            most = self.max_tokens(settings.length, prompt.source)
+            tokens = (
+                first_tokens(self.tokenizers.target.pieces, one.tokens, most, given) if given else one.tokens
+            )
+            pieces = until(self.pieces(tokens, given), settings.stops)
+            yield one.prompt, Output(prompt, number, pieces, one.hypothesis, given)
             counts[one.prompt] += 1
 
     def max_tokens(self, length: int | None, source: str | None) -> int | None:
@@ -345,9 +404,15 @@ class Generator:
             return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * read)
         return EXAMPLE_LENGTH if self.has_eos else FREE_LENGTH
 
-    def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
-        """Turn tokens into text as they come; a character only when all its bytes are there."""
-        return TextStream(self.tokenizers.target.pieces).stream(tokens)
+    def pieces(self, tokens: Iterable[int], skip: int = 0, length: int | None = None) -> Iterator[str]:
+        """Turn tokens into text as they come; a character only when all its bytes are there.
+
+        The first ``skip`` bytes are not shown, and no more than ``length`` tokens beyond them taken.
+        """
+        pieces = self.tokenizers.target.pieces
+        if skip:
+            tokens = first_tokens(pieces, tokens, length, skip)
+        return TextStream(pieces, skip).stream(tokens)
 
     # ── scoring ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -413,15 +478,24 @@ class Generator:
         hypothesis = Hypothesis(tuple(tokens), 0.0, 0.0, np.concatenate(weights))
         return self.alignment(source, hypothesis, unit)
 
-    def alignment(self, source: str, hypothesis: Hypothesis, unit: Unit = "character") -> Alignment:
-        """Return where the network looked for each token of a hypothesis that kept its attention."""
+    def alignment(
+        self, source: str, hypothesis: Hypothesis, unit: Unit = "character", *, given: int = 0
+    ) -> Alignment:
+        """Return where the network looked for each token of a hypothesis that kept its attention.
+
+        The first bytes of its text may have been given, and are no part of it.
+        """
         assert hypothesis.attention is not None
-        written = [*hypothesis.tokens, self.eos_id][: len(hypothesis.attention)]
-        pieces = self.tokenizers
+        source_pieces, target_pieces = (one.pieces for one in self.tokenizers[::-1])
+        tokens = [*hypothesis.tokens, self.eos_id][: len(hypothesis.attention)]
+        written = [target_pieces[token] for token in tokens]
+        while given and len(written[0]) <= given:
+            given -= len(written.pop(0))
+        written[:1] = [piece[given:] for piece in written[:1]]
         return Alignment.from_pieces(
-            [pieces.source.pieces[token] for token in self.source_tokens(source)],
-            [pieces.target.pieces[token] for token in written],
-            hypothesis.attention,
+            [source_pieces[token] for token in self.source_tokens(source)],
+            written,
+            hypothesis.attention[len(tokens) - len(written) :],
             unit=unit,
         )
 

@@ -1,7 +1,7 @@
 """From stored models to one that generates: without torch wherever the cell has a NumPy implementation."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from rnngen.errors import OptionError, UsageError
 from rnngen.generation.generator import Generator
 from rnngen.generation.unseen import Known
 from rnngen.inference.build import numpy_step
+from rnngen.inference.conditioned import conditioned
 from rnngen.inference.ensemble import Ensemble
 from rnngen.inference.neural_cache import CachedStep
 from rnngen.inference.quantized import quantize, quantized_step
@@ -52,20 +53,24 @@ def load_generator(
     config = first.config
     reads_source = config.reads_source
     limit = min(model.config.training.max_length for model in models) if reads_source else None
-    task = restore(registry, "task", config.task)
-    return Generator(
+    part = restore(registry, "task", config.task)
+    task = make_task(part)
+    generator = Generator(
         _step(registry, models, options),
         open_tokenizers(registry, first),
-        has_eos=make_task(task).has_eos,
+        has_eos=task.has_eos,
         reads_source=reads_source,
         default_prompt=config.default_prompt,
         trained_tokens=_trained_tokens(models),
         known=known_characters(models, ALPHABET),
         known_of_sources=known_characters(models, SOURCE_ALPHABET),
         max_source_tokens=limit,
-        default_strategy=task.registered.spec.strategy,
+        default_strategy=part.registered.spec.strategy,
         load_model=load_model,
+        separator=task.separator,
     )
+    pieces = generator.tokenizers.target.pieces
+    return replace(generator, model=conditioned(generator.model, pieces, generator.forbidden))
 
 
 def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:

@@ -11,8 +11,11 @@ class PartsOptions:
     """Plugins that a model is made of."""
 
     task: str = "continue"
-    """Task: continue (free text), lines (each line is an example), pairs (each source has a target), or
-    labelled (each text has a label)."""
+    """Task: continue (free text), lines (each line is an example), documents (records, or texts between
+    separators), pairs (each source has a target), or labelled (each text has a label)."""
+    separator: str | None = None
+    r"""Text between documents in a file: blank (blank lines; the default), none (a file is one document), re:
+    and a regular expression, or any other, with \n and \t."""
     cell: str | None = None
     """Recurrent layer: lstm, gru, rnn, or a plugin's; for pairs seq2seq, a network of such layers. By default
     that of the task."""

@@ -68,6 +68,7 @@ REQUIREMENTS = (
     *(Requires(option, "source", reason, _PAIRS) for option, reason in _SOURCE.items()),
     *(Requires(option, "no source", reason) for option, reason in _NO_SOURCE.items()),
     Requires("label_field", "labels", "it is the key of labels", "leave it out, or give `task=labelled`"),
+    Requires("separator", "separator", "it divides files", "leave it out, or give `task=documents`"),
     Requires("vary_seq", "free text", "it varies the windows that free text is read in"),
 )
 """Options that need a capability of the task."""

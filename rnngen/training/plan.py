@@ -12,6 +12,7 @@ from typing import Any
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
+from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
@@ -94,16 +95,22 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     options, text = request.parts.options, _text(request)
     task = registry.find("task", options.task).spec
     names = {"task": options.task, "cell": options.cell or task.cell}
-    only_task = choose(registry, {"task": options.task}, {})["task"]
+    only_task = choose(registry, {"task": options.task}, _task_settings(request))["task"]
     texts = CorpusFiles.find(registry, only_task, request.files, text)
     names |= choose_tokenizers(options, texts, text.val_fraction)
     settings = dict(request.settings)
     if options.vocab_size is not None:
         settings |= {f"{kind}.vocab_size": str(options.vocab_size) for kind in TOKENIZERS if kind in names}
-    parts = choose(registry, names, settings)
+    parts = choose(registry, names, settings | _task_settings(request))
     encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction)
     config = _config(parts, request.network.options, encoded, request.training.options)
     return Plan(name, path, config, parts, encoded, resumed=False)
+
+
+def _task_settings(request: TrainRequest) -> dict[str, str]:
+    """The options of the task that have flags of their own."""
+    separator = request.parts.options.separator
+    return {"task.separator": separator or "none"} if "separator" in request.parts else {}
 
 
 def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, base: StoredModel) -> Plan:
@@ -162,6 +169,7 @@ def _check_task(task: Component, request: TrainRequest) -> None:
     spec: TaskSpec = task.registered.spec
     has: list[Capability] = ["source" if spec.has_source else "no source"]
     has += ["labels"] * spec.has_labels
+    has += ["separator"] * ("separator" in {one.name for one in describe(spec.options)})
     has.append("end" if make_task(task).has_eos else "free text")
     check_requirements(request, REQUIREMENTS, has, f"`task={spec.name}`")
 
@@ -233,6 +241,7 @@ def _refuse_changes(
     }
     was = {
         "vocab_size": config.tokenizer.options.get("vocab_size"),
+        "separator": config.task.options.get("separator"),
         **asdict(config.network),
         **asdict(config.training),
         **dict.fromkeys(READER_OPTIONS),

@@ -101,7 +101,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     help="Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly (needs "
     "rnngen[fast]).",
 )
-@flags.json_flag
+@flags.json_lines_flag
 @flags.quiet_flag
 @click.pass_context
 def sample(ctx: click.Context, /, **params: Any) -> None:
@@ -277,10 +277,11 @@ class Writer:
         if self.generator.reads_source:
             yield from self._about_sources(pool, first)
             return
-        for output in self.decoder.outputs(pool):
+        for number, output in enumerate(self.decoder.outputs(pool)):
             if self.request.json:
                 yield self._text_record(output)
                 continue
+            yield self._separator if number else ""
             yield "" if self.request.no_prompt else output.prompt.text
             yield from output.pieces
             yield self._end(ends=True)
@@ -291,6 +292,11 @@ class Writer:
             return "\0" if ends else ""
         several = (self.request.nbest or self.request.count) > 1 or (self.generator.has_eos and ends)
         return "\n" if several or sys.stdout.isatty() else ""
+
+    @property
+    def _separator(self) -> str:
+        """Between texts, what training divided them at, of which a line end is written already."""
+        return "" if self.request.null else self.generator.separator.removeprefix("\n")
 
     def _text_record(self, output: "Output") -> str:
         record: dict[str, Any] = {"prompt": output.prompt.text, "text": output.text}
@@ -340,9 +346,11 @@ class Writer:
         record |= {"score": found.score, "log_probability": found.log_probability}
         if found.attention is None:
             return record
-        words = self.generator.alignment(source, found)
+        words = self.generator.alignment(source, found, given=output.given)
         rows = [row for row, text in enumerate(words.target) if text]  # the end looks nowhere in particular
         record["alignment"] = [[words.best(row), row] for row in rows]
         if self.request.attention:
-            record["attention"] = self.generator.alignment(source, found, "token").as_json()
+            record["attention"] = self.generator.alignment(
+                source, found, "token", given=output.given
+            ).as_json()
         return record

@@ -17,7 +17,7 @@ from rnngen.errors import CorpusError
 @flags.model_flag
 @flags.device_flag
 @click.option("--per-token", is_flag=True, help="Say it of each token too: TOKEN, a tab, its number.")
-@flags.json_flag
+@flags.json_lines_flag
 @click.pass_context
 def score(
     ctx: click.Context, /, *, file: str | None, model: str | None, device: str, per_token: bool, json: bool

@@ -129,7 +129,7 @@ parts_flags = flags.options_from(
 )
 @flags.quiet_flag
 @flags.verbose_flag
-@flags.json_flag
+@flags.json_lines_flag
 @click.pass_context
 def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
     """Train a model on CORPUS: files, folders, patterns, or - for standard input.

@@ -83,8 +83,8 @@ def _print_line(line: str) -> None:
 
 
 def write_json(value: Any) -> None:
-    """Write a result as one JSON document on stdout; floats that are not finite become ``null``."""
-    click.echo(streams.json_document(value), color=True)
+    """Write a result as one JSON document on stdout: on one line, or indented where a terminal reads it."""
+    click.echo(streams.json_document(value, indent=2 if interactive(sys.stdout) else None), color=True)
 
 
 def table(rows: Iterable[Row], columns: Sequence[str]) -> None:

@@ -194,6 +194,20 @@ def amount(count: float) -> str:
     return f"{count:.0f}"
 
 
+def disk_size(count: int) -> str:
+    """Format a number of bytes: ``950 B``, ``41.2 kB``, ``1.00 MB``."""
+    text = amount(count)
+    return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
+
+
+def age(seconds: float) -> str:
+    """Format the time since something was made: ``now``, ``5 min``, ``3 h``, ``12 d``."""
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return "now"
+
+
 def clock(seconds: float) -> str:
     """Format a duration: ``1:12``, ``1:02:05``."""
     if not isfinite(seconds):
