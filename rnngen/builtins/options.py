@@ -1,8 +1,10 @@
-"""The options of tokenizers and readers, apart from them so that listing them imports nothing heavy."""
+"""The options of tokenizers, tasks and readers, apart so that listing these imports nothing heavy."""
 
+import re
 from dataclasses import dataclass
+from typing import Literal
 
-from rnngen.options import require, require_range
+from rnngen.options import require, require_range, unescape
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,71 @@ class TextReaderOptions:
 
 @dataclass(frozen=True)
 class JSONLinesOptions:
-    """Options of the reader ``jsonl``."""
+    """Options of the readers ``jsonl`` and ``json``."""
 
     field: str = "text"
-    """The key of each line's object that holds the text; dots reach into nested objects."""
+    """The key of each object that holds the text; dots reach into nested objects."""
     source_field: str | None = None
-    """The key that holds the source, for the task ``pairs``."""
+    """The key that holds the source, for the task ``pairs``, or the label, for ``labelled``."""
     encoding: str = "utf-8"
     """The encoding of the file, by Python's name for it."""
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Options of the readers ``csv`` and ``tsv``."""
+
+    field: str | None = None
+    """The column of the text: its name in the header, or its number from 1."""
+    source_field: str | None = None
+    """The column of the source, for the task ``pairs``, or of the label, for ``labelled``."""
+    beside: Literal["source", "label"] | None = None
+    """What the task needs besides the text; without names, it is the first of two columns."""
+    header: bool | None = None
+    """True if the first row names the columns; recognised if not given."""
+    encoding: str = "utf-8"
+    """The encoding of the file, by Python's name for it."""
+
+
+@dataclass(frozen=True)
+class DocumentsOptions:
+    """Options of the task ``documents``."""
+
+    separator: str | None = "blank"
+    r"""The text between documents in a file: blank (blank lines), none (a file is one document), re: and a
+    regular expression, or any other, with \n and \t."""
+
+    def __post_init__(self) -> None:
+        require(self.separator not in ("", "re:"), "separator: some text between documents expected, or none")
+        try:
+            self.pattern  # noqa: B018  # refuses what is no expression
+        except re.error as error:
+            raise ValueError(f"separator={self.separator}: no regular expression ({error})") from error
+
+    @property
+    def pattern(self) -> re.Pattern[str] | None:
+        """The expression that separators match; None where there are none."""
+        if self.separator is None:
+            return None
+        if self.separator == "blank":
+            return re.compile(r"\n(?:[^\S\n]*\n)+")
+        if self.separator.startswith("re:"):
+            return re.compile(self.separator.removeprefix("re:"), re.MULTILINE)
+        return re.compile(_literal(unescape(self.separator).replace("\r\n", "\n")), re.MULTILINE)
+
+    @property
+    def written(self) -> str:
+        """The text to write between documents; a blank line where it cannot be the separator."""
+        if self.separator is None or self.separator == "blank" or self.separator.startswith("re:"):
+            return "\n\n"
+        return unescape(self.separator)
+
+
+def _literal(text: str) -> str:
+    r"""Return an expression for a text: its line ends match CRLF too, at its edges the borders of a file."""
+    end, pattern = r"\r?\n", r"\r?\n".join(map(re.escape, text.split("\n")))
+    if not text.strip("\n"):
+        return pattern
+    if text.startswith("\n"):
+        pattern = f"(?:{end}|^){pattern.removeprefix(end)}"
+    return rf"{pattern.removesuffix(end)}(?:{end}|\Z)" if text.endswith("\n") else pattern

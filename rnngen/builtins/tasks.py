@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeAlias
 
-from rnngen.contracts import Chunk
+from rnngen.builtins.headers import LOOKED_AT, is_header
+from rnngen.builtins.line_ends import LineEnds
+from rnngen.contracts import Chunk, note
 from rnngen.options import NoOptions
 
 
@@ -36,11 +40,19 @@ class Lines(_Task):
     """
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Cut documents into lines; a line longer than a chunk comes in several, as it was read."""
-        line = _Line()
+        r"""Cut documents into lines; a line longer than a chunk comes in several, as it was read.
+
+        A note is made of records that hold several lines.
+
+        Raises:
+            ValueError: at the end of a file whose lines end in ``\r`` alone.
+        """
+        line, ends, inner = _Line(), LineEnds(), _InnerLines()
         for chunk in chunks:
             if chunk.starts_document:
                 yield from line.close()
+            ends.see(chunk)
+            inner.see(chunk)
             first, *others = chunk.text.split("\n")
             line.held += first
             if others:
@@ -52,19 +64,24 @@ class Lines(_Task):
                 line.held = others[-1]
             yield from line.release()
         yield from line.close()
+        ends.check()
+        inner.report()
 
 
 class Pairs(_Task):
     """Texts with their sources: a line ``source TAB text``, or what comes with its source already."""
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Cut lines in two; blank ones are nothing. No line goes on in the next document.
+        """Cut lines in two; blank ones and a header are nothing. No line goes on in the next document.
 
         Raises:
             ValueError: at a line that is not two texts with a tab between, with its number.
         """
-        for number, line in _whole_lines(chunks):
-            yield from _pair(line, number) if isinstance(line, str) else (line,)
+        for number, line in _below_header(_whole_lines(chunks)):
+            if isinstance(line, Chunk):
+                yield line
+            elif line.strip():
+                yield _pair(line.removesuffix("\r"), number)
 
 
 class Labelled(_Task):
@@ -74,23 +91,28 @@ class Labelled(_Task):
     """
 
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Join labels and texts; blank lines are nothing. No line goes on in the next document.
+        """Join labels and texts; blank lines and a header are nothing. No line goes on in the next document.
 
         Raises:
             ValueError: at a line without a label or without a text, with its number; at a label that holds a
                 tab or a line end.
         """
-        for number, line in _whole_lines(chunks):
+        for number, line in _below_header(_whole_lines(chunks)):
             if isinstance(line, Chunk):
                 yield Chunk(f"{_label(line.source)}\t{line.text}", starts_document=True)
             elif line.strip():
                 yield Chunk(_labelled(line.removesuffix("\r"), number), starts_document=True)
 
 
-def _whole_lines(chunks: Iterable[Chunk]) -> Iterator[tuple[int, str | Chunk]]:
-    """Yield every line with its number; a chunk that has a source is passed on as it is."""
-    done, held = 0, ""
+Line: TypeAlias = tuple[int, str | Chunk]
+"""The number of a line and its text, or a record that has a source."""
+
+
+def _whole_lines(chunks: Iterable[Chunk]) -> Iterator[Line]:
+    """Yield every line of text with its number, and the records."""
+    done, held, ends = 0, "", LineEnds()
     for chunk in chunks:
+        ends.see(chunk)
         if chunk.source:
             yield done, chunk
             continue
@@ -99,7 +121,64 @@ def _whole_lines(chunks: Iterable[Chunk]) -> Iterator[tuple[int, str | Chunk]]:
         *lines, held = (held + chunk.text).split("\n")
         yield from enumerate(lines, start=done + 1)
         done += len(lines)
+    ends.check()
     yield done + 1, held
+
+
+def _below_header(lines: Iterator[Line]) -> Iterator[Line]:
+    """Yield the lines without the first one, if it names columns of those below it."""
+    first = [*islice(lines, LOOKED_AT)]
+    rows = [
+        line.removesuffix("\r").split("\t") for _, line in first if isinstance(line, str) and line.strip()
+    ]
+    if rows and len(rows[0]) == 2 and is_header(rows[0], [row for row in rows[1:] if len(row) == 2]):
+        header = next(place for place, (_, line) in enumerate(first) if str(line).strip())
+        note(
+            f"the line {' TAB '.join(rows[0])!r} is a header, and no example; name the file .tsv and pass "
+            "--no-header if it is one"
+        )
+        del first[: header + 1]
+    yield from first
+    yield from lines
+
+
+def _pair(line: str, number: int) -> Chunk:
+    source, *texts = line.split("\t")
+    if len(texts) != 1:
+        columns = f"{len(texts) + 1} columns" if texts else "one column"
+        raise ValueError(
+            f"line {number} has {columns}, and a pair has two: a source, a tab, a text; "
+            + (_ODD_TABLE if texts else _NO_TABLE)
+        )
+    _require_both(source, texts[0], "source", number)
+    return Chunk(texts[0], True, source)
+
+
+_ODD_TABLE = (
+    "mend the line, choose columns of a file that is named .tsv with `source_field=1` and `field=2`, or give "
+    "two files with `source` and `target`"
+)
+_NO_TABLE = (
+    "choose columns of CSV and keys of JSON with `source_field` and `field`, or give two files with `source` "
+    "and `target`"
+)
+
+
+def _labelled(line: str, number: int) -> str:
+    label, tab, text = line.partition("\t")
+    if not tab:
+        raise ValueError(
+            f"line {number} has no label: a label, a tab, a text are expected; choose columns of CSV and "
+            "keys of JSON with `label_field` and `field`"
+        )
+    _require_both(label, text, "label", number)
+    return line
+
+
+def _require_both(first: str, text: str, kind: str, number: int) -> None:
+    if not first.strip() or not text.strip():
+        side = "text after" if first.strip() else f"{kind} before"
+        raise ValueError(f"line {number} has no {side} its tab; fill it in, or remove the line")
 
 
 def _label(label: str) -> str:
@@ -108,34 +187,27 @@ def _label(label: str) -> str:
     return label
 
 
-def _labelled(line: str, number: int) -> str:
-    label, tab, text = line.partition("\t")
-    if not tab:
-        raise ValueError(
-            f"line {number} has no label: a label, a tab, a text are expected; "
-            "name the fields of CSV, TSV and JSON with --label-field and --field"
-        )
-    if not label.strip() or not text.strip():
-        side = "text after" if label.strip() else "label before"
-        raise ValueError(f"line {number} has no {side} its tab; fill it in, or remove the line")
-    return line
+class _InnerLines:
+    """Counts the lines of records that hold more than one."""
 
+    def __init__(self) -> None:
+        self.records = self.lines = 0
 
-def _pair(line: str, number: int) -> Iterator[Chunk]:
-    """Yield the pair in a line, or none in a blank one."""
-    if not line.strip():
-        return
-    source, *texts = line.removesuffix("\r").split("\t")
-    if len(texts) != 1:
-        columns = f"{len(texts) + 1} columns" if texts else "one column"
-        raise ValueError(
-            f"line {number} has {columns}, and a pair has two: a source, a tab, a text; "
-            + ("keep two with cut -f 1,2" if texts else "files of two kinds go with --source and --target")
-        )
-    if not source.strip() or not texts[0].strip():
-        side = "text after" if source.strip() else "source before"
-        raise ValueError(f"line {number} has no {side} its tab; fill it in, or remove the line")
-    yield Chunk(texts[0], True, source)
+    def see(self, chunk: Chunk) -> None:
+        if not chunk.is_record:
+            return
+        lines = sum(not line.isspace() for line in chunk.text.split("\n") if line)
+        if lines > 1:
+            self.records, self.lines = self.records + 1, self.lines + lines
+
+    def report(self) -> None:
+        if self.records:
+            note(
+                "records that hold line breaks: {records:,}; each of their {lines:,} lines is an example, "
+                "and --task documents keeps a record whole",
+                records=self.records,
+                lines=self.lines,
+            )
 
 
 @dataclass

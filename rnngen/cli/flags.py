@@ -286,7 +286,7 @@ def flag_of(option: str) -> str:
 def type_of(field: Field) -> "AnyType":
     """Return the Click type of an option's value."""
     plain: AnyType = click.Choice(field.choices) if field.choices else _TYPES[field.type]
-    return OrNone(plain) if field.optional else plain
+    return OrNone(plain) if field.optional and field.type is not bool else plain
 
 
 _TYPES: "dict[type, AnyType]" = {int: click.INT, float: click.FLOAT, str: click.STRING, bool: click.BOOL}
@@ -376,7 +376,8 @@ models_flag = click.option(
     "generate together as an ensemble (the mean of their probabilities).",
 )
 
-json_flag = click.option("--json", is_flag=True, help="Write JSON, for programs.")
+json_flag = click.option("--json", is_flag=True, help="Write the result as one JSON document.")
+json_lines_flag = click.option("--json", is_flag=True, help="Write JSON lines: one object for each record.")
 
 device_flag = rare_option(
     "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."

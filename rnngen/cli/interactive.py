@@ -60,6 +60,7 @@ def converse(
         model=partial(here.fingerprint, model),
         strategy=decoder.choice,
         whole=decoder.whole,
+        final=here.decoding.follows_output,
     )
     if saved:
         conversation.load(saved.path)

@@ -213,9 +213,9 @@ class Output:
 # ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def json_document(value: Any) -> str:
-    """Format a result as an indented JSON document; floats that are not finite become ``null``."""
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+def json_document(value: Any, *, indent: int | None = None) -> str:
+    """Format a result as a JSON document; floats that are not finite become ``null``."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def json_line(record: dict[str, Any]) -> str:

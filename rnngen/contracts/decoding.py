@@ -103,15 +103,16 @@ class DecodingJob:
     """
 
     model: NetworkStep
-    """The network, one step at a time."""
+    """The network, one step at a time; a ``ConditionedStep`` where prompts may end within a token."""
     prefixes: tuple[tuple[int, ...], ...]
-    """Tokens that each text begins with, at least one; they are no part of what is generated."""
+    """Tokens that each text begins with, at least one; they are no part of what is generated. The end of a
+    prompt that was given back is drawn again: the first tokens generated begin with it."""
     start: Callable[[], State]
     """Returns the state of B streams before their prefixes, sources read."""
     prefill: Callable[[], GenerationState]
     """Reads the prefixes, or finds what was made of them in the cache."""
     max_tokens: tuple[int | None, ...]
-    """Tokens of each text at most, the end token included; None for no limit."""
+    """Tokens of each text at most, the end token and what was given back included; None for no limit."""
     seeds: tuple[int, ...]
     """One a prompt; text k of prompt b draws from ``numpy.random.default_rng([seeds[b], k])``."""
     eos_id: int

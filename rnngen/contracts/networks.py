@@ -5,7 +5,7 @@ which generates one token at a time and starts at once. A capability that only s
 with ``isinstance``: ``FeatureStep``, ``ChunkStep``, ``Quantizable``, ``FeatureNetwork``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -244,8 +244,8 @@ class SourceStep(NetworkStep, Protocol):
 class FeatureStep(NetworkStep, Protocol):
     """A step in two halves, for methods that compare or store features.
 
-    ``logits`` of what ``features`` returns equals what a call returns. A network with a copying output layer
-    and an ensemble are none.
+    ``logits`` of what ``features`` returns equals what a call returns; of a ``ConditionedStep`` too, they are
+    what ``condition`` is given. A network with a copying output layer and an ensemble are none.
     """
 
     feature_size: int
@@ -264,6 +264,37 @@ class ChunkStep(NetworkStep, Protocol):
 
     def forward_chunk(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
         """``tokens`` (T,) and the state of one stream → logits (T,V) after each, and the T states."""
+
+
+@runtime_checkable
+class ConditionedStep(NetworkStep, Protocol):
+    """A step whose streams may have to begin with given bytes: the end of a prompt, which was given back.
+
+    ::
+
+        prompt        T h e   h a r b o
+        read          T h e                        what is left is drawn again, in whatever tokens
+        drawn                 h a r b o u r        agree with it: here it is one, with more behind it
+
+    Until a stream has drawn its bytes, its logits are those of the tokens on condition that the text begins
+    with them; then they are the network's. The last array of the state holds the bytes: (B,0) where no
+    stream waits for any.
+    """
+
+    def split(self, tokens: Sequence[int]) -> tuple[int, bytes]:
+        """Return how many tokens of a prompt are final, and the bytes of the others, which are given back."""
+
+    def expect(self, state: State, rests: Sequence[bytes], after: int = 0) -> State:
+        """Return a state whose B streams must begin with ``rests``, once ``after`` tokens more are read."""
+
+    def pending(self, state: State) -> list[bytes]:
+        """Return the bytes that are still to be drawn in each of B streams."""
+
+    def condition(self, logits: Floats, state: State) -> Floats:
+        """The network's logits (B,V) and the state after its tokens → those that the next are drawn from.
+
+        A call does so by itself; ``FeatureStep.logits`` cannot.
+        """
 
 
 # ── What networks are built from ───────────────────────────────────────────────────────────────────────────

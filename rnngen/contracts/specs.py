@@ -131,6 +131,12 @@ class FilterSpec(Spec):
     excludes: tuple[str, ...] = ()
     """Names of filters that cannot stand beside it."""
 
+    follows_output: bool = False
+    """True if it has to see every token of the output, and none that only writes the prompt's end again.
+
+    Of other chains the last tokens of a prompt may be given back, so that what is written goes on from its
+    text and not from its tokens (``ConditionedStep``): the first tokens that are observed then begin with the
+    bytes that the prompt ends with."""
     needs_text: bool = False
     """True if the function also takes the model's tokenizer: ``(options, tokenizer) → Filter``."""
 

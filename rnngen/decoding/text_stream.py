@@ -17,16 +17,21 @@ class TextStream:
         ids          ' h'    0xC3     0xA9    'tel'   0xF0   end of stream
         push(id)     ' h'     ''       'é'    'tel'    ''    flush() → '\ufffd'
 
-    ``pieces`` has the bytes of each id (``Tokenizer.pieces``).
+    Args:
+        pieces: the bytes of each id (``Tokenizer.pieces``).
+        skip: bytes at the beginning that are not shown: the end of a prompt, which is drawn again.
     """
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: Sequence[bytes], skip: int = 0) -> None:
+        self._pieces, self._skip = pieces, skip
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token: int) -> str:
         """Take the next token, and return the characters that it completes."""
-        return self._decoder.decode(self._pieces[token])
+        piece = self._pieces[token]
+        if self._skip:
+            piece, self._skip = piece[self._skip :], max(self._skip - len(piece), 0)
+        return self._decoder.decode(piece)
 
     def flush(self) -> str:
         """End the stream: U+FFFD for a character that stayed incomplete. Then it can begin again."""
@@ -44,9 +49,28 @@ class TextStream:
 
     def copy(self) -> "TextStream":
         """Return a stream that goes on from here on its own, for a decoder that forks."""
-        fork = TextStream(self._pieces)
+        fork = TextStream(self._pieces, self._skip)
         fork._decoder.setstate(self._decoder.getstate())
         return fork
+
+
+def first_tokens(
+    pieces: Sequence[bytes], tokens: Iterable[int], length: int | None, skip: int
+) -> Iterator[int]:
+    """Yield tokens, up to ``length`` that go beyond the first ``skip`` bytes; None for no limit."""
+    if length == 0:
+        return
+    for token in tokens:
+        yield token
+        if skip:
+            skip -= len(pieces[token])
+            if skip >= 0:
+                continue
+            skip = 0
+        if length is not None:
+            length -= 1
+            if not length:
+                return
 
 
 def until(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
 from rnngen.decoding.sampler import Sampler
+from rnngen.errors import UnknownName, UsageError
 from rnngen.generation.decoding_choice import DecodingFlags
 from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
 from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
@@ -34,6 +35,8 @@ class Decoder:
     """…and as it applies."""
     seed: int | None
     """Of the draws; None where there are none."""
+    final: bool = False
+    """True if the tokens of prompts are final, since a filter has to see every token of the output."""
 
     @classmethod
     def build(
@@ -56,6 +59,9 @@ class Decoder:
         spec = flags.spec(resolved.strategy)
         check_requirements(request, REQUIREMENTS, generator.capabilities)
         flags.check_abilities(request, spec, reads_source=generator.reads_source)
+        if request.label is not None and request.label not in generator.labels:
+            unknown = UnknownName("label", request.label, generator.labels)
+            raise UsageError(f"{unknown} (see rnngen classify --list)")
         seed = request.seed
         if seed is None and spec.draws and saved is None:
             seed = secrets.randbelow(SEEDS)
@@ -68,6 +74,7 @@ class Decoder:
             resolved.filters,
             flags.filter_builder(resolved.filters)(generator.tokenizers.target),
             seed,
+            flags.follows_output(resolved.filters),
         )
 
     @property
@@ -85,6 +92,7 @@ class Decoder:
 
     def outputs(self, prompts: Sequence[Prompt], numbers: Sequence[int] | None = None) -> Iterator[Output]:
         """Generate the texts of prompts, in order; seeds follow from their numbers, from 0 by default."""
+        prompts = [replace(prompt, final=True) for prompt in prompts] if self.final else prompts
         return self.generator.generate(prompts, self.strategy, self.settings, numbers)
 
     def sampler(self, filters: Sequence[AnyFilter] | None = None) -> Sampler:
@@ -102,9 +110,11 @@ class Decoder:
 
     def begin(self, prompt: Prompt) -> ResumableGeneration:
         """Begin a text that can be left off and gone on with."""
+        prompt = replace(prompt, final=prompt.final or self.final)
         sampler, given = self.sampler(), self.generator.prefill(prompt)
         state = sampler.start(given, [np.random.default_rng([self.seed or 0, 0])])
-        return ResumableGeneration(sampler, state, self.generator.tokenizers.target, len(given.histories[0]))
+        prefix, target = self.generator.prefix(prompt), self.generator.tokenizers.target
+        return ResumableGeneration(sampler, state, target, len(prefix.tokens), skip=len(prefix.rest))
 
     def resume(self, saved: SavedState, model: str) -> ResumableGeneration:
         """Go on from a saved state of the model with this fingerprint."""

@@ -117,6 +117,10 @@ class DecodingFlags:
         components = choose_filters(self.registry, chain)
         return lambda tokenizer: make_filters(components, tokenizer)
 
+    def follows_output(self, chain: FilterChoices) -> bool:
+        """Return whether a filter of a chain has to see every token of the output: prompts are final then."""
+        return any(self.registry.find("filter", name).spec.follows_output for name, _ in chain)
+
     def changed(self, old: FilterChoices, flag: str, value: str, order: str) -> FilterChoices:
         """Return a chain in which one filter, by its flag's parameter, has another value.
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rnngen.contracts import (
     NO_TOKEN,
     AnyFilter,
+    ConditionedStep,
     DecodingJob,
     GenerationState,
     Hypothesis,
@@ -27,13 +28,16 @@ from rnngen.contracts import (
     Strategy,
     TokenIds,
 )
+from rnngen.data.normalization import normalize
 from rnngen.decoding.filter_chain import FilterChain
+from rnngen.decoding.likelihood import log_probabilities
 from rnngen.decoding.prefill import blend, next_logits, prefill
-from rnngen.decoding.text_stream import TextStream, decode, until
+from rnngen.decoding.text_stream import TextStream, decode, first_tokens, until
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
 from rnngen.numerics import log_softmax
+from rnngen.options.corpus import NormalForm
 from rnngen.registry.components import Tokenizers
 from rnngen.requests.conflicts import Capability
 
@@ -41,6 +45,8 @@ BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
 BATCH_TOKENS = 64 * 512
 """…and tokens that they may have together when all are padded to the longest."""
+BATCH_TEXTS, BATCH_LOGITS = 512, 1 << 22
+"""Texts that are scored side by side at most, and the logits that there are at a time."""
 FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
 """Tokens of a text by default: of free text, and of an example that does not come to its end."""
 SOURCE_RATIO, SOURCE_LENGTH = 3, 256
@@ -59,11 +65,35 @@ class Prompt:
     """The source, for models that read one."""
     blend: "tuple[str, float] | None" = None
     """Another prompt's text, and how much of the state after it is mixed in, from 0 to 1."""
+    final: bool = False
+    """True if all its tokens are final. Else those at its end that may be the beginning of a longer one are
+    given back, so that what is generated goes on from the text. Those of a blend are final."""
+    label: str | None = None
+    """The label under which the text stands, of models with labels; it is not part of what is shown."""
+
+    @property
+    def whole(self) -> str:
+        """The beginning of the example: the text, or ``label TAB text``."""
+        return self.text if self.label is None else f"{self.label}\t{self.text}"
 
     @property
     def is_blank(self) -> bool:
         """True if there is a source and nothing in it but white space: nothing is made of that."""
         return self.source is not None and not self.source.strip()
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """What a prompt comes down to."""
+
+    tokens: tuple[int, ...]
+    """The tokens that the network reads before it generates, at least one."""
+    hidden: int
+    """How many of them are no part of the prompt."""
+    rest: bytes = b""
+    """The end of the prompt that was given back: what is generated begins with it…"""
+    spelt: int = 0
+    """…and by how many tokens it was spelt."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +125,8 @@ class Output:
     """The text as it comes, without the prompt, up to a stop."""
     hypothesis: Hypothesis | None = None
     """Its log-probability and score, where the strategy knows them."""
+    given: int = 0
+    """Bytes of the prompt that its tokens begin with."""
 
     @cached_property
     def text(self) -> str:
@@ -114,9 +146,13 @@ class Generator:
         default_prompt: what generation starts from where there is no prompt.
         trained_tokens: (V,) which tokens occurred in training; no others are generated. None: all.
         max_source_tokens: tokens of a source above which training left examples out.
+        labels: the labels of its training, if its examples have some: each is then ``label TAB text``.
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
         load_model: opens another model by name, for strategies that need two.
+        encoding: in which texts enter and leave: UTF-8, or ``bytes``, of which each is one character.
+        normalize: the Unicode normal form that the tokenizers bring texts to.
+        separator: what is written between texts.
     """
 
     model: Any
@@ -126,16 +162,23 @@ class Generator:
     default_prompt: str = ""
     trained_tokens: "NDArray[Any] | None" = None
     max_source_tokens: int | None = None
+    labels: tuple[str, ...] = ()
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+    encoding: str = "utf-8"
+    normalize: NormalForm | None = None
+    separator: str = "\n"
 
     @cached_property
     def capabilities(self) -> "tuple[Capability, ...]":
         """The model's capabilities, which some options of requests need."""
         reads: Capability = "source" if self.reads_source else "no source"
         ends: Capability = "end" if self.has_eos else "free text"
-        return (reads, ends, "attention") if self.attends else (reads, ends)
+        found: list[Capability] = [reads, ends]
+        found += ["attention"] * self.attends
+        found += ["labels"] * bool(self.labels)
+        return tuple(found)
 
     # ── prompts ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -159,6 +202,22 @@ class Generator:
             return (self.eos_id, *tokens)
         return tuple(tokens or encode(self.default_prompt).tolist() or [self.eos_id])
 
+    def prefix(self, prompt: Prompt) -> Prefix:
+        """Return what the network reads of a prompt, and what is given back of it.
+
+        Where all of it is given back, generation starts from where it does without a prompt.
+        """
+        tokens, text = self.prefix_tokens(prompt.whole), prompt.whole
+        hidden = int(self.has_eos) if text else len(tokens)
+        if not text or prompt.final or prompt.blend or not isinstance(self.model, ConditionedStep):
+            return Prefix(tokens, hidden)
+        kept, rest = self.model.split(tokens[hidden:])
+        spelt = len(tokens) - hidden - kept
+        if kept or hidden:
+            return Prefix(tokens[: hidden + kept], hidden, rest, spelt)
+        begins = self.prefix_tokens("")
+        return Prefix(begins, len(begins), rest, spelt)
+
     def source_tokens(self, source: str) -> tuple[int, ...]:
         """Return the tokens of a source, its end included."""
         return (*self.tokenizers.source.encode(source).tolist(), self.tokenizers.source.eos_id)
@@ -169,12 +228,16 @@ class Generator:
         return limit is not None and len(self.source_tokens(source)) - 1 > limit
 
     def untrained(self, text: str) -> list[str]:
-        """Return the stretches of a prompt, in whole characters, whose tokens training never met."""
+        """Return the stretches of a prompt, in whole characters, whose final tokens training never met."""
         if self.trained_tokens is None or not text:
             return []
         tokenizer = self.tokenizers.target
+        text = normalize(text, self.normalize)
         ids = tokenizer.encode(text)
-        unknown = np.repeat(self.trained_tokens[ids] == 0, [len(tokenizer.pieces[token]) for token in ids])
+        never = self.trained_tokens[ids] == 0
+        if isinstance(self.model, ConditionedStep):
+            never[self.model.split(ids.tolist())[0] :] = False
+        unknown = np.repeat(never, [len(tokenizer.pieces[token]) for token in ids])
         begins = np.cumsum([0, *(len(character.encode()) for character in text[:-1])])
         marked = zip(text, np.logical_or.reduceat(unknown, begins), strict=True)
         runs = groupby(marked, key=lambda one: bool(one[1]))
@@ -206,11 +269,20 @@ class Generator:
         return blend(self.model, found, self._prefill(replace(prompt, text=other)), weight)
 
     def _prefill(self, prompt: Prompt) -> GenerationState:
-        tokens = self.prefix_tokens(prompt.text)
+        begun = self.prefix(prompt)
         if self.prefix_cache is None:
-            return prefill(self.model, self.start([prompt]), [tokens])
-        source = () if prompt.source is None else self.source_tokens(prompt.source)
-        return self.prefix_cache.prefill(self.model, partial(self.start, [prompt]), tokens, source)
+            given = prefill(self.model, self.start([prompt]), [begun.tokens])
+        else:
+            source = () if prompt.source is None else self.source_tokens(prompt.source)
+            start = partial(self.start, [prompt])
+            given = self.prefix_cache.prefill(self.model, start, begun.tokens, source)
+        return replace(given, state=self._expecting(given.state, [begun.rest], 1))
+
+    def _expecting(self, state: State, rests: Sequence[bytes], after: int) -> State:
+        """A state whose streams begin with what was given back, once ``after`` tokens more are read."""
+        if isinstance(self.model, ConditionedStep) and any(rests):
+            return self.model.expect(state, rests, after)
+        return state
 
     # ── generation ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -219,11 +291,12 @@ class Generator:
     ) -> DecodingJob:
         """Return what a strategy is asked to do for one prompt, or several that begin with as many tokens.
 
-        Seeds follow from the prompts' numbers, from 0 by default.
+        As much of each is given back. Seeds follow from the prompts' numbers, from 0 by default.
         """
-        prefixes = tuple(self.prefix_tokens(prompt.text) for prompt in prompts)
+        begun = [self.prefix(prompt) for prompt in prompts]
+        prefixes, rests = tuple(one.tokens for one in begun), [one.rest for one in begun]
         sources = [len(self.source_tokens(prompt.source or "")) for prompt in prompts]
-        start = cache(partial(self.start, prompts))
+        start = cache(lambda: self._expecting(self.start(prompts), rests, len(prefixes[0])))
         single = len(prompts) == 1
         read = cache(lambda: self.prefill(prompts[0]) if single else prefill(self.model, start(), prefixes))
         return DecodingJob(
@@ -231,7 +304,10 @@ class Generator:
             prefixes=prefixes,
             start=start,
             prefill=read,
-            max_tokens=tuple(self.max_tokens(settings.length, prompt.source) for prompt in prompts),
+            max_tokens=tuple(
+                most + one.spelt if (most := self.max_tokens(settings.length, prompt.source)) else most
+                for prompt, one in zip(prompts, begun, strict=True)
+            ),
             seeds=tuple(settings.seed + number for number in numbers or range(len(prompts))),
             eos_id=self.eos_id,
             count=settings.count,
@@ -241,7 +317,7 @@ class Generator:
             source_lengths=tuple(sources) if self.reads_source else None,
             scores=self.reads_source,
             attention=settings.attention,
-            text=self.pieces,
+            text=partial(self.pieces, skip=len(rests[0])),
             load_model=self.load_model,
         )
 
@@ -283,8 +359,9 @@ class Generator:
         return [first.get(id(prompt), "") for prompt in prompts]
 
     def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
-        """The numbers of prompts that are read side by side: they begin with as many tokens."""
-        begun = [len(self.prefix_tokens(prompt.text)) for prompt in prompts]
+        """The numbers of prompts that are read side by side: they begin with as many tokens and bytes."""
+        prefixes = [self.prefix(prompt) for prompt in prompts]
+        begun = [(len(one.tokens), len(one.rest)) for one in prefixes]
         for batch in batches([len(self.source_tokens(prompt.source or "")) for prompt in prompts]):
             for _, some in groupby(sorted(batch, key=begun.__getitem__), key=begun.__getitem__):
                 yield list(some)
@@ -296,10 +373,15 @@ class Generator:
         settings: GenerationSettings,
         numbers: Sequence[int],
     ) -> Iterator[tuple[int, Output]]:
-        counts = [0] * len(prompts)
+        counts, given = [0] * len(prompts), len(self.prefix(prompts[0]).rest)
         for one in strategy.generate(self.job(prompts, settings, numbers)):
-            pieces = until(self.pieces(one.tokens), settings.stops)
-            yield one.prompt, Output(prompts[one.prompt], counts[one.prompt], pieces, one.hypothesis)
+            prompt, number = prompts[one.prompt], counts[one.prompt]
+            most = self.max_tokens(settings.length, prompt.source)
+            tokens = (
+                first_tokens(self.tokenizers.target.pieces, one.tokens, most, given) if given else one.tokens
+            )
+            pieces = until(self.pieces(tokens, given), settings.stops)
+            yield one.prompt, Output(prompt, number, pieces, one.hypothesis, given)
             counts[one.prompt] += 1
 
     def max_tokens(self, length: int | None, source: str | None) -> int | None:
@@ -311,9 +393,15 @@ class Generator:
             return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * read)
         return EXAMPLE_LENGTH if self.has_eos else FREE_LENGTH
 
-    def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
-        """Turn tokens into text as they come; a character only when all its bytes are there."""
-        return TextStream(self.tokenizers.target.pieces).stream(tokens)
+    def pieces(self, tokens: Iterable[int], skip: int = 0, length: int | None = None) -> Iterator[str]:
+        """Turn tokens into text as they come; a character only when all its bytes are there.
+
+        The first ``skip`` bytes are not shown, and no more than ``length`` tokens beyond them taken.
+        """
+        pieces = self.tokenizers.target.pieces
+        if skip:
+            tokens = first_tokens(pieces, tokens, length, skip)
+        return TextStream(pieces, skip).stream(tokens)
 
     # ── scoring ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -332,6 +420,22 @@ class Generator:
         """Return the log-probability of a text in nats, its end included, and its tokens."""
         found = self.token_log_probs(text, source)
         return sum((nats for _, nats in found), 0.0), len(found)
+
+    def log_probs(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the log-probability of each text in nats (N,), its end included where examples end.
+
+        Texts of similar length are read side by side; the logits of a step are no more than ``BATCH_LOGITS``.
+        """
+        begin = self.prefix_tokens("")
+        tokens = [self.tokenizers.target.encode(text).tolist() for text in texts]
+        found, ends = np.zeros(len(texts)), [self.eos_id] * self.has_eos
+        rows = max(1, min(BATCH_TEXTS, BATCH_LOGITS // len(self.tokenizers.target.pieces)))
+        order = sorted(range(len(texts)), key=lambda number: len(tokens[number]))
+        for start in range(0, len(order), rows):
+            some = order[start : start + rows]
+            given = prefill(self.model, self.start([Prompt()] * len(some)), [begin] * len(some))
+            found[some] = log_probabilities(self.model, given, [tokens[number] + ends for number in some])
+        return found
 
     def token_log_probs(self, text: str, source: str | None = None) -> list[tuple[int, float]]:
         """Return the tokens of a text, its end included where examples end, each with its log-probability."""
@@ -379,8 +483,12 @@ class Generator:
         hypothesis = Hypothesis(tuple(tokens), 0.0, 0.0, np.concatenate(weights))
         return self.alignment(source, hypothesis, unit)
 
-    def alignment(self, source: str, hypothesis: Hypothesis, unit: Unit = "character") -> Alignment:
-        """Return where the network looked for each token of a hypothesis.
+    def alignment(
+        self, source: str, hypothesis: Hypothesis, unit: Unit = "character", *, given: int = 0
+    ) -> Alignment:
+        """Return where the network looked for each token of a hypothesis that kept its attention.
+
+        The first bytes of its text may have been given, and are no part of it.
 
         Raises:
             UsageError: if its attention weights were not kept, which would have been too many.
@@ -389,12 +497,16 @@ class Generator:
             raise UsageError(
                 "source and output are too long to keep all attention weights; give a shorter source"
             )
-        written = [*hypothesis.tokens, self.eos_id][: len(hypothesis.attention)]
-        pieces = self.tokenizers
+        source_pieces, target_pieces = (one.pieces for one in self.tokenizers[::-1])
+        tokens = [*hypothesis.tokens, self.eos_id][: len(hypothesis.attention)]
+        written = [target_pieces[token] for token in tokens]
+        while given and len(written[0]) <= given:
+            given -= len(written.pop(0))
+        written[:1] = [piece[given:] for piece in written[:1]]
         return Alignment.from_pieces(
-            [pieces.source.pieces[token] for token in self.source_tokens(source)],
-            [pieces.target.pieces[token] for token in written],
-            hypothesis.attention,
+            [source_pieces[token] for token in self.source_tokens(source)],
+            written,
+            hypothesis.attention[len(tokens) - len(written) :],
             unit=unit,
         )
 

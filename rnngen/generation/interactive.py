@@ -10,13 +10,13 @@ A model that reads a source takes what is said for one, and writes about it; eac
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 from pathlib import Path
 
 import numpy as np
 
-from rnngen.contracts import AnyFilter, GenerationState
+from rnngen.contracts import AnyFilter, ConditionedStep, GenerationState
 from rnngen.decoding.draws import UniformDraws
 from rnngen.decoding.sampler import Sampler, SamplerState
 from rnngen.decoding.text_stream import TextStream, until
@@ -57,6 +57,7 @@ class Conversation:
         model: returns the fingerprint that states are kept with.
         strategy: what states are kept with.
         whole: generates a whole text for a source, where the strategy does not choose token by token.
+        final: returns whether all tokens of what is said are final under a chain.
     """
 
     def __init__(
@@ -70,8 +71,9 @@ class Conversation:
         model: Callable[[], str] = str,
         strategy: ComponentChoice = DEFAULT_STRATEGY,
         whole: Whole | None = None,
+        final: Callable[[FilterChoices], bool] = lambda _: False,
     ) -> None:
-        self.generator, self.filters = generator, tuple(filters)
+        self.generator, self.filters, self._final = generator, tuple(filters), final
         self._build, self._model, self._strategy = build, model, strategy
         self._make, self._whole, self._said = sampler, whole, ""
         self._sampler = self._made(self.filters)
@@ -86,7 +88,6 @@ class Conversation:
     def say(self, text: str) -> None:
         """Begin a turn: the model reads this, which may be empty, after all that was written before."""
         turn = self._now(text)
-        tokens: list[int] = self.generator.tokenizers.target.encode(text).tolist()
         self._said = text
         if self._sampler is None:
             pass  # the text is generated as a whole
@@ -94,8 +95,8 @@ class Conversation:
             self._begin(Prompt("", text))
         elif self._state is None:
             self._begin(Prompt(text))
-        elif tokens:
-            self._state = self._sampler.extend(self._state, tokens)
+        elif text:
+            self._state = self._read(self._state, text)
         self._turns.append(turn)
 
     def write(
@@ -191,12 +192,13 @@ class Conversation:
         """All that was said and written; where an example ended, a line ends."""
         eos_id, decode = self.generator.eos_id, self.generator.decode
         ends = groupby(self.tokens[self._hidden :], key=lambda token: token == eos_id)
-        return "".join(LINE_END * len([*run]) if ended else decode(run) for ended, run in ends)
+        shown = [LINE_END * len([*run]) if ended else decode(run) for ended, run in ends]
+        return "".join([*shown, self._pending.decode(errors="replace")])
 
     def save(self, path: Path) -> None:
         """Keep it in a file that ``load`` and ``rnngen sample --from-state`` go on from."""
         state, target = self._begun(), self.generator.tokenizers.target
-        text = ResumableGeneration(self._drawing, state, target, len(self.tokens))
+        text = ResumableGeneration(self._drawing, state, target, len(self.tokens), skip=len(self._pending))
         strategy, source = self._strategy, self._source
         save_state(path, text, self._model(), self.filters, strategy=strategy, source=source)
 
@@ -237,33 +239,66 @@ class Conversation:
 
     def _begin(self, prompt: Prompt) -> SamplerState:
         """Read a prompt; draws go on from where they are."""
+        prompt = replace(prompt, final=self._final(self.filters))
         given = self.generator.prefill(prompt)
         self._state = self._drawing.start(given, [self._current_draws.generator()])
-        self._hidden = int(self.generator.has_eos) if prompt.text else len(self.tokens)
+        self._hidden = self.generator.prefix(prompt).hidden
         self._source = prompt.source
         return self._state
+
+    @property
+    def _pending(self) -> bytes:
+        """What was said last and given back, as long as it is not drawn again."""
+        model = self.generator.model
+        if self._state is None or not isinstance(model, ConditionedStep):
+            return b""
+        return model.pending(self._state.network)[0]
+
+    def _read(self, state: SamplerState, text: str) -> SamplerState:
+        """Let the model read a text, and before it what was given back; then its end is given back."""
+        encode, model, sampler = self.generator.tokenizers.target.encode, self.generator.model, self._drawing
+        if not isinstance(model, ConditionedStep):
+            return sampler.extend(state, encode(text).tolist())
+        tokens = encode(self._pending.decode(errors="replace") + text).tolist()
+        kept, rest = (len(tokens), b"") if self._final(self.filters) else model.split(tokens)
+        state = state._replace(network=model.expect(state.network, [b""]))
+        if kept:
+            state = sampler.extend(state, tokens[:kept])
+        if state.logits is None:
+            return state._replace(network=model.expect(state.network, [rest], 1))
+        network = model.expect(state.network, [rest])
+        return state._replace(network=network, logits=model.condition(state.logits, network))
 
     def _begun(self) -> SamplerState:
         return self._state or self._begin(Prompt("", "" if self.generator.reads_source else None))
 
     def _restart(self, draws: UniformDraws | None = None) -> None:
         """Go on from the same place with the filters and the draws of now."""
+        if self._pending and self._final(self.filters):
+            assert self._state is not None
+            self._state = self._read(self._state, "")
         if old := self._state:
             given = GenerationState(old.histories, old.network, old.logits)
             self._state = self._drawing.start(given, [(draws or old.draws[0]).generator()])
 
     def _pieces(self, length: int | None, halt: Callable[[], bool]) -> Iterator[str]:
-        stream, eos_id = TextStream(self.generator.tokenizers.target.pieces), self.generator.eos_id
+        self._begun()
+        eos_id = self.generator.eos_id
+        stream = TextStream(self.generator.tokenizers.target.pieces, len(self._pending))
         return stream.stream(takewhile(lambda one: one != eos_id, self._tokens(length, halt, stream)))
 
     def _tokens(self, length: int | None, halt: Callable[[], bool], stream: TextStream) -> Iterator[int]:
         """New tokens, and after the last those that a character still needs which has begun."""
-        drawn = self._drawing.stream(self._begun())
-        for _ in range(length) if length is not None else iter(int, 1):
-            if halt():
+        drawn, given = self._drawing.stream(self._begun()), len(self._pending)
+        while length is None or length > 0:
+            if not given and halt():
                 return
             token, self._state = next(drawn)
             yield token
+            size = len(self.generator.tokenizers.target.pieces[token])
+            if length is not None and (not given or size > given):
+                length -= 1
+            given = max(given - size, 0)
         for _ in range(UTF8_REST):
             if not stream.copy().flush():
                 return

@@ -1,15 +1,17 @@
 """From stored models to one that generates: without torch wherever the cell has a NumPy implementation."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
-from rnngen.contracts import FeatureStep, NetworkStep
+from rnngen.contracts import FeatureStep, NetworkStep, Tokenizer
+from rnngen.data.normalization import NormalizingTokenizer
 from rnngen.errors import OptionError, UsageError
 from rnngen.generation.generator import Generator
 from rnngen.inference.build import numpy_step
+from rnngen.inference.conditioned import conditioned
 from rnngen.inference.ensemble import Ensemble
 from rnngen.inference.neural_cache import CachedStep
 from rnngen.inference.quantized import quantize, quantized_step
@@ -51,25 +53,39 @@ def load_generator(
     config = first.config
     reads_source = config.reads_source
     limit = min(model.config.training.max_length for model in models) if reads_source else None
-    task = restore(registry, "task", config.task)
-    return Generator(
+    part = restore(registry, "task", config.task)
+    task = make_task(part)
+    generator = Generator(
         _step(registry, models, options),
         open_tokenizers(registry, first),
-        has_eos=make_task(task).has_eos,
+        has_eos=task.has_eos,
         reads_source=reads_source,
         default_prompt=config.default_prompt,
         trained_tokens=_trained_tokens(models),
         max_source_tokens=limit,
-        default_strategy=task.registered.spec.strategy,
+        labels=config.corpus.labels if part.registered.spec.has_labels else (),
+        default_strategy=part.registered.spec.strategy,
         load_model=load_model,
+        encoding=config.encoding,
+        normalize=config.corpus.normalize,
+        separator=task.separator,
     )
+    pieces = generator.tokenizers.target.pieces
+    return replace(generator, model=conditioned(generator.model, pieces, generator.forbidden))
 
 
 def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
-    """Build the tokenizers of a model: of targets and of sources, which are often one."""
+    """Build the tokenizers of a model: of targets and of sources, which are often one.
+
+    They bring what they encode to the normal form of its training text.
+    """
     kinds = [kind for kind in ("tokenizer", "source_tokenizer") if getattr(model.config, kind)]
     parts = {kind: restore(registry, kind, getattr(model.config, kind)) for kind in kinds}
-    return load_tokenizers(parts, model.tokenizer_json, model.path)
+    found, form = load_tokenizers(parts, model.tokenizer_json, model.path), model.config.corpus.normalize
+    if form is None:
+        return found
+    target, source = (cast(Tokenizer, NormalizingTokenizer(one, form)) for one in found)
+    return Tokenizers(target, target if found.source is found.target else source)
 
 
 def check_same_vocabulary(model: StoredModel, other: StoredModel, purpose: str) -> None:

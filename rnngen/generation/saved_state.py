@@ -5,21 +5,22 @@ A state file is written whole or not at all, and tied to the model that made it:
     arrays    state.0 … │ memory.0 … (the filters') │ history │ surprise? │ logits?
     record    rng · model · chain · given · shown · over      version 1
               strategy · source                               version 2, where one of them is not the default
+              skip                                            version 3, where tokens were given back
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from rnngen.contracts import Tokenizer
+from rnngen.contracts import ConditionedStep, Tokenizer
 from rnngen.decoding.draws import UniformDraws
 from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory
-from rnngen.decoding.text_stream import TextStream, until
+from rnngen.decoding.text_stream import TextStream, first_tokens, until
 from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.generation.generator import Generator, Prompt
 from rnngen.generation.prefix_cache import Arrays, arrays_of, state_from
@@ -27,7 +28,7 @@ from rnngen.requests.sample import ComponentChoice, FilterChoices
 from rnngen.store import checkpoint
 from rnngen.store.model_folder import StoredModel
 
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 DEFAULT_STRATEGY = ComponentChoice("sample")
 
 
@@ -46,6 +47,8 @@ class ResumableGeneration:
     """Characters that were shown already."""
     ended: bool = field(default=False, kw_only=True)
     """True if the text had come to its end or to a stop then."""
+    skip: int = field(default=0, kw_only=True)
+    """Bytes of the prompt that were given back, which the tokens drawn begin with."""
     cut: bool = field(default=True, init=False)
     """True if the last ``write`` left off, and did not come to the end of the text or to a stop."""
 
@@ -72,7 +75,9 @@ class ResumableGeneration:
         self.cut = False
         behind = self.shown
         eos_id, tokens = self.tokenizer.eos_id, self._tokens(length, last)
-        pieces = TextStream(self.tokenizer.pieces).stream(takewhile(lambda one: one != eos_id, tokens))
+        pieces = TextStream(self.tokenizer.pieces, self.skip).stream(
+            takewhile(lambda one: one != eos_id, tokens)
+        )
         for text in until(pieces, stops):
             if self.cut:
                 return
@@ -84,11 +89,17 @@ class ResumableGeneration:
 
     def _tokens(self, length: int | None, last: bool) -> Iterator[int]:
         """Yield the tokens generated already, then new ones."""
-        yield from self.state.histories[0][self.given :]
-        for token, after in islice(self.sampler.stream(self.state), length):
+        pieces, skip = self.tokenizer.pieces, self.skip
+        for token in self.state.histories[0][self.given :]:
+            yield token
+            skip = max(skip - len(pieces[token]), 0)
+        yield from first_tokens(pieces, self._drawn(), length, skip)
+        self.cut = not last
+
+    def _drawn(self) -> Iterator[int]:
+        for token, after in self.sampler.stream(self.state):
             self.state = after
             yield token
-        self.cut = not last
 
 
 def fingerprint(models: Sequence[StoredModel], identity: str) -> str:
@@ -118,8 +129,10 @@ def save_state(
 
     ``model`` is the fingerprint of what generates it; ``filters`` and ``strategy`` choose its tokens.
     """
-    state = text.state
-    arrays = {**arrays_of(state.network), **arrays_of(state.filters, "memory")}
+    state, network = text.state, text.state.network
+    if isinstance(text.sampler.model, ConditionedStep) and not any(text.sampler.model.pending(network)):
+        network = network[:-1]  # nothing is to come: as an earlier version keeps it
+    arrays = {**arrays_of(network), **arrays_of(state.filters, "memory")}
     arrays["history"] = np.array(state.histories[0].view(), np.int32)
     pending = {"surprise": state.surprisal, "logits": state.logits}
     arrays |= {key: value for key, value in pending.items() if value is not None}
@@ -127,6 +140,8 @@ def save_state(
     record |= {"rng": state.draws[0].state, "given": text.given, "shown": text.shown, "over": not text.cut}
     if strategy != DEFAULT_STRATEGY or source is not None:
         record |= {"version": 2, "source": source, "strategy": [strategy.name, dict(strategy.options)]}
+    if text.skip:
+        record |= {"version": 3, "skip": text.skip}
     checkpoint.write_tensors(path, arrays, record)
 
 
@@ -209,11 +224,11 @@ class SavedState:
         try:
             state = self._state(generator, sampler)
             given, shown = int(self.record["given"]), int(self.record["shown"])
-            ended = bool(self.record["over"])
+            ended, skip = bool(self.record["over"]), int(self.record.get("skip", 0))
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
         return ResumableGeneration(
-            sampler, state, generator.tokenizers.target, given, shown, ended=bool(ended)
+            sampler, state, generator.tokenizers.target, given, shown, ended=ended, skip=skip
         )
 
     def _state(self, generator: Generator, sampler: Sampler) -> SamplerState:
@@ -221,9 +236,13 @@ class SavedState:
         if not len(history):
             raise ValueError("no tokens at all")
         start = generator.start([Prompt("", self.source)])
+        if isinstance(generator.model, ConditionedStep) and f"state.{len(start) - 1}" not in self.arrays:
+            network = (*state_from(self.arrays, start[:-1]), start[-1])
+        else:
+            network = state_from(self.arrays, start)
         return SamplerState(
             (history,),
-            state_from(self.arrays, start),
+            network,
             state_from(self.arrays, sampler.chain.initial(np.zeros(1, np.int64)), "memory"),
             (UniformDraws.restore(self.record["rng"]),),
             self.arrays.get("logits"),

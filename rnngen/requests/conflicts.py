@@ -84,7 +84,7 @@ class Need:
         return f"`{self.option}` needs {others}: {self.reason}"
 
 
-Capability: TypeAlias = Literal["source", "no source", "attention", "labels", "free text", "end"]
+Capability: TypeAlias = Literal["source", "no source", "attention", "labels", "free text", "end", "separator"]
 LACKS: dict[Capability, str] = {
     "source": "reads no source",
     "no source": "reads a source",
@@ -92,6 +92,7 @@ LACKS: dict[Capability, str] = {
     "labels": "has no labels",
     "free text": "has examples that end",
     "end": "has texts that do not end by themselves",
+    "separator": "divides none",
 }
 """Capabilities of models and tasks, each with the words for lacking it."""
 

@@ -41,6 +41,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("shared_vocabulary", "source_tokenizer", "it takes one tokenizer for both sides"),
     Conflict("label_smoothing", "head=adaptive", "it spreads over all tokens, which that never computes"),
     Need("source", "corpus|target", "these are its sources"),
+    Conflict("normalize", "encoding=bytes", "bytes are no letters"),
     Need("val_source", "val|val_target", "these are its sources"),
     Need("muon", "optimizer=muon", "it chooses what that optimizer updates", unless="resume"),
     Need("mixture", "head=mixture", "it is their number", unless="resume"),
@@ -68,6 +69,7 @@ REQUIREMENTS = (
     *(Requires(option, "source", reason, _PAIRS) for option, reason in _SOURCE.items()),
     *(Requires(option, "no source", reason) for option, reason in _NO_SOURCE.items()),
     Requires("label_field", "labels", "it is the key of labels", "leave it out, or give `task=labelled`"),
+    Requires("separator", "separator", "it divides files", "leave it out, or give `task=documents`"),
     Requires("vary_seq", "free text", "it varies the windows that free text is read in"),
 )
 """Options that need a capability of the task."""

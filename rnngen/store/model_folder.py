@@ -9,10 +9,12 @@
       metrics.jsonl        one line an evaluation
       README.md            the model card
       last/training.safetensors    the state of training, for resuming
+      last/corpus.json             the places of the text on this machine, likewise
 
 A model in one file (``rnngen export``) is a model.safetensors whose record holds the first two files too.
 """
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -22,11 +24,14 @@ from typing import Any
 from rnngen.errors import ModelError, NotFoundError, UnknownName, UsageError
 from rnngen.store import checkpoint
 from rnngen.store.checkpoint import Tensors
-from rnngen.store.config import ModelConfig
+from rnngen.store.config import PATHS, CorpusRecord, ModelConfig
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
-METRICS, CARD, TRAINING = "metrics.jsonl", "README.md", "last/training.safetensors"
+METRICS, CARD = "metrics.jsonl", "README.md"
+TRAINING, PLACES = "last/training.safetensors", "last/corpus.json"
 
+DEFAULT = ".default"
+"""The file that names the default model, beside the models' folders."""
 TRAINED_TOKENS = "seen"
 """A tensor beside the network's: (V,) 1 for tokens that occurred in training; no others are generated."""
 
@@ -68,6 +73,29 @@ def read_config(folder: Path) -> ModelConfig:
     """Read the configuration alone."""
     place = folder / CONFIG
     return ModelConfig.from_json(checkpoint.read_json(place), str(place))
+
+
+def located(path: Path, record: CorpusRecord) -> CorpusRecord:
+    """Return a model's record with the places of its text, where its folder holds those of the same names.
+
+    Raises:
+        ModelError: if they are damaged.
+    """
+    place = path / PLACES
+    if not place.is_file():
+        return record
+    places = checkpoint.read_json(place)
+    if not all(isinstance(paths, list) for paths in places.values()) or not places.keys() <= {*PATHS}:
+        raise ModelError(f"{place} is damaged; delete it, and name the text when it is needed")
+    found = record.at(places)
+    return found if found.named() == record.named() else record
+
+
+def write_config(folder: Path, config: ModelConfig) -> None:
+    """Write ``config.json`` and, apart from it, the places of the text."""
+    checkpoint.write_text(folder / CONFIG, config.shared().to_json())
+    places = json.dumps(config.corpus.places, indent=2, ensure_ascii=False)
+    checkpoint.write_text(folder / PLACES, places + "\n")
 
 
 def last_evaluation(folder: Path) -> float | None:
@@ -115,7 +143,7 @@ def write_weights(folder: Path, weights: Tensors, config: ModelConfig, tokenizer
 
 def export(model: StoredModel, target: Path) -> None:
     """Write a model as one file that ``-m`` takes."""
-    record = {"config": model.config.as_json(), "tokenizer": model.tokenizer_json}
+    record = {"config": model.config.shared().as_json(), "tokenizer": model.tokenizer_json}
     checkpoint.write_tensors(target, model.weights, _seal(model.config, model.tokenizer_json) | record)
 
 
@@ -147,13 +175,13 @@ class ModelStore:
         return self.root / name
 
     def find(self, name: str | None) -> Path:
-        """Return the folder or file of a model, from its name or path; without either, the one trained last.
+        """Return the folder or file of a model, from its name or path; without either, the default one.
 
         Raises:
             NotFoundError: if there is none; the closest name is given.
         """
         if name is None:
-            return self.latest()
+            return self.default() or self.latest()
         if os.sep in name or name.endswith(".safetensors") or name.startswith("."):
             if not Path(name).exists():
                 raise NotFoundError(f"model {name}: no such file or folder")
@@ -165,6 +193,28 @@ class ModelStore:
     def open(self, name: str | None) -> StoredModel:
         """Read a model by name or path; errors as in ``find`` and ``read_model``."""
         return read_model(self.find(name))
+
+    def default(self) -> Path | None:
+        """Return the folder of the model that was made the default; None if there is none, or no longer."""
+        try:
+            path = self.path((self.root / DEFAULT).read_text(encoding="utf-8").strip())
+        except (OSError, ValueError, UsageError):
+            return None
+        return path if (path / CONFIG).is_file() else None
+
+    def set_default(self, name: str | None) -> None:
+        """Make a model the default one; None for the one trained last, as it is at first.
+
+        Raises:
+            NotFoundError: if there is no such model.
+            UsageError: for a path.
+        """
+        if name is None:
+            (self.root / DEFAULT).unlink(missing_ok=True)
+            return
+        if self.find(name).parent != self.root:
+            raise UsageError(f"{name} is a path, and the default is a named model (see rnngen models list)")
+        checkpoint.write_text(self.root / DEFAULT, f"{name}\n")
 
     def latest(self) -> Path:
         """Return the folder of the model trained last; ``NotFoundError`` if there is none at all."""
@@ -181,12 +231,27 @@ class ModelStore:
         found.rename(doomed)
         shutil.rmtree(doomed)
 
+    def rename(self, name: str, target: str) -> Path:
+        """Give a model another name; ``UsageError`` if that is taken, or the model is given by a path."""
+        found, was_default = self.find(name), self.default()
+        if found.parent != self.root:
+            raise UsageError(f"{name} is a path; only named models are renamed (see rnngen models list)")
+        renamed = found.rename(self._free(target))
+        if was_default == found:
+            self.set_default(target)
+        return renamed
+
+    def _free(self, name: str) -> Path:
+        """Return the folder for a name; ``UsageError`` if it is taken."""
+        path = self.path(name)
+        if path.exists():
+            mend = f"remove it first: rnngen models rm {name}"
+            raise UsageError(f"there is a model {name!r} already; {mend}")
+        return path
+
     def copy(self, name: str, target: str) -> Path:
         """Copy a model under another name; ``UsageError`` if that is taken."""
-        destination = self.path(target)
-        if destination.exists():
-            mend = f"remove it first: rnngen models rm {target}"
-            raise UsageError(f"there is a model {target!r} already; {mend}")
+        destination = self._free(target)
         staged = self.root / f".{target}.copy-{os.getpid()}"
         shutil.copytree(self.find(name), staged)
         staged.rename(destination)

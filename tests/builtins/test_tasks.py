@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rnngen.builtins import rnngen_tasks
@@ -45,6 +45,7 @@ def test_lines_are_those_of_the_whole_text_wherever_it_is_cut(text, cuts):
     borders = [0, *sorted(cut for cut in cuts if cut <= len(text)), len(text)]
     pieces = [text[a:b] for a, b in pairwise(borders)]
     chunks = [Chunk(piece, number == 0) for number, piece in enumerate(pieces)]
+    assume(text.count("\r") <= 10 * text.count("\n") + 1)  # else it is refused
     *ended, last = text.split("\n")
     expected = [line.removesuffix("\r") for line in ended] + [last]
     assert joined(Lines(NoOptions()).examples(chunks)) == [line for line in expected if line.strip()]
@@ -96,7 +97,7 @@ def test_a_label_of_a_reader_stands_before_a_text_of_any_form():
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("alone", "line 3 has no label: .*--label-field"),
+        ("alone", "line 3 has no label: .*`label_field`"),
         ("\tTom", "line 3 has no label before its tab; fill it in"),
         ("male\t \r", "line 3 has no text after its tab; fill it in"),
     ],

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from safetensors import safe_open
@@ -63,3 +65,19 @@ def test_a_damaged_model_is_not_exported(run, shelf, place):
     (shelf / "tale" / "model.safetensors").write_bytes(b"no")
     run("export", "tale", "-o", "tale.safetensors", status=1)
     assert list(place.iterdir()) == []
+
+
+def test_without_a_name_for_the_file_it_is_the_models(run, shelf, place):
+    run("export", "tale")
+    run("export", "tale", "-o", "other.safetensors")
+    assert (place / "tale.safetensors").read_bytes() == (place / "other.safetensors").read_bytes()
+    assert "--force" in run("export", "tale", status=2).err
+
+
+def test_a_model_goes_through_a_pipe(run, shelf, place):
+    run("export", "tale", "-o", "tale.safetensors")
+    command = [sys.executable, "-m", "rnngen", "export", "tale", "-o", "-"]
+    assert (
+        subprocess.run(command, capture_output=True, check=True).stdout
+        == (place / "tale.safetensors").read_bytes()
+    )

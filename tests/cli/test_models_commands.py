@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import re
 import shutil
 import sys
 
@@ -39,11 +41,33 @@ def names(shelf):
 
 def test_the_list_has_a_row_a_model(run, shelf):
     header, *rows = run("models", "list").out.splitlines()
-    assert header.split() == ["name", "task", "cell", "size", "tokenizer", "nats/char", "bytes"]
-    assert [row.split()[:5] for row in rows] == [
+    assert header.split() == ["name", "task", "cell", "size", "tokenizer", "nats/char", "disk", "age"]
+    assert [row.lstrip("* ").split()[:5] for row in rows] == [
         ["names", "lines", "lstm", "1×16", "char"],
         ["tale", "continue", "lstm", "1×16", "char"],
     ]
+
+
+def test_the_model_that_is_taken_by_default_has_a_star(run, shelf):
+    def starred():
+        return [row.split()[1] for row in run("models", "list").out.splitlines() if row.startswith("*")]
+
+    for name in ("tale", "names"):
+        run("models", "default", name)
+        assert starred() == [name]
+        assert run("models", "default").out == f"{name}\n"
+        assert f"model {name}" in run("sample", "-n", "3").err
+    run("models", "rm", "-y", "names")
+    assert starred() == ["tale"]
+
+
+def test_a_default_can_be_given_up_for_the_model_trained_last(run, shelf):
+    os.utime(shelf / "tale" / "model.safetensors")
+    run("models", "default", "names")
+    run("models", "default", "--unset")
+    assert run("models", "default").out == "tale\n"
+    run("models", "default", "nmes", status=3)
+    run("models", "default", "./tale", status=3)
 
 
 def test_the_list_as_json_says_the_same(run, shelf):
@@ -77,15 +101,22 @@ def test_an_empty_list_is_empty_json_and_a_hint(run):
 )
 def test_a_damaged_model_does_not_hide_the_others(run, shelf, damage):
     damage(shelf / "tale")
-    assert [line.split()[0] for line in run("models", "list").out.splitlines()[1:]] == ["names", "tale"]
+    listed = run("models", "list").out.splitlines()
+    assert [line.lstrip("* ").split()[0] for line in listed[1:]] == ["names", "tale"]
+    assert max(map(len, listed)) <= 80
     rows = json.loads(run("models", "list", "--json").out)
     assert [row["name"] for row in rows] == ["names", "tale"]
 
 
 def test_show_tells_the_configuration(run, shelf):
     shown = run("models", "show", "tale").out
-    for fact in ("lstm (rnngen", "forget_bias=1.0", "tale.txt", "hidden", "16"):
+    for fact in ("lstm (rnngen", "forget_bias=1.0", "tale.txt", "1×16", "nats/char"):
         assert fact in shown
+    assert not re.search(r"\b(None|True|False)\b", shown)
+    every = run("models", "show", "tale", "-v").out
+    for option in ("hidden", "weight_decay", "schedule"):
+        assert re.search(rf"^{option} ", every, re.MULTILINE)
+    assert not re.search(r"\b(None|True|False)\b", every)
     told = json.loads(run("models", "show", "tale", "--json").out)
     config = json.loads((shelf / "tale" / "config.json").read_text())
     assert told == {"path": str(shelf / "tale"), **config}
@@ -135,6 +166,21 @@ def test_rm_takes_no_paths(run, shelf, place):
     shutil.copytree(shelf / "tale", place / "mine")
     run("models", "rm", "-y", "./mine", status=2)
     assert (place / "mine" / "config.json").is_file()
+
+
+# ── mv ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_model_gets_another_name_and_stays_the_default(run, shelf):
+    before = run("sample", "-m", "tale", "-s", "3", "-n", "50").out
+    run("models", "default", "tale")
+    run("models", "mv", "tale", "story")
+    assert names(shelf) - {".default"} == {"names", "story"}
+    assert run("sample", "-s", "3", "-n", "50").out == before
+    run("models", "mv", "story", "names", status=2)
+    run("models", "mv", "./story", "mine", status=3)
+    run("models", "mv", "story", "a/b", status=2)
+    assert names(shelf) - {".default"} == {"names", "story"}
 
 
 # ── cp ─────────────────────────────────────────────────────────────────────────────────────────────────────

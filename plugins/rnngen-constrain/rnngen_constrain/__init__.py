@@ -21,6 +21,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
     return [
         FilterSpec(
             name="regex",
+            follows_output=True,
             summary="write only what a regular expression matches",
             load=matching,
             options=options.RegexOptions,
@@ -34,6 +35,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="choices",
+            follows_output=True,
             summary="write one of some texts",
             load=matching,
             options=options.ChoicesOptions,
@@ -47,6 +49,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="json_schema",
+            follows_output=True,
             summary="write JSON that is valid under a schema",
             load=matching,
             options=options.JSONSchemaOptions,
@@ -63,6 +66,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="grammar",
+            follows_output=True,
             summary="write only texts of a grammar in Lark's notation",
             load=matching,
             options=options.GrammarOptions,
@@ -79,6 +83,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="must_include",
+            follows_output=True,
             summary="let no text end that does not hold some words",
             load="rnngen_constrain.inclusion:must_include",
             options=options.InclusionOptions,

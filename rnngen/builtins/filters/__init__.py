@@ -82,6 +82,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="dry",
+            follows_output=True,
             summary="penalise tokens that continue a repetition, more the longer it is (p-e-w 2024)",
             load=f"{home}.penalties:dry",
             options=options.DryOptions,
@@ -93,6 +94,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="no_repeat_ngram",
+            follows_output=True,
             summary="never n tokens in a row twice (Paulus et al. 2017)",
             load=f"{home}.penalties:no_repeat_ngram",
             options=options.NoRepeatOptions,
@@ -153,6 +155,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="ban",
+            follows_output=True,
             summary="never write some texts",
             load=f"{home}.lexical:ban",
             options=options.BanOptions,
@@ -160,6 +163,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
         ),
         FilterSpec(
             name="force",
+            follows_output=True,
             summary="write nothing but the tokens of some texts",
             load=f"{home}.lexical:force",
             options=options.ForceOptions,

@@ -15,6 +15,7 @@ import numpy as np
 from rnngen.builtins.strategies.options import ContrastiveOptions
 from rnngen.contracts import (
     AnyFilter,
+    ConditionedStep,
     DecodingJob,
     FeatureStep,
     Floats,
@@ -85,6 +86,8 @@ def _tokens(
     memory, history = chain.initial(np.array([seed])), [list(prompt)]
     while True:
         logits = step.logits(features)
+        if isinstance(step, ConditionedStep):
+            logits = step.condition(logits, state)
         logits[:, never] = -np.inf
         tokens, probabilities = candidates(chain(logits, history, memory)[0], options.top_k)
         read, after = step.features(tokens, select_rows(state, [0] * len(tokens)))

@@ -48,7 +48,7 @@ MOST = 64
 )
 @flags.options_from(OutputOptions)
 @flags.device_flag
-@flags.json_flag
+@flags.json_lines_flag
 @click.pass_context
 def attend(
     ctx: click.Context,

@@ -1,6 +1,5 @@
 """``rnngen fill``: find what may stand in a gap."""
 
-from json import dumps
 from typing import Any
 
 import click
@@ -25,7 +24,7 @@ from rnngen.generation.fill_options import FillOptions
 @flags.options_from(FillOptions)
 @flags.option("--nbest", type=click.IntRange(1), help="The best N texts, a line each.")
 @flags.device_flag
-@flags.json_flag
+@flags.json_lines_flag
 @flags.quiet_flag
 @click.pass_context
 def fill(
@@ -63,7 +62,7 @@ def fill(
             "log_probability": found.log_probability,
             "score": found.score,
         }
-        out.write((dumps(record, ensure_ascii=False) if json else whole) + "\n")
+        out.write((streams.json_line(record) if json else whole) + "\n")
 
 
 def _around(text: str, gap: str) -> tuple[str, str]:
@@ -72,6 +71,6 @@ def _around(text: str, gap: str) -> tuple[str, str]:
         raise UsageError("--gap is empty, and would be everywhere; give a sign that the text has once")
     parts = text.split(gap)
     if len(parts) != 2:
-        many = "no gap" if len(parts) == 1 else f"{len(parts) - 1} gaps"
-        raise UsageError(f"there is {many} {gap} in the text; mark one, or choose another sign with --gap")
+        found = "there is no gap" if len(parts) == 1 else f"there are {len(parts) - 1} gaps"
+        raise UsageError(f"{found} {gap} in the text; mark one, or choose another sign with --gap")
     return parts[0], parts[1]

@@ -1,34 +1,30 @@
 """``rnngen models``: the models on this machine; ``rnngen export``: one of them in one file."""
 
+import time
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnngen.cli import flags, streams
 from rnngen.cli.render import console
+from rnngen.cli.render.progress import age, disk_size
 from rnngen.errors import RnngenError, UsageError
 
 if TYPE_CHECKING:
     from rnngen.store.model_folder import ModelStore
 
-COLUMNS = {
-    "name": "name",
-    "task": "task",
-    "cell": "cell",
-    "size": "size",
-    "tokenizer": "tokenizer",
-    "nats_per_char": "nats/char",
-    "bytes": "bytes",
-}
-"""Headings of the listing, by the key of each column in a summary."""
+COLUMNS = ("", "name", "task", "cell", "size", "tokenizer", "nats/char", "disk", "age")
+"""Headings of the listing; the first column marks the default model."""
 
 name_argument = click.argument("name", shell_complete=flags.complete_models)
 
 
 @click.group()
 def models() -> None:
-    """List, show, copy and remove models."""
+    """List, show, copy, rename and remove models; choose the default one."""
 
 
 def _store() -> "ModelStore":
@@ -40,7 +36,10 @@ def _store() -> "ModelStore":
 @models.command("list", cls=flags.Command)
 @flags.json_flag
 def list_models(json: bool) -> None:
-    """List all models: task, cell, size, tokenizer and validation loss."""
+    """List all models: task, cell, size, tokenizer, validation loss, size on disk and age.
+
+    The model that commands take where none is named has a star: the default one, or the one trained last.
+    """
     store = _store()
     found = [_summary(store.path(name)) for name in store.names()]
     if json:
@@ -48,7 +47,14 @@ def list_models(json: bool) -> None:
     elif not found:
         console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
-        console.table([[_cell(row.get(key)) for key in COLUMNS] for row in found], [*COLUMNS.values()])
+        console.table([_row(one, str(_taken(store))) for one in found], COLUMNS)
+
+
+def _taken(store: "ModelStore") -> Path | None:
+    """Return the folder of the model that is taken where none is named."""
+    with suppress(RnngenError):
+        return store.find(None)
+    return None
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -56,9 +62,10 @@ def _summary(path: Path) -> dict[str, Any]:
 
     try:
         config = read_config(path)
-    except RnngenError as error:
-        return {"name": path.name, "task": f"damaged: {error}"}
+    except RnngenError:
+        return {"name": path.name, "task": "damaged"}  # models show says how
     weights = path / WEIGHTS
+    written = weights.stat() if weights.is_file() else None
     return {
         "name": path.name,
         "path": str(path),
@@ -67,20 +74,30 @@ def _summary(path: Path) -> dict[str, Any]:
         "size": f"{config.network.layers}×{config.network.hidden}",
         "tokenizer": config.tokenizer.name,
         "nats_per_char": last_evaluation(path),
-        "bytes": weights.stat().st_size if weights.is_file() else None,
+        "bytes": written and written.st_size,
+        "modified": written and round(written.st_mtime, 3),
     }
 
 
-def _cell(value: Any) -> object:
-    return f"{value:.4f}" if isinstance(value, float) else value
+def _row(summary: dict[str, Any], taken: str) -> list[object]:
+    """Return a summary as a row of the listing."""
+    loss, count, modified = (summary.get(key) for key in ("nats_per_char", "bytes", "modified"))
+    return [
+        "*" if summary.get("path") == taken else None,
+        *(summary.get(key) for key in ("name", "task", "cell", "size", "tokenizer")),
+        None if loss is None else f"{loss:.4f}",
+        None if count is None else disk_size(count),
+        None if modified is None else age(time.time() - modified),
+    ]
 
 
 @models.command(cls=flags.Command)
 @name_argument
+@flags.verbose_flag
 @flags.json_flag
-def show(name: str, json: bool) -> None:
-    """Show the configuration of a model."""
-    from rnngen.store.model_folder import TRAINED_TOKENS
+def show(name: str, verbose: bool, json: bool) -> None:
+    """Show a model: its parts, its size, its text and its validation loss; with -v every option."""
+    from rnngen.store.model_folder import TRAINED_TOKENS, last_evaluation
 
     model = _store().open(name)
     config = model.config.as_json()
@@ -88,19 +105,35 @@ def show(name: str, json: bool) -> None:
         console.write_json({"path": str(model.path), **config})
         return
     parameters = sum(array.size for key, array in model.weights.items() if key != TRAINED_TOKENS)
+    loss = last_evaluation(model.path) if model.path.is_dir() else None
+    corpus, network = model.config.corpus, model.config.network
+    names = ", ".join(Path(path).name for path in corpus.paths)
     facts = {
         "path": str(model.path),
         **{kind: _component(config[kind]) for kind in ("task", "cell", "tokenizer")},
+        "size": f"{network.layers}×{network.hidden}, dropout {network.dropout:g}",
         "parameters": f"{parameters:,}",
         "vocabulary": f"{config['vocabulary']:,} tokens",
-        "corpus": ", ".join(config["corpus"]["paths"]),
+        "corpus": f"{names} ({corpus.chars:,} characters)",
+        "labels": f"{len(corpus.labels)}: {', '.join(corpus.labels)}" if corpus.labels else None,
+        "nats/char": f"{loss:.4f} on the validation text" if loss is not None else None,
+        "seed": str(model.config.training.seed),
+        "made by": f"rnngen {model.config.rnngen}",
     }
-    sizes = {**config["network"], **config["training"]}
-    console.table([*facts.items(), *((key, str(value)) for key, value in sizes.items())], ["", name])
+    sizes = {**config["network"], **config["training"]} if verbose else {}
+    known = [(key, value) for key, value in facts.items() if value is not None]
+    console.table([*known, *((key, _spelt(value)) for key, value in sizes.items())], ["", name])
+
+
+def _spelt(value: Any) -> str:
+    """Return an option's value as flags spell it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return str(value)
 
 
 def _component(record: dict[str, Any]) -> str:
-    options = " ".join(f"{key}={value}" for key, value in record["options"].items())
+    options = " ".join(f"{key}={_spelt(value)}" for key, value in record["options"].items())
     return f"{record['name']} ({record['distribution']} {record['version']}) {options}".rstrip()
 
 
@@ -134,32 +167,64 @@ def cp(name: str, target: str) -> None:
 
 @models.command(cls=flags.Command)
 @name_argument
+@click.argument("target")
+def mv(name: str, target: str) -> None:
+    """Give a model another name."""
+    _store().rename(name, target)
+
+
+@models.command(cls=flags.Command)
+@click.argument("name", required=False, shell_complete=flags.complete_models)
+@click.option("--unset", is_flag=True, help="Take the model trained last again.")
+def default(name: str | None, unset: bool) -> None:
+    """Make NAME the model that commands take where none is named; without it, print that model's name."""
+    if unset and name is not None:
+        raise UsageError("a name and --unset both; give one")
+    store = _store()
+    if unset or name is not None:
+        store.set_default(name)
+    else:
+        click.echo(store.find(None).name)
+
+
+@models.command(cls=flags.Command)
+@name_argument
 def path(name: str) -> None:
     """Print the folder of a model."""
     click.echo(_store().find(name))
 
 
-@flags.examples("rnngen export diary -o diary.safetensors", "rnngen sample -m ./diary.safetensors")
+@flags.examples(
+    "rnngen export diary",
+    "rnngen export diary -o ~/models/diary.safetensors",
+    "rnngen sample -m ./diary.safetensors",
+)
 @click.command(cls=flags.Command)
 @click.argument("name", shell_complete=flags.complete_models)
 @click.option(
     "-o",
     "--output",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The file to write.",
+    help="The file to write, or - for standard output; by default NAME.safetensors in this folder.",
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-def export(name: str, output: Path, force: bool) -> None:
+def export(name: str, output: Path | None, force: bool) -> None:
     """Pack a model into one .safetensors file that -m takes."""
     from rnngen.store import model_folder
 
+    model = _store().open(name)
+    if output == Path("-"):
+        with TemporaryDirectory() as place:
+            model_folder.export(model, packed := Path(place, "model.safetensors"))
+            streams.output().buffer.write(packed.read_bytes())
+        return
+    output = output or Path(f"{model.path.stem}.safetensors")
     if output.is_dir():
         raise UsageError(f"{output} is a folder; give the name of a file")
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the name must end in .safetensors, so that -m knows it is a file")
     if output.exists() and not force:
         raise UsageError(f"{output} exists already; --force replaces it")
-    model_folder.export(_store().open(name), output)
-    console.note(f"wrote {output} ({output.stat().st_size:,} bytes)")
+    model_folder.export(model, output)
+    console.note(f"wrote {output} ({disk_size(output.stat().st_size)})")

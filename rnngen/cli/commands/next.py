@@ -14,10 +14,10 @@ from rnngen.cli.settings import resolve
 from rnngen.requests.conflicts import ConflictError, Need
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from rnngen.api import Session
+    from rnngen.generation.next_pieces import NextPiece
     from rnngen.requests.sample import DecodingChoice
 
 COLUMNS = {"token": "TOKEN", "probability": "PROBABILITY", "cumulative": "CUMULATIVE", "bits": "BITS"}
@@ -58,11 +58,13 @@ def next_token(
 ) -> None:
     r"""Show which tokens a model expects after PROMPT, the most probable first.
 
-    Each with its probability, that of all down to it together, and its surprisal in bits. Without filters it
+    Of a token that PROMPT ends within, the rest is shown: after "harb", "our" of "harbour". Each comes
+    with its probability, that of all down to it together, and its surprisal in bits. Without filters it
     is the model's own distribution, at temperature 1. A space is shown as ␣, a control character or a part of
     a character as \n or \xNN.
     """
     from rnngen.generation.generator import Prompt
+    from rnngen.generation.next_pieces import next_pieces
 
     here = session(ctx)
     whole = {name: text for name, text in (("filters", filters), ("order", order)) if text is not None}
@@ -70,9 +72,9 @@ def next_token(
     loaded = load(here, model, device, quiet=quiet)
     text, generator = prompts.read(prompt, prompt_file), loaded.generator
     prompts.warn_untrained(generator, text)
-    target = generator.tokenizers.target
-    filters_built = here.decoding.filter_builder(choice.filters)(target)
-    rows = _rows(generator.next_token_log_probs(Prompt(text, source), filters_built), target.pieces, top)
+    filters_built = here.decoding.filter_builder(choice.filters)(generator.tokenizers.target)
+    start = Prompt(text, source, final=here.decoding.follows_output(choice.filters))
+    rows = _rows(next_pieces(generator, start, filters_built)[:top])
     if json:
         console.write_json({"prompt": text, "next": rows})
     else:
@@ -86,22 +88,19 @@ def _choice(here: "Session", given: dict[str, Any]) -> "DecodingChoice":
     return choice
 
 
-def _rows(nats: "NDArray[np.float64]", pieces: Any, most: int) -> list[dict[str, Any]]:
-    """The most probable tokens; of equals that of the lowest id."""
-    order = (-nats).argsort(kind="stable")[:most]
+def _rows(found: "Sequence[NextPiece]") -> list[dict[str, Any]]:
+    """A row for each piece."""
     rows, together = [], 0.0
-    for token in order.tolist():
-        if nats[token] == -math.inf:
-            break
-        probability = math.exp(nats[token])
+    for one in found:
+        probability = math.exp(one.nats)
         together = min(together + probability, 1.0)
         rows.append(
             {
-                "token": console.spelled(pieces[token]),
-                "id": token,
+                "token": console.spelled(one.piece),
+                "id": one.token,
                 "probability": probability,
                 "cumulative": together,
-                "bits": max(-float(nats[token]) / math.log(2), 0.0),
+                "bits": max(0.0, -one.nats / math.log(2)),
             }
         )
     return rows

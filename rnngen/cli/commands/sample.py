@@ -32,6 +32,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     'rnngen sample --temp 0.8 "ROMEO:"',
     'echo -n "ROMEO:" | rnngen sample --seed 7 | head -c 300',
     "rnngen sample -m names --count 10",
+    "rnngen sample -m surnames --label Russian --count 5",
     'rnngen sample --beam 5 -n 80 "Once upon a time"',
     'rnngen sample --strategy contrastive "Once upon a time"',
     "rnngen sample -m en-zh --mbr 30 --temp 1 'How are you?'",
@@ -59,6 +60,9 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     help="Seed of the draws; chosen and reported if not given. The same seed gives the same bytes.",
 )
 @flags.option("--count", type=click.IntRange(1), default=1, help="Number of texts.")
+@flags.option(
+    "--label", metavar="LABEL", callback=flags.utf8, help="Generate under a label, of models with labels."
+)
 @flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @flags.option(
     "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
@@ -101,7 +105,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     help="Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly (needs "
     "rnngen[fast]).",
 )
-@flags.json_flag
+@flags.json_lines_flag
 @flags.quiet_flag
 @click.pass_context
 def sample(ctx: click.Context, /, **params: Any) -> None:
@@ -109,7 +113,8 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
 
     The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output while it
     is generated, and nothing else does. A model that reads a source takes every line of that for one, and
-    generates a line for each, in order: greedily, or by the strategy or the filters that are given.
+    generates a line for each, in order: greedily, or by the strategy or the filters that are given. A model
+    with labels draws a label first, and writes LABEL, a tab and the text; with --label the text alone.
     """
     here = context.session(ctx)
     given = given_of(ctx, params)
@@ -188,7 +193,7 @@ def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Ite
 
     if prompt is not None:
         prompts.warn_untrained(model.generator, prompt)
-        return iter([[Prompt(prompt, None, request.blend)]])
+        return iter([[Prompt(prompt, None, request.blend, label=request.label)]])
     return prompts.sources(model.generator, request.prompt, request.prompt_file, request.prefix)
 
 
@@ -221,6 +226,17 @@ def _adapted(here: "Session", model: "StoredModel", prompt: str, request: "Sampl
             f"{found.after:.3f} after"
         )
     return found.model
+
+
+def _labelled(output: "Output") -> dict[str, str]:
+    """Return the label and, where it was generated, the text after it."""
+    if output.prompt.label is not None:
+        return {"label": output.prompt.label}
+    text = output.text
+    label, tab, _ = (output.prompt.text + text).partition("\t")
+    if not tab:
+        return {}
+    return {"label": label, "text": text if "\t" in output.prompt.text else text.partition("\t")[2]}
 
 
 # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -269,10 +285,11 @@ class Writer:
         if self.generator.reads_source:
             yield from self._about_sources(pool, first)
             return
-        for output in self.decoder.outputs(pool):
+        for number, output in enumerate(self.decoder.outputs(pool)):
             if self.request.json:
                 yield self._text_record(output)
                 continue
+            yield self._separator if number else ""
             yield "" if self.request.no_prompt else output.prompt.text
             yield from output.pieces
             yield self._end(ends=True)
@@ -284,8 +301,15 @@ class Writer:
         several = (self.request.nbest or self.request.count) > 1 or (self.generator.has_eos and ends)
         return "\n" if several or sys.stdout.isatty() else ""
 
+    @property
+    def _separator(self) -> str:
+        """Between texts, what training divided them at, of which a line end is written already."""
+        return "" if self.request.null else self.generator.separator.removeprefix("\n")
+
     def _text_record(self, output: "Output") -> str:
         record: dict[str, Any] = {"prompt": output.prompt.text, "text": output.text}
+        if self.generator.labels:
+            record |= _labelled(output)
         if self.decoder.spec.draws:
             record |= {"seed": self.decoder.seed, "number": output.number}
         if found := output.hypothesis:
@@ -332,9 +356,11 @@ class Writer:
         record |= {"score": found.score, "log_probability": found.log_probability}
         if found.attention is None:
             return record
-        words = self.generator.alignment(source, found)
+        words = self.generator.alignment(source, found, given=output.given)
         rows = [row for row, text in enumerate(words.target) if text]  # the end looks nowhere in particular
         record["alignment"] = [[words.best(row), row] for row in rows]
         if self.request.attention:
-            record["attention"] = self.generator.alignment(source, found, "token").as_json()
+            record["attention"] = self.generator.alignment(
+                source, found, "token", given=output.given
+            ).as_json()
         return record

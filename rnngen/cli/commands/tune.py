@@ -80,7 +80,7 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 @flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers"})
 @flags.options_from(TrainingOptions, only=TRAINING, heading="Training of a trial", common={"seed"})
 @flags.quiet_flag
-@flags.json_flag
+@flags.json_lines_flag
 @click.pass_context
 def tune(ctx: click.Context, /, json: bool, quiet: bool, **params: Any) -> None:
     """Search for the sizes and settings that suit CORPUS, by many short trainings.

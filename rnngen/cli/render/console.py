@@ -18,7 +18,7 @@ import click
 
 from rnngen.cli import streams
 from rnngen.cli.render.progress import Progress, plain_lines
-from rnngen.events import Event, Finished, Saved, Warned
+from rnngen.events import Event, Finished, Saved, Surveyed, Warned
 from rnngen.printable import shown
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def _print_line(line: str) -> None:
 
 
 def write_json(value: Any) -> None:
-    """Write a result as one JSON document on stdout; floats that are not finite become ``null``."""
-    click.echo(streams.json_document(value), color=True)
+    """Write a result as one JSON document on stdout: on one line, or indented where a terminal reads it."""
+    click.echo(streams.json_document(value, indent=2 if interactive(sys.stdout) else None), color=True)
 
 
 def table(rows: Iterable[Row], columns: Sequence[str]) -> None:
@@ -245,6 +245,8 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
         for event in with_warnings(events):
             if verbose and isinstance(event, Saved):
                 note(f"saved {shown(event.path)}")
+            if isinstance(event, Surveyed):
+                note(shown(event.message))
             if time.monotonic() - drawn >= 1 / FRAMES_PER_SECOND:
                 if console.size != size:  # the terminal has rewrapped the lines of the old frame
                     console.clear()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import isclose, isfinite
 from typing import TypeAlias
 
-from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Step
+from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Surveyed
 from rnngen.printable import printable, shown
 
 PLAIN_EVERY = 0.08
@@ -142,6 +142,8 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
         match event:
             case Started():
                 yield f"rnngen: {shown(event.model)}: {', '.join(progress.facts())}"
+            case Surveyed():
+                yield f"rnngen: {shown(event.message)}"
             case Step(progress=spent) if spent >= due:
                 due = spent + PLAIN_EVERY
                 yield step_line(progress)
@@ -192,6 +194,20 @@ def amount(count: float) -> str:
             digits = 2 if count < 9.995 * size else 1 if count < 99.95 * size else 0
             return f"{count / size:.{digits}f}{letter}"
     return f"{count:.0f}"
+
+
+def disk_size(count: int) -> str:
+    """Format a number of bytes: ``950 B``, ``41.2 kB``, ``1.00 MB``."""
+    text = amount(count)
+    return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
+
+
+def age(seconds: float) -> str:
+    """Format the time since something was made: ``now``, ``5 min``, ``3 h``, ``12 d``."""
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return "now"
 
 
 def clock(seconds: float) -> str:
