@@ -127,19 +127,19 @@ class Model:
             prompt: what it goes on from.
             include_prompt: whether the prompt is part of what is returned.
             options: of ``rnngen sample``, by the names of its flags: ``temperature`` (or ``temp``),
-                ``top_p``, ``length``, ``seed``, ``count``, ``stop``, ``beam``, ``strategy``, ``filters``; and
-                ``source`` for models that read one.
+                ``top_p``, ``length``, ``seed``, ``count``, ``stop``, ``beam``, ``strategy``, ``filters``;
+                ``label`` for models that have some, and ``source`` for models that read one.
         """
         source, decoder = options.pop("source", None), self.decoder(**options)
         shown = prompt if include_prompt else ""
-        outputs = decoder.outputs([_to_write(prompt, source, decoder.request.blend)])
+        outputs = decoder.outputs([_to_write(prompt, source, decoder.request)])
         texts = [shown + output.text for output in outputs]
         return texts if decoder.request.count > 1 or decoder.request.nbest else texts[0]
 
     def stream(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> Iterator[str]:
         """Generate a text piece by piece; arguments as in ``generate``."""
         source, decoder = options.pop("source", None), self.decoder(**options)
-        begun = _to_write(prompt, source, decoder.request.blend)
+        begun = _to_write(prompt, source, decoder.request)
         if include_prompt and prompt:
             yield prompt
         for output in decoder.outputs([begun]):
@@ -199,6 +199,16 @@ class Model:
         """Return the log-probability of a text in nats, its end included where examples end."""
         return self.generator.score(text, source)[0]
 
+    def classify(self, texts: Sequence[str]) -> list[list[tuple[str, float]]]:
+        """Return for each text the labels with their probabilities, the likeliest first.
+
+        Raises:
+            OptionError: if the model has no labels.
+        """
+        from rnngen.generation.classification import classify
+
+        return list(classify(self.generator, texts))
+
     def next(self, prompt: str = "", top: int = 10, **options: Any) -> list[tuple[str, float]]:
         """Return the most probable next pieces of text with their probabilities.
 
@@ -241,19 +251,19 @@ class Model:
         return self.session.decoder(self.generator, self.session.sample_request(**options))
 
 
-def _to_write(text: str, source: str | None, blend: tuple[str, float] | None) -> "Prompt":
+def _to_write(text: str, source: str | None, request: "SampleRequest") -> "Prompt":
     """Return a prompt that there is something to write about."""
-    from rnngen.generation.generator import BLANK
+    from rnngen.generation.generator import BLANK, Prompt
 
-    if (prompt := _prompt(text, source, blend)).is_blank:
+    if (prompt := Prompt(text, source, request.blend, label=request.label)).is_blank:
         raise UsageError(BLANK)
     return prompt
 
 
-def _prompt(text: str, source: str | None, blend: tuple[str, float] | None = None) -> "Prompt":
+def _prompt(text: str, source: str | None) -> "Prompt":
     from rnngen.generation.generator import Prompt
 
-    return Prompt(text, source, blend)
+    return Prompt(text, source)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 ::
 
-    Started ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸ FinalEvaluation? ─▸ Finished
-                        Warned may come at any point
+    Started ─▸ Surveyed ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸ FinalEvaluation? ─▸ Finished
+    Warned may come at any point
 
 The command line renders them as a live display, as plain lines or as JSON lines; listeners from plugins
 receive the same objects. Losses are in nats per token where the name does not say otherwise.
@@ -49,6 +49,34 @@ class Started(Event):
     """The step that it starts at: 0, or that of a resumed run."""
     steps: int | None
     """The step that it will end at; None where only the clock decides."""
+
+
+@dataclass(frozen=True)
+class Surveyed(Event):
+    """The text that a run learns from, and how it was split."""
+
+    message: str
+    """All of it in a line."""
+    examples: int
+    """Examples, or documents of free text."""
+    chars: int
+    """Characters; where examples end by themselves, each end counts as one more."""
+    duplicates: int
+    """Examples that repeat another."""
+    train_examples: int
+    """Examples that are trained on, or in part."""
+    val_examples: int
+    """Examples that are validated on, or in part."""
+    rule: str
+    """The name of the rule that split them; empty for that of an earlier version."""
+    share: float
+    """The share that is held out: of the examples or, in free text, of the characters."""
+    left_out: int
+    """Pairs that are longer than ``max_length``, and on neither side."""
+    fitting_length: int | None
+    """A ``max_length`` that keeps nearly all of them; None where all are kept."""
+    oddities: tuple[str, ...]
+    """Remarks about the text, each of which is also a warning."""
 
 
 @dataclass(frozen=True)

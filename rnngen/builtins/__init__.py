@@ -135,21 +135,42 @@ def rnngen_tasks() -> Iterable[TaskSpec]:
 
 @hookimpl
 def rnngen_readers() -> Iterable[ReaderSpec]:
-    """Return the readers of plain text and JSON lines; they receive bytes that are decompressed already."""
+    """Return the readers of text, JSON and tables; they receive bytes that are decompressed already."""
     home = "rnngen.builtins.readers"
     return [
         ReaderSpec(
             name="text",
             summary="plain text in any encoding",
-            load=f"{home}:read_text",
+            load=f"{home}.text:read_text",
             options=options.TextReaderOptions,
             suffixes=(".txt", ".text", ".md"),
         ),
         ReaderSpec(
             name="jsonl",
             summary="JSON lines: one document a line, its text under one key",
-            load=f"{home}:read_json_lines",
+            load=f"{home}.records:read_json_lines",
             options=options.JSONLinesOptions,
             suffixes=(".jsonl", ".ndjson"),
+        ),
+        ReaderSpec(
+            name="json",
+            summary="JSON: an array of objects, or objects one after another, a document each",
+            load=f"{home}.records:read_json",
+            options=options.JSONLinesOptions,
+            suffixes=(".json",),
+        ),
+        ReaderSpec(
+            name="csv",
+            summary="tables: a document a row, columns separated by commas, semicolons, tabs or bars",
+            load=f"{home}.tables:read_csv",
+            options=options.TableOptions,
+            suffixes=(".csv",),
+        ),
+        ReaderSpec(
+            name="tsv",
+            summary="tables whose columns are separated by tabs",
+            load=f"{home}.tables:read_tsv",
+            options=options.TableOptions,
+            suffixes=(".tsv", ".tab"),
         ),
     ]

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from rnngen.options import require, require_range, unescape
 
@@ -47,12 +48,28 @@ class TextReaderOptions:
 
 @dataclass(frozen=True)
 class JSONLinesOptions:
-    """Options of the reader ``jsonl``."""
+    """Options of the readers ``jsonl`` and ``json``."""
 
     field: str = "text"
-    """The key of each line's object that holds the text; dots reach into nested objects."""
+    """The key of each object that holds the text; dots reach into nested objects."""
     source_field: str | None = None
-    """The key that holds the source, for the task ``pairs``."""
+    """The key that holds the source, for the task ``pairs``, or the label, for ``labelled``."""
+    encoding: str = "utf-8"
+    """The encoding of the file, by Python's name for it."""
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Options of the readers ``csv`` and ``tsv``."""
+
+    field: str | None = None
+    """The column of the text: its name in the header, or its number from 1."""
+    source_field: str | None = None
+    """The column of the source, for the task ``pairs``, or of the label, for ``labelled``."""
+    beside: Literal["source", "label"] | None = None
+    """What the task needs besides the text; without names, it is the first of two columns."""
+    header: bool | None = None
+    """True if the first row names the columns; recognised if not given."""
     encoding: str = "utf-8"
     """The encoding of the file, by Python's name for it."""
 

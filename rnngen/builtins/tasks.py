@@ -203,8 +203,8 @@ class _InnerLines:
     def report(self) -> None:
         if self.records:
             note(
-                "{records:,} records hold line breaks, and each of their {lines:,} lines becomes an example; "
-                "--task documents keeps a record whole",
+                "records that hold line breaks: {records:,}; each of their {lines:,} lines is an example, "
+                "and --task documents keeps a record whole",
                 records=self.records,
                 lines=self.lines,
             )

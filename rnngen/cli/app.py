@@ -32,6 +32,7 @@ COMMANDS: dict[str, Builtin] = {
     "sample": Builtin("rnngen.cli.commands.sample:sample", "Generate text with a model."),
     "eval": Builtin("rnngen.cli.commands.eval:evaluate", "Evaluate a model on a text."),
     "score": Builtin("rnngen.cli.commands.score:score", "Print the log-probability of each line."),
+    "classify": Builtin("rnngen.cli.commands.classify:classify", "Print the likeliest label of each line."),
     "next": Builtin("rnngen.cli.commands.next:next_token", "Show the most probable next tokens."),
     "fill": Builtin("rnngen.cli.commands.fill:fill", "Fill a gap in a text."),
     "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw the attention weights of a seq2seq model."),

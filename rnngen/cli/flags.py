@@ -286,7 +286,7 @@ def flag_of(option: str) -> str:
 def type_of(field: Field) -> "AnyType":
     """Return the Click type of an option's value."""
     plain: AnyType = click.Choice(field.choices) if field.choices else _TYPES[field.type]
-    return OrNone(plain) if field.optional else plain
+    return OrNone(plain) if field.optional and field.type is not bool else plain
 
 
 _TYPES: "dict[type, AnyType]" = {int: click.INT, float: click.FLOAT, str: click.STRING, bool: click.BOOL}

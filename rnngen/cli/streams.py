@@ -48,14 +48,39 @@ def source(file: str) -> Iterator[tuple[BinaryIO, str]]:
         yield stream, file
 
 
+class _BySize(Queue["str | Exception | None"]):
+    """A queue whose limit is in characters, each line counted as ``LINE`` more than it has."""
+
+    LINE = 100
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self.size = 0
+
+    def _qsize(self) -> int:
+        return self.size
+
+    def _put(self, item: "str | Exception | None") -> None:
+        self.size += self._weight(item)
+        super()._put(item)
+
+    def _get(self) -> "str | Exception | None":
+        item: str | Exception | None = super()._get()
+        self.size -= self._weight(item)
+        return item
+
+    def _weight(self, item: "str | Exception | None") -> int:
+        return self.LINE + (len(item) if isinstance(item, str) else 0)
+
+
 class Lines:
     """The lines of a file, or for ``-`` of standard input, as they arrive: typed, or many at a time."""
 
-    AHEAD = 4096
-    """The largest number of lines that are read ahead."""
+    AHEAD = 1 << 20
+    """Characters that are read ahead, and that are taken at a time, at most; but one line at least."""
 
     def __init__(self, file: str) -> None:
-        self.queue: Queue[str | Exception | None] = Queue(self.AHEAD)
+        self.queue = _BySize(self.AHEAD)
         self.ended = False
         self.error: Exception | None = None
         Thread(target=self._read, args=(file,), daemon=True).start()
@@ -76,10 +101,12 @@ class Lines:
             RnngenError: as ``source`` does, or at a line that is not UTF-8, after those before it were taken.
         """
         lines: list[str] = []
-        while not self.ended and len(lines) < most and not (lines and self.queue.empty()):
+        left = self.AHEAD
+        while not self.ended and len(lines) < most and left > 0 and not (lines and self.queue.empty()):
             item = self.queue.get()
             if isinstance(item, str):
                 lines.append(item)
+                left -= len(item)
             else:
                 self.ended, self.error = True, item
         if self.error and not lines:

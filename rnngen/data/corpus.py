@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,11 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from rnngen.contracts import Chunk, Task
-from rnngen.errors import CorpusError, NotFoundError
+from rnngen.data.file_encodings import UTF8, FileEncodings, all_wrong
+from rnngen.data.normalization import normalized
+from rnngen.encodings import EncodingError
+from rnngen.errors import CorpusError, NotFoundError, RnngenError
+from rnngen.options.corpus import NormalForm
 
 
 class _Line(NamedTuple):
@@ -26,11 +31,15 @@ class Corpus:
 
     paths: Sequence[Path]
     task: Task
-    reader_for: Callable[[str], Callable[[BinaryIO, str], Iterator[Chunk]]]
-    """Returns the reader for a file ending (``suffix_of``), options already bound."""
+    reader_for: Callable[[Path], Callable[[BinaryIO, str], Iterator[Chunk]]]
+    """Returns the reader for a file, options already bound."""
     sources: Sequence[Path] = ()
     """Files with the sources of ``paths``, line by line; none where examples have no sources, or where these
     are in the same files."""
+    encodings: FileEncodings = UTF8
+    """The encodings of the files, for messages."""
+    normalize: NormalForm | None = None
+    """The Unicode normal form that text and sources are brought to."""
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the examples of all files in order, each file beginning a new document.
@@ -38,6 +47,12 @@ class Corpus:
         Raises:
             CorpusError: if a file cannot be read, decompressed or decoded, or is not as the task needs it.
         """
+        try:
+            yield from self._chunks()
+        except EncodingError as error:
+            raise self._all_wrong(error) from error
+
+    def _chunks(self) -> Iterator[Chunk]:
         if self.sources:
             both = _side_by_side(self._lines(self.sources), self._lines(self.paths))
             yield from self.task.examples(both)
@@ -55,11 +70,24 @@ class Corpus:
                 yield _Line(text.removesuffix("\r"), f"{path}: line {number}")
 
     def _document(self, path: Path) -> Iterator[Chunk]:
-        read, starts_document = self.reader_for(suffix_of(path)), True
+        read, starts_document = self.reader_for(path), True
         with opened(path) as raw:
-            for chunk in read(decompressed(raw), str(path)):
+            for chunk in normalized(read(decompressed(raw), str(path)), self.normalize):
                 yield chunk._replace(starts_document=starts_document or chunk.starts_document)
                 starts_document = False
+
+    def _all_wrong(self, error: EncodingError) -> CorpusError:
+        """Read the other files to their end, too, and return one error for all that are wrong."""
+        files = [*self.sources, *self.paths]
+        errors = []
+        for path in files if len(files) > 1 else []:
+            try:
+                deque(self._document(path), maxlen=0)
+            except EncodingError as another:
+                errors.append(another)
+            except RnngenError:  # of what is reported when the encodings are right
+                pass
+        return all_wrong(errors or [error], files, self.encodings)
 
     def sha256(self) -> str:
         """Digest bytes, order and borders of the files, not names; ``CorpusError`` if one cannot be read."""

@@ -10,26 +10,46 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import Any, BinaryIO
 from unicodedata import name as unicode_name
 
+import numpy as np
+
 from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
+from rnngen.contracts.notes import collected_notes
 from rnngen.data.corpus import Corpus, find, spool, suffix_of
-from rnngen.data.split import Split, Survey, is_validation, split_at, survey, train_split, validation_split
-from rnngen.data.token_store import TokenStore, open_store, sources_of, write_store
-from rnngen.errors import CorpusError, ModelError
-from rnngen.options.corpus import CorpusOptions, PartsOptions
+from rnngen.data.file_encodings import FileEncodings
+from rnngen.data.split import Split, recorded_split, split
+from rnngen.data.summary import Sides, check_labels, check_pairs, summarise, too_small
+from rnngen.data.survey import Survey, survey
+from rnngen.data.token_store import TokenStore, open_store, sources_of, write_pairs
+from rnngen.encodings import BYTES
+from rnngen.errors import CorpusError, ModelError, OptionError
+from rnngen.events import Surveyed
+from rnngen.options import describe
+from rnngen.options.corpus import CorpusOptions, NormalForm, PartsOptions
 from rnngen.paths import cache
-from rnngen.registry import Registry
-from rnngen.registry.components import Component, load_tokenizers, make_task, reader_for, suffixes
+from rnngen.registry import Registered, Registry
+from rnngen.registry.components import (
+    Component,
+    Tokenizers,
+    find_reader,
+    load_tokenizers,
+    make_task,
+    reader_for,
+    suffixes,
+)
 from rnngen.store.checkpoint import write_text
 from rnngen.store.config import CorpusRecord
 
-READER_OPTIONS = ("encoding", "field", "source_field", "label_field")
-"""Fields of ``CorpusOptions`` that are for the readers; to them a label is a source."""
+READER_OPTIONS = ("encoding", "field", "source_field", "label_field", "header")
+"""Fields of ``CorpusOptions`` that are for the readers."""
+_READER_NAMES = {"label_field": "source_field"}
+"""Names that the readers have for them: to these a label is a source."""
 TOKENIZERS = ("tokenizer", "source_tokenizer")
 
 
@@ -48,6 +68,8 @@ class EncodedDataset:
     """The text that generation starts from when there is no prompt."""
     has_eos: bool
     """True where examples end by themselves."""
+    surveyed: Surveyed
+    """The summary of the text and its split."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +80,14 @@ class CorpusFiles:
     task_part: Component
     paths: Sequence[Path]
     val_paths: Sequence[Path] = ()
-    reader_options: Mapping[str, str] = field(default_factory=dict)
+    reader_options: Mapping[str, Any] = field(default_factory=dict)
     sources: Sequence[Path] = ()
     """Files with the sources of ``paths``, where they are not in the same files."""
     val_sources: Sequence[Path] = ()
+    normalize: NormalForm | None = None
+    """The Unicode normal form that the text is brought to."""
+    earlier: bool = False
+    """True to read files as earlier versions did."""
 
     @classmethod
     def find(
@@ -75,16 +101,23 @@ class CorpusFiles:
         )
         given = {key: getattr(options, key) for key in READER_OPTIONS}
         reading = {key: value for key, value in given.items() if value is not None}
-        return cls(registry, task, paths, val, reading, sources, val_sources)
+        FileEncodings.parse(options.encoding).check([*paths, *val, *sources, *val_sources])
+        files = cls(registry, task, paths, val, reading, sources, val_sources, options.normalize)
+        files.check_options()
+        return files
 
     @classmethod
     def recorded(cls, registry: Registry, task: Component, record: CorpusRecord) -> "CorpusFiles":
         """Find again the files that a model was trained on; ``CorpusError`` if they are not the same."""
-        kinds = (record.paths, record.val_paths, record.source_paths, record.val_source_paths)
+        kinds = tuple(record.places.values())
         for path in (path for kind in kinds for path in kind if not Path(path).is_file()):
-            raise CorpusError(f"{path}: the model was trained on this text, and it is not there any more")
+            reason = "it is not there any more"
+            if not Path(path).is_absolute():  # nor is it in the current folder
+                reason = "its place is not known here, since the model's folder has no last/; name a text"
+            raise CorpusError(f"{path}: the model was trained on this text, and {reason}")
         paths, val_paths, sources, val_sources = ([*map(Path, kind)] for kind in kinds)
-        files = cls(registry, task, paths, val_paths, record.reader_options, sources, val_sources)
+        reading, form, earlier = record.reader_options, record.normalize, not record.readers
+        files = cls(registry, task, paths, val_paths, reading, sources, val_sources, form, earlier)
         files.check_unchanged(record)
         return files
 
@@ -98,6 +131,28 @@ class CorpusFiles:
         """True where examples have a source."""
         return bool(self.task_part.registered.spec.has_source)
 
+    @property
+    def _has_labels(self) -> bool:
+        return bool(self.task_part.registered.spec.has_labels)
+
+    @property
+    def readers(self) -> list[Registered[Any]]:
+        """The readers of the files, each once, in order."""
+        every = (*self.paths, *self.val_paths, *self.sources, *self.val_sources)
+        found = (find_reader(self.registry, self._kind(path), earlier=self.earlier) for path in every)
+        return list({one.qualified: one for one in found}.values())
+
+    def check_options(self) -> None:
+        """Raise ``OptionError`` at an option of readers that none of the files' readers has."""
+        for option in self.reader_options:
+            name = _READER_NAMES.get(option, option)
+            if not any(_has_option(reader, name) for reader in self.readers):
+                able = [one.spec.name for one in self.registry.all("reader") if _has_option(one, name)]
+                raise OptionError(
+                    f"`{option}`: {named(self.paths)} is read as {self.readers[0].spec.name!r}, which has no "
+                    f"such option; files of the kinds {', '.join(able)} have it; leave it out"
+                )
+
     def check_unchanged(self, record: CorpusRecord) -> None:
         """Raise ``CorpusError`` if the text is not the one recorded."""
         for corpus, digest in ((self._corpus, record.sha256), (self._validation, record.val_sha256)):
@@ -110,17 +165,31 @@ class CorpusFiles:
 
     @cached_property
     def _corpus(self) -> Corpus:
-        return Corpus(self.paths, self.task, reader_for(self.registry, self._settings), self.sources)
+        return self._read(self.paths, self.sources)
 
     @cached_property
     def _validation(self) -> Corpus:
-        return Corpus(self.val_paths, self.task, reader_for(self.registry, self._settings), self.val_sources)
+        return self._read(self.val_paths, self.val_sources)
 
-    @property
-    def _settings(self) -> dict[str, str]:
-        """The options of the readers by the names that they know."""
-        names = {"label_field": "source_field"}
-        return {names.get(key, key): value for key, value in self.reader_options.items()}
+    @cached_property
+    def _encodings(self) -> FileEncodings:
+        return FileEncodings.parse(self.reader_options.get("encoding"))
+
+    def _kind(self, path: Path) -> str:
+        """Return the ending that decides how a file is read; bytes are bytes whatever it is."""
+        return "" if self._encodings.of(path) == BYTES else suffix_of(path)
+
+    def _read(self, paths: Sequence[Path], sources: Sequence[Path]) -> Corpus:
+        given = {_READER_NAMES.get(key, key): str(value) for key, value in self.reader_options.items()}
+        spec = self.task_part.registered.spec
+        if not sources and (spec.has_source or spec.has_labels):
+            given["beside"] = "source" if spec.has_source else "label"
+
+        def reader(path: Path) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
+            settings = {**given, "encoding": self._encodings.of(path)}
+            return reader_for(self.registry, settings, earlier=self.earlier)(self._kind(path))
+
+        return Corpus(paths, self.task, reader, sources, self._encodings, self.normalize)
 
     # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -128,21 +197,32 @@ class CorpusFiles:
         """Yield the whole corpus, the validation split included."""
         return self._corpus.chunks()
 
+    @cached_property
+    def survey(self) -> Survey:
+        """The measures of the whole corpus, and what its readers noted; reads all of it."""
+        spec, name = self.task_part.registered.spec, named(self.paths)
+        with collected_notes() as notes:
+            measured = survey(
+                self.examples(),
+                has_eos=self.task.has_eos,
+                has_source=spec.has_source,
+                has_labels=spec.has_labels,
+                name=name,
+            )
+        check_labels(measured, name)
+        return replace(measured, oddities=(*notes, *(f"{name}: {line}" for line in measured.oddities)))
+
+    def recorded_split(self, record: CorpusRecord) -> Split:
+        """Return the split that a model was trained with; reads all of the corpus."""
+        return recorded_split(self.survey, record)
+
     def train_split(self, split: Split) -> Iterator[Chunk]:
         """Yield the examples to train on."""
-        if self.val_paths:
-            return self.examples()
-        if self.has_source:
-            return (one for one in self.examples() if not is_validation(one.source, split.fraction))
-        return train_split(self.examples(), split.cut, self.task.has_eos)
+        return split.train(self.examples())
 
     def validation_split(self, split: Split) -> Iterator[Chunk]:
         """Yield the examples to validate on."""
-        if self.val_paths:
-            return self._validation.chunks()
-        if self.has_source:
-            return (one for one in self.examples() if is_validation(one.source, split.fraction))
-        return validation_split(self.examples(), split.cut, self.task.has_eos)
+        return self._validation.chunks() if self.val_paths else split.validation(self.examples())
 
     # ── encoding ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,6 +232,8 @@ class CorpusFiles:
         fraction: float,
         tokenizer_json: str | None = None,
         *,
+        limit: int | None = None,
+        record: CorpusRecord | None = None,
         extend: bool = False,
     ) -> EncodedDataset:
         """Split the text, learn the vocabulary from the train split alone, and encode both splits.
@@ -160,52 +242,78 @@ class CorpusFiles:
             parts: the tokenizer, and that of the sources where it is another one.
             fraction: the share of the text to validate on.
             tokenizer_json: tokenizers that are already there, instead of learning them.
+            limit: most tokens on a side of a pair; longer ones are left out of both splits.
+            record: that of a run which goes on, to split the text as it did.
             extend: whether these get tokens for what the text has and they lack, where they can.
+
+        Raises:
+            CorpusError: if a side is left without an example, or with none that fits.
         """
+        recipe = _Recipe(fraction, limit if self.has_source else None, record, extend)
         digests = _digest(self._corpus), _digest(self._validation)
         files = [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
         tokenizers = [asdict(parts[kind].component) for kind in TOKENIZERS if kind in parts]
         made_from = {
             "corpus": [*digests, dict(self.reader_options)],
             "endings": [suffix_of(path) for path in files],  # they choose the reader
+            "readers": [one.qualified for one in self.readers],
             "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
-            "split": fraction,
+            "split": recipe.key,
             "tokenizer": [*tokenizers, tokenizer_json],
-            "format": 2,
-            **({"extend": True} if extend else {}),
+            "format": 3,
+            **({"normalize": self.normalize} if self.normalize else {}),
         }
         folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
         with contextlib.suppress(ModelError):  # not made yet, or damaged since
             return opened()
-        self._make(folder, parts, fraction, tokenizer_json, extend)
+        self._make(folder, parts, recipe, tokenizer_json)
         return opened()
 
     def _make(
-        self,
-        folder: Path,
-        parts: Mapping[str, Component],
-        fraction: float,
-        tokenizer_json: str | None,
-        extend: bool,
+        self, folder: Path, parts: Mapping[str, Component], recipe: "_Recipe", tokenizer_json: str | None
     ) -> None:
-        measured = survey(self.examples(), self.task.has_eos, named(self.paths))
-        split = Split(split_at(measured, fraction), fraction)
-        text = tokenizer_json or self._learn(parts, split)
-        if extend:
-            text = self._extended(parts, split, text)
-        tokenizers = load_tokenizers(parts, text, folder)
-        splits = {
-            "train": (self.train_split, self.paths, "train on"),
-            "val": (self.validation_split, self.val_paths or self.paths, "validate on"),
+        divided = recipe.split(self.survey, has_val=bool(self.val_paths))
+        self._check_sides(divided)
+        text = tokenizer_json or self._learn(parts, divided)
+        if recipe.extend:
+            text = self._extended(parts, divided, text)
+        sides = self._write(folder, divided, load_tokenizers(parts, text, folder), recipe.limit)
+        made = {
+            "surveyed": asdict(summarise(self.survey, divided.rule, recipe.fraction, sides)),
+            "newline": self.survey.newline,
+            "split": divided.rule,
+            "threshold": divided.threshold,
+            "cut": recipe.cut(divided, self.survey),
+            "labels": self.survey.labels,
+            "line_end": self.survey.line_end,
         }
-        for side, (read, paths, use) in splits.items():
-            trouble = f"{named(paths)} is too small: nothing is left to {use}; give more text or --val"
-            examples = partial(not_empty, partial(read, split), trouble)
-            write_store(folder / side, examples, tokenizers, has_source=self.has_source)
         write_text(folder / "tokenizer.json", text)
-        write_text(folder / "survey.json", json.dumps(asdict(measured)))  # last: now it counts as made
+        write_text(folder / "survey.json", json.dumps(made))  # last: now it counts as made
+
+    def _write(self, folder: Path, divided: Split, tokenizers: Tokenizers, limit: int | None) -> Sides:
+        """Encode both splits; refuse one in which nothing fits."""
+        train, val = self.train_split(divided), self.validation_split(divided)
+        name, val_name = named(self.paths), named(self.val_paths or self.paths)
+        if self.has_source:
+            here = write_pairs(folder / "train", train, tokenizers, limit)
+            check_pairs(here, f"{name}: every pair to train on", limit)
+            there = write_pairs(folder / "val", val, tokenizers, limit)
+            check_pairs(there, f"{val_name}: every pair to validate on", limit)
+            return Sides(here.store, there.store, np.concatenate([here.lengths, there.lengths]), limit)
+        learnt = TokenStore.write(folder / "train", train, tokenizers.target)
+        unseen = TokenStore.write(folder / "val", val, tokenizers.target)
+        return Sides(learnt, unseen)
+
+    def _check_sides(self, divided: Split) -> None:
+        """Refuse a text that leaves nothing to train on or to validate on, before anything is learnt."""
+        if not divided.trains.any() or not (self.val_paths or divided.validates(self.survey).any()):
+            raise too_small(self.survey, named(self.paths))
+        if self.val_paths and next(self._validation.chunks(), None) is None:
+            raise CorpusError(
+                f"{named(self.val_paths)} is empty, and it is all that there is to validate on; give it text"
+            )
 
     def _learn(self, parts: Mapping[str, Component], split: Split) -> str:
         """Learn the vocabularies from the train split → ``tokenizer.json``."""
@@ -254,20 +362,21 @@ class CorpusFiles:
         own_vocabulary: bool,
     ) -> EncodedDataset:
         try:
-            measured = Survey(**json.loads((folder / "survey.json").read_text(encoding="utf-8")))
+            made = json.loads((folder / "survey.json").read_text(encoding="utf-8"))
+            surveyed = Surveyed(**{**made["surveyed"], "oddities": tuple(made["surveyed"]["oddities"])})
             train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
             text = (folder / "tokenizer.json").read_bytes().decode()
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
-        lines = measured.newline and not self.task.has_eos
+        lines = made["newline"] and not self.task.has_eos
         # the only line end may be in the other split
         met = lines and train.counts(len(tokenizer.pieces))[tokenizer.encode("\n")].all()
         record = CorpusRecord(
             paths=_absolute(self.paths),
             sha256=digests[0],
-            chars=measured.chars,
-            cut=split_at(measured, fraction),
+            chars=surveyed.chars,
+            cut=made["cut"],
             val_fraction=fraction,
             own_vocabulary=own_vocabulary,
             val_paths=_absolute(self.val_paths),
@@ -275,10 +384,46 @@ class CorpusFiles:
             source_paths=_absolute(self.sources),
             val_source_paths=_absolute(self.val_sources),
             reader_options=dict(self.reader_options),
+            **{name: made[name] for name in ("split", "threshold", "line_end")},
+            labels=tuple(made["labels"]),
+            normalize=self.normalize,
+            readers=tuple(one.qualified for one in self.readers),
         )
+        prompt = "\n" if met else ""
         return EncodedDataset(
-            tokenizer, text, train, val, record, source_tokenizer, "\n" if met else "", self.task.has_eos
+            tokenizer, text, train, val, record, source_tokenizer, prompt, self.task.has_eos, surveyed
         )
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How a text is split, and what becomes of tokenizers that are there."""
+
+    fraction: float
+    limit: int | None
+    record: CorpusRecord | None
+    extend: bool
+
+    @property
+    def key(self) -> list[Any]:
+        """What the result depends on."""
+        rule = self.record and [self.record.split, self.record.threshold]
+        return [self.fraction, self.limit, rule, self.extend]
+
+    def split(self, survey: Survey, *, has_val: bool) -> Split:
+        if self.record:
+            return recorded_split(survey, self.record)
+        return split(survey, self.fraction, has_val=has_val)
+
+    def cut(self, divided: Split, survey: Survey) -> int:
+        """Return the characters that are trained on or, of an earlier version, what it recorded."""
+        if self.record:
+            return self.record.cut
+        return int(np.minimum(divided.kept, survey.lengths + survey.has_eos).sum())
+
+
+def _has_option(reader: Registered[Any], name: str) -> bool:
+    return name in {option.name for option in describe(reader.spec.options)}
 
 
 def _digest(corpus: Corpus) -> str:
@@ -303,16 +448,6 @@ def named(paths: Sequence[Path | str]) -> str:
     return f"{paths[0]}{more}"
 
 
-def not_empty(read: Callable[[], Iterable[Chunk]], trouble: str) -> Iterator[Chunk]:
-    """Pass chunks on; raise ``CorpusError`` where there are none."""
-    empty = True
-    for chunk in read():
-        empty = False
-        yield chunk
-    if empty:
-        raise CorpusError(trouble)
-
-
 # ── Default tokenizers ─────────────────────────────────────────────────────────────────────────────────────
 
 LOOKED_AT = 20_000
@@ -328,7 +463,7 @@ IDEOGRAPHS = ("CJK", "HIRAGANA", "KATAKANA")
 """Beginnings of the Unicode names of letters that belong to no alphabet."""
 
 
-def choose_tokenizers(options: PartsOptions, files: CorpusFiles, fraction: float) -> dict[str, str]:
+def choose_tokenizers(options: PartsOptions, files: CorpusFiles) -> dict[str, str]:
     """Return the names of the tokenizers by kind: those asked for, or those that suit the text.
 
     Free text and lines are written in characters. A side of examples with a source goes by ``bpe`` where most
@@ -342,7 +477,7 @@ def choose_tokenizers(options: PartsOptions, files: CorpusFiles, fraction: float
     if None in asked and not (options.shared_vocabulary and options.tokenizer):
         targets: Counter[str] = Counter()
         sources: Counter[str] = Counter()
-        for chunk in islice(files.train_split(Split(0, fraction)), LOOKED_AT):
+        for chunk in islice(files.examples(), LOOKED_AT):
             targets.update(chunk.text.split())
             sources.update(chunk.source.split())
         target, source = _for_words(targets), _for_words(sources)

@@ -1,111 +1,255 @@
-"""The division of a corpus into a train split and a validation split, always as a stream.
+"""The division of a corpus into a train split and a validation split, by a rule that is recorded.
 
 ::
 
-    free text            ├──────────── train ────────────┤├─ validation ─┤    cut at a character
-    examples             those that begin before the cut go to training, whole
-    examples, sources    a hash of the source decides, so that none is on both sides
+    place       free text        ├───── train ─────┤├─ val ─┤   the end of every document
+    documents   free text        whole documents, where there are many; the end of those that are large
+    examples    examples         those whose hash is low, so that copies of one are on the same side
+    sources     with sources     likewise by the source's hash alone, so that no source is on both sides
+    pairs       with sources     by that of source and text, where sources are few or one of them is large
+    copies      examples         by the number of each, where nearly all are copies of a few
+    file        all of it is training text: there is a validation text besides
+
+Hashes do not depend on the order of a text, so that a sorted list is held out from all over. What is held
+out follows from the text, the rule, its threshold and the share asked for.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rnngen.contracts import Chunk
-from rnngen.errors import CorpusError
+from rnngen.data.survey import Hashes, Survey
 from rnngen.store.config import CorpusRecord
 
+TRAIN = 1 << 62
+"""Characters of an example that are kept for training, where all of them are."""
+MANY_DOCUMENTS = 100
+"""Documents from which on some are held out whole."""
+SHORT_DOCUMENT = 5_000
+"""Mean number of characters in documents below which fewer are enough: to cut short ones hides their ends."""
+LARGE = 2
+"""Times the share asked for: a group that is larger is never held out."""
+HELD_SOURCES = 10
+"""Sources to hold out below which pairs are held out one by one, so that training meets all sources."""
 
-@dataclass(frozen=True)
-class Survey:
-    """Measures of a text, taken in one pass."""
-
-    chars: int
-    """Characters; where examples end by themselves, each end counts as one more."""
-    examples: int
-    """Documents, or whatever the task takes for an example."""
-    newline: bool
-    r"""True where there is a ``\n`` within an example."""
-    has_eos: bool = False
-    """True where examples end by themselves."""
-    last: int = 0
-    """The position, in ``chars``, at which the last example opens."""
-
-
-def survey(chunks: Iterable[Chunk], has_eos: bool = False, name: str = "the corpus") -> Survey:
-    """Measure a text in one pass, keeping nothing of it.
-
-    Raises:
-        CorpusError: if there is not one character; ``name`` is the text's in the message.
-    """
-    chars = examples = last = 0
-    newline = False
-    for chunk in chunks:
-        if chunk.starts_document:
-            examples, last, chars = examples + 1, chars, chars + has_eos
-        chars += len(chunk.text)
-        newline = newline or "\n" in chunk.text
-    if chars == examples * has_eos:
-        raise CorpusError(f"{name} is empty: not one character was read; check that this is the text")
-    return Survey(chars, examples, newline, has_eos, last)
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Split:
-    """The place of the validation split."""
+    """The side of every example."""
 
-    cut: int
-    """Its beginning in characters, where examples have no sources."""
-    fraction: float
-    """The share of the examples, where they have sources."""
+    rule: str
+    """See above; empty for that of an earlier version."""
+    threshold: int
+    """A group is held out if its hash is not above it; 0 where the rule has none."""
+    kept: Ints
+    """(examples,) characters of each that go to training: ``TRAIN`` for all, 0 for none."""
 
-    @classmethod
-    def of(cls, record: CorpusRecord) -> "Split":
-        """Return the split that a model was trained with."""
-        return cls(record.cut, record.val_fraction)
+    def train(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Yield the text to train on, reading no further than that goes."""
+        last = int(np.flatnonzero(self.kept).max(initial=-1))
+        for number, at, chunk in _placed(chunks):
+            kept = int(self.kept[number])
+            if at < kept:
+                yield chunk._replace(text=chunk.text[: kept - at])
+            elif number >= last:
+                return
 
+    def validation(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Yield the text to validate on; a document opens where it begins."""
+        opened = False
+        for number, at, chunk in _placed(chunks):
+            kept, opened = int(self.kept[number]), opened and not chunk.starts_document
+            if at + len(chunk.text) > kept or kept == 0:
+                yield chunk._replace(text=chunk.text[max(0, kept - at) :], starts_document=not opened)
+                opened = True
 
-def split_at(survey: Survey, fraction: float) -> int:
-    """Return where the validation split, a share of the text's end, begins, in the survey's characters.
+    @property
+    def trains(self) -> Mask:
+        """(examples,) true for those that training gets, or a part of."""
+        trained: Mask = self.kept > 0
+        return trained
 
-    Where examples end by themselves and there are two or more, each split gets one at least.
-    """
-    cut = int(survey.chars * (1 - fraction))
-    if not survey.has_eos:
-        return cut
-    # an example goes where it opens: one opens at 0, the last at ``last``
-    return max(1, min(cut, survey.last) if fraction > 0 and survey.examples > 1 else cut)
-
-
-def train_split(chunks: Iterable[Chunk], cut: int, has_eos: bool) -> Iterator[Chunk]:
-    """Yield the text before ``cut``; where examples end by themselves, whole ones that open before it."""
-    for position, chunk in _placed(chunks, has_eos):
-        if position >= cut:
-            return
-        yield chunk if has_eos else Chunk(chunk.text[: cut - position], chunk.starts_document)
-
-
-def validation_split(chunks: Iterable[Chunk], cut: int, has_eos: bool) -> Iterator[Chunk]:
-    """Yield the text that ``train_split`` leaves; where it begins, a document opens."""
-    first = True
-    for position, chunk in _placed(chunks, has_eos):
-        text = chunk.text if has_eos else chunk.text[max(0, cut - position) :]
-        if text and (position >= cut or not has_eos):
-            yield Chunk(text, chunk.starts_document or first)
-            first = False
+    def validates(self, survey: Survey) -> Mask:
+        """Return which examples the validation split gets, or a part of, (examples,)."""
+        held: Mask = (self.kept == 0) | (self.kept < survey.lengths)
+        return held
 
 
-def is_validation(source: str, fraction: float) -> bool:
-    """Return whether an example belongs to the validation split, which its source alone decides."""
-    digest = hashlib.blake2b(source.encode(errors="surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < fraction * 2**64
-
-
-def _placed(chunks: Iterable[Chunk], has_eos: bool) -> Iterator[tuple[int, Chunk]]:
-    """Yield chunks with the position that decides: their own or, with ``has_eos``, their example's."""
-    position = opened = 0
+def _placed(chunks: Iterable[Chunk]) -> Iterator[tuple[int, int, Chunk]]:
+    """Yield chunks with the number of their example, and the characters of it that came before."""
+    number, at = -1, 0
     for chunk in chunks:
         if chunk.starts_document:
-            opened, position = position, position + has_eos
-        yield opened if has_eos else position, chunk
-        position += len(chunk.text)
+            number, at = number + 1, 0
+        yield number, at, chunk
+        at += len(chunk.text)
+
+
+def split(survey: Survey, fraction: float, *, has_val: bool = False) -> Split:
+    """Split a text, holding out about a share of it.
+
+    The share is of examples where they end by themselves, else of characters. Where there are two examples
+    or more, each side gets one at least.
+    """
+    rule = "file" if has_val else _rule(survey, fraction)
+    threshold = 0 if rule in ("file", "place") else _threshold(survey, rule, fraction)
+    return _by_rule(survey, rule, threshold, fraction)
+
+
+def recorded_split(survey: Survey, record: CorpusRecord) -> Split:
+    """Split a text as the model of a record was trained with it."""
+    if record.split:
+        return _by_rule(survey, record.split, record.threshold, record.val_fraction)
+    return Split("", 0, np.full(survey.examples, TRAIN) if record.val_paths else _earlier(survey, record))
+
+
+# ── Rules ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rule(survey: Survey, fraction: float) -> str:
+    """Choose the rule that suits a text."""
+    if not survey.has_eos:
+        few = 2 / fraction if survey.chars < SHORT_DOCUMENT * survey.examples else MANY_DOCUMENTS
+        if survey.examples < min(few, MANY_DOCUMENTS):
+            return "place"
+        rule = "documents"
+    elif survey.sources is None or survey.labels:
+        rule = "examples"
+    else:
+        rule = "pairs" if _like_labels(survey.sources, fraction) else "sources"
+    _, counts = np.unique(_keys(survey, rule), return_counts=True)
+    rare = counts[counts <= max(1, _most(counts, fraction))].sum()
+    unlike = len(counts) > 1 and rare >= fraction * survey.examples
+    return rule if unlike or len(counts) == survey.examples else "copies"
+
+
+def _like_labels(sources: Hashes, fraction: float) -> bool:
+    """Return whether sources recur and are few, or one is large, so that one that is held out is missed."""
+    _, counts = np.unique(sources, return_counts=True)
+    few = _are_few(len(counts), fraction) and len(sources) >= 2 * len(counts)
+    return int(counts.max()) > 1 and (few or int(counts.max()) > fraction * len(sources) / 2)
+
+
+def _are_few(sources: int, fraction: float) -> bool:
+    return sources * fraction < HELD_SOURCES
+
+
+def _keys(survey: Survey, rule: str) -> Hashes:
+    """Return what decides about each example."""
+    if rule == "sources":
+        assert survey.sources is not None
+        return survey.sources
+    return _mixed(survey.examples) if rule == "copies" else survey.keys
+
+
+def _mixed(count: int) -> Hashes:
+    """Return a hash of each number (SplitMix64)."""
+    mixed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Examples that go to the same side, because what decides about them is the same."""
+
+    hashes: Hashes
+    """(groups,) sorted."""
+    of: NDArray[np.intp]
+    """(examples,) the group of each."""
+    weights: NDArray[np.float64]
+    """(groups,) examples, or characters of free text."""
+    eligible: Mask
+    """(groups,) false for those that are too large to be held out; true for the smallest at least."""
+
+    @classmethod
+    def by(cls, survey: Survey, rule: str, fraction: float) -> "_Groups":
+        hashes, of, counts = np.unique(_keys(survey, rule), return_inverse=True, return_counts=True)
+        chars = np.bincount(of, survey.lengths + survey.has_eos)
+        if survey.has_eos:
+            few = counts <= max(1, _most(counts, fraction))
+            eligible = few & (chars <= LARGE * fraction * survey.chars)
+            eligible = eligible if eligible.any() else chars == chars.min()
+        else:
+            eligible = chars <= _most(chars, fraction)
+        weights = counts.astype(np.float64) if survey.has_eos else chars.astype(np.float64)
+        return cls(hashes, of, weights, eligible)
+
+
+def _most(weights: NDArray[Any], fraction: float) -> float:
+    """Return the weight of the heaviest group that may be held out, if the share is to come near.
+
+    It is a quarter of the share or, where all groups are as heavy, twice their mean.
+    """
+    share = float(fraction * weights.sum())
+    return max(share / 4, min(LARGE * float(weights.mean()), LARGE * share))
+
+
+def _threshold(survey: Survey, rule: str, fraction: float) -> int:
+    """Return the hash up to which groups are held out, so that the share is as near as it gets."""
+    groups = _Groups.by(survey, rule, fraction)
+    sums = groups.weights[groups.eligible].cumsum()
+    if not len(sums):
+        return 0
+    goal = fraction * groups.weights.sum()
+    if survey.has_eos and groups.eligible.all():
+        sums = sums[: max(1, len(sums) - 1)]  # something is to be trained on
+    elif survey.has_eos:
+        goal = min(goal, sums[-1] / 2)
+    else:
+        goal = fraction * sums[-1]  # of large documents the end is held out
+    return int(groups.hashes[groups.eligible][np.abs(sums - goal).argmin()])
+
+
+def _by_rule(survey: Survey, rule: str, threshold: int, fraction: float) -> Split:
+    kept = np.full(survey.examples, TRAIN)
+    ends = (survey.lengths * (1 - fraction)).astype(np.int64)
+    if rule == "place":
+        kept = ends
+    elif rule != "file":
+        groups = _Groups.by(survey, rule, fraction)
+        held = (groups.eligible & (groups.hashes <= np.uint64(threshold)))[groups.of]
+        if survey.sources is not None and rule != "sources":
+            held = _sparing_sources(survey, held, fraction)
+        kept[held] = 0
+        if not survey.has_eos:
+            kept = np.where(groups.eligible[groups.of], kept, ends)
+    return Split(rule, threshold, kept)
+
+
+def _sparing_sources(survey: Survey, held: Mask, fraction: float) -> Mask:
+    """Keep one example of every source, or of every label, in training where these are few."""
+    assert survey.sources is not None
+    sources, of = np.unique(survey.sources, return_inverse=True)
+    missed = np.bincount(of, ~held, len(sources)) == 0
+    if not _are_few(len(sources), fraction) or not missed.any():
+        return held
+    highest = np.zeros(len(sources), np.uint64)
+    np.maximum.at(highest, of, survey.keys)
+    spared = held & ~(missed[of] & (survey.keys == highest[of]))
+    return spared if spared.any() else held
+
+
+def _earlier(survey: Survey, record: CorpusRecord) -> Ints:
+    """Return the characters of each example that versions up to 0.2 kept for training.
+
+    Sources below a share of all hashes were held out; else the end of the whole text, in whole examples where
+    these end by themselves.
+    """
+    if survey.sources is not None:
+        held = survey.sources <= np.uint64(ceil(record.val_fraction * 2**64) - 1)
+        return np.where(held, 0, TRAIN)
+    opened = np.cumsum(survey.lengths + survey.has_eos) - (survey.lengths + survey.has_eos)
+    if survey.has_eos:
+        return np.where(opened >= record.cut, 0, TRAIN)
+    kept: Ints = np.clip(record.cut - opened, 0, None)
+    return kept

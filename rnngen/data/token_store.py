@@ -12,13 +12,14 @@ are a store of their own, beside that of the targets, with as many examples.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,33 @@ class TokenStore:
         tokens = np.concatenate([self.tokens[:length], self.tokens[:1]])
         return self._part(tokens, np.append(inside, length))
 
+    def spread(self, length: int, *, whole: bool) -> Self:
+        """Return about ``length`` tokens from all over as a store of their own.
+
+        They are ``whole`` examples, one at least, drawn alike at each call; or the beginnings of all
+        documents, the same share of each. Of a single document that is the prefix.
+        """
+        if length >= len(self) or (self.examples == 1 and self.source is None):
+            return self.prefix(length)
+        lengths = np.diff(self.starts)
+        if not whole:
+            cut = np.maximum(2, lengths * length // len(self))  # a token and the end before it
+            return self._chosen(np.arange(self.examples), np.minimum(cut, lengths))
+        order = np.random.default_rng(0).permutation(self.examples)
+        fit = int(np.searchsorted(lengths[order].cumsum(), length, "right"))
+        return self.part(np.sort(order[: max(1, fit)]))
+
+    def part(self, numbers: NDArray[np.int64]) -> Self:
+        """Return the examples of some numbers as a store of their own."""
+        chosen = self._chosen(numbers, np.diff(self.starts)[numbers])
+        return chosen if self.source is None else replace(chosen, source=self.source.part(numbers))
+
+    def _chosen(self, numbers: NDArray[np.int64], lengths: NDArray[np.int64]) -> Self:
+        """Return the beginnings of some examples; a length counts the end before the example."""
+        spans = zip(self.starts[numbers], lengths, strict=True)
+        tokens = np.concatenate([*(self.tokens[at : at + length] for at, length in spans), self.tokens[:1]])
+        return self._part(tokens, np.concatenate([[0], lengths.cumsum()]))
+
     def _first(self, examples: int) -> Self:
         starts = self.starts[: examples + 1]
         return self._part(self.tokens[: int(starts[-1]) + 1], starts)
@@ -109,17 +137,9 @@ class TokenStore:
         A store that is already there stays readable until the new one is complete and on the disk; then it
         is replaced in one step. The tokenizer's V decides between uint16 and uint32.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=".writing-") as place:
-            header, old = _encode_into(Path(place), chunks, tokenizer), set()
-            with suppress(ModelError):  # none is there, or a damaged one
-                old = set(_read_header(folder)["files"])
-            for name in header["files"]:
-                Path(place, name).replace(folder / name)
-        sync_folder(folder)  # the arrays are there for good before the header names them
-        write_text(folder / HEADER, json.dumps(header))
-        for name in old.difference(header["files"]):
-            (folder / name).unlink(missing_ok=True)
+        with _writing(folder, tokenizer) as writer:
+            for text, starts_document, *_ in segments(chunks):
+                writer.add(tokenizer.encode(text), len(text), starts_document=starts_document)
         return cls.open(folder)
 
     @classmethod
@@ -138,25 +158,63 @@ class TokenStore:
         return cls(tokens, starts, header["chars"], header["vocabulary"], tally=_tally(header, folder))
 
 
-def write_store(
-    folder: Path, read: Callable[[], Iterable[Chunk]], tokenizers: Tokenizers, *, has_source: bool
-) -> TokenStore:
-    """Encode a text, and its sources into another folder beside it; ``read`` is called once for each."""
-    TokenStore.write(folder, read(), tokenizers.target)
-    if has_source:
-        TokenStore.write(_source_folder(folder), sources_of(read()), tokenizers.source)
-    return open_store(folder, has_source=has_source)
+class Written(NamedTuple):
+    """A store of examples with sources, and what became of them."""
+
+    store: TokenStore
+    lengths: NDArray[np.int64]
+    """Tokens on the longer side of every example, those included that were left out."""
+
+
+def write_pairs(
+    folder: Path, chunks: Iterable[Chunk], tokenizers: Tokenizers, limit: int | None = None
+) -> Written:
+    """Encode examples and their sources, these into another folder beside it, in one pass.
+
+    Examples with more than ``limit`` tokens on a side are left out.
+    """
+    lengths, own, other = array("q"), _writing(folder, tokenizers.target), _source_folder(folder)
+    with own as targets, _writing(other, tokenizers.source) as sources:
+        for chunk in _joined(chunks):
+            text, source = tokenizers.target.encode(chunk.text), tokenizers.source.encode(chunk.source)
+            lengths.append(max(len(text), len(source)))
+            if limit is None or lengths[-1] <= limit:
+                targets.add(text, len(chunk.text))
+                sources.add(source, len(chunk.source))
+    return Written(open_store(folder, has_source=True), np.array(lengths, np.int64))
+
+
+def fitting(chunks: Iterable[Chunk], tokenizers: Tokenizers, limit: int) -> Iterator[Chunk]:
+    """Yield the examples that ``write_pairs`` does not leave out."""
+    for chunk in _joined(chunks):
+        sides = tokenizers.target.encode(chunk.text), tokenizers.source.encode(chunk.source)
+        if max(map(len, sides)) <= limit:
+            yield chunk
+
+
+def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield every example as one chunk."""
+    held: Chunk | None = None
+    for chunk in chunks:
+        if held and not chunk.starts_document:
+            held = held._replace(text=held.text + chunk.text)
+            continue
+        if held:
+            yield held
+        held = chunk
+    if held:
+        yield held
 
 
 def open_store(folder: Path, *, has_source: bool) -> TokenStore:
-    """Open what ``write_store`` wrote."""
+    """Open what ``TokenStore.write`` or, with sources, ``write_pairs`` wrote."""
     store = TokenStore.open(folder)
     return replace(store, source=TokenStore.open(_source_folder(folder))) if has_source else store
 
 
 def sources_of(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Yield the sources of examples, as texts of their own."""
-    return (Chunk(chunk.source, True) for chunk in chunks)
+    return (Chunk(chunk.source, True) for chunk in chunks if chunk.starts_document)
 
 
 def _source_folder(folder: Path) -> Path:
@@ -166,28 +224,67 @@ def _source_folder(folder: Path) -> Path:
 # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _encode_into(place: Path, chunks: Iterable[Chunk], tokenizer: Tokenizer) -> dict[str, Any]:
-    """Write the arrays, and return the header that names them."""
-    vocabulary, chars = len(tokenizer.pieces), 0
-    end = np.array([tokenizer.eos_id])
-    with _Column(place, "tokens", _id_type(vocabulary)) as tokens, _Column(place, "starts", "<i8") as starts:
-        for text, starts_document, *_ in segments(chunks):
-            if starts_document:
-                starts.append(np.array([tokens.length]))
-                tokens.append(end)
-            tokens.append(tokenizer.encode(text))
-            chars += len(text)
-        starts.append(np.array([tokens.length]))
-        tokens.append(end)
-    return {
-        "version": VERSION,
-        "vocabulary": vocabulary,
-        "tokens": tokens.length,
-        "examples": starts.length - 1,
-        "chars": chars,
-        "files": [tokens.path.name, starts.path.name],
-        "tally": _counts(np.load(tokens.path, mmap_mode="r"), vocabulary).tolist(),
-    }
+@dataclass
+class _Writer:
+    """The arrays of a store while they grow."""
+
+    tokens: "_Column"
+    starts: "_Column"
+    end: NDArray[np.int64]
+    chars: int = 0
+
+    def add(self, ids: "NDArray[np.integer[Any]]", chars: int, *, starts_document: bool = True) -> None:
+        """Append tokens, to a new example or to the last."""
+        if starts_document:
+            self.close_example()
+        self.tokens.append(ids)
+        self.chars += chars
+
+    def close_example(self) -> None:
+        """Append an end, where the next example begins."""
+        self.starts.append(np.array([self.tokens.length]))
+        self.tokens.append(self.end)
+
+    def header(self, vocabulary: int) -> dict[str, Any]:
+        """Return the header that names the arrays, once they are closed."""
+        return {
+            "version": VERSION,
+            "vocabulary": vocabulary,
+            "tokens": self.tokens.length,
+            "examples": self.starts.length - 1,
+            "chars": self.chars,
+            "files": [self.tokens.path.name, self.starts.path.name],
+            "tally": _counts(np.load(self.tokens.path, mmap_mode="r"), vocabulary).tolist(),
+        }
+
+
+@contextmanager
+def _writing(folder: Path, tokenizer: Tokenizer) -> Iterator[_Writer]:
+    """Write a store into a folder.
+
+    One that is already there stays readable until the new one is complete and on the disk; then it is
+    replaced in one step. After an error nothing has changed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = len(tokenizer.pieces)
+    with TemporaryDirectory(dir=folder, prefix=".writing-") as name:
+        place = Path(name)
+        with (
+            _Column(place, "tokens", _id_type(vocabulary)) as tokens,
+            _Column(place, "starts", "<i8") as starts,
+        ):
+            writer = _Writer(tokens, starts, np.array([tokenizer.eos_id]))
+            yield writer
+            writer.close_example()
+        header, old = writer.header(vocabulary), set()
+        with suppress(ModelError):  # none is there, or a damaged one
+            old = set(_read_header(folder)["files"])
+        for array_name in header["files"]:
+            (place / array_name).replace(folder / array_name)
+    sync_folder(folder)  # the arrays are there for good before the header names them
+    write_text(folder / HEADER, json.dumps(header))
+    for array_name in old.difference(header["files"]):
+        (folder / array_name).unlink(missing_ok=True)
 
 
 def _id_type(vocabulary: int) -> str:

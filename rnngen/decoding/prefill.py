@@ -18,8 +18,22 @@ Read = tuple[TokenIds, Floats, State]
 
 
 def select_rows(state: State, rows: Any) -> State:
-    """Return the streams of a state that ``rows`` names, in that order."""
-    return tuple(array[rows] for array in state)
+    """Return the streams of a state that ``rows`` names, in that order, for reading only.
+
+    Where all of them are one, and its array has three dimensions or more, as the memory of a source that 64
+    texts are written about, they share it.
+    """
+    return tuple(_rows(array, rows) for array in state)
+
+
+def _rows(array: Any, rows: Any) -> Any:
+    if not isinstance(array, np.ndarray) or array.ndim < 3:
+        return array[rows]
+    places = np.arange(len(array))[rows]
+    shared = not array.strides[0] or bool((places == places[:1]).all())
+    if not shared or not len(places):
+        return array[rows]
+    return np.broadcast_to(array[places[0]], (len(places), *array.shape[1:]))
 
 
 def prefill(model: NetworkStep, state: State, prefixes: Sequence[Sequence[int]]) -> GenerationState:

@@ -15,6 +15,7 @@ and ``to_bytes`` is the way back.
 from rnngen.encodings.decoder import BLOCK as BLOCK
 from rnngen.encodings.decoder import BYTES as BYTES
 from rnngen.encodings.decoder import EncodingError as EncodingError
+from rnngen.encodings.decoder import canonical as canonical
 from rnngen.encodings.decoder import decode as decode
 from rnngen.encodings.decoder import lines as lines
 from rnngen.encodings.decoder import read as read

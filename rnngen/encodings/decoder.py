@@ -48,14 +48,23 @@ class EncodingError(CorpusError):
     """
 
     def __init__(self, name: str, fault: str, mend: str, candidates: tuple[Candidate, ...] = ()) -> None:
-        self.name, self.fault, self.candidates = name, fault, candidates
-        snippets = [repr(shown(one.snippet)).replace("`", "'") for one in candidates]  # they quote options
-        readings = [f"{one.encoding} {read}" for one, read in zip(candidates, snippets, strict=True)]
-        if candidates and "{}" in mend:
-            mend = f"{mend.format(candidates[0].encoding)}, which reads {snippets[0]} there"
-            del readings[0]
-        others = f" (or {', '.join(readings)})" if readings else ""
-        super().__init__(f"{name}: {fault}; {mend}{others}")
+        self.name, self.fault, self.mend, self.candidates = name, fault, mend, candidates
+        first, *others = self.readings or ("",)
+        if self.is_encoded:
+            mend = f"{mend.format(candidates[0].encoding)}, which reads {first.partition(' ')[2]} there"
+        elif first:
+            others = [first, *others]
+        super().__init__(f"{name}: {fault}; {mend}" + f" (or {', '.join(others)})" * bool(others))
+
+    @property
+    def is_encoded(self) -> bool:
+        """True if all of the text is likely in another encoding; False if it is damaged, or no text."""
+        return bool(self.candidates) and "{}" in self.mend
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """The candidates, each with what it makes of the place."""
+        return tuple(f"{one.encoding} {shown(one.snippet)!r}".replace("`", "'") for one in self.candidates)
 
 
 def read(stream: BinaryIO, name: str, encoding: str = "utf-8") -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,22 +14,25 @@ from torch import nn
 from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.contracts import Chunk
-from rnngen.data.dataset import CorpusFiles, not_empty
+from rnngen.data.dataset import CorpusFiles
 from rnngen.data.split import Split
-from rnngen.data.token_store import TokenStore, write_store
-from rnngen.errors import CorpusError
+from rnngen.data.token_store import TokenStore, fitting, write_pairs
+from rnngen.encodings import BYTES
+from rnngen.errors import CorpusError, OptionError
+from rnngen.evaluation.classification import LabelScores, score_labels
 from rnngen.evaluation.dynamic import dynamic_loss
 from rnngen.evaluation.ngram import NGramLoss, witten_bell
 from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
-from rnngen.evaluation.seq2seq_metrics import Scores, score_outputs
+from rnngen.evaluation.seq2seq_metrics import Scores, grouped, score_outputs
 from rnngen.generation.generator import GenerationSettings, Prompt
 from rnngen.generation.loading import LoadOptions, known_characters, load_generator, open_tokenizers
 from rnngen.generation.unseen import Unseen
 from rnngen.nn.build import load_network
+from rnngen.options.corpus import CorpusOptions
 from rnngen.registry import Registry
-from rnngen.registry.components import Component, restore
+from rnngen.registry.components import Component, Tokenizers, restore
 from rnngen.requests.evaluate import EvaluateRequest
-from rnngen.store.model_folder import SOURCE_ALPHABET, StoredModel
+from rnngen.store.model_folder import SOURCE_ALPHABET, StoredModel, located
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class OutputScores:
     """Metrics of a model's outputs, compared with the targets."""
 
     scores: Scores
+    sources: int
+    """Number of different sources; the targets of one are references side by side."""
     beam: int
     """Beams of the search (K)."""
     seconds: float
@@ -58,6 +64,8 @@ class Evaluation:
     """The reason why the training text was not to be had."""
     outputs: OutputScores | None = None
     """None for a model that reads no source."""
+    labels: LabelScores | None = None
+    """None for a model without labels."""
     unseen: tuple[str, ...] = ()
     """Remarks about characters of the text that training never met; none about the training's own."""
 
@@ -66,8 +74,11 @@ class Evaluation:
         losses: dict[str, Any] = {mode: loss.as_json() for mode, loss in self.losses.items()}
         if self.outputs is None:
             floor = {"nats_per_char": self.baseline.nats_per_char} if self.baseline else None
-            return {"tokens": self.tokens, "chars": self.chars, **losses, "floor": floor}
-        about = {"pairs": self.examples, "beam": self.outputs.beam, "seconds": round(self.outputs.seconds, 3)}
+            found = {"classification": self.labels.as_json()} if self.labels else {}
+            return {"tokens": self.tokens, "chars": self.chars, **losses, "floor": floor, **found}
+        outputs = self.outputs
+        about: dict[str, Any] = {"pairs": self.examples, "sources": outputs.sources, "beam": outputs.beam}
+        about |= {"seconds": round(outputs.seconds, 3)}
         return {**asdict(self.outputs.scores), **losses.pop("window"), **about, **losses}
 
 
@@ -93,23 +104,24 @@ class Evaluator:
         if self.request.evaluation.cache:
             with_features(network)  # refused before anything is computed
         with TemporaryDirectory(prefix="rnngen-eval-") as folder:
-            tokenizers = open_tokenizers(self.registry, self.model)
-            store = write_store(Path(folder, "text"), self._examples, tokenizers, has_source=has_source)
+            store = self._encoded(Path(folder, "text"))
             losses = self._losses(network, store)
             counts = store.examples, store.text_tokens, store.chars
         if has_source:
             return Evaluation(*counts, losses, outputs=self._score_outputs(), unseen=(*self._unseen(),))
-        return Evaluation(*counts, losses, *self._baseline(), unseen=(*self._unseen(),))
+        return Evaluation(
+            *counts, losses, *self._baseline(), labels=self._score_labels(), unseen=(*self._unseen(),)
+        )
 
     def _unseen(self) -> Iterator[str]:
         """Look for characters that training never met in the texts that were given, and in their sources."""
         sides = {"text": known_characters([self.model])}
         sides["source"] = known_characters([self.model], SOURCE_ALPHABET)
         for side, known in sides.items():
-            if known is None or self._given is None:
+            if known is None or not self._given:
                 continue
             unseen = Unseen(known, known.strange)
-            for chunk in self._given.examples():
+            for chunk in self._all_given():
                 unseen.add(chunk.text if side == "text" else chunk.source)
             if unseen.held:
                 yield unseen.message(f"the {side} holds")
@@ -121,18 +133,57 @@ class Evaluator:
         return restore(self.registry, "task", self.model.config.task)
 
     @cached_property
-    def _given(self) -> CorpusFiles | None:
-        corpus, options = self.request.corpus, self.request.text
-        return CorpusFiles.find(self.registry, self._task, corpus, options) if corpus else None
+    def _given(self) -> list[CorpusFiles]:
+        """The files that the request names; each of its targets is a corpus beside the same sources."""
+        request, options = self.request, self._reading
+        corpora: list[tuple[str, ...]] = [(one,) for one in request.target]
+        corpora += [request.corpus] * bool(request.corpus)
+        return [CorpusFiles.find(self.registry, self._task, corpus, options) for corpus in corpora]
+
+    @property
+    def _reading(self) -> CorpusOptions:
+        """The options of reading, with what the training text decides: bytes or text, and the normal form."""
+        config, options = self.model.config, self.request.text
+        encoding = options.encoding or config.encoding
+        if (encoding == BYTES) != (config.encoding == BYTES):
+            name = self.model.path.name
+            raise OptionError(f"`encoding={encoding}`: {name} was trained on {config.encoding}; leave it out")
+        given = BYTES if encoding == BYTES else options.encoding
+        return replace(options, encoding=given, normalize=config.corpus.normalize)
 
     @cached_property
     def _trained_on(self) -> CorpusFiles:
-        return CorpusFiles.recorded(self.registry, self._task, self.model.config.corpus)
+        record = located(self.model.path, self.model.config.corpus)
+        return CorpusFiles.recorded(self.registry, self._task, record)
+
+    @cached_property
+    def _split(self) -> Split:
+        return self._trained_on.recorded_split(self.model.config.corpus)
+
+    @cached_property
+    def _tokenizers(self) -> Tokenizers:
+        return open_tokenizers(self.registry, self.model)
 
     def _examples(self) -> Iterator[Chunk]:
-        split = Split.of(self.model.config.corpus)
-        read = self._given.examples if self._given else partial(self._trained_on.validation_split, split)
-        return not_empty(read, "the text is empty: there is nothing to evaluate the model on")
+        """Yield the text given, or the validation text of the training without what that left out."""
+        if self._given:
+            return self._all_given()
+        examples, config = self._trained_on.validation_split(self._split), self.model.config
+        if not config.reads_source or not config.corpus.split:  # earlier versions validated on all
+            return examples
+        return fitting(examples, self._tokenizers, config.training.max_length)
+
+    def _encoded(self, folder: Path) -> TokenStore:
+        if self.model.config.reads_source:
+            store = write_pairs(folder, self._examples(), self._tokenizers).store
+        else:
+            store = TokenStore.write(folder, self._examples(), self._tokenizers.target)
+        if not store.examples:
+            raise CorpusError("the text is empty: there is nothing to evaluate the model on")
+        return store
+
+    def _all_given(self) -> Iterator[Chunk]:
+        return chain.from_iterable(files.examples() for files in self._given)
 
     # ── measures ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,18 +202,26 @@ class Evaluator:
     def _baseline(self) -> tuple[NGramLoss | None, str]:
         """Return the loss of an n-gram of the training text, or the reason why there is none."""
         try:
-            training = self._trained_on.train_split(Split.of(self.model.config.corpus))
+            training = self._trained_on.train_split(self._split)
         except CorpusError as error:
             return None, f"no n-gram baseline: {error}"
         return witten_bell(training, self._examples(), has_eos=self._task.build().has_eos), ""
 
+    def _score_labels(self) -> LabelScores | None:
+        """Compare labels with the likeliest ones, where the model has some."""
+        if not self.model.config.corpus.labels:
+            return None
+        generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
+        return score_labels(generator, self._examples())
+
     def _score_outputs(self) -> OutputScores:
-        """Compare the most probable output for each source, greedily or by beam search, with the target."""
-        examples, wanted = list(self._examples()), self.request.outputs
+        """Compare the most probable output for each source, greedily or by beam search, with its targets."""
+        pairs = [(example.source, example.text) for example in self._examples()]
+        (sources, references), wanted = grouped(pairs), self.request.outputs
         generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
         search = BeamOptions(width=wanted.beam, alpha=wanted.length_penalty) if wanted.beam else GREEDY
-        prompts, began = [Prompt("", example.source) for example in examples], time.monotonic()
+        prompts, began = [Prompt("", source) for source in sources], time.monotonic()
         outputs = generator.first_texts(prompts, BeamSearch(search), GenerationSettings())
         seconds = time.monotonic() - began
-        scores = score_outputs(outputs, [example.text for example in examples])
-        return OutputScores(scores, max(1, wanted.beam), seconds)
+        scores = score_outputs(outputs, references)
+        return OutputScores(scores, len(sources), max(1, wanted.beam), seconds)

@@ -13,7 +13,7 @@ All functions raise ValueError where there are no outputs, or not as many refere
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, zip_longest
@@ -73,6 +73,14 @@ def score_outputs(outputs: Sequence[str], references: References, *, tokenize: s
         sequence_accuracy=sequence_accuracy(outputs, references),
         signature=f"BLEU|{by_words.get_signature().format()} chrF2|{by_chars.get_signature().format()}",
     )
+
+
+def grouped(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], References]:
+    """Return the different sources of pairs, in order, and the different texts of each as references."""
+    texts: dict[str, dict[str, None]] = {}
+    for source, text in pairs:
+        texts.setdefault(source, {})[text] = None
+    return list(texts), [list(each) for each in texts.values()]
 
 
 # ── BLEU and chrF ──────────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
 from rnngen.decoding.sampler import Sampler
+from rnngen.errors import UnknownName, UsageError
 from rnngen.generation.decoding_choice import DecodingFlags
 from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
 from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
@@ -58,6 +59,9 @@ class Decoder:
         spec = flags.spec(resolved.strategy)
         check_requirements(request, REQUIREMENTS, generator.capabilities)
         flags.check_abilities(request, spec, reads_source=generator.reads_source)
+        if request.label is not None and request.label not in generator.labels:
+            unknown = UnknownName("label", request.label, generator.labels)
+            raise UsageError(f"{unknown} (see rnngen classify --list)")
         seed = request.seed
         if seed is None and spec.draws and saved is None:
             seed = secrets.randbelow(SEEDS)

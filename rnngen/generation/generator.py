@@ -28,7 +28,9 @@ from rnngen.contracts import (
     Strategy,
     TokenIds,
 )
+from rnngen.data.normalization import normalize
 from rnngen.decoding.filter_chain import FilterChain
+from rnngen.decoding.likelihood import log_probabilities
 from rnngen.decoding.prefill import blend, next_logits, prefill
 from rnngen.decoding.text_stream import TextStream, decode, first_tokens, until
 from rnngen.errors import UsageError
@@ -36,14 +38,18 @@ from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
 from rnngen.generation.unseen import Known, Unseen
 from rnngen.numerics import log_softmax
+from rnngen.options.corpus import NormalForm
 from rnngen.registry.components import Tokenizers
 from rnngen.requests.conflicts import Capability
 
 BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
-BATCH_CHARS = 64 * 512
-"""…and characters that they may have together when all are padded to the longest."""
+BATCH_TOKENS = 64 * 512
+"""…and tokens that they may have together when all are padded to the longest."""
+BATCH_TEXTS, BATCH_LOGITS = 512, 1 << 22
+"""Texts that are scored side by side at most, and the logits that there are at a time."""
 NOTHING = Known(frozenset())
+"""Characters of a model that knows none by its record."""
 FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
 """Tokens of a text by default: of free text, and of an example that does not come to its end."""
 SOURCE_RATIO, SOURCE_LENGTH = 3, 256
@@ -65,6 +71,13 @@ class Prompt:
     final: bool = False
     """True if all its tokens are final. Else those at its end that may be the beginning of a longer one are
     given back, so that what is generated goes on from the text. Those of a blend are final."""
+    label: str | None = None
+    """The label under which the text stands, of models with labels; it is not part of what is shown."""
+
+    @property
+    def whole(self) -> str:
+        """The beginning of the example: the text, or ``label TAB text``."""
+        return self.text if self.label is None else f"{self.label}\t{self.text}"
 
     @property
     def is_blank(self) -> bool:
@@ -138,9 +151,12 @@ class Generator:
         known: the characters that occurred in training, where that is recorded.
         known_of_sources: those of sources.
         max_source_tokens: tokens of a source above which training left examples out.
+        labels: the labels of its training, if its examples have some: each is then ``label TAB text``.
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
         load_model: opens another model by name, for strategies that need two.
+        encoding: in which texts enter and leave: UTF-8, or ``bytes``, of which each is one character.
+        normalize: the Unicode normal form that the tokenizers bring texts to.
         separator: what is written between texts.
     """
 
@@ -153,9 +169,12 @@ class Generator:
     known: Known | None = None
     known_of_sources: Known | None = None
     max_source_tokens: int | None = None
+    labels: tuple[str, ...] = ()
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+    encoding: str = "utf-8"
+    normalize: NormalForm | None = None
     separator: str = "\n"
 
     @cached_property
@@ -163,7 +182,10 @@ class Generator:
         """The model's capabilities, which some options of requests need."""
         reads: Capability = "source" if self.reads_source else "no source"
         ends: Capability = "end" if self.has_eos else "free text"
-        return (reads, ends, "attention") if self.attends else (reads, ends)
+        found: list[Capability] = [reads, ends]
+        found += ["attention"] * self.attends
+        found += ["labels"] * bool(self.labels)
+        return tuple(found)
 
     # ── prompts ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -192,7 +214,7 @@ class Generator:
 
         Where all of it is given back, generation starts from where it does without a prompt.
         """
-        tokens, text = self.prefix_tokens(prompt.text), prompt.text
+        tokens, text = self.prefix_tokens(prompt.whole), prompt.whole
         hidden = int(self.has_eos) if text else len(tokens)
         if not text or prompt.final or prompt.blend or not isinstance(self.model, ConditionedStep):
             return Prefix(tokens, hidden)
@@ -223,6 +245,7 @@ class Generator:
         if self.trained_tokens is None or not text:
             return [False] * len(text)
         tokenizer = self.tokenizers.target
+        text = normalize(text, self.normalize)
         ids = tokenizer.encode(text)
         never = self.trained_tokens[ids] == 0
         if isinstance(self.model, ConditionedStep):
@@ -373,7 +396,7 @@ class Generator:
         """The numbers of prompts that are read side by side: they begin with as many tokens and bytes."""
         prefixes = [self.prefix(prompt) for prompt in prompts]
         begun = [(len(one.tokens), len(one.rest)) for one in prefixes]
-        for batch in batches([len(prompt.source or "") for prompt in prompts]):
+        for batch in batches([len(self.source_tokens(prompt.source or "")) for prompt in prompts]):
             for _, some in groupby(sorted(batch, key=begun.__getitem__), key=begun.__getitem__):
                 yield list(some)
 
@@ -432,6 +455,22 @@ class Generator:
         found = self.token_log_probs(text, source)
         return sum((nats for _, nats in found), 0.0), len(found)
 
+    def log_probs(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the log-probability of each text in nats (N,), its end included where examples end.
+
+        Texts of similar length are read side by side; the logits of a step are no more than ``BATCH_LOGITS``.
+        """
+        begin = self.prefix_tokens("")
+        tokens = [self.tokenizers.target.encode(text).tolist() for text in texts]
+        found, ends = np.zeros(len(texts)), [self.eos_id] * self.has_eos
+        rows = max(1, min(BATCH_TEXTS, BATCH_LOGITS // len(self.tokenizers.target.pieces)))
+        order = sorted(range(len(texts)), key=lambda number: len(tokens[number]))
+        for start in range(0, len(order), rows):
+            some = order[start : start + rows]
+            given = prefill(self.model, self.start([Prompt()] * len(some)), [begin] * len(some))
+            found[some] = log_probabilities(self.model, given, [tokens[number] + ends for number in some])
+        return found
+
     def token_log_probs(self, text: str, source: str | None = None) -> list[tuple[int, float]]:
         """Return the tokens of a text, its end included where examples end, each with its log-probability."""
         targets: list[int] = self.tokenizers.target.encode(text).tolist() + [self.eos_id] * self.has_eos
@@ -484,8 +523,14 @@ class Generator:
         """Return where the network looked for each token of a hypothesis that kept its attention.
 
         The first bytes of its text may have been given, and are no part of it.
+
+        Raises:
+            UsageError: if its attention weights were not kept, which would have been too many.
         """
-        assert hypothesis.attention is not None
+        if hypothesis.attention is None:
+            raise UsageError(
+                "source and output are too long to keep all attention weights; give a shorter source"
+            )
         source_pieces, target_pieces = (one.pieces for one in self.tokenizers[::-1])
         tokens = [*hypothesis.tokens, self.eos_id][: len(hypothesis.attention)]
         written = [target_pieces[token] for token in tokens]
@@ -513,14 +558,14 @@ def padded(rows: Sequence[Sequence[int]]) -> TokenIds:
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Cut texts of some lengths, in characters, into batches of similar length → their numbers.
+    """Cut texts of some lengths, in tokens, into batches of similar length → their numbers.
 
-    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_CHARS`` characters with its
-    padding, so that memory is bounded whatever the lengths are.
+    A batch has at most ``BATCH_SOURCES`` texts, and no more than ``BATCH_TOKENS`` tokens with its padding
+    unless it is a single text, so that memory is bounded whatever the lengths are.
     """
     batch: list[int] = []
     for number in sorted(range(len(lengths)), key=lengths.__getitem__):
-        full = len(batch) == BATCH_SOURCES or (len(batch) + 1) * lengths[number] > BATCH_CHARS
+        full = len(batch) == BATCH_SOURCES or (len(batch) + 1) * lengths[number] > BATCH_TOKENS
         if batch and full:
             yield batch
             batch = []

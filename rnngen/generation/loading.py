@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from rnngen.contracts import FeatureStep, NetworkStep
+from rnngen.contracts import FeatureStep, NetworkStep, Tokenizer
+from rnngen.data.normalization import NormalizingTokenizer
 from rnngen.errors import OptionError, UsageError
 from rnngen.generation.generator import Generator
 from rnngen.generation.unseen import Known
@@ -65,8 +66,11 @@ def load_generator(
         known=known_characters(models, ALPHABET),
         known_of_sources=known_characters(models, SOURCE_ALPHABET),
         max_source_tokens=limit,
+        labels=config.corpus.labels if part.registered.spec.has_labels else (),
         default_strategy=part.registered.spec.strategy,
         load_model=load_model,
+        encoding=config.encoding,
+        normalize=config.corpus.normalize,
         separator=task.separator,
     )
     pieces = generator.tokenizers.target.pieces
@@ -74,10 +78,17 @@ def load_generator(
 
 
 def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
-    """Build the tokenizers of a model: of targets and of sources, which are often one."""
+    """Build the tokenizers of a model: of targets and of sources, which are often one.
+
+    They bring what they encode to the normal form of its training text.
+    """
     kinds = [kind for kind in ("tokenizer", "source_tokenizer") if getattr(model.config, kind)]
     parts = {kind: restore(registry, kind, getattr(model.config, kind)) for kind in kinds}
-    return load_tokenizers(parts, model.tokenizer_json, model.path)
+    found, form = load_tokenizers(parts, model.tokenizer_json, model.path), model.config.corpus.normalize
+    if form is None:
+        return found
+    target, source = (cast(Tokenizer, NormalizingTokenizer(one, form)) for one in found)
+    return Tokenizers(target, target if found.source is found.target else source)
 
 
 def check_same_vocabulary(model: StoredModel, other: StoredModel, purpose: str) -> None:

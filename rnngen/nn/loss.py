@@ -26,12 +26,25 @@ def batch_loss(
     inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
     targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        loss, state = network.nll(inputs, targets, initial_states(network, batch, state))
+        state = initial_states(network, batch, state)
+        loss = torch.zeros((), device=device)
+        for columns in _stretches(batch):
+            part, state = network.nll(inputs[:, columns], targets[:, columns], state)
+            loss = part if batch.inputs.shape[1] <= columns.stop - columns.start else loss + part
     if reduction == "mean":  # where a text's end token is left over, none counts: 0, not torch's 0 / 0
         loss = loss / max(1, int((batch.targets != IGNORE).sum()))
     if batch.source is not None:
         return loss, ()  # an example's state is of no use to the next
     return loss, tuple(array.detach().float() for array in state)
+
+
+def _stretches(batch: Batch) -> Iterator[slice]:
+    """Yield the columns of a batch; without gradients in pieces, where an attention would be too large."""
+    length = batch.inputs.shape[1]
+    stretch = length
+    if batch.source is not None and not torch.is_grad_enabled():
+        stretch = max(1, min(length, ATTENDED // max(1, batch.source.size)))
+    return (slice(begin, begin + stretch) for begin in range(0, length, max(1, stretch)))
 
 
 def initial_states(network: Any, batch: Batch, state: State | None) -> State:
@@ -48,6 +61,8 @@ def initial_states(network: Any, batch: Batch, state: State | None) -> State:
     return tuple(torch.where(reset.view(-1, *[1] * (new.ndim - 1)), new, old) for new, old in pairs)
 
 
+ATTENDED = 1 << 23
+"""Most attention weights of a batch that are computed at once (32 MiB) where no gradient is wanted."""
 LIMIT = 1 << 24
 """Most logits that are computed at once (64 MiB); where a batch has more, it is cut into chunks."""
 CHUNK = 1 << 23

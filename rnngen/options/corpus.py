@@ -1,9 +1,12 @@
 """Options of a model's parts, of its text, and of adapting to a prompt."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rnngen.options import require_range
 from rnngen.options.model import EvaluationOptions
+
+NormalForm = Literal["nfc", "nfkc", "nfd", "nfkd"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,19 @@ class CorpusOptions:
     val_fraction: float = 0.1
     """Share of the corpus, at its end, that is validation text."""
     encoding: str | None = None
-    """Encoding of the text, by Python's name; utf-8 by default."""
+    """Encoding of the text, by Python's name, utf-8 by default; "utf-8;old/*.txt=cp1251" for files with their
+    own; bytes learns what is no text, byte by byte."""
+    normalize: NormalForm | None = None
+    """Unicode normal form of the text and of all that the model is given: one spelling for letters that can
+    be composed in several ways."""
     field: str | None = None
-    """Key of the text in JSON lines; text by default."""
+    """Key of the text in JSON, text by default; column of the text in CSV and TSV, by name or number."""
     source_field: str | None = None
-    """Key of the source in JSON lines of pairs."""
+    """Key or column of the source of pairs."""
     label_field: str | None = None
-    """Key of the label in JSON lines, for the task labelled."""
+    """Key or column of the label, for the task labelled."""
+    header: bool | None = None
+    """The first row of CSV and TSV names the columns; recognised by default."""
     source: str | None = None
     """File of the sources of pairs, one on each line."""
     val_source: str | None = None

@@ -166,14 +166,31 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
 # ── Text ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+LATER_SUFFIXES = (".csv", ".tsv", ".tab", ".json")
+"""Endings of files that were plain text to earlier versions."""
+
+
+def find_reader(registry: Registry, suffix: str, *, earlier: bool = False) -> Registered[Any]:
+    """Find the reader of a file ending; what none claims is plain text.
+
+    Args:
+        registry: the plugins.
+        suffix: as ``data.corpus.suffix_of`` returns it.
+        earlier: read as earlier versions did.
+    """
+    claims = [r for r in registry.all("reader") if suffix in r.spec.suffixes]
+    if not claims or (earlier and suffix in LATER_SUFFIXES):
+        return registry.find("reader", "text")
+    return claims[-1]
+
+
 def reader_for(
-    registry: Registry, settings: Mapping[str, str]
+    registry: Registry, settings: Mapping[str, str], *, earlier: bool = False
 ) -> Callable[[str], Callable[[BinaryIO, str], Iterator[Chunk]]]:
-    """Map a file ending to its reader, which takes the settings it knows; what none claims is plain text."""
+    """Map a file ending to its reader, which takes the settings it knows."""
 
     def reader(suffix: str) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
-        claims = [r for r in registry.all("reader") if suffix in r.spec.suffixes]
-        found = claims[-1] if claims else registry.find("reader", "text")
+        found = find_reader(registry, suffix, earlier=earlier)
         known = {option.name for option in describe(found.spec.options)}
         given = {key: value for key, value in settings.items() if key in known}
         options = build(found.spec.options, given, owner=f"reader {found.spec.name!r}")

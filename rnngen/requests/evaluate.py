@@ -12,9 +12,11 @@ from rnngen.requests.conflicts import Capability, Conflict, Need, Requires, chec
 _ADAPTING = [one.name for one in fields(EvaluationOptions) if "_" in one.name]
 CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("source", "source_field", "the file of sources holds one on each line"),
-    Need("source", "corpus", "it holds the sources of these texts"),
+    Conflict("target", "corpus", "both are the texts to compare with"),
+    Need("source", "corpus|target", "it holds the sources of texts to compare with, a line each"),
+    Need("target", "source", "it holds texts for these sources, a line each"),
     *(
-        Need(option, "corpus", "the validation text of the training is read as it was then")
+        Need(option, "corpus|target", "the validation text of the training is read as it was then")
         for option in ("encoding", "field", "source_field", "label_field")
     ),
     *(Need(option, option.partition("_")[0], "it says how to adapt") for option in _ADAPTING),
@@ -24,7 +26,10 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
 
 REQUIREMENTS = (
     *(Requires(option, "source", "it is for outputs about sources") for option in ("beam", "length_penalty")),
-    *(Requires(option, "source", "it is where sources are") for option in ("source", "source_field")),
+    *(
+        Requires(option, "source", "it is where sources are")
+        for option in ("source", "source_field", "target")
+    ),
     Requires("label_field", "labels", "it is the key of labels"),
 )
 """Options that need a capability of the model."""
@@ -50,6 +55,8 @@ class EvaluateRequest:
     """The search for outputs to compare with targets."""
     device: str = "cpu"
     """The device that computes."""
+    target: tuple[str, ...] = ()
+    """Files of texts for the sources, a line each; several are references side by side."""
 
     def __post_init__(self) -> None:
         check(self, CONFLICTS)
@@ -64,11 +71,13 @@ class EvaluateRequest:
         """
         stages = {"text": CorpusOptions, "evaluation": EvaluationOptions, "outputs": OutputOptions}
         owners = {one.name: name for name, stage in stages.items() for one in fields(stage)}
-        own = {name: value for name, value in options.items() if name in ("model", "device")}
+        own = {name: value for name, value in options.items() if name in ("model", "device", "target")}
+        if isinstance(own.get("target"), str):
+            own["target"] = (own["target"],)
         held: dict[str, dict[str, Any]] = {name: {} for name in stages}
         for name in options.keys() - own.keys():
             if name not in owners:
-                raise UnknownName("option", name, [*owners, "model", "device"])
+                raise UnknownName("option", name, [*owners, "model", "device", "target"])
             held[owners[name]][name] = options[name]
         made: dict[str, Any] = {name: Given.of(stage, **held[name]).options for name, stage in stages.items()}
         return cls(corpus=corpus, **own, **made)

@@ -48,6 +48,8 @@ class SampleRequest:
     """The file that holds it; ``-`` is standard input."""
     prefix: str = ""
     """Beginning of every output of a model that reads a source."""
+    label: str | None = None
+    """The label under which texts are generated, of models with labels."""
     models: tuple[str, ...] = ()
     """Names or paths; several generate together. None: the model trained last."""
     decoding: DecodingChoice = field(default_factory=DecodingChoice)
@@ -152,6 +154,8 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("interactive", "blend"),
     Conflict("interactive", "count"),
     Conflict("interactive", "nbest"),
+    Conflict("interactive", "label", "type the label and a tab there"),
+    Conflict("from_state", "label", "the state holds what was read"),
     Conflict("interactive", "prefix"),
     Conflict("count", "nbest", "nbest says how many of the best"),
     Conflict("json", "null", "a record ends with its line"),
@@ -165,6 +169,7 @@ REQUIREMENTS = (
     Requires("attention", "source", "weights are those of a source"),
     Requires("attention", "attention", "weights are those with which it looked at a source"),
     Requires("blend", "no source", "it mixes the states after two prompts"),
+    Requires("label", "labels", "texts are generated under it"),
     Requires("no_prompt_in_json", "source", "JSON keeps a prompt apart from the text"),
 )
 """Options that need a capability of the model."""
@@ -194,5 +199,5 @@ def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> Samp
 
 ADAPTING = frozenset(field.name for field in fields(AdaptingOptions))
 FIELDS = frozenset(field.name for field in fields(SampleRequest)) - {"decoding", "adapting", "adapting_given"}
-COMMAND_OPTIONS = (FIELDS | ADAPTING) - {"length", "seed", "count", "nbest", "stop", "blend"}
+COMMAND_OPTIONS = (FIELDS | ADAPTING) - {"length", "seed", "count", "nbest", "stop", "blend", "label"}
 """Options for where prompts and models come from, and how outputs are written."""

@@ -41,6 +41,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("shared_vocabulary", "source_tokenizer", "it takes one tokenizer for both sides"),
     Conflict("label_smoothing", "head=adaptive", "it spreads over all tokens, which that never computes"),
     Need("source", "corpus|target", "these are its sources"),
+    Conflict("normalize", "encoding=bytes", "bytes are no letters"),
     Need("val_source", "val|val_target", "these are its sources"),
     Need("muon", "optimizer=muon", "it chooses what that optimizer updates", unless="resume"),
     Need("mixture", "head=mixture", "it is their number", unless="resume"),

@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import PurePath
 from typing import Any
 
+from rnngen.encodings import BYTES
 from rnngen.errors import ModelError
+from rnngen.options.corpus import NormalForm
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry.components import ComponentRecord
 
@@ -13,6 +17,8 @@ LATER = {"head": "full", "mixture": None}
 """Options that came after the first models, with the values that those have."""
 KEYS = {"default_prompt": "opening"}
 """Keys in JSON where they are not the fields' names."""
+PATHS = ("paths", "val_paths", "source_paths", "val_source_paths")
+"""Fields of ``CorpusRecord`` that hold files."""
 FORMAT = 1
 """The version of the folder's layout and of ``config.json``; a newer one is refused, not guessed at."""
 
@@ -22,7 +28,7 @@ class CorpusRecord:
     """The place of the text, so that a resumed run can find it and see that it is still the same."""
 
     paths: tuple[str, ...]
-    """The files, absolute."""
+    """The files; ``config.json`` has their names alone, as models are shared, and ``last/`` their places."""
     sha256: str
     """Digest of their raw bytes."""
     chars: int
@@ -41,18 +47,35 @@ class CorpusRecord:
     """The files of the sources, where these are not in the same files as the targets."""
     val_source_paths: tuple[str, ...] = ()
     """The files of the validation text's sources."""
-    reader_options: dict[str, str] = field(default_factory=dict)
+    reader_options: dict[str, Any] = field(default_factory=dict)
     """Options of the readers."""
+    readers: tuple[str, ...] = ()
+    """The readers of the files; none are named by earlier versions."""
     split: str = ""
     """The rule that chose the validation split; empty for a model of an earlier version."""
     threshold: int = 0
-    """The rule's number: an example is validation text where the hash of its group is below it."""
-    normalize: str | None = None
+    """The rule's number: an example is validation text where the hash of its group is not above it."""
+    normalize: NormalForm | None = None
     """The Unicode normal form that the text was brought to; None where it was read as it is."""
     labels: tuple[str, ...] = ()
     """The labels of the examples, sorted, where the task has labels."""
     line_end: str = ""
     """The line end of the text: a line feed, CRLF, or empty where it is unknown."""
+
+    @property
+    def places(self) -> dict[str, tuple[str, ...]]:
+        """The files of each kind."""
+        return {kind: getattr(self, kind) for kind in PATHS}
+
+    def named(self) -> "CorpusRecord":
+        """Return the record with names of files in place of their paths."""
+        names = {kind: tuple(PurePath(path).name for path in paths) for kind, paths in self.places.items()}
+        return self.at(names)
+
+    def at(self, places: Mapping[str, Iterable[str]]) -> "CorpusRecord":
+        """Return the record with files in other places."""
+        paths: dict[str, Any] = {kind: tuple(map(str, places[kind])) for kind in places}
+        return dataclasses.replace(self, **paths)
 
 
 @dataclass(frozen=True)
@@ -94,6 +117,11 @@ class ModelConfig:
     def reads_source(self) -> bool:
         """True if the model reads a source first."""
         return self.source_vocabulary is not None
+
+    @property
+    def encoding(self) -> str:
+        """The encoding in which texts enter and leave the model: UTF-8, or ``bytes`` if it learnt bytes."""
+        return BYTES if self.corpus.reader_options.get("encoding") == BYTES else "utf-8"
 
     def to_json(self) -> str:
         """Return the text of ``config.json``."""
@@ -140,6 +168,10 @@ class ModelConfig:
             return cls(**{names.get(key, key): value for key, value in {**values, **parts}.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{place} is damaged ({error}); restore it, or train the model again") from error
+
+    def shared(self) -> "ModelConfig":
+        """Return the configuration as others may see it: without paths of the machine that it was made on."""
+        return self.replace(corpus=self.corpus.named())
 
     def replace(self, **changes: Any) -> "ModelConfig":
         """Return a copy with some fields changed."""

@@ -9,10 +9,12 @@
       metrics.jsonl        one line an evaluation
       README.md            the model card
       last/training.safetensors    the state of training, for resuming
+      last/corpus.json             the places of the text on this machine, likewise
 
 A model in one file (``rnngen export``) is a model.safetensors whose record holds the first two files too.
 """
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -22,10 +24,11 @@ from typing import Any
 from rnngen.errors import ModelError, NotFoundError, UnknownName, UsageError
 from rnngen.store import checkpoint
 from rnngen.store.checkpoint import Tensors
-from rnngen.store.config import ModelConfig
+from rnngen.store.config import PATHS, CorpusRecord, ModelConfig
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
-METRICS, CARD, TRAINING = "metrics.jsonl", "README.md", "last/training.safetensors"
+METRICS, CARD = "metrics.jsonl", "README.md"
+TRAINING, PLACES = "last/training.safetensors", "last/corpus.json"
 
 DEFAULT = ".default"
 """The file that names the default model, beside the models' folders."""
@@ -77,6 +80,29 @@ def read_config(folder: Path) -> ModelConfig:
     return ModelConfig.from_json(checkpoint.read_json(place), str(place))
 
 
+def located(path: Path, record: CorpusRecord) -> CorpusRecord:
+    """Return a model's record with the places of its text, where its folder holds those of the same names.
+
+    Raises:
+        ModelError: if they are damaged.
+    """
+    place = path / PLACES
+    if not place.is_file():
+        return record
+    places = checkpoint.read_json(place)
+    if not all(isinstance(paths, list) for paths in places.values()) or not places.keys() <= {*PATHS}:
+        raise ModelError(f"{place} is damaged; delete it, and name the text when it is needed")
+    found = record.at(places)
+    return found if found.named() == record.named() else record
+
+
+def write_config(folder: Path, config: ModelConfig) -> None:
+    """Write ``config.json`` and, apart from it, the places of the text."""
+    checkpoint.write_text(folder / CONFIG, config.shared().to_json())
+    places = json.dumps(config.corpus.places, indent=2, ensure_ascii=False)
+    checkpoint.write_text(folder / PLACES, places + "\n")
+
+
 def last_evaluation(folder: Path) -> float | None:
     """Return the validation loss of the weights that are kept, in nats per character.
 
@@ -122,7 +148,7 @@ def write_weights(folder: Path, weights: Tensors, config: ModelConfig, tokenizer
 
 def export(model: StoredModel, target: Path) -> None:
     """Write a model as one file that ``-m`` takes."""
-    record = {"config": model.config.as_json(), "tokenizer": model.tokenizer_json}
+    record = {"config": model.config.shared().as_json(), "tokenizer": model.tokenizer_json}
     checkpoint.write_tensors(target, model.weights, _seal(model.config, model.tokenizer_json) | record)
 
 

@@ -13,6 +13,7 @@ from rnngen.builtins.strategies.sampling import Greedy, Sample
 from rnngen.contracts import Chunk
 from rnngen.data.batches import Batch
 from rnngen.data.dataset import EncodedDataset
+from rnngen.data.split import MANY_DOCUMENTS
 from rnngen.data.token_store import TokenStore
 from rnngen.decoding.text_stream import decode
 from rnngen.evaluation import seq2seq_metrics
@@ -46,7 +47,7 @@ PREVIEW_SOURCES = 3
 """Validation sources whose outputs are shown, where there are sources."""
 CHEAP = 1_500_000
 """Characters of a text, validation included, up to which the n-gram baseline takes less than a second."""
-MEASURES: dict[str, Callable[[list[str], list[str]], float]] = {
+MEASURES: dict[str, Callable[[list[str], seq2seq_metrics.References], float]] = {
     "bleu": seq2seq_metrics.bleu,
     "chrf": seq2seq_metrics.chrf,
     "accuracy": seq2seq_metrics.sequence_accuracy,
@@ -66,15 +67,27 @@ class DistributedEvaluator(LossEvaluator):
         return nats, int(tokens)
 
 
+def part_of(encoded: EncodedDataset, tokens: int) -> TokenStore:
+    """Return the part of the validation text that is read: examples from all over it, if it is long."""
+    val = encoded.val
+    if not encoded.record.split:  # a run that an earlier version began keeps its measure
+        return val.prefix(tokens)
+    return val.spread(tokens, whole=encoded.has_eos or val.examples >= MANY_DOCUMENTS)
+
+
 def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[], float] | None:
     """Return what scores greedy outputs for validation sources, if the options want that to decide."""
     measure, val = plan.config.training.best, plan.encoded.val
     if measure == "loss" or val.source is None:
         return None
-    sources, texts = validation_pairs(plan.encoded, range(min(SCORED, val.examples)))
+    count = min(SCORED, val.examples)
+    earlier = not plan.encoded.record.split  # a run that an earlier version began keeps its measure
+    numbers = range(count) if earlier else np.linspace(0, val.examples - 1, count).astype(int).tolist()
+    pairs = zip(*validation_pairs(plan.encoded, numbers), strict=True)
+    sources, references = seq2seq_metrics.grouped(pairs)
 
     def score() -> float:
-        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), texts)
+        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), references)
 
     return partial(group.first, score)
 
@@ -82,7 +95,7 @@ def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[]
 def final_evaluation(plan: Plan, trainer: Trainer, folder: RunFolder) -> FinalEvaluation:
     """Evaluate the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
     began, evaluator = time.monotonic(), LossEvaluator(trainer.network)
-    val, has_eos = plan.encoded.val.prefix(FINAL_EVAL_TOKENS), plan.encoded.has_eos
+    val, has_eos = part_of(plan.encoded, FINAL_EVAL_TOKENS), plan.encoded.has_eos
     load_weights(trainer.network, read_model(folder.folder).weights)
     stream = evaluator.stream(val, has_eos=has_eos).nats_per_char
     window = evaluator.window(val, has_eos=has_eos).nats_per_char

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import cast
 
 import numpy as np
@@ -27,7 +28,7 @@ from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
-from rnngen.training.vocabulary import new_characters
+from rnngen.training.vocabulary import cut_vocabulary, new_characters
 
 STATE_RESET_PROB = 0.02
 """Probability that a stream of free text begins a window from a fresh state; see ``StreamBatches``."""
@@ -79,8 +80,10 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
         else:
             folder.begin()
         yield _started(plan, trainer)
+        yield plan.encoded.surveyed
+        yield from map(Warned, plan.encoded.surveyed.oddities)
         yield from _shortages(plan, trainer.batches)
-        yield from new_characters(plan)
+        yield from chain(new_characters(plan), cut_vocabulary(plan))
         yield from trainer.run() if group.rank else _with_extras(plan, trainer, folder)
     finally:
         folder.abandon()
@@ -156,7 +159,7 @@ def make_trainer(
     if plan.start_from:
         load_weights(network, _first_weights(plan, plan.start_from))
     network.to(device)
-    val, streams = plan.encoded.val.prefix(evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
+    val, streams = evaluating.part_of(plan.encoded, evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
     evaluator = evaluating.DistributedEvaluator(network, precision, group)
     return Trainer(
         network,
@@ -203,8 +206,20 @@ def make_batches(plan: Plan) -> Batches:
             f"{place} is too small: {store.text_tokens} tokens to train on are "
             f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
+    _check_validation(plan, place)
     resets, vary = STATE_RESET_PROB, options.vary_seq
     return StreamBatches(store, options.batch, options.seq, state_reset_prob=resets, seed=seed, vary=vary)
+
+
+def _check_validation(plan: Plan, place: str) -> None:
+    """Refuse free text to validate on in which no token comes after another: it has no loss by windows."""
+    val, files = plan.encoded.val, plan.config.corpus.val_paths
+    if np.diff(val.starts).max(initial=0) > 2:
+        return
+    count = f"{val.text_tokens} token{'s' * (val.text_tokens != 1)} to validate on"
+    mend = "give more text" + ("" if files else ", a larger --val-fraction, or --val")
+    name = named(files) if files else place
+    raise CorpusError(f"{name} is too small: {count}, and a loss needs two in a row; {mend}")
 
 
 def _started(plan: Plan, trainer: Trainer) -> Started:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
+from rnngen.encodings import BYTES
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions
@@ -21,7 +22,7 @@ from rnngen.registry.components import Component, choose, make_task, restore
 from rnngen.requests.conflicts import Capability, check_requirements
 from rnngen.requests.train import CHANGEABLE, REQUIREMENTS, TrainRequest
 from rnngen.store.config import ModelConfig
-from rnngen.store.model_folder import ModelStore, StoredModel, read_config, read_tokenizer
+from rnngen.store.model_folder import ModelStore, StoredModel, located, read_config, read_tokenizer
 from rnngen.version import __version__
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
@@ -97,12 +98,13 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     names = {"task": options.task, "cell": options.cell or task.cell}
     only_task = choose(registry, {"task": options.task}, _task_settings(request))["task"]
     texts = CorpusFiles.find(registry, only_task, request.files, text)
-    names |= choose_tokenizers(options, texts, text.val_fraction)
+    names |= choose_tokenizers(options, texts)
     settings = dict(request.settings)
     if options.vocab_size is not None:
         settings |= {f"{kind}.vocab_size": str(options.vocab_size) for kind in TOKENIZERS if kind in names}
     parts = choose(registry, names, settings | _task_settings(request))
-    encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction)
+    limit = request.training.options.max_length
+    encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction, limit=limit)
     config = _config(parts, request.network.options, encoded, request.training.options)
     return Plan(name, path, config, parts, encoded, resumed=False)
 
@@ -116,12 +118,30 @@ def _task_settings(request: TrainRequest) -> dict[str, str]:
 def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, base: StoredModel) -> Plan:
     """A new model with the parts, the vocabulary and the weights of another."""
     parts = _restored(registry, base.config)
-    text, network = _text(request), base.config.network
+    text, network = _text_like(base, _text(request)), base.config.network
     texts = CorpusFiles.find(registry, parts["task"], request.files, text)
-    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, extend=True)
+    limit = request.training.options.max_length
+    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, limit=limit, extend=True)
     config = _config(parts, network, encoded, request.training.options)
     config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
+
+
+def _text_like(base: StoredModel, text: CorpusOptions) -> CorpusOptions:
+    """The options of a text for a model that begins as another: it is read as that one's was."""
+    was = base.config.corpus.normalize
+    if text.normalize not in (None, was):
+        raise OptionError(
+            f"`normalize={text.normalize}`: {base.path.name} was trained with {was or 'none'}, its "
+            "vocabulary too; leave it out"
+        )
+    encoding = text.encoding or base.config.encoding
+    if (encoding == BYTES) != (base.config.encoding == BYTES):
+        raise OptionError(
+            f"`encoding={encoding}`: {base.path.name} was trained on {base.config.encoding}, and bytes and "
+            "text have nothing in common; leave it out, or train a model from the start"
+        )
+    return replace(text, normalize=was, encoding=BYTES if encoding == BYTES else text.encoding)
 
 
 def _growth(base: ModelConfig, tuned: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -201,19 +221,24 @@ def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -
     config = read_config(path)
     parts = _restored(registry, config)
     _refuse_changes(registry, parts, config, request)
-    record = config.corpus
+    record = located(path, config.corpus)
     if request.files:
-        text = _text(request, CorpusOptions(**record.reader_options, val_fraction=record.val_fraction))
+        was = CorpusOptions(
+            **record.reader_options, val_fraction=record.val_fraction, normalize=record.normalize
+        )
+        text = _text(request, was)
         texts = CorpusFiles.find(registry, parts["task"], request.files, text)
         if not text.val:
             val, val_sources = record.val_paths, record.val_source_paths
             texts = replace(texts, val_paths=[*map(Path, val)], val_sources=[*map(Path, val_sources)])
+        texts = replace(texts, earlier=not record.readers)
         texts.check_unchanged(record)
     else:
         texts = CorpusFiles.recorded(registry, parts["task"], record)
     tokenizer_json = read_tokenizer(path)
     given = None if record.own_vocabulary else tokenizer_json
-    encoded = texts.encode(parts, record.val_fraction, given)
+    limit = config.training.max_length if record.split else None  # earlier versions left pairs out later
+    encoded = texts.encode(parts, record.val_fraction, given, limit=limit, record=record)
     if encoded.tokenizer_json != tokenizer_json:
         raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
     training = _changed(config.training, request.training)
@@ -248,6 +273,7 @@ def _refuse_changes(
         **config.corpus.reader_options,
         "shared_vocabulary": config.reads_source and config.source_tokenizer is None,
         "val_fraction": config.corpus.val_fraction,
+        "normalize": config.corpus.normalize,
     }
     for kind, part in parts.items():
         qualified = given.get(kind) == part.registered.qualified

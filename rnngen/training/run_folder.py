@@ -16,13 +16,13 @@ from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import (
     CARD,
-    CONFIG,
     METRICS,
     TOKENIZER,
     TRAINING,
     WEIGHTS,
     read_metrics,
     read_model,
+    write_config,
     write_weights,
 )
 from rnngen.training.trainer import MetricsRow, Trainer
@@ -54,8 +54,8 @@ class RunFolder:
         checkpoint.write_text(self.folder / TOKENIZER, self.tokenizer_json)
 
     def write_config(self) -> None:
-        """Write ``config.json``."""
-        checkpoint.write_text(self.folder / CONFIG, self.config.to_json())
+        """Write ``config.json``, and the places of the text beside it."""
+        write_config(self.folder, self.config)
 
     def abandon(self) -> None:
         """Remove what a run that saved nothing has written."""

@@ -107,6 +107,9 @@ class Proposal:
             "tokens_per_second": round(self.tokens_per_second),
             "seconds": round(self.seconds),
             "reasons": list(self.reasons),
+            "text": {
+                key: value for key, value in self.plan.encoded.surveyed.as_json().items() if key != "event"
+            },
         }
 
 

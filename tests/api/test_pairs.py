@@ -111,14 +111,14 @@ def generator(session, *names, **options):
 
 
 def generated(made, sources, strategy, settings, *, prefix="", numbers=None):
-    """The outputs for each source, with their texts, in the order of the sources."""
+    """The outputs for each source, with their texts, in the order of the sources; a blank one has none."""
     prompts = [Prompt(prefix, source) for source in sources]
     found = []
     for output in made.generate(prompts, strategy, settings, numbers):
         assert isinstance(output.text, str)
         found.append(output)
     by_prompt = {place: [*outputs] for place, outputs in groupby(found, key=lambda one: id(one.prompt))}
-    return [by_prompt[id(prompt)] for prompt in prompts]
+    return [by_prompt.get(id(prompt), []) for prompt in prompts]
 
 
 def search(made, sources, options, *, prefix="", **settings):

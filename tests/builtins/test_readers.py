@@ -7,7 +7,7 @@ import re
 import pytest
 
 from rnngen.builtins.options import JSONLinesOptions, TextReaderOptions
-from rnngen.builtins.readers import read_json_lines, read_text
+from rnngen.builtins.readers import read_json, read_json_lines, read_text
 from rnngen.encodings import decoder
 from rnngen.errors import CorpusError
 
@@ -68,7 +68,7 @@ def test_dots_reach_into_objects():
         ('{"a": 1, "b": 2}', "text", "no key 'text'; there is a, b"),
         ("{}", "text", "no key 'text'; the object is empty"),
         ('{"post": "a"}', "post.body", "'post' is a string, not an object; no key 'body' in it"),
-        ("[1]", "text", "the line is a list, not an object; no key 'text' in it"),
+        ("[1]", "text", "the record is a list, not an object; no key 'text' in it"),
         ('{"text": 5}', "text", "'text' is a number, not a string; name the key that holds the text"),
         ('{"text": null}', "text", "'text' is null, not a string; name the key that holds the text"),
         ('{"text": "a}', "text", "column 10: not JSON"),
@@ -85,3 +85,43 @@ def test_a_bad_json_line_is_named_with_its_number(line, field, complaint):
 def test_json_lines_name_the_offset_of_a_wrong_byte():
     with pytest.raises(CorpusError, match=r"a\.jsonl: line 2: byte 0xff at offset 14 is not UTF-8"):
         documents(b'{"text": "a"}\n\xff')
+
+
+# ── JSON that is not a record a line ───────────────────────────────────────────────────────────────────────
+
+
+def json_documents(text, **options):
+    found = read_json(io.BytesIO(text.encode()), "a.json", JSONLinesOptions(**options))
+    return [(chunk.source, chunk.text) if chunk.source else chunk.text for chunk in found]
+
+
+@pytest.mark.usefixtures("block")
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_array_and_records_one_after_another_are_the_same(indent):
+    records = [{"text": "a\nb"}, {"text": ""}, {"text": "天 [{", "more": [1, {"x": None}]}]
+    assert json_documents(json.dumps(records, indent=indent)) == ["a\nb", "天 [{"]
+    assert json_documents("\n".join(json.dumps(one, indent=indent) for one in records)) == ["a\nb", "天 [{"]
+    assert json_documents(" [] ") == json_documents("") == []
+
+
+def test_a_list_of_texts_is_as_many_with_one_source():
+    records = [{"s": "x", "text": ["a", "b"]}, {"s": 3, "text": "c"}, {"s": True, "text": "d"}]
+    expected = [("x", "a"), ("x", "b"), ("3", "c"), ("true", "d")]
+    assert json_documents(json.dumps(records), source_field="s") == expected
+
+
+@pytest.mark.usefixtures("block")
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('[{"text": "a"},\n{"tex": "b"}]', "line 2: no key 'text'; did you mean 'tex'?"),
+        ('[{"text": "a"},\n', "line 2: not JSON (the array does not end: the file is cut short)"),
+        ('[{"text": "a"}\n{"text": "b"}]', "line 2: not JSON (a comma, or the end of the array, expected)"),
+        ('[{"text": "a"}]\n{', "line 2: not JSON (the array has ended, and something follows)"),
+        ('{"text": "a"}\n\n{"text": "b', "line 3: column"),
+        ('"a"', "line 1: the record is a string, not an object"),
+    ],
+)
+def test_bad_json_is_named_with_its_line(text, complaint):
+    with pytest.raises(CorpusError, match="^" + re.escape(f"a.json: {complaint}")):
+        json_documents(text)

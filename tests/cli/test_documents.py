@@ -59,3 +59,14 @@ def test_a_separator_of_a_task_without_one_is_refused(run, place):
     refused = run("train", "a.txt", "--task", "lines", "--separator", "blank", status=2)
     assert "--separator" in refused.err
     assert "--task documents" in refused.err
+
+
+def test_texts_of_several_lines_are_scored_as_they_are_written(run, model):
+    texts = ["the sea\nbread", "a red door", "every song\n\nbread"]
+    records = [
+        json.loads(line)
+        for line in run("score", "-m", model, "-0", "--json", stdin="\0".join(texts)).out.splitlines()
+    ]
+    assert [record["text"] for record in records] == texts
+    lines = run("score", "-m", model, "-0", stdin="".join(f"{text}\0" for text in texts)).out
+    assert lines == "".join(f"{record['log_probability']:.6f}\n" for record in records)

@@ -76,6 +76,7 @@ def test_a_model_is_a_folder_of_these_files(run, tale, models, tiny):
         "tale/metrics.jsonl",
         "tale/README.md",
         "tale/last/training.safetensors",
+        "tale/last/corpus.json",
     }
     assert "# tale\n" in (models / "tale" / "README.md").read_text()
     rows = (models / "tale" / "metrics.jsonl").read_text().splitlines()

@@ -23,7 +23,7 @@ def read_in_threes(stream, name):
 
 
 def corpus_of(*paths):
-    return Corpus(paths, Whole(), lambda suffix: read_in_threes)
+    return Corpus(paths, Whole(), lambda path: read_in_threes)
 
 
 def joined(chunks):
@@ -46,11 +46,11 @@ def test_every_file_begins_a_document(tmp_path):
     assert joined(corpus_of(*paths).chunks()) == ["first", "second", "3"]
 
 
-def test_the_reader_is_chosen_by_the_ending(tmp_path):
+def test_the_reader_is_chosen_for_each_file(tmp_path):
     asked = []
     path = written(tmp_path, "a.JSONL.gz", gzip.compress(b"x"))
-    list(Corpus([path], Whole(), lambda suffix: asked.append(suffix) or read_in_threes).chunks())
-    assert asked == [".jsonl"]
+    list(Corpus([path], Whole(), lambda path: asked.append(path) or read_in_threes).chunks())
+    assert asked == [path]
 
 
 TEXT = "".join(f"{n * n} bottles\n" for n in range(3000))

@@ -1,7 +1,6 @@
 """Pairs are read whole and in order, from one file or from two, and what is no pair is named."""
 
 import gzip
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -13,7 +12,6 @@ from rnngen.builtins.readers import read_json_lines, read_text
 from rnngen.builtins.tasks import Pairs
 from rnngen.contracts import Chunk
 from rnngen.data.corpus import Corpus
-from rnngen.data.split import is_validation
 from rnngen.errors import CorpusError
 from rnngen.options import NoOptions
 
@@ -21,8 +19,8 @@ PAIRS = [("one", "eins"), ("two ", " zwei"), ("a\x0bb", "c\u2028d"), ("天地", 
 TSV = "".join(f"{source}\t{text}\n" for source, text in PAIRS)
 
 
-def reader_for(suffix):
-    if suffix == ".jsonl":
+def reader_for(path):
+    if path.suffix == ".jsonl":
         options = JSONLinesOptions(field="de", source_field="en")
         return lambda stream, name: read_json_lines(stream, name, options)
     return lambda stream, name: read_text(stream, name, TextReaderOptions())
@@ -154,26 +152,3 @@ def test_several_files_of_each_side_are_read_one_after_another(tmp_path):
     sources = [written(tmp_path, "c.txt", "x\n"), written(tmp_path, "d.txt", "y\nz\n")]
     chunks = Corpus(texts, Pairs(NoOptions()), reader_for, sources).chunks()
     assert [(chunk.source, chunk.text) for chunk in chunks] == [("x", "1"), ("y", "2"), ("z", "3")]
-
-
-# ── what is held out ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5, 0.9])
-def test_about_the_fraction_is_held_out(fraction):
-    sources = [f"source {number}" for number in range(20_000)]
-    share = sum(map(partial(is_validation, fraction=fraction), sources)) / len(sources)
-    assert share == pytest.approx(fraction, abs=4 * (fraction * (1 - fraction) / len(sources)) ** 0.5)
-
-
-@given(st.text(max_size=20))
-def test_a_source_alone_decides_and_a_greater_share_holds_out_no_less(source):
-    decided = [is_validation(source, fraction) for fraction in (0.0, 0.1, 0.4, 0.8, 1.0)]
-    assert decided == sorted(decided)
-    assert decided[0] is False
-    assert decided[-1] is True
-    assert is_validation(source, 0.4) == decided[2]
-
-
-def test_a_source_that_holds_half_a_surrogate_pair_is_decided_too():
-    assert is_validation("\ud800", 1.0)

@@ -40,18 +40,35 @@ for name, value in ADAPTING.items():
 
 def both(row):
     """Fields that give both options of a row, and the corpus where a third one needs it."""
-    together = VALUES.get(f"{row.option} + {row.other}")
+    other = row.other.partition("|")[0]
+    together = VALUES.get(f"{row.option} + {other}")
     corpus = (
         VALUES["corpus"]
         if row.option in ("source", "source_field", "encoding", "field", "label_field")
         else {}
     )
-    return corpus | (together or VALUES[row.option] | VALUES[row.other])
+    return corpus | (together or VALUES[row.option] | VALUES[other])
 
 
-@pytest.mark.parametrize("row", CONFLICTS, ids=str)
+TARGET = {"target": ("a.txt", "b.txt")}
+
+
+def test_targets_need_sources_and_no_corpus():
+    EvaluateRequest(**TARGET, **VALUES["source"])
+    with pytest.raises(ConflictError, match="target needs source"):
+        EvaluateRequest(**TARGET)
+    with pytest.raises(ConflictError, match="target and corpus cannot stand together"):
+        EvaluateRequest(**TARGET, **VALUES["source"], **VALUES["corpus"])
+    with pytest.raises(ConflictError, match="source needs corpus or target"):
+        EvaluateRequest(**VALUES["source"])
+    with pytest.raises(OptionError, match="reads no source"):
+        EvaluateRequest(**TARGET, **VALUES["source"]).check_model(has_source=False)
+
+
+@pytest.mark.parametrize("row", [row for row in CONFLICTS if row.option != "target"], ids=str)
 def test_a_request_that_breaks_a_row_is_refused_and_names_both_options(row):
-    alone = [VALUES[row.other] | VALUES["corpus"]]
+    other = row.other.partition("|")[0]
+    alone = [VALUES[other] | VALUES["corpus"]]
     if isinstance(row, Conflict):
         given = both(row)
         alone.append(VALUES[row.option] | VALUES["corpus"])
@@ -63,13 +80,15 @@ def test_a_request_that_breaks_a_row_is_refused_and_names_both_options(row):
     assert caught.value.conflict == row
     assert row.reason in str(caught.value)
     assert row.option in str(caught.value)
-    assert row.other in str(caught.value)
+    assert other in str(caught.value)
     assert f"--{row.option}" in caught.value.message(lambda name: f"--{name}")
     for fields in alone:
         EvaluateRequest(**fields)
 
 
-@pytest.mark.parametrize("row", REQUIREMENTS, ids=lambda row: row.option)
+@pytest.mark.parametrize(
+    "row", [row for row in REQUIREMENTS if row.option != "target"], ids=lambda row: row.option
+)
 def test_options_that_need_a_capability_are_refused_without_it(row):
     request = EvaluateRequest(
         **both(Need(row.option, "beam" if row.option == "length_penalty" else "corpus", ""))

@@ -20,6 +20,7 @@ VALUES = {
     "seed": {"seed": 1},
     "endless": {"length": -1},
     "blend": {"blend": ("a", 0.5)},
+    "label": {"label": "Russian"},
     "dynamic": {"dynamic": True},
     "cache": {"cache": True},
     "several_models": {"models": ("a", "b")},

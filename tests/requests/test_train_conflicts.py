@@ -124,9 +124,13 @@ def test_what_is_not_refused_is_a_request():
 
 # ── What the task has no use for ───────────────────────────────────────────────────────────────────────────
 
-FITTING = {"source": "pairs", "labels": "labelled", "no source": "lines", "free text": "continue"}
+FITTING = {"source": "pairs", "labels": "labelled", "no source": "lines", "free text": "continue"} | {
+    "separator": "documents"
+}
 """A task of each capability."""
-LACKING = {"source": "lines", "labels": "lines", "no source": "pairs", "free text": "lines"}
+LACKING = {"source": "lines", "labels": "lines", "no source": "pairs", "free text": "lines"} | {
+    "separator": "lines"
+}
 """One that lacks it."""
 
 

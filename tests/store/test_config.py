@@ -135,7 +135,6 @@ def test_the_shorter_the_text_the_more_is_dropped_unless_said_otherwise(tokens, 
         {"dropout": -0.1},
         {"dropout": float("nan")},
         {"mixture": 0, "head": "mixture"},
-        {"mixture": 4},
         {"head": "adaptive", "tied": True},
     ],
 )

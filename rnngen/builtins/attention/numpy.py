@@ -77,7 +77,8 @@ class SoftmaxStep:
 
     def prepare(self, memory: Floats, mask: Mask) -> State:
         """``memory`` (B,S,M), ``mask`` (B,S) → keys, values, mask; padding counts as 0, even if NaN."""
-        memory = np.where(mask[:, :, None], memory, np.float32(0))
+        if not mask.all():  # a copy of what may be hundreds of megabytes
+            memory = np.where(mask[:, :, None], memory, np.float32(0))
         return self.keys(memory), self.values(memory), mask
 
     def initial_state(self, mask: Mask) -> State:  # noqa: ARG002

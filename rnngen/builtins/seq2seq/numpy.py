@@ -20,6 +20,9 @@ from rnngen.contracts import (
 )
 from rnngen.numerics import log_softmax32
 
+READ_AHEAD = 8192
+"""Source tokens whose products with a layer's matrix are there at once: some 50 MB for 384 units."""
+
 
 def seq2seq_step(weights: Weights, blueprint: Blueprint, options: Seq2SeqOptions) -> "EncoderDecoderStep":
     """Build the step of an encoder-decoder, one that copies if the options ask for it."""
@@ -170,56 +173,51 @@ class EncoderStep:
             The memory (B,S,M); each direction's output at its own last token (B,M); each layer's states
             there, the directions added.
         """
-        lengths = mask.sum(axis=1)
-        flip = _flipped(lengths, mask.shape[1])
+        lengths, forth = mask.sum(axis=1), np.broadcast_to(np.arange(mask.shape[1]), mask.shape)
+        ways = forth, np.where(mask, lengths[:, None] - 1 - forth, forth)  # back: the padding stays last
+        size = self.size // len(self.layers[0])
         states: list[State] = []
-        last: list[Floats] = []
-        for forth, *back in self.layers:
-            y, end, state = _read(forth, x, lengths)
-            outputs, last = [y], [end]
-            for layer in back:
-                y, end, other = _read(layer, _reordered(x, flip), lengths)
-                outputs.append(_reordered(y, flip))
-                last.append(end)
-                state = tuple(a + b for a, b in zip(state, other, strict=True))
-            states.append(state)
-            x = np.concatenate(outputs, axis=2)
+        for layers in self.layers:
+            outputs = np.zeros((*mask.shape, self.size), np.float32)
+            parts = [outputs[:, :, way * size : (way + 1) * size] for way in range(len(layers))]
+            ends = [
+                _read(layer, x, lengths, places, part)
+                for layer, places, part in zip(layers, ways, parts, strict=False)
+            ]
+            states.append(tuple(sum(arrays[1:], arrays[0]) for arrays in zip(*ends, strict=True)))
+            x = outputs
+        rows = np.arange(len(x))
+        last = [part[rows, places[rows, lengths - 1]] for part, places in zip(parts, ways, strict=False)]
         return x, np.concatenate(last, axis=1), states
 
 
-def _read(layer: LayerStep, x: Floats, lengths: NDArray[np.int64]) -> tuple[Floats, Floats, State]:
-    """Run a layer over rows of these lengths → outputs (B,S,H), and output and state after each row's last.
+def _read(
+    layer: LayerStep,
+    x: Floats,
+    lengths: NDArray[np.int64],
+    places: NDArray[np.int64],
+    outputs: Floats,
+) -> State:
+    """Run a layer over rows of these lengths, at places (B,S) in turn → the states after each row's last.
 
-    Rows go by falling length, so that those that have ended leave the product.
+    Outputs go into ``outputs`` (B,S,H), each to its place. Rows go by falling length, so that those that have
+    ended leave the product.
     """
     order = np.argsort(-lengths, kind="stable")
+    places = places[order]
     reading = (lengths[:, None] > np.arange(x.shape[1])).sum(axis=0)  # rows that have a token at each place
-    batch, size = x.shape[:2]
-    projected = layer.project(x[order].reshape(batch * size, -1)).reshape(batch, size, -1)
-    state = tuple(array.copy() for array in layer.initial_state(batch))
-    outputs = np.zeros((batch, size, 0), np.float32)
-    for t, rows in enumerate(reading):
-        y, after = layer.advance(projected[:rows, t], tuple(array[:rows] for array in state))
-        if not t:
-            outputs = np.zeros((batch, size, y.shape[1]), np.float32)
-        outputs[:rows, t] = y
-        for kept, array in zip(state, after, strict=True):
-            kept[:rows] = array
+    state = tuple(array.copy() for array in layer.initial_state(len(x)))
+    stretch = max(1, READ_AHEAD // len(x))
+    for begin in range(0, x.shape[1], stretch):
+        some = x[order[:, None], places[:, begin : begin + stretch]]
+        projected = layer.project(some.reshape(-1, some.shape[2])).reshape(*some.shape[:2], -1)
+        for t, rows in enumerate(reading[begin : begin + stretch]):
+            y, after = layer.advance(projected[:rows, t], tuple(array[:rows] for array in state))
+            outputs[order[:rows], places[:rows, begin + t]] = y
+            for kept, array in zip(state, after, strict=True):
+                kept[:rows] = array
     back = np.argsort(order, kind="stable")
-    outputs = outputs[back]
-    last = outputs[np.arange(batch), lengths - 1]
-    return outputs, last, tuple(array[back] for array in state)
-
-
-def _flipped(lengths: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """For each row, the positions of its tokens from last to first, then those of its padding: (B,S)."""
-    places = np.broadcast_to(np.arange(size), (len(lengths), size))
-    return np.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
-
-
-def _reordered(x: Floats, places: NDArray[np.int64]) -> Floats:
-    """``x`` (B,S,·) with its tokens at other positions, (B,S)."""
-    return x[np.arange(len(x))[:, None], places]
+    return tuple(array[back] for array in state)
 
 
 class BridgeStep:

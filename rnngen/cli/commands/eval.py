@@ -12,7 +12,11 @@ from rnngen.cli.settings import given, resolve
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
 
+LABELS, MISTAKEN = 20, 3
+"""Labels that are shown, and those that each was taken for, at most."""
+
 if TYPE_CHECKING:
+    from rnngen.evaluation.classification import LabelScores
     from rnngen.evaluation.evaluator import Evaluation, OutputScores
 
 
@@ -26,7 +30,15 @@ if TYPE_CHECKING:
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
 @flags.model_flag
 @flags.options_from(
-    CorpusOptions, only=["encoding", "field", "source_field", "label_field", "source"], common={"source"}
+    CorpusOptions,
+    only=["encoding", "field", "source_field", "label_field", "header", "source"],
+    common={"source"},
+)
+@flags.option(
+    "--target",
+    multiple=True,
+    metavar="FILE",
+    help="File of the targets, a line each; sources in --source. Repeatable: several references.",
 )
 @flags.options_from(OutputOptions, heading="Outputs of seq2seq models", common={"beam"})
 @flags.options_from(EvaluationOptions, heading="Adaptive evaluation modes", common={"dynamic", "cache"})
@@ -40,6 +52,7 @@ def evaluate(
     /,
     *,
     corpus: tuple[str, ...],
+    target: tuple[str, ...],
     model: str | None,
     device: str,
     json: bool,
@@ -52,7 +65,9 @@ def evaluate(
     and --cache. Beside them stands a baseline: a Witten-Bell 5-gram of the same training text.
 
     A seq2seq model generates an output for each source, greedily or with --beam, and the outputs are compared
-    with the targets: BLEU and chrF (sacreBLEU), ROUGE, accuracy.
+    with the targets: BLEU and chrF (sacreBLEU), ROUGE, accuracy. Several targets of one source, in pairs or
+    by several --target, are references side by side. A model with labels is also asked for the label of each
+    text: accuracy, F1 and confusion.
     """
     from rnngen.requests.evaluate import EvaluateRequest
 
@@ -63,6 +78,7 @@ def evaluate(
         request = EvaluateRequest(
             model=model,
             corpus=corpus,
+            target=target,
             text=flags.collect(CorpusOptions, found),
             evaluation=flags.collect(EvaluationOptions, found),
             outputs=flags.collect(OutputOptions, found),
@@ -103,8 +119,10 @@ def _show_outputs(evaluation: "Evaluation", outputs: "OutputScores") -> None:
         name = "perplexity/token" if mode == "window" else f"perplexity/token, {mode}"
         rows.append([name, f"{loss.as_json()['perplexity']:.3f}"])
     console.table(rows, ["measure", "value"])
-    rate = evaluation.examples / max(1e-9, outputs.seconds)
-    console.note(f"{evaluation.examples:,} sources, beam {outputs.beam}, {rate:,.0f} sources/s")
+    several = evaluation.examples > outputs.sources
+    references = f" of {evaluation.examples:,} targets" if several else ""
+    rate = outputs.sources / max(1e-9, outputs.seconds)
+    console.note(f"{outputs.sources:,} sources{references}, beam {outputs.beam}, {rate:,.0f} sources/s")
     console.note(scores.signature)
 
 
@@ -118,3 +136,23 @@ def _show_losses(evaluation: "Evaluation") -> None:
         rows.append(["5-gram baseline", "", f"{nats:.4f}", f"{nats / math.log(2):.4f}", ""])
     console.table(rows, ["mode", "nats/token", "nats/char", "bits/char", "perplexity/token"])
     console.note(f"{evaluation.tokens:,} tokens, {evaluation.chars:,} characters")
+    if evaluation.labels:
+        _show_labels(evaluation.labels)
+
+
+def _show_labels(scores: "LabelScores") -> None:
+    """Show the labels of most texts, and what each was taken for."""
+    frequent = sorted(scores.confusion.items(), key=lambda item: (-sum(item[1].values()), item[0]))
+    rows = []
+    for label, row in frequent[:LABELS]:
+        others = sorted(((found, n) for found, n in row.items() if found != label), key=lambda one: -one[1])
+        mistaken = ", ".join(f"{found} {count}" for found, count in others[:MISTAKEN])
+        shares = (f"{share(label):.1f}" for share in (scores.recall, scores.precision, scores.f1))
+        rows.append([label, sum(row.values()), *shares, mistaken + " …" * (len(others) > MISTAKEN)])
+    console.table(rows, ["label", "texts", "recall %", "precision %", "F1 %", "taken for"])
+    if (left := len(frequent) - LABELS) > 0:
+        console.note(f"{left} more labels; --json has all")
+    console.note(
+        f"labels: accuracy {scores.accuracy:.1f}%, macro F1 {scores.macro_f1:.1f}% of {scores.texts:,} "
+        f"texts; the most frequent label alone: {scores.majority:.1f}%"
+    )

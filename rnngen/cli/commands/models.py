@@ -115,6 +115,7 @@ def show(name: str, verbose: bool, json: bool) -> None:
         "parameters": f"{parameters:,}",
         "vocabulary": f"{config['vocabulary']:,} tokens",
         "corpus": f"{names} ({corpus.chars:,} characters)",
+        "labels": f"{len(corpus.labels)}: {', '.join(corpus.labels)}" if corpus.labels else None,
         "nats/char": f"{loss:.4f} on the validation text" if loss is not None else None,
         "seed": str(model.config.training.seed),
         "made by": f"rnngen {model.config.rnngen}",

@@ -32,6 +32,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     'rnngen sample --temp 0.8 "ROMEO:"',
     'echo -n "ROMEO:" | rnngen sample --seed 7 | head -c 300',
     "rnngen sample -m names --count 10",
+    "rnngen sample -m surnames --label Russian --count 5",
     'rnngen sample --beam 5 -n 80 "Once upon a time"',
     'rnngen sample --strategy contrastive "Once upon a time"',
     "rnngen sample -m en-zh --mbr 30 --temp 1 'How are you?'",
@@ -59,6 +60,9 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     help="Seed of the draws; chosen and reported if not given. The same seed gives the same bytes.",
 )
 @flags.option("--count", type=click.IntRange(1), default=1, help="Number of texts.")
+@flags.option(
+    "--label", metavar="LABEL", callback=flags.utf8, help="Generate under a label, of models with labels."
+)
 @flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @flags.option(
     "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
@@ -110,7 +114,8 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output while it
     is generated, and nothing else does. A model that reads a source takes every line of that for one, and
     generates a line for each, in order: greedily, or by the strategy or the filters that are given. One whose
-    examples are lines goes on from each line that is piped in.
+    examples are lines goes on from each line that is piped in. A model with labels draws a label first, and
+    writes LABEL, a tab and the text; with --label the text alone.
     """
     here = context.session(ctx)
     given = given_of(ctx, params)
@@ -197,7 +202,7 @@ def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Ite
         prompts.warn_of_all(generator.watch(), texts, "prompt", quiet=quiet)
     elif not quiet:
         prompts.warn_unseen(generator, texts[0])
-    return iter([[Prompt(text, None, request.blend) for text in texts]])
+    return iter([[Prompt(text, None, request.blend, label=request.label) for text in texts]])
 
 
 def _resumable(
@@ -229,6 +234,17 @@ def _adapted(here: "Session", model: "StoredModel", prompt: str, request: "Sampl
             f"{found.after:.3f} after"
         )
     return found.model
+
+
+def _labelled(output: "Output") -> dict[str, str]:
+    """Return the label and, where it was generated, the text after it."""
+    if output.prompt.label is not None:
+        return {"label": output.prompt.label}
+    text = output.text
+    label, tab, _ = (output.prompt.text + text).partition("\t")
+    if not tab:
+        return {}
+    return {"label": label, "text": text if "\t" in output.prompt.text else text.partition("\t")[2]}
 
 
 # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -300,6 +316,8 @@ class Writer:
 
     def _text_record(self, output: "Output") -> str:
         record: dict[str, Any] = {"prompt": output.prompt.text, "text": output.text}
+        if self.generator.labels:
+            record |= _labelled(output)
         if self.decoder.spec.draws:
             record |= {"seed": self.decoder.seed, "number": output.number}
         if found := output.hypothesis:

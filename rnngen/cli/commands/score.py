@@ -1,6 +1,7 @@
 """``rnngen score``: how probable a model finds each line."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import click
 
@@ -17,24 +18,35 @@ from rnngen.errors import CorpusError
 @flags.model_flag
 @flags.device_flag
 @click.option("--per-token", is_flag=True, help="Say it of each token too: TOKEN, a tab, its number.")
+@click.option("-0", "--null", is_flag=True, help="Read texts that end with a NUL byte, not with their line.")
 @flags.json_lines_flag
 @click.pass_context
 def score(
-    ctx: click.Context, /, *, file: str | None, model: str | None, device: str, per_token: bool, json: bool
+    ctx: click.Context,
+    /,
+    *,
+    file: str | None,
+    model: str | None,
+    device: str,
+    per_token: bool,
+    null: bool,
+    json: bool,
 ) -> None:
     """Print the log-probability of each line of FILE or of standard input.
 
     One natural log-probability a line, in order, as each line comes. A model of free text reads every line as
     the beginning of one; a model of lines counts the end of the line too; a model that reads a source takes a
     source, a tab, and the text to score, and has an empty line for a blank one. With --per-token there is a
-    line for each token instead, and an empty one after those of a line.
+    line for each token instead, and an empty one after those of a line. With -0 a text, such as
+    ``rnngen sample -0`` writes, may hold line ends.
     """
     generator, out = load(session(ctx), [model], device).generator, streams.output()
     pieces = generator.tokenizers.target.pieces
     texts = prompts.Watched(generator.watch(), "text" if generator.reads_source else "line")
     sources = prompts.Watched(generator.watch(sources=True), "source")
     with streams.source(file or "-") as (stream, name):
-        for number, line in enumerate(encodings.lines(stream, name), start=1):
+        read = _ended_by_null if null else encodings.lines
+        for number, line in enumerate(read(stream, name), start=1):
             if generator.reads_source and not line.strip():
                 out.write(_unscored(line, as_json=json) + "\n")
                 continue
@@ -56,6 +68,16 @@ def _unscored(line: str, *, as_json: bool) -> str:
     """Return the output for a blank line, which is no pair: an empty one, or a record without a number."""
     record = {"text": line, "log_probability": None, "tokens": 0, "chars": len(line)}
     return streams.json_line(record) if as_json else ""
+
+
+def _ended_by_null(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Yield the texts between NUL bytes; the last one need not end with one."""
+    held = b""
+    while block := stream.read(encodings.BLOCK):
+        *whole, held = (held + block).split(b"\0")
+        yield from (encodings.decode(text, name) for text in whole)
+    if held:
+        yield encodings.decode(held, name)
 
 
 def _shown(line: str, tokens: list[tuple[str, float]], *, as_json: bool, per_token: bool) -> str:

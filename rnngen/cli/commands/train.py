@@ -18,13 +18,14 @@ from rnngen.cli.settings import given, overrule, rank_of, resolve
 from rnngen.errors import DivergedError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
+from rnngen.printable import shown
 from rnngen.requests.train import CHANGEABLE, STAGES, TrainRequest
 from rnngen.training.launching import first, launch, launched, restarted
 
 if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
-    from rnngen.events import Event, Finished
+    from rnngen.events import Event, Finished, Surveyed
     from rnngen.training.distributed import ProcessGroup
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
@@ -134,7 +135,7 @@ parts_flags = flags.options_from(
 def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
     """Train a model on CORPUS: files, folders, patterns, or - for standard input.
 
-    The text is read as UTF-8, plain or as JSON lines, compressed with gzip or Zstandard or not. Its last
+    The text is read as UTF-8: plain, JSON, CSV or TSV, compressed with gzip or Zstandard or not. Its last
     tenth is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
     command that resumes it.
     """
@@ -152,7 +153,7 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         if json and request.plan and proposal:
             console.write_json(proposal.as_json())
         elif proposal and not quiet:
-            show_plan(proposal)
+            show_plan(proposal, alone=request.plan)
     if request.plan:
         return
     if request.nproc > 1 and not launched():
@@ -195,8 +196,10 @@ def make_listener(here: "Session", text: str) -> "Listener":
     return made
 
 
-def show_plan(proposal: "Proposal") -> None:
-    """Show a plan on stderr."""
+def show_plan(proposal: "Proposal", *, alone: bool) -> None:
+    """Show a plan on stderr; ``alone``, without the run that would show the text, with that too."""
+    if alone:
+        show_text(proposal.plan.encoded.surveyed)
     config = proposal.plan.config
     network, training = config.network, config.training
     parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
@@ -210,6 +213,13 @@ def show_plan(proposal: "Proposal") -> None:
         *proposal.reasons,
     ):
         console.note(f"plan: {line}")
+
+
+def show_text(surveyed: "Surveyed") -> None:
+    """Show the summary of a text on stderr, and what is odd about it."""
+    console.note(f"plan: {shown(surveyed.message)}")
+    for oddity in surveyed.oddities:
+        console.warn(shown(oddity))
 
 
 # ── Runs ───────────────────────────────────────────────────────────────────────────────────────────────────

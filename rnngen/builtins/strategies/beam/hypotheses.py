@@ -59,11 +59,20 @@ class Backpointers:
         self.tokens: list[TokenIds] = []
         self.looks: list[Floats] = []
         """(rows,S) for each step, if kept: by the rows of the step before, for whichever token follows."""
+        self.looked = 0
 
     def add(self, parents: TokenIds, tokens: TokenIds) -> None:
         """Note a step."""
         self.parents.append(parents)
         self.tokens.append(tokens)
+
+    def look(self, weights: Floats, most: int) -> bool:
+        """Keep attention weights (rows,S), or none of any step where they come to more than ``most``."""
+        self.looked += weights.size
+        self.looks.append(weights)
+        if self.looked > most:
+            self.looks.clear()
+        return self.looked <= most
 
     def back(self, has_eos: NDArray[Any]) -> "tuple[TokenIds, Floats | None]":
         """Walk back from records (M,) → tokens (M,T) and, if kept, weights (M,T,S), filled from the left."""

@@ -57,7 +57,11 @@ from rnngen.errors import OptionError, RnngenError
 from rnngen.numerics import Doubles
 
 ROWS = 320
-"""Hypotheses that are searched side by side, over all prompts; 64 prompts with 5 each."""
+"""Hypotheses that are searched side by side, over all prompts; 64 prompts with 5 each…"""
+CELLS = 2**15
+"""…and source tokens that they have together, with the padding: memory and time go by these."""
+WEIGHTS = 2**26
+"""Attention weights that are kept (256 MiB); a search that comes to more keeps none."""
 Mask = NDArray[np.bool_]
 Chooser = Callable[[ActiveBeams, NextTokenLogProbs, int], Candidates]
 """``choose(active, log_probs, C)`` → the C best continuations of each beam."""
@@ -153,7 +157,7 @@ class Search:
         if self.eos_id is not None and made <= self.options.least:
             logits[:, self.eos_id] = -np.inf
         if self.attention and (looked := self.step.attended(self.streams.network)) is not None:
-            self.backpointers.looks.append(looked)
+            self.attention = self.backpointers.look(looked, WEIGHTS)
         return NextTokenLogProbs(self.chain(logits, self._history(), self.streams.filters))
 
     def _history(self) -> list[list[int]]:
@@ -303,7 +307,8 @@ class BeamSearch:
             )
         if None in job.max_tokens:
             raise OptionError("beam search has to come to an end; give a `length` of 0 or more")
-        size = max(1, ROWS // max(5, self.options.width))
+        longest = max(job.source_lengths or (1,))
+        size = max(1, min(ROWS // max(5, self.options.width), CELLS // (self.options.width * longest)))
         for first in range(0, len(job.prefixes), size):
             rows = range(first, min(first + size, len(job.prefixes)))
             for prompt, hypotheses in zip(rows, self._search(job, rows), strict=True):
@@ -314,7 +319,7 @@ class BeamSearch:
         lengths = job.source_lengths
         return beam_search(
             job.model,
-            select_rows(job.start(), [*rows]),
+            job.start() if len(rows) == len(job.prefixes) else select_rows(job.start(), [*rows]),
             [job.prefixes[row] for row in rows],
             [job.max_tokens[row] or 0 for row in rows],
             self.options,
