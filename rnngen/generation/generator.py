@@ -525,7 +525,7 @@ class Generator:
         The first bytes of its text may have been given, and are no part of it.
 
         Raises:
-            UsageError: if its attention weights were not kept, which would have been too many.
+            UsageError: if the weights were not kept, which would have been too many.
         """
         if hypothesis.attention is None:
             raise UsageError(

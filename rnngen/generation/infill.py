@@ -8,15 +8,15 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from rnngen.contracts import GenerationState, NetworkStep, State, TokenIds
-from rnngen.decoding.likelihood import length_penalty
-from rnngen.decoding.prefill import next_logits, select_rows
+from rnngen.contracts import ConditionedStep, GenerationState, NetworkStep, State, TokenIds
+from rnngen.decoding.likelihood import length_penalty, log_probabilities
+from rnngen.decoding.prefill import next_logits, select_rows, select_streams
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.fill_options import FillOptions
 from rnngen.generation.generator import Generator, Prompt
@@ -24,6 +24,8 @@ from rnngen.numerics import Doubles, log_softmax
 
 ROWS = 256
 """Fillings that read the right text side by side."""
+OVERLAP = 64
+"""Characters of a token, at most, that may belong to the right text."""
 
 
 @dataclass(frozen=True)
@@ -138,26 +140,94 @@ def fill_gap(
     after: list[int] = tokenizer.encode(right).tolist() + [eos_id] * generator.has_eos
     if not after:
         raise UsageError("there is nothing after the gap to lead to; to go on with a text, use rnngen sample")
+    prompt, model, pieces = Prompt(left, source), generator.model, tokenizer.pieces
+    prefix, given = generator.prefix(prompt), generator.prefill(prompt)
+
+    def written(tokens: Sequence[int]) -> bytes:
+        return b"".join(pieces[token] for token in tokens)[len(prefix.rest) :]
+
     found = fill(
-        generator.model,
-        generator.prefill(Prompt(left, source)),
+        model,
+        given,
         after,
-        options,
+        replace(options, length=options.length + prefix.spelt),
         forbidden=[*generator.forbidden, eos_id],
-        fits=lambda tokens: _is_whole(b"".join(tokenizer.pieces[token] for token in tokens)),
+        fits=lambda tokens: _is_whole(written(tokens)),
     )
     texts: dict[str, Filling] = {}
     for one in found:
-        texts.setdefault(generator.decode(one.tokens), one)
+        texts.setdefault(written(one.tokens).decode(), one)
+    if isinstance(model, ConditionedStep):
+        around = _Around(left, right, len(prefix.tokens) - prefix.hidden, prefix.rest)
+        return _ranked(generator, given, around, {*texts, *_overlapping(texts, right)}, options)
     return list(texts.items())
 
 
 def _is_whole(piece: bytes) -> bool:
+    """Return whether bytes are characters, at least one."""
     try:
-        piece.decode()
+        return bool(piece.decode())
     except UnicodeDecodeError:
         return False
-    return True
+
+
+# ── Texts of sub-words ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What is around a gap."""
+
+    left: str
+    right: str
+    final: int
+    """How many tokens of the left text are final…"""
+    rest: bytes
+    """…and the rest of it."""
+
+
+def _overlapping(texts: Iterable[str], right: str) -> Iterator[str]:
+    """Yield the fillings, without their ends, that go on as the right text begins."""
+    for text in texts:
+        for size in range(1, min(len(text), len(right) + 1, OVERLAP)):
+            if text.endswith(right[:size]):
+                yield text[:-size]
+
+
+def _ranked(
+    generator: Generator, given: GenerationState, around: _Around, texts: Iterable[str], options: FillOptions
+) -> list[tuple[str, Filling]]:
+    """Rank fillings by the whole text as the tokenizer spells it, best first.
+
+    Where words are spelt in several tokens, one may reach over an edge of the gap.
+    """
+    model, encode, ends = generator.model, generator.tokenizers.target.encode, generator.has_eos
+    begun: list[int] = encode(around.left).tolist()[: around.final]
+    spelt, found = [], []
+    for text in sorted(texts):
+        whole: list[int] = encode(around.left + text + around.right).tolist()
+        if whole[: around.final] != begun:
+            whole = [*begun, *encode(around.rest.decode() + text + around.right).tolist()]
+        spelt.append((text, [*whole[around.final :], *[generator.eos_id] * ends]))
+    plain = next_logits(model, replace(given, state=model.expect(given.state, [b""])))
+    known = _log_mass(next_logits(model, given), generator.forbidden) if around.rest else 0.0
+    for first in range(0, len(spelt), ROWS):
+        batch = spelt[first : first + ROWS]
+        rows = select_streams(plain, [0] * len(batch))
+        totals = log_probabilities(model, rows, [tokens for _, tokens in batch]) - known
+        for (text, _), total in zip(batch, totals.tolist(), strict=True):
+            tokens = tuple(encode(text).tolist())
+            score = total / float(length_penalty(len(tokens), options.length_penalty))
+            found.append((text, Filling(tokens, total, score)))
+    return sorted(found, key=lambda one: -one[1].score)
+
+
+def _log_mass(given: GenerationState, forbidden: Sequence[int]) -> float:
+    """Return the log-probability of the bytes that a stream has to begin with."""
+    assert given.logits is not None
+    logits = given.logits[0].astype(np.float64)
+    logits[list(forbidden)] = -np.inf
+    return float(np.logaddexp.reduce(logits))
 
 
 # ── Batches ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,6 @@
 """Memory that follows the longest source alone: batches, shared memories, stretches, and lines read ahead."""
 
+import json
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from fixtures.generators import generator_of
 
+from rnngen.builtins.options import CharOptions
 from rnngen.builtins.seq2seq import numpy as seq2seq
 from rnngen.builtins.strategies.beam import search
 from rnngen.builtins.strategies.beam.search import BeamSearch
@@ -17,7 +19,6 @@ from rnngen.contracts import NO_TOKEN, Chunk
 from rnngen.decoding.prefill import select_rows
 from rnngen.generation import generator as generating
 from rnngen.generation.generator import GenerationSettings, Prompt, batches
-from rnngen.options import NoOptions
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_batch_has_few_rows_or_one(small, lengths):
 @pytest.fixture
 def writes(attentive):
     """Outputs for sources over a to d; each row is computed by itself."""
-    tokenizer = CharTokenizer.train([Chunk("abcd", True)], NoOptions())
+    tokenizer = CharTokenizer.train([Chunk("abcd", True)], CharOptions())
     made = generator_of(attentive(len(tokenizer.pieces)), tokenizer, source_tokenizer=tokenizer, has_eos=True)
 
     def go(sources, width=3, **settings):
@@ -111,7 +112,6 @@ def test_the_loss_of_pairs_does_not_depend_on_how_many_weights_are_there_at_once
 
     whole = run("eval", "-m", "pairs", "--json").out
     monkeypatch.setattr(loss, "ATTENDED", 100)
-    import json
 
     assert json.loads(run("eval", "-m", "pairs", "--json").out)["nats_per_token"] == pytest.approx(
         json.loads(whole)["nats_per_token"], abs=1e-5

@@ -56,7 +56,8 @@ def fill(
         prompts.warn_unseen(generator, left + right, "the text")
         prompts.warn_unseen(generator, source or "", "--source", source=True)
     out = streams.output()
-    for filling, found in fill_gap(generator, left, right, options, source)[: nbest or 1]:
+    fillings = fill_gap(generator, left, right, options, source)[: nbest or 1]
+    for filling, found in fillings:
         whole = f"{left}{filling}{right}"
         record = {
             "text": whole,
