@@ -22,10 +22,10 @@ POOL = 512
 """Sources that are sorted by length and read together, where so many lines are there."""
 
 
-def read(argument: str | None, file: str | None) -> str:
+def read(argument: str | None, file: str | None, encoding: str = "utf-8") -> str:
     """Read a prompt: the argument, or what is in a file, or what is piped in; nothing at a terminal.
 
-    An argument overrules a file that a settings file or the environment names.
+    An argument overrules a file that a settings file or the environment names. The encoding is the model's.
 
     Raises:
         UsageError: if there are two, or it is not UTF-8.
@@ -36,12 +36,12 @@ def read(argument: str | None, file: str | None) -> str:
             raise UsageError("a prompt and --prompt-file both; give one")
         file = None
     if argument not in (None, "-"):
-        return streams.require_utf8(str(argument), "the prompt")
+        return streams.given(str(argument), "the prompt", encoding)
     place = argument or file
     if place is None and (sys.stdin is None or streams.stdin_is_terminal()):
         return ""
     with streams.source(place or "-") as (stream, name), streams.usage_errors():
-        return encodings.decode(stream.read(), name)
+        return encodings.decode(stream.read(), name, encoding)
 
 
 def sources(
@@ -56,7 +56,7 @@ def sources(
     """
     from rnngen.generation.generator import Prompt
 
-    first, take = 0, _lines(argument, file)
+    first, take = 0, _lines(argument, file, generator.encoding)
     watched = Watched(generator.watch(sources=True), "source", quiet=quiet)
     while lines := take(POOL):
         for number, line in enumerate(lines, start=first + 1):
@@ -69,17 +69,17 @@ def sources(
     watched.end()
 
 
-def _lines(argument: str | None, file: str | None) -> Callable[[int], list[str]]:
+def _lines(argument: str | None, file: str | None, encoding: str) -> Callable[[int], list[str]]:
     """Return a function that takes the next lines, at most so many: those that are there, at least one."""
     if argument is not None and file is not None:
         raise UsageError("a source and --prompt-file both; give one")
     if argument not in (None, "-"):
-        lines = streams.require_utf8(str(argument), "the source").split("\n")
+        lines = streams.given(str(argument), "the source", encoding).split("\n")
         given = iter([line.removesuffix("\r") for line in lines])
         return lambda most: list(islice(given, most))
     if argument is None and file is None and (sys.stdin is None or streams.stdin_is_terminal()):
         raise UsageError("no source to write about; give one as an argument, or pipe lines in")
-    return streams.Lines(file or "-").take
+    return streams.Lines(file or "-", encoding).take
 
 
 def warn_unseen(generator: "Generator", text: str, what: str = "the prompt", *, source: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +14,7 @@ from rnngen.cli import context, flags, interactive, prompts, streams
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
+from rnngen.encodings import BYTES
 from rnngen.errors import UsageError
 from rnngen.options.corpus import AdaptingOptions
 
@@ -133,7 +135,11 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
 
     def fitting(generator: "Generator") -> "Decoder":
         """Make the decoder, without what settings files ask of other models."""
-        return resolve(ctx, given, lambda found: here.decoder(generator, here.sample_request(**found), saved))
+        return resolve(
+            ctx,
+            given,
+            lambda found: here.decoder(generator, _given(here.sample_request(**found), generator), saved),
+        )
 
     run(here, request, stored, saved, fitting)
 
@@ -158,7 +164,8 @@ def run(
     """Load the models, and generate."""
     from rnngen.generation.loading import LoadOptions
 
-    prompt = _prompt(request) if request.adapting.dynamic else None
+    encoding = stored[0].config.encoding
+    prompt = _prompt(request, encoding) if request.adapting.dynamic else None
     if prompt is not None:
         stored[0] = _adapted(here, stored[0], prompt, request)
     options = LoadOptions(
@@ -168,7 +175,7 @@ def run(
     decoder = decoder_of(model.generator)
     request = decoder.request
     if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
-        prompt = _prompt(request)
+        prompt = _prompt(request, encoding)
     if decoder.seed is not None and request.seed is None and not request.quiet:
         console.note(f"seed {decoder.seed}")
     if request.interactive:
@@ -184,8 +191,19 @@ def run(
         console.note(report)
 
 
-def _prompt(request: "SampleRequest") -> str:
-    return prompts.read(request.prompt, request.prompt_file)
+def _prompt(request: "SampleRequest", encoding: str) -> str:
+    return prompts.read(request.prompt, request.prompt_file, encoding)
+
+
+def _given(request: "SampleRequest", generator: "Generator") -> "SampleRequest":
+    """The request with its texts as the model reads them; in UTF-8 they are so already."""
+    encoding = generator.encoding
+    if encoding != BYTES:
+        return request
+    blend = request.blend and (streams.given(request.blend[0], "--blend", encoding), request.blend[1])
+    stop = tuple(streams.given(text, "--stop", encoding) for text in request.stop)
+    prefix = streams.given(request.prefix, "--prefix", encoding)
+    return replace(request, blend=blend, stop=stop, prefix=prefix)
 
 
 def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Iterator[list[Prompt]]":
@@ -263,7 +281,7 @@ class Writer:
     def write(self, pools: "Iterator[Sequence[Prompt]]") -> None:
         """Generate and write the texts of all prompts."""
         first = 0
-        with streams.Output() as out:
+        with streams.Output("utf-8" if self.request.json else self.generator.encoding) as out:
             for pool in pools:
                 for text in self._texts(pool, first):
                     out.write(text)
@@ -278,7 +296,7 @@ class Writer:
         from rnngen.generation.generator import Output
 
         pieces = text.write(length, self.request.stop, last=self.request.save_state is None)
-        with streams.Output() as out:
+        with streams.Output("utf-8" if self.request.json else self.generator.encoding) as out:
             if self.request.json:
                 output, reads_source = Output(prompt, 0, pieces), self.generator.reads_source
                 record = self._record(prompt, [output]) if reads_source else self._text_record(output)

@@ -46,7 +46,7 @@ def score(
     sources = prompts.Watched(generator.watch(sources=True), "source")
     with streams.source(file or "-") as (stream, name):
         read = _ended_by_null if null else encodings.lines
-        for number, line in enumerate(read(stream, name), start=1):
+        for number, line in enumerate(read(stream, name, generator.encoding), start=1):
             if generator.reads_source and not line.strip():
                 out.write(_unscored(line, as_json=json) + "\n")
                 continue
@@ -70,14 +70,14 @@ def _unscored(line: str, *, as_json: bool) -> str:
     return streams.json_line(record) if as_json else ""
 
 
-def _ended_by_null(stream: BinaryIO, name: str) -> Iterator[str]:
+def _ended_by_null(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
     """Yield the texts between NUL bytes; the last one need not end with one."""
     held = b""
     while block := stream.read(encodings.BLOCK):
         *whole, held = (held + block).split(b"\0")
-        yield from (encodings.decode(text, name) for text in whole)
+        yield from (encodings.decode(text, name, encoding) for text in whole)
     if held:
-        yield encodings.decode(held, name)
+        yield encodings.decode(held, name, encoding)
 
 
 def _shown(line: str, tokens: list[tuple[str, float]], *, as_json: bool, per_token: bool) -> str:
