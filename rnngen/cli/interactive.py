@@ -110,7 +110,8 @@ class Turns:
         generator = self.conversation.generator
         text = streams.given(line.removeprefix("/"), "the line", generator.encoding)
         if not generator.reads_source:
-            prompts.warn_untrained(generator, text)
+            if not self.request.quiet:
+                prompts.warn_unseen(generator, text, "the line")
         elif not text.strip():
             return
         self.answer(text)

@@ -136,7 +136,8 @@ def test_a_prompt_with_characters_never_seen_works_and_warns_of_them(run):
     done = run(*TALE, "-n", "10", "漢字 and the ñ")
     assert done.out.startswith("漢字 and the ñ")
     assert done.err.splitlines() == [
-        "rnngen: warning: the prompt holds what the model has never seen, and makes little of: 漢字 ñ"
+        "rnngen: warning: the prompt holds what the model has never seen, and makes little of: "
+        "漢 字 ñ (3 of 12 characters)"
     ]
 
 

@@ -72,7 +72,9 @@ def next_token(
     loaded = load(here, model, device, quiet=quiet)
     generator = loaded.generator
     text = prompts.read(prompt, prompt_file, generator.encoding)
-    prompts.warn_untrained(generator, text)
+    if not quiet:
+        prompts.warn_unseen(generator, text)
+        prompts.warn_unseen(generator, source or "", "--source", source=True)
     filters_built = here.decoding.filter_builder(choice.filters)(generator.tokenizers.target)
     start = Prompt(text, source, final=here.decoding.follows_output(choice.filters))
     rows = _rows(next_pieces(generator, start, filters_built)[:top])

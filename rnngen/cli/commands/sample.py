@@ -115,8 +115,9 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
 
     The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output while it
     is generated, and nothing else does. A model that reads a source takes every line of that for one, and
-    generates a line for each, in order: greedily, or by the strategy or the filters that are given. A model
-    with labels draws a label first, and writes LABEL, a tab and the text; with --label the text alone.
+    generates a line for each, in order: greedily, or by the strategy or the filters that are given. One whose
+    examples are lines goes on from each line that is piped in. A model with labels draws a label first, and
+    writes LABEL, a tab and the text; with --label the text alone.
     """
     here = context.session(ctx)
     given = given_of(ctx, params)
@@ -206,13 +207,20 @@ def _given(request: "SampleRequest", generator: "Generator") -> "SampleRequest":
 
 
 def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Iterator[list[Prompt]]":
-    """Return the one prompt, or those made of the lines of sources."""
+    """Return the one prompt, or those made of lines: of sources, or where examples end with the line."""
     from rnngen.generation.generator import Prompt
 
-    if prompt is not None:
-        prompts.warn_untrained(model.generator, prompt)
-        return iter([[Prompt(prompt, None, request.blend, label=request.label)]])
-    return prompts.sources(model.generator, request.prompt, request.prompt_file, request.prefix)
+    generator, quiet = model.generator, request.quiet
+    prompts.check_request(generator, request)
+    if prompt is None:
+        return prompts.sources(generator, request.prompt, request.prompt_file, request.prefix, quiet=quiet)
+    piped = request.prompt in (None, "-")
+    texts = prompts.by_line(prompt) if piped and generator.ends_with_line else [prompt]
+    if len(texts) > 1:
+        prompts.warn_of_all(generator.watch(), texts, "prompt", quiet=quiet)
+    elif not quiet:
+        prompts.warn_unseen(generator, texts[0])
+    return iter([[Prompt(text, None, request.blend, label=request.label) for text in texts]])
 
 
 def _resumable(

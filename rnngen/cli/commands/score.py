@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import click
 
 from rnngen import encodings
-from rnngen.cli import flags, streams
+from rnngen.cli import flags, prompts, streams
 from rnngen.cli.context import load, session
 from rnngen.cli.render import console
 from rnngen.errors import CorpusError
@@ -42,6 +42,8 @@ def score(
     """
     generator, out = load(session(ctx), [model], device).generator, streams.output()
     pieces = generator.tokenizers.target.pieces
+    texts = prompts.Watched(generator.watch(), "text" if generator.reads_source else "line")
+    sources = prompts.Watched(generator.watch(sources=True), "source")
     with streams.source(file or "-") as (stream, name):
         read = _ended_by_null if null else encodings.lines
         for number, line in enumerate(read(stream, name, generator.encoding), start=1):
@@ -52,10 +54,14 @@ def score(
                 source, text = generator.split_source(line)
             except ValueError as error:
                 raise CorpusError(f"{name}: line {number} {error}") from error
+            texts.add(text)
+            sources.add(source or "")
             scored = generator.token_log_probs(text, source)
             tokens = [(console.spelled(pieces[token]), nats) for token, nats in scored]
             out.write(_shown(line, tokens, as_json=json, per_token=per_token) + "\n")
             out.flush()
+    texts.end()
+    sources.end()
 
 
 def _unscored(line: str, *, as_json: bool) -> str:
