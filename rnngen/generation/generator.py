@@ -32,7 +32,7 @@ from rnngen.data.normalization import normalize
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.likelihood import log_probabilities
 from rnngen.decoding.prefill import blend, next_logits, prefill
-from rnngen.decoding.text_stream import TextStream, decode, first_tokens, until
+from rnngen.decoding.text_stream import TextStream, decode, first_sentences, first_tokens, until
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
@@ -113,6 +113,10 @@ class GenerationSettings:
     """Filters of the distribution, in order."""
     stops: tuple[str, ...] = ()
     """Texts that end a text before them."""
+    keep_stop: bool = False
+    """True if the stop that ends a text stays at its end."""
+    sentences: int | None = None
+    """Number of sentences that a text ends after."""
     attention: bool = False
     """True if outputs keep the attention weights."""
 
@@ -414,7 +418,9 @@ class Generator:
             tokens = (
                 first_tokens(self.tokenizers.target.pieces, one.tokens, most, given) if given else one.tokens
             )
-            pieces = until(self.pieces(tokens, given), settings.stops)
+            pieces = until(self.pieces(tokens, given), settings.stops, keep=settings.keep_stop)
+            if settings.sentences is not None:
+                pieces = first_sentences(pieces, settings.sentences)
             yield one.prompt, Output(prompt, number, pieces, one.hypothesis, given)
             counts[one.prompt] += 1
 

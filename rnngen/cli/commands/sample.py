@@ -66,6 +66,13 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     "--label", metavar="LABEL", callback=flags.utf8, help="Generate under a label, of models with labels."
 )
 @flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
+@flags.rare_option("--keep-stop", is_flag=True, help="Keep the text of --stop at the end.")
+@flags.rare_option(
+    "--sentences",
+    type=click.IntRange(1),
+    metavar="N",
+    help="End after N whole sentences: . ! ? … before white space, or 。！？.",
+)
 @flags.option(
     "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
 )
