@@ -73,8 +73,8 @@ def load_generator(
         normalize=config.corpus.normalize,
         separator=task.separator,
     )
-    pieces = generator.tokenizers.target.pieces
-    return replace(generator, model=conditioned(generator.model, pieces, generator.forbidden))
+    pieces, example = generator.tokenizers.target.pieces, _example(reads_source)
+    return replace(generator, model=conditioned(generator.model, pieces, generator.forbidden, example))
 
 
 def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
@@ -127,11 +127,15 @@ def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOption
     if options.quantize is not None:
         for step in steps:
             _quantize(step, options.quantize)
-    example = np.zeros((1, 1), np.int64) if models[0].config.reads_source else 1
-    whole = steps[0] if len(steps) == 1 else Ensemble(steps, example)
+    whole = steps[0] if len(steps) == 1 else Ensemble(steps, _example(models[0].config.reads_source))
     if options.quantize is not None:
         whole = quantized_step(whole)
     return whole if options.cache is None else _with_cache(whole, options.cache)
+
+
+def _example(reads_source: bool) -> Any:
+    """Return one source, or one stream, for a network to start with."""
+    return np.zeros((1, 1), np.int64) if reads_source else 1
 
 
 def _with_cache(step: Any, options: EvaluationOptions) -> CachedStep:
