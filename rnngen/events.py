@@ -2,7 +2,8 @@
 
 ::
 
-    Started ─▸ Surveyed ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸ FinalEvaluation? ─▸ Finished
+    Started ─▸ Surveyed ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸
+                        FinalEvaluation? ─▸ Copied? ─▸ Finished
     Warned may come at any point
 
 The command line renders them as a live display, as plain lines or as JSON lines; listeners from plugins
@@ -156,6 +157,24 @@ class FinalEvaluation(Event):
     """Nats per character in windows of 256 tokens, each from a fresh state."""
     seconds: float
     """The seconds that it took."""
+
+
+@dataclass(frozen=True)
+class Copied(Event):
+    """A comparison of generated text with the training text; see ``rnngen.evaluation.novelty``."""
+
+    message: str
+    """All of it in a line."""
+    generated: int
+    """Examples, or characters of free text, that were generated."""
+    copied: float
+    """The share of these that stands in the training text."""
+    repeated: float
+    """The share of examples that repeat another."""
+    longest: str
+    """The longest stretch that stands in the training text."""
+    has_eos: bool
+    """True if examples end by themselves."""
 
 
 @dataclass(frozen=True)

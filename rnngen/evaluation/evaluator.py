@@ -22,6 +22,7 @@ from rnngen.errors import CorpusError, OptionError
 from rnngen.evaluation.classification import LabelScores, score_labels
 from rnngen.evaluation.dynamic import dynamic_loss
 from rnngen.evaluation.ngram import NGramLoss, witten_bell
+from rnngen.evaluation.novelty import Novelty, measure
 from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
 from rnngen.evaluation.seq2seq_metrics import Scores, grouped, score_outputs
 from rnngen.generation.generator import GenerationSettings, Prompt
@@ -68,6 +69,8 @@ class Evaluation:
     """None for a model without labels."""
     unseen: tuple[str, ...] = ()
     """Remarks about characters of the text that training never met; none about the training's own."""
+    novelty: Novelty | None = None
+    """None for a model that reads a source, or where its training text is not there."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints."""
@@ -75,6 +78,7 @@ class Evaluation:
         if self.outputs is None:
             floor = {"nats_per_char": self.baseline.nats_per_char} if self.baseline else None
             found = {"classification": self.labels.as_json()} if self.labels else {}
+            found |= {"novelty": self.novelty.as_json()} if self.novelty else {}
             return {"tokens": self.tokens, "chars": self.chars, **losses, "floor": floor, **found}
         outputs = self.outputs
         about: dict[str, Any] = {"pairs": self.examples, "sources": outputs.sources, "beam": outputs.beam}
@@ -110,7 +114,12 @@ class Evaluator:
         if has_source:
             return Evaluation(*counts, losses, outputs=self._score_outputs(), unseen=(*self._unseen(),))
         return Evaluation(
-            *counts, losses, *self._baseline(), labels=self._score_labels(), unseen=(*self._unseen(),)
+            *counts,
+            losses,
+            *self._baseline(),
+            labels=self._score_labels(),
+            unseen=(*self._unseen(),),
+            novelty=self._novelty(),
         )
 
     def _unseen(self) -> Iterator[str]:
@@ -206,6 +215,17 @@ class Evaluator:
         except CorpusError as error:
             return None, f"no n-gram baseline: {error}"
         return witten_bell(training, self._examples(), has_eos=self._task.build().has_eos), ""
+
+    def _novelty(self) -> Novelty | None:
+        """Compare what the model generates with its training text, if that is there."""
+        try:
+            training = list(self._trained_on.train_split(self._split))
+        except CorpusError:  # the baseline reports it
+            return None
+        generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
+        examples = sum(chunk.starts_document for chunk in training)
+        chars = sum(len(chunk.text) for chunk in training)
+        return measure(generator, training, typical=chars / max(1, examples))
 
     def _score_labels(self) -> LabelScores | None:
         """Compare labels with the likeliest ones, where the model has some."""

@@ -3,19 +3,23 @@
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
+from rnngen.data.survey import hash_of
 from rnngen.decoding.sampler import Sampler
-from rnngen.errors import UnknownName, UsageError
+from rnngen.errors import RnngenError, UnknownName, UsageError
 from rnngen.generation.decoding_choice import DecodingFlags
 from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
 from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
 from rnngen.requests.conflicts import check_requirements
 from rnngen.requests.sample import REQUIREMENTS, ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
 
+FRUITLESS, SIDE_BY_SIDE = 1_000, 64
+"""Draws without a novel text after which there are taken to be no more, and texts that are drawn together."""
 SEEDS = 2**31
 """Seeds that are chosen lie below it."""
 
@@ -95,7 +99,51 @@ class Decoder:
     def outputs(self, prompts: Sequence[Prompt], numbers: Sequence[int] | None = None) -> Iterator[Output]:
         """Generate the texts of prompts, in order; seeds follow from their numbers, from 0 by default."""
         prompts = [replace(prompt, final=True) for prompt in prompts] if self.final else prompts
+        if self.request.novel:
+            return self._novel(prompts, numbers or range(len(prompts)))
         return self.generator.generate(prompts, self.strategy, self.settings, numbers)
+
+    def _novel(self, prompts: Sequence[Prompt], numbers: Sequence[int]) -> Iterator[Output]:
+        """Generate examples that are not those of training, none twice.
+
+        Raises:
+            RnngenError: if none came in ``FRUITLESS`` draws.
+        """
+        written: set[int] = set()
+        for prompt, number in zip(prompts, numbers, strict=True):
+            found = fruitless = 0
+            for text in self._draws(prompt, number):
+                whole = prompt.text + text
+                labelled = self.generator.labels and prompt.label is None
+                example = hash_of(whole.partition("\t")[2] if labelled else whole)
+                if example in written or self._is_known(example):
+                    fruitless += 1
+                else:
+                    written.add(example)
+                    yield Output(prompt, found, iter([text]))
+                    found, fruitless = found + 1, 0
+                if found == self.request.count:
+                    break
+                if fruitless == FRUITLESS:
+                    raise RnngenError(
+                        f"no more than {found:,} of {self.request.count:,} are novel: the last {fruitless:,} "
+                        "that were drawn stand in the training text, or were written already; a higher "
+                        "temperature gives more"
+                    )
+
+    def _draws(self, prompt: Prompt, number: int) -> Iterator[str]:
+        """Draw texts for ever, some at a time."""
+        settings = replace(self.settings, count=min(SIDE_BY_SIDE, 2 * self.request.count))
+        for later in count():
+            seeds = [number + later * SEEDS]  # those of the first are what they are without ``novel``
+            for output in self.generator.generate([prompt], self.strategy, settings, seeds):
+                yield output.text
+
+    def _is_known(self, example: int) -> bool:
+        known = self.generator.training_examples
+        assert known is not None
+        place = int(np.searchsorted(known, np.uint64(example)))
+        return place < len(known) and int(known[place]) == example
 
     def sampler(self, filters: Sequence[AnyFilter] | None = None) -> Sampler:
         """Return what draws one token at a time, of a strategy that can be resumed."""

@@ -158,6 +158,7 @@ class Generator:
         labels: the labels of its training, if its examples have some: each is then ``label TAB text``.
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
+        training_examples: (N,) sorted hashes of the examples of training; None where they are not known.
         load_model: opens another model by name, for strategies that need two.
         encoding: in which texts enter and leave: UTF-8, or ``bytes``, of which each is one character.
         normalize: the Unicode normal form that the tokenizers bring texts to.
@@ -177,6 +178,7 @@ class Generator:
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
     load_model: "Callable[[str], NetworkStep] | None" = field(default=None, repr=False)
+    training_examples: "NDArray[np.uint64] | None" = None
     encoding: str = "utf-8"
     normalize: NormalForm | None = None
     separator: str = "\n"
@@ -189,6 +191,7 @@ class Generator:
         found: list[Capability] = [reads, ends]
         found += ["attention"] * self.attends
         found += ["labels"] * bool(self.labels)
+        found += ["examples"] * (self.training_examples is not None)
         return tuple(found)
 
     # ── prompts ────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,7 +20,7 @@ from rnngen.inference.torch_model import TorchStep, torch_step
 from rnngen.options.model import EvaluationOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Tokenizers, load_tokenizers, make_task, restore
-from rnngen.store.model_folder import ALPHABET, SOURCE_ALPHABET, TRAINED_TOKENS, StoredModel
+from rnngen.store.model_folder import ALPHABET, EXAMPLES, SOURCE_ALPHABET, TRAINED_TOKENS, StoredModel
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ def load_generator(
         known=known_characters(models, ALPHABET),
         known_of_sources=known_characters(models, SOURCE_ALPHABET),
         max_source_tokens=limit,
+        training_examples=_training_examples(models),
         labels=config.corpus.labels if part.registered.spec.has_labels else (),
         default_strategy=part.registered.spec.strategy,
         load_model=load_model,
@@ -108,6 +109,14 @@ def _trained_tokens(models: Sequence[StoredModel]) -> Any:
     """(V,) which tokens all of the models met in training; None where one does not say."""
     met = [model.weights.get(TRAINED_TOKENS) for model in models]
     return None if any(one is None for one in met) else np.min(np.stack(met), axis=0)  # type: ignore[arg-type]
+
+
+def _training_examples(models: Sequence[StoredModel]) -> Any:
+    """(N,) sorted hashes of the examples of all models; None where one does not keep them."""
+    kept = [model.weights.get(EXAMPLES) for model in models]
+    if any(one is None for one in kept):
+        return None
+    return np.unique(np.concatenate([np.ascontiguousarray(one).view(np.uint64).ravel() for one in kept]))
 
 
 def known_characters(models: Sequence[StoredModel], side: str = ALPHABET) -> Known | None:

@@ -84,7 +84,9 @@ class Need:
         return f"`{self.option}` needs {others}: {self.reason}"
 
 
-Capability: TypeAlias = Literal["source", "no source", "attention", "labels", "free text", "end", "separator"]
+Capability: TypeAlias = Literal[
+    "source", "no source", "attention", "labels", "free text", "end", "separator", "examples"
+]
 LACKS: dict[Capability, str] = {
     "source": "reads no source",
     "no source": "reads a source",
@@ -93,6 +95,7 @@ LACKS: dict[Capability, str] = {
     "free text": "has examples that end",
     "end": "has texts that do not end by themselves",
     "separator": "divides none",
+    "examples": "keeps none of its training",
 }
 """Capabilities of models and tasks, each with the words for lacking it."""
 

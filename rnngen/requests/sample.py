@@ -65,6 +65,8 @@ class SampleRequest:
     """Texts to end before."""
     keep_stop: bool = False
     """Keep the stop that ended a text at its end."""
+    novel: bool = False
+    """Only examples that are not in the training text, none twice."""
     sentences: int | None = None
     """End after this number of sentences."""
     blend: tuple[str, float] | None = None
@@ -170,6 +172,10 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
         for option in ("sentences", "keep_stop")
         for other in ("save_state", "from_state", "interactive")
     ),
+    *(
+        Conflict("novel", other, "whole texts are drawn, and kept if they are new")
+        for other in ("nbest", "save_state", "from_state", "interactive")
+    ),
     Need("keep_stop", "stop", "it keeps that at the end of a text"),
     Conflict("json", "null", "a record ends with its line"),
     Need("attention", "json", "it adds weights to the JSON output"),
@@ -182,6 +188,7 @@ REQUIREMENTS = (
     Requires("attention", "source", "weights are those of a source"),
     Requires("attention", "attention", "weights are those with which it looked at a source"),
     Requires("blend", "no source", "it mixes the states after two prompts"),
+    Requires("novel", "examples", "it compares with the examples of training"),
     Requires("label", "labels", "texts are generated under it"),
     Requires("no_prompt_in_json", "source", "JSON keeps a prompt apart from the text"),
 )
@@ -213,6 +220,6 @@ def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> Samp
 ADAPTING = frozenset(field.name for field in fields(AdaptingOptions))
 FIELDS = frozenset(field.name for field in fields(SampleRequest)) - {"decoding", "adapting", "adapting_given"}
 COMMAND_OPTIONS = (FIELDS | ADAPTING) - {
-    *("length", "seed", "count", "nbest", "stop", "keep_stop", "sentences", "blend", "label")
+    *("length", "seed", "count", "nbest", "stop", "keep_stop", "sentences", "novel", "blend", "label")
 }
 """Options for where prompts and models come from, and how outputs are written."""

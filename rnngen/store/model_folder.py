@@ -37,7 +37,10 @@ TRAINED_TOKENS = "seen"
 ALPHABET, SOURCE_ALPHABET = "alphabet", "source_alphabet"
 """Tensors beside the network's: (C,) code points of the characters that occurred in training, and in its
 sources. Models of earlier versions have none."""
-FACTS = frozenset({TRAINED_TOKENS, ALPHABET, SOURCE_ALPHABET})
+EXAMPLES = "examples"
+"""A tensor beside the network's: (N,2) sorted hashes of the examples of the text, each in two halves of 32
+bits. Models of earlier versions, of free text and of pairs have none."""
+FACTS = frozenset({TRAINED_TOKENS, ALPHABET, SOURCE_ALPHABET, EXAMPLES})
 """Tensors that are no parameters of the network."""
 
 

@@ -18,6 +18,7 @@ from rnngen.data.token_store import TokenStore
 from rnngen.decoding.text_stream import decode
 from rnngen.evaluation import seq2seq_metrics
 from rnngen.evaluation.ngram import witten_bell
+from rnngen.evaluation.novelty import Novelty, measure
 from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import FinalEvaluation
 from rnngen.generation.generator import GenerationSettings, Generator, Prompt
@@ -131,6 +132,18 @@ def validation_pairs(encoded: EncodedDataset, numbers: Sequence[int]) -> tuple[l
     return sources, [decode(encoded.tokenizer.pieces, val.example(number)) for number in numbers]
 
 
+def novelty_of(plan: Plan, trainer: Trainer) -> Novelty | None:
+    """Compare what the network writes with its training text; None for models that read a source."""
+    encoded = plan.encoded
+    if encoded.train.source is not None:
+        return None
+    generator = _generator(plan, trainer.network, weights_of(trainer.network))
+    typical = encoded.train.text_tokens / max(1, encoded.train.examples)
+    found = measure(generator, chunks_of(encoded.train, encoded), typical=typical)
+    trainer.network.train()
+    return found
+
+
 def _texts(
     plan: Plan,
     network: nn.Module,
@@ -140,17 +153,20 @@ def _texts(
     *,
     settings: GenerationSettings,
 ) -> list[str]:
+    texts = _generator(plan, network, weights).first_texts(prompts, strategy, settings)
+    network.train()
+    return texts
+
+
+def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
     encoded = plan.encoded
-    generator = Generator(
+    return Generator(
         numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network),
         Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
         has_eos=encoded.has_eos,
         reads_source=encoded.train.source is not None,
         default_prompt=encoded.default_prompt,
     )
-    texts = generator.first_texts(prompts, strategy, settings)
-    network.train()
-    return texts
 
 
 def below_baseline(encoded: EncodedDataset, nats_per_char: float, *, improving: bool) -> str | None:
@@ -163,7 +179,7 @@ def below_baseline(encoded: EncodedDataset, nats_per_char: float, *, improving: 
     train, val = encoded.train, encoded.val
     if train.source is not None or train.chars + val.chars > CHEAP or not (train.chars and val.chars):
         return None
-    known, unseen = list(_chunks(train, encoded)), list(_chunks(val, encoded))
+    known, unseen = list(chunks_of(train, encoded)), list(chunks_of(val, encoded))
     baseline = witten_bell(known, unseen, has_eos=encoded.has_eos).nats_per_char
     if not nats_per_char > baseline:
         return None
@@ -192,6 +208,7 @@ def _strangers(known: list[Chunk], unseen: list[Chunk]) -> str:
     )
 
 
-def _chunks(store: TokenStore, encoded: EncodedDataset) -> Iterator[Chunk]:
+def chunks_of(store: TokenStore, encoded: EncodedDataset) -> Iterator[Chunk]:
+    """Yield the examples of a store as text."""
     texts = (decode(encoded.tokenizer.pieces, store.example(number)) for number in range(store.examples))
     return (Chunk(text, starts_document=True) for text in texts)

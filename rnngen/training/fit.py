@@ -14,15 +14,23 @@ from rnngen.contracts import Listener
 from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
 from rnngen.data.spelling import alphabet
+from rnngen.data.survey import hash_of
 from rnngen.errors import CorpusError
-from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Warned
+from rnngen.events import Copied, Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Warned
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.store.checkpoint import Tensors
-from rnngen.store.model_folder import ALPHABET, SOURCE_ALPHABET, TRAINED_TOKENS, TRAINING, StoredModel
+from rnngen.store.model_folder import (
+    ALPHABET,
+    EXAMPLES,
+    SOURCE_ALPHABET,
+    TRAINED_TOKENS,
+    TRAINING,
+    StoredModel,
+)
 from rnngen.training import evaluating
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
@@ -30,6 +38,8 @@ from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
 from rnngen.training.vocabulary import cut_vocabulary, new_characters
 
+MOST_EXAMPLES = 2_000_000
+"""Examples up to which a model keeps a hash of each, 8 bytes."""
 STATE_RESET_PROB = 0.02
 """Probability that a stream of free text begins a window from a fresh state; see ``StreamBatches``."""
 
@@ -70,7 +80,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     device = group.device(plan.config.training.device)
     plan = plan.with_device_defaults(device.type)
     kind = ReadOnlyRun if group.rank else RunFolder
-    extra = {TRAINED_TOKENS: _trained_tokens(plan), **_alphabets(plan)}
+    extra = {TRAINED_TOKENS: _trained_tokens(plan), **_alphabets(plan), **_examples(plan)}
     folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra)
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
@@ -87,6 +97,17 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
         yield from trainer.run() if group.rank else _with_extras(plan, trainer, folder)
     finally:
         folder.abandon()
+
+
+def _examples(plan: Plan) -> dict[str, NDArray[np.uint32]]:
+    """Return the hashes of all examples, where they end by themselves and have no source."""
+    encoded = plan.encoded
+    if not encoded.has_eos or encoded.train.source is not None or encoded.train.examples > MOST_EXAMPLES:
+        return {}
+    chunks = chain.from_iterable(evaluating.chunks_of(side, encoded) for side in (encoded.train, encoded.val))
+    texts = (chunk.text.partition("\t")[2] if encoded.record.labels else chunk.text for chunk in chunks)
+    hashes = np.unique(np.fromiter(map(hash_of, texts), np.uint64))
+    return {EXAMPLES: hashes.view(np.uint32).reshape(-1, 2)}
 
 
 def _trained_tokens(plan: Plan) -> NDArray[np.uint8]:
@@ -115,8 +136,11 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
             result = evaluating.final_evaluation(plan, trainer, folder)
-            folder.write_card(model_card(plan.name, plan.config, result, event))
+            copied = evaluating.novelty_of(plan, trainer)
+            folder.write_card(model_card(plan.name, plan.config, result, event, copied))
             yield result
+            if copied:
+                yield Copied(str(copied), **copied.as_json())
             yield from _verdict(plan, result, event)
         yield event
         due = due or isinstance(event, Evaluated)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rnngen.evaluation.novelty import Novelty
 from rnngen.events import Event, FinalEvaluation, Finished, Saved
 from rnngen.options import describe
 from rnngen.registry.components import ComponentRecord
@@ -121,8 +122,11 @@ class ReadOnlyRun(RunFolder):
         """Leave it to the other process."""
 
 
-def model_card(name: str, config: ModelConfig, result: FinalEvaluation, finished: Finished) -> str:
+def model_card(
+    name: str, config: ModelConfig, result: FinalEvaluation, finished: Finished, copied: Novelty | None = None
+) -> str:
     """Return the card in Markdown; nothing in it differs between two runs of the same training."""
+    copies = f"\n\nNovelty: {copied}." if copied else ""
     corpus = config.corpus
     files = ", ".join(Path(path).name for path in corpus.paths[:5]) + (" …" if len(corpus.paths) > 5 else "")
     held_out = ", ".join(Path(path).name for path in corpus.val_paths)
@@ -140,7 +144,7 @@ A recurrent text generator, made with rnngen {config.rnngen}.
 | held-out text, windows of 256 tokens (`window`) | {result.window:.4f} |
 
 Trained on {files}: {corpus.chars:,} characters (SHA-256 `{corpus.sha256[:16]}…`), {held_out}
-held out. The weights are those of step {result.step:,} of {finished.step:,}.
+held out. The weights are those of step {result.step:,} of {finished.step:,}.{copies}
 
 ## Made of
 

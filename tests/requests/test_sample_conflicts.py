@@ -31,6 +31,10 @@ VALUES = {
     "prefix": {"prefix": "A"},
     "no_prompt": {"no_prompt": True},
     "order": {"order": "llama"},
+    "stop": {"stop": ("x",)},
+    "keep_stop": {"keep_stop": True},
+    "sentences": {"sentences": 2},
+    "novel": {"novel": True},
     "with_filters": {"top_p": 0.9},
 }
 """What gives each option, by names of the Python interface."""

@@ -136,6 +136,8 @@ def _show_losses(evaluation: "Evaluation") -> None:
         rows.append(["5-gram baseline", "", f"{nats:.4f}", f"{nats / math.log(2):.4f}", ""])
     console.table(rows, ["mode", "nats/token", "nats/char", "bits/char", "perplexity/token"])
     console.note(f"{evaluation.tokens:,} tokens, {evaluation.chars:,} characters")
+    if evaluation.novelty:
+        console.note(f"novelty: {evaluation.novelty}")
     if evaluation.labels:
         _show_labels(evaluation.labels)
 

@@ -66,6 +66,12 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     "--label", metavar="LABEL", callback=flags.utf8, help="Generate under a label, of models with labels."
 )
 @flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
+@flags.rare_option(
+    "--novel",
+    is_flag=True,
+    help="Write only texts that are no examples of the training text, and none twice; an error ends it where "
+    "there are no more.",
+)
 @flags.rare_option("--keep-stop", is_flag=True, help="Keep the text of --stop at the end.")
 @flags.rare_option(
     "--sentences",

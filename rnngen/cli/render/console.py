@@ -18,7 +18,7 @@ import click
 
 from rnngen.cli import streams
 from rnngen.cli.render.progress import Progress, plain_lines
-from rnngen.events import Event, Finished, Saved, Surveyed, Warned
+from rnngen.events import Copied, Event, Finished, Saved, Surveyed, Warned
 from rnngen.printable import shown
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
         for event in with_warnings(events):
             if verbose and isinstance(event, Saved):
                 note(f"saved {shown(event.path)}")
-            if isinstance(event, Surveyed):
+            if isinstance(event, Surveyed | Copied):
                 note(shown(event.message))
             if time.monotonic() - drawn >= 1 / FRAMES_PER_SECOND:
                 if console.size != size:  # the terminal has rewrapped the lines of the old frame

@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from math import isclose, isfinite
 from typing import TypeAlias
 
-from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Surveyed
+from rnngen.events import (
+    Copied,
+    Evaluated,
+    Event,
+    FinalEvaluation,
+    Finished,
+    Sampled,
+    Saved,
+    Started,
+    Step,
+    Surveyed,
+)
 from rnngen.printable import printable, shown
 
 PLAIN_EVERY = 0.08
@@ -142,7 +153,7 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
         match event:
             case Started():
                 yield f"rnngen: {shown(event.model)}: {', '.join(progress.facts())}"
-            case Surveyed():
+            case Surveyed() | Copied():
                 yield f"rnngen: {shown(event.message)}"
             case Step(progress=spent) if spent >= due:
                 due = spent + PLAIN_EVERY
