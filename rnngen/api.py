@@ -185,6 +185,16 @@ class Model:
             if output.hypothesis and output.number == 0
         ]
 
+    def unseen(self, text: str = "", source: str | None = None) -> list[str]:
+        """Return remarks on characters of a prompt, and of a source, that training never met; often none.
+
+        Each names them, how many there are, and what they may have been meant to be: the same letters
+        composed otherwise, another case, typographic signs.
+        """
+        sides = [("the text holds", self.generator.watch(), text)]
+        sides += [("the source holds", self.generator.watch(sources=True), source or "")]
+        return [watch.message(what) for what, watch, given in sides if watch.add(given)]
+
     def score(self, text: str, source: str | None = None) -> float:
         """Return the log-probability of a text in nats, its end included where examples end."""
         return self.generator.score(text, source)[0]

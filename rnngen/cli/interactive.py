@@ -85,7 +85,7 @@ class Turns:
         self, conversation: "Conversation", decoding: "DecodingFlags", decoder: "Decoder", length: int | None
     ) -> None:
         self.conversation, self.decoding, self.request = conversation, decoding, decoder.request
-        self.length, self.out = length, streams.Output()
+        self.length, self.out = length, streams.Output(conversation.generator.encoding)
         self.commands: dict[str, Callable[[str], None]] = {
             "seed": lambda value: conversation.seed(_number(value, "/seed", 0)),
             "length": self._length,
@@ -107,10 +107,11 @@ class Turns:
         if line.startswith("/") and not line.startswith("//"):
             self._command(*line[1:].partition(" ")[::2])
             return
-        text = streams.require_utf8(line[1:] if line.startswith("//") else line, "the line")
         generator = self.conversation.generator
+        text = streams.given(line.removeprefix("/"), "the line", generator.encoding)
         if not generator.reads_source:
-            prompts.warn_untrained(generator, text)
+            if not self.request.quiet:
+                prompts.warn_unseen(generator, text, "the line")
         elif not text.strip():
             return
         self.answer(text)

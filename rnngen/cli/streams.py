@@ -79,7 +79,8 @@ class Lines:
     AHEAD = 1 << 20
     """Characters that are read ahead, and that are taken at a time, at most; but one line at least."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, encoding: str = "utf-8") -> None:
+        self.encoding = encoding
         self.queue = _BySize(self.AHEAD)
         self.ended = False
         self.error: Exception | None = None
@@ -88,7 +89,7 @@ class Lines:
     def _read(self, file: str) -> None:
         try:
             with source(file) as (stream, name), _own(stream) as lines:
-                for line in encodings.lines(lines, name):
+                for line in encodings.lines(lines, name, self.encoding):
                     self.queue.put(line)
             self.queue.put(None)
         except Exception as error:  # raised by ``take``
@@ -144,6 +145,17 @@ def require_utf8(argument: str, what: str) -> str:
     return argument.removeprefix("\ufeff")
 
 
+def given(argument: str, what: str, encoding: str) -> str:
+    """Return an argument as a model reads it: a text in UTF-8, or bytes, each as one character.
+
+    Raises:
+        UsageError: as ``require_utf8`` does.
+    """
+    if encoding == encodings.BYTES:
+        return encodings.decode(os.fsencode(argument), what, encoding)
+    return require_utf8(argument, what)
+
+
 @contextmanager
 def usage_errors() -> Iterator[None]:
     """Take an error of decoding for one of usage: the text is a part of what was asked for."""
@@ -178,10 +190,13 @@ class Output:
 
     An interrupt waits for a write that is under way, so that the output is not torn; a second one does not
     wait.
+
+    Args:
+        encoding: UTF-8, or ``bytes`` for texts of which each character is one.
     """
 
-    def __init__(self) -> None:
-        self.stream = output()
+    def __init__(self, encoding: str = "utf-8") -> None:
+        self.stream, self.raw = output(), encoding == encodings.BYTES
         self.last = 0.0
         self.writing = self.interrupted = False
 
@@ -199,6 +214,8 @@ class Output:
 
     def write(self, text: str, *, flush: bool = False) -> None:
         """Write, and flush if the last flush is a while ago."""
+        if self.raw:  # what standard output writes as the bytes that they are: see ``__main__``
+            text = encodings.to_bytes(text).decode("ascii", "surrogateescape")
         self.writing = True
         self.stream.write(text)
         now = time.monotonic()

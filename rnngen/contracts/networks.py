@@ -277,8 +277,8 @@ class ConditionedStep(NetworkStep, Protocol):
         drawn                 h a r b o u r        agree with it: here it is one, with more behind it
 
     Until a stream has drawn its bytes, its logits are those of the tokens on condition that the text begins
-    with them; then they are the network's. The last array of the state holds the bytes: (B,0) where no
-    stream waits for any.
+    with them; then they are the network's. While any stream waits for bytes, these are the last array of
+    the state; else that is the network's.
     """
 
     def split(self, tokens: Sequence[int]) -> tuple[int, bytes]:

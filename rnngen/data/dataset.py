@@ -210,7 +210,8 @@ class CorpusFiles:
                 name=name,
             )
         check_labels(measured, name)
-        return replace(measured, oddities=(*notes, *(f"{name}: {line}" for line in measured.oddities)))
+        lines = () if self._encodings.default == BYTES else measured.oddities  # which are those of texts
+        return replace(measured, oddities=(*notes, *(f"{name}: {line}" for line in lines)))
 
     def recorded_split(self, record: CorpusRecord) -> Split:
         """Return the split that a model was trained with; reads all of the corpus."""

@@ -1,5 +1,6 @@
-"""Characters of an encoded text by the tokens that spell them."""
+"""Characters of an encoded text, and those that some tokens spell."""
 
+import codecs
 from collections import Counter
 from collections.abc import Sequence
 
@@ -33,6 +34,28 @@ def characters_of(store: TokenStore, pieces: Sequence[bytes], marked: NDArray[np
             spelt = b"".join([pieces[token] for token in ids.tolist()])
             found.update(_touched(spelt, np.repeat(marked[ids], lengths[ids])))
     return Counter({one.decode(errors="replace"): count for one, count in found.items()})
+
+
+def alphabet(store: TokenStore, pieces: Sequence[bytes]) -> NDArray[np.int32]:
+    """Return the code points of all characters of a text, (C,), in order.
+
+    The pieces of its tokens show them, unless some are parts of characters: then the text is decoded.
+    """
+    met = [pieces[token] for token in np.flatnonzero(store.counts(len(pieces))).tolist()]
+    try:
+        found = {*"".join(piece.decode() for piece in met)}
+    except UnicodeDecodeError:
+        found = _decoded(store, pieces)
+    return np.array(sorted(map(ord, found)), np.int32)
+
+
+def _decoded(store: TokenStore, pieces: Sequence[bytes]) -> set[str]:
+    found: set[str] = set()
+    decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+    for start in range(0, len(store), BLOCK):
+        tokens = store.tokens[start : start + BLOCK].tolist()
+        found.update(decoder.decode(b"".join([pieces[token] for token in tokens])))
+    return found
 
 
 def _touched(spelt: bytes, touched: NDArray[np.bool_]) -> list[bytes]:

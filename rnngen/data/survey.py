@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.contracts import Chunk
+from rnngen.data.characters import NormalForms, OddCharacters
 from rnngen.errors import CorpusError
 
 Hashes = NDArray[np.uint64]
@@ -236,5 +237,5 @@ class SortedLines:
                 return
 
 
-OBSERVERS: tuple[Callable[[], Observer], ...] = (SortedLines,)
+OBSERVERS: tuple[Callable[[], Observer], ...] = (SortedLines, OddCharacters, NormalForms)
 """The kinds of oddities that are looked for, besides line ends."""

@@ -1,6 +1,7 @@
 """From token ids to text, all at once or as they come, never half a character, and where it stops."""
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 
@@ -73,17 +74,18 @@ def first_tokens(
                 return
 
 
-def until(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
+def until(pieces: Iterable[str], stops: Sequence[str], *, keep: bool = False) -> Iterator[str]:
     """Pass text on up to the stop string that is complete first, however the text is cut into pieces.
 
-    Text that could be the beginning of one is held back until that is decided.
+    Text that could be the beginning of one is held back until that is decided; with ``keep`` the stop itself
+    is passed on too.
     """
     held = ""
     for piece in pieces:
         held += piece
         found = [(place + len(stop), place) for stop in stops if (place := held.find(stop)) >= 0]
         if found:
-            held = held[: min(found)[1]]
+            held = held[: min(found)[0 if keep else 1]]
             break
         safe = len(held) - _overlap(held, stops)
         if safe:
@@ -91,6 +93,39 @@ def until(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
             held = held[safe:]
     if held:
         yield held
+
+
+_END = re.compile(r"""(?:[.!?…]+["'”’»›)\]}]*(?=\s)|[。！？]+["'”’»」』）】]*(?=[^。！？"'”’»」』）】]))""")
+"""The end of a sentence, once the character behind it is there."""
+_NO_END = re.compile(r"(?:^|[^\w.])(?:[^\W\d_]|Mrs?|Ms|Dr|Prof|St|Jr|Sr|vs|etc|cf|e\.g|i\.e|z\.B|No|Nr)$")
+"""What stands before a full stop that ends no sentence: an initial, or a common abbreviation."""
+_LOOK_BACK, _HELD = 64, 4096
+"""Characters that an end with its abbreviation may have, and above which those passed on are forgotten."""
+
+
+def first_sentences(pieces: Iterable[str], count: int) -> Iterator[str]:
+    """Pass text on up to the end of a number of sentences, however the text is cut into pieces.
+
+    A sentence ends with ``. ! ? …``, and closing quotes or brackets, before white space, or with ``。！？``.
+    It does not end with the full stop of an initial or of a common abbreviation.
+    """
+    held, shown = "", 0
+    for piece in pieces:
+        held += piece
+        place = max(0, shown - _LOOK_BACK)
+        while found := _END.search(held, place):
+            place = found.end()
+            if found[0] == "." and _NO_END.search(held, max(0, found.start() - _LOOK_BACK), found.start()):
+                continue
+            count -= 1
+            if not count:
+                yield held[shown:place]
+                return
+            yield held[shown:place]
+            held, shown, place = held[place:], 0, 0
+        yield held[shown:]
+        held = held[-_LOOK_BACK:] if len(held) > _HELD else held
+        shown = len(held)
 
 
 def _overlap(text: str, stops: Sequence[str]) -> int:

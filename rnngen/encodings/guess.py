@@ -35,6 +35,8 @@ MOST = 4
 """Candidates that are named at most."""
 SAMPLE = 20_000
 """Bytes that are looked at."""
+WIDEST = 16
+"""Bytes below which a text is not taken for UTF-16: any two may be an ideograph."""
 BEFORE, AFTER = 12, 24
 """Characters of a snippet before and after the place."""
 NEAR = 0.15
@@ -135,6 +137,8 @@ def _taken(data: bytes) -> bytes:
 def _reading(name: str, sample: bytes, data: bytes, offset: int) -> str | None:
     """Return the sample as an encoding reads it; None if that does not allow it, or what is behind it."""
     if name.startswith("utf-16"):
+        if len(sample) < WIDEST:
+            return None
         sample, data = sample[offset % 2 :], data[offset % 2 :]
     text = _decoded(name, sample)
     return text if text and "\0" not in text and _decoded(name, data) is not None else None

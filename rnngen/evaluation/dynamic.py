@@ -30,7 +30,7 @@ from rnngen.options.corpus import AdaptingOptions
 from rnngen.options.model import EvaluationOptions, RuleName
 from rnngen.registry import Registry
 from rnngen.registry.components import restore
-from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
+from rnngen.store.model_folder import FACTS, StoredModel
 
 EPSILON = 1e-5
 """Keeps weights that have hardly had a gradient from leaping."""
@@ -162,7 +162,7 @@ def adapt(
         learn(network, batches, options)
         after, _ = evaluator.total(batches)
         weights = weights_of(network)
-    kept = {name: array for name, array in model.weights.items() if name == TRAINED_TOKENS}
+    kept = {name: array for name, array in model.weights.items() if name in FACTS}
     adapted = replace(model, weights={**weights, **kept})
     return Adapted(adapted, count, before / count, after / count)
 

@@ -25,13 +25,14 @@ from rnngen.evaluation.ngram import NGramLoss, witten_bell
 from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
 from rnngen.evaluation.seq2seq_metrics import Scores, grouped, score_outputs
 from rnngen.generation.generator import GenerationSettings, Prompt
-from rnngen.generation.loading import LoadOptions, load_generator, open_tokenizers
+from rnngen.generation.loading import LoadOptions, known_characters, load_generator, open_tokenizers
+from rnngen.generation.unseen import Unseen
 from rnngen.nn.build import load_network
 from rnngen.options.corpus import CorpusOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, Tokenizers, restore
 from rnngen.requests.evaluate import EvaluateRequest
-from rnngen.store.model_folder import StoredModel, located
+from rnngen.store.model_folder import SOURCE_ALPHABET, StoredModel, located
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Evaluation:
     """None for a model that reads no source."""
     labels: LabelScores | None = None
     """None for a model without labels."""
+    unseen: tuple[str, ...] = ()
+    """Remarks about characters of the text that training never met; none about the training's own."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints."""
@@ -105,8 +108,23 @@ class Evaluator:
             losses = self._losses(network, store)
             counts = store.examples, store.text_tokens, store.chars
         if has_source:
-            return Evaluation(*counts, losses, outputs=self._score_outputs())
-        return Evaluation(*counts, losses, *self._baseline(), labels=self._score_labels())
+            return Evaluation(*counts, losses, outputs=self._score_outputs(), unseen=(*self._unseen(),))
+        return Evaluation(
+            *counts, losses, *self._baseline(), labels=self._score_labels(), unseen=(*self._unseen(),)
+        )
+
+    def _unseen(self) -> Iterator[str]:
+        """Look for characters that training never met in the texts that were given, and in their sources."""
+        sides = {"text": known_characters([self.model])}
+        sides["source"] = known_characters([self.model], SOURCE_ALPHABET)
+        for side, known in sides.items():
+            if known is None or not self._given:
+                continue
+            unseen = Unseen(known, known.strange)
+            for chunk in self._all_given():
+                unseen.add(chunk.text if side == "text" else chunk.source)
+            if unseen.held:
+                yield unseen.message(f"the {side} holds")
 
     # ── texts ──────────────────────────────────────────────────────────────────────────────────────────────
 

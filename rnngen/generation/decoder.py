@@ -87,6 +87,8 @@ class Decoder:
             seed=self.seed or 0,
             filters=self.built,
             stops=request.stop,
+            keep_stop=request.keep_stop,
+            sentences=request.sentences,
             attention=request.json and self.generator.attends,
         )
 

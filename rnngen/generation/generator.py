@@ -32,10 +32,11 @@ from rnngen.data.normalization import normalize
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.likelihood import log_probabilities
 from rnngen.decoding.prefill import blend, next_logits, prefill
-from rnngen.decoding.text_stream import TextStream, decode, first_tokens, until
+from rnngen.decoding.text_stream import TextStream, decode, first_sentences, first_tokens, until
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
+from rnngen.generation.unseen import Known, Unseen
 from rnngen.numerics import log_softmax
 from rnngen.options.corpus import NormalForm
 from rnngen.registry.components import Tokenizers
@@ -47,6 +48,8 @@ BATCH_TOKENS = 64 * 512
 """…and tokens that they may have together when all are padded to the longest."""
 BATCH_TEXTS, BATCH_LOGITS = 512, 1 << 22
 """Texts that are scored side by side at most, and the logits that there are at a time."""
+NOTHING = Known(frozenset())
+"""Characters of a model that knows none by its record."""
 FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
 """Tokens of a text by default: of free text, and of an example that does not come to its end."""
 SOURCE_RATIO, SOURCE_LENGTH = 3, 256
@@ -110,6 +113,10 @@ class GenerationSettings:
     """Filters of the distribution, in order."""
     stops: tuple[str, ...] = ()
     """Texts that end a text before them."""
+    keep_stop: bool = False
+    """True if the stop that ends a text stays at its end."""
+    sentences: int | None = None
+    """Number of sentences that a text ends after."""
     attention: bool = False
     """True if outputs keep the attention weights."""
 
@@ -145,6 +152,8 @@ class Generator:
         reads_source: whether the network reads a source first.
         default_prompt: what generation starts from where there is no prompt.
         trained_tokens: (V,) which tokens occurred in training; no others are generated. None: all.
+        known: the characters that occurred in training, where that is recorded.
+        known_of_sources: those of sources.
         max_source_tokens: tokens of a source above which training left examples out.
         labels: the labels of its training, if its examples have some: each is then ``label TAB text``.
         default_strategy: what chooses tokens where nothing else is asked for.
@@ -161,6 +170,8 @@ class Generator:
     reads_source: bool = False
     default_prompt: str = ""
     trained_tokens: "NDArray[Any] | None" = None
+    known: Known | None = None
+    known_of_sources: Known | None = None
     max_source_tokens: int | None = None
     labels: tuple[str, ...] = ()
     default_strategy: str = "sample"
@@ -229,8 +240,14 @@ class Generator:
 
     def untrained(self, text: str) -> list[str]:
         """Return the stretches of a prompt, in whole characters, whose final tokens training never met."""
+        marked = zip(text, self._untrained(text), strict=True)
+        runs = groupby(marked, key=lambda one: bool(one[1]))
+        return list(dict.fromkeys("".join(c for c, _ in run) for never, run in runs if never))
+
+    def _untrained(self, text: str) -> list[bool]:
+        """For each character of a text, whether training never met a token that spells it."""
         if self.trained_tokens is None or not text:
-            return []
+            return [False] * len(text)
         tokenizer = self.tokenizers.target
         text = normalize(text, self.normalize)
         ids = tokenizer.encode(text)
@@ -239,9 +256,30 @@ class Generator:
             never[self.model.split(ids.tolist())[0] :] = False
         unknown = np.repeat(never, [len(tokenizer.pieces[token]) for token in ids])
         begins = np.cumsum([0, *(len(character.encode()) for character in text[:-1])])
-        marked = zip(text, np.logical_or.reduceat(unknown, begins), strict=True)
-        runs = groupby(marked, key=lambda one: bool(one[1]))
-        return list(dict.fromkeys("".join(c for c, _ in run) for never, run in runs if never))
+        return [bool(one) for one in np.logical_or.reduceat(unknown, begins)]
+
+    def watch(self, *, sources: bool = False) -> Unseen:
+        """Return what takes note of characters that training never met, in texts or in sources.
+
+        Models of earlier versions know of tokens alone, and of no source's.
+        """
+        known = self.known_of_sources if sources else self.known
+        if sources:
+            return Unseen(known, known.strange) if known else Unseen(NOTHING, lambda _: ())
+        trained = [] if self.trained_tokens is None else np.flatnonzero(self.trained_tokens).tolist()
+        pieces = self.tokenizers.target.pieces
+        known = known or Known(frozenset("".join(pieces[one].decode(errors="ignore") for one in trained)))
+
+        def strange(text: str) -> list[str]:
+            met = known.characters if self.known else text
+            return [c for c, never in zip(text, self._untrained(text), strict=True) if never or c not in met]
+
+        return Unseen(known, strange)
+
+    @property
+    def ends_with_line(self) -> bool:
+        """True if an example never holds a line end, so that each line of a file is a prompt of its own."""
+        return self.has_eos and self.known is not None and "\n" not in self.known.characters
 
     def start(self, prompts: Sequence[Prompt]) -> State:
         """The state before the prefixes, sources read.
@@ -380,7 +418,9 @@ class Generator:
             tokens = (
                 first_tokens(self.tokenizers.target.pieces, one.tokens, most, given) if given else one.tokens
             )
-            pieces = until(self.pieces(tokens, given), settings.stops)
+            pieces = until(self.pieces(tokens, given), settings.stops, keep=settings.keep_stop)
+            if settings.sentences is not None:
+                pieces = first_sentences(pieces, settings.sentences)
             yield one.prompt, Output(prompt, number, pieces, one.hypothesis, given)
             counts[one.prompt] += 1
 

@@ -10,6 +10,7 @@ from rnngen.contracts import FeatureStep, NetworkStep, Tokenizer
 from rnngen.data.normalization import NormalizingTokenizer
 from rnngen.errors import OptionError, UsageError
 from rnngen.generation.generator import Generator
+from rnngen.generation.unseen import Known
 from rnngen.inference.build import numpy_step
 from rnngen.inference.conditioned import conditioned
 from rnngen.inference.ensemble import Ensemble
@@ -19,7 +20,7 @@ from rnngen.inference.torch_model import TorchStep, torch_step
 from rnngen.options.model import EvaluationOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Tokenizers, load_tokenizers, make_task, restore
-from rnngen.store.model_folder import TRAINED_TOKENS, StoredModel
+from rnngen.store.model_folder import ALPHABET, SOURCE_ALPHABET, TRAINED_TOKENS, StoredModel
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def load_generator(
         reads_source=reads_source,
         default_prompt=config.default_prompt,
         trained_tokens=_trained_tokens(models),
+        known=known_characters(models, ALPHABET),
+        known_of_sources=known_characters(models, SOURCE_ALPHABET),
         max_source_tokens=limit,
         labels=config.corpus.labels if part.registered.spec.has_labels else (),
         default_strategy=part.registered.spec.strategy,
@@ -70,8 +73,8 @@ def load_generator(
         normalize=config.corpus.normalize,
         separator=task.separator,
     )
-    pieces = generator.tokenizers.target.pieces
-    return replace(generator, model=conditioned(generator.model, pieces, generator.forbidden))
+    pieces, example = generator.tokenizers.target.pieces, _example(reads_source)
+    return replace(generator, model=conditioned(generator.model, pieces, generator.forbidden, example))
 
 
 def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
@@ -107,6 +110,16 @@ def _trained_tokens(models: Sequence[StoredModel]) -> Any:
     return None if any(one is None for one in met) else np.min(np.stack(met), axis=0)  # type: ignore[arg-type]
 
 
+def known_characters(models: Sequence[StoredModel], side: str = ALPHABET) -> Known | None:
+    """Return the characters that all of the models met in training; None where one does not say."""
+    met = [model.weights.get(side) for model in models]
+    if any(one is None for one in met):
+        return None
+    common = frozenset[str].intersection(*(frozenset(map(chr, one)) for one in met if one is not None))
+    record = models[0].config.corpus
+    return Known(common, record.normalize, record.line_end)
+
+
 def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOptions) -> Any:
     for model in models[1:]:
         check_same_vocabulary(model, models[0], "generate together")
@@ -114,11 +127,15 @@ def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOption
     if options.quantize is not None:
         for step in steps:
             _quantize(step, options.quantize)
-    example = np.zeros((1, 1), np.int64) if models[0].config.reads_source else 1
-    whole = steps[0] if len(steps) == 1 else Ensemble(steps, example)
+    whole = steps[0] if len(steps) == 1 else Ensemble(steps, _example(models[0].config.reads_source))
     if options.quantize is not None:
         whole = quantized_step(whole)
     return whole if options.cache is None else _with_cache(whole, options.cache)
+
+
+def _example(reads_source: bool) -> Any:
+    """Return one source, or one stream, for a network to start with."""
+    return np.zeros((1, 1), np.int64) if reads_source else 1
 
 
 def _with_cache(step: Any, options: EvaluationOptions) -> CachedStep:

@@ -129,10 +129,8 @@ def save_state(
 
     ``model`` is the fingerprint of what generates it; ``filters`` and ``strategy`` choose its tokens.
     """
-    state, network = text.state, text.state.network
-    if isinstance(text.sampler.model, ConditionedStep) and not any(text.sampler.model.pending(network)):
-        network = network[:-1]  # nothing is to come: as an earlier version keeps it
-    arrays = {**arrays_of(network), **arrays_of(state.filters, "memory")}
+    state = text.state
+    arrays = {**arrays_of(state.network), **arrays_of(state.filters, "memory")}
     arrays["history"] = np.array(state.histories[0].view(), np.int32)
     pending = {"surprise": state.surprisal, "logits": state.logits}
     arrays |= {key: value for key, value in pending.items() if value is not None}
@@ -236,13 +234,11 @@ class SavedState:
         if not len(history):
             raise ValueError("no tokens at all")
         start = generator.start([Prompt("", self.source)])
-        if isinstance(generator.model, ConditionedStep) and f"state.{len(start) - 1}" not in self.arrays:
-            network = (*state_from(self.arrays, start[:-1]), start[-1])
-        else:
-            network = state_from(self.arrays, start)
+        if isinstance(generator.model, ConditionedStep) and f"state.{len(start)}" in self.arrays:
+            start = generator.model.expect(start, [b" "])  # as one that waits for bytes
         return SamplerState(
             (history,),
-            network,
+            state_from(self.arrays, start),
             state_from(self.arrays, sampler.chain.initial(np.zeros(1, np.int64)), "memory"),
             (UniformDraws.restore(self.record["rng"]),),
             self.arrays.get("logits"),

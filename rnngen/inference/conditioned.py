@@ -8,7 +8,7 @@
                            p('bo…') ─ ┴ p('b') · Z …
 
     state    the network's, fixed first │ (B,2+R): tokens to be read before, bytes left, the R bytes
-                                          (B,0) once no stream waits for any
+             the network's                once no stream waits for any
 
 Drawn token by token this is the exact distribution of texts given the prompt, as long as the tokens that were
 final spell its beginning.
@@ -33,13 +33,19 @@ WAIT, LEFT = 0, 1
 """Columns of the state's last array."""
 
 
-def conditioned(network: NetworkStep, pieces: Sequence[bytes], forbidden: Sequence[int]) -> NetworkStep:
+def conditioned(
+    network: NetworkStep,
+    pieces: Sequence[bytes],
+    forbidden: Sequence[int],
+    example: "int | TokenIds" = 1,
+) -> NetworkStep:
     """Return the network as a ``ConditionedStep``; as it is where the tokens of any text are final.
 
     Args:
         network: one step of it.
         pieces: the bytes of each token.
         forbidden: tokens that are never drawn.
+        example: an argument that its ``start`` takes, from which the number of arrays in its state follows.
     """
     spellings = Spellings(pieces, forbidden)
     if not spellings.cross_characters:
@@ -49,7 +55,8 @@ def conditioned(network: NetworkStep, pieces: Sequence[bytes], forbidden: Sequen
         kind = _FeatureChunk if isinstance(network, ChunkStep) else _Feature
     elif isinstance(network, ChunkStep):
         kind = _Chunk
-    step: NetworkStep = kind(network, spellings, np.array(forbidden, np.int64))
+    arrays = len(network.start(example))
+    step: NetworkStep = kind(network, spellings, np.array(forbidden, np.int64), arrays)
     return step
 
 
@@ -73,8 +80,9 @@ class _Way(NamedTuple):
 class _Plain:
     """A ``rnngen.contracts.ConditionedStep`` of a network."""
 
-    def __init__(self, network: Any, spellings: Spellings, forbidden: TokenIds) -> None:
+    def __init__(self, network: Any, spellings: Spellings, forbidden: TokenIds, arrays: int) -> None:
         self.network: Any = network
+        self.arrays = arrays
         self.fixed: int = network.fixed
         self.spellings, self.forbidden = spellings, forbidden
         self.sizes = np.array([len(piece) for piece in spellings.pieces], np.int64)
@@ -82,20 +90,21 @@ class _Plain:
 
     def start(self, about: "int | TokenIds") -> State:
         """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
-        batch = about if isinstance(about, int) else len(about)
-        return (*self.network.start(about), np.zeros((batch, 0), np.int64))
+        state: State = self.network.start(about)
+        return state
 
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""
+        if len(state) == self.arrays:
+            plain: tuple[Floats, State] = self.network(tokens, state)
+            return plain
         logits, after = self.network(tokens, state[:-1])
-        if not state[-1].shape[1]:
-            return logits, (*after, state[-1])
-        state = (*after, self._read(tokens, state[-1]))
+        state = self._read(tokens, after, state[-1])
         return self.condition(logits, state), state
 
     def attended(self, state: State) -> "Floats | None":
         """Return the network's attention weights of the last token (B,S)."""
-        weights: Floats | None = self.network.attended(state[:-1])
+        weights: Floats | None = self.network.attended(state[: self.arrays])
         return weights
 
     # ── bytes to come ──────────────────────────────────────────────────────────────────────────────────────
@@ -107,33 +116,34 @@ class _Plain:
     def expect(self, state: State, rests: Sequence[bytes], after: int = 0) -> State:
         """Return a state whose B streams must begin with ``rests``, once ``after`` tokens more are read."""
         longest = max(map(len, rests), default=0)
-        table = np.zeros((len(rests), 2 + longest if longest else 0), np.int64)
+        if not longest:
+            return state[: self.arrays]
+        table = np.zeros((len(rests), 2 + longest), np.int64)
         for row, rest in zip(table, rests, strict=True):
             if rest:
                 row[WAIT], row[LEFT] = after, len(rest)
                 row[-len(rest) :] = list(rest)
-        return (*state[:-1], table)
+        return (*state[: self.arrays], table)
 
     def pending(self, state: State) -> list[bytes]:
         """Return the bytes that are still to be drawn in each of B streams."""
-        table = state[-1]
-        if not table.shape[1]:
-            return [b""] * len(table)
-        return [bytes(row[len(row) - row[LEFT] :].tolist()) for row in table]
+        if len(state) == self.arrays:
+            return [b""] * len(state[-1])
+        return [bytes(row[len(row) - row[LEFT] :].tolist()) for row in state[-1]]
 
-    def _read(self, tokens: TokenIds, table: TokenIds) -> TokenIds:
-        """The bytes to come after tokens (B,) were read."""
+    def _read(self, tokens: TokenIds, network: State, table: TokenIds) -> State:
+        """The state after tokens (B,) were read, and the network's after them."""
         waits = table[:, WAIT] > 0
         table = table.copy()
         table[:, WAIT] -= waits
         table[:, LEFT] = np.maximum(table[:, LEFT] - np.where(waits, 0, self.sizes[tokens]), 0)
-        return table if table[:, LEFT].any() else table[:, :0]
+        return (*network, table) if table[:, LEFT].any() else network
 
     def condition(self, logits: Floats, state: State) -> Floats:
         """The network's logits (B,V) and the state after its tokens → those that the next are drawn from."""
-        table = state[-1]
-        if not table.shape[1]:
+        if len(state) == self.arrays:
             return logits
+        table = state[-1]
         streams = np.flatnonzero((table[:, WAIT] == 0) & (table[:, LEFT] > 0))
         if not len(streams):
             return logits
@@ -195,15 +205,14 @@ def _worth_following(ways: Sequence[_Way], found: Doubles) -> list[_Way]:
 class _Feature(_Plain):
     """The step of a ``FeatureStep``, which is one too."""
 
-    def __init__(self, network: FeatureStep, spellings: Spellings, forbidden: TokenIds) -> None:
-        super().__init__(network, spellings, forbidden)
+    def __init__(self, network: FeatureStep, spellings: Spellings, forbidden: TokenIds, arrays: int) -> None:
+        super().__init__(network, spellings, forbidden, arrays)
         self.feature_size, self.logits = network.feature_size, network.logits
 
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → what the output layer reads (B,H), state."""
-        features, after = self.network.features(tokens, state[:-1])
-        table = state[-1]
-        return features, (*after, self._read(tokens, table) if table.shape[1] else table)
+        features, after = self.network.features(tokens, state[: self.arrays])
+        return features, after if len(state) == self.arrays else self._read(tokens, after, state[-1])
 
 
 class _Chunk(_Plain):
@@ -211,9 +220,9 @@ class _Chunk(_Plain):
 
     def forward_chunk(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
         """Read T tokens of one stream (T,) → logits (T,V) after each, and the T states."""
-        if not state[-1].shape[1]:
-            logits, states = self.network.forward_chunk(tokens, state[:-1])
-            return logits, [(*one, state[-1]) for one in states]
+        if len(state) == self.arrays:
+            read: tuple[Floats, list[State]] = self.network.forward_chunk(tokens, state)
+            return read
         rows, states = [], []
         for place in range(len(tokens)):
             logits, state = self(tokens[place : place + 1], state)

@@ -63,6 +63,10 @@ class SampleRequest:
     """The best N texts of each prompt, best first."""
     stop: tuple[str, ...] = ()
     """Texts to end before."""
+    keep_stop: bool = False
+    """Keep the stop that ended a text at its end."""
+    sentences: int | None = None
+    """End after this number of sentences."""
     blend: tuple[str, float] | None = None
     """Another prompt, and how much of the state after it is mixed in."""
     save_state: str | None = None
@@ -95,6 +99,9 @@ class SampleRequest:
         )
         _require(self.count >= 1, f"`count={self.count}`: 1 or more expected")
         _require(self.nbest is None or self.nbest >= 1, f"`nbest={self.nbest}`: 1 or more expected")
+        _require(
+            self.sentences is None or self.sentences >= 1, f"`sentences={self.sentences}`: 1 or more expected"
+        )
         _require("" not in self.stop, "`stop` is empty, and would end every text at once; leave it out")
         weight = self.blend[1] if self.blend else 0
         _require(0 <= weight <= 1, f"`blend`: weight {weight}: a number from 0 to 1 expected")
@@ -107,7 +114,7 @@ class SampleRequest:
     @property
     def endless(self) -> bool:
         """True if nothing but the model itself ends a text."""
-        return self.length == -1 and not self.stop
+        return self.length == -1 and not self.stop and self.sentences is None
 
     @property
     def no_prompt_in_json(self) -> bool:
@@ -158,6 +165,12 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("from_state", "label", "the state holds what was read"),
     Conflict("interactive", "prefix"),
     Conflict("count", "nbest", "nbest says how many of the best"),
+    *(
+        Conflict(option, other, "it ends a text that is whole")
+        for option in ("sentences", "keep_stop")
+        for other in ("save_state", "from_state", "interactive")
+    ),
+    Need("keep_stop", "stop", "it keeps that at the end of a text"),
     Conflict("json", "null", "a record ends with its line"),
     Need("attention", "json", "it adds weights to the JSON output"),
     Need("order", "with_filters", "it is the order of filters"),
@@ -199,5 +212,7 @@ def sample_request(decoding: DecodingChoice, options: Mapping[str, Any]) -> Samp
 
 ADAPTING = frozenset(field.name for field in fields(AdaptingOptions))
 FIELDS = frozenset(field.name for field in fields(SampleRequest)) - {"decoding", "adapting", "adapting_given"}
-COMMAND_OPTIONS = (FIELDS | ADAPTING) - {"length", "seed", "count", "nbest", "stop", "blend", "label"}
+COMMAND_OPTIONS = (FIELDS | ADAPTING) - {
+    *("length", "seed", "count", "nbest", "stop", "keep_stop", "sentences", "blend", "label")
+}
 """Options for where prompts and models come from, and how outputs are written."""

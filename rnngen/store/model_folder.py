@@ -34,6 +34,11 @@ DEFAULT = ".default"
 """The file that names the default model, beside the models' folders."""
 TRAINED_TOKENS = "seen"
 """A tensor beside the network's: (V,) 1 for tokens that occurred in training; no others are generated."""
+ALPHABET, SOURCE_ALPHABET = "alphabet", "source_alphabet"
+"""Tensors beside the network's: (C,) code points of the characters that occurred in training, and in its
+sources. Models of earlier versions have none."""
+FACTS = frozenset({TRAINED_TOKENS, ALPHABET, SOURCE_ALPHABET})
+"""Tensors that are no parameters of the network."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rnngen.contracts import Listener
 from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
+from rnngen.data.spelling import alphabet
 from rnngen.errors import CorpusError
 from rnngen.events import Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Warned
 from rnngen.nn.build import build_network, load_weights
@@ -21,7 +22,7 @@ from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.store.checkpoint import Tensors
-from rnngen.store.model_folder import TRAINED_TOKENS, TRAINING, StoredModel
+from rnngen.store.model_folder import ALPHABET, SOURCE_ALPHABET, TRAINED_TOKENS, TRAINING, StoredModel
 from rnngen.training import evaluating
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
@@ -69,7 +70,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
     device = group.device(plan.config.training.device)
     plan = plan.with_device_defaults(device.type)
     kind = ReadOnlyRun if group.rank else RunFolder
-    extra = {TRAINED_TOKENS: _trained_tokens(plan)}
+    extra = {TRAINED_TOKENS: _trained_tokens(plan), **_alphabets(plan)}
     folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra)
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
@@ -95,6 +96,17 @@ def _trained_tokens(plan: Plan) -> NDArray[np.uint8]:
         met = base.weights.get(TRAINED_TOKENS, np.ones(base.config.vocabulary))
         occur[: len(met)] |= met > 0
     return occur.astype(np.uint8)
+
+
+def _alphabets(plan: Plan) -> Tensors:
+    """Return the characters of this text, and those that the weights have met before, where known."""
+    encoded = plan.encoded
+    found = {ALPHABET: alphabet(encoded.train, encoded.tokenizer.pieces)}
+    if encoded.train.source is not None:
+        found[SOURCE_ALPHABET] = alphabet(encoded.train.source, encoded.source_tokenizer.pieces)
+    if not (base := plan.start_from):
+        return found
+    return {name: np.union1d(met, base.weights[name]) for name, met in found.items() if name in base.weights}
 
 
 def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Event]:

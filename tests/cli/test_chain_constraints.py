@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import pytest
 
 from rnngen import hookimpl
-from rnngen.cli.commands.sample import parse, sample
+from rnngen.cli.commands.sample import given_of, sample
 from rnngen.cli.context import Program, session
 from rnngen.cli.flags import flag_of
+from rnngen.cli.settings import resolve
 from rnngen.contracts import FilterSpec, Flag
 from rnngen.errors import OptionError, UsageError
 from rnngen.generation.decoding_choice import ORDERS
@@ -81,7 +82,8 @@ def chained(*args):
     with sample.make_context("sample", [*args], obj=Program()) as ctx:
         here = session(ctx)
         try:
-            request = parse(ctx, here, ctx.params)
+            given = given_of(ctx, ctx.params)
+            request = resolve(ctx, given, lambda found: here.sample_request(**found))
         except OptionError as error:
             raise UsageError(error.message(flag_of)) from error
         return list(here.decoding.resolve(request.decoding, "sample").filters)

@@ -11,6 +11,8 @@ from collections import Counter
 
 import pytest
 
+from rnngen.decoding.text_stream import first_sentences
+
 pytestmark = pytest.mark.usefixtures("shelf")
 
 TALE = ("sample", "-m", "tale", "--seed", "7")
@@ -136,7 +138,8 @@ def test_a_prompt_with_characters_never_seen_works_and_warns_of_them(run):
     done = run(*TALE, "-n", "10", "漢字 and the ñ")
     assert done.out.startswith("漢字 and the ñ")
     assert done.err.splitlines() == [
-        "rnngen: warning: the prompt holds what the model has never seen, and makes little of: 漢字 ñ"
+        "rnngen: warning: the prompt holds what the model has never seen, and makes little of: "
+        "漢 字 ñ (3 of 12 characters)"
     ]
 
 
@@ -492,3 +495,34 @@ def test_generation_needs_neither_torch_nor_tokenizers_nor_rich():
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# ── where a text ends ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_stop_is_kept_where_that_is_asked_for(run, shelf):
+    whole = run("sample", "-m", "tale", "-s", "5", "-n", "80", "--no-prompt").out
+    stop = whole[20:22]
+    cut = whole[: whole.index(stop)]
+    asked = ("sample", "-m", "tale", "-s", "5", "-n", "80", "--no-prompt", "--stop", stop)
+    assert run(*asked).out == cut
+    assert run(*asked, "--keep-stop").out == cut + stop
+    asked = [word for word in asked if word != "--no-prompt"]
+    assert json.loads(run(*asked, "--keep-stop", "--json").out)["text"] == cut + stop
+    assert "--stop" in run("sample", "-m", "tale", "--keep-stop", status=2).err
+
+
+def test_sentences_are_counted_in_every_text(run, shelf):
+    run("sample", "-m", "tale", "--sentences", "0", status=2)
+    run("sample", "-m", "tale", "--sentences", "1", "--save-state", "x", status=2)
+    plain = run("sample", "-m", "tale", "-s", "5", "-n", "80", "--count", "2", "-0").out
+    cut = run("sample", "-m", "tale", "-s", "5", "-n", "80", "--count", "2", "-0", "--sentences", "1").out
+    for whole, first in zip(plain.split("\0"), cut.split("\0"), strict=True):
+        assert first == "".join(first_sentences([whole], 1))
+
+
+def test_loops_are_left_by_a_flag_that_holds_for_greedy_text(run, shelf):
+    looping = run("sample", "-m", "tale", "--temp", "0", "-n", "400", "--no-prompt").out
+    left = run("sample", "-m", "tale", "--temp", "0", "-n", "400", "--no-prompt", "--escape-loops", "3").out
+    assert left.startswith(looping[:19])
+    run("sample", "-m", "tale", "--escape-loops", "1", status=2)

@@ -100,6 +100,19 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             options=options.NoRepeatOptions,
         ),
         FilterSpec(
+            name="escape_loops",
+            summary="leave a loop: never a segment once more that stands several times in a row",
+            load=f"{home}.penalties:escape_loops",
+            options=options.EscapeLoopsOptions,
+            constraint=True,
+            flag=Flag(
+                name="escape-loops",
+                help="Leave a loop once a segment stands N times in a row; 3 is usual.",
+                metavar="N",
+            ),
+            rank=14,
+        ),
+        FilterSpec(
             name="dynatemp",
             summary="a temperature that follows the entropy (Zhang et al. 2024)",
             load=f"{home}.truncation:dynatemp",

@@ -212,6 +212,23 @@ class NoRepeatOptions:
         require_range("window", self.window, 0)
 
 
+@dataclass(frozen=True)
+class EscapeLoopsOptions:
+    """Options of the filter ``escape_loops``."""
+
+    repeats: int = 3
+    """Number of times that a segment stands in a row before it is a loop."""
+    longest: int = 200
+    """Tokens of a segment at most."""
+    span: int = 20
+    """Tokens that a loop covers at least; less is a row of dashes, or laughter."""
+
+    def __post_init__(self) -> None:
+        require_range("repeats", self.repeats, 2)
+        require_range("longest", self.longest, 1)
+        require_range("span", self.span, 2)
+
+
 # ── Lexical filters ──────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -5,7 +5,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.builtins.filters.options import CountOptions, DryOptions, NoRepeatOptions, RepetitionOptions
+from rnngen.builtins.filters.options import (
+    CountOptions,
+    DryOptions,
+    EscapeLoopsOptions,
+    NoRepeatOptions,
+    RepetitionOptions,
+)
 from rnngen.contracts import Filter, Floats, Tokenizer
 from rnngen.numerics import FORBIDDEN
 from rnngen.options import unescape
@@ -74,6 +80,38 @@ def no_repeat_ngram(options: NoRepeatOptions) -> Filter:
         row[ids[places]] = FORBIDDEN
 
     return of_history(options.window, forbid)
+
+
+def escape_loops(options: EscapeLoopsOptions) -> Filter:
+    """Forbid the token that would repeat a segment again, once it stands several times in a row.
+
+    Of several segments that the text may be repeating the shortest counts. A token that is the only one left
+    is not forbidden.
+    """
+
+    def forbid(row: Floats, ids: Ids) -> None:
+        period = _loop(ids, options)
+        if not period:
+            return
+        others = np.isfinite(row)
+        others[ids[-period]] = False
+        if others.any():
+            row[ids[-period]] = FORBIDDEN
+
+    return of_history(max(options.longest * options.repeats, options.span + options.longest), forbid)
+
+
+def _loop(ids: Ids, options: EscapeLoopsOptions) -> int:
+    """Return the length of the segment that a text repeats at its end; 0 for none."""
+    periods: list[int] = (np.flatnonzero(ids[-2::-1] == ids[-1:]) + 1).tolist() if len(ids) > 1 else []
+    for period in periods:
+        covered = max(period * options.repeats, options.span)
+        if period > options.longest or covered > len(ids):
+            return 0
+        end = ids[-covered:]
+        if (end[period:] == end[:-period]).all():
+            return period
+    return 0
 
 
 def dry(options: DryOptions, tokenizer: Tokenizer) -> Filter:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, streams
+from rnngen.cli import flags, prompts, streams
 from rnngen.cli.context import load, session
 from rnngen.cli.render import console
 from rnngen.errors import UsageError
@@ -77,7 +77,11 @@ def attend(
         raise UsageError(f"{loaded.name} has no sources to attend to; give a model trained with --task pairs")
     if not loaded.generator.attends:
         raise UsageError(f"{loaded.name} was made with attention=none: there is nothing to draw")
-    drawn = loaded.attention(_sources(source), text=text, unit=unit, **flags.given(OutputOptions, search))
+    sources = _sources(source)
+    prompts.warn_of_all(loaded.generator.watch(sources=True), sources, "source")
+    if text is not None:
+        prompts.warn_unseen(loaded.generator, text, "--text")
+    drawn = loaded.attention(sources, text=text, unit=unit, **flags.given(OutputOptions, search))
     if output:
         plots.save(drawn, output, f"{loaded.name}: attention weights")
     for alignment in drawn:

@@ -65,7 +65,7 @@ def classify(
         return
     with streams.Output() as out:
         warned = False
-        take = _taker(text, file)
+        take = _taker(text, file, generator.encoding)
         while lines := take(TEXTS):
             warned = warned or _warn_labelled(generator, lines)
             for shown in _shown(generator, lines, top, as_json=json):
@@ -73,10 +73,10 @@ def classify(
             out.write("", flush=True)
 
 
-def _taker(text: str | None, file: str | None) -> Callable[[int], list[str]]:
+def _taker(text: str | None, file: str | None, encoding: str) -> Callable[[int], list[str]]:
     """Return a function that takes the next lines, at most so many."""
     if text is None:
-        return streams.Lines(file or "-").take
+        return streams.Lines(file or "-", encoding).take
     waiting = [text]
     return lambda _: [waiting.pop()] if waiting else []
 

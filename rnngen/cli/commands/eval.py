@@ -91,6 +91,8 @@ def evaluate(
     if model is None:
         console.note(f"model {stored.path.name}")
     evaluation = here.evaluate(stored, request)
+    for remark in evaluation.unseen:
+        console.warn(remark)
     if evaluation.no_baseline:
         console.warn(evaluation.no_baseline)
     if json:

@@ -51,10 +51,12 @@ def fill(
 
     options = flags.collect(FillOptions, search)
     generator = load(session(ctx), model, device, quiet=quiet).generator
-    left, right = _around(prompts.read(text, prompt_file), gap)
-    out = streams.output()
+    left, right = _around(prompts.read(text, prompt_file, generator.encoding), gap)
+    if not quiet:
+        prompts.warn_unseen(generator, left + right, "the text")
+        prompts.warn_unseen(generator, source or "", "--source", source=True)
+    out = streams.Output("utf-8" if json else generator.encoding)
     fillings = fill_gap(generator, left, right, options, source)[: nbest or 1]
-    prompts.warn_untrained(generator, left + fillings[0][0] + right)
     for filling, found in fillings:
         whole = f"{left}{filling}{right}"
         record = {

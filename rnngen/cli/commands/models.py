@@ -97,14 +97,14 @@ def _row(summary: dict[str, Any], taken: str) -> list[object]:
 @flags.json_flag
 def show(name: str, verbose: bool, json: bool) -> None:
     """Show a model: its parts, its size, its text and its validation loss; with -v every option."""
-    from rnngen.store.model_folder import TRAINED_TOKENS, last_evaluation
+    from rnngen.store.model_folder import FACTS, last_evaluation
 
     model = _store().open(name)
     config = model.config.as_json()
     if json:
         console.write_json({"path": str(model.path), **config})
         return
-    parameters = sum(array.size for key, array in model.weights.items() if key != TRAINED_TOKENS)
+    parameters = sum(array.size for key, array in model.weights.items() if key not in FACTS)
     loss = last_evaluation(model.path) if model.path.is_dir() else None
     corpus, network = model.config.corpus, model.config.network
     names = ", ".join(Path(path).name for path in corpus.paths)

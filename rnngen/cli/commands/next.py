@@ -70,8 +70,11 @@ def next_token(
     whole = {name: text for name, text in (("filters", filters), ("order", order)) if text is not None}
     choice = resolve(ctx, values_of(ctx, flags_of_filters) | whole, partial(_choice, here))
     loaded = load(here, model, device, quiet=quiet)
-    text, generator = prompts.read(prompt, prompt_file), loaded.generator
-    prompts.warn_untrained(generator, text)
+    generator = loaded.generator
+    text = prompts.read(prompt, prompt_file, generator.encoding)
+    if not quiet:
+        prompts.warn_unseen(generator, text)
+        prompts.warn_unseen(generator, source or "", "--source", source=True)
     filters_built = here.decoding.filter_builder(choice.filters)(generator.tokenizers.target)
     start = Prompt(text, source, final=here.decoding.follows_output(choice.filters))
     rows = _rows(next_pieces(generator, start, filters_built)[:top])

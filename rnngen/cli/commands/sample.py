@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +14,7 @@ from rnngen.cli import context, flags, interactive, prompts, streams
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
+from rnngen.encodings import BYTES
 from rnngen.errors import UsageError
 from rnngen.options.corpus import AdaptingOptions
 
@@ -64,6 +66,13 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     "--label", metavar="LABEL", callback=flags.utf8, help="Generate under a label, of models with labels."
 )
 @flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
+@flags.rare_option("--keep-stop", is_flag=True, help="Keep the text of --stop at the end.")
+@flags.rare_option(
+    "--sentences",
+    type=click.IntRange(1),
+    metavar="N",
+    help="End after N whole sentences: . ! ? … before white space, or 。！？.",
+)
 @flags.option(
     "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
 )
@@ -113,8 +122,9 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
 
     The prompt is the argument, or --prompt-file, or what is piped in. Text goes to standard output while it
     is generated, and nothing else does. A model that reads a source takes every line of that for one, and
-    generates a line for each, in order: greedily, or by the strategy or the filters that are given. A model
-    with labels draws a label first, and writes LABEL, a tab and the text; with --label the text alone.
+    generates a line for each, in order: greedily, or by the strategy or the filters that are given. One whose
+    examples are lines goes on from each line that is piped in. A model with labels draws a label first, and
+    writes LABEL, a tab and the text; with --label the text alone.
     """
     here = context.session(ctx)
     given = given_of(ctx, params)
@@ -132,7 +142,11 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
 
     def fitting(generator: "Generator") -> "Decoder":
         """Make the decoder, without what settings files ask of other models."""
-        return resolve(ctx, given, lambda found: here.decoder(generator, here.sample_request(**found), saved))
+        return resolve(
+            ctx,
+            given,
+            lambda found: here.decoder(generator, _given(here.sample_request(**found), generator), saved),
+        )
 
     run(here, request, stored, saved, fitting)
 
@@ -157,7 +171,8 @@ def run(
     """Load the models, and generate."""
     from rnngen.generation.loading import LoadOptions
 
-    prompt = _prompt(request) if request.adapting.dynamic else None
+    encoding = stored[0].config.encoding
+    prompt = _prompt(request, encoding) if request.adapting.dynamic else None
     if prompt is not None:
         stored[0] = _adapted(here, stored[0], prompt, request)
     options = LoadOptions(
@@ -167,7 +182,7 @@ def run(
     decoder = decoder_of(model.generator)
     request = decoder.request
     if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
-        prompt = _prompt(request)
+        prompt = _prompt(request, encoding)
     if decoder.seed is not None and request.seed is None and not request.quiet:
         console.note(f"seed {decoder.seed}")
     if request.interactive:
@@ -183,18 +198,36 @@ def run(
         console.note(report)
 
 
-def _prompt(request: "SampleRequest") -> str:
-    return prompts.read(request.prompt, request.prompt_file)
+def _prompt(request: "SampleRequest", encoding: str) -> str:
+    return prompts.read(request.prompt, request.prompt_file, encoding)
+
+
+def _given(request: "SampleRequest", generator: "Generator") -> "SampleRequest":
+    """The request with its texts as the model reads them; in UTF-8 they are so already."""
+    encoding = generator.encoding
+    if encoding != BYTES:
+        return request
+    blend = request.blend and (streams.given(request.blend[0], "--blend", encoding), request.blend[1])
+    stop = tuple(streams.given(text, "--stop", encoding) for text in request.stop)
+    prefix = streams.given(request.prefix, "--prefix", encoding)
+    return replace(request, blend=blend, stop=stop, prefix=prefix)
 
 
 def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Iterator[list[Prompt]]":
-    """Return the one prompt, or those made of the lines of sources."""
+    """Return the one prompt, or those made of lines: of sources, or where examples end with the line."""
     from rnngen.generation.generator import Prompt
 
-    if prompt is not None:
-        prompts.warn_untrained(model.generator, prompt)
-        return iter([[Prompt(prompt, None, request.blend, label=request.label)]])
-    return prompts.sources(model.generator, request.prompt, request.prompt_file, request.prefix)
+    generator, quiet = model.generator, request.quiet
+    prompts.check_request(generator, request)
+    if prompt is None:
+        return prompts.sources(generator, request.prompt, request.prompt_file, request.prefix, quiet=quiet)
+    piped = request.prompt in (None, "-")
+    texts = prompts.by_line(prompt) if piped and generator.ends_with_line else [prompt]
+    if len(texts) > 1:
+        prompts.warn_of_all(generator.watch(), texts, "prompt", quiet=quiet)
+    elif not quiet:
+        prompts.warn_unseen(generator, texts[0])
+    return iter([[Prompt(text, None, request.blend, label=request.label) for text in texts]])
 
 
 def _resumable(
@@ -255,7 +288,7 @@ class Writer:
     def write(self, pools: "Iterator[Sequence[Prompt]]") -> None:
         """Generate and write the texts of all prompts."""
         first = 0
-        with streams.Output() as out:
+        with streams.Output("utf-8" if self.request.json else self.generator.encoding) as out:
             for pool in pools:
                 for text in self._texts(pool, first):
                     out.write(text)
@@ -270,7 +303,7 @@ class Writer:
         from rnngen.generation.generator import Output
 
         pieces = text.write(length, self.request.stop, last=self.request.save_state is None)
-        with streams.Output() as out:
+        with streams.Output("utf-8" if self.request.json else self.generator.encoding) as out:
             if self.request.json:
                 output, reads_source = Output(prompt, 0, pieces), self.generator.reads_source
                 record = self._record(prompt, [output]) if reads_source else self._text_record(output)

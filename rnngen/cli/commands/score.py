@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import click
 
 from rnngen import encodings
-from rnngen.cli import flags, streams
+from rnngen.cli import flags, prompts, streams
 from rnngen.cli.context import load, session
 from rnngen.cli.render import console
 from rnngen.errors import CorpusError
@@ -42,9 +42,11 @@ def score(
     """
     generator, out = load(session(ctx), [model], device).generator, streams.output()
     pieces = generator.tokenizers.target.pieces
+    texts = prompts.Watched(generator.watch(), "text" if generator.reads_source else "line")
+    sources = prompts.Watched(generator.watch(sources=True), "source")
     with streams.source(file or "-") as (stream, name):
         read = _ended_by_null if null else encodings.lines
-        for number, line in enumerate(read(stream, name), start=1):
+        for number, line in enumerate(read(stream, name, generator.encoding), start=1):
             if generator.reads_source and not line.strip():
                 out.write(_unscored(line, as_json=json) + "\n")
                 continue
@@ -52,10 +54,14 @@ def score(
                 source, text = generator.split_source(line)
             except ValueError as error:
                 raise CorpusError(f"{name}: line {number} {error}") from error
+            texts.add(text)
+            sources.add(source or "")
             scored = generator.token_log_probs(text, source)
             tokens = [(console.spelled(pieces[token]), nats) for token, nats in scored]
             out.write(_shown(line, tokens, as_json=json, per_token=per_token) + "\n")
             out.flush()
+    texts.end()
+    sources.end()
 
 
 def _unscored(line: str, *, as_json: bool) -> str:
@@ -64,14 +70,14 @@ def _unscored(line: str, *, as_json: bool) -> str:
     return streams.json_line(record) if as_json else ""
 
 
-def _ended_by_null(stream: BinaryIO, name: str) -> Iterator[str]:
+def _ended_by_null(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
     """Yield the texts between NUL bytes; the last one need not end with one."""
     held = b""
     while block := stream.read(encodings.BLOCK):
         *whole, held = (held + block).split(b"\0")
-        yield from (encodings.decode(text, name) for text in whole)
+        yield from (encodings.decode(text, name, encoding) for text in whole)
     if held:
-        yield encodings.decode(held, name)
+        yield encodings.decode(held, name, encoding)
 
 
 def _shown(line: str, tokens: list[tuple[str, float]], *, as_json: bool, per_token: bool) -> str:
