@@ -63,7 +63,7 @@ def sources(
             if line.strip() and generator.exceeds_training(line):
                 limit = generator.max_source_tokens
                 console.warn(f"source {number} has more than {limit} tokens, and training met none so long")
-            watched.add(line)
+            watched.add(line if line.strip() else "")  # nothing is made of a blank one
         first += len(lines)
         yield [Prompt(prefix, line) for line in lines]
     watched.end()
@@ -83,9 +83,12 @@ def _lines(argument: str | None, file: str | None, encoding: str) -> Callable[[i
 
 
 def warn_unseen(generator: "Generator", text: str, what: str = "the prompt", *, source: bool = False) -> None:
-    """Warn of characters that training never met, and name what they may have been meant to be."""
+    """Warn of characters that training never met, and name what they may have been meant to be.
+
+    A blank source is refused where it is read.
+    """
     unseen = generator.watch(sources=source)
-    if unseen.add(text):
+    if not (source and not text.strip()) and unseen.add(text):
         console.warn(unseen.message(f"{what} holds"))
 
 

@@ -78,6 +78,8 @@ def attend(
     if not loaded.generator.attends:
         raise UsageError(f"{loaded.name} was made with attention=none: there is nothing to draw")
     sources = _sources(source)
+    if not any(one.strip() for one in sources):
+        raise UsageError("the source is blank: there is nothing to attend to; give one with text")
     prompts.warn_of_all(loaded.generator.watch(sources=True), sources, "source")
     if text is not None:
         prompts.warn_unseen(loaded.generator, text, "--text")
