@@ -123,7 +123,9 @@ class Turns:
     def _turn(self, begin: Callable[[], None]) -> None:
         with _interrupts() as halted:
             begin()
-            self._show(self.conversation.write(self.length, self.request.stop, halted))
+            request = self.request
+            text = self.conversation.write(self.length, request.stop, halted, keep_stop=request.keep_stop)
+            self._show(text)
 
     def _show(self, pieces: Iterator[str]) -> None:
         last = ""

@@ -100,7 +100,12 @@ class Conversation:
         self._turns.append(turn)
 
     def write(
-        self, length: int | None, stops: Sequence[str] = (), halt: Callable[[], bool] = lambda: False
+        self,
+        length: int | None,
+        stops: Sequence[str] = (),
+        halt: Callable[[], bool] = lambda: False,
+        *,
+        keep_stop: bool = False,
     ) -> Iterator[str]:
         """Go on from everything so far → the characters, as they come.
 
@@ -109,6 +114,7 @@ class Conversation:
             stops: texts to end before; what was drawn of one stays part of the conversation. Without any,
                 a text without a source ends with its first line that is not blank.
             halt: asked before each token; True ends the text there.
+            keep_stop: whether the stop that ends the text is passed on.
         """
         if self._sampler is None:
             assert self._whole is not None
@@ -116,7 +122,7 @@ class Conversation:
             return
         pieces = self._pieces(length, halt)
         if stops or self.generator.reads_source:
-            yield from until(pieces, stops)
+            yield from until(pieces, stops, keep=keep_stop)
             return
         line = ""
         for piece in pieces:

@@ -60,7 +60,14 @@ class ResumableGeneration:
         """True if the text came to an end in the last ``write``, and had not done so before."""
         return not self.cut and self.shown != self._shown_at_end
 
-    def write(self, length: int | None, stops: Sequence[str] = (), *, last: bool = False) -> Iterator[str]:
+    def write(
+        self,
+        length: int | None,
+        stops: Sequence[str] = (),
+        *,
+        keep_stop: bool = False,
+        last: bool = False,
+    ) -> Iterator[str]:
         """Go on → the characters not yet shown.
 
         What could be half of a character or of a stop when the length is reached is not shown, but comes with
@@ -70,6 +77,7 @@ class ResumableGeneration:
         Args:
             length: tokens at most; None for no limit.
             stops: texts that end the text before them.
+            keep_stop: whether the one that does is passed on.
             last: whether nobody will go on.
         """
         self.cut = False
@@ -78,7 +86,7 @@ class ResumableGeneration:
         pieces = TextStream(self.tokenizer.pieces, self.skip).stream(
             takewhile(lambda one: one != eos_id, tokens)
         )
-        for text in until(pieces, stops):
+        for text in until(pieces, stops, keep=keep_stop):
             if self.cut:
                 return
             new = text[behind:]

@@ -168,8 +168,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("interactive", "prefix"),
     Conflict("count", "nbest", "nbest says how many of the best"),
     *(
-        Conflict(option, other, "it ends a text that is whole")
-        for option in ("sentences", "keep_stop")
+        Conflict("sentences", other, "it ends a text that is whole")
         for other in ("save_state", "from_state", "interactive")
     ),
     *(

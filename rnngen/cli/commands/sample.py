@@ -308,7 +308,8 @@ class Writer:
         """Write a text that can be left off, up to where it is left off."""
         from rnngen.generation.generator import Output
 
-        pieces = text.write(length, self.request.stop, last=self.request.save_state is None)
+        request, last = self.request, self.request.save_state is None
+        pieces = text.write(length, request.stop, keep_stop=request.keep_stop, last=last)
         with streams.Output("utf-8" if self.request.json else self.generator.encoding) as out:
             if self.request.json:
                 output, reads_source = Output(prompt, 0, pieces), self.generator.reads_source
