@@ -247,7 +247,6 @@ def test_a_path_that_leads_nowhere_is_told(refused, shelf, command):
         ("score -m tale missing.txt", 3, ["missing.txt"]),
         ("score -m tale folder", 1, ["folder", "directory"]),
         ("export tale -o nowhere/there", 2, [".safetensors"]),
-        ("export tale", 2, ["--output"]),
         ("sampel", 2, ["'sampel'", "'sample'"]),
         ("models lst", 2, ["lst"]),
     ],
