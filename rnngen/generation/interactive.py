@@ -203,8 +203,8 @@ class Conversation:
 
     def save(self, path: Path) -> None:
         """Keep it in a file that ``load`` and ``rnngen sample --from-state`` go on from."""
-        state, target = self._begun(), self.generator.tokenizers.target
-        text = ResumableGeneration(self._drawing, state, target, len(self.tokens), skip=len(self._pending))
+        sampler, state, target = self._drawing, self._begun(), self.generator.tokenizers.target
+        text = ResumableGeneration(sampler, state, target, len(self.tokens), skip=len(self._pending))
         strategy, source = self._strategy, self._source
         save_state(path, text, self._model(), self.filters, strategy=strategy, source=source)
 
