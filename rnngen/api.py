@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from rnngen.generation.alignment import Alignment, Unit
     from rnngen.generation.decoder import Decoder
     from rnngen.generation.decoding_choice import DecodingFlags
-    from rnngen.generation.generator import Generator, Prompt
+    from rnngen.generation.generator import Generator
     from rnngen.generation.infill import Filling
     from rnngen.generation.loading import LoadOptions
+    from rnngen.generation.prompts import Prompt
     from rnngen.generation.saved_state import SavedState
     from rnngen.options.corpus import AdaptingOptions
     from rnngen.registry import Registry
@@ -253,7 +254,7 @@ class Model:
 
 def _to_write(text: str, source: str | None, request: "SampleRequest") -> "Prompt":
     """Return a prompt that there is something to write about."""
-    from rnngen.generation.generator import BLANK, Prompt
+    from rnngen.generation.prompts import BLANK, Prompt
 
     if (prompt := Prompt(text, source, request.blend, label=request.label)).is_blank:
         raise UsageError(BLANK)
@@ -261,7 +262,7 @@ def _to_write(text: str, source: str | None, request: "SampleRequest") -> "Promp
 
 
 def _prompt(text: str, source: str | None) -> "Prompt":
-    from rnngen.generation.generator import Prompt
+    from rnngen.generation.prompts import Prompt
 
     return Prompt(text, source)
 

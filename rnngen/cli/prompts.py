@@ -14,7 +14,8 @@ from rnngen.cli.settings import rank_of
 from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnngen.generation.generator import Generator, Prompt
+    from rnngen.generation.generator import Generator
+    from rnngen.generation.prompts import Prompt
     from rnngen.generation.unseen import Unseen
     from rnngen.requests.sample import SampleRequest
 
@@ -54,7 +55,7 @@ def sources(
     Raises:
         UsageError: if there is no source, or something is not UTF-8.
     """
-    from rnngen.generation.generator import Prompt
+    from rnngen.generation.prompts import Prompt
 
     first, take = 0, _lines(argument, file, generator.encoding)
     watched = Watched(generator.watch(sources=True), "source", quiet=quiet)

@@ -25,8 +25,8 @@ from rnngen.evaluation.ngram import NGramLoss, witten_bell
 from rnngen.evaluation.novelty import Novelty, measure
 from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
 from rnngen.evaluation.seq2seq_metrics import Scores, grouped, score_outputs
-from rnngen.generation.generator import GenerationSettings, Prompt
 from rnngen.generation.loading import LoadOptions, known_characters, load_generator, open_tokenizers
+from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.generation.unseen import Unseen
 from rnngen.nn.build import load_network
 from rnngen.options.corpus import CorpusOptions

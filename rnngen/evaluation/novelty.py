@@ -16,7 +16,8 @@ from rnngen.builtins.filters.options import TemperatureOptions
 from rnngen.builtins.filters.truncation import temperature
 from rnngen.builtins.strategies.sampling import Sample
 from rnngen.contracts import Chunk
-from rnngen.generation.generator import GenerationSettings, Generator, Prompt
+from rnngen.generation.generator import Generator
+from rnngen.generation.prompts import GenerationSettings, Prompt
 
 EXAMPLES, LENGTH = 100, 2_000
 """Examples that are generated at most, and tokens of free text or of an example."""

@@ -13,7 +13,8 @@ from rnngen.data.survey import hash_of
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import RnngenError, UnknownName, UsageError
 from rnngen.generation.decoding_choice import DecodingFlags
-from rnngen.generation.generator import GenerationSettings, Generator, Output, Prompt
+from rnngen.generation.generator import Generator
+from rnngen.generation.prompts import GenerationSettings, Output, Prompt
 from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
 from rnngen.requests.conflicts import check_requirements
 from rnngen.requests.sample import REQUIREMENTS, ComponentChoice, DecodingChoice, FilterChoices, SampleRequest

@@ -19,7 +19,8 @@ from rnngen.decoding.likelihood import length_penalty, log_probabilities
 from rnngen.decoding.prefill import next_logits, select_rows, select_streams
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.fill_options import FillOptions
-from rnngen.generation.generator import Generator, Prompt
+from rnngen.generation.generator import Generator
+from rnngen.generation.prompts import Prompt
 from rnngen.numerics import Doubles, log_softmax
 
 ROWS = 256

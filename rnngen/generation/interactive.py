@@ -21,7 +21,8 @@ from rnngen.decoding.draws import UniformDraws
 from rnngen.decoding.sampler import Sampler, SamplerState
 from rnngen.decoding.text_stream import TextStream, until
 from rnngen.errors import UsageError
-from rnngen.generation.generator import Generator, Prompt
+from rnngen.generation.generator import Generator
+from rnngen.generation.prompts import Prompt
 from rnngen.generation.saved_state import DEFAULT_STRATEGY, ResumableGeneration, SavedState, save_state
 from rnngen.requests.sample import ComponentChoice, FilterChoices
 

@@ -13,7 +13,8 @@ import numpy as np
 from rnngen.contracts import AnyFilter
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import next_logits, select_rows
-from rnngen.generation.generator import Generator, Prompt
+from rnngen.generation.generator import Generator
+from rnngen.generation.prompts import Prompt
 from rnngen.numerics import log_softmax
 
 SHARE = 1e-6

@@ -22,8 +22,9 @@ from rnngen.decoding.draws import UniformDraws
 from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory
 from rnngen.decoding.text_stream import TextStream, first_tokens, until
 from rnngen.errors import ModelError, NotFoundError, UsageError
-from rnngen.generation.generator import Generator, Prompt
+from rnngen.generation.generator import Generator
 from rnngen.generation.prefix_cache import Arrays, arrays_of, state_from
+from rnngen.generation.prompts import Prompt
 from rnngen.requests.sample import ComponentChoice, FilterChoices
 from rnngen.store import checkpoint
 from rnngen.store.model_folder import StoredModel

@@ -21,7 +21,8 @@ from rnngen.evaluation.ngram import witten_bell
 from rnngen.evaluation.novelty import Novelty, measure
 from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import FinalEvaluation
-from rnngen.generation.generator import GenerationSettings, Generator, Prompt
+from rnngen.generation.generator import Generator
+from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.inference.build import numpy_step
 from rnngen.inference.torch_model import torch_step
 from rnngen.nn.build import load_weights

@@ -23,8 +23,8 @@ from rnngen.errors import CorpusError, ModelError, PluginError, UnknownName, Usa
 from rnngen.evaluation import seq2seq_metrics
 from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Started, Warned
 from rnngen.generation import generator as generation
-from rnngen.generation.generator import GenerationSettings, Prompt
 from rnngen.generation.loading import LoadOptions
+from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.inference.torch_model import TorchStep
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.given import Given

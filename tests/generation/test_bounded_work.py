@@ -18,7 +18,8 @@ from rnngen.cli import streams
 from rnngen.contracts import NO_TOKEN, Chunk
 from rnngen.decoding.prefill import select_rows
 from rnngen.generation import generator as generating
-from rnngen.generation.generator import GenerationSettings, Prompt, batches
+from rnngen.generation.generator import batches
+from rnngen.generation.prompts import GenerationSettings, Prompt
 
 
 @pytest.fixture

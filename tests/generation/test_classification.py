@@ -7,7 +7,7 @@ from rnngen.builtins.tokenizers.char import CharTokenizer
 from rnngen.errors import OptionError
 from rnngen.generation import classification, generator
 from rnngen.generation.classification import classify, shares
-from rnngen.generation.generator import Prompt
+from rnngen.generation.prompts import Prompt
 from tests.fixtures.generators import generator_of, text
 
 LABELS = ("a", "bc", "d")

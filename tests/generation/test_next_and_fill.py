@@ -10,8 +10,8 @@ from fixtures.generators import tokens_alone
 from rnngen.builtins.filters.options import TopKOptions
 from rnngen.builtins.filters.truncation import top_k
 from rnngen.errors import UsageError
-from rnngen.generation.generator import Prompt
 from rnngen.generation.infill import FillOptions, fill_gap
+from rnngen.generation.prompts import Prompt
 
 
 @pytest.fixture

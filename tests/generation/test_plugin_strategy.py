@@ -15,7 +15,7 @@ from rnngen.contracts import DecodingJob, Flag, Generated, StrategySpec
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import next_logits, select_rows
 from rnngen.errors import UnknownName, UsageError
-from rnngen.generation.generator import Prompt
+from rnngen.generation.prompts import Prompt
 from rnngen.registry import Distribution, Registry
 from rnngen.requests.conflicts import ConflictError
 from rnngen.testing import check_strategy

@@ -6,8 +6,8 @@ from fixtures.generators import generator_of
 
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import ModelError, NotFoundError, UsageError
-from rnngen.generation.generator import Prompt
 from rnngen.generation.prefix_cache import arrays_of, state_from
+from rnngen.generation.prompts import Prompt
 from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
 from rnngen.store import checkpoint
 

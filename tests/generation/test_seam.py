@@ -8,9 +8,9 @@ from fixtures.generators import generator_of, text
 
 from rnngen.builtins.strategies.sampling import Greedy, Sample
 from rnngen.contracts import StrategySpec, imported
-from rnngen.generation.generator import GenerationSettings, Prompt
 from rnngen.generation.infill import FillOptions, fill_gap
 from rnngen.generation.next_pieces import next_pieces
+from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.generation.saved_state import SavedState
 from rnngen.inference.conditioned import conditioned
 from rnngen.options import build

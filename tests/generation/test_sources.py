@@ -20,9 +20,9 @@ from rnngen.builtins.strategies.sampling import Greedy, Sample
 from rnngen.builtins.strategies.selection import BestOf, MinimumBayesRisk, utilities
 from rnngen.builtins.strategies.speculative import Speculative
 from rnngen.errors import UsageError
-from rnngen.generation.generator import GenerationSettings, Prompt
 from rnngen.generation.infill import FillOptions, fill_gap
 from rnngen.generation.interactive import Conversation
+from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.generation.saved_state import SavedState
 
 SOURCES = ["abc", "fed", "a", "cabbed", "abc"]

@@ -15,7 +15,7 @@ from rnngen.builtins.tokenizers.unigram import UnigramTokenizer
 from rnngen.contracts import Chunk, ChunkStep, ConditionedStep, FeatureStep
 from rnngen.decoding.draws import draw
 from rnngen.decoding.prefill import next_logits
-from rnngen.generation.generator import Prompt
+from rnngen.generation.prompts import Prompt
 from rnngen.inference.conditioned import conditioned
 from rnngen.inference.ensemble import Ensemble
 from rnngen.numerics import log_softmax

@@ -10,7 +10,8 @@ import pytest
 from rnngen.builtins.strategies.sampling import Sample
 from rnngen.decoding.prefill import prefill
 from rnngen.decoding.sampler import Sampler, sample_rows
-from rnngen.generation.generator import GenerationSettings, Generator, Prompt
+from rnngen.generation.generator import Generator
+from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.registry import Registry
 from rnngen.registry.components import Tokenizers, choose_filters, make_filters
 

@@ -19,7 +19,8 @@ from rnngen.contracts import Chunk, State, Strategy, Tokenizer
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import Sampler, sample
 from rnngen.errors import RnngenError, UsageError
-from rnngen.generation.generator import GenerationSettings, Generator, Prompt
+from rnngen.generation.generator import Generator
+from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.registry import Distribution, Registry
 from rnngen.registry.components import Tokenizers, choose_filters, make_filters
 

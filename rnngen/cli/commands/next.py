@@ -63,8 +63,8 @@ def next_token(
     is the model's own distribution, at temperature 1. A space is shown as ␣, a control character or a part of
     a character as \n or \xNN.
     """
-    from rnngen.generation.generator import Prompt
     from rnngen.generation.next_pieces import next_pieces
+    from rnngen.generation.prompts import Prompt
 
     here = session(ctx)
     whole = {name: text for name, text in (("filters", filters), ("order", order)) if text is not None}

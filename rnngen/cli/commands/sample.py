@@ -21,7 +21,8 @@ from rnngen.options.corpus import AdaptingOptions
 if TYPE_CHECKING:
     from rnngen.api import Model, Session
     from rnngen.generation.decoder import Decoder
-    from rnngen.generation.generator import Generator, Output, Prompt
+    from rnngen.generation.generator import Generator
+    from rnngen.generation.prompts import Output, Prompt
     from rnngen.generation.saved_state import ResumableGeneration, SavedState
     from rnngen.requests.sample import SampleRequest
     from rnngen.store.model_folder import StoredModel
@@ -221,7 +222,7 @@ def _given(request: "SampleRequest", generator: "Generator") -> "SampleRequest":
 
 def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Iterator[list[Prompt]]":
     """Return the one prompt, or those made of lines: of sources, or where examples end with the line."""
-    from rnngen.generation.generator import Prompt
+    from rnngen.generation.prompts import Prompt
 
     generator, quiet = model.generator, request.quiet
     prompts.check_request(generator, request)
@@ -240,7 +241,7 @@ def _resumable(
     here: "Session", model: "Model", decoder: "Decoder", saved: "SavedState | None", prompt: str | None
 ) -> None:
     """Generate one text that can be left off and gone on with."""
-    from rnngen.generation.generator import Prompt
+    from rnngen.generation.prompts import Prompt
 
     request, generator = decoder.request, model.generator
     fingerprint = here.fingerprint(model)
@@ -306,7 +307,7 @@ class Writer:
 
     def write_resumable(self, text: "ResumableGeneration", prompt: "Prompt", length: int | None) -> None:
         """Write a text that can be left off, up to where it is left off."""
-        from rnngen.generation.generator import Output
+        from rnngen.generation.prompts import Output
 
         request, last = self.request, self.request.save_state is None
         pieces = text.write(length, request.stop, keep_stop=request.keep_stop, last=last)
