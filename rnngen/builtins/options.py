@@ -67,7 +67,7 @@ class TableOptions:
     source_field: str | None = None
     """The column of the source, for the task ``pairs``, or of the label, for ``labelled``."""
     beside: Literal["source", "label"] | None = None
-    """What the task needs besides the text; without names, it is the first of two columns."""
+    """The kind of text that the task needs beside it; without names, it is the first of two columns."""
     header: bool | None = None
     """True if the first row names the columns; recognised if not given."""
     encoding: str = "utf-8"

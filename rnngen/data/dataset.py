@@ -398,7 +398,7 @@ class CorpusFiles:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How a text is split, and what becomes of tokenizers that are there."""
+    """The way to split a text, and to treat tokenizers that are there."""
 
     fraction: float
     limit: int | None
@@ -407,7 +407,7 @@ class _Recipe:
 
     @property
     def key(self) -> list[Any]:
-        """What the result depends on."""
+        """All that the result depends on."""
         rule = self.record and [self.record.split, self.record.threshold]
         return [self.fraction, self.limit, rule, self.extend]
 

@@ -26,7 +26,7 @@ RULES = {
     "copies": "copy by copy, since nearly all repeat another: copies stand on both sides",
     "": "by the rule of an earlier version",
 }
-"""What is held out of a text by each rule, in words; see ``rnngen.data.split``."""
+"""The part that each rule holds out, in words; see ``rnngen.data.split``."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def too_small(survey: Survey, name: str) -> CorpusError:
 
 
 def check_labels(survey: Survey, name: str) -> None:
-    """Refuse labels of which there are too many to be told apart, or nearly as many as examples."""
+    """Refuse labels of which there are too many, or nearly as many as examples."""
     labels = len(survey.labels)
     if labels > MOST_LABELS or (labels > FEW_LABELS and 2 * labels > survey.examples):
         raise CorpusError(

@@ -23,9 +23,9 @@ class Ways(NamedTuple):
     """The tokens that can come next where a text has to begin with given bytes."""
 
     covers: TokenIds
-    """Those that begin with all of the bytes, or are them."""
+    """Tokens that begin with all of the bytes, or are them."""
     within: tuple[tuple[int, int], ...]
-    """Those that the bytes go on after, each with the number of its bytes."""
+    """Tokens that the bytes go on after, each with the number of its bytes."""
 
 
 class Spellings:

@@ -98,7 +98,7 @@ def until(pieces: Iterable[str], stops: Sequence[str], *, keep: bool = False) ->
 _END = re.compile(r"""(?:[.!?…]+["'”’»›)\]}]*(?=\s)|[。！？]+["'”’»」』）】]*(?=[^。！？"'”’»」』）】]))""")
 """The end of a sentence, once the character behind it is there."""
 _NO_END = re.compile(r"(?:^|[^\w.])(?:[^\W\d_]|Mrs?|Ms|Dr|Prof|St|Jr|Sr|vs|etc|cf|e\.g|i\.e|z\.B|No|Nr)$")
-"""What stands before a full stop that ends no sentence: an initial, or a common abbreviation."""
+"""An initial or a common abbreviation: a full stop after it ends no sentence."""
 _LOOK_BACK, _HELD = 64, 4096
 """Characters that an end with its abbreviation may have, and above which those passed on are forgotten."""
 

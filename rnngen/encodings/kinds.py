@@ -11,7 +11,7 @@ ARCHIVES = {
     b"index/document.iwa": "a Pages document (a zip archive)",
     b"meta-inf/": "a Java archive (a zip archive)",
 }
-"""What names within a zip archive, in lower case, say of it."""
+"""Kinds of zip archives, by names within them, in lower case."""
 DOCUMENTS = {b"%PDF-": "a PDF document", b"{\\rtf": "a Rich Text document (RTF)"}
 """Kinds that are made of characters, and yet are not the text that they show."""
 BINARIES = {

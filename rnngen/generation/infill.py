@@ -177,12 +177,12 @@ def _is_whole(piece: bytes) -> bool:
 
 @dataclass(frozen=True)
 class _Around:
-    """What is around a gap."""
+    """The texts around a gap."""
 
     left: str
     right: str
     final: int
-    """How many tokens of the left text are final…"""
+    """The number of tokens of the left text that are final…"""
     rest: bytes
     """…and the rest of it."""
 

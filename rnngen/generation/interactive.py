@@ -255,7 +255,7 @@ class Conversation:
 
     @property
     def _pending(self) -> bytes:
-        """What was said last and given back, as long as it is not drawn again."""
+        """The bytes said last that were given back, as long as they are not drawn again."""
         model = self.generator.model
         if self._state is None or not isinstance(model, ConditionedStep):
             return b""

@@ -1,4 +1,4 @@
-"""What goes into a generator and what comes out: prompts, settings, outputs."""
+"""Prompts, settings and outputs: the input of a generator, and its result."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,12 +38,12 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Prefix:
-    """What a prompt comes down to."""
+    """A prompt in tokens."""
 
     tokens: tuple[int, ...]
     """The tokens that the network reads before it generates, at least one."""
     hidden: int
-    """How many of them are no part of the prompt."""
+    """The number of those at the beginning that are no part of the prompt."""
     rest: bytes = b""
     """The end of the prompt that was given back: what is generated begins with it…"""
     spelt: int = 0

@@ -117,12 +117,12 @@ REMARKS: dict[Kind, str] = {
     "sign": "it knows {plain} instead",
     "other": "",
 }
-"""What each kind was probably meant to be, and the mend."""
+"""The probable meaning of each kind, and the mend."""
 
 
 @dataclass
 class Unseen:
-    """What the texts that entered hold that training never met."""
+    """The characters of texts that entered which training never met."""
 
     known: Known
     strange: Callable[[str], Sequence[str]]

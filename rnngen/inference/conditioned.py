@@ -188,7 +188,7 @@ class _Plain:
 
 
 def _worth_following(ways: Sequence[_Way], found: Doubles) -> list[_Way]:
-    """Those that can still add to what was found for their stream, the most probable of each."""
+    """Return the ways that can still add to their stream's probability, the most probable of each."""
     known = np.logaddexp.reduce(found, axis=1) + np.log(SHARE)
     counts = np.zeros(len(found), np.int64)
     kept = []
