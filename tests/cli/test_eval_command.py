@@ -24,7 +24,7 @@ def held_out(trained, place):
 @pytest.mark.parametrize("model", ["tale", "names"])
 def test_the_json_has_these_keys_and_finite_numbers(run, shelf, model):
     result = told(run, "-m", model)
-    assert set(result) == {"tokens", "chars", "window", "stream", "floor"}
+    assert set(result) == {"tokens", "chars", "window", "stream", "floor", "novelty"}
     assert set(result["window"]) == set(result["stream"]) == LOSS
     assert set(result["floor"]) == {"nats_per_char"}
     numbers = [*result["window"].values(), *result["stream"].values(), result["floor"]["nats_per_char"]]
@@ -73,7 +73,7 @@ def test_without_json_it_is_a_table(run, shelf):
 
 def test_readings_that_adapt_come_where_they_are_asked_for(run, shelf):
     result = told(run, "-m", "tale", "--dynamic", "--cache", "--cache-size", "50")
-    assert set(result) == {"tokens", "chars", "window", "stream", "dynamic", "cache", "floor"}
+    assert set(result) == {"tokens", "chars", "window", "stream", "dynamic", "cache", "floor", "novelty"}
     assert set(result["dynamic"]) == set(result["cache"]) == LOSS
     rows = run("eval", "-m", "tale", "--dynamic").out.splitlines()
     assert [row.split()[0] for row in rows] == ["mode", "window", "stream", "dynamic", "5-gram"]
