@@ -21,6 +21,7 @@ from rnngen.decoding.sampler import Sampler, sample
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.generator import Generator
 from rnngen.generation.prompts import GenerationSettings, Prompt
+from rnngen.options import NoOptions
 from rnngen.registry import Distribution, Registry
 from rnngen.registry.components import Tokenizers, choose_filters, make_filters
 
@@ -392,7 +393,7 @@ def test_what_cannot_be_written_is_an_error_of_a_beam_too() -> None:
 def test_only_line_ends_divide_a_file_of_choices(tmp_path: Path) -> None:
     path = tmp_path / "choices"
     path.write_bytes("one\u2028two\r\nthree\x0cfour\n\nfive".encode())
-    tokenizer = ByteTokenizer.train([], None)
+    tokenizer: Any = ByteTokenizer.train([], NoOptions())
     chain = filters(tokenizer, ("choices", f"@{path}"))
     found = {drawn(tokenizer, chain, seed=seed, has_eos=True)[0] for seed in range(60)}
     assert found == {"one\u2028two", "three\x0cfour", "five"}
