@@ -15,19 +15,17 @@ from typing import NamedTuple
 COMMON = (
     *("utf-8", "cp1252", "cp1251", "gb18030", "shift_jis", "big5", "euc-jp", "euc-kr", "koi8-r", "koi8-u"),
     *("cp1250", "iso-8859-2", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874"),
+    *("cp932", "cp949", "cp866", "macintosh", "cp850", "cp437"),
     *(
-        "cp932",
-        "cp949",
-        "cp866",
-        "macintosh",
-        "cp850",
-        "cp437",
         "cp852",
         "iso-8859-5",
         "iso-8859-7",
         "iso-8859-15",
+        "mac-cyrillic",
+        "mac-latin2",
+        "utf-16-le",
+        "utf-16-be",
     ),
-    *("mac-cyrillic", "mac-latin2", "utf-16-le", "utf-16-be"),
 )
 """Encodings that texts have, the commoner first. Latin-1 is not among them: texts that are called so are
 cp1252's, which has signs where the former has control characters that no text holds."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from rnngen.builtins.strategies.beam.search import BeamSearch
@@ -25,6 +26,7 @@ from rnngen.evaluation.ngram import NGramLoss, witten_bell
 from rnngen.evaluation.novelty import Novelty, measure
 from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
 from rnngen.evaluation.seq2seq_metrics import Scores, grouped, score_outputs
+from rnngen.generation.generator import Generator
 from rnngen.generation.loading import LoadOptions, known_characters, load_generator, open_tokenizers
 from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.generation.unseen import Unseen
@@ -170,6 +172,10 @@ class Evaluator:
         return self._trained_on.recorded_split(self.model.config.corpus)
 
     @cached_property
+    def _generator(self) -> Generator:
+        return load_generator(self.registry, [self.model], LoadOptions(self.request.device))
+
+    @cached_property
     def _tokenizers(self) -> Tokenizers:
         return open_tokenizers(self.registry, self.model)
 
@@ -219,26 +225,24 @@ class Evaluator:
     def _novelty(self) -> Novelty | None:
         """Compare what the model generates with its training text, if that is there."""
         try:
-            training = list(self._trained_on.train_split(self._split))
+            files, split = self._trained_on, self._split
         except CorpusError:  # the baseline reports it
             return None
-        generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
-        examples = sum(chunk.starts_document for chunk in training)
-        chars = sum(len(chunk.text) for chunk in training)
-        return measure(generator, training, typical=chars / max(1, examples))
+        chars = np.minimum(split.kept, files.survey.lengths).sum()
+        typical = float(chars) / max(1, int(split.trains.sum()))
+        return measure(self._generator, files.train_split(split), typical=typical)
 
     def _score_labels(self) -> LabelScores | None:
         """Compare labels with the likeliest ones, where the model has some."""
         if not self.model.config.corpus.labels:
             return None
-        generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
-        return score_labels(generator, self._examples())
+        return score_labels(self._generator, self._examples())
 
     def _score_outputs(self) -> OutputScores:
         """Compare the most probable output for each source, greedily or by beam search, with its targets."""
         pairs = [(example.source, example.text) for example in self._examples()]
         (sources, references), wanted = grouped(pairs), self.request.outputs
-        generator = load_generator(self.registry, [self.model], LoadOptions(self.request.device))
+        generator = self._generator
         search = BeamOptions(width=wanted.beam, alpha=wanted.length_penalty) if wanted.beam else GREEDY
         prompts, began = [Prompt("", source) for source in sources], time.monotonic()
         outputs = generator.first_texts(prompts, BeamSearch(search), GenerationSettings())

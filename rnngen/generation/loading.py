@@ -116,7 +116,8 @@ def _training_examples(models: Sequence[StoredModel]) -> Any:
     kept = [model.weights.get(EXAMPLES) for model in models]
     if any(one is None for one in kept):
         return None
-    return np.unique(np.concatenate([np.ascontiguousarray(one).view(np.uint64).ravel() for one in kept]))
+    hashes = [np.ascontiguousarray(one).view(np.uint64).ravel() for one in kept]
+    return hashes[0] if len(hashes) == 1 else np.unique(np.concatenate(hashes))  # one is sorted already
 
 
 def known_characters(models: Sequence[StoredModel], side: str = ALPHABET) -> Known | None:

@@ -61,15 +61,14 @@ def _after_rest(
         logits[:, list(generator.forbidden)] = -np.inf
         log_probs = log_softmax(chain(logits, [history for history, _, _ in ways], memory))
         longer, rows = [], []
-        for row, (history, left, nats) in enumerate(ways):
-            for token in np.flatnonzero(log_probs[row] > -np.inf).tolist():
-                total, piece = nats + float(log_probs[row, token]), pieces[token]
-                if left and len(piece) <= left:
-                    if total > np.log(SHARE):
-                        longer.append(([*history, token], left - len(piece), total))
-                        rows.append(row)
-                else:
-                    _add(found, NextPiece(piece[left:], token, total))
+        for row, token in np.argwhere(log_probs > -np.inf).tolist():
+            history, left, nats = ways[row]
+            total, piece = nats + float(log_probs[row, token]), pieces[token]
+            if not left or len(piece) > left:
+                _add(found, NextPiece(piece[left:], token, total))
+            elif total > np.log(SHARE):
+                longer.append(([*history, token], left - len(piece), total))
+                rows.append(row)
         ways, tokens = longer, np.array([history[-1] for history, _, _ in longer], np.int64)
         if ways:
             memory = chain.observe(tokens, -log_probs[rows, tokens], select_rows(memory, rows))

@@ -1,4 +1,4 @@
-"""Texts that can be left off between any two tokens and gone on with, as if nobody had stopped.
+"""Texts that can be left off between any two tokens and gone on with, as if they had not been.
 
 A state file is written whole or not at all, and tied to the model that made it::
 
@@ -79,7 +79,7 @@ class ResumableGeneration:
             length: tokens at most; None for no limit.
             stops: texts that end the text before them.
             keep_stop: whether the one that does is passed on.
-            last: whether nobody will go on.
+            last: whether this is the last call.
         """
         self.cut = False
         behind = self.shown

@@ -15,6 +15,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from rnngen.data.normalization import normalize
+from rnngen.options.corpus import NormalForm
+
 SHOWN = 20
 """Characters of one kind that a message names at most."""
 Kind: TypeAlias = Literal[
@@ -32,14 +35,14 @@ class Known:
     """Characters of one side of the training text, and how that text was written."""
 
     characters: frozenset[str]
-    normalize: str | None = None
+    normalize: NormalForm | None = None
     """The normal form that every text is brought to before it is read."""
     line_end: str = ""
     """The line end of the training text; empty where it is not known."""
 
     def normal(self, text: str) -> str:
         """Return a text as the model reads it."""
-        return unicodedata.normalize(self.normalize.upper(), text) if self.normalize else text  # type: ignore[arg-type]
+        return normalize(text, self.normalize)
 
     def strange(self, text: str) -> list[str]:
         """Return every occurrence in a text of a character that training never met."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rnngen.contracts import NetworkSpec, TaskSpec
-from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset, choose_tokenizers
+from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset
+from rnngen.data.default_tokenizers import choose_tokenizers
 from rnngen.encodings import BYTES
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
 from rnngen.options import describe

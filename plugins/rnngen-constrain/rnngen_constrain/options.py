@@ -111,7 +111,7 @@ class InclusionOptions:
 
 
 def _given(owner: str, name: str, value: str) -> str:
-    """What an option says, read from a file where it names one."""
+    """Return the text of an option, read from a file where it names one."""
     if not value:
         raise ValueError(f"{name} is empty; give it as in {owner}=… or {owner}=@FILE")
     if not value.startswith("@"):
