@@ -12,6 +12,7 @@ from typing import Any
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset
 from rnngen.data.default_tokenizers import choose_tokenizers
+from rnngen.data.shipped_corpora import task_of
 from rnngen.encodings import BYTES
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
 from rnngen.options import describe
@@ -59,6 +60,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     Raises:
         RnngenError: of every kind, before anything is written.
     """
+    request = _with_task(request)
     name = request.name or _name_after(request.files)
     path = models.path(name)
     if has_run(models, request):
@@ -74,6 +76,14 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     if request.init_from:
         return _tuned(registry, name, path, request, models.open(request.init_from))
     return _new(registry, name, path, request)
+
+
+def _with_task(request: TrainRequest) -> TrainRequest:
+    """The request with the task that the corpora which ship are for, where it names some and no task."""
+    if request.resume or request.init_from or request.target or "task" in request.parts:
+        return request
+    task = task_of(request.files)
+    return replace(request, parts=request.parts.adding({"task": task})) if task else request
 
 
 def has_run(models: ModelStore, request: TrainRequest) -> bool:
@@ -166,6 +176,7 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
         ConflictError: naming the first such option.
         OptionError: if the task and the cell do not go together.
     """
+    request = _with_task(request)
     if request.init_from:
         base = models.open(request.init_from).config
         # the rows about its head hold
