@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from rnngen.contracts import Quantizable, State, Weights
+from rnngen.errors import UsageError
 from rnngen.matrices import FORMATS
 
 TOLERANCE = 1e-5
@@ -36,13 +37,17 @@ def states_close(one: State, other: State, message: str) -> None:
 def quantized(build: Callable[[], Any]) -> Iterator[tuple[str, Any, Any]]:
     """Quantize a step in each format → its name, the step, and one of the same weights in fp32.
 
-    There are none for a step that is not ``Quantizable``, or where Numba is not installed.
+    There are none for a step that is not ``Quantizable``, or has a part that is not, or where Numba is not
+    installed.
     """
     if find_spec("numba") is None or not isinstance(build(), Quantizable):
         return
     for name, form in FORMATS.items():
         held, plain = build(), build()
-        held.quantize(form)
+        try:
+            held.quantize(form)
+        except UsageError:
+            return
         plain.quantize(lambda matrix, form=form: form(matrix).weights)
         yield name, held, plain
 
