@@ -29,6 +29,7 @@ from rnngen.contracts import (
     TokenIds,
 )
 from rnngen.data.normalization import normalize
+from rnngen.decoding.draws import require_choice
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.likelihood import log_probabilities
 from rnngen.decoding.prefill import blend, next_logits, prefill
@@ -366,13 +367,18 @@ class Generator:
     # ── scoring ────────────────────────────────────────────────────────────────────────────────────────────
 
     def next_token_log_probs(self, prompt: Prompt, filters: Sequence[AnyFilter] = ()) -> NDArray[np.float64]:
-        """Return log-probabilities (V,), in nats, of the first token after a prompt, as it would be drawn."""
+        """Return log-probabilities (V,), in nats, of the first token after a prompt, as it would be drawn.
+
+        Raises:
+            RnngenError: if the filters forbid every token, or a logit is not a number.
+        """
         given = next_logits(self.model, self.prefill(prompt))
         assert given.logits is not None
         logits = given.logits.copy()
         logits[:, list(self.forbidden)] = -np.inf
         chain = FilterChain(filters)
         shaped = chain(logits, given.histories, chain.initial(np.zeros(1, np.int64)))
+        require_choice(shaped)
         found: NDArray[np.float64] = log_softmax(shaped)[0]
         return found
 

@@ -2,15 +2,17 @@
 
 ::
 
-    tokens (B,T) ─▸ student  ─▸ p ─▸ (1−w) · cross-entropy of the targets  +  w · τ² · KL(q_τ ‖ p_τ)
+    tokens (B,T) ─▸ student  ─▸ p ─▸ (1−w) · −log p(target)  +  w · τ² · −Σ q_τ log p_τ
                  ├▸ teacher 1 ─▸ q₁ ⎤
                  └▸ teacher 2 ─▸ q₂ ⎦ ─▸ q, the mean of the probabilities
 
     state   the student's │ teacher 1's │ teacher 2's
 
-The teachers are in evaluation mode and get no gradient; their state is carried beside the student's, so that
-they read on where the batch before ended. Hinton et al. 2015 (arXiv 1503.02531); of teachers that are no
-larger than the student: Furlanello et al. 2018 (arXiv 1805.04770).
+The second part, the cross-entropy of the teachers' probabilities, is KL(q_τ ‖ p_τ) and the entropy of q_τ,
+which the student cannot change; so both parts are nats of the same size. The teachers are in evaluation mode and get
+no gradient; their state is carried beside the student's, so that they read on where the batch before ended.
+Hinton et al. 2015 (arXiv 1503.02531); of teachers that are no larger than the student: Furlanello et al. 2018
+(arXiv 1805.04770).
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, kl_div
+from torch.nn.functional import cross_entropy
 
 from rnngen.contracts import IGNORE, State
 
@@ -75,8 +77,9 @@ class Distillation(nn.Module):
         counts = targets != IGNORE
         logits, probabilities = logits[counts].float(), probabilities[counts]
         hard = cross_entropy(logits, targets[counts], reduction="sum", label_smoothing=self.smoothing)
-        soft = kl_div(self._log_softmax(logits), probabilities, reduction="sum") * self.temperature**2
-        return (1 - self.weight) * hard + self.weight * soft, (*own, *others)
+        soft = cross_entropy(logits / self.temperature, probabilities, reduction="sum")
+        loss = (1 - self.weight) * hard + self.weight * self.temperature**2 * soft
+        return loss, (*own, *others)
 
     @torch.no_grad()
     def _taught(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -84,9 +87,6 @@ class Distillation(nn.Module):
         total, after = torch.zeros(()), []
         for teacher, span in zip(self.teachers, self._spans[1:], strict=True):
             logits, part = teacher(tokens, state[span])
-            total = self._log_softmax(logits.float()).exp() + total.to(logits.device)
+            total = (logits.float() / self.temperature).softmax(-1) + total.to(logits.device)
             after.extend(part)
         return total / len(self.teachers), tuple(after)
-
-    def _log_softmax(self, logits: Tensor) -> Tensor:
-        return (logits / self.temperature).log_softmax(-1)

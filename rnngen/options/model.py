@@ -130,7 +130,7 @@ class TrainingOptions:
     """Scheduled sampling: share of the input tokens that, at the end of training, are the network's own
     predictions; it rises from zero (Bengio et al. 2015, in two passes: Mihaylova and Martins 2019)."""
     teacher_weight: float = 0.5
-    """Share of the loss that is the divergence from the teachers' probabilities; the rest is the text's
+    """Share of the loss that is the cross-entropy of the teachers' probabilities; the rest is the text's
     (Hinton et al. 2015)."""
     teacher_temp: float = 1.0
     """Temperature of the teachers and of the network in that share; above 1 also improbable tokens count."""

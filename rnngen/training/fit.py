@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,8 +32,10 @@ from rnngen.store.model_folder import (
     TRAINED_TOKENS,
     TRAINING,
     StoredModel,
+    read_metrics,
 )
 from rnngen.training import evaluating
+from rnngen.training.diagnosis import remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
@@ -143,7 +145,7 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             yield result
             if copied:
                 yield Copied(str(copied), **copied.as_json())
-            yield from _verdict(plan, result, event)
+            yield from _verdict(plan, result, event, read_metrics(folder.folder))
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
@@ -152,7 +154,9 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             yield Sampled(event.step, text)
 
 
-def _verdict(plan: Plan, result: FinalEvaluation, finished: Finished) -> Iterator[Warned]:
+def _verdict(
+    plan: Plan, result: FinalEvaluation, finished: Finished, rows: list[dict[str, Any]]
+) -> Iterator[Warned]:
     """Warn of weights that are no better than what they began with, or than an n-gram."""
     if finished.step and not finished.best_step:
         yield Warned(
@@ -160,8 +164,8 @@ def _verdict(plan: Plan, result: FinalEvaluation, finished: Finished) -> Iterato
             f"weights are kept; try a smaller --lr, which was {plan.config.training.lr:g}, or more text"
         )
         return
-    improving = finished.best_step == finished.step
-    if worse := evaluating.below_baseline(plan.encoded, result.stream, improving=improving):
+    mend = remedy(rows, plan.config.training)
+    if worse := evaluating.below_baseline(plan.encoded, result.stream, mend):
         yield Warned(worse)
 
 

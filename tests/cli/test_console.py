@@ -20,7 +20,8 @@ def a_run(*, model="shake[bold]\x1bspeare", text="[red]To be\x1b[31m 愛" * 40):
     """A run of 20 steps, made up."""
     yield Started(model, "m/x", 670_123, 65, 1_003_854, 111_540, "cpu", "bf16", 1337, 0, 20)
     for step in range(1, 21):
-        yield Step(step, step / 10, step / 20, 4 - step / 10, 0.002, 0.3, 41_234.0, 20.0 - step)
+        loss = 4 - step / 10
+        yield Step(step, step / 10, step / 20, loss, 0.002, 0.3, 41_234.0, 20.0 - step, loss)
         if step % 10 == 0:
             yield Evaluated(step, 4.1 - step / 10, 4.1 - step / 10, True)
             yield Saved(step, "m/x/model.safetensors")

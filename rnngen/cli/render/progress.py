@@ -88,7 +88,7 @@ class Progress(Follower):
                 self.started = event
             case Step():
                 self.step = event
-                self.train.add(event.step, event.loss)
+                self.train.add(event.step, event.batch_loss)
             case Evaluated():
                 self.evaluated = event
                 self.best = event if event.best else self.best
