@@ -70,7 +70,7 @@ def load(
     Args:
         name: of the model, or of several.
         device: ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``.
-        quantize: ``int8`` to hold the weights in 8 bits.
+        quantize: ``int8`` or ``bf16``, to hold the weights in 8 or 16 bits and take compiled steps.
 
     Raises:
         NotFoundError, ModelError, PluginError, UsageError: if it cannot be loaded.

@@ -40,6 +40,7 @@ from rnngen.contracts.networks import Attention as Attention
 from rnngen.contracts.networks import AttentionStep as AttentionStep
 from rnngen.contracts.networks import Blueprint as Blueprint
 from rnngen.contracts.networks import ChunkStep as ChunkStep
+from rnngen.contracts.networks import CompiledMatrix as CompiledMatrix
 from rnngen.contracts.networks import ComponentFactory as ComponentFactory
 from rnngen.contracts.networks import ConditionedStep as ConditionedStep
 from rnngen.contracts.networks import FeatureNetwork as FeatureNetwork
