@@ -382,7 +382,7 @@ model_flag = click.option(
 )
 
 
-class _OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+class OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
     """A name or a path; one from the environment is not cut at its spaces."""
 
     name = "name"
@@ -396,7 +396,7 @@ models_flag = click.option(
     "-m",
     "--model",
     multiple=True,
-    type=_OneName(),
+    type=OneName(),
     metavar="NAME",
     shell_complete=complete_models,
     help="The model's name, or the path of its folder or file; without it, the model trained last. Several "

@@ -7,7 +7,6 @@ from importlib.util import find_spec
 import pytest
 
 from rnngen.benchmark.training import LARGE
-from rnngen.inference import quantized
 
 SAMPLE = ["bench", "sample", "--seconds", "0.01"]
 TRAIN = ["bench", "train", "--seconds", "0.01", "--batch", "2", "--seq", "4", "--device", "cpu"]
@@ -162,7 +161,7 @@ def test_a_state_of_8_bits_is_not_gone_on_from_with_32(run, shelf):
 @pytest.mark.parametrize("command", [[*SAMPLE, *SIZES], ["sample", "-m", "tale", "the"]])
 def test_without_numba_what_to_install_is_told(run, shelf, monkeypatch, command):
     monkeypatch.setitem(sys.modules, "numba", None)
-    quantized._compiled.cache_clear()
+    monkeypatch.delitem(sys.modules, "rnngen.compiled", raising=False)
     ran = run(*command, "--quantize", "int8", status=4)
     assert "pip install 'rnngen[fast]'" in ran.err
     assert ran.out == ""
