@@ -50,6 +50,8 @@ class Started(Event):
     """The step that it starts at: 0, or that of a resumed run."""
     steps: int | None
     """The step that it will end at; None where only the clock decides."""
+    teachers: tuple[str, ...] = ()
+    """The names of the models that it learns from beside the text."""
 
 
 @dataclass(frozen=True)

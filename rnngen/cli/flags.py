@@ -355,7 +355,7 @@ model_flag = click.option(
 )
 
 
-class _OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+class OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
     """A name or a path; one from the environment is not cut at its spaces."""
 
     name = "name"
@@ -369,7 +369,7 @@ models_flag = click.option(
     "-m",
     "--model",
     multiple=True,
-    type=_OneName(),
+    type=OneName(),
     metavar="NAME",
     shell_complete=complete_models,
     help="The model's name, or the path of its folder or file; without it, the model trained last. Several "

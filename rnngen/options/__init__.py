@@ -16,6 +16,9 @@ What a search for good options (``rnngen tune``) may try of a field stands in th
 
         forget_bias: float = field(default=1.0, metadata={SEARCH: Range(0.0, 3.0)})
         gated: bool = field(default=True, metadata={SEARCH: OneOf()})
+
+An option that adds a penalty to the loss which a network trains on has ``metadata={PENALTY: True}``: with
+teachers it trains on another loss.
 """
 
 import ast
@@ -36,6 +39,8 @@ from rnngen.errors import UnknownName, UsageError
 T = TypeVar("T")
 SEARCH: Final = "search"
 """The key of a field's metadata that holds its ``Range`` or ``OneOf``."""
+PENALTY: Final = "penalty"
+"""The key of a field's metadata that is true where the option adds to the loss of training."""
 
 
 @dataclass(frozen=True)

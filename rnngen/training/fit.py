@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from rnngen.contracts import Listener
 from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
@@ -19,6 +20,7 @@ from rnngen.errors import CorpusError
 from rnngen.events import Copied, Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Warned
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
+from rnngen.nn.distillation import Distillation
 from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
@@ -187,6 +189,7 @@ def make_trainer(
     if plan.start_from:
         load_weights(network, _first_weights(plan, plan.start_from))
     network.to(device)
+    learner = _with_teachers(plan, network, device) if plan.teachers else None
     val, streams = evaluating.part_of(plan.encoded, evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
     evaluator = evaluating.DistributedEvaluator(network, precision, group)
     return Trainer(
@@ -201,6 +204,22 @@ def make_trainer(
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,
         starts_trained=plan.start_from is not None,
+        learner=learner,
+    )
+
+
+def _with_teachers(plan: Plan, network: nn.Module, device: torch.device) -> Distillation:
+    """Return the network together with its teachers, to be trained as one."""
+    options = plan.config.training
+    teachers = [teacher.network(str(device)) for teacher in plan.teachers]
+    example = torch.zeros(1, 1, dtype=torch.long, device=device) if plan.config.reads_source else 1
+    return Distillation(
+        network,
+        teachers,
+        example,
+        weight=options.teacher_weight,
+        temperature=options.teacher_temp,
+        smoothing=options.label_smoothing,
     )
 
 
@@ -263,6 +282,7 @@ def _started(plan: Plan, trainer: Trainer) -> Started:
         seed=plan.config.training.seed or 0,
         step=trainer.progress.step,
         steps=trainer.steps,
+        teachers=tuple(teacher.record.name for teacher in plan.teachers),
     )
 
 

@@ -134,6 +134,7 @@ class Trainer:
         pause: fewest steps between two evaluations, so that a long validation text does not take all the
             time.
         group: the processes that train together.
+        learner: the network whose loss is made small, one that contains ``network``; that alone if not given.
         starts_trained: whether the weights are another model's, which are then evaluated before the first
             step, and kept if nothing is better.
     """
@@ -149,6 +150,7 @@ class Trainer:
     pause: int = 1
     group: ProcessGroup = field(default_factory=ProcessGroup)
     starts_trained: bool = False
+    learner: nn.Module | None = None
     progress: Progress = field(default_factory=Progress, init=False)
     state: State | None = field(default=None, init=False)
     """The state of this process's streams, carried from batch to batch."""
@@ -267,8 +269,9 @@ class Trainer:
         """Add the gradient of some rows' surprisal over ``count`` → it, and their state after."""
         before = None if self.state is None else tuple(array[rows] for array in self.state)
         share = self.options.scheduled_sampling * self._progress_of_next()
-        part = scheduled_inputs(self.network, part, before, share, self.precision)
-        loss, after = batch_loss(self.network, part, before, self.precision, reduction="sum")
+        learner = self.learner or self.network
+        part = scheduled_inputs(learner, part, before, share, self.precision)
+        loss, after = batch_loss(learner, part, before, self.precision, reduction="sum")
         mean = loss / count
         mean.backward()  # type: ignore[no-untyped-call]
         return mean, after

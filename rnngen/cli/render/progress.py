@@ -111,6 +111,7 @@ class Progress(Follower):
             f"{amount(run.val_tokens)} held out",
             f"{run.device} {run.precision}",
             f"seed {run.seed}",
+            *([f"taught by {', '.join(map(shown, run.teachers))}"] if run.teachers else []),
         ]
 
     def figures(self) -> list[tuple[str, str]]:
