@@ -225,7 +225,7 @@ def sample_rows(
 
 
 class _Rows:
-    """Texts that are drawn side by side: a ``SamplerState`` that may be written to, since nobody else has it."""
+    """Texts that are drawn side by side: a ``SamplerState`` to write to, since nobody else has it."""
 
     def __init__(self, sampler: Sampler, state: SamplerState) -> None:
         self.sampler, self.network, self.filters = sampler, state.network, state.filters
