@@ -16,9 +16,11 @@ SEEN_TWICE = 2.0
 def remedy(rows: Sequence[Mapping[str, Any]], options: TrainingOptions) -> str:
     """Return a clause that says what held a run back, with figures, and the mend.
 
-    ``rows`` are those of ``metrics.jsonl``, one at least: what is validated on is compared with what is
-    trained on, and the end of the run with its middle.
+    ``rows`` are those of ``metrics.jsonl``: what is validated on is compared with what is trained on, and the
+    end of the run with its middle.
     """
+    if not rows:  # the file was lost
+        return "give it a larger budget"
     last, middle = rows[-1], rows[(len(rows) - 1) // 2]
     val, train = last["val_nats_per_token"], last["train_nats_per_token"]
     gained = middle["val_nats_per_token"] - val
