@@ -142,6 +142,7 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             if copied:
                 yield Copied(str(copied), **copied.as_json())
             yield from _verdict(plan, result, event)
+            yield from _overfitting(plan, trainer, event)
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
@@ -161,6 +162,18 @@ def _verdict(plan: Plan, result: FinalEvaluation, finished: Finished) -> Iterato
     improving = finished.best_step == finished.step
     if worse := evaluating.below_baseline(plan.encoded, result.stream, improving=improving):
         yield Warned(worse)
+
+
+def _overfitting(plan: Plan, trainer: Trainer, finished: Finished) -> Iterator[Warned]:
+    """Warn of a best step in the first half of the budget, with what would have used the rest."""
+    steps, best = trainer.steps or finished.step, finished.best_step
+    if 0 < best < steps / 2:
+        epochs = best / trainer.batches.steps_per_epoch
+        yield Warned(
+            f"the best step was {best:,} of {steps:,}, and from there the text was learnt by heart: try "
+            f"--epochs {epochs:.2g}, with which the learning rate decays by then, or a --dropout above "
+            f"{plan.config.network.dropout:g}"
+        )
 
 
 def make_trainer(

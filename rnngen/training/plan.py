@@ -24,6 +24,7 @@ from rnngen.requests.conflicts import Capability, check_requirements
 from rnngen.requests.train import CHANGEABLE, REQUIREMENTS, TrainRequest
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import ModelStore, StoredModel, located, read_config, read_tokenizer
+from rnngen.training.overfitting import LEAST_DECAY, TrainingText, with_data_defaults
 from rnngen.version import __version__
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
@@ -123,7 +124,10 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     texts = CorpusFiles.find(registry, parts["task"], request.files, text)
     limit = request.training.options.max_length
     encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, limit=limit, extend=True)
-    config = _config(parts, network, encoded, request.training.options)
+    training = request.training.options
+    if training.weight_decay is None:  # a strong one would undo what the weights know
+        training = replace(training, weight_decay=LEAST_DECAY)
+    config = _config(parts, network, encoded, training)
     config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
 
@@ -200,11 +204,12 @@ def _config(
 ) -> ModelConfig:
     if training.seed is None:
         training = replace(training, seed=secrets.randbelow(2**31))
+    network, training = with_data_defaults(network, training, TrainingText.of(encoded))
     return ModelConfig(
         cell=parts["cell"].component,
         tokenizer=parts["tokenizer"].component,
         task=parts["task"].component,
-        network=network.with_data_defaults(len(encoded.train)),
+        network=network,
         training=training,
         corpus=encoded.record,
         vocabulary=len(encoded.tokenizer.pieces),
@@ -251,7 +256,7 @@ def _changed(options: TrainingOptions, given: Given[TrainingOptions]) -> Trainin
     """The options with what a resumed run may change; a new budget replaces the old, whatever its unit."""
     changes = given.without(given.names - CHANGEABLE)
     if changes.names & {*BUDGETS}:
-        options = replace(options, epochs=None, steps=None, minutes=None)
+        options = replace(options, epochs=None, steps=None, minutes=None, max_epochs=None)
     return changes.over(options)
 
 
