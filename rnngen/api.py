@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from rnngen.errors import UsageError
+from rnngen.errors import ConstraintError, UsageError
 from rnngen.paths import cache, home
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def load(
     Args:
         name: of the model, or of several.
         device: ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``.
-        quantize: ``int8`` to hold the weights in 8 bits.
+        quantize: ``int8`` or ``bf16``, to hold the weights in 8 or 16 bits and take compiled steps.
 
     Raises:
         NotFoundError, ModelError, PluginError, UsageError: if it cannot be loaded.
@@ -122,7 +122,8 @@ class Model:
     def generate(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> str | list[str]:
         """Generate a text, or with ``count`` a list of them.
 
-        ``UsageError`` for options that make no sense, or a blank source.
+        ``UsageError`` for options that make no sense, or a blank source; ``ConstraintError``, with the texts,
+        if one ended before it was what a constraint asks for.
 
         Args:
             prompt: what it goes on from.
@@ -131,20 +132,26 @@ class Model:
                 ``top_p``, ``length``, ``seed``, ``count``, ``stop``, ``beam``, ``strategy``, ``filters``;
                 ``label`` for models that have some, and ``source`` for models that read one.
         """
+        from rnngen.generation.prompts import require_constraints
+
         source, decoder = options.pop("source", None), self.decoder(**options)
         shown = prompt if include_prompt else ""
         outputs = decoder.outputs([_to_write(prompt, source, decoder.request)])
-        texts = [shown + output.text for output in outputs]
+        found = [(output, shown + output.text) for output in outputs]
+        require_constraints([output for output, _ in found])
+        texts = [text for _, text in found]
         return texts if decoder.request.count > 1 or decoder.request.nbest else texts[0]
 
     def stream(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> Iterator[str]:
-        """Generate a text piece by piece; arguments as in ``generate``."""
+        """Generate a text piece by piece; arguments and errors as in ``generate``."""
         source, decoder = options.pop("source", None), self.decoder(**options)
         begun = _to_write(prompt, source, decoder.request)
         if include_prompt and prompt:
             yield prompt
         for output in decoder.outputs([begun]):
             yield from output.pieces
+            if clause := output.unmet():
+                raise ConstraintError(clause)
 
     def translate(self, sources: Sequence[str], **options: Any) -> list[str]:
         """Generate the best output for each source, which is empty for a blank one.
@@ -152,7 +159,7 @@ class Model:
         Arguments as in ``generate``.
         """
         decoder = self.decoder(**options)
-        prompts = [_prompt("", source) for source in sources]
+        prompts = [replace(_prompt("", source), final=decoder.final) for source in sources]
         return self.generator.first_texts(prompts, decoder.strategy, decoder.settings)
 
     def attention(

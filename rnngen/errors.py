@@ -11,13 +11,14 @@
      ├── CorpusError           1   a text cannot be read, or is too small to train on
      ├── ModelError            1   a model on disk is damaged, or from a newer rnngen
      ├── DeviceError           1   the device asked for is not there, or cannot do what was asked
-     └── DivergedError         1   the loss is no longer a number
+     ├── DivergedError         1   the loss is no longer a number
+     └── ConstraintError       1   a text ended before it was what a constraint asks for
 
 A message names the thing, the place and the mend, in that order.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class RnngenError(Exception):
@@ -60,6 +61,22 @@ class DivergedError(RnngenError):
     """The loss is no longer a number."""
 
 
+class ConstraintError(RnngenError):
+    """Texts ended before they were what a constraint asks for.
+
+    Args:
+        clause: what the first of them lacks.
+        short: how many lack something…
+        count: …of how many.
+        texts: all of them, where they are not written yet.
+    """
+
+    def __init__(self, clause: str, short: int = 1, count: int = 1, texts: Sequence[str] = ()) -> None:
+        self.texts = tuple(texts)
+        which = clause if count == 1 else f"{short} of {count} texts ended too early; of the first, {clause}"
+        super().__init__(f"{which}; give a larger length (-n), or loosen the constraint")
+
+
 class OptionError(UsageError):
     """An option whose value cannot be had; the text names options between backticks, as ```hidden=16```."""
 
@@ -93,7 +110,8 @@ class UnknownName(UsageError):  # noqa: N818 - reads as the sentence that it pri
         from difflib import get_close_matches
 
         self.kind, self.name, self.known = kind, name, tuple(sorted(known))
-        near = get_close_matches(name, self.known, n=1, cutoff=0.5)
+        begun = [one for one in self.known if len(name) > 1 and one.startswith(name)]
+        near = begun[:1] or get_close_matches(name, self.known, n=1, cutoff=0.6)
         mend = f"there is {', '.join(self.known)}" if self.known else f"there is no {kind} at all"
         if near:
             mend = f"did you mean {near[0]!r}?"

@@ -50,6 +50,8 @@ class Started(Event):
     """The step that it starts at: 0, or that of a resumed run."""
     steps: int | None
     """The step that it will end at; None where only the clock decides."""
+    teachers: tuple[str, ...] = ()
+    """The names of the models that it learns from beside the text."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Step(Event):
     progress: float
     """The share of the budget that is spent, from 0 to 1."""
     loss: float
-    """The mean loss of this batch."""
+    """The running mean of training losses, over the last 50 steps or so: what is shown, and what
+    ``metrics.jsonl`` holds of the steps at which the network is evaluated."""
     lr: float
     grad_norm: float
     """The norm of the whole gradient before clipping."""
@@ -99,6 +102,8 @@ class Step(Event):
     """Smoothed over recent steps."""
     seconds_left: float | None
     """An estimate of the time to the end."""
+    batch_loss: float
+    """The mean loss of this batch alone."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ class Builtin(NamedTuple):
 
 COMMANDS: dict[str, Builtin] = {
     "train": Builtin("rnngen.cli.commands.train:train", "Train a model on text, or resume training."),
+    "distil": Builtin(
+        "rnngen.cli.commands.distil:distil", "Train one model that learns from several others."
+    ),
     "tune": Builtin("rnngen.cli.commands.tune:tune", "Search for good sizes and settings for a text."),
     "sample": Builtin("rnngen.cli.commands.sample:sample", "Generate text with a model."),
     "eval": Builtin("rnngen.cli.commands.eval:evaluate", "Evaluate a model on a text."),

@@ -20,7 +20,7 @@ growing cache of keys, (B,S,M) for an encoder's memory.
 
     networks   Layer · Attention · Network, SourceNetwork · the steps of each · Blueprint
     text       Chunk · Tokenizer, ExtendableTokenizer · Task · Reader · note
-    decoding   Filter, StatefulFilter · Strategy, DecodingJob · Listener
+    decoding   Filter, StatefulFilter, TextConstraint · Strategy, DecodingJob · Listener
     specs      what hooks return
 """
 
@@ -34,12 +34,14 @@ from rnngen.contracts.decoding import Listener as Listener
 from rnngen.contracts.decoding import ReportingStrategy as ReportingStrategy
 from rnngen.contracts.decoding import StatefulFilter as StatefulFilter
 from rnngen.contracts.decoding import Strategy as Strategy
+from rnngen.contracts.decoding import TextConstraint as TextConstraint
 from rnngen.contracts.networks import IGNORE as IGNORE
 from rnngen.contracts.networks import NO_TOKEN as NO_TOKEN
 from rnngen.contracts.networks import Attention as Attention
 from rnngen.contracts.networks import AttentionStep as AttentionStep
 from rnngen.contracts.networks import Blueprint as Blueprint
 from rnngen.contracts.networks import ChunkStep as ChunkStep
+from rnngen.contracts.networks import CompiledMatrix as CompiledMatrix
 from rnngen.contracts.networks import ComponentFactory as ComponentFactory
 from rnngen.contracts.networks import ConditionedStep as ConditionedStep
 from rnngen.contracts.networks import FeatureNetwork as FeatureNetwork

@@ -42,6 +42,20 @@ class StatefulFilter(Protocol):
         """
 
 
+@runtime_checkable
+class TextConstraint(Protocol):
+    """A filter that can tell whether a text, as it ended, is one of those that it allows.
+
+    A text may be cut short before it is: by its length, or by a stop. That is then an error.
+    """
+
+    def unmet(self, tokens: Sequence[int]) -> str | None:
+        """Return a clause that says what a text lacks, or None if it lacks nothing.
+
+        ``tokens`` are all that were generated, without the end.
+        """
+
+
 AnyFilter: TypeAlias = "Filter | StatefulFilter"
 
 

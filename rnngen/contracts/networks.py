@@ -2,7 +2,7 @@
 
 Each has a *torch implementation*, which trains over whole sequences, and may have a *NumPy implementation*,
 which generates one token at a time and starts at once. A capability that only some have is a Protocol to ask
-with ``isinstance``: ``FeatureStep``, ``ChunkStep``, ``Quantizable``, ``FeatureNetwork``.
+with ``isinstance``: ``FeatureStep``, ``ChunkStep``, ``Quantizable``, ``CompiledMatrix``, ``FeatureNetwork``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,8 +77,17 @@ class Quantizable(Protocol):
         """Replace each large matrix that stands on the right of products: ``self.u = make(self.u)``.
 
         The result of ``make`` for an array (I,G) has its ``shape`` and its ``len``, and takes
-        ``np.dot(x, matrix)`` and ``x @ matrix`` with x (…,I).
+        ``np.dot(x, matrix)`` and ``x @ matrix`` with x (…,I). Where it is a ``CompiledMatrix``, a layer may
+        take its whole step in one compiled function from then on.
         """
+
+
+@runtime_checkable
+class CompiledMatrix(Protocol):
+    """A matrix that functions compiled by Numba can multiply by, with ``rnngen.compiled.multiply``."""
+
+    arrays: tuple[Any, ...]
+    """The matrix, for them."""
 
 
 def quantizable(parts: Iterable[object]) -> list[Quantizable]:

@@ -8,10 +8,29 @@ from numpy.typing import NDArray
 from rnngen.contracts import Floats, TokenIds
 from rnngen.errors import RnngenError
 
-_NOTHING = (
-    "no token can be drawn: the highest logit is {}; if no filter forbids all tokens, the model's weights "
-    "are not numbers any more: train it again with a smaller --lr"
-)
+
+def nothing_to_draw(highest: float) -> RnngenError:
+    """Return the error for logits of which none can be drawn, by the highest of them."""
+    if highest == -np.inf:
+        return RnngenError(
+            "no token can be drawn: the filters forbid all of them; loosen one, or leave it out"
+        )
+    return RnngenError(
+        f"no token can be drawn: the highest logit is {highest}, so that the model's weights are not numbers "
+        "any more; train it again with a smaller --lr"
+    )
+
+
+def require_choice(logits: Floats) -> Floats:
+    """Return the highest logit (B,1) of each row (B,V).
+
+    Raises:
+        RnngenError: if every token of a row is forbidden, or a logit is not a number.
+    """
+    best: Floats = logits.max(axis=1, keepdims=True)
+    if not (finite := (best > -np.inf) & (best < np.inf)).all():
+        raise nothing_to_draw(best[~finite][0])
+    return best
 
 
 def draw(logits: Floats, number: float) -> int:
@@ -22,7 +41,7 @@ def draw(logits: Floats, number: float) -> int:
     """
     best = logits.max()
     if not -np.inf < best < np.inf:
-        raise RnngenError(_NOTHING.format(best))
+        raise nothing_to_draw(best)
     weights = np.exp(logits - best)
     total = weights.cumsum(dtype=np.float64)
     token = int(total.searchsorted(number * total[-1], side="right"))
@@ -36,9 +55,7 @@ def draw_rows(logits: Floats, numbers: NDArray[np.float64]) -> TokenIds:
     Raises:
         RnngenError: as ``draw`` does.
     """
-    best = logits.max(axis=1, keepdims=True)
-    if not (finite := (best > -np.inf) & (best < np.inf)).all():
-        raise RnngenError(_NOTHING.format(best[~finite][0]))
+    best = require_choice(logits)
     weights = np.exp(logits - best)
     totals = weights.cumsum(axis=1, dtype=np.float64)
     tokens: TokenIds = (totals <= (numbers * totals[:, -1])[:, None]).sum(axis=1)

@@ -1,13 +1,23 @@
 """Filters one after another, with the state of those that have one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import AnyFilter, Filter, Floats, State, StatefulFilter, TokenIds
+from rnngen.contracts import AnyFilter, Filter, Floats, State, StatefulFilter, TextConstraint, TokenIds
 
 Histories = Sequence[Sequence[int]]
+
+
+def constraints_of(filters: Iterable[object]) -> list[TextConstraint]:
+    """Return those of some filters that say what a whole text has to be."""
+    return [one for one in filters if isinstance(one, TextConstraint)]
+
+
+def unmet(constraints: Iterable[TextConstraint], tokens: Sequence[int]) -> str | None:
+    """Return what a text of these tokens lacks that constraints ask for, or None if it lacks nothing."""
+    return next((clause for one in constraints if (clause := one.unmet(tokens))), None)
 
 
 class FilterChain:
@@ -20,6 +30,8 @@ class FilterChain:
     """
 
     def __init__(self, filters: Sequence[AnyFilter] = ()) -> None:
+        self.constraints = constraints_of(filters)
+        """Those that say what a whole text has to be."""
         self.filters = [one if isinstance(one, StatefulFilter) else _Stateless(one) for one in filters]
         sizes = [len(one.initial(np.zeros(1, np.int64))) for one in self.filters]
         ends = np.cumsum(sizes).tolist()

@@ -29,14 +29,15 @@ from rnngen.contracts import (
     TokenIds,
 )
 from rnngen.data.normalization import normalize
-from rnngen.decoding.filter_chain import FilterChain
+from rnngen.decoding.draws import require_choice
+from rnngen.decoding.filter_chain import FilterChain, constraints_of, unmet
 from rnngen.decoding.likelihood import log_probabilities
 from rnngen.decoding.prefill import blend, next_logits, prefill
 from rnngen.decoding.text_stream import TextStream, decode, first_sentences, first_tokens, until
 from rnngen.errors import UsageError
 from rnngen.generation.alignment import Alignment, Unit
 from rnngen.generation.prefix_cache import PrefixCache
-from rnngen.generation.prompts import BLANK, GenerationSettings, Output, Prefix, Prompt
+from rnngen.generation.prompts import BLANK, GenerationSettings, Output, Prefix, Prompt, require_constraints
 from rnngen.generation.unseen import Known, Unseen
 from rnngen.numerics import log_softmax
 from rnngen.options.corpus import NormalForm
@@ -311,9 +312,15 @@ class Generator:
     def first_texts(
         self, prompts: Sequence[Prompt], strategy: Strategy, settings: GenerationSettings
     ) -> list[str]:
-        """Return the first text of each prompt; that of a blank source is empty."""
+        """Return the first text of each prompt; that of a blank source is empty.
+
+        Raises:
+            ConstraintError: if one ended before it was what a constraint asks for.
+        """
         outputs = self.generate(prompts, strategy, settings)
-        first = {id(output.prompt): output.text for output in outputs if output.number == 0}
+        found = [(output, output.text) for output in outputs if output.number == 0]
+        require_constraints([output for output, _ in found])
+        first = {id(output.prompt): text for output, text in found}
         return [first.get(id(prompt), "") for prompt in prompts]
 
     def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
@@ -332,17 +339,35 @@ class Generator:
         numbers: Sequence[int],
     ) -> Iterator[tuple[int, Output]]:
         counts, given = [0] * len(prompts), len(self.prefix(prompts[0]).rest)
+        constraints = constraints_of(settings.filters)
         for one in strategy.generate(self.job(prompts, settings, numbers)):
             prompt, number = prompts[one.prompt], counts[one.prompt]
             most = self.max_tokens(settings.length, prompt.source)
-            tokens = (
-                first_tokens(self.tokenizers.target.pieces, one.tokens, most, given) if given else one.tokens
-            )
+            taken: list[int] = []
+            tokens = _noting(one.tokens, taken) if constraints else one.tokens
+            if given:
+                tokens = first_tokens(self.tokenizers.target.pieces, tokens, most, given)
             pieces = until(self.pieces(tokens, given), settings.stops, keep=settings.keep_stop)
             if settings.sentences is not None:
                 pieces = first_sentences(pieces, settings.sentences)
-            yield one.prompt, Output(prompt, number, pieces, one.hypothesis, given)
+            lacks = partial(unmet, constraints, taken)
+            shorten = partial(self._shortened, prompt, given=given)
+            yield one.prompt, Output(prompt, number, pieces, one.hypothesis, given, lacks, shorten)
             counts[one.prompt] += 1
+
+    def _shortened(self, prompt: Prompt, hypothesis: Hypothesis, text: str, *, given: int) -> Hypothesis:
+        """Return what is left of a hypothesis in a text that was cut short: the tokens that write it.
+
+        Their log-probability is that under the network itself; the score stays that of the whole.
+        """
+        tokens, written = hypothesis.tokens, "".join(self.pieces(hypothesis.tokens, given))
+        if written == text:
+            return hypothesis
+        sizes = np.cumsum([len(self.tokenizers.target.pieces[token]) for token in tokens])
+        count = int(np.searchsorted(sizes, given + len(text.encode()))) + 1 if text else 0
+        rows, kept = hypothesis.attention, tokens[:count]
+        total = float(log_probabilities(self.model, self.prefill(prompt), [kept])[0])
+        return Hypothesis(kept, total, hypothesis.score, None if rows is None else rows[:count])
 
     def max_tokens(self, length: int | None, source: str | None) -> int | None:
         """Return how many tokens a text may have: what is asked for, or what suits the model; None: any."""
@@ -366,13 +391,18 @@ class Generator:
     # ── scoring ────────────────────────────────────────────────────────────────────────────────────────────
 
     def next_token_log_probs(self, prompt: Prompt, filters: Sequence[AnyFilter] = ()) -> NDArray[np.float64]:
-        """Return log-probabilities (V,), in nats, of the first token after a prompt, as it would be drawn."""
+        """Return log-probabilities (V,), in nats, of the first token after a prompt, as it would be drawn.
+
+        Raises:
+            RnngenError: if the filters forbid every token, or a logit is not a number.
+        """
         given = next_logits(self.model, self.prefill(prompt))
         assert given.logits is not None
         logits = given.logits.copy()
         logits[:, list(self.forbidden)] = -np.inf
         chain = FilterChain(filters)
         shaped = chain(logits, given.histories, chain.initial(np.zeros(1, np.int64)))
+        require_choice(shaped)
         found: NDArray[np.float64] = log_softmax(shaped)[0]
         return found
 
@@ -460,7 +490,7 @@ class Generator:
         source_pieces, target_pieces = (one.pieces for one in self.tokenizers[::-1])
         tokens = [*hypothesis.tokens, self.eos_id][: len(hypothesis.attention)]
         written = [target_pieces[token] for token in tokens]
-        while given and len(written[0]) <= given:
+        while given and written and len(written[0]) <= given:
             given -= len(written.pop(0))
         written[:1] = [piece[given:] for piece in written[:1]]
         return Alignment.from_pieces(
@@ -473,6 +503,13 @@ class Generator:
     def decode(self, tokens: Iterable[int]) -> str:
         """Turn tokens into text."""
         return decode(self.tokenizers.target.pieces, tokens)
+
+
+def _noting(tokens: Iterable[int], taken: list[int]) -> Iterator[int]:
+    """Pass tokens on, and take note of each."""
+    for token in tokens:
+        taken.append(token)
+        yield token
 
 
 def padded(rows: Sequence[Sequence[int]]) -> TokenIds:

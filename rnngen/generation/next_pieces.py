@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnngen.contracts import AnyFilter
+from rnngen.decoding.draws import nothing_to_draw
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import next_logits, select_rows
 from rnngen.generation.generator import Generator
@@ -35,6 +36,9 @@ def next_pieces(generator: Generator, prompt: Prompt, filters: Sequence[AnyFilte
     """Return the pieces that may come next, as they would be drawn; the most probable first.
 
     Of equals that of the lowest token is first.
+
+    Raises:
+        RnngenError: if the filters forbid every token, or a logit is not a number.
     """
     rest = len(generator.prefix(prompt).rest)
     if rest:
@@ -59,7 +63,9 @@ def _after_rest(
         assert logits is not None
         logits = logits.copy()
         logits[:, list(generator.forbidden)] = -np.inf
-        log_probs = log_softmax(chain(logits, [history for history, _, _ in ways], memory))
+        shaped = chain(logits, [history for history, _, _ in ways], memory)
+        with np.errstate(invalid="ignore"):  # where the filters leave a way nothing
+            log_probs = log_softmax(shaped)
         longer, rows = [], []
         for row, token in np.argwhere(log_probs > -np.inf).tolist():
             history, left, nats = ways[row]
@@ -73,6 +79,8 @@ def _after_rest(
         if ways:
             memory = chain.observe(tokens, -log_probs[rows, tokens], select_rows(memory, rows))
             logits, state = model(tokens, select_rows(state, rows))
+    if not found:
+        raise nothing_to_draw(-np.inf)
     return list(found.values())
 
 

@@ -1,10 +1,11 @@
 """Prompts, settings and outputs: the input of a generator, and its result."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from rnngen.contracts import AnyFilter, Hypothesis
+from rnngen.errors import ConstraintError
 
 BLANK = "the source is blank, and nothing can be made of it; give one with text"
 
@@ -72,6 +73,18 @@ class GenerationSettings:
     """True if outputs keep the attention weights."""
 
 
+def require_constraints(outputs: "Sequence[Output]") -> None:
+    """Refuse texts that ended before they were what a constraint asks for.
+
+    Raises:
+        ConstraintError: with all texts.
+    """
+    texts = [output.text for output in outputs]
+    short = [clause for output in outputs if (clause := output.unmet())]
+    if short:
+        raise ConstraintError(short[0], len(short), len(texts), texts)
+
+
 @dataclass(frozen=True)
 class Output:
     """One generated text."""
@@ -81,10 +94,21 @@ class Output:
     """Number of the text among those of its prompt."""
     pieces: Iterator[str]
     """The text as it comes, without the prompt, up to a stop."""
-    hypothesis: Hypothesis | None = None
-    """Its log-probability and score, where the strategy knows them."""
+    found: Hypothesis | None = None
+    """What the strategy knows of all that it generated, a stop and what comes after it included."""
     given: int = 0
     """Bytes of the prompt that its tokens begin with."""
+    unmet: Callable[[], str | None] = lambda: None
+    """Returns what the text lacks that a constraint asks for, once it is whole; None if nothing."""
+    shorten: "Callable[[Hypothesis, str], Hypothesis] | None" = None
+    """Returns a hypothesis of what is left of one in a text, where that may be cut short."""
+
+    @cached_property
+    def hypothesis(self) -> Hypothesis | None:
+        """The tokens of the text, with their log-probability, score and attention, where these are known."""
+        if self.found is None or self.shorten is None:
+            return self.found
+        return self.shorten(self.found, self.text)
 
     @cached_property
     def text(self) -> str:

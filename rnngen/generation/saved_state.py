@@ -19,6 +19,7 @@ import numpy as np
 
 from rnngen.contracts import ConditionedStep, Tokenizer
 from rnngen.decoding.draws import UniformDraws
+from rnngen.decoding.filter_chain import unmet
 from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory
 from rnngen.decoding.text_stream import TextStream, first_tokens, until
 from rnngen.errors import ModelError, NotFoundError, UsageError
@@ -60,6 +61,11 @@ class ResumableGeneration:
     def ends(self) -> bool:
         """True if the text came to an end in the last ``write``, and had not done so before."""
         return not self.cut and self.shown != self._shown_at_end
+
+    def unmet(self) -> str | None:
+        """Return what the text lacks that a constraint asks for, or None if it lacks nothing."""
+        tokens = takewhile(lambda one: one != self.tokenizer.eos_id, self.state.histories[0][self.given :])
+        return unmet(self.sampler.chain.constraints, list(tokens))
 
     def write(
         self,

@@ -16,6 +16,9 @@ What a search for good options (``rnngen tune``) may try of a field stands in th
 
         forget_bias: float = field(default=1.0, metadata={SEARCH: Range(0.0, 3.0)})
         gated: bool = field(default=True, metadata={SEARCH: OneOf()})
+
+An option that adds a penalty to the loss which a network trains on has ``metadata={PENALTY: True}``: with
+teachers it trains on another loss.
 """
 
 import ast
@@ -36,6 +39,8 @@ from rnngen.errors import UnknownName, UsageError
 T = TypeVar("T")
 SEARCH: Final = "search"
 """The key of a field's metadata that holds its ``Range`` or ``OneOf``."""
+PENALTY: Final = "penalty"
+"""The key of a field's metadata that is true where the option adds to the loss of training."""
 
 
 @dataclass(frozen=True)
@@ -283,13 +288,14 @@ def require_range(
     """Raise ``ValueError`` unless a number is finite and lies in a range; None, an option not given, passes.
 
     ``above`` excludes ``low`` itself, and ``below`` excludes ``high``:
-    ``require_range("p", 2.0, 0, 1, above=True)`` raises "p=2.0: a number above 0 and up to 1 expected".
+    ``require_range("p", 2.0, 0, 1, above=True)`` raises "p=2: a number above 0 and up to 1 expected".
     """
     if value is None:
         return
     enough = low < value if above else low <= value
     if not (enough and (value < high if below else value <= high) and abs(value) < inf):
-        raise ValueError(f"{name}={value}: {_range(low, high, above, below)} expected")
+        typed = f"{value:.0f}" if abs(value) < 1e15 and value == round(value) else value
+        raise ValueError(f"{name}={typed}: {_range(low, high, above, below)} expected")
 
 
 def _range(low: float, high: float, above: bool, below: bool) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rnngen.options import SEARCH, OneOf, Range, require, require_range
+from rnngen.options import PENALTY, SEARCH, OneOf, Range, require, require_range
 
 OptimizerName = Literal["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
 MuonName = Literal["recurrent", "layers"]
@@ -103,10 +103,10 @@ class TrainingOptions:
     weight_drop: float = 0.0
     """DropConnect: share of the recurrent matrices' weights that is dropped, the same ones at all steps of a
     batch (Merity et al. 2017)."""
-    activation_reg: float = 0.0
+    activation_reg: float = field(default=0.0, metadata={PENALTY: True})
     """Activation regularization (AR): pulls the last layer's outputs, after dropout, towards zero (Merity et
     al. 2017, who use 2)."""
-    temporal_reg: float = 0.0
+    temporal_reg: float = field(default=0.0, metadata={PENALTY: True})
     """Temporal activation regularization (TAR): keeps the last layer's outputs from changing from step to
     step (Merity et al. 2017, who use 1)."""
     vary_seq: float = 0.0
@@ -119,6 +119,11 @@ class TrainingOptions:
     scheduled_sampling: float = 0.0
     """Scheduled sampling: share of the input tokens that, at the end of training, are the network's own
     predictions; it rises from zero (Bengio et al. 2015, in two passes: Mihaylova and Martins 2019)."""
+    teacher_weight: float = 0.5
+    """Share of the loss that is the cross-entropy of the teachers' probabilities; the rest is the text's
+    (Hinton et al. 2015)."""
+    teacher_temp: float = 1.0
+    """Temperature of the teachers and of the network in that share; above 1 also improbable tokens count."""
     average: float = 0.0
     """Decay of an exponential moving average of the weights, such as 0.999, which is evaluated and saved
     instead. 0: the weights themselves."""
@@ -154,7 +159,9 @@ class TrainingOptions:
         pulls = ("l1", "activation_reg", "temporal_reg", "gradient_noise")
         for name in ("clip", "weight_decay", "patience", *pulls):
             require_range(name, getattr(self, name), 0)
-        require_range("lr", self.lr, 0, above=True)
+        for name in ("lr", "teacher_temp"):
+            require_range(name, getattr(self, name), 0, above=True)
+        require_range("teacher_weight", self.teacher_weight, 0, 1)
         shares = ("label_smoothing", "embed_dropout", "weight_drop", "vary_seq")
         for name in ("scheduled_sampling", "average", *shares):
             require_range(name, getattr(self, name), 0, 1, below=True)

@@ -45,7 +45,7 @@ class SampleBench:
 
     count: int | None = None
     """Measure N texts side by side as well, and report their rate as a ratio to one text alone."""
-    quantize: Literal["int8"] | None = None
+    quantize: Literal["int8", "bf16"] | None = None
     """Measure one text with the weights in this format as well, and report its rate as a ratio to fp32."""
     device: str = "cpu"
     """Device: cpu, cuda, cuda:N, mps or auto; on other devices than the CPU through torch."""

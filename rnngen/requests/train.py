@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rnngen.errors import UnknownName
+from rnngen.options import PENALTY
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
@@ -21,6 +22,8 @@ CHANGEABLE = {*BUDGETS, "max_epochs", "patience", "device", "precision", "accumu
 """Training options that a resumed run may change; with any other it would be another run."""
 _FIXED = [field.name for stage in (PartsOptions, NetworkOptions) for field in fields(stage)]
 _NEW = "it is for new models"
+_TAUGHT = "it comes from the teachers"
+_PENALTY = "the network adds it to its own loss, and learns from teachers by another"
 _OTHER_TEXT = "the validation text is a text of its own"
 
 CONFLICTS: tuple[Conflict | Need, ...] = (
@@ -35,6 +38,13 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     ),
     *(Conflict("params", size, "it chooses the width") for size in ("hidden", "layers")),
     *(Conflict("init_from", option, "it comes from the other model") for option in (*_FIXED, "settings")),
+    Conflict("teacher", "init_from", "both give the vocabulary"),
+    *(Conflict("teacher", part.name, _TAUGHT) for part in fields(PartsOptions) if part.name != "cell"),
+    *(
+        Conflict("teacher", option.name, _PENALTY)
+        for option in fields(TrainingOptions)
+        if option.metadata.get(PENALTY)
+    ),
     Conflict(
         "nproc", "corpus=-", "several processes cannot read one standard input, so put the text in a file"
     ),
@@ -49,6 +59,10 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Need("val_source", "val|val_target", "these are its sources"),
     Need("muon", "optimizer=muon", "it chooses what that optimizer updates", unless="resume"),
     Need("mixture", "head=mixture", "it is their number", unless="resume"),
+    *(
+        Need(option, "teacher", "it is about the teachers' share of the loss", unless="resume")
+        for option in ("teacher_weight", "teacher_temp")
+    ),
     Need("storage", "from_study", "it is where a study is kept"),
     Need("resume", "name|corpus|target", "they say which model is meant"),
 )
@@ -103,6 +117,8 @@ class TrainRequest:
     """Replace a model of that name."""
     init_from: str | None = None
     """The model whose weights and vocabulary a new one begins with."""
+    teacher: tuple[str, ...] = ()
+    """Models that a new one learns from beside the text; it has their task and their vocabulary."""
     target: str | None = None
     """Pairs: the file of texts whose sources are in ``source``; another name for the corpus."""
     val_target: str | None = None

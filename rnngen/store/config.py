@@ -79,6 +79,21 @@ class CorpusRecord:
 
 
 @dataclass(frozen=True)
+class TeacherRecord:
+    """A model that another one learnt from."""
+
+    model: str
+    """Its name or its path; ``config.json`` has the name alone, and ``last/`` both."""
+    sha256: str
+    """Digest of the file of its weights."""
+
+    @property
+    def name(self) -> str:
+        """The name, without the folder that it lies in."""
+        return PurePath(self.model).name.removesuffix(".safetensors")
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """The whole of a model but its weights and vocabulary."""
 
@@ -102,6 +117,8 @@ class ModelConfig:
     """V before each time that tokens were appended to it, from the first on."""
     source_grown: tuple[int, ...] = ()
     """The same of sources."""
+    teachers: tuple[TeacherRecord, ...] = ()
+    """The models that it learns from beside the text."""
     format: int = FORMAT
 
     def as_json(self) -> dict[str, Any]:
@@ -164,6 +181,7 @@ class ModelConfig:
             tuples = {key: tuple(value) for key, value in record.items() if isinstance(value, list)}
             parts["corpus"] = CorpusRecord(**{**record, **tuples})
             parts |= {key: tuple(values.get(key, ())) for key in ("grown", "source_grown")}
+            parts["teachers"] = tuple(TeacherRecord(**one) for one in values.get("teachers", ()))
             names = {key: name for name, key in KEYS.items()}
             return cls(**{names.get(key, key): value for key, value in {**values, **parts}.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -171,7 +189,8 @@ class ModelConfig:
 
     def shared(self) -> "ModelConfig":
         """Return the configuration as others may see it: without paths of the machine that it was made on."""
-        return self.replace(corpus=self.corpus.named())
+        teachers = tuple(dataclasses.replace(one, model=one.name) for one in self.teachers)
+        return self.replace(corpus=self.corpus.named(), teachers=teachers)
 
     def replace(self, **changes: Any) -> "ModelConfig":
         """Return a copy with some fields changed."""

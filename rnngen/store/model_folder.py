@@ -10,6 +10,7 @@
       README.md            the model card
       last/training.safetensors    the state of training, for resuming
       last/corpus.json             the places of the text on this machine, likewise
+      last/teachers.json           those of the models that it learns from, if any
 
 A model in one file (``rnngen export``) is a model.safetensors whose record holds the first two files too.
 """
@@ -17,18 +18,18 @@ A model in one file (``rnngen export``) is a model.safetensors whose record hold
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rnngen.errors import ModelError, NotFoundError, UnknownName, UsageError
 from rnngen.store import checkpoint
 from rnngen.store.checkpoint import Tensors
-from rnngen.store.config import PATHS, CorpusRecord, ModelConfig
+from rnngen.store.config import PATHS, CorpusRecord, ModelConfig, TeacherRecord
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 METRICS, CARD = "metrics.jsonl", "README.md"
-TRAINING, PLACES = "last/training.safetensors", "last/corpus.json"
+TRAINING, PLACES, TEACHERS = "last/training.safetensors", "last/corpus.json", "last/teachers.json"
 
 DEFAULT = ".default"
 """The file that names the default model, beside the models' folders."""
@@ -99,11 +100,31 @@ def located(path: Path, record: CorpusRecord) -> CorpusRecord:
     return found if found.named() == record.named() else record
 
 
+def located_teachers(path: Path, config: ModelConfig) -> tuple[TeacherRecord, ...]:
+    """Return a model's teachers with their places, where its folder holds those of the same names.
+
+    Raises:
+        ModelError: if they are damaged.
+    """
+    place = path / TEACHERS
+    if not config.teachers or not place.is_file():
+        return config.teachers
+    try:
+        found = tuple(TeacherRecord(**one) for one in checkpoint.read_json(place)["teachers"])
+    except (KeyError, TypeError):
+        raise ModelError(f"{place} is damaged; delete it, or train the model again") from None
+    known = [(one.name, one.sha256) for one in config.teachers]
+    return found if [(one.name, one.sha256) for one in found] == known else config.teachers
+
+
 def write_config(folder: Path, config: ModelConfig) -> None:
-    """Write ``config.json`` and, apart from it, the places of the text."""
+    """Write ``config.json`` and, apart from it, the places of the text and of the teachers."""
     checkpoint.write_text(folder / CONFIG, config.shared().to_json())
     places = json.dumps(config.corpus.places, indent=2, ensure_ascii=False)
     checkpoint.write_text(folder / PLACES, places + "\n")
+    if config.teachers:
+        record = json.dumps({"teachers": [asdict(one) for one in config.teachers]}, indent=2)
+        checkpoint.write_text(folder / TEACHERS, record + "\n")
 
 
 def last_evaluation(folder: Path) -> float | None:

@@ -1,5 +1,9 @@
-"""The conformance suite for cells: torch and NumPy compute the same function, in one call or step by step."""
+"""The conformance suite for cells: torch and NumPy compute the same function, in one call or step by step.
 
+A quantized step, which may be compiled, computes what one of the same rounded weights does in NumPy.
+"""
+
+from functools import partial
 from typing import Any
 
 from rnngen.contracts import CellSpec, imported
@@ -24,7 +28,10 @@ def check_cell(spec: CellSpec, **options: str) -> None:
     layer.train()(x, layer.initial_state(BATCH))[0].square().sum().backward()
     checks.gradients(layer)
     if spec.numpy is not None:
-        _check_numpy(imported(spec.numpy)(checks.weights_of(layer), chosen), x.numpy(), whole.numpy())
+        build_step = partial(imported(spec.numpy), checks.weights_of(layer), chosen)
+        _check_numpy(build_step(), x.numpy(), whole.numpy())
+        for name, held, plain in checks.quantized(build_step):
+            _check_quantized(name, held, plain, x.numpy())
 
 
 def _check_torch(layer: Any, x: Any) -> Any:
@@ -53,4 +60,18 @@ def _check_numpy(step: Any, x: Any, whole: Any) -> None:
         y, after = step.advance(step.project(x[:, t]), state)
         checks.close(y, whole[:, t], f"the NumPy step's output {t} differs from torch's")
         checks.unchanged(before, state, "the state that advance() was given")
+        state = after
+
+
+def _check_quantized(name: str, held: Any, plain: Any, x: Any) -> None:
+    state = held.initial_state(BATCH)
+    for t in range(TIME):
+        before = checks.copies(state)
+        y, after = held.advance(held.project(x[:, t]), state)
+        again, _ = held.advance(held.project(x[:, t]), state)
+        assert (y == again).all(), f"in {name} the same step gives other bits the second time"
+        expected, _ = plain.advance(plain.project(x[:, t]), state)
+        message = f"in {name} output {t} differs from that of a step with the same weights in fp32"
+        checks.close(y, expected, message, checks.QUANTIZED_TOLERANCE)
+        checks.unchanged(before, state, f"the state that advance() was given, in {name}")
         state = after

@@ -1,18 +1,23 @@
 """Shared by the suites for cells, attentions and networks: comparisons of arrays of torch and NumPy."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
+from importlib.util import find_spec
 from typing import Any
 
-from rnngen.contracts import State, Weights
+from rnngen.contracts import Quantizable, State, Weights
+from rnngen.errors import UsageError
+from rnngen.matrices import FORMATS
 
 TOLERANCE = 1e-5
 """Absolute and relative, in fp32; outputs of the suites' small modules are of the order of 1."""
+QUANTIZED_TOLERANCE = 1e-3
+"""The same between compiled products and those of the same weights in fp32: an 8-bit one rounds its input."""
 INF = float("inf")
 
 
-def close(one: Any, other: Any, message: str) -> None:
-    """Check that two arrays are equal up to ``TOLERANCE``; infinities must be equal."""
+def close(one: Any, other: Any, message: str, tolerance: float = TOLERANCE) -> None:
+    """Check that two arrays are equal up to a tolerance; infinities must be equal."""
     shapes = tuple(one.shape), tuple(other.shape)
     assert shapes[0] == shapes[1], f"{message}, by its shape: {shapes[0]}, not {shapes[1]}"
     if 0 in other.shape:
@@ -20,13 +25,31 @@ def close(one: Any, other: Any, message: str) -> None:
     difference, size = abs(one * 1.0 - other * 1.0), abs(other * 1.0)
     difference[one == other] = 0.0  # infinities too
     worst, scale = float(difference.max()), max(1.0, float(size[size < INF].max()))
-    assert worst <= TOLERANCE * scale, f"{message} by {worst:.2g} (allowed: {TOLERANCE * scale:.2g})"
+    assert worst <= tolerance * scale, f"{message} by {worst:.2g} (allowed: {tolerance * scale:.2g})"
 
 
 def states_close(one: State, other: State, message: str) -> None:
     """Check that two states are equal, array by array."""
     for here, there in zip(one, other, strict=True):
         close(here, there, message)
+
+
+def quantized(build: Callable[[], Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Quantize a step in each format → its name, the step, and one of the same weights in fp32.
+
+    There are none for a step that is not ``Quantizable``, or has a part that is not, or where Numba is not
+    installed.
+    """
+    if find_spec("numba") is None or not isinstance(build(), Quantizable):
+        return
+    for name, form in FORMATS.items():
+        held, plain = build(), build()
+        try:
+            held.quantize(form)
+        except UsageError:
+            return
+        plain.quantize(lambda matrix, form=form: form(matrix).weights)
+        yield name, held, plain
 
 
 def state(arrays: State, batch: int, what: str = "a state") -> None:

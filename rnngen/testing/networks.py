@@ -4,6 +4,7 @@ and no row depends on the others or on its padding.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rnngen.contracts import (
@@ -63,8 +64,10 @@ def check_network(
             steps = _check_torch(network.eval(), source, tokens)
         _check_training(network.train(), source, tokens)
     if spec.numpy is not None and all(one.has_numpy for one in made.values()):
-        step = imported(spec.numpy)(checks.weights_of(network), blueprint, chosen)
-        _check_numpy(step, network.fixed, source.numpy(), tokens.numpy(), steps)
+        build_step = partial(imported(spec.numpy), checks.weights_of(network), blueprint, chosen)
+        _check_numpy(build_step(), network.fixed, source.numpy(), tokens.numpy(), steps)
+        for name, held, plain in checks.quantized(build_step):
+            _check_quantized(name, held, plain, source.numpy(), tokens.numpy())
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,15 @@ def _check_numpy(step: Any, fixed: int, source: Any, tokens: Any, steps: Steps) 
         expected = (BATCH, step.feature_size)
         assert features.shape == expected, f"features are {features.shape}, not {expected}"
         checks.close(step.logits(features), step(tokens[:, 0], state)[0], "logits() of features() differ")
+
+
+def _check_quantized(name: str, held: Any, plain: Any, source: Any, tokens: Any) -> None:
+    state, other = held.start(source), plain.start(source)
+    for t in range(tokens.shape[1]):
+        logits, state = held(tokens[:, t], state)
+        expected, other = plain(tokens[:, t], other)
+        message = f"in {name} logits {t} differ from those of a step with the same weights in fp32"
+        checks.close(logits, expected, message, checks.QUANTIZED_TOLERANCE)
 
 
 def _follow(step: Any, tokens: Any, state: State, steps: Steps, whose: str) -> None:

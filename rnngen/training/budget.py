@@ -5,8 +5,8 @@ import math
 from rnngen.options.model import TrainingOptions
 
 FEWEST_TOKENS, MOST_TOKENS, MOST_EPOCHS = 12_000_000, 40_000_000, 40
-"""The default budget: two epochs, but within these bounds; minutes on two cores. The last is that of runs that
-an earlier version began; since then it is ``TrainingOptions.max_epochs``."""
+"""The default budget: two epochs, but within these bounds; minutes on two cores. The last is that of runs of
+earlier versions; since then it is ``TrainingOptions.max_epochs``."""
 
 
 def planned_epochs(options: TrainingOptions, tokens: int) -> float | None:

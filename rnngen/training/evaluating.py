@@ -170,12 +170,11 @@ def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
     )
 
 
-def below_baseline(encoded: EncodedDataset, nats_per_char: float, *, improving: bool) -> str | None:
+def below_baseline(encoded: EncodedDataset, nats_per_char: float, mend: str) -> str | None:
     """Return a warning, with figures and the mend, if the model is worse than a 5-gram; else None.
 
     Larger texts, where the 5-gram takes long and networks beat it, are not compared; neither are pairs, for
-    which there is none. ``nats_per_char`` is the loss on the validation text, read as ``stream``; a model is
-    ``improving`` if its last weights were the best ones.
+    which there is none. ``nats_per_char`` is the loss on the validation text, read as ``stream``.
     """
     train, val = encoded.train, encoded.val
     if train.source is not None or train.chars + val.chars > CHEAP or not (train.chars and val.chars):
@@ -184,12 +183,6 @@ def below_baseline(encoded: EncodedDataset, nats_per_char: float, *, improving: 
     baseline = witten_bell(known, unseen, has_eos=encoded.has_eos).nats_per_char
     if not nats_per_char > baseline:
         return None
-    mend = (
-        "it was still improving when its time was up: give it a larger budget"
-        if improving
-        else "it has learnt this text by heart: give more text, begin with another model (--init-from), or "
-        "try a smaller --hidden"
-    )
     return (
         f"the model is worse than a 5-gram of the same text: {nats_per_char:.3f} nats a character of the "
         f"held-out text, and the 5-gram {baseline:.3f}; {mend}{_strangers(known, unseen)}"

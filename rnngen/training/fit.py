@@ -4,11 +4,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from rnngen.contracts import Listener
 from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
@@ -19,6 +20,7 @@ from rnngen.errors import CorpusError
 from rnngen.events import Copied, Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Warned
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
+from rnngen.nn.distillation import Distillation
 from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
@@ -30,8 +32,10 @@ from rnngen.store.model_folder import (
     TRAINED_TOKENS,
     TRAINING,
     StoredModel,
+    read_metrics,
 )
 from rnngen.training import evaluating
+from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
@@ -141,8 +145,7 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             yield result
             if copied:
                 yield Copied(str(copied), **copied.as_json())
-            yield from _verdict(plan, result, event)
-            yield from _overfitting(plan, trainer, event)
+            yield from _verdict(plan, result, event, read_metrics(folder.folder), trainer.steps)
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
@@ -151,29 +154,25 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             yield Sampled(event.step, text)
 
 
-def _verdict(plan: Plan, result: FinalEvaluation, finished: Finished) -> Iterator[Warned]:
-    """Warn of weights that are no better than what they began with, or than an n-gram."""
+def _verdict(
+    plan: Plan,
+    result: FinalEvaluation,
+    finished: Finished,
+    rows: list[dict[str, Any]],
+    steps: int | None,
+) -> Iterator[Warned]:
+    """Warn of weights that are no better than what they began with, or than an n-gram, or long past."""
     if finished.step and not finished.best_step:
         yield Warned(
             f"nothing was better than the start, {finished.best_nats_per_char:.4f} nats a character: those "
             f"weights are kept; try a smaller --lr, which was {plan.config.training.lr:g}, or more text"
         )
         return
-    improving = finished.best_step == finished.step
-    if worse := evaluating.below_baseline(plan.encoded, result.stream, improving=improving):
+    mend = remedy(rows, plan.config.training)
+    if worse := evaluating.below_baseline(plan.encoded, result.stream, mend):
         yield Warned(worse)
-
-
-def _overfitting(plan: Plan, trainer: Trainer, finished: Finished) -> Iterator[Warned]:
-    """Warn of a best step in the first half of the budget, with what would have used the rest."""
-    steps, best = trainer.steps or finished.step, finished.best_step
-    if 0 < best < steps / 2:
-        epochs = best / trainer.batches.steps_per_epoch
-        yield Warned(
-            f"the best step was {best:,} of {steps:,}, and from there the text was learnt by heart: try "
-            f"--epochs {epochs:.2g}, with which the learning rate decays by then, or a --dropout above "
-            f"{plan.config.network.dropout:g}"
-        )
+    elif early := early_best(rows, plan.config.network, steps or finished.step):
+        yield Warned(early)
 
 
 def make_trainer(
@@ -196,6 +195,7 @@ def make_trainer(
     if plan.start_from:
         load_weights(network, _first_weights(plan, plan.start_from))
     network.to(device)
+    learner = _with_teachers(plan, network, device) if plan.teachers else None
     val, streams = evaluating.part_of(plan.encoded, evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
     evaluator = evaluating.DistributedEvaluator(network, precision, group)
     return Trainer(
@@ -210,6 +210,22 @@ def make_trainer(
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,
         starts_trained=plan.start_from is not None,
+        learner=learner,
+    )
+
+
+def _with_teachers(plan: Plan, network: nn.Module, device: torch.device) -> Distillation:
+    """Return the network together with its teachers, to be trained as one."""
+    options = plan.config.training
+    teachers = [teacher.network(str(device)) for teacher in plan.teachers]
+    example = torch.zeros(1, 1, dtype=torch.long, device=device) if plan.config.reads_source else 1
+    return Distillation(
+        network,
+        teachers,
+        example,
+        weight=options.teacher_weight,
+        temperature=options.teacher_temp,
+        smoothing=options.label_smoothing,
     )
 
 
@@ -272,6 +288,7 @@ def _started(plan: Plan, trainer: Trainer) -> Started:
         seed=plan.config.training.seed or 0,
         step=trainer.progress.step,
         steps=trainer.steps,
+        teachers=tuple(teacher.record.name for teacher in plan.teachers),
     )
 
 

@@ -6,8 +6,8 @@
     budget ─────────────┼───────────────────────────────────────────────┴─▸ passes ─▸ dropout
     batch, rate ────────┴─▸ updates a pass ─▸ weight decay
 
-The rules are in tokens and passes and not in seconds, so that a faster machine gets the same advice; the guide
-"benchmarks" has the measurements.
+The rules are in tokens and passes and not in seconds, so that a faster machine gets the same advice. The
+measurements are in the guide "benchmarks".
 """
 
 import math

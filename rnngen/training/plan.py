@@ -5,16 +5,17 @@ Nothing here imports torch, and nothing is written but the cache: a request that
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset
 from rnngen.data.default_tokenizers import choose_tokenizers
+from rnngen.data.shipped_corpora import task_of
 from rnngen.encodings import BYTES
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
-from rnngen.options import describe
+from rnngen.options import PENALTY, describe
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
@@ -23,8 +24,16 @@ from rnngen.registry.components import Component, choose, make_task, restore
 from rnngen.requests.conflicts import Capability, check_requirements
 from rnngen.requests.train import CHANGEABLE, REQUIREMENTS, TrainRequest
 from rnngen.store.config import ModelConfig
-from rnngen.store.model_folder import ModelStore, StoredModel, located, read_config, read_tokenizer
+from rnngen.store.model_folder import (
+    ModelStore,
+    StoredModel,
+    located,
+    located_teachers,
+    read_config,
+    read_tokenizer,
+)
 from rnngen.training.overfitting import LEAST_DECAY, TrainingText, with_data_defaults
+from rnngen.training.teachers import Teacher, open_teachers, place_of, reopen_teachers
 from rnngen.version import __version__
 
 KINDS = ("cell", "tokenizer", "source_tokenizer", "task")
@@ -44,6 +53,8 @@ class Plan:
     resumed: bool
     start_from: StoredModel | None = None
     """The model whose weights a new one begins with."""
+    teachers: tuple[Teacher, ...] = ()
+    """The models that it learns from beside the text."""
 
     def with_device_defaults(self, device: str) -> "Plan":
         """Return the plan with the cell's open options decided for a kind of device, if the model is new."""
@@ -60,10 +71,11 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     Raises:
         RnngenError: of every kind, before anything is written.
     """
+    request = _with_task(request)
     name = request.name or _name_after(request.files)
     path = models.path(name)
     if has_run(models, request):
-        return _resumed(registry, name, path, request)
+        return _resumed(registry, models, name, path, request)
     if not request.files:
         raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
     if path.exists() and not request.force:
@@ -74,7 +86,17 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     check_capabilities(registry, models, request)
     if request.init_from:
         return _tuned(registry, name, path, request, models.open(request.init_from))
+    if request.teacher:
+        return _taught(registry, name, path, request, open_teachers(registry, models, request.teacher))
     return _new(registry, name, path, request)
+
+
+def _with_task(request: TrainRequest) -> TrainRequest:
+    """The request with the task that the corpora which ship are for, where it names some and no task."""
+    if request.resume or request.init_from or request.target or "task" in request.parts:
+        return request
+    task = task_of(request.files)
+    return replace(request, parts=request.parts.adding({"task": task})) if task else request
 
 
 def has_run(models: ModelStore, request: TrainRequest) -> bool:
@@ -119,17 +141,47 @@ def _task_settings(request: TrainRequest) -> dict[str, str]:
 
 def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, base: StoredModel) -> Plan:
     """A new model with the parts, the vocabulary and the weights of another."""
-    parts = _restored(registry, base.config)
-    text, network = _text_like(base, _text(request)), base.config.network
-    texts = CorpusFiles.find(registry, parts["task"], request.files, text)
-    limit = request.training.options.max_length
-    encoded = texts.encode(parts, text.val_fraction, base.tokenizer_json, limit=limit, extend=True)
+    parts, network = _restored(registry, base.config), base.config.network
+    encoded = _encoded_like(registry, base, parts, request, extend=True)
     training = request.training.options
     if training.weight_decay is None:  # a strong one would undo what the weights know
         training = replace(training, weight_decay=LEAST_DECAY)
     config = _config(parts, network, encoded, training)
     config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
+
+
+def _taught(
+    registry: Registry, name: str, path: Path, request: TrainRequest, teachers: tuple[Teacher, ...]
+) -> Plan:
+    """A new network that learns from others, with their task and their vocabulary."""
+    base = teachers[0].model
+    parts = _restored(registry, base.config)
+    cell = request.parts.options.cell or parts["task"].registered.spec.cell
+    parts |= choose(registry, {"cell": cell}, request.settings)
+    _refuse_penalties(parts["cell"].options)
+    encoded = _encoded_like(registry, base, parts, request, extend=False)
+    config = _config(parts, request.network.options, encoded, request.training.options)
+    config = config.replace(teachers=tuple(teacher.record for teacher in teachers))
+    return Plan(name, path, config, parts, encoded, resumed=False, teachers=teachers)
+
+
+def _refuse_penalties(options: Any) -> None:
+    """Refuse an option of a cell that adds to a loss which teachers replace."""
+    for one in fields(options):
+        if one.metadata.get(PENALTY) and (value := getattr(options, one.name)):
+            raise OptionError(
+                f"`{one.name}={value}` adds to a loss that `teacher` replaces; leave one of them out"
+            )
+
+
+def _encoded_like(
+    registry: Registry, base: StoredModel, parts: dict[str, Component], request: TrainRequest, *, extend: bool
+) -> EncodedDataset:
+    """Read a text as another model's was, in its vocabulary, which may grow."""
+    text, limit = _text_like(base, _text(request)), request.training.options.max_length
+    texts = CorpusFiles.find(registry, parts["task"], request.files, text)
+    return texts.encode(parts, text.val_fraction, base.tokenizer_json, limit=limit, extend=extend)
 
 
 def _text_like(base: StoredModel, text: CorpusOptions) -> CorpusOptions:
@@ -170,13 +222,17 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
         ConflictError: naming the first such option.
         OptionError: if the task and the cell do not go together.
     """
+    request = _with_task(request)
     if request.init_from:
         base = models.open(request.init_from).config
         # the rows about its head hold
         replace(request, init_from=None, network=Given.of(NetworkOptions, head=base.network.head))
         _check_task(restore(registry, "task", base.task), request)
         return
-    task = choose(registry, {"task": request.parts.options.task}, {})["task"]
+    if request.teacher:
+        task = restore(registry, "task", models.open(request.teacher[0]).config.task)
+    else:
+        task = choose(registry, {"task": request.parts.options.task}, {})["task"]
     spec: TaskSpec = task.registered.spec
     cell = request.parts.options.cell or spec.cell
     reads = isinstance(registry.find("cell", cell).spec, NetworkSpec)
@@ -223,9 +279,11 @@ def _config(
 # ── going on ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -> Plan:
+def _resumed(registry: Registry, models: ModelStore, name: str, path: Path, request: TrainRequest) -> Plan:
     config = read_config(path)
+    config = config.replace(teachers=located_teachers(path, config))
     parts = _restored(registry, config)
+    _refuse_other_teachers(models, config, request)
     _refuse_changes(registry, parts, config, request)
     record = located(path, config.corpus)
     if request.files:
@@ -249,7 +307,8 @@ def _resumed(registry: Registry, name: str, path: Path, request: TrainRequest) -
         raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
     training = _changed(config.training, request.training)
     config = config.replace(training=training, corpus=encoded.record)  # which may lie elsewhere by now
-    return Plan(name, path, config, parts, encoded, resumed=True)
+    teachers = reopen_teachers(registry, models, name, config.teachers)
+    return Plan(name, path, config, parts, encoded, resumed=True, teachers=teachers)
 
 
 def _changed(options: TrainingOptions, given: Given[TrainingOptions]) -> TrainingOptions:
@@ -287,6 +346,13 @@ def _refuse_changes(
     for key, value in given.items():
         _refuse_change(key, value, was.get(key))
     _refuse_changed_settings(registry, parts, request.settings)
+
+
+def _refuse_other_teachers(models: ModelStore, config: ModelConfig, request: TrainRequest) -> None:
+    given = [place_of(models, models.find(name)) for name in request.teacher]
+    was = [teacher.model for teacher in config.teachers]
+    if given:
+        _refuse_change("teacher", " ".join(given), " ".join(was) or None)
 
 
 def _refuse_changed_settings(

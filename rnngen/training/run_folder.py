@@ -132,6 +132,7 @@ def model_card(
     held_out = ", ".join(Path(path).name for path in corpus.val_paths)
     held_out = held_out or f"the last {100 * corpus.val_fraction:.3g}%"
     parts = [_part("cell", config.cell), _part("tokenizer", config.tokenizer), _part("task", config.task)]
+    parts += [f"- learnt from `{one.name}` (SHA-256 `{one.sha256[:16]}…`)" for one in config.teachers]
     return f"""# {name}
 
 A recurrent text generator, made with rnngen {config.rnngen}.

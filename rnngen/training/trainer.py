@@ -42,6 +42,8 @@ GPU_STRIDE = 10
 """On a GPU the loss is read once in that many steps, since reading means waiting for it."""
 WARM_UP_STEPS = 2
 """Steps that set things up, and do not count for the speed."""
+LOSS_WINDOW = 50
+"""Steps over which the training loss is averaged, each counting a fiftieth less than the one after it."""
 
 
 @dataclass
@@ -60,9 +62,19 @@ class Progress:
     seconds: float = 0.0
     """Wall-clock time spent, over all sittings."""
     losses: float = 0.0
-    """Sum of training losses since the last evaluation…"""
-    counted: int = 0
-    """…and their number."""
+    """Sum of training losses, in which older steps count less and less…"""
+    counted: float = 0.0
+    """…and of their weights."""
+
+    def add_loss(self, loss: float, steps: int) -> None:
+        """Take in a training loss, which stands for some steps."""
+        keep = (1 - 1 / LOSS_WINDOW) ** steps
+        self.losses, self.counted = keep * self.losses + loss, keep * self.counted + 1
+
+    @property
+    def train_loss(self) -> float | None:
+        """The mean of training losses over the last ``LOSS_WINDOW`` steps or so; None before the first."""
+        return self.losses / self.counted if self.counted else None
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,7 @@ class MetricsRow:
     epoch: float
     lr: float
     train_nats_per_token: float | None
+    """The running mean of training losses, over ``LOSS_WINDOW`` steps."""
     val_nats_per_token: float
     val_nats_per_char: float
     best: bool
@@ -120,6 +133,7 @@ class Trainer:
         pause: fewest steps between two evaluations, so that a long validation text does not take all the
             time.
         group: the processes that train together.
+        learner: the network whose loss is made small, one that contains ``network``; that alone if not given.
         starts_trained: whether the weights are another model's, which are then evaluated before the first
             step, and kept if nothing is better.
     """
@@ -135,6 +149,7 @@ class Trainer:
     pause: int = 1
     group: ProcessGroup = field(default_factory=ProcessGroup)
     starts_trained: bool = False
+    learner: nn.Module | None = None
     progress: Progress = field(default_factory=Progress, init=False)
     state: State | None = field(default=None, init=False)
     """The state of this process's streams, carried from batch to batch."""
@@ -233,10 +248,12 @@ class Trainer:
         self.mean.update(p.step)
         self._speed.add(batch.inputs.size, time.monotonic() - began)
         if looked_at:
-            p.losses, p.counted = p.losses + loss.item(), p.counted + 1
+            if (batch.targets != IGNORE).any():
+                p.add_loss(loss.item(), 1 if self.device.type == "cpu" else GPU_STRIDE)
             spent, speed = self._spent(), self._speed.tokens_per_second
             left = p.seconds * (1 - spent) / spent if spent and p.seconds else None
-            yield Step(p.step, self._epoch(), spent, loss.item(), lr, norm.item(), speed, left)
+            figures = (lr, norm.item(), speed, left, loss.item())
+            yield Step(p.step, self._epoch(), spent, p.train_loss or 0.0, *figures)
 
     def _learn(self, batch: Batch) -> torch.Tensor:
         """The batch's mean loss, with its gradient: of this process's share part by part, then of all."""
@@ -255,8 +272,9 @@ class Trainer:
         """Add the gradient of some rows' surprisal over ``count`` → it, and their state after."""
         before = None if self.state is None else tuple(array[rows] for array in self.state)
         share = self.options.scheduled_sampling * self._progress_of_next()
-        part = scheduled_inputs(self.network, part, before, share, self.precision)
-        loss, after = batch_loss(self.network, part, before, self.precision, reduction="sum")
+        learner = self.learner or self.network
+        part = scheduled_inputs(learner, part, before, share, self.precision)
+        loss, after = batch_loss(learner, part, before, self.precision, reduction="sum")
         mean = loss / count
         mean.backward()  # type: ignore[no-untyped-call]
         return mean, after
@@ -294,12 +312,10 @@ class Trainer:
         p.since_best = 0 if best else p.since_best + 1
         if p.since_best and p.since_best % 2 == 0:  # two in a row: plateau halves the rate
             p.cuts += 1
-        train = p.losses / p.counted if p.counted else None
-        p.losses, p.counted = 0.0, 0
         lr = self.optimizer.param_groups[0]["lr"]
         found = (loss.nats_per_token, loss.nats_per_char, best, score)
         yield Evaluated(p.step, *found)
-        yield from self.save(self, MetricsRow(p.step, self._epoch(), lr, train, *found))
+        yield from self.save(self, MetricsRow(p.step, self._epoch(), lr, p.train_loss, *found))
 
     def weights(self) -> Tensors:
         """Return the parameters to evaluate and save, in fp32: their running mean, if there is one."""

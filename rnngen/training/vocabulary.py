@@ -45,7 +45,7 @@ def cut_vocabulary(plan: Plan) -> Iterator[Warned]:
     """Report the characters that a vocabulary spells in bytes, and a limit that a large one may have."""
     part = plan.parts["tokenizer"]
     learns = "vocab_size" in {one.name for one in describe(type(part.options))}
-    if plan.resumed or plan.start_from or not learns:
+    if plan.resumed or plan.start_from or plan.teachers or not learns:
         return
     pieces, train = plan.encoded.tokenizer.pieces, plan.encoded.train
     counts = train.counts(len(pieces))

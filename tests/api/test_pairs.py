@@ -11,6 +11,7 @@ from itertools import groupby
 
 import numpy as np
 import pytest
+from fixtures import PRECISION, SEED
 
 from rnngen import builtins, hookimpl
 from rnngen.api import Session
@@ -44,8 +45,8 @@ TRAINING_OPTIONS = {
     "steps": 10,
     "evaluations": 3,
     "lr": 0.01,
-    "seed": 1,
-    "precision": "fp32",
+    "seed": SEED,
+    "precision": PRECISION,
     "device": "cpu",
 }
 CHAR = {"tokenizer": "char", "source_tokenizer": "char"}
@@ -92,7 +93,7 @@ def shelf(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNGEN_HOME", str(folder / "home"))
         session = Session(Registry(), ModelStore(folder / "models"))
-        for name, seed in (("one", 1), ("two", 2)):
+        for name, seed in (("one", SEED), ("two", SEED + 1)):
             request = TrainRequest.of(
                 str(folder / "pairs.tsv"),
                 name=name,

@@ -6,13 +6,14 @@ import subprocess
 import sys
 
 import pytest
+from fixtures import PRECISION, SEED
 
 from rnngen import encodings
 from rnngen.api import load
 
 PERIOD = b"MThd\0\0\r\n\xff\xfe\n\r\x80\x92\xc3\xa9PK\x03\x04\xef\xbb\xbf"
 """NULs, line ends of all kinds, byte order marks, and bytes of no encoding."""
-FLAGS = ["--hidden=48", "--steps=250", "--batch=8", "--seq=48", "--lr=0.01", "--seed=1", "--device=cpu"]
+FLAGS = ["--hidden=48", "--steps=250", "--batch=8", "--seq=48", "--lr=0.01", f"--seed={SEED}", "--device=cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def learnt(tmp_path_factory):
     """A folder with a model that knows the bytes by heart; only to be read."""
     folder = tmp_path_factory.mktemp("bytes")
     (folder / "tune.mid").write_bytes(PERIOD * 120)
-    train = ["train", "tune.mid", "--encoding", "bytes", "-q", "--precision=fp32", *FLAGS]
+    train = ["train", "tune.mid", "--encoding", "bytes", "-q", f"--precision={PRECISION}", *FLAGS]
     assert raw(folder, *train).returncode == 0
     return folder
 

@@ -1,16 +1,18 @@
 """The flags of constraints: first in the chain, whole on the way to a filter, or what to install."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
 
+import rnngen
 from rnngen import hookimpl
 from rnngen.cli.commands.sample import given_of, sample
 from rnngen.cli.context import Program, session
 from rnngen.cli.flags import flag_of
 from rnngen.cli.settings import resolve
 from rnngen.contracts import FilterSpec, Flag
-from rnngen.errors import OptionError, UsageError
+from rnngen.errors import ConstraintError, OptionError, UsageError
 from rnngen.generation.decoding_choice import ORDERS
 from rnngen.registry import Distribution, Registry
 from rnngen.registry.components import choose_filters
@@ -176,3 +178,65 @@ def test_the_program_ends_with_the_status_of_a_wrong_use(run, plugins):
     plugins()
     said = run("sample", "-m", "tale", "--choices", "names.txt", status=2).err
     assert "'rnngen help sampling'" in said
+
+
+# ── Texts that end too early ───────────────────────────────────────────────────────────────────────────────
+
+LONG = ("--filters", "min_length=9")
+
+
+@pytest.mark.parametrize(("model", "prompt"), [("tale", "the"), ("names", ""), ("pairs", "abc")])
+@pytest.mark.parametrize("how", [["--seed", "1"], ["--beam", "2"], ["--seed", "1", "--json"]])
+def test_a_text_that_is_cut_short_is_written_and_then_an_error(run, models, model, prompt, how):
+    ran = run("sample", "-m", model, "-n", "4", *LONG, *how, prompt, status=1)
+    text = json.loads(ran.out)["text"] if "--json" in how else ran.out.rstrip("\n").removeprefix(prompt)
+    assert len(text) == 4
+    assert "filter 'min_length': the text ended after 4 of 9 tokens; give a larger length" in ran.err
+    assert run("sample", "-m", model, "-n", "9", *LONG, *how, prompt).out
+
+
+def test_of_several_texts_all_are_written_and_the_short_ones_counted(run, models):
+    ran = run(
+        "sample",
+        "-m",
+        "pairs",
+        "-n",
+        "4",
+        *LONG,
+        "--count",
+        "2",
+        "--seed",
+        "1",
+        stdin="abc\n\nfed\n",
+        status=1,
+    )
+    assert [len(line) for line in ran.out.split("\n")] == [4, 4, 0, 0, 4, 4, 0]
+    assert "4 of 4 texts ended too early" in ran.err
+
+
+def test_a_stop_that_ends_a_text_too_early_is_an_error_too(run, models):
+    ran = run("sample", "-m", "names", "--filters", "force=A,min_length=9", "--stop", "AA", "", status=1)
+    assert ran.out == "\n"
+    assert "ended after 2 of 9 tokens" in ran.err
+
+
+def test_a_state_is_saved_in_the_middle_of_a_form_and_the_last_part_completes_it(run, models):
+    flags = ("sample", "-m", "tale", "-n", "4", "--save-state", "s")
+    half = run(*flags, "--seed", "1", *LONG, "the")
+    more = run("sample", "-m", "tale", "-n", "4", "--from-state", "s", status=1)
+    assert "ended after 8 of 9 tokens" in more.err
+    assert len(half.out + more.out) == len("the") + 8
+    run("sample", "-m", "tale", "-n", "5", "--from-state", "s")
+
+
+@pytest.mark.usefixtures("models")
+def test_python_raises_an_error_that_holds_the_texts():
+    filters = {"filters": "min_length=9", "length": 4, "seed": 1}
+    with pytest.raises(ConstraintError, match="ended after 4 of 9") as short:
+        rnngen.load("tale").generate("the", count=2, **filters)
+    assert [len(text) for text in short.value.texts] == [4, 4]
+    pieces = []
+    with pytest.raises(ConstraintError):
+        pieces.extend(rnngen.load("tale").stream("the", **filters))
+    with pytest.raises(ConstraintError):
+        rnngen.load("pairs").translate(["abc"], **filters, strategy="sample")

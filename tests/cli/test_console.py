@@ -8,6 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
+from rnngen.__main__ import main
 from rnngen.cli.render import console
 from rnngen.cli.render.frame import Frame
 from rnngen.cli.render.progress import Progress
@@ -20,7 +21,8 @@ def a_run(*, model="shake[bold]\x1bspeare", text="[red]To be\x1b[31m 愛" * 40):
     """A run of 20 steps, made up."""
     yield Started(model, "m/x", 670_123, 65, 1_003_854, 111_540, "cpu", "bf16", 1337, 0, 20)
     for step in range(1, 21):
-        yield Step(step, step / 10, step / 20, 4 - step / 10, 0.002, 0.3, 41_234.0, 20.0 - step)
+        loss = 4 - step / 10
+        yield Step(step, step / 10, step / 20, loss, 0.002, 0.3, 41_234.0, 20.0 - step, loss)
         if step % 10 == 0:
             yield Evaluated(step, 4.1 - step / 10, 4.1 - step / 10, True)
             yield Saved(step, "m/x/model.safetensors")
@@ -85,6 +87,15 @@ def test_notes_and_warnings_go_to_stderr(capsys):
     console.note("one")
     console.warn("two")
     assert capsys.readouterr() == ("", "rnngen: one\nrnngen: warning: two\n")
+
+
+def test_the_sign_of_an_error_is_coloured_on_a_terminal(monkeypatch):
+    for colour, sign in ((True, "\x1b[31m\x1b[1merror:\x1b[0m"), (False, "error:")):
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("NO_COLOR", "" if colour else "1")
+        assert main(["help", "nonsense"]) == 2
+        assert terminal.getvalue().startswith(f"rnngen: {sign} unknown topic")
 
 
 # ── Listings ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from fixtures import PRECISION, SEED
 
 LABELLED = [(label, f"{name}{n}") for n in range(60) for label, name in (("female", "Eva"), ("male", "Tom"))]
 
@@ -69,7 +70,15 @@ def surnames(tmp_path_factory):
     ]
     rng.shuffle(rows)
     (folder / "names.tsv").write_text("\n".join(rows))
-    options = {"hidden": 24, "steps": 150, "lr": 0.02, "batch": 16, "seq": 16, "seed": 1, "precision": "fp32"}
+    options = {
+        "hidden": 24,
+        "steps": 150,
+        "lr": 0.02,
+        "batch": 16,
+        "seq": 16,
+        "seed": SEED,
+        "precision": PRECISION,
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNGEN_HOME", str(folder))
         train(str(folder / "names.tsv"), name="names", task="labelled", **options)

@@ -66,3 +66,10 @@ def test_the_end_of_an_example_is_spelled_out(run):
 )
 def test_what_makes_no_sense_is_refused(run, arguments, says):
     assert says in run("next", "-m", "tale", *arguments, "the", status=2).err
+
+
+@pytest.mark.parametrize("command", ["sample", "next"])
+def test_filters_that_leave_nothing_are_named_as_the_cause(run, shelf, command):
+    ran = run(command, "-m", "tale", "--filters", "force=zq", "the", status=1)
+    assert "the filters forbid all of them" in ran.err
+    assert "weights" not in ran.err

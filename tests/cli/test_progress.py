@@ -12,7 +12,7 @@ from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Saved, 
 from rnngen.printable import printable, shown
 
 STARTED = Started("names", "m/names", 670_123, 65, 1_003_854, 111_540, "cpu", "bf16", 1337, 0, 4900)
-STEP = Step(1200, 2.44, 0.245, 1.63121, 0.0021, 0.31, 41_234.0, 72.4)
+STEP = Step(1200, 2.44, 0.245, 1.63121, 0.0021, 0.31, 41_234.0, 72.4, 1.5)
 EVALUATED = Evaluated(1200, 1.712, 1.712, True)
 FINISHED = Finished("budget", 4900, 4400, 1.46012, 182.0)
 

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from fixtures import PRECISION, SEED
 
 from rnngen.__main__ import main
 from rnngen.cli import interactive
@@ -30,11 +31,11 @@ def pairs(tmp_path_factory):
         f"{a} {b}\t{b} {a}" for a in ("red", "blue", "old", "new") for b in ("hat", "sea", "door", "song")
     ]
     (folder / "swap.tsv").write_text("\n".join(lines * 8) + "\n")
-    sizes = ("--hidden", "8", "--steps", "4", "--batch", "8", "--device", "cpu", "--precision", "fp32")
+    sizes = ("--hidden", "8", "--steps", "4", "--batch", "8", "--device", "cpu", "--precision", PRECISION)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNGEN_HOME", str(folder / "home"))
         corpus = ("train", str(folder / "swap.tsv"), "--task", "pairs", "--tokenizer", "char")
-        assert main([*corpus, "--seed", "1", "-q", *sizes]) == 0
+        assert main([*corpus, "--seed", str(SEED), "-q", *sizes]) == 0
     return ("sample", "-m", str(folder / "home" / "models" / "swap"), "--seed", "7", "-n", "12")
 
 

@@ -103,6 +103,22 @@ def test_translate_gives_one_output_for_each_source(model):
     assert outputs == [model.generate(source=source) for source in SOURCES]
 
 
+def test_a_hypothesis_is_that_of_the_text_which_a_stop_cuts_short(attentive):
+    """Its log-probability, and its rows of weights, are those of the tokens up to the stop alone."""
+    step = attentive(5, seed=6)
+    generator = generator_of(step, Letters(), source_tokenizer=Letters(), has_eos=True)
+    strategy = BeamSearch(BeamOptions(width=3))
+    whole = found(generator, "", strategy, source="abc", length=12, attention=True)[0][1]
+    stop = generator.decode(whole.tokens[2:3])
+    kept = list(whole.tokens[: whole.tokens.index(whole.tokens[2])])
+    ((shown, cut),) = found(generator, "", strategy, source="abc", length=12, attention=True, stops=(stop,))
+    assert shown == generator.decode(kept)
+    assert cut.tokens == tuple(kept)
+    nats, weights = step.walk(generator.source_tokens("abc"), [generator.eos_id], kept)
+    assert cut.log_probability == pytest.approx(sum(nats), rel=1e-5)
+    np.testing.assert_allclose(cut.attention, weights[: len(kept)], rtol=1e-5)
+
+
 # ── Whole texts chosen ─────────────────────────────────────────────────────────────────────────────────────
 
 

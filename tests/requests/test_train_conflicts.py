@@ -17,6 +17,7 @@ VALUES = {
     "force": True,
     "name": "mine",
     "init_from": "other",
+    "teacher": ("other",),
     "nproc": 2,
     "from_study": "study",
     "storage": "file.journal",

@@ -46,8 +46,9 @@ def test_it_comes_between_the_judgement_and_the_end(train):
 
 def test_the_mend_depends_on_what_went_wrong(train):
     assert "larger budget" in told(train())[0]
-    spoilt = train(name="spoilt", lr=1e-30, weight_decay=0, patience=2, steps=24, evaluations=12)
-    assert "more text" in told(spoilt)[0]
+    spoilt = told(train(name="spoilt", lr=1e-30, weight_decay=0, patience=2, steps=24, evaluations=12))[0]
+    assert "--lr, which was 1e-30" in spoilt
+    assert "by heart" not in spoilt
 
 
 @pytest.mark.slow

@@ -141,7 +141,7 @@ def curve(folder, name, task, *, stop_after=STEPS, resume=False, normalised=Fals
         if isinstance(event, Step):
             made.append(event.step)
         if isinstance(event, Step | Evaluated):
-            losses.append(event.loss)
+            losses.append(event.batch_loss if isinstance(event, Step) else event.loss)
     return losses
 
 

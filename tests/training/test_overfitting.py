@@ -50,10 +50,8 @@ def test_examples_that_end_are_read_more_often_than_free_text():
 
 
 def test_pairs_are_decayed_least():
-    options = with_data_defaults(
-        NetworkOptions(), TrainingOptions(), TrainingText(1000, has_eos=True, has_source=True)
-    )
-    assert options[1].weight_decay == LEAST_DECAY
+    pairs = TrainingText(1000, has_eos=True, has_source=True)
+    assert weight_decay(TrainingOptions(), pairs) == LEAST_DECAY
 
 
 @pytest.mark.parametrize("budget", [{"minutes": 3.0}, {}])

@@ -11,7 +11,7 @@ import torch
 from rnngen.builtins.cells.lstm.torch import LSTM
 from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
-from rnngen.contracts import Chunk
+from rnngen.contracts import IGNORE, Chunk
 from rnngen.data.batches import SpanBatches, StreamBatches, example_spans
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import DivergedError
@@ -22,7 +22,7 @@ from rnngen.nn.network import RecurrentNetwork, weights_of
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training.averaging import TriggeredMean
 from rnngen.training.budget import planned_steps
-from rnngen.training.trainer import Trainer, rate
+from rnngen.training.trainer import LOSS_WINDOW, Trainer, rate
 
 TEXT = "so much depends upon a red wheel barrow glazed with rain water beside the white chickens " * 4
 OPTIMIZERS = ["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
@@ -223,11 +223,25 @@ def test_a_long_held_out_text_is_tried_less_often(store):
     assert [e.step for e in trainer.run() if isinstance(e, Evaluated)] == [4, 8, 10]
 
 
-def test_the_mean_training_loss_is_that_of_the_steps_since(store):
+def test_the_training_loss_is_a_running_mean_and_the_same_in_steps_and_metrics(store):
     trainer = make(store, steps=6, evaluations=2)
-    losses = [e.loss for e in trainer.run() if isinstance(e, Step)]
-    told = [e.train_nats_per_token for e in trainer.save.evaluations]
-    assert told == pytest.approx([sum(losses[:3]) / 3, sum(losses[3:]) / 3])
+    steps = [e for e in trainer.run() if isinstance(e, Step)]
+    for number, step in enumerate(steps, 1):
+        weights = [(1 - 1 / LOSS_WINDOW) ** (number - 1 - at) for at in range(number)]
+        losses = [one.batch_loss for one in steps[:number]]
+        assert step.loss == pytest.approx(np.average(losses, weights=weights))
+    assert [e.train_nats_per_token for e in trainer.save.evaluations] == [steps[2].loss, steps[5].loss]
+
+
+def test_a_batch_without_targets_does_not_count_for_the_training_loss(store, monkeypatch):
+    trainer = make(store, steps=2, evaluate=scripted([3.0, 2.0, 1.0]))
+    batch = next(trainer.batches)
+    empty = batch._replace(targets=np.full_like(batch.targets, IGNORE))
+    both = iter([batch, empty])
+    monkeypatch.setattr(StreamBatches, "__next__", lambda _: next(both))
+    first, second = (e for e in trainer.run() if isinstance(e, Step))
+    assert first.loss == second.loss == first.batch_loss
+    assert second.batch_loss == 0
 
 
 def test_training_stops_early_once_nothing_has_improved_for_long(store):

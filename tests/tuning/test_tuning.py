@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, field, replace
 
 import pytest
+from fixtures import PRECISION
 
 pytest.importorskip("optuna", reason="the extra 'tune' is not installed")
 
@@ -27,7 +28,7 @@ LEARNING = {
     "evaluations": 4,
     "optimizer": "adamw",
     "weight_decay": 0.01,
-    "precision": "fp32",
+    "precision": PRECISION,
     "device": "cpu",
     "seed": 1,
 }

@@ -56,6 +56,12 @@ class Inclusion:
         ]
         return (np.array(after, np.int64).reshape(state[0].shape),)
 
+    def unmet(self, tokens: Sequence[int]) -> str | None:
+        """Name the first word that a text does not hold."""
+        text = b"".join(self.pieces[token] for token in tokens)
+        missing = [word.decode() for word in self.words if word not in text]
+        return f"filter 'must_include': the text ended without {missing[0]!r}" if missing else None
+
     def _went_on(self, number: int, place: int, token: int) -> int:
         """Number of bytes of a word that the text ends with after one token more."""
         word = self.words[number]
@@ -66,5 +72,5 @@ class Inclusion:
 
 
 def must_include(options: InclusionOptions, tokenizer: Tokenizer) -> Inclusion:
-    """Forbid the end until every word was written; where text does not end by itself, forbid nothing."""
+    """Forbid the end until every word was written; of a text that ends without one, ``unmet`` says so."""
     return Inclusion(options.wanted, tokenizer)

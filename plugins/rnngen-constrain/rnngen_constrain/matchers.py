@@ -95,6 +95,12 @@ class Matchers:
         parser.consume_tokens(row.written)
         return np.flatnonzero(self._mask(parser)).tolist()
 
+    def accepts(self, tokens: Sequence[int]) -> bool:
+        """Return whether a text is one of the language."""
+        parser = self._parser()
+        parser.consume_tokens(list(tokens))
+        return not parser.is_error() and parser.is_accepting()
+
     def _parsers(self, rows: Sequence[Row]) -> dict[int, LLMatcher]:
         """By name, those that have read what was written in each row."""
         by_name = {row.now: row for row in rows}

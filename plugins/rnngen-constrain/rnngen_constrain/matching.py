@@ -75,6 +75,14 @@ class Constraint:
         """One token more, and the text so far is now the shorter one."""
         return state[0] + 1, mixed(state[1], tokens), state[1]
 
+    def unmet(self, tokens: Sequence[int]) -> str | None:
+        """Say so where a text is none of the language."""
+        if self.matchers.accepts(tokens):
+            return None
+        return (
+            f"filter {self.language.name!r} ({self.language.source}): the text ended before it was complete"
+        )
+
     def _refuse(self, row: Row, logits: Floats) -> None:
         pieces = self.tokenizer.pieces
         wanted = [pieces[token] for token in self.matchers.wanted(row) if logits[token] == FORBIDDEN]

@@ -15,7 +15,7 @@ from rnngen.builtins.strategies.sampling import Sample
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.builtins.tokenizers.byte_level import BPETokenizer, WordTokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer
-from rnngen.contracts import Chunk, State, Strategy, Tokenizer
+from rnngen.contracts import Chunk, State, Strategy, TextConstraint, Tokenizer
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import Sampler, sample
 from rnngen.errors import RnngenError, UsageError
@@ -476,3 +476,26 @@ def test_a_listing_imports_neither_llguidance_nor_numpy() -> None:
         "sys.exit(bool({'llguidance', 'numpy'} & {*sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ── Texts that end too early ───────────────────────────────────────────────────────────────────────────────
+
+
+@every
+@pytest.mark.parametrize(
+    ("kind", "value", "whole", "part"),
+    [
+        ("regex", "[0-9]{4}", "2024", "20"),
+        ("regex", "[0-9]+b?", "20", "20c"),
+        ("choices", "red|green", "green", "gre"),
+        ("json_schema", json.dumps(SCHEMA), '{"age": 40, "name": "red"}', '{"age": 40, '),
+        ("must_include", "red|40", "40, red", "red, 4"),
+    ],
+)
+def test_a_text_that_ends_too_early_is_told_from_a_whole_one(
+    name: str, kind: str, value: str, whole: str, part: str
+) -> None:
+    (constraint,) = filters(ALL[name], (kind, value))
+    assert isinstance(constraint, TextConstraint)
+    assert constraint.unmet(ALL[name].encode(whole).tolist()) is None
+    assert f"filter {kind!r}" in (constraint.unmet(ALL[name].encode(part).tolist()) or "")

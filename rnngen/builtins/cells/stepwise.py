@@ -6,12 +6,13 @@ computed as ``σ(a) = ½·tanh(½·a) + ½`` with the inner halves folded into t
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rnngen.builtins.cells.options import RegularizedOptions
-from rnngen.contracts import Floats, State, Weights
+from rnngen.contracts import CompiledMatrix, Floats, State, Weights, imported
 
 HALF = np.array(0.5, np.float32)
 """An array without axes: NumPy would make one of a scalar at every call, for more than the product takes."""
@@ -20,13 +21,15 @@ EPSILON = np.float32(1e-5)
 
 
 class CellStep:
-    """A cell, one token at a time; a subclass adds ``advance``.
+    """A cell, one token at a time; a subclass adds ``step``.
 
     ``order`` is the position of each gate in torch's order, ``scale`` the factor of each gate's input.
     """
 
     arrays = 1
     """Number of arrays in the state."""
+    compiled: ClassVar[str]
+    """Names ``step`` as one function that Numba compiles, for when its matrices are ``CompiledMatrix``."""
 
     def __init__(
         self, weights: Weights, options: RegularizedOptions, order: Sequence[int], scale: Sequence[float]
@@ -35,6 +38,7 @@ class CellStep:
         self.mogrifier = Mogrifier(weights)
         self.size = len(self.recurrent.matrix)
         self.new_h = np.float32(1 - options.zoneout_h)
+        self.kernel: Callable[..., State] | None = None
 
     def initial_state(self, batch: int) -> State:
         """Return zeros, each (B,H): ``(h, c)`` of an LSTM, ``(h,)`` of the others."""
@@ -43,6 +47,21 @@ class CellStep:
     def project(self, x: Floats) -> Floats:
         """``x`` (B,I) → its product (B,G); ``x`` itself where that must wait for the Mogrifier."""
         return x if self.mogrifier.rounds else self.input(x)
+
+    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
+        """Take one step: what ``project`` returned and the state → (B,H), state."""
+        if self.kernel is None:
+            return self.step(projected, state)
+        after = self.kernel(*(np.ascontiguousarray(array, np.float32) for array in (projected, *state)))
+        return after[0], after
+
+    def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
+        """Do the same in NumPy."""
+        raise NotImplementedError
+
+    def constants(self) -> tuple[Any, ...]:
+        """Return what the compiled function takes beside the recurrent projection."""
+        return (self.new_h,)
 
     def projections(self, projected: Floats, h: Floats) -> tuple[Floats, Floats]:
         """Return the products of input and last output (B,G), from what ``project`` returned.
@@ -60,8 +79,11 @@ class CellStep:
 
     def quantize(self, make: Callable[[Floats], Any]) -> None:
         """Replace all matrices."""
-        self.input.matrix, self.recurrent.matrix = make(self.input.matrix), make(self.recurrent.matrix)
+        self.input.quantize(make)
+        self.recurrent.quantize(make)
         self.mogrifier.quantize(make)
+        if self.recurrent.kernel is not None and not self.mogrifier.rounds:
+            self.kernel = partial(imported(self.compiled), (self.recurrent.parameters, *self.constants()))
 
 
 class Projection:
@@ -74,6 +96,8 @@ class Projection:
             factors = zip(order, scale, strict=True)
             return np.ascontiguousarray(np.concatenate([gates[g] * np.float32(by) for g, by in factors]).T)
 
+        self.kernel: Callable[[Floats], Floats] | None = None
+        self.parameters: Any = None
         self.bias = columns("bias")
         if f"rnn.gain_{name}_l0" not in weights:
             self.norm, self.matrix = None, columns("weight")
@@ -84,12 +108,21 @@ class Projection:
 
     def __call__(self, x: Floats) -> Floats:
         """``x`` (B,I) → a new array (B,G)."""
+        if self.kernel is not None:
+            return self.kernel(np.ascontiguousarray(x, np.float32))
         product: Floats = np.dot(x, self.matrix)
         if self.norm:
             self.norm(product)
         if self.bias is not None:
             product += self.bias
         return product
+
+    def quantize(self, make: Callable[[Floats], Any]) -> None:
+        """Replace the matrix."""
+        self.matrix = make(self.matrix)
+        if isinstance(self.matrix, CompiledMatrix):
+            self.parameters = self.matrix.arrays, self.norm and self.norm.gain, self.bias
+            self.kernel = partial(imported("rnngen.builtins.cells.compiled:project_rows"), self.parameters)
 
 
 class CenteredNorm:

@@ -103,6 +103,11 @@ class _MinLength:
     def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:  # noqa: ARG002
         return (state[0] + 1,)
 
+    def unmet(self, tokens: Sequence[int]) -> str | None:
+        if len(tokens) >= self.length:
+            return None
+        return f"filter 'min_length': the text ended after {len(tokens)} of {self.length} tokens"
+
 
 def min_length(options: MinLengthOptions, tokenizer: Tokenizer) -> StatefulFilter:
     """Forbid the end before a number of tokens; the prompt does not count."""

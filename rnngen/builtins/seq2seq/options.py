@@ -1,13 +1,13 @@
 """The options of the cell ``seq2seq``."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Literal
 
 from rnngen.contracts import Blueprint
 from rnngen.errors import UsageError
-from rnngen.options import require_range
+from rnngen.options import PENALTY, require_range
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Seq2SeqOptions:
     copying: bool = False
     """Let the decoder copy tokens of the source (pointer-generator, See et al. 2017); the vocabulary must be
     shared."""
-    coverage_loss: float = 0.0
+    coverage_loss: float = field(default=0.0, metadata={PENALTY: True})
     """Penalty in training for attending twice to the same token (See et al. 2017)."""
 
     def __post_init__(self) -> None:

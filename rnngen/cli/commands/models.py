@@ -117,6 +117,7 @@ def show(name: str, verbose: bool, json: bool) -> None:
         "corpus": f"{names} ({corpus.chars:,} characters)",
         "labels": f"{len(corpus.labels)}: {', '.join(corpus.labels)}" if corpus.labels else None,
         "nats/char": f"{loss:.4f} on the validation text" if loss is not None else None,
+        "teachers": ", ".join(teacher.name for teacher in model.config.teachers) or None,
         "seed": str(model.config.training.seed),
         "made by": f"rnngen {model.config.rnngen}",
     }

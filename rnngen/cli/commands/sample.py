@@ -15,7 +15,7 @@ from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
 from rnngen.encodings import BYTES
-from rnngen.errors import UsageError
+from rnngen.errors import ConstraintError, UsageError
 from rnngen.options.corpus import AdaptingOptions
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     "cat english.txt | rnngen sample -m en-zh --beam 5 > chinese.txt",
 )
 @click.command(cls=DecodingCommand)
-@click.argument("prompt", required=False)
+@flags.text_argument("prompt")
 @flags.models_flag
 @flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
 @flags.rare_option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
@@ -117,9 +117,9 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
 @flags.device_flag
 @flags.rare_option(
     "--quantize",
-    type=click.Choice(["int8"]),
-    help="Hold the weights in 8 bits: large models generate faster on the CPU, a little less exactly (needs "
-    "rnngen[fast]).",
+    type=click.Choice(["int8", "bf16"]),
+    help="Hold the weights in 8 or 16 bits and take compiled steps: faster on the CPU, a little less exact "
+    "(needs rnngen[fast]).",
 )
 @flags.json_lines_flag
 @flags.quiet_flag
@@ -289,6 +289,8 @@ class Writer:
         self.decoder, self.request, self.generator = decoder, decoder.request, decoder.generator
         self.escaped = 0
         """Outputs about sources in which line ends were escaped."""
+        self.texts, self.short = 0, list[str]()
+        """The number of texts, and what those that ended too early lack that a constraint asks for."""
         if self.request.json and self.request.endless and not self.generator.has_eos:
             raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
 
@@ -304,6 +306,13 @@ class Writer:
         if self.escaped:
             some = "1 output has line ends" if self.escaped == 1 else f"{self.escaped} outputs have line ends"
             console.warn(f"{some}, written as \\n; --json and --null keep them as they are")
+        if self.short:
+            raise ConstraintError(self.short[0], len(self.short), self.texts)
+
+    def _note(self, output: "Output") -> None:
+        """Take note of an output that was written: whether it ended too early."""
+        self.texts += 1
+        self.short += filter(None, [output.unmet()])
 
     def write_resumable(self, text: "ResumableGeneration", prompt: "Prompt", length: int | None) -> None:
         """Write a text that can be left off, up to where it is left off."""
@@ -316,11 +325,18 @@ class Writer:
                 output, reads_source = Output(prompt, 0, pieces), self.generator.reads_source
                 record = self._record(prompt, [output]) if reads_source else self._text_record(output)
                 out.write(record, flush=True)
-                return
-            out.write("" if self.request.no_prompt else prompt.text)
-            for piece in pieces:
-                out.write(piece)
-            out.write(self._end(ends=text.ends), flush=True)
+            else:
+                self._write_pieces(out, prompt, text, pieces)
+        if last and (clause := text.unmet()):
+            raise ConstraintError(clause)
+
+    def _write_pieces(
+        self, out: streams.Output, prompt: "Prompt", text: "ResumableGeneration", pieces: Iterator[str]
+    ) -> None:
+        out.write("" if self.request.no_prompt else prompt.text)
+        for piece in pieces:
+            out.write(piece)
+        out.write(self._end(ends=text.ends), flush=True)
 
     def _texts(self, pool: "Sequence[Prompt]", first: int) -> Iterator[str]:
         if self.generator.reads_source:
@@ -333,6 +349,7 @@ class Writer:
             yield self._separator if number else ""
             yield "" if self.request.no_prompt else output.prompt.text
             yield from output.pieces
+            self._note(output)
             yield self._end(ends=True)
 
     def _end(self, *, ends: bool) -> str:
@@ -349,6 +366,7 @@ class Writer:
 
     def _text_record(self, output: "Output") -> str:
         record: dict[str, Any] = {"prompt": output.prompt.text, "text": output.text}
+        self._note(output)
         if self.generator.labels:
             record |= _labelled(output)
         if self.decoder.spec.draws:
@@ -381,7 +399,9 @@ class Writer:
         return "".join(f"{line}\n" for line in lines)
 
     def _whole(self, output: "Output") -> str:
-        return ("" if self.request.no_prompt else output.prompt.text) + output.text
+        text = ("" if self.request.no_prompt else output.prompt.text) + output.text
+        self._note(output)
+        return text
 
     def _record(self, prompt: "Prompt", outputs: "Sequence[Output]") -> str:
         hypotheses = [self._hypothesis(output) for output in outputs]
@@ -398,7 +418,8 @@ class Writer:
         if found.attention is None:
             return record
         words = self.generator.alignment(source, found, given=output.given)
-        rows = [row for row, text in enumerate(words.target) if text]  # the end looks nowhere in particular
+        target = words.target[: len(output.text)]  # the last token may go on behind a stop
+        rows = [row for row, text in enumerate(target) if text]  # the end looks nowhere in particular
         record["alignment"] = [[words.best(row), row] for row in rows]
         if self.request.attention:
             record["attention"] = self.generator.alignment(

@@ -88,6 +88,15 @@ parts_flags = flags.options_from(
     shell_complete=flags.complete_models,
     help="Start from the weights and vocabulary of another model (fine-tuning).",
 )
+@flags.rare_option(
+    "--teacher",
+    multiple=True,
+    type=flags.OneName(),
+    metavar="MODEL",
+    shell_complete=flags.complete_models,
+    help="Learn also from the probabilities of another model, and take its vocabulary; give several for the "
+    "mean of theirs (see rnngen distil).",
+)
 @parts_flags
 @flags.set_flag
 @flags.option(
@@ -157,7 +166,7 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     if request.plan:
         return
     if request.nproc > 1 and not launched():
-        ctx.exit(launch(request.nproc, ["train", *ctx.meta[flags.ARGUMENTS]]))
+        ctx.exit(launch(request.nproc, [str(ctx.info_name), *ctx.meta[flags.ARGUMENTS]]))
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
     listeners = [make_listener(here, text) for text in request.listener if first()]

@@ -39,8 +39,12 @@ ROWS = 12
 """The latest trials, which a live listing shows; the best one stays."""
 SECONDS = 0.3
 """Between two frames of it, at least."""
-TRAINING = [option.name for option in describe(TrainingOptions) if option.name != "minutes"]
-"""A trial's minutes are called ``--trial-minutes`` here."""
+TRAINING = [
+    option.name
+    for option in describe(TrainingOptions)
+    if option.name != "minutes" and not option.name.startswith("teacher")
+]
+"""A trial's minutes are called ``--trial-minutes`` here, and it has no teachers."""
 
 
 def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

@@ -88,7 +88,7 @@ class Progress(Follower):
                 self.started = event
             case Step():
                 self.step = event
-                self.train.add(event.step, event.loss)
+                self.train.add(event.step, event.batch_loss)
             case Evaluated():
                 self.evaluated = event
                 self.best = event if event.best else self.best
@@ -111,6 +111,7 @@ class Progress(Follower):
             f"{amount(run.val_tokens)} held out",
             f"{run.device} {run.precision}",
             f"seed {run.seed}",
+            *([f"taught by {', '.join(map(shown, run.teachers))}"] if run.teachers else []),
         ]
 
     def figures(self) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ import torch
 from rnngen.builtins.attention import rnngen_attentions
 from rnngen.contracts import NO_TOKEN, Blueprint
 from rnngen.errors import UsageError
-from rnngen.inference.quantized import Int8Matrix, QuantizedStep, quantize
+from rnngen.inference.quantized import QuantizedStep, quantize
+from rnngen.matrices import Int8Matrix
 from rnngen.nn.heads import TorchModuleFactory
 from rnngen.registry import Registry
 from rnngen.registry.components import choose

@@ -18,11 +18,13 @@ class GRUStep(CellStep):
         h' = (1 − z) ∘ n + z ∘ h
     """
 
+    compiled = "rnngen.builtins.cells.gru.compiled:advance"
+
     def __init__(self, weights: Weights, options: GRUOptions) -> None:
         super().__init__(weights, options, [0, 1, 2], [0.5, 0.5, 1.0])  # r z n
 
-    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
-        """Take one step: what ``project`` returned and the state → (B,H), state."""
+    def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
+        """What ``project`` returned and the state → (B,H), state."""
         (h,) = state
         projected, recurrent = self.projections(projected, h)
         size = self.size

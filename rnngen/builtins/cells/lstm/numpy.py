@@ -1,5 +1,7 @@
 """The cell ``lstm`` in NumPy."""
 
+from typing import Any
+
 import numpy as np
 
 from rnngen.builtins.cells.options import LSTMOptions
@@ -21,6 +23,7 @@ class LSTMStep(CellStep):
     """
 
     arrays = 2
+    compiled = "rnngen.builtins.cells.lstm.compiled:advance"
 
     def __init__(self, weights: Weights, options: LSTMOptions) -> None:
         super().__init__(weights, options, [0, 1, 3, 2], [0.5, 0.5, 0.5, 1.0])  # torch's i f g o → i f o g
@@ -30,8 +33,13 @@ class LSTMStep(CellStep):
         self.norm = CenteredNorm(weights["memory.weight"]) if options.layer_norm else None
         self.norm_bias = weights.get("memory.bias", np.float32(0))
 
-    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
-        """Take one step: what ``project`` returned and the state → (B,H), state."""
+    def constants(self) -> tuple[Any, ...]:
+        """Return what the compiled function takes beside the recurrent projection."""
+        norm = self.norm and (self.norm.gain, self.norm_bias, self.mean[:, 0])
+        return norm, self.new_h, self.new_c
+
+    def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
+        """What ``project`` returned and the state → (B,H), state."""
         h, c = state
         projected, gates = self.projections(projected, h)
         gates += projected

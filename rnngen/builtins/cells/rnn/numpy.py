@@ -1,6 +1,7 @@
 """The cell ``rnn`` in NumPy."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +16,21 @@ class RNNStep(CellStep):
     It has zoneout and layer normalisation (``cells.regularized``) if set.
     """
 
+    compiled = "rnngen.builtins.cells.rnn.compiled:advance"
+
     def __init__(self, weights: Weights, options: RNNOptions) -> None:
         super().__init__(weights, options, [0], [0.5 if options.activation == "sigmoid" else 1.0])
         self.activation = ACTIVATIONS[options.activation]
+        self.number = np.int64([*ACTIVATIONS].index(options.activation))
         if not options.has_extras:  # one addition less
             self.merge_biases()
 
-    def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
-        """Take one step: what ``project`` returned and the state → (B,H), state."""
+    def constants(self) -> tuple[Any, ...]:
+        """Return what the compiled function takes beside the recurrent projection."""
+        return self.number, self.new_h
+
+    def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
+        """What ``project`` returned and the state → (B,H), state."""
         (h,) = state
         projected, y = self.projections(projected, h)
         y += projected

@@ -1,0 +1,31 @@
+"""The cell ``gru``: a whole step in one compiled function."""
+
+from typing import Any
+
+import numpy as np
+
+from rnngen.builtins.cells.compiled import Projection, project, sigmoid, zoned
+from rnngen.compiled import compiled, tanh
+from rnngen.contracts import Floats
+
+
+@compiled
+def advance(constants: tuple[Projection, Any], projected: Floats, h: Floats) -> tuple[Floats]:
+    """Take one step: the input's product (B,3H), gates in the order r z n, and the state → the next state.
+
+    Constants are the recurrent projection, and the share of the way from the last to the new output.
+    """
+    recurrent, new_h = constants
+    size = h.shape[1]
+    y, gates = np.empty_like(h), np.empty(3 * size, np.float32)
+    for b in range(len(h)):
+        project(h[b], *recurrent, gates)
+        a, out = projected[b], y[b]
+        for j in range(2 * size):
+            gates[j] = sigmoid(gates[j] + a[j])
+        r, z, n = gates[:size], gates[size : 2 * size], gates[2 * size :]
+        for j in range(size):
+            candidate = tanh(n[j] * r[j] + a[2 * size + j])
+            out[j] = (h[b, j] - candidate) * z[j] + candidate
+        zoned(h[b], out, new_h)
+    return (y,)

@@ -1,0 +1,33 @@
+"""The cell ``rnn``: a whole step in one compiled function."""
+
+from typing import Any
+
+import numpy as np
+
+from rnngen.builtins.cells.compiled import ZERO, Projection, project, sigmoid, zoned
+from rnngen.compiled import compiled, tanh
+from rnngen.contracts import Floats
+
+
+@compiled
+def advance(constants: tuple[Projection, int, Any], projected: Floats, h: Floats) -> tuple[Floats]:
+    """Take one step: the input's product (B,H) and the state → the next state.
+
+    Constants are the recurrent projection, the activation (0 tanh, 1 relu, 2 sigmoid), and the share of the
+    way from the last to the new output.
+    """
+    recurrent, activation, new_h = constants
+    y = np.empty_like(h)
+    for b in range(len(h)):
+        out = y[b]
+        project(h[b], *recurrent, out)
+        out += projected[b]
+        for j in range(len(out)):
+            if activation == 0:
+                out[j] = tanh(out[j])
+            elif activation == 1:
+                out[j] = ZERO if out[j] < ZERO else out[j]
+            else:
+                out[j] = sigmoid(out[j])
+        zoned(h[b], out, new_h)
+    return (y,)

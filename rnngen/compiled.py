@@ -1,0 +1,209 @@
+"""Parts of steps that Numba compiles, for cells of rnngen and of plugins: import it when they are needed.
+
+A compiled function is written like any other and decorated with ``compiled``; it may call those that are
+here. Sums are taken in the order that is written, so that a machine gives the same bits every time.
+
+Raises:
+    PluginError: on import, if Numba is not installed.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.errors import PluginError
+
+try:
+    numba: Any = import_module("numba")
+    Dispatcher: Any = import_module("numba.core.dispatcher").Dispatcher
+    cgutils: Any = import_module("numba.core.cgutils")
+    ir: Any = import_module("llvmlite.ir")
+except ImportError:
+    raise PluginError(
+        "quantized weights are multiplied by code that Numba compiles, and it is not installed; "
+        "pip install 'rnngen[fast]'"
+    ) from None
+
+overload, intrinsic = numba.extending.overload, numba.extending.intrinsic
+Function = TypeVar("Function", bound=Callable[..., Any])
+Vector = NDArray[np.float32]
+real, word = np.float32, np.uint32
+
+
+def compiled(function: Function) -> Function:
+    """Compile a function when it is first called, and keep the machine code on disk where that can be.
+
+    Contraction lets it multiply and add at once; the order of sums stays, so that the bits do.
+    """
+    settings: dict[str, Any] = {"fastmath": {"contract"}, "nogil": True}
+    function.__qualname__ += f"-{_version(function)}"  # a part of the file's name
+    try:
+        made: Function = numba.njit(cache=True, **settings)(function)
+    except RuntimeError:  # neither the package's folder nor the user's cache can be written
+        made = numba.njit(**settings)(function)
+    return made
+
+
+def _version(function: Any) -> str:
+    """A digest of all sources of a function's machine code; Numba by itself watches its own file alone."""
+    return sha256(b"".join(map(_read, sorted(_sources(function))))).hexdigest()[:16]
+
+
+def _sources(function: Any) -> set[str]:
+    """The files of a function, and of the compiled ones that it calls."""
+    named = (function.__globals__.get(name) for name in function.__code__.co_names)
+    called = [one.py_func for one in named if isinstance(one, Dispatcher)]
+    return {__file__, function.__code__.co_filename}.union(*map(_sources, called))
+
+
+@cache
+def _read(file: str) -> bytes:
+    return Path(file).read_bytes()
+
+
+# ── Products ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+LANES = 64
+"""Products that are added at once: in 512 bits a processor with VNNI has two instructions for them."""
+
+
+@intrinsic
+def inner_product(typing, x, levels):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Σ x·w in int32 of int16 and int8 numbers, a multiple of ``LANES`` of each; exact, in whatever order.
+
+    Numba has no vectors, and would add eight products at once.
+    """
+
+    def code(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        arrays = [
+            context.make_array(kind)(context, builder, one)
+            for kind, one in zip(signature.args, given, strict=True)
+        ]
+        lanes = ir.VectorType(ir.IntType(32), LANES)
+        total = cgutils.alloca_once_value(builder, ir.Constant(lanes, [0] * LANES))
+        size = builder.extract_value(arrays[0].shape, 0)
+        zero, stride = ir.Constant(size.type, 0), ir.Constant(size.type, LANES)
+        with cgutils.for_range_slice(builder, zero, size, stride, inc=True) as (place, _):
+            wide = []
+            for array in arrays:
+                start = builder.gep(array.data, [place])
+                row = ir.VectorType(start.type.pointee, LANES).as_pointer()
+                wide.append(builder.sext(builder.load(builder.bitcast(start, row), align=1), lanes))
+            builder.store(builder.add(builder.load(total), builder.mul(*wide)), total)
+        name, kind = f"llvm.vector.reduce.add.v{LANES}i32", ir.FunctionType(lanes.element, [lanes])
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, [builder.load(total)])
+
+    return numba.int32(x, levels), code
+
+
+@compiled
+def multiply_bytes(x: Vector, levels: NDArray[np.int8], scales: Vector, product: Vector) -> None:
+    """``x`` (I,) times ``levels`` (G,I'), each row times its scale (G,), into ``product`` (G,).
+
+    I' is a multiple of ``LANES``, filled with zeros. So is x, rounded to as many levels, 2¹⁵ at most, as sums
+    in int32 allow. Where a number of x is none, the whole product is none.
+    """
+    size, bits, highest = len(x), x.view(np.int32), np.int32(0)
+    for i in range(size):
+        highest = max(highest, np.int32(bits[i] & np.int32(0x7FFFFFFF)))  # the larger, the larger is |x|
+    if highest >= np.int32(0x7F800000):
+        product[:] = np.nan
+        return
+    largest = np.int32(highest).view(real)
+    most = real(min(32767, 0x7FFFFFFF // (127 * max(size, 1))))
+    factor = most / largest if largest > 0 else real(0)
+    rounded = np.zeros(levels.shape[1], np.int16)
+    for i in range(size):
+        rounded[i] = np.int16(np.rint(x[i] * factor))
+    unit = largest / most
+    for g in range(len(product)):
+        product[g] = real(inner_product(rounded, levels[g])) * (scales[g] * unit)
+
+
+@compiled
+def even(pair: Any) -> Any:
+    """Return the lower bf16 number of a word."""
+    return word(pair << word(16)).view(real)
+
+
+@compiled
+def odd(pair: Any) -> Any:
+    """Return the upper bf16 number of a word."""
+    return word(pair & word(0xFFFF0000)).view(real)
+
+
+@compiled
+def multiply_pairs(x: Vector, pairs: NDArray[np.uint32], product: Vector) -> None:
+    """``x`` (I,) times a matrix (I,G) into ``product`` (G,).
+
+    A word of ``pairs`` (⌈I/2⌉,G) holds the bf16 numbers of two rows: the even one in its lower half.
+    """
+    size, width = len(x), pairs.shape[1]
+    whole = size - size % 8
+    product[:] = 0
+    for i in range(0, whole, 8):
+        x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
+        x4, x5, x6, x7 = x[i + 4], x[i + 5], x[i + 6], x[i + 7]
+        a, b, c, d = pairs[i // 2], pairs[i // 2 + 1], pairs[i // 2 + 2], pairs[i // 2 + 3]
+        for g in range(width):
+            low = x0 * even(a[g]) + x1 * odd(a[g])
+            low += x2 * even(b[g]) + x3 * odd(b[g])
+            high = x4 * even(c[g]) + x5 * odd(c[g])
+            high += x6 * even(d[g]) + x7 * odd(d[g])
+            product[g] += low + high
+    for i in range(whole, size):
+        for g in range(width):
+            pair = pairs[i // 2, g]
+            product[g] += x[i] * (odd(pair) if i % 2 else even(pair))
+
+
+def multiply(x: Vector, matrix: Any, product: Vector) -> None:
+    """``x`` (I,) times a ``rnngen.contracts.CompiledMatrix``, its ``arrays``, into ``product`` (G,).
+
+    For compiled functions to call.
+    """
+    raise NotImplementedError
+
+
+@overload(multiply, strict=False)
+def _multiply(x, matrix, product):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    if len(matrix) == 2:
+        return lambda x, matrix, product: multiply_bytes(x, matrix[0], matrix[1], product)
+    return lambda x, matrix, product: multiply_pairs(x, matrix[0], product)
+
+
+@compiled
+def multiply_rows(x: NDArray[np.float32], matrix: Any) -> NDArray[np.float32]:
+    """``x`` (B,I) times a matrix → (B,G); not a bit of a row depends on those beside it."""
+    product = np.empty((len(x), matrix[-1].shape[-1]), real)
+    for b in range(len(x)):
+        multiply(x[b], matrix, product[b])
+    return product
+
+
+# ── A step ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+LARGEST = real(7.90531110763549805)
+"""From here on tanh is as large as it gets in float32."""
+P6, P5, P4 = real(-2.76076847742355e-16), real(2.00018790482477e-13), real(-8.60467152213735e-11)
+P3, P2, P1 = real(5.12229709037114e-08), real(1.48572235717979e-05), real(6.37261928875436e-04)
+P0 = real(4.89352455891786e-03)
+Q3, Q2 = real(1.19825839466702e-06), real(1.18534705686654e-04)
+Q1, Q0 = real(2.26843463243900e-03), real(4.89352518554385e-03)
+
+
+@compiled
+def tanh(a: Any) -> Any:
+    """Tanh of a float32, off by 3e-7 at most: the quotient of polynomials of Eigen's ``ptanh_float``."""
+    a = LARGEST if a > LARGEST else (-LARGEST if a < -LARGEST else a)  # what is no number stays so
+    s = a * a
+    over = ((((((P6 * s + P5) * s + P4) * s + P3) * s + P2) * s + P1) * s + P0) * a
+    return over / (((Q3 * s + Q2) * s + Q1) * s + Q0)

@@ -1,0 +1,55 @@
+"""What the losses of a run say of why its model is no better than it is."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rnngen.options.model import NetworkOptions, TrainingOptions
+
+STANDSTILL = 0.01
+"""Share of the validation loss that a run which still improves has gained in its second half, at least."""
+GAP = 0.1
+"""Share of the validation loss by which that of training is lower, where a text is learnt by heart."""
+SEEN_TWICE = 2.0
+"""Epochs before which no text can be learnt by heart."""
+
+
+def remedy(rows: Sequence[Mapping[str, Any]], options: TrainingOptions) -> str:
+    """Return a clause that says what held a run back, with figures, and the mend.
+
+    ``rows`` are those of ``metrics.jsonl``, one at least: what is validated on is compared with what is
+    trained on, and the end of the run with its middle.
+    """
+    last, middle = rows[-1], rows[(len(rows) - 1) // 2]
+    val, train = last["val_nats_per_token"], last["train_nats_per_token"]
+    gained = middle["val_nats_per_token"] - val
+    if last["best"] and (len(rows) == 1 or gained > STANDSTILL * val):
+        return "it was still improving when its time was up: give it a larger budget"
+    if train is None:  # evaluated, and not trained
+        return "give it a larger budget"
+    figures = f"{train:.3f} nats a token of the training text, {val:.3f} of the held-out text"
+    if last["epoch"] >= SEEN_TWICE and train < (1 - GAP) * val:
+        return (
+            f"it has learnt this text by heart ({figures}): give more text, begin with another model "
+            "(--init-from), or try a smaller --hidden"
+        )
+    return (
+        f"it hardly learns any more ({figures}): try another --lr, which was {options.lr:g}, a larger "
+        "--hidden or a larger budget"
+    )
+
+
+def early_best(rows: Sequence[Mapping[str, Any]], network: NetworkOptions, steps: int) -> str | None:
+    """Return a warning, with the mend, of best weights from the first half of a run of that many steps.
+
+    None where they are later, and where the text is not learnt by heart afterwards: a loss that wavers proves
+    nothing. ``rows`` are those of ``metrics.jsonl``.
+    """
+    best, last = next((row for row in reversed(rows) if row["best"]), None), rows[-1]
+    val, train = last["val_nats_per_token"], last["train_nats_per_token"]
+    if best is None or not 0 < best["step"] < steps / 2 or train is None or train >= (1 - GAP) * val:
+        return None
+    return (
+        f"best at step {best['step']:,} of {steps:,}; from there the text was learnt by heart. Try "
+        f"--epochs {best['epoch']:.2g}, with which the learning rate falls by then, or a --dropout above "
+        f"{network.dropout:g}"
+    )
