@@ -20,7 +20,7 @@ BUDGETS = ("epochs", "steps", "minutes")
 class NetworkOptions:
     """The shape of the network, whatever the cell."""
 
-    hidden: int = field(default=384, metadata={SEARCH: Range(64, 768, step=32)})
+    hidden: int = field(default=384, metadata={SEARCH: Range(64, 1024, step=32)})
     """Size of each recurrent layer (H)."""
     layers: int = field(default=1, metadata={SEARCH: Range(1, 3)})
     """Number of stacked recurrent layers (L)."""
@@ -29,7 +29,7 @@ class NetworkOptions:
     more than the hidden size."""
     dropout: float | None = field(default=None, metadata={SEARCH: Range(0.0, 0.7)})
     """Dropout of each layer's outputs in training, with one mask for all steps of a window (variational: Gal
-    and Ghahramani 2016). By default 0.04 for each pass over the text, from 0.05 to 0.5."""
+    and Ghahramani 2016). By default 0.04 for each pass over the text (of pairs 0.02), from 0.05 to 0.5."""
     tied: bool = False
     """Use the embedding as the output matrix as well (Press and Wolf 2017)."""
     learn_state: bool = False

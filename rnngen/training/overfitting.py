@@ -22,7 +22,9 @@ FREE_TEXT, EXAMPLES = 12, 30
 FEWEST_TOKENS, MOST_EPOCHS = 250_000, 40
 """…over the shortest texts more, until so many tokens are read, and at most so many."""
 DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.04, 0.05, 0.5
-"""Dropout for each pass over the text, and the bounds."""
+"""Dropout for each pass over the text, and the bounds…"""
+DROPOUT_OF_PAIRS = 0.02
+"""…and for each over pairs, whose networks drop embeddings too, and on either side."""
 DECOUPLED = ("adamw", "muon")
 """Optimizers whose weight decay is not part of the gradient, and follows the text."""
 LEAST_DECAY, MOST_DECAY = 0.01, 10.0
@@ -68,7 +70,7 @@ def with_data_defaults(
     if network.dropout is None:
         most = training.max_epochs or math.inf
         epochs = min(epochs or planned_epochs(training, text.tokens) or most, most)
-        network = replace(network, dropout=dropout(epochs))
+        network = replace(network, dropout=dropout(epochs, has_source=text.has_source))
     return network, training
 
 
@@ -78,9 +80,10 @@ def most_epochs(text: TrainingText) -> float:
     return min(max(most, round(FEWEST_TOKENS / max(1, text.tokens))), MOST_EPOCHS)
 
 
-def dropout(epochs: float) -> float:
+def dropout(epochs: float, *, has_source: bool = False) -> float:
     """Return the dropout for a number of passes, in steps of 0.05."""
-    return round(20 * min(max(DROPOUT * epochs, LEAST_DROPOUT), MOST_DROPOUT)) / 20
+    each = DROPOUT_OF_PAIRS if has_source else DROPOUT
+    return round(20 * min(max(each * epochs, LEAST_DROPOUT), MOST_DROPOUT)) / 20
 
 
 def weight_decay(options: TrainingOptions, text: TrainingText) -> float:

@@ -49,8 +49,9 @@ def test_examples_that_end_are_read_more_often_than_free_text():
     assert most_epochs(TrainingText(10**6, has_eos=True)) > most_epochs(TrainingText(10**6))
 
 
-def test_pairs_are_decayed_least():
+def test_of_pairs_less_is_dropped_and_decayed():
     pairs = TrainingText(1000, has_eos=True, has_source=True)
+    assert dropout(10, has_source=True) < dropout(10)
     assert weight_decay(TrainingOptions(), pairs) == LEAST_DECAY
 
 
