@@ -16,9 +16,11 @@ SEEN_TWICE = 2.0
 def remedy(rows: Sequence[Mapping[str, Any]], options: TrainingOptions) -> str:
     """Return a clause that says what held a run back, with figures, and the mend.
 
-    ``rows`` are those of ``metrics.jsonl``, one at least: what is validated on is compared with what is
-    trained on, and the end of the run with its middle.
+    ``rows`` are those of ``metrics.jsonl``, none where it is lost: what is validated on is compared with what
+    is trained on, and the end of the run with its middle.
     """
+    if not rows:
+        return "give it a larger budget"
     last, middle = rows[-1], rows[(len(rows) - 1) // 2]
     val, train = last["val_nats_per_token"], last["train_nats_per_token"]
     gained = middle["val_nats_per_token"] - val
@@ -44,9 +46,11 @@ def early_best(rows: Sequence[Mapping[str, Any]], network: NetworkOptions, steps
     None where they are later, and where the text is not learnt by heart afterwards: a loss that wavers proves
     nothing. ``rows`` are those of ``metrics.jsonl``.
     """
-    best, last = next((row for row in reversed(rows) if row["best"]), None), rows[-1]
-    val, train = last["val_nats_per_token"], last["train_nats_per_token"]
-    if best is None or not 0 < best["step"] < steps / 2 or train is None or train >= (1 - GAP) * val:
+    best = next((row for row in reversed(rows) if row["best"]), None)
+    if best is None or not 0 < best["step"] < steps / 2:
+        return None
+    val, train = rows[-1]["val_nats_per_token"], rows[-1]["train_nats_per_token"]
+    if train is None or train >= (1 - GAP) * val:
         return None
     return (
         f"best at step {best['step']:,} of {steps:,}; from there the text was learnt by heart. Try "

@@ -128,9 +128,9 @@ def test_the_first_trial_is_what_trains_without_a_search(search, request_, sessi
 
 
 def test_the_first_trial_has_the_sizes_that_its_minutes_would_have(search, request_, monkeypatch):
-    monkeypatch.setattr(sizing, "_rate", lambda *_: 1e15)
+    monkeypatch.setattr(sizing, "_rate", lambda *_: 1e12)
     sizes = dict.fromkeys(("hidden", "layers", "batch", "dropout", "weight_decay", "lr"))
-    events = search(request_(**sizes, steps=None), TuningOptions(trials=1, trial_minutes=0.001))
+    events = search(request_(**sizes, steps=None), TuningOptions(trials=1, trial_minutes=0.02))
     chosen = tried(events)[0].chosen
     assert chosen["hidden"] == sizing.SHORT_TEXT
     assert {*sizes} <= {*chosen}
