@@ -60,6 +60,8 @@ def _usage(error: "ClickException") -> int:
     from click.core import ParameterSource
     from click.exceptions import NoArgsIsHelpError, UsageError
 
+    from rnngen.cli.render import console
+
     if isinstance(error, NoArgsIsHelpError):
         _write(error.ctx.get_help() if error.ctx else str(error), sys.stdout)
         return 0
@@ -69,9 +71,9 @@ def _usage(error: "ClickException") -> int:
         source = error.ctx.get_parameter_source(error.param.name)
         if source is ParameterSource.ENVIRONMENT:
             message += f" (from {error.ctx.auto_envvar_prefix}_{error.param.name.upper()})"
-    _say(f"error: {message}")
+    console.fail(message)
     if isinstance(error, UsageError) and error.ctx:
-        _say(f"'{error.ctx.command_path} --help' shows what there is")
+        console.note(f"'{error.ctx.command_path} --help' shows what there is")
     return error.exit_code
 
 
@@ -104,12 +106,10 @@ def _failed(message: str, status: int) -> int:
         import traceback
 
         traceback.print_exc()
-    _say(f"error: {message}")
+    from rnngen.cli.render import console
+
+    console.fail(message)
     return status
-
-
-def _say(message: str) -> None:
-    _write(f"rnngen: {message}", sys.stderr)
 
 
 def _write(line: str, stream: TextIO | None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from rnngen.contracts import Chunk, Task
+from rnngen.data import shipped_corpora
 from rnngen.data.file_encodings import UTF8, FileEncodings, all_wrong
 from rnngen.data.normalization import normalized
 from rnngen.encodings import EncodingError
@@ -142,7 +143,8 @@ def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
 
     Args:
         arguments: each a file of any kind; a folder, searched through for ``suffixes``, hidden entries left
-            out; or a pattern (``*``, ``?``, ``[…]``, ``**``).
+            out; a pattern (``*``, ``?``, ``[…]``, ``**``); or, where there is no such file, the name of a
+            corpus that ships.
         suffixes: the file endings that readers take, each with its dot, in lower case.
 
     Raises:
@@ -163,7 +165,8 @@ def _matches(argument: str, suffixes: Collection[str]) -> list[Path]:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return _globbed(argument)
+        corpus = shipped_corpora.known().get(argument)
+        return [corpus.built()] if corpus else _globbed(argument)
     except OSError as error:
         raise unreadable(path, error) from error
     if not path.is_dir():
@@ -205,9 +208,11 @@ def _closest(path: Path) -> str:
     from difflib import get_close_matches
 
     try:
-        near = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+        names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return f"; there is no folder {str(path.parent)!r} either"
+    names += shipped_corpora.known() if path.parent == Path() else []
+    near = get_close_matches(path.name, names, n=1)
     return f"; did you mean {str(path.parent / near[0])!r}?" if near else ""
 
 

@@ -36,7 +36,7 @@ from rnngen.store.model_folder import (
     read_metrics,
 )
 from rnngen.training import evaluating
-from rnngen.training.diagnosis import remedy
+from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
@@ -146,7 +146,7 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             yield result
             if copied:
                 yield Copied(str(copied), **copied.as_json())
-            yield from _verdict(plan, result, event, read_metrics(folder.folder))
+            yield from _verdict(plan, result, event, read_metrics(folder.folder), trainer.steps)
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
@@ -156,9 +156,13 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
 
 
 def _verdict(
-    plan: Plan, result: FinalEvaluation, finished: Finished, rows: list[dict[str, Any]]
+    plan: Plan,
+    result: FinalEvaluation,
+    finished: Finished,
+    rows: list[dict[str, Any]],
+    steps: int | None,
 ) -> Iterator[Warned]:
-    """Warn of weights that are no better than what they began with, or than an n-gram."""
+    """Warn of weights that are no better than what they began with, or than an n-gram, or long past."""
     if finished.step and not finished.best_step:
         yield Warned(
             f"nothing was better than the start, {finished.best_nats_per_char:.4f} nats a character: those "
@@ -168,6 +172,8 @@ def _verdict(
     mend = remedy(rows, plan.config.training)
     if worse := evaluating.below_baseline(plan.encoded, result.stream, mend):
         yield Warned(worse)
+    elif early := early_best(rows, plan.config.network, steps or finished.step):
+        yield Warned(early)
 
 
 def make_trainer(

@@ -17,6 +17,7 @@ from rnngen.options.given import Given
 from rnngen.registry import Distribution, Registry
 from rnngen.requests.train import TrainRequest
 from rnngen.requests.tune import TuneRequest, TuningOptions
+from rnngen.training import sizing
 from rnngen.tuning import Best, Searched, Tried, Trying
 from rnngen.tuning.studies import find_best, study_names
 from rnngen.tuning.trials import tune
@@ -130,6 +131,15 @@ def test_the_first_trial_is_what_trains_without_a_search(search, request_, sessi
         "lstm.zoneout_c": 0.0,
         "lstm.zoneout_h": 0.0,
     }
+
+
+def test_the_first_trial_has_the_sizes_that_its_minutes_would_have(search, request_, monkeypatch):
+    monkeypatch.setattr(sizing, "_rate", lambda *_: 1e12)
+    sizes = dict.fromkeys(("hidden", "layers", "batch", "dropout", "weight_decay", "lr"))
+    events = search(request_(**sizes, steps=None), TuningOptions(trials=1, trial_minutes=0.02))
+    chosen = tried(events)[0].chosen
+    assert chosen["hidden"] == sizing.SHORT_TEXT
+    assert {*sizes} <= {*chosen}
 
 
 def test_a_person_narrows_what_is_searched_and_adds_to_it(search):

@@ -24,7 +24,7 @@ MOST = 64
     "rnngen attend -m en-zh --json < english.txt",
 )
 @click.command(cls=flags.Command)
-@click.argument("source", required=False)
+@flags.text_argument("source")
 @flags.model_flag
 @click.option(
     "-o",

@@ -12,7 +12,7 @@ from rnngen.cli import flags, streams
 from rnngen.cli.render import console
 from rnngen.data import shipped_corpora
 from rnngen.data.shipped_corpora import COUNT, HELD_OUT_COUNT, SEED, Corpus
-from rnngen.errors import NotFoundError, UsageError
+from rnngen.errors import UsageError
 from rnngen.printable import counted
 
 STDOUT = "-"
@@ -63,18 +63,12 @@ def _described(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-@flags.examples("rnngen train $(rnngen corpora path almanac)")
+@flags.examples("wc $(rnngen corpora path almanac)")
 @corpora.command(cls=flags.Command)
 @click.argument("name", shell_complete=_complete)
 def path(name: str) -> None:
     """Print the path of a corpus, for other commands to read."""
-    corpus = shipped_corpora.find(name)
-    if corpus.path.is_file():
-        click.echo(corpus.path)
-    elif corpus.file:
-        raise NotFoundError(f"corpus {name!r} is missing from {corpus.path}; install rnngen again")
-    else:
-        raise NotFoundError(f"corpus {name!r} is not built yet; build it with rnngen corpora build {name}")
+    click.echo(shipped_corpora.find(name).built())
 
 
 @flags.examples(
