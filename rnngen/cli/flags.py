@@ -13,6 +13,7 @@ files have it too.
 """
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING
 from functools import partial
@@ -84,6 +85,10 @@ class Option(click.Option):
             self.help = f"{self.help or ''} One of {', '.join(map(str, choices))}.".strip()
 
 
+class TextArgument(click.Argument):
+    """An argument that is a text, and needs quotes where it has several words."""
+
+
 class StageOption(Option):
     """A flag made from one field of an options dataclass."""
 
@@ -116,9 +121,25 @@ class Command(click.Command):
             self.params = [*self.params, _help_all()]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments, and keep them as they were given."""
+        """Parse the arguments, and keep them as they were given.
+
+        Raises:
+            click.UsageError: for an argument too many; a text of several words wants quotes.
+        """
         ctx.meta[ARGUMENTS] = tuple(args)
-        return super().parse_args(ctx, args)
+        ctx.allow_extra_args = True
+        left = super().parse_args(ctx, args)
+        if left and not ctx.resilient_parsing:
+            raise click.UsageError(self._too_many(ctx, left), ctx)
+        return left
+
+    def _too_many(self, ctx: click.Context, left: list[str]) -> str:
+        texts = [str(one.name) for one in self.params if isinstance(one, TextArgument)]
+        if not texts:
+            return f"unexpected argument {left[0]!r}"
+        quoted = shlex.quote(" ".join([ctx.params[texts[0]], *left]))
+        mend = f"a {texts[0]} of several words needs quotes: {ctx.command_path} {quoted}"
+        return f"unexpected argument {left[0]!r}; {mend}"
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.
@@ -246,9 +267,14 @@ def collect(cls: type[T], params: Mapping[str, Any], **known: Any) -> T:
             raise UsageError(f"{flags[field.name]} is missing: {field.help}")
     try:
         return cls(**values)
-    except ValueError as error:  # which says weight_decay=-1, and is to say --weight-decay=-1
-        names = re.compile(r"\b(\w+)(?==)|\b(\w+_\w+)\b")
-        raise UsageError(names.sub(lambda name: flags.get(name[0], name[0]), str(error))) from error
+    except ValueError as error:  # which says weight_decay=-1, and is to say --weight-decay -1
+        names = re.compile(r"\b(\w+)=|\b(\w+_\w+)\b")
+
+        def as_flag(found: re.Match[str]) -> str:
+            name = found[1] or found[2]
+            return flags[name] + " " * bool(found[1]) if name in flags else found[0]
+
+        raise UsageError(names.sub(as_flag, str(error))) from error
 
 
 def parsed(cls: type[T], params: Mapping[str, Any]) -> Given[T]:
@@ -302,6 +328,7 @@ def _parameters(cls: type[Any]) -> dict[str, str]:
 
 # ── Flags that several commands have ───────────────────────────────────────────────────────────────────────
 
+text_argument = partial(click.argument, cls=TextArgument, required=False)
 FILTERS: Final = "Filters of the next-token distribution"
 option = partial(click.option, cls=Option)
 """``click.option`` for an ``Option``: takes ``heading="…"`` and ``common=False`` besides."""

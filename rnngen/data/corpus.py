@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from rnngen.contracts import Chunk, Task
+from rnngen.data import shipped_corpora
 from rnngen.data.file_encodings import UTF8, FileEncodings, all_wrong
 from rnngen.data.normalization import normalized
 from rnngen.encodings import EncodingError
 from rnngen.errors import CorpusError, NotFoundError, RnngenError
 from rnngen.options.corpus import NormalForm
+from rnngen.paths import name_of
 
 
 class _Line(NamedTuple):
@@ -61,18 +63,19 @@ class Corpus:
             try:
                 yield from self.task.examples(self._document(path))
             except ValueError as error:
-                raise CorpusError(f"{path}: {error}") from error
+                raise CorpusError(f"{name_of(path)}: {error}") from error
 
     def _lines(self, paths: Sequence[Path]) -> Iterator[_Line]:
         r"""Yield every line of some files, empty ones too; a file's last one with or without its ``\n``."""
         for path in paths:
+            name = name_of(path)
             for number, text in enumerate(_cut(self._document(path)), start=1):
-                yield _Line(text.removesuffix("\r"), f"{path}: line {number}")
+                yield _Line(text.removesuffix("\r"), f"{name}: line {number}")
 
     def _document(self, path: Path) -> Iterator[Chunk]:
         read, starts_document = self.reader_for(path), True
         with opened(path) as raw:
-            for chunk in normalized(read(decompressed(raw), str(path)), self.normalize):
+            for chunk in normalized(read(decompressed(raw), name_of(path)), self.normalize):
                 yield chunk._replace(starts_document=starts_document or chunk.starts_document)
                 starts_document = False
 
@@ -140,7 +143,8 @@ def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
 
     Args:
         arguments: each a file of any kind; a folder, searched through for ``suffixes``, hidden entries left
-            out; or a pattern (``*``, ``?``, ``[…]``, ``**``).
+            out; a pattern (``*``, ``?``, ``[…]``, ``**``); or, where there is no such file, the name of a
+            corpus that ships.
         suffixes: the file endings that readers take, each with its dot, in lower case.
 
     Raises:
@@ -161,7 +165,8 @@ def _matches(argument: str, suffixes: Collection[str]) -> list[Path]:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return _globbed(argument)
+        corpus = shipped_corpora.known().get(argument)
+        return [corpus.built()] if corpus else _globbed(argument)
     except OSError as error:
         raise unreadable(path, error) from error
     if not path.is_dir():
@@ -203,9 +208,11 @@ def _closest(path: Path) -> str:
     from difflib import get_close_matches
 
     try:
-        near = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+        names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return f"; there is no folder {str(path.parent)!r} either"
+    names += shipped_corpora.known() if path.parent == Path() else []
+    near = get_close_matches(path.name, names, n=1)
     return f"; did you mean {str(path.parent / near[0])!r}?" if near else ""
 
 
@@ -259,7 +266,8 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
         with path.open("rb") as raw:
             yield raw
     except (BadGzipFile, EOFError, zlib.error) as error:
-        raise CorpusError(f"{path}: the compressed data is damaged ({error}); fetch it again") from error
+        name = name_of(path)
+        raise CorpusError(f"{name}: the compressed data is damaged ({error}); fetch it again") from error
     except OSError as error:
         raise unreadable(path, error) from error
 

@@ -176,7 +176,7 @@ def _described(options: type[Any]) -> tuple[Option, ...]:
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         kind, choices, optional = _reading(hints[field.name], field.name)
         search = _filled(field.metadata.get(SEARCH), kind, choices, field.name)
-        help_ = documented.get(field.name, "")
+        help_ = documented.get(field.name, "").replace("``", "'")
         described.append(Option(field.name, kind, default, help_, choices, optional, search))
     return tuple(described)
 
@@ -288,13 +288,14 @@ def require_range(
     """Raise ``ValueError`` unless a number is finite and lies in a range; None, an option not given, passes.
 
     ``above`` excludes ``low`` itself, and ``below`` excludes ``high``:
-    ``require_range("p", 2.0, 0, 1, above=True)`` raises "p=2.0: a number above 0 and up to 1 expected".
+    ``require_range("p", 2.0, 0, 1, above=True)`` raises "p=2: a number above 0 and up to 1 expected".
     """
     if value is None:
         return
     enough = low < value if above else low <= value
     if not (enough and (value < high if below else value <= high) and abs(value) < inf):
-        raise ValueError(f"{name}={value}: {_range(low, high, above, below)} expected")
+        typed = f"{value:.0f}" if abs(value) < 1e15 and value == round(value) else value
+        raise ValueError(f"{name}={typed}: {_range(low, high, above, below)} expected")
 
 
 def _range(low: float, high: float, above: bool, below: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset
 from rnngen.data.default_tokenizers import choose_tokenizers
+from rnngen.data.shipped_corpora import task_of
 from rnngen.encodings import BYTES
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
 from rnngen.options import PENALTY, describe
@@ -31,6 +32,7 @@ from rnngen.store.model_folder import (
     read_config,
     read_tokenizer,
 )
+from rnngen.training.overfitting import LEAST_DECAY, TrainingText, with_data_defaults
 from rnngen.training.teachers import Teacher, open_teachers, place_of, reopen_teachers
 from rnngen.version import __version__
 
@@ -69,6 +71,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     Raises:
         RnngenError: of every kind, before anything is written.
     """
+    request = _with_task(request)
     name = request.name or _name_after(request.files)
     path = models.path(name)
     if has_run(models, request):
@@ -86,6 +89,14 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     if request.teacher:
         return _taught(registry, name, path, request, open_teachers(registry, models, request.teacher))
     return _new(registry, name, path, request)
+
+
+def _with_task(request: TrainRequest) -> TrainRequest:
+    """The request with the task that the corpora which ship are for, where it names some and no task."""
+    if request.resume or request.init_from or request.target or "task" in request.parts:
+        return request
+    task = task_of(request.files)
+    return replace(request, parts=request.parts.adding({"task": task})) if task else request
 
 
 def has_run(models: ModelStore, request: TrainRequest) -> bool:
@@ -132,7 +143,10 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     """A new model with the parts, the vocabulary and the weights of another."""
     parts, network = _restored(registry, base.config), base.config.network
     encoded = _encoded_like(registry, base, parts, request, extend=True)
-    config = _config(parts, network, encoded, request.training.options)
+    training = request.training.options
+    if training.weight_decay is None:  # a strong one would undo what the weights know
+        training = replace(training, weight_decay=LEAST_DECAY)
+    config = _config(parts, network, encoded, training)
     config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
 
@@ -208,6 +222,7 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
         ConflictError: naming the first such option.
         OptionError: if the task and the cell do not go together.
     """
+    request = _with_task(request)
     if request.init_from:
         base = models.open(request.init_from).config
         # the rows about its head hold
@@ -245,11 +260,12 @@ def _config(
 ) -> ModelConfig:
     if training.seed is None:
         training = replace(training, seed=secrets.randbelow(2**31))
+    network, training = with_data_defaults(network, training, TrainingText.of(encoded))
     return ModelConfig(
         cell=parts["cell"].component,
         tokenizer=parts["tokenizer"].component,
         task=parts["task"].component,
-        network=network.with_data_defaults(len(encoded.train)),
+        network=network,
         training=training,
         corpus=encoded.record,
         vocabulary=len(encoded.tokenizer.pieces),
@@ -299,7 +315,7 @@ def _changed(options: TrainingOptions, given: Given[TrainingOptions]) -> Trainin
     """The options with what a resumed run may change; a new budget replaces the old, whatever its unit."""
     changes = given.without(given.names - CHANGEABLE)
     if changes.names & {*BUDGETS}:
-        options = replace(options, epochs=None, steps=None, minutes=None)
+        options = replace(options, epochs=None, steps=None, minutes=None, max_epochs=None)
     return changes.over(options)
 
 

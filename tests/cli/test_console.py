@@ -8,6 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
+from rnngen.__main__ import main
 from rnngen.cli.render import console
 from rnngen.cli.render.frame import Frame
 from rnngen.cli.render.progress import Progress
@@ -86,6 +87,15 @@ def test_notes_and_warnings_go_to_stderr(capsys):
     console.note("one")
     console.warn("two")
     assert capsys.readouterr() == ("", "rnngen: one\nrnngen: warning: two\n")
+
+
+def test_the_sign_of_an_error_is_coloured_on_a_terminal(monkeypatch):
+    for colour, sign in ((True, "\x1b[31m\x1b[1merror:\x1b[0m"), (False, "error:")):
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("NO_COLOR", "" if colour else "1")
+        assert main(["help", "nonsense"]) == 2
+        assert terminal.getvalue().startswith(f"rnngen: {sign} unknown topic")
 
 
 # ── Listings ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -78,7 +78,7 @@ def test_an_ill_typed_value_names_its_flag(args):
 
 
 def test_what_the_dataclass_refuses_names_the_flag():
-    with pytest.raises(UsageError, match=r"^--weight-decay=-1\.0: 0 or more expected$"):
+    with pytest.raises(UsageError, match=r"^--weight-decay -1\.0: 0 or more expected$"):
         run("--weight-decay", "-1")
 
 
@@ -87,7 +87,7 @@ def test_a_renamed_flag_is_collected_and_named_in_refusals():
     params, options = run("--decay", "0.3", decorator=decorator)
     assert params == {"decay": 0.3}
     assert options == Options(weight_decay=0.3)
-    with pytest.raises(UsageError, match=r"--decay=-2"):
+    with pytest.raises(UsageError, match=r"--decay -2"):
         run("--decay", "-2", decorator=decorator)
 
 

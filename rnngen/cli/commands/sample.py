@@ -46,7 +46,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     "cat english.txt | rnngen sample -m en-zh --beam 5 > chinese.txt",
 )
 @click.command(cls=DecodingCommand)
-@click.argument("prompt", required=False)
+@flags.text_argument("prompt")
 @flags.models_flag
 @flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
 @flags.rare_option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")

@@ -74,6 +74,12 @@ def warn(message: str) -> None:
     _print_line(f"rnngen: {sign} {message}")
 
 
+def fail(message: str) -> None:
+    """Print an error on stderr."""
+    sign = click.style("error:", fg="red", bold=True) if coloured(sys.stderr) else "error:"
+    _print_line(f"rnngen: {sign} {message}")
+
+
 def _print_line(line: str) -> None:
     if sys.stderr:  # not click.echo, which bypasses the stand-in that puts a line above a live display
         sys.stderr.write(line + "\n")
