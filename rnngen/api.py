@@ -6,10 +6,11 @@
 
     model = rnngen.load("corpus")            # or rnngen.train("corpus.txt", minutes=3, progress=True)
     print(model.generate("ROMEO:", temperature=0.8, length=300, seed=7))
-    for piece in model.stream("ROMEO:"):
+    for piece in model.stream("ROMEO:", length=300):
         print(piece, end="")
-    model.translate(["How are you?"], beam=5)
-    model.score("text"), model.next("The cat", 10), model.evaluate(["held-out.txt"])
+    print(model.score("A text."), model.next("The cat", 10), model.evaluate())
+    pairs = rnngen.load("en-zh")             # a model that reads a source
+    print(pairs.translate(["How are you?"], beam=5))
 
 Defaults, texts and errors are those of the command line, which is written on this module. A ``Session`` says
 which plugins and which models there are.
