@@ -24,6 +24,7 @@ from rnngen.nn.distillation import Distillation
 from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
+from rnngen.printable import counted
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import (
     ALPHABET,
@@ -256,7 +257,7 @@ def make_batches(plan: Plan) -> Batches:
         return SpanBatches(store, example_spans(store, budget), budget, seed)
     if store.text_tokens < options.seq:
         raise CorpusError(
-            f"{place} is too small: {store.text_tokens} tokens to train on are "
+            f"{place} is too small: {counted(store.text_tokens, 'tokens')} to train on: "
             f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
     _check_validation(plan, place)
@@ -269,7 +270,7 @@ def _check_validation(plan: Plan, place: str) -> None:
     val, files = plan.encoded.val, plan.config.corpus.val_paths
     if np.diff(val.starts).max(initial=0) > 2:
         return
-    count = f"{val.text_tokens} token{'s' * (val.text_tokens != 1)} to validate on"
+    count = f"{counted(val.text_tokens, 'tokens')} to validate on"
     mend = "give more text" + ("" if files else ", a larger --val-fraction, or --val")
     name = named(files) if files else place
     raise CorpusError(f"{name} is too small: {count}, and a loss needs two in a row; {mend}")
@@ -303,7 +304,7 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
             )
     elif isinstance(batches, StreamBatches):
         if batches.batch < options.batch:
-            there = f"{batches.batch} streams of --seq {options.seq}"
+            there = f"{counted(batches.batch, 'streams')} of --seq {options.seq}"
             yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
         if batches.batch < current().size:
             yield Warned(
@@ -312,4 +313,4 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
     else:
         limit = options.batch * options.seq
         if long := int((np.diff(store.starts) > limit).sum()):
-            yield Warned(f"{long} examples are longer than {limit} tokens and are learnt in pieces")
+            yield Warned(f"longer than {limit} tokens, and learnt in pieces: {counted(long, 'examples')}")

@@ -201,8 +201,8 @@ class _Search:
                 case Step():
                     attempt.progress = event.progress
                     yield Trying(attempt.trial.number, attempt.chosen, event.progress, attempt.lowest)
-                case Warned():
-                    yield event
+                case Warned(message=message):
+                    yield Warned(f"trial {attempt.trial.number}: {message}")
                 case Evaluated():
                     attempt.take(event, self.evaluations, by_clock=bool(self._minutes))
             if attempt.ended or self._ends(attempt):

@@ -39,6 +39,10 @@ def test_the_remedy_fits_the_losses(run, told):
     assert ("still improving" in said) == (told == "larger budget")
 
 
+def test_without_losses_nothing_is_diagnosed():
+    assert remedy([], TrainingOptions()) == "give it a larger budget"
+
+
 def test_figures_are_those_of_the_last_evaluation():
     assert "0.400 nats a token of the training text, 1.800" in remedy(
         rows(1.5, 1.8, train=0.4), TrainingOptions()

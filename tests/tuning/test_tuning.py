@@ -10,7 +10,7 @@ pytest.importorskip("optuna", reason="the extra 'tune' is not installed")
 
 from rnngen.contracts import CellSpec
 from rnngen.errors import CorpusError, NotFoundError, PluginError, UnknownName, UsageError
-from rnngen.events import Finished
+from rnngen.events import Finished, Warned
 from rnngen.hookspecs import hookimpl
 from rnngen.options import SEARCH, OneOf, Range
 from rnngen.options.given import Given
@@ -100,6 +100,12 @@ def tried(events):
 
 def outcomes(events):
     return [(t.trial, t.outcome, t.chosen, t.nats_per_char) for t in tried(events)]
+
+
+def test_warnings_say_which_trial_they_are_of(search, request_):
+    told = [event.message for event in search(request_(batch=500)) if isinstance(event, Warned)]
+    assert [text for text in told if "the corpus is short" in text]
+    assert {text.partition(": ")[0] for text in told} == {"trial 0", "trial 1"}
 
 
 # ── What is tried ──────────────────────────────────────────────────────────────────────────────────────────
