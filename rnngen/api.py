@@ -397,12 +397,13 @@ class Session:
         return plan(self.registry, self.models, request)
 
     def with_sizes(self, request: "TrainRequest") -> "tuple[TrainRequest, Proposal | None]":
-        """Choose the sizes that a budget in minutes, or a number of parameters, leaves open.
+        """Choose the sizes and the dropout that a budget in minutes, or a number of parameters, leaves open.
 
         The proposal is None where there was nothing to choose.
         """
         minutes, given = request.training.options.minutes, request.given
-        timed = minutes and not {"hidden", "layers"} & given and request.nproc == 1
+        chosen = {"hidden", "layers"} & given and "dropout" in given
+        timed = minutes and not chosen and request.nproc == 1
         if request.resume or request.init_from or not (request.params or timed or request.plan):
             return request, None
         from rnngen.training.sizing import propose
