@@ -140,7 +140,7 @@ class TrainingOptions:
     """Budget: minutes of training. The schedule then follows the clock, so two runs are not identical."""
     max_epochs: float | None = None
     """Most passes over the training text, within a budget in minutes or without one; the learning rate's
-    schedule ends there. By default 12, of lines, documents and pairs 30; of short
+    schedule ends there. By default 12, of lines, documents and pairs 20; of short
     texts up to 40."""
     patience: int = 8
     """Stop after N evaluations without improvement. 0: never."""

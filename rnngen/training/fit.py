@@ -261,8 +261,8 @@ def make_batches(plan: Plan) -> Batches:
             f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
     _check_validation(plan, place)
-    resets, vary = STATE_RESET_PROB, options.vary_seq
-    return StreamBatches(store, options.batch, options.seq, state_reset_prob=resets, seed=seed, vary=vary)
+    drawn = {"state_reset_prob": STATE_RESET_PROB, "vary": options.vary_seq}
+    return StreamBatches(store, options.batch, options.seq, seed=seed, shuffle=True, **drawn)
 
 
 def _check_validation(plan: Plan, place: str) -> None:

@@ -17,7 +17,7 @@ from rnngen.data.dataset import EncodedDataset
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training.budget import planned_epochs
 
-FREE_TEXT, EXAMPLES = 12, 30
+FREE_TEXT, EXAMPLES = 12, 20
 """Passes over free text, and over examples that end, after which the validation loss falls no more…"""
 FEWEST_TOKENS, MOST_EPOCHS = 250_000, 40
 """…over the shortest texts more, until so many tokens are read, and at most so many."""

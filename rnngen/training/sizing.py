@@ -143,7 +143,7 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
     share = tokens / max(1, len(plan.encoded.train))
     plan = _regularized(plan, given, share)
     reasons += _regularization(plan, given, share, tokens / count)
-    if plan.config.training.minutes and tokens < 60 * plan.config.training.minutes * rate:
+    if tokens < 0.95 * 60 * (plan.config.training.minutes or 0) * rate:
         reasons.append("that takes less than the time given: more passes lower the validation loss no more")
     if count > PARAMETERS_A_TOKEN * len(plan.encoded.train):
         reasons.append(
