@@ -79,7 +79,7 @@ def _usage(error: "ClickException") -> int:
 
 def _guarded(work: Callable[[], int]) -> int:
     """Run ``work``; whatever it raises becomes at most a line on stderr, and a status."""
-    from rnngen.errors import RnngenError
+    from rnngen.errors import RnngenError, os_reason
 
     try:
         return work()
@@ -95,16 +95,10 @@ def _guarded(work: Callable[[], int]) -> int:
     except OSError as error:
         if error.filename == STDOUT:
             _close_stdout()
-        return _failed(_os_error(error), 1)
+        return _failed(os_reason(error), 1)
     except Exception as error:
         name = type(error).__name__
         return _failed(f"{name}: {error} (this is a bug; RNNGEN_DEBUG=1 shows where)", 1)
-
-
-def _os_error(error: OSError) -> str:
-    files = " → ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
-    reason = error.strerror or str(error)
-    return f"{files}: {reason}" if files else reason
 
 
 def _failed(message: str, status: int) -> int:

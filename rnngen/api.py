@@ -6,10 +6,11 @@
 
     model = rnngen.load("corpus")            # or rnngen.train("corpus.txt", minutes=3, progress=True)
     print(model.generate("ROMEO:", temperature=0.8, length=300, seed=7))
-    for piece in model.stream("ROMEO:"):
+    for piece in model.stream("ROMEO:", length=300):
         print(piece, end="")
-    model.translate(["How are you?"], beam=5)
-    model.score("text"), model.next("The cat", 10), model.evaluate(["held-out.txt"])
+    print(model.score("A text."), model.next("The cat", 10), model.evaluate())
+    pairs = rnngen.load("en-zh")             # a model that reads a source
+    print(pairs.translate(["How are you?"], beam=5))
 
 Defaults, texts and errors are those of the command line, which is written on this module. A ``Session`` says
 which plugins and which models there are.
@@ -398,12 +399,13 @@ class Session:
         return plan(self.registry, self.models, request)
 
     def with_sizes(self, request: "TrainRequest") -> "tuple[TrainRequest, Proposal | None]":
-        """Choose the sizes that a budget in minutes, or a number of parameters, leaves open.
+        """Choose the sizes and the dropout that a budget in minutes, or a number of parameters, leaves open.
 
         The proposal is None where there was nothing to choose.
         """
         minutes, given = request.training.options.minutes, request.given
-        timed = minutes and not {"hidden", "layers"} & given and request.nproc == 1
+        chosen = {"hidden", "layers"} & given and "dropout" in given
+        timed = minutes and not chosen and request.nproc == 1
         if request.resume or request.init_from or not (request.params or timed or request.plan):
             return request, None
         from rnngen.events import report

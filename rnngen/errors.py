@@ -98,6 +98,13 @@ class OptionError(UsageError):
         return cls(re.sub(r"\b(\w+)=([^\s:;,]*)", named, str(error)))
 
 
+def os_reason(error: OSError) -> str:
+    """Return what the system says of a failure, with the files that it is about."""
+    files = " → ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    reason = error.strerror or str(error)
+    return f"{files}: {reason}" if files else reason
+
+
 def with_options(text: str, name: Callable[[str], str]) -> str:
     """Return a message with the options between its backticks as ``name`` writes them."""
     return re.sub(r"`([^`]+)`", lambda found: name(found[1]), text)

@@ -18,6 +18,7 @@ from rnngen.data.normalization import normalized
 from rnngen.encodings import EncodingError
 from rnngen.errors import CorpusError, NotFoundError, RnngenError
 from rnngen.options.corpus import NormalForm
+from rnngen.paths import name_of
 
 
 class _Line(NamedTuple):
@@ -64,18 +65,19 @@ class Corpus:
             try:
                 yield from self.task.examples(self._document(path))
             except ValueError as error:
-                raise CorpusError(f"{path}: {error}") from error
+                raise CorpusError(f"{name_of(path)}: {error}") from error
 
     def _lines(self, paths: Sequence[Path]) -> Iterator[_Line]:
         r"""Yield every line of some files, empty ones too; a file's last one with or without its ``\n``."""
         for path in paths:
+            name = name_of(path)
             for number, text in enumerate(_cut(self._document(path)), start=1):
-                yield _Line(text.removesuffix("\r"), f"{path}: line {number}")
+                yield _Line(text.removesuffix("\r"), f"{name}: line {number}")
 
     def _document(self, path: Path) -> Iterator[Chunk]:
         read, starts_document = self.reader_for(path), True
         with opened(path) as raw:
-            for chunk in normalized(read(decompressed(raw), str(path)), self.normalize):
+            for chunk in normalized(read(decompressed(raw), name_of(path)), self.normalize):
                 yield chunk._replace(starts_document=starts_document or chunk.starts_document)
                 starts_document = False
                 if self.watch:
@@ -275,7 +277,8 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
         with path.open("rb") as raw:
             yield raw
     except (BadGzipFile, EOFError, zlib.error) as error:
-        raise CorpusError(f"{path}: the compressed data is damaged ({error}); fetch it again") from error
+        name = name_of(path)
+        raise CorpusError(f"{name}: the compressed data is damaged ({error}); fetch it again") from error
     except OSError as error:
         raise unreadable(path, error) from error
 

@@ -29,7 +29,7 @@ from rnngen.errors import CorpusError, ModelError, OptionError
 from rnngen.events import Surveyed
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, NormalForm
-from rnngen.paths import cache
+from rnngen.paths import cache, name_of, spooled
 from rnngen.registry import Registered, Registry
 from rnngen.registry.components import (
     Component,
@@ -153,7 +153,7 @@ class CorpusFiles:
         """Raise ``CorpusError`` if the text is not the one recorded."""
         for corpus, digest in ((self._corpus, record.sha256), (self._validation, record.val_sha256)):
             if _digest(corpus) != digest:
-                names = ", ".join(str(path) for path in corpus.paths) or "no validation text"
+                names = ", ".join(map(name_of, corpus.paths)) or "no validation text"
                 raise CorpusError(
                     f"{names}: not the text that the model was trained on; restore it, "
                     "or train a new model with --init-from and another --name"
@@ -443,10 +443,10 @@ def _find(argument: str, known: set[str]) -> list[Path]:
         return find([argument], known)
     if sys.stdin is None:
         raise CorpusError("standard input is closed; redirect a file or a pipe to it")
-    return [spool(sys.stdin.buffer, cache() / "stdin")]
+    return [spool(sys.stdin.buffer, spooled())]
 
 
 def named(paths: Sequence[Path | str]) -> str:
     """Name files in a message."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0]}{more}"
+    return f"{name_of(paths[0])}{more}"

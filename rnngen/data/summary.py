@@ -10,6 +10,7 @@ from rnngen.data.survey import Survey
 from rnngen.data.token_store import TokenStore, Written
 from rnngen.errors import CorpusError
 from rnngen.events import Surveyed
+from rnngen.printable import counted
 
 KEPT = 0.99
 """The share of pairs that the length which is proposed keeps."""
@@ -102,10 +103,10 @@ def _files(kinds: Mapping[str, Sequence[int]]) -> str:
 def _amounts(survey: Survey) -> str:
     chars = survey.chars - survey.examples * survey.has_eos
     if survey.examples == 1 and not survey.has_eos:
-        return f"{chars:,} characters"
-    labels = f" under {len(survey.labels)} labels" if survey.labels else ""
+        return counted(chars, "characters")
+    labels = f" under {counted(len(survey.labels), 'labels')}" if survey.labels else ""
     again = f" ({survey.duplicates:,} of them repeat another)" if survey.duplicates else ""
-    return f"{survey.examples:,} {noun(survey)}{again}{labels}, {chars:,} characters"
+    return f"{counted(survey.examples, noun(survey))}{again}{labels}, {counted(chars, 'characters')}"
 
 
 def _held_out(survey: Survey, rule: str, fraction: float, sides: Sides) -> str:
@@ -124,7 +125,7 @@ def _held_out(survey: Survey, rule: str, fraction: float, sides: Sides) -> str:
 
 
 def _amount(store: TokenStore, survey: Survey) -> str:
-    return f"{store.examples:,} {noun(survey)}" if survey.has_eos else f"{store.chars:,} characters"
+    return counted(store.examples, noun(survey)) if survey.has_eos else counted(store.chars, "characters")
 
 
 def noun(survey: Survey) -> str:
@@ -144,9 +145,9 @@ def _share(share: float) -> str:
 def too_small(survey: Survey, name: str) -> CorpusError:
     """Return the error for a text that leaves one side without anything, with every cause that shows."""
     chars = int(survey.lengths.sum())
-    there = f"{chars:,} character{'s' * (chars != 1)}"
+    there = counted(chars, "characters")
     if survey.has_eos:
-        there = f"{survey.examples:,} {noun(survey)[:-1]} of {there}"
+        there = f"{counted(survey.examples, noun(survey))} of {there}"
     causes = [*survey.oddities]
     if survey.has_eos and chars > LONG:
         causes.append("if it is free text, give --task continue")

@@ -176,7 +176,7 @@ def _described(options: type[Any]) -> tuple[Option, ...]:
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         kind, choices, optional = _reading(hints[field.name], field.name)
         search = _filled(field.metadata.get(SEARCH), kind, choices, field.name)
-        help_ = documented.get(field.name, "")
+        help_ = documented.get(field.name, "").replace("``", "'")
         described.append(Option(field.name, kind, default, help_, choices, optional, search))
     return tuple(described)
 

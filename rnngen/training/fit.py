@@ -24,6 +24,7 @@ from rnngen.nn.distillation import Distillation
 from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
+from rnngen.printable import counted
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import (
     ALPHABET,
@@ -35,7 +36,7 @@ from rnngen.store.model_folder import (
     read_metrics,
 )
 from rnngen.training import evaluating
-from rnngen.training.diagnosis import remedy
+from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
@@ -145,7 +146,7 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             yield result
             if copied:
                 yield Copied(str(copied), **copied.as_json())
-            yield from _verdict(plan, result, event, read_metrics(folder.folder))
+            yield from _verdict(plan, result, event, read_metrics(folder.folder), trainer.steps)
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
@@ -155,9 +156,13 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
 
 
 def _verdict(
-    plan: Plan, result: FinalEvaluation, finished: Finished, rows: list[dict[str, Any]]
+    plan: Plan,
+    result: FinalEvaluation,
+    finished: Finished,
+    rows: list[dict[str, Any]],
+    steps: int | None,
 ) -> Iterator[Warned]:
-    """Warn of weights that are no better than what they began with, or than an n-gram."""
+    """Warn of weights that are no better than what they began with, or than an n-gram, or long past."""
     if finished.step and not finished.best_step:
         yield Warned(
             f"nothing was better than the start, {finished.best_nats_per_char:.4f} nats a character: those "
@@ -167,6 +172,8 @@ def _verdict(
     mend = remedy(rows, plan.config.training)
     if worse := evaluating.below_baseline(plan.encoded, result.stream, mend):
         yield Warned(worse)
+    elif early := early_best(rows, plan.config.network, steps or finished.step):
+        yield Warned(early)
 
 
 def make_trainer(
@@ -250,12 +257,12 @@ def make_batches(plan: Plan) -> Batches:
         return SpanBatches(store, example_spans(store, budget), budget, seed)
     if store.text_tokens < options.seq:
         raise CorpusError(
-            f"{place} is too small: {store.text_tokens} tokens to train on are "
+            f"{place} is too small: {counted(store.text_tokens, 'tokens')} to train on: "
             f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
     _check_validation(plan, place)
-    resets, vary = STATE_RESET_PROB, options.vary_seq
-    return StreamBatches(store, options.batch, options.seq, state_reset_prob=resets, seed=seed, vary=vary)
+    drawn = {"state_reset_prob": STATE_RESET_PROB, "vary": options.vary_seq}
+    return StreamBatches(store, options.batch, options.seq, seed=seed, shuffle=True, **drawn)
 
 
 def _check_validation(plan: Plan, place: str) -> None:
@@ -263,7 +270,7 @@ def _check_validation(plan: Plan, place: str) -> None:
     val, files = plan.encoded.val, plan.config.corpus.val_paths
     if np.diff(val.starts).max(initial=0) > 2:
         return
-    count = f"{val.text_tokens} token{'s' * (val.text_tokens != 1)} to validate on"
+    count = f"{counted(val.text_tokens, 'tokens')} to validate on"
     mend = "give more text" + ("" if files else ", a larger --val-fraction, or --val")
     name = named(files) if files else place
     raise CorpusError(f"{name} is too small: {count}, and a loss needs two in a row; {mend}")
@@ -297,7 +304,7 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
             )
     elif isinstance(batches, StreamBatches):
         if batches.batch < options.batch:
-            there = f"{batches.batch} streams of --seq {options.seq}"
+            there = f"{counted(batches.batch, 'streams')} of --seq {options.seq}"
             yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
         if batches.batch < current().size:
             yield Warned(
@@ -306,4 +313,4 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
     else:
         limit = options.batch * options.seq
         if long := int((np.diff(store.starts) > limit).sum()):
-            yield Warned(f"{long} examples are longer than {limit} tokens and are learnt in pieces")
+            yield Warned(f"longer than {limit} tokens, and learnt in pieces: {counted(long, 'examples')}")

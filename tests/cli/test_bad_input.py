@@ -105,7 +105,14 @@ def test_an_unreadable_corpus_is_named(refused, texts, monkeypatch):
 
 
 def test_nothing_on_stdin_is_an_empty_corpus(refused):
-    said(refused("train", "-", "--steps", "1", status=1), "empty")
+    said(refused("train", "-", "--steps", "1", status=1), "standard input is empty")
+
+
+@pytest.mark.parametrize("text", [b"caf\xe9\n", b"a\tb\nc\n", b"", b"a\tb\n"])
+def test_an_error_in_a_piped_corpus_names_standard_input(run, place, text):
+    told = run("train", "-", "--task", "pairs", "--steps", "1", stdin=text, status=1).err
+    assert "standard input" in told
+    assert "cache" not in told
 
 
 # ── Names and values ───────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,21 @@ def tale(trained, place):
 @pytest.fixture
 def models(home):
     return home / "models"
+
+
+PLAN = ("--plan", "--steps", "20", "--seed", "1")
+
+
+def test_a_plan_is_a_result_whatever_is_quiet_and_whatever_models_there_are(run, tale, shelf):
+    before = (shelf / "tale" / "config.json").read_bytes()
+    ran = run("train", "tale.txt", *PLAN)
+    assert ran.out.startswith("text: ")
+    assert re.search(r"^lstm, char tokens, hidden \d+, .* parameters$", ran.out, re.MULTILINE)
+    quiet = run("train", "tale.txt", *PLAN, "-q")
+    assert quiet.out.count("\n") == ran.out.count("\n")
+    assert quiet.err == ""
+    assert json.loads(run("train", "tale.txt", *PLAN, "--json").out)["model"] == "tale"
+    assert (shelf / "tale" / "config.json").read_bytes() == before
 
 
 @pytest.fixture

@@ -231,7 +231,7 @@ def test_a_text_shorter_than_its_streams_is_told(train):
 
 def test_examples_longer_than_a_batch_are_told(train):
     told = [e.message for e in train(task="lines", batch=1, seq=25) if isinstance(e, Warned)]
-    assert re.fullmatch(r"\d+ examples are longer than 25 tokens and are learnt in pieces", told[0])
+    assert re.fullmatch(r"longer than 25 tokens, and learnt in pieces: \d+ examples", told[0])
 
 
 # ── learning ───────────────────────────────────────────────────────────────────────────────────────────────

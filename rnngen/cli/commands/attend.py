@@ -49,6 +49,7 @@ MOST = 64
 @flags.options_from(OutputOptions)
 @flags.device_flag
 @flags.json_lines_flag
+@flags.quiet_flag
 @click.pass_context
 def attend(
     ctx: click.Context,
@@ -61,6 +62,7 @@ def attend(
     text: str | None,
     device: str,
     json: bool,
+    quiet: bool,
     **search: Any,
 ) -> None:
     """Draw the attention of a seq2seq model to SOURCE while it generated each word of its output.
@@ -72,7 +74,7 @@ def attend(
         from rnngen import plots
 
         plots.chosen(output)  # refuses what cannot be drawn before the model is read
-    loaded = load(session(ctx), [model], device)
+    loaded = load(session(ctx), [model], device, quiet=quiet)
     if not loaded.generator.reads_source:
         raise UsageError(f"{loaded.name} has no sources to attend to; give a model trained with --task pairs")
     if not loaded.generator.attends:

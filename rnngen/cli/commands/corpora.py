@@ -13,6 +13,7 @@ from rnngen.cli.render import console
 from rnngen.data import shipped_corpora
 from rnngen.data.shipped_corpora import COUNT, HELD_OUT_COUNT, SEED, Corpus
 from rnngen.errors import UsageError
+from rnngen.printable import counted
 
 STDOUT = "-"
 COLUMNS = ("name", "bytes", "characters", "distinct", "task", "licence", "summary")
@@ -108,7 +109,7 @@ def build(name: str, output: str | None, count: int | None, seed: int | None, he
     if corpus.builder:
         console.note(f"collecting {name} ({corpus.licence})")
         with _written(output, corpus.path) as out:
-            console.note(f"{corpus.collect(out):,} files")
+            console.note(counted(corpus.collect(out), "files"))
         return
     count = count or (HELD_OUT_COUNT if held_out else COUNT)
     seed = SEED if seed is None else seed
@@ -128,5 +129,5 @@ def _written(output: str | None, place: Path) -> Iterator[TextIO]:
     target = Path(output) if output else place
     with shipped_corpora.atomic_text(target) as out:
         yield out
-    console.note(f"{target.stat().st_size:,} bytes")
+    console.note(counted(target.stat().st_size, "bytes"))
     click.echo(target)

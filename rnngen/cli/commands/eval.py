@@ -11,6 +11,7 @@ from rnngen.cli.render import console
 from rnngen.cli.settings import given, resolve
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
+from rnngen.printable import counted
 
 LABELS, MISTAKEN = 20, 3
 """Labels that are shown, and those that each was taken for, at most."""
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
 )
 @flags.json_flag
+@flags.quiet_flag
 @click.pass_context
 def evaluate(
     ctx: click.Context,
@@ -56,6 +58,7 @@ def evaluate(
     model: str | None,
     device: str,
     json: bool,
+    quiet: bool,
     **params: Any,
 ) -> None:
     """Evaluate a model on CORPUS or, without one, on the validation text of its training.
@@ -88,7 +91,7 @@ def evaluate(
         return request
 
     request = resolve(ctx, given(ctx, params), request_of)
-    if model is None:
+    if model is None and not quiet:
         console.note(f"model {stored.path.name}")
     evaluation = here.evaluate(stored, request)
     for remark in evaluation.unseen:
@@ -120,9 +123,11 @@ def _show_outputs(evaluation: "Evaluation", outputs: "OutputScores") -> None:
         rows.append([name, f"{loss.as_json()['perplexity']:.3f}"])
     console.table(rows, ["measure", "value"])
     several = evaluation.examples > outputs.sources
-    references = f" of {evaluation.examples:,} targets" if several else ""
+    references = f" of {counted(evaluation.examples, 'targets')}" if several else ""
     rate = outputs.sources / max(1e-9, outputs.seconds)
-    console.note(f"{outputs.sources:,} sources{references}, beam {outputs.beam}, {rate:,.0f} sources/s")
+    console.note(
+        f"{counted(outputs.sources, 'sources')}{references}, beam {outputs.beam}, {rate:,.0f} sources/s"
+    )
     console.note(scores.signature)
 
 
@@ -135,7 +140,7 @@ def _show_losses(evaluation: "Evaluation") -> None:
         nats = evaluation.baseline.nats_per_char
         rows.append(["5-gram baseline", "", f"{nats:.4f}", f"{nats / math.log(2):.4f}", ""])
     console.table(rows, ["mode", "nats/token", "nats/char", "bits/char", "perplexity/token"])
-    console.note(f"{evaluation.tokens:,} tokens, {evaluation.chars:,} characters")
+    console.note(f"{counted(evaluation.tokens, 'tokens')}, {counted(evaluation.chars, 'characters')}")
     if evaluation.novelty:
         console.note(f"novelty: {evaluation.novelty}")
     if evaluation.labels:

@@ -25,7 +25,7 @@ from rnngen.training.launching import first, launch, launched, restarted
 if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
-    from rnngen.events import Event, Finished, Surveyed
+    from rnngen.events import Event, Finished
     from rnngen.training.distributed import ProcessGroup
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
@@ -134,7 +134,7 @@ parts_flags = flags.options_from(
 @click.option(
     "--plan",
     is_flag=True,
-    help="Show the sizes that would be trained, the time they take, and why; train nothing.",
+    help="Print the sizes that would be trained, the time they take, and why; train nothing.",
 )
 @flags.quiet_flag
 @flags.verbose_flag
@@ -162,7 +162,7 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
             request, proposal = here.with_sizes(request)
         if json and request.plan and proposal:
             console.write_json(proposal.as_json())
-        elif proposal and not quiet:
+        elif proposal and (request.plan or not quiet):
             show_plan(proposal, alone=request.plan)
     if request.plan:
         return
@@ -206,9 +206,11 @@ def make_listener(here: "Session", text: str) -> "Listener":
 
 
 def show_plan(proposal: "Proposal", *, alone: bool) -> None:
-    """Show a plan on stderr; ``alone``, without the run that would show the text, with that too."""
+    """Show a plan on stderr; ``alone``, it is the result, and the text is shown with it on stdout."""
     if alone:
-        show_text(proposal.plan.encoded.surveyed)
+        click.echo(shown(proposal.plan.encoded.surveyed.message))
+        for oddity in proposal.plan.encoded.surveyed.oddities:
+            console.warn(shown(oddity))
     config = proposal.plan.config
     network, training = config.network, config.training
     parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
@@ -221,14 +223,10 @@ def show_plan(proposal: "Proposal", *, alone: bool) -> None:
         f"{training.batch} streams of {training.seq}, {optimizer}",
         *proposal.reasons,
     ):
-        console.note(f"plan: {line}")
-
-
-def show_text(surveyed: "Surveyed") -> None:
-    """Show the summary of a text on stderr, and what is odd about it."""
-    console.note(f"plan: {shown(surveyed.message)}")
-    for oddity in surveyed.oddities:
-        console.warn(shown(oddity))
+        if alone:
+            click.echo(line)
+        else:
+            console.note(f"plan: {line}")
 
 
 # ── Runs ───────────────────────────────────────────────────────────────────────────────────────────────────
