@@ -120,8 +120,8 @@ parts_flags = flags.options_from(
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Train with N processes on this machine, each on its share of every batch. Without dropout the losses "
-    "are those of one process.",
+    help="Train with N processes on this machine, each on its share of every batch. Without dropout the "
+    "losses are those of one process.",
 )
 @flags.rare_option(
     "--from-study",
