@@ -177,13 +177,20 @@ class Model:
             options: of the search: ``beam``, ``length_penalty``.
 
         Raises:
-            UsageError: if the model attends to nothing, or a source is blank.
+            UsageError: if the model attends to nothing, a source is blank, or a search is asked for a text
+                that is given.
         """
         if not self.generator.attends:
             raise UsageError(f"{self.name} attends to nothing: it reads no source, or has attention=none")
         for number, source in enumerate(sources, start=1):
             if not source.strip():
                 raise UsageError(f"source {number} is blank: there is nothing to attend to; leave it out")
+        from rnngen.requests.conflicts import Conflict, ConflictError
+
+        if text is not None and options:
+            raise ConflictError(
+                Conflict("text", next(iter(options)), "a text that is given is not searched for")
+            )
         if text is not None:
             return [self.generator.read_along(source, text, unit) for source in sources]
         decoder = self.decoder(**options)

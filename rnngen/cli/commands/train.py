@@ -119,7 +119,8 @@ parts_flags = flags.options_from(
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Train with N processes on this machine, each on its share of every batch.",
+    help="Train with N processes on this machine, each on its share of every batch. Without dropout the "
+    "losses are those of one process.",
 )
 @flags.rare_option(
     "--from-study",
