@@ -8,11 +8,12 @@ Raises:
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from types import FunctionType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,24 +32,39 @@ except ImportError:
     ) from None
 
 overload, intrinsic = numba.extending.overload, numba.extending.intrinsic
-Function = TypeVar("Function", bound=Callable[..., Any])
 Vector = NDArray[np.float32]
 real, word = np.float32, np.uint32
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Any = None, /, *, reorder: bool = False) -> Any:
     """Compile a function when it is first called, and keep the machine code on disk where that can be.
 
     Contraction lets it multiply and add at once; the order of sums stays, so that the bits do. A division by
     zero gives what it gives in NumPy: a check would keep loops from becoming vectors.
+
+    Args:
+        function: what to compile; a decorator that does is returned without it.
+        reorder: whether sums may be taken in another order, which is then one of the processor's kind.
     """
-    settings: dict[str, Any] = {"fastmath": {"contract"}, "nogil": True, "error_model": "numpy"}
+    if function is None:
+        return partial(compiled, reorder=reorder)
+    fast = {"contract", "reassoc", "nsz"} if reorder else {"contract"}
+    return _cached(numba.njit, function, fastmath=fast, nogil=True, error_model="numpy")
+
+
+def native(function: Callable[[Any], None], argument: Any) -> Any:
+    """Compile a function of one argument of a type of Numba's, which C can call: a ``numba.cfunc``."""
+    made = FunctionType(function.__code__, function.__globals__, function.__name__)
+    made.__qualname__ = function.__qualname__
+    return _cached(numba.cfunc, made, numba.types.void(argument), fastmath={"contract"}, error_model="numpy")
+
+
+def _cached(decorator: Callable[..., Any], function: Any, *signature: Any, **settings: Any) -> Any:
     function.__qualname__ += f"-{_version(function)}"  # a part of the file's name
     try:
-        made: Function = numba.njit(cache=True, **settings)(function)
+        return decorator(*signature, cache=True, **settings)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        made = numba.njit(**settings)(function)
-    return made
+        return decorator(*signature, **settings)(function)
 
 
 def _version(function: Any) -> str:
