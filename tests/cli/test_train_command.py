@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from pathlib import Path
 import subprocess
 import sys
 import time
@@ -114,7 +115,26 @@ def test_progress_goes_to_stderr(run, tale, tiny):
     assert done.out == ""
     assert done.err.splitlines()[:2] == ["rnngen: reading tale.txt", "rnngen: encoding tale.txt"]
     assert "\nrnngen: tale: " in done.err
-    assert done.err.splitlines()[-1].startswith("rnngen: finished (budget): 40 steps")
+    *_, ended, saved, tried = done.err.splitlines()
+    assert ended.startswith("rnngen: done: 40 steps in 0:")
+    assert saved.startswith("rnngen: saved as tale in ")
+    assert tried == "rnngen: try: rnngen sample -m tale"
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "tried"),
+    [
+        ("lines", "Ann\nBea\nCleo\nDora\n" * 40, "rnngen sample -m x --count 10"),
+        ("labelled", "it\tAnna\nfr\tBeatrice\nit\tClara\n" * 40, "rnngen sample -m x --label fr --count 5"),
+        ("pairs", "it is\tIT IS\n" * 60, "rnngen sample -m x 'it is'"),
+    ],
+)
+@pytest.mark.usefixtures("place")
+def test_the_end_shows_several_samples_and_what_to_try(run, tiny, task, text, tried):
+    Path("x.txt").write_text(text)
+    done = run("train", "x.txt", "--task", task, *tiny, "--steps", "2")
+    assert done.err.splitlines()[-1] == f"rnngen: try: {tried}"
+    assert sum(line.startswith("  | ") for line in done.err.splitlines()) > 2
 
 
 def test_json_is_an_event_a_line_from_started_to_finished(run, tale, tiny):
