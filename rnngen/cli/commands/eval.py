@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.settings import given, resolve
@@ -39,12 +39,17 @@ if TYPE_CHECKING:
     "--target",
     multiple=True,
     metavar="FILE",
+    shell_complete=completers.files,
     help="File of the targets, a line each; sources in --source. Repeatable: several references.",
 )
 @flags.options_from(OutputOptions, heading="Outputs of seq2seq models", common={"beam"})
 @flags.options_from(EvaluationOptions, heading="Adaptive evaluation modes", common={"dynamic", "cache"})
 @click.option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
+    "--device",
+    default="cpu",
+    show_default=True,
+    shell_complete=completers.devices,
+    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
 )
 @flags.json_flag
 @flags.quiet_flag

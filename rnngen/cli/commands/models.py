@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, streams
+from rnngen.cli import completers, flags, streams
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import age, disk_size
 from rnngen.errors import RnngenError, UsageError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = ("", "name", "task", "cell", "size", "tokenizer", "nats/char", "disk", "age")
 """Headings of the listing; the first column marks the default model."""
 
-name_argument = click.argument("name", shell_complete=flags.complete_models)
+name_argument = click.argument("name", shell_complete=completers.models)
 
 
 @click.group()
@@ -139,7 +139,7 @@ def _component(record: dict[str, Any]) -> str:
 
 
 @models.command(cls=flags.Command)
-@click.argument("names", nargs=-1, required=True, shell_complete=flags.complete_models)
+@click.argument("names", nargs=-1, required=True, shell_complete=completers.models)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def rm(names: tuple[str, ...], yes: bool) -> None:
     """Remove models, after asking."""
@@ -175,7 +175,7 @@ def mv(name: str, target: str) -> None:
 
 
 @models.command(cls=flags.Command)
-@click.argument("name", required=False, shell_complete=flags.complete_models)
+@click.argument("name", required=False, shell_complete=completers.models)
 @click.option("--unset", is_flag=True, help="Take the model trained last again.")
 def default(name: str | None, unset: bool) -> None:
     """Make NAME the model that commands take where none is named; without it, print that model's name."""
@@ -201,7 +201,7 @@ def path(name: str) -> None:
     "rnngen sample -m ./diary.safetensors",
 )
 @click.command(cls=flags.Command)
-@click.argument("name", shell_complete=flags.complete_models)
+@click.argument("name", shell_complete=completers.models)
 @click.option(
     "-o",
     "--output",

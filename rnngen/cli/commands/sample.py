@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import context, flags, interactive, prompts, streams
+from rnngen.cli import completers, context, flags, interactive, prompts, streams
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
@@ -64,7 +64,11 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
 )
 @flags.option("--count", type=click.IntRange(1), default=1, help="Number of texts.")
 @flags.option(
-    "--label", metavar="LABEL", callback=flags.utf8, help="Generate under a label, of models with labels."
+    "--label",
+    metavar="LABEL",
+    callback=flags.utf8,
+    shell_complete=completers.labels,
+    help="Generate under a label, of models with labels.",
 )
 @flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @flags.rare_option(
@@ -96,7 +100,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
 @flags.rare_option(
     "--strategy",
     metavar="NAME",
-    shell_complete=flags.complete_names("strategy"),
+    shell_complete=completers.names("strategy"),
     heading=STRATEGIES,
     help="How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, "
     "contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy for a "
