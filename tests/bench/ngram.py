@@ -5,13 +5,14 @@
 Every way has its weights from one half of the tokens and is measured on the other, both ways round:
 
     sum, one weight           (1 − w)·p + w·q
-    sum by context            w by length of the context and how often it was seen, by expectation maximisation
+    sum by context            w by length of the context and how often it was seen
     product, two exponents    pᵃ·qᵇ
     product by context        a and b by length and count: what rnngen does
     adaptive                  the same, with an n-gram that goes on counting
 """
 
 import sys
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -37,8 +38,6 @@ def compared(session: Session, name: str, *, adaptive: bool) -> Compared:
     found = Evaluator(session.registry, model, EvaluateRequest(model=name))
     network = load_network(restore(session.registry, "cell", model.config.cell), model, "cpu")
     judge = MixtureEvaluator(network, mixture=mixture_of(model))
-    from pathlib import Path
-
     with TemporaryDirectory() as folder:
         store = found._encoded(Path(folder, "text"))
         positions = min(60_000, MOST // model.config.vocabulary)

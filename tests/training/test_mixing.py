@@ -115,6 +115,6 @@ def test_a_model_without_an_ngram_cannot_adapt(train, session):
     train(ngram="none")
     with pytest.raises(OptionError, match="verse has no n-gram"):
         session.load("verse", options=LoadOptions(adapt=True))
+    request = EvaluateRequest(evaluation=EvaluationOptions(adapt=True))
     with pytest.raises(OptionError, match="verse has no n-gram"):
-        request = EvaluateRequest(evaluation=EvaluationOptions(adapt=True))
         session.evaluate(session.read("verse"), request)
