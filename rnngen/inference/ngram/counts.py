@@ -233,14 +233,15 @@ class NGram:
         return nodes
 
     def advance(self, nodes: Nodes, tokens: TokenIds) -> Nodes:
-        """Contexts and the tokens (B,) after them → the contexts that end with those."""
+        """Contexts and the tokens (B,) after them → the contexts that end with those.
+
+        Nothing was counted behind an end but what followed the end alone.
+        """
         after = np.zeros_like(nodes)
         keys = nodes[:, :-1] * self.vocabulary
         keys += tokens[:, None]
         places = self._keys.searchsorted(keys)
         after[:, 1:] = np.where(self._keys.take(places) == keys, self._children.take(places), self.none)
-        if (ends := tokens == self.end).any():
-            after[ends, 2:] = self.none
         return after
 
     def predict(self, nodes: Nodes) -> Prediction:
