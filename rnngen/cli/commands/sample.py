@@ -117,7 +117,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     heading=STATES,
     help="Mix in the state after another prompt, with a weight from 0 to 1.",
 )
-@flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common=())
+@flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common={"adapt"})
 @flags.device_flag
 @flags.rare_option(
     "--quantize",
@@ -186,8 +186,9 @@ def run(
     prompt = _prompt(request, encoding) if request.adapting.dynamic else None
     if prompt is not None:
         stored[0] = _adapted(here, stored[0], prompt, request)
+    adapting = request.adapting
     options = LoadOptions(
-        request.device, request.quantize, request.adapting if request.adapting.cache else None
+        request.device, request.quantize, adapting if adapting.cache else None, adapt=adapting.adapt
     )
     model = here.open(*stored, options=options, cached=True)
     decoder = decoder_of(model.generator)
