@@ -4,11 +4,11 @@ import json
 import os
 import re
 import signal
-from pathlib import Path
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
