@@ -86,6 +86,8 @@ class Quantizable(Protocol):
 class CompiledMatrix(Protocol):
     """A matrix that functions compiled by Numba can multiply by, with ``rnngen.compiled.multiply``."""
 
+    shape: tuple[int, ...]
+    """(I,G)"""
     arrays: tuple[Any, ...]
     """The matrix, for them."""
 

@@ -21,7 +21,7 @@ from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, make_task, restore
-from rnngen.requests.conflicts import Capability, check_requirements
+from rnngen.requests.conflicts import Capability, Conflict, ConflictError, check_requirements
 from rnngen.requests.train import CHANGEABLE, REQUIREMENTS, TrainRequest
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import (
@@ -78,7 +78,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
         return _resumed(registry, models, name, path, request)
     if not request.files:
         raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
-    if path.exists() and not request.force:
+    if path.exists() and not (request.force or request.plan):
         raise OptionError(
             f"there is a model {name!r} already: `resume` goes on with it, `force` replaces it, "
             "`name=NAME` keeps it and makes another"
@@ -93,7 +93,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
 
 def _with_task(request: TrainRequest) -> TrainRequest:
     """The request with the task that the corpora which ship are for, where it names some and no task."""
-    if request.resume or request.init_from or request.target or "task" in request.parts:
+    if request.resume or request.init_from or request.target or request.teacher or "task" in request.parts:
         return request
     task = task_of(request.files)
     return replace(request, parts=request.parts.adding({"task": task})) if task else request
@@ -225,6 +225,7 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
     request = _with_task(request)
     if request.init_from:
         base = models.open(request.init_from).config
+        _refuse_another_network(registry, base, request)
         # the rows about its head hold
         replace(request, init_from=None, network=Given.of(NetworkOptions, head=base.network.head))
         _check_task(restore(registry, "task", base.task), request)
@@ -244,6 +245,16 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
     if reads and not spec.has_source:
         raise OptionError(f"`cell={cell}` reads a source, and `task={spec.name}` has none; give `task=pairs`")
     _check_task(task, request)
+
+
+def _refuse_another_network(registry: Registry, base: ModelConfig, request: TrainRequest) -> None:
+    """Refuse options of parts and network that are not those of the model whose weights are taken."""
+    given = {**request.parts.values, **request.network.values}
+    was = _made_with(_restored(registry, base), base, given)
+    for option, value in given.items():
+        if value != was.get(option):
+            reason = f"it comes from the other model, where it is {was.get(option)}"
+            raise ConflictError(Conflict("init_from", option, reason))
 
 
 def _check_task(task: Component, request: TrainRequest) -> None:
@@ -329,6 +340,21 @@ def _refuse_changes(
         **request.training.without(CHANGEABLE).values,
         **request.text.without(PLACES).values,  # the text itself is compared later
     }
+    was = _made_with(parts, config, given)
+    for key, value in given.items():
+        _refuse_change(key, value, was.get(key))
+    _refuse_changed_settings(registry, parts, request.settings)
+
+
+def _refuse_other_teachers(models: ModelStore, config: ModelConfig, request: TrainRequest) -> None:
+    given = [place_of(models, models.find(name)) for name in request.teacher]
+    was = [teacher.model for teacher in config.teachers]
+    if given:
+        _refuse_change("teacher", " ".join(given), " ".join(was) or None)
+
+
+def _made_with(parts: dict[str, Component], config: ModelConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model was made with, by option; its parts are named as they were given."""
     was = {
         "vocab_size": config.tokenizer.options.get("vocab_size"),
         "separator": config.task.options.get("separator"),
@@ -343,16 +369,7 @@ def _refuse_changes(
     for kind, part in parts.items():
         qualified = given.get(kind) == part.registered.qualified
         was[kind] = part.registered.qualified if qualified else part.registered.spec.name
-    for key, value in given.items():
-        _refuse_change(key, value, was.get(key))
-    _refuse_changed_settings(registry, parts, request.settings)
-
-
-def _refuse_other_teachers(models: ModelStore, config: ModelConfig, request: TrainRequest) -> None:
-    given = [place_of(models, models.find(name)) for name in request.teacher]
-    was = [teacher.model for teacher in config.teachers]
-    if given:
-        _refuse_change("teacher", " ".join(given), " ".join(was) or None)
+    return was
 
 
 def _refuse_changed_settings(

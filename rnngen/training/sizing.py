@@ -31,7 +31,7 @@ from typing import Any
 import torch
 
 from rnngen.errors import OptionError
-from rnngen.events import Step
+from rnngen.events import Step, report
 from rnngen.nn.build import build_network
 from rnngen.nn.devices import choose_device, denormals_flushed, kept_memory
 from rnngen.requests.train import TrainRequest
@@ -225,13 +225,17 @@ def _rate(plan: Plan, seconds: float) -> float:
     """Tokens a second of training on this machine: the trainer itself, run for a moment."""
     training = replace(plan.config.training, steps=1 << 40, epochs=None, minutes=None)  # no evaluation
     plan = replace(plan, config=plan.config.replace(training=training))
+    work = f"timing training at hidden {plan.config.network.hidden}"
+    report(work)
     with torch.random.fork_rng(devices=[]), kept_memory(), denormals_flushed():
         trainer = make_trainer(plan, choose_device(training.device))
         until, timed, rate = time.monotonic() + seconds, False, 0.0
         for event in trainer.run():
             if isinstance(event, Step):
                 rate, timed = event.tokens_per_second, event.step > WARM_UP_STEPS
-            if timed and time.monotonic() > until:
+            left = until - time.monotonic()
+            report(work, min(1.0, 1 - left / seconds))
+            if timed and left < 0:
                 break
     return rate
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -25,12 +25,11 @@ from rnngen.training.launching import first, launch, launched, restarted
 if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
-    from rnngen.events import Event, Finished, Surveyed
+    from rnngen.events import Event, Finished
     from rnngen.training.distributed import ProcessGroup
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
 
-Show: TypeAlias = "Callable[[Iterable[Event]], Finished | None]"
 CHOSEN = 2**31
 """Above all seeds that are chosen; one that is not below it was given, and is known to every process."""
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -120,7 +119,8 @@ parts_flags = flags.options_from(
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Train with N processes on this machine, each on its share of every batch.",
+    help="Train with N processes on this machine, each on its share of every batch. Without dropout the "
+    "losses are those of one process.",
 )
 @flags.rare_option(
     "--from-study",
@@ -135,7 +135,7 @@ parts_flags = flags.options_from(
 @click.option(
     "--plan",
     is_flag=True,
-    help="Show the sizes that would be trained, the time they take, and why; train nothing.",
+    help="Print the sizes that would be trained, the time they take, and why; train nothing.",
 )
 @flags.quiet_flag
 @flags.verbose_flag
@@ -157,11 +157,13 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         from rnngen.tuning.studies import find_best
 
         request = find_best(request.from_study, request.storage).under(request)
+    mode = console.progress_mode(as_json=json, quiet=quiet)
     if not launched():
-        request, proposal = here.with_sizes(request)
+        with console.preparations("quiet" if request.plan and json else mode):
+            request, proposal = here.with_sizes(request)
         if json and request.plan and proposal:
             console.write_json(proposal.as_json())
-        elif proposal and not quiet:
+        elif proposal and (request.plan or not quiet):
             show_plan(proposal, alone=request.plan)
     if request.plan:
         return
@@ -170,9 +172,8 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
     listeners = [make_listener(here, text) for text in request.listener if first()]
-    mode = console.progress_mode(as_json=json, quiet=quiet)
     run = run_together if launched() else run_alone
-    plan, finished = run(here, request, listeners, lambda events: console.render(events, mode, verbose))
+    plan, finished = run(here, request, listeners, Display(mode, verbose))
     if finished is not None and finished.reason == "interrupt":
         console.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
@@ -206,9 +207,11 @@ def make_listener(here: "Session", text: str) -> "Listener":
 
 
 def show_plan(proposal: "Proposal", *, alone: bool) -> None:
-    """Show a plan on stderr; ``alone``, without the run that would show the text, with that too."""
+    """Show a plan on stderr; ``alone``, it is the result, and the text is shown with it on stdout."""
     if alone:
-        show_text(proposal.plan.encoded.surveyed)
+        click.echo(shown(proposal.plan.encoded.surveyed.message))
+        for oddity in proposal.plan.encoded.surveyed.oddities:
+            console.warn(shown(oddity))
     config = proposal.plan.config
     network, training = config.network, config.training
     parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
@@ -221,41 +224,53 @@ def show_plan(proposal: "Proposal", *, alone: bool) -> None:
         f"{training.batch} streams of {training.seq}, {optimizer}",
         *proposal.reasons,
     ):
-        console.note(f"plan: {line}")
-
-
-def show_text(surveyed: "Surveyed") -> None:
-    """Show the summary of a text on stderr, and what is odd about it."""
-    console.note(f"plan: {shown(surveyed.message)}")
-    for oddity in surveyed.oddities:
-        console.warn(shown(oddity))
+        if alone:
+            click.echo(line)
+        else:
+            console.note(f"plan: {line}")
 
 
 # ── Runs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Display(NamedTuple):
+    """The way to show a run."""
+
+    mode: "console.Mode"
+    verbose: int
+
+    def plan(self, here: "Session", request: TrainRequest) -> "Plan":
+        """Read the text, and show how far that is."""
+        with console.preparations(self.mode):
+            return here.plan(request)
+
+    def show(self, events: "Iterable[Event]") -> "Finished | None":
+        """Train, and show what happens."""
+        return console.render(events, self.mode, self.verbose)
+
+
 def run_alone(
-    here: "Session", request: "TrainRequest", listeners: "list[Listener]", show: Show
+    here: "Session", request: "TrainRequest", listeners: "list[Listener]", display: Display
 ) -> "tuple[Plan, Finished | None]":
     """Train, and show what happens → what was planned, and how it ended."""
-    plan = here.plan(request)
+    plan = display.plan(here, request)
     with interruptible() as stopped:
-        return plan, show(here.train(plan, stopped, listeners))
+        return plan, display.show(here.train(plan, stopped, listeners))
 
 
 def run_together(
-    here: "Session", request: "TrainRequest", listeners: "list[Listener]", show: Show
+    here: "Session", request: "TrainRequest", listeners: "list[Listener]", display: Display
 ) -> "tuple[Plan, Finished | None]":
     """Train as one of several processes, of which the first shows what happens."""
     from rnngen.training.distributed import PeerLost, joined
 
     with joined() as group:
         try:
-            plan = _plan_together(here, request, group)
+            plan = _plan_together(here, request, group, display)
             with interruptible() as stopped:
                 events = here.train(plan, stopped, listeners)
                 if not group.rank:
-                    return plan, show(events)
+                    return plan, display.show(events)
                 deque(events, maxlen=0)  # does the work, and shows nothing
                 return plan, None
         except (DivergedError, PeerLost) as error:  # which meets all of them
@@ -264,11 +279,13 @@ def run_together(
             raise
 
 
-def _plan_together(here: "Session", request: "TrainRequest", group: "ProcessGroup") -> "Plan":
+def _plan_together(
+    here: "Session", request: "TrainRequest", group: "ProcessGroup", display: Display
+) -> "Plan":
     """The first process reads the text before the others, who find it encoded and take the seed from it."""
     if not group.rank:
         try:
-            plan = here.plan(request)
+            plan = display.plan(here, request)
         except Exception as error:
             group.broadcast(-getattr(error, "exit_status", 1))
             raise
