@@ -179,6 +179,10 @@ class FinalEvaluation(Event):
     """Nats per character in windows of 256 tokens, each from a fresh state."""
     seconds: float
     """The seconds that it took."""
+    network: float | None = None
+    """As ``stream``, of the network alone; None where the model has no n-gram."""
+    ngram: float | None = None
+    """Likewise of the n-gram alone; None where the model has none."""
 
 
 @dataclass(frozen=True)

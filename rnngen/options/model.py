@@ -131,6 +131,9 @@ class TrainingOptions:
     best: BestName = "loss"
     """Criterion for the weights that are kept and for early stopping: the validation loss or, for pairs, the
     score of greedy outputs for validation sources."""
+    ngram: str = "auto"
+    """The n-gram of the training text whose probabilities are multiplied with the network's, by weights found
+    on the validation text: its order n, auto (about 8 characters, if it helps) or none."""
     max_length: int = 256
     """Leave out pairs with more tokens than this on a side."""
     epochs: float | None = None
@@ -168,6 +171,8 @@ class TrainingOptions:
             require_range(name, getattr(self, name), 0, 1, below=True)
         both = self.optimizer == "nt-asgd" and self.average
         require(not both, f"average={self.average}: optimizer=nt-asgd has a mean of its own; leave one out")
+        named = self.ngram in ("auto", "none") or (self.ngram.isdecimal() and 2 <= int(self.ngram) <= 32)
+        require(named, f"ngram={self.ngram}: auto, none or an order from 2 to 32 expected")
         require_range("warmup", self.warmup, 0, 1, below=True)
         for name in (*BUDGETS, "max_epochs"):
             require_range(name, getattr(self, name), 0, above=True)
@@ -180,6 +185,8 @@ class TrainingOptions:
 class EvaluationOptions:
     """Evaluation modes that adapt to the text, besides those that leave the model as it is."""
 
+    adapt: bool = False
+    """Evaluate also with an n-gram that goes on counting what it reads; with dynamic, together with it."""
     dynamic: bool = False
     """Evaluate also with weights that adapt to the text while reading it (dynamic evaluation: Krause et al.
     2017)."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
@@ -53,6 +53,7 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
 storage_flag = flags.rare_option(
     "--storage",
     metavar="PLACE",
+    shell_complete=completers.files,
     help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
     "home folder.",
 )
@@ -60,7 +61,6 @@ parts_flags = flags.options_from(
     PartsOptions,
     heading="Parts",
     common={"task", "cell", "tokenizer"},
-    complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 
 
@@ -78,13 +78,15 @@ parts_flags = flags.options_from(
 )
 @click.command(cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
-@click.option("--name", help="Name of the model; by default that of the corpus.")
+@click.option(
+    "--name", shell_complete=completers.runs, help="Name of the model; by default that of the corpus."
+)
 @click.option("--resume", is_flag=True, help="Continue the run of that name exactly where it stopped.")
 @click.option("--force", is_flag=True, help="Replace a model of that name.")
 @click.option(
     "--init-from",
     metavar="MODEL",
-    shell_complete=flags.complete_models,
+    shell_complete=completers.models,
     help="Start from the weights and vocabulary of another model (fine-tuning).",
 )
 @flags.rare_option(
@@ -92,18 +94,26 @@ parts_flags = flags.options_from(
     multiple=True,
     type=flags.OneName(),
     metavar="MODEL",
-    shell_complete=flags.complete_models,
+    shell_complete=completers.models,
     help="Learn also from the probabilities of another model, and take its vocabulary; give several for the "
     "mean of theirs (see rnngen distil).",
 )
 @parts_flags
 @flags.set_flag
 @flags.option(
-    "--target", metavar="FILE", heading="Text", help="File of the targets, a line each; sources in --source."
+    "--target",
+    metavar="FILE",
+    shell_complete=completers.files,
+    heading="Text",
+    help="File of the targets, a line each; sources in --source.",
 )
 @flags.options_from(CorpusOptions, heading="Text", common={"val", "source"})
 @flags.rare_option(
-    "--val-target", metavar="FILE", heading="Text", help="The same as --val, beside --val-source."
+    "--val-target",
+    metavar="FILE",
+    shell_complete=completers.files,
+    heading="Text",
+    help="The same as --val, beside --val-source.",
 )
 @flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers", "dropout"})
 @flags.options_from(TrainingOptions, heading="Training", common={"epochs", "minutes", "seed"})
@@ -111,7 +121,7 @@ parts_flags = flags.options_from(
     "--listener",
     multiple=True,
     metavar="NAME",
-    shell_complete=flags.complete_names("listener"),
+    shell_complete=completers.names("listener"),
     help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
 )
 @flags.rare_option(
@@ -125,6 +135,7 @@ parts_flags = flags.options_from(
 @flags.rare_option(
     "--from-study",
     metavar="NAME",
+    shell_complete=completers.studies,
     help="Take the settings that 'rnngen tune' found best; flags count above them, and the budget is "
     "this run's.",
 )
