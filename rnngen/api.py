@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
 
+LOADING = "loading torch"
+"""The work of the first import, which takes a second or several."""
 __all__ = ["Model", "Session", "cache", "home", "load", "model_names", "models", "train"]
 
 
@@ -175,13 +177,20 @@ class Model:
             options: of the search: ``beam``, ``length_penalty``.
 
         Raises:
-            UsageError: if the model attends to nothing, or a source is blank.
+            UsageError: if the model attends to nothing, a source is blank, or a search is asked for a text
+                that is given.
         """
         if not self.generator.attends:
             raise UsageError(f"{self.name} attends to nothing: it reads no source, or has attention=none")
         for number, source in enumerate(sources, start=1):
             if not source.strip():
                 raise UsageError(f"source {number} is blank: there is nothing to attend to; leave it out")
+        from rnngen.requests.conflicts import Conflict, ConflictError
+
+        if text is not None and options:
+            raise ConflictError(
+                Conflict("text", next(iter(options)), "a text that is given is not searched for")
+            )
         if text is not None:
             return [self.generator.read_along(source, text, unit) for source in sources]
         decoder = self.decoder(**options)
@@ -406,6 +415,10 @@ class Session:
         timed = minutes and not chosen and request.nproc == 1
         if request.resume or request.init_from or not (request.params or timed or request.plan):
             return request, None
+        from rnngen.events import report
+
+        if "torch" not in sys.modules:
+            report(LOADING)
         from rnngen.training.sizing import propose
 
         proposal = propose(self.plan(request), request.params, given=given)
@@ -415,9 +428,13 @@ class Session:
         self, plan: "Plan", stop: Callable[[], bool] = lambda: False, listeners: "Sequence[Listener]" = ()
     ) -> "Iterator[Event]":
         """Train, and report as it goes."""
+        from rnngen.events import Preparing
+
+        if "torch" not in sys.modules:
+            yield Preparing(LOADING)
         from rnngen.training.fit import fit
 
-        return fit(plan, stop, listeners)
+        yield from fit(plan, stop, listeners)
 
     def adapt(
         self, model: "StoredModel", prompt: str, options: "AdaptingOptions", device: str = "cpu"

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +42,8 @@ class Corpus:
     """The encodings of the files, for messages."""
     normalize: NormalForm | None = None
     """The Unicode normal form that text and sources are brought to."""
+    watch: Callable[[Path, int, int], None] | None = None
+    """Called while files are read: with the file, the characters of a part, and the bytes read up to it."""
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the examples of all files in order, each file beginning a new document.
@@ -78,6 +80,8 @@ class Corpus:
             for chunk in normalized(read(decompressed(raw), name_of(path)), self.normalize):
                 yield chunk._replace(starts_document=starts_document or chunk.starts_document)
                 starts_document = False
+                if self.watch:
+                    self.watch(path, len(chunk.text), raw.tell())
 
     def _all_wrong(self, error: EncodingError) -> CorpusError:
         """Read the other files to their end, too, and return one error for all that are wrong."""
@@ -152,6 +156,13 @@ def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
         CorpusError: if something is there that cannot be read.
     """
     return [_readable(path) for argument in arguments for path in _matches(argument, suffixes)]
+
+
+def not_read(arguments: Sequence[str], suffixes: Collection[str]) -> dict[str, int]:
+    """Return how many files in the folders among some arguments no reader takes, by their endings."""
+    folders = [path for path in map(Path, arguments) if path.is_dir()]
+    endings = Counter(suffix_of(inside) for folder in folders for inside in _walk(folder))
+    return {ending: count for ending, count in sorted(endings.items()) if ending not in suffixes}
 
 
 def suffix_of(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The summary of a prepared corpus: how much there is, how it was split, what was left out, what is odd."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +62,9 @@ def summarise(survey: Survey, rule: str, fraction: float, sides: Sides) -> Surve
             *oddities,
         )
     without = f"; {left_out:,} left out, longer than {limit} tokens" if left_out else ""
+    text = f"{_files(survey.kinds)}{_amounts(survey)}"
     return Surveyed(
-        message=f"text: {_amounts(survey)}; {_held_out(survey, rule, fraction, sides)}{without}",
+        message=f"text: {text}; {_held_out(survey, rule, fraction, sides)}{without}",
         examples=survey.examples,
         chars=survey.chars,
         duplicates=survey.duplicates,
@@ -73,7 +75,29 @@ def summarise(survey: Survey, rule: str, fraction: float, sides: Sides) -> Surve
         left_out=left_out,
         fitting_length=fitting,
         oddities=oddities,
+        kinds=survey.kinds,
     )
+
+
+def with_not_read(surveyed: Surveyed, endings: Mapping[str, int]) -> Surveyed:
+    """Return a summary that also says which files of the folders were not read."""
+    if not endings:
+        return surveyed
+    files = ", ".join(f"{count:,} {ending or 'without an ending'}" for ending, count in endings.items())
+    message = f"{surveyed.message}; not read: {files} (files and patterns that are named are)"
+    return replace(surveyed, message=message, not_read=dict(endings))
+
+
+def _files(kinds: Mapping[str, Sequence[int]]) -> str:
+    """Name the files by kind, if there are several; the characters too, if there are several kinds."""
+    files = sum(count for count, _ in kinds.values())
+    if files < 2:
+        return ""
+    each = [
+        f"{count:,} {ending or 'without an ending'}" + f" with {chars:,} characters" * (len(kinds) > 1)
+        for ending, (count, chars) in sorted(kinds.items())
+    ]
+    return f"{files:,} files ({', '.join(each)}), "
 
 
 def _amounts(survey: Survey) -> str:

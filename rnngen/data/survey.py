@@ -8,7 +8,7 @@ import hashlib
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +43,8 @@ class Survey:
     """The labels of the examples, sorted, where the task has labels."""
     oddities: tuple[str, ...] = ()
     """Remarks for the owner of the text, a line each."""
+    kinds: dict[str, list[int]] = field(default_factory=dict)
+    """Files and characters by ending, as in ``Surveyed``."""
 
     @property
     def examples(self) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from rnngen.contracts import AnyFilter, FilterSpec, Flag, Strategy, StrategySpec, Tokenizer
 from rnngen.errors import OptionError, UnknownName, UsageError
-from rnngen.options import build, describe, divide
+from rnngen.options import IdleOption, build, describe, divide
 from rnngen.registry import Registry
 from rnngen.registry.components import choose_filters, make_filters, parse_component
 from rnngen.requests.conflicts import Conflict, ConflictError, Need
@@ -194,6 +194,12 @@ class DecodingFlags:
         owned = {option: _option_text(rest.pop(flag)) for option, flag in flags.items() if flag in rest}
         try:
             build(spec.options, {**owned, **settings}, owner=f"strategy {name}")
+        except IdleOption as error:
+            if error.option not in owned:
+                raise
+            needed, equals, value = error.needs.option.partition("=")
+            other = f"{flags.get(needed, needed)}{equals}{value}"
+            raise ConflictError(Need(flags[error.option], other, error.needs.reason)) from error
         except UsageError as error:
             raise _refused(error, {option: flags[option] for option in owned}) from error
         self._check_left_over(name, chosen_by, rest)

@@ -38,6 +38,7 @@ from rnngen.store.model_folder import (
 from rnngen.training import evaluating
 from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
+from rnngen.training.mixing import Mixing
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
@@ -141,7 +142,7 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
             result = evaluating.final_evaluation(plan, trainer, folder)
-            copied = evaluating.novelty_of(plan, trainer)
+            copied = evaluating.novelty_of(plan, trainer, folder)
             folder.write_card(model_card(plan.name, plan.config, result, event, copied))
             yield result
             if copied:
@@ -151,7 +152,8 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
             due = False
-            text = evaluating.preview(plan, trainer.network, trainer.weights(), event.step)
+            weights = {**trainer.weights(), **trainer.beside()}
+            text = evaluating.preview(plan, trainer.network, weights, event.step)
             yield Sampled(event.step, text)
 
 
@@ -199,14 +201,18 @@ def make_trainer(
     learner = _with_teachers(plan, network, device) if plan.teachers else None
     val, streams = evaluating.part_of(plan.encoded, evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
     evaluator = evaluating.DistributedEvaluator(network, precision, group)
+    has_eos = plan.encoded.has_eos
+    evaluate = partial(evaluator.stream, val, has_eos=has_eos, streams=streams, seq=256)
+    mixing = Mixing.begin(network, plan, val, precision, network_loss=evaluate, group=group)
     return Trainer(
         network,
         make_batches(plan),
-        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, streams=streams, seq=256),
+        mixing or evaluate,
         options,
         precision,
         save,
         stop,
+        beside=mixing.tensors if mixing else dict,
         score=evaluating.score_of(plan, network, group),
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,

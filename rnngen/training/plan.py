@@ -93,7 +93,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
 
 def _with_task(request: TrainRequest) -> TrainRequest:
     """The request with the task that the corpora which ship are for, where it names some and no task."""
-    if request.resume or request.init_from or request.target or "task" in request.parts:
+    if request.resume or request.init_from or request.target or request.teacher or "task" in request.parts:
         return request
     task = task_of(request.files)
     return replace(request, parts=request.parts.adding({"task": task})) if task else request

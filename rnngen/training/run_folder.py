@@ -70,8 +70,8 @@ class RunFolder:
             before = path.read_text(encoding="utf-8") if path.exists() else ""
             checkpoint.write_text(path, before + row.as_line())
         if (row and row.best) or not (self.folder / WEIGHTS).exists():
-            weights = {**trainer.weights(), **self.extra}
-            write_weights(self.folder, weights, self.config, self.tokenizer_json)
+            weights = {**trainer.weights(), **trainer.beside(), **self.extra}
+            self.write_weights(weights)
             yield Saved(trainer.progress.step, str(self.target / WEIGHTS))
         tensors, record = trainer.snapshot()
         checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
@@ -79,6 +79,10 @@ class RunFolder:
             checkpoint.replace_folder(self.folder, self.target)
             self.folder = self.target
         yield Saved(trainer.progress.step, str(self.target / TRAINING))
+
+    def write_weights(self, weights: Tensors) -> None:
+        """Replace the weights of the model, with all that belongs to them."""
+        write_weights(self.folder, weights, self.config, self.tokenizer_json)
 
     def load(self) -> tuple[Tensors, dict[str, Any]]:
         """Read what ``save`` saved for resuming; metrics after it are forgotten.
