@@ -118,6 +118,8 @@ def test_the_exact_losses_go_by_name():
         "rnngen: held-out text at step 4400, nats per character: "
         "1.4601 in one go (stream), 1.4700 in windows of 256 tokens (window)"
     )
+    mixed = lines(STARTED, FinalEvaluation(4400, 1.46012, 1.47, 3.0, network=1.5, ngram=1.6))
+    assert mixed[-1].endswith("; the network alone 1.5000, its n-gram alone 1.6000")
     progress = Progress()
     progress.take(FinalEvaluation(4400, 1.46012, 1.47, 3.0))
     assert progress.losses() == [("exactly", "1.4601"), ("in windows", "1.4700")]

@@ -197,11 +197,7 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
             case Sampled() if progress.takes_sample(verbose):
                 yield from sample_lines(event)
             case FinalEvaluation():
-                stream, window = loss(event.stream), loss(event.window)
-                yield (
-                    f"rnngen: held-out text at step {event.step}, nats per character: {stream} in one go "
-                    f"(stream), {window} in windows of 256 tokens (window)"
-                )
+                yield f"rnngen: {final_line(event)}"
             case Finished():
                 yield from last_lines(progress, event)
 
@@ -211,6 +207,17 @@ def last_lines(progress: Progress, event: Finished) -> Iterator[str]:
     if progress.sample and progress.sample is not progress.shown_sample:
         yield from sample_lines(progress.sample)
     yield f"rnngen: {ending(event)}"
+
+
+def final_line(event: FinalEvaluation) -> str:
+    """Describe the exact losses in one line."""
+    alone = ""
+    if event.network is not None and event.ngram is not None:
+        alone = f"; the network alone {loss(event.network)}, its n-gram alone {loss(event.ngram)}"
+    return (
+        f"held-out text at step {event.step}, nats per character: {loss(event.stream)} in one go (stream), "
+        f"{loss(event.window)} in windows of 256 tokens (window){alone}"
+    )
 
 
 def sample_lines(event: Sampled) -> list[str]:
