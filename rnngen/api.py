@@ -404,9 +404,13 @@ class Session:
         timed = minutes and not {"hidden", "layers"} & given and request.nproc == 1
         if request.resume or request.init_from or not (request.params or timed or request.plan):
             return request, None
+        from rnngen.training.ensembles import member
         from rnngen.training.sizing import propose
 
-        proposal = propose(self.plan(request), request.params, given=given)
+        plan = self.plan(request)
+        proposal = propose(
+            member(plan) if plan.config.training.ensemble else plan, request.params, given=given
+        )
         return proposal.under(request), proposal
 
     def train(

@@ -30,6 +30,7 @@ from rnngen.store.model_folder import (
     located_teachers,
     read_config,
     read_tokenizer,
+    staged,
 )
 from rnngen.training.teachers import Teacher, open_teachers, place_of, reopen_teachers
 from rnngen.version import __version__
@@ -53,6 +54,8 @@ class Plan:
     """The model whose weights a new one begins with."""
     teachers: tuple[Teacher, ...] = ()
     """The models that it learns from beside the text."""
+    begun: bool = False
+    """True for an ensemble some of whose members have begun, and whose model has not."""
 
     def with_device_defaults(self, device: str) -> "Plan":
         """Return the plan with the cell's open options decided for a kind of device, if the model is new."""
@@ -72,10 +75,13 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     name = request.name or _name_after(request.files)
     path = models.path(name)
     if has_run(models, request):
+        if (early := staged(path)).is_dir():
+            run = _resumed(registry, models, name, early, request)
+            return replace(run, path=path, resumed=False, begun=True)
         return _resumed(registry, models, name, path, request)
     if not request.files:
         raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
-    if path.exists() and not request.force:
+    if (path.exists() or staged(path).exists()) and not request.force:
         raise OptionError(
             f"there is a model {name!r} already: `resume` goes on with it, `force` replaces it, "
             "`name=NAME` keeps it and makes another"
@@ -90,7 +96,10 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
 
 def has_run(models: ModelStore, request: TrainRequest) -> bool:
     """Return whether a request resumes a run that is there."""
-    return request.resume and models.path(request.name or _name_after(request.files)).is_dir()
+    if not request.resume:
+        return False
+    path = models.path(request.name or _name_after(request.files))
+    return path.is_dir() or staged(path).is_dir()
 
 
 def _name_after(corpus: tuple[str, ...]) -> str:
@@ -116,6 +125,8 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     if options.vocab_size is not None:
         settings |= {f"{kind}.vocab_size": str(options.vocab_size) for kind in TOKENIZERS if kind in names}
     parts = choose(registry, names, settings | _task_settings(request))
+    if request.training.options.ensemble:
+        _refuse_penalties(parts["cell"].options, "ensemble")
     limit = request.training.options.max_length
     encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction, limit=limit)
     config = _config(parts, request.network.options, encoded, request.training.options)
@@ -145,19 +156,19 @@ def _taught(
     parts = _restored(registry, base.config)
     cell = request.parts.options.cell or parts["task"].registered.spec.cell
     parts |= choose(registry, {"cell": cell}, request.settings)
-    _refuse_penalties(parts["cell"].options)
+    _refuse_penalties(parts["cell"].options, "teacher")
     encoded = _encoded_like(registry, base, parts, request, extend=False)
     config = _config(parts, request.network.options, encoded, request.training.options)
     config = config.replace(teachers=tuple(teacher.record for teacher in teachers))
     return Plan(name, path, config, parts, encoded, resumed=False, teachers=teachers)
 
 
-def _refuse_penalties(options: Any) -> None:
+def _refuse_penalties(options: Any, taught: str) -> None:
     """Refuse an option of a cell that adds to a loss which teachers replace."""
     for one in fields(options):
         if one.metadata.get(PENALTY) and (value := getattr(options, one.name)):
             raise OptionError(
-                f"`{one.name}={value}` adds to a loss that `teacher` replaces; leave one of them out"
+                f"`{one.name}={value}` adds to a loss that `{taught}` replaces; leave one of them out"
             )
 
 
@@ -291,7 +302,7 @@ def _resumed(registry: Registry, models: ModelStore, name: str, path: Path, requ
         raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
     training = _changed(config.training, request.training)
     config = config.replace(training=training, corpus=encoded.record)  # which may lie elsewhere by now
-    teachers = reopen_teachers(registry, models, name, config.teachers)
+    teachers = reopen_teachers(registry, models, path, config.teachers)
     return Plan(name, path, config, parts, encoded, resumed=True, teachers=teachers)
 
 

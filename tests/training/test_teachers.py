@@ -138,7 +138,7 @@ def test_a_teacher_that_has_changed_is_refused(session, train):
 @pytest.mark.usefixtures("half")
 def test_a_teacher_that_is_gone_is_refused(session):
     session.models.remove("b")
-    with pytest.raises(ModelError, match="student learns from the model b, which is gone"):
+    with pytest.raises(ModelError, match="student learns from the model b, which is not there any more"):
         resumed(session)
 
 

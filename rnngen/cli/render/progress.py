@@ -84,8 +84,8 @@ class Progress(Follower):
     def take(self, event: Event) -> None:
         """Take in one event."""
         match event:
-            case Started():
-                self.started = event
+            case Started():  # an ensemble's networks start one after another
+                vars(self).update(vars(Progress(started=event)))
             case Step():
                 self.step = event
                 self.train.add(event.step, event.batch_loss)
@@ -153,6 +153,7 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
     for event in events:
         match event:
             case Started():
+                due = 0.0
                 yield f"rnngen: {shown(event.model)}: {', '.join(progress.facts())}"
             case Surveyed() | Copied():
                 yield f"rnngen: {shown(event.message)}"
