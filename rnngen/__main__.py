@@ -60,6 +60,8 @@ def _usage(error: "ClickException") -> int:
     from click.core import ParameterSource
     from click.exceptions import NoArgsIsHelpError, UsageError
 
+    from rnngen.cli.render import console
+
     if isinstance(error, NoArgsIsHelpError):
         _write(error.ctx.get_help() if error.ctx else str(error), sys.stdout)
         return 0
@@ -69,15 +71,15 @@ def _usage(error: "ClickException") -> int:
         source = error.ctx.get_parameter_source(error.param.name)
         if source is ParameterSource.ENVIRONMENT:
             message += f" (from {error.ctx.auto_envvar_prefix}_{error.param.name.upper()})"
-    _say(f"error: {message}")
+    console.fail(message)
     if isinstance(error, UsageError) and error.ctx:
-        _say(f"'{error.ctx.command_path} --help' shows what there is")
+        console.note(f"'{error.ctx.command_path} --help' shows what there is")
     return error.exit_code
 
 
 def _guarded(work: Callable[[], int]) -> int:
     """Run ``work``; whatever it raises becomes at most a line on stderr, and a status."""
-    from rnngen.errors import RnngenError
+    from rnngen.errors import RnngenError, os_reason
 
     try:
         return work()
@@ -93,16 +95,10 @@ def _guarded(work: Callable[[], int]) -> int:
     except OSError as error:
         if error.filename == STDOUT:
             _close_stdout()
-        return _failed(_os_error(error), 1)
+        return _failed(os_reason(error), 1)
     except Exception as error:
         name = type(error).__name__
         return _failed(f"{name}: {error} (this is a bug; RNNGEN_DEBUG=1 shows where)", 1)
-
-
-def _os_error(error: OSError) -> str:
-    files = " → ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
-    reason = error.strerror or str(error)
-    return f"{files}: {reason}" if files else reason
 
 
 def _failed(message: str, status: int) -> int:
@@ -110,12 +106,10 @@ def _failed(message: str, status: int) -> int:
         import traceback
 
         traceback.print_exc()
-    _say(f"error: {message}")
+    from rnngen.cli.render import console
+
+    console.fail(message)
     return status
-
-
-def _say(message: str) -> None:
-    _write(f"rnngen: {message}", sys.stderr)
 
 
 def _write(line: str, stream: TextIO | None) -> None:

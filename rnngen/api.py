@@ -6,10 +6,11 @@
 
     model = rnngen.load("corpus")            # or rnngen.train("corpus.txt", minutes=3, progress=True)
     print(model.generate("ROMEO:", temperature=0.8, length=300, seed=7))
-    for piece in model.stream("ROMEO:"):
+    for piece in model.stream("ROMEO:", length=300):
         print(piece, end="")
-    model.translate(["How are you?"], beam=5)
-    model.score("text"), model.next("The cat", 10), model.evaluate(["held-out.txt"])
+    print(model.score("A text."), model.next("The cat", 10), model.evaluate())
+    pairs = rnngen.load("en-zh")             # a model that reads a source
+    print(pairs.translate(["How are you?"], beam=5))
 
 Defaults, texts and errors are those of the command line, which is written on this module. A ``Session`` says
 which plugins and which models there are.
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
 
+LOADING = "loading torch"
+"""The work of the first import, which takes a second or several."""
 __all__ = ["Model", "Session", "cache", "home", "load", "model_names", "models", "train"]
 
 
@@ -174,13 +177,20 @@ class Model:
             options: of the search: ``beam``, ``length_penalty``.
 
         Raises:
-            UsageError: if the model attends to nothing, or a source is blank.
+            UsageError: if the model attends to nothing, a source is blank, or a search is asked for a text
+                that is given.
         """
         if not self.generator.attends:
             raise UsageError(f"{self.name} attends to nothing: it reads no source, or has attention=none")
         for number, source in enumerate(sources, start=1):
             if not source.strip():
                 raise UsageError(f"source {number} is blank: there is nothing to attend to; leave it out")
+        from rnngen.requests.conflicts import Conflict, ConflictError
+
+        if text is not None and options:
+            raise ConflictError(
+                Conflict("text", next(iter(options)), "a text that is given is not searched for")
+            )
         if text is not None:
             return [self.generator.read_along(source, text, unit) for source in sources]
         decoder = self.decoder(**options)
@@ -396,14 +406,19 @@ class Session:
         return plan(self.registry, self.models, request)
 
     def with_sizes(self, request: "TrainRequest") -> "tuple[TrainRequest, Proposal | None]":
-        """Choose the sizes that a budget in minutes, or a number of parameters, leaves open.
+        """Choose the sizes and the dropout that a budget in minutes, or a number of parameters, leaves open.
 
         The proposal is None where there was nothing to choose.
         """
         minutes, given = request.training.options.minutes, request.given
-        timed = minutes and not {"hidden", "layers"} & given and request.nproc == 1
+        chosen = {"hidden", "layers"} & given and "dropout" in given
+        timed = minutes and not chosen and request.nproc == 1
         if request.resume or request.init_from or not (request.params or timed or request.plan):
             return request, None
+        from rnngen.events import report
+
+        if "torch" not in sys.modules:
+            report(LOADING)
         from rnngen.training.ensembles import member
         from rnngen.training.sizing import propose
 
@@ -417,9 +432,13 @@ class Session:
         self, plan: "Plan", stop: Callable[[], bool] = lambda: False, listeners: "Sequence[Listener]" = ()
     ) -> "Iterator[Event]":
         """Train, and report as it goes."""
+        from rnngen.events import Preparing
+
+        if "torch" not in sys.modules:
+            yield Preparing(LOADING)
         from rnngen.training.fit import fit
 
-        return fit(plan, stop, listeners)
+        yield from fit(plan, stop, listeners)
 
     def adapt(
         self, model: "StoredModel", prompt: str, options: "AdaptingOptions", device: str = "cpu"

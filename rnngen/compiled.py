@@ -39,9 +39,10 @@ real, word = np.float32, np.uint32
 def compiled(function: Function) -> Function:
     """Compile a function when it is first called, and keep the machine code on disk where that can be.
 
-    Contraction lets it multiply and add at once; the order of sums stays, so that the bits do.
+    Contraction lets it multiply and add at once; the order of sums stays, so that the bits do. A division by
+    zero gives what it gives in NumPy: a check would keep loops from becoming vectors.
     """
-    settings: dict[str, Any] = {"fastmath": {"contract"}, "nogil": True}
+    settings: dict[str, Any] = {"fastmath": {"contract"}, "nogil": True, "error_model": "numpy"}
     function.__qualname__ += f"-{_version(function)}"  # a part of the file's name
     try:
         made: Function = numba.njit(cache=True, **settings)(function)
@@ -70,62 +71,74 @@ def _read(file: str) -> bytes:
 # ── Products ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+TINY, INFINITE = real(1e-30), real(np.inf)
 LANES = 64
-"""Products that are added at once: in 512 bits a processor with VNNI has two instructions for them."""
+"""Columns that are summed side by side: in 512 bits they lie in four registers."""
 
 
 @intrinsic
-def inner_product(typing, x, levels):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Σ x·w in int32 of int16 and int8 numbers, a multiple of ``LANES`` of each; exact, in whatever order.
+def add_products(typing, x, levels, sums):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Set ``sums`` (LANES,) in int32 to x times a block of ``levels``; exact, so that no order matters.
 
-    Numba has no vectors, and would add eight products at once.
+    A number of ``x`` (P,) holds two of int16, and a row of ``levels`` (P,2·LANES) those that they are
+    multiplied by, column after column. Numba has no vectors, and would not find the instructions of a
+    processor that multiply and add 16-bit pairs (on x86, ``vpdpwssd`` or ``vpmaddwd``); LLVM does::
+
+        sums[g] += even(x[p]) · levels[p,2g] + odd(x[p]) · levels[p,2g+1]
     """
+    lane = ir.IntType(32)
+    columns, pairs = ir.VectorType(lane, LANES), ir.VectorType(lane, 2 * LANES)
+    halves, octets = ir.VectorType(ir.IntType(16), 2 * LANES), ir.VectorType(ir.IntType(8), 2 * LANES)
+
+    def constant(numbers: Any) -> Any:
+        return ir.Constant(columns, list(numbers))
 
     def code(context, builder, signature, given):  # type: ignore[no-untyped-def]
-        arrays = [
-            context.make_array(kind)(context, builder, one)
-            for kind, one in zip(signature.args, given, strict=True)
-        ]
-        lanes = ir.VectorType(ir.IntType(32), LANES)
-        total = cgutils.alloca_once_value(builder, ir.Constant(lanes, [0] * LANES))
-        size = builder.extract_value(arrays[0].shape, 0)
-        zero, stride = ir.Constant(size.type, 0), ir.Constant(size.type, LANES)
-        with cgutils.for_range_slice(builder, zero, size, stride, inc=True) as (place, _):
-            wide = []
-            for array in arrays:
-                start = builder.gep(array.data, [place])
-                row = ir.VectorType(start.type.pointee, LANES).as_pointer()
-                wide.append(builder.sext(builder.load(builder.bitcast(start, row), align=1), lanes))
-            builder.store(builder.add(builder.load(total), builder.mul(*wide)), total)
-        name, kind = f"llvm.vector.reduce.add.v{LANES}i32", ir.FunctionType(lanes.element, [lanes])
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(function, [builder.load(total)])
+        kinds = zip(signature.args, given, strict=True)
+        row, block, result = (context.make_array(kind)(context, builder, one) for kind, one in kinds)
+        size, nothing = builder.extract_value(row.shape, 0), constant([0] * LANES)
+        total = cgutils.alloca_once_value(builder, nothing)
+        with cgutils.for_range(builder, size) as loop:
+            pair = builder.insert_element(nothing, builder.load(builder.gep(row.data, [loop.index])), lane(0))
+            spread = builder.bitcast(builder.shuffle_vector(pair, pair, nothing), halves)
+            start = builder.gep(block.data, [builder.mul(loop.index, ir.Constant(size.type, 2 * LANES))])
+            weights = builder.load(builder.bitcast(start, octets.as_pointer()), align=1)
+            products = builder.mul(builder.sext(spread, pairs), builder.sext(weights, pairs))
+            evens = builder.shuffle_vector(products, products, constant(range(0, 2 * LANES, 2)))
+            odds = builder.shuffle_vector(products, products, constant(range(1, 2 * LANES, 2)))
+            builder.store(builder.add(builder.load(total), builder.add(evens, odds)), total)
+        builder.store(builder.load(total), builder.bitcast(result.data, columns.as_pointer()), align=4)
+        return context.get_dummy_value()
 
-    return numba.int32(x, levels), code
+    return numba.void(x, levels, sums), code
 
 
 @compiled
 def multiply_bytes(x: Vector, levels: NDArray[np.int8], scales: Vector, product: Vector) -> None:
-    """``x`` (I,) times ``levels`` (G,I'), each row times its scale (G,), into ``product`` (G,).
+    """``x`` (I,) times a matrix (I,G) into ``product`` (G,), each column times its scale (G,).
 
-    I' is a multiple of ``LANES``, filled with zeros. So is x, rounded to as many levels, 2¹⁵ at most, as sums
-    in int32 allow. Where a number of x is none, the whole product is none.
+    ``levels`` (⌈G/LANES⌉,⌈I/2⌉,2·LANES) are its blocks for ``add_products``, filled up with zeros. So is x,
+    rounded to as many levels, 2¹⁵ at most, as sums in int32 allow. Where one number of x is none, so is the
+    whole product.
     """
     size, bits, highest = len(x), x.view(np.int32), np.int32(0)
     for i in range(size):
         highest = max(highest, np.int32(bits[i] & np.int32(0x7FFFFFFF)))  # the larger, the larger is |x|
-    if highest >= np.int32(0x7F800000):
-        product[:] = np.nan
-        return
     largest = np.int32(highest).view(real)
-    most = real(min(32767, 0x7FFFFFFF // (127 * max(size, 1))))
-    factor = most / largest if largest > 0 else real(0)
-    rounded = np.zeros(levels.shape[1], np.int16)
+    if not TINY < largest < INFINITE:
+        product[:] = real(0) if largest <= TINY else real(np.nan)
+        return
+    most = real(min(32767, 0x7FFFFFFF // (127 * size)))
+    factor, unit = most / largest, largest / most
+    rounded = np.zeros(2 * levels.shape[1], np.int16)
     for i in range(size):
         rounded[i] = np.int16(np.rint(x[i] * factor))
-    unit = largest / most
-    for g in range(len(product)):
-        product[g] = real(inner_product(rounded, levels[g])) * (scales[g] * unit)
+    pairs, sums = rounded.view(np.int32), np.empty(LANES, np.int32)
+    for block in range(len(levels)):
+        begin = block * LANES
+        add_products(pairs, levels[block], sums)
+        for g in range(begin, min(begin + LANES, len(product))):
+            product[g] = real(sums[g - begin]) * (scales[g] * unit)
 
 
 @compiled

@@ -98,6 +98,13 @@ class OptionError(UsageError):
         return cls(re.sub(r"\b(\w+)=([^\s:;,]*)", named, str(error)))
 
 
+def os_reason(error: OSError) -> str:
+    """Return what the system says of a failure, with the files that it is about."""
+    files = " → ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    reason = error.strerror or str(error)
+    return f"{files}: {reason}" if files else reason
+
+
 def with_options(text: str, name: Callable[[str], str]) -> str:
     """Return a message with the options between its backticks as ``name`` writes them."""
     return re.sub(r"`([^`]+)`", lambda found: name(found[1]), text)
@@ -110,7 +117,8 @@ class UnknownName(UsageError):  # noqa: N818 - reads as the sentence that it pri
         from difflib import get_close_matches
 
         self.kind, self.name, self.known = kind, name, tuple(sorted(known))
-        near = get_close_matches(name, self.known, n=1, cutoff=0.5)
+        begun = [one for one in self.known if len(name) > 1 and one.startswith(name)]
+        near = begun[:1] or get_close_matches(name, self.known, n=1, cutoff=0.6)
         mend = f"there is {', '.join(self.known)}" if self.known else f"there is no {kind} at all"
         if near:
             mend = f"did you mean {near[0]!r}?"

@@ -2,7 +2,7 @@
 
 ::
 
-    Started ─▸ Surveyed ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸
+    Preparing* ─▸ Started ─▸ Surveyed ─▸ ( Step* ─▸ Evaluated ─▸ Saved* ─▸ Sampled? )* ─▸
                         FinalEvaluation? ─▸ Copied? ─▸ Finished
     Warned may come at any point
 
@@ -10,7 +10,10 @@ The command line renders them as a live display, as plain lines or as JSON lines
 receive the same objects. Losses are in nats per token where the name does not say otherwise.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 
@@ -24,6 +27,16 @@ class Event:
     def as_json(self) -> dict[str, Any]:
         """Return the event as a JSON object, with its kind under ``event``."""
         return {"event": self.kind or type(self).__name__.lower(), **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Preparing(Event):
+    """Work that comes before the first step: reading and encoding the text, loading torch, timing sizes."""
+
+    message: str
+    """The work, as in ``reading corpus.txt``."""
+    progress: float | None = None
+    """The share of it that is done, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,10 @@ class Surveyed(Event):
     """A ``max_length`` that keeps nearly all of them; None where all are kept."""
     oddities: tuple[str, ...]
     """Remarks about the text, each of which is also a warning."""
+    kinds: dict[str, list[int]] = field(default_factory=dict)
+    """For every ending of files: how many there are, and how many characters were read from them."""
+    not_read: dict[str, int] = field(default_factory=dict)
+    """The number of files in the folders that were named which no reader takes, by their endings."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +179,10 @@ class FinalEvaluation(Event):
     """Nats per character in windows of 256 tokens, each from a fresh state."""
     seconds: float
     """The seconds that it took."""
+    network: float | None = None
+    """As ``stream``, of the network alone; None where the model has no n-gram."""
+    ngram: float | None = None
+    """Likewise of the n-gram alone; None where the model has none."""
 
 
 @dataclass(frozen=True)
@@ -196,3 +217,24 @@ class Finished(Event):
     """The validation loss of those weights."""
     seconds: float
     """Wall-clock seconds of training, over all sittings."""
+
+
+# ── Reports of functions that are no generators ────────────────────────────────────────────────────────────
+
+_LISTENING: ContextVar[Callable[[Preparing], None] | None] = ContextVar("listening", default=None)
+
+
+def report(message: str, progress: float | None = None) -> None:
+    """Report that something is being prepared, if somebody listens."""
+    if listener := _LISTENING.get():
+        listener(Preparing(message, progress))
+
+
+@contextmanager
+def listening(listener: Callable[[Preparing], None]) -> Iterator[None]:
+    """Let a listener hear what is being prepared in the block."""
+    token = _LISTENING.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENING.reset(token)

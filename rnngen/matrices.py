@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32]
-Bytes: TypeAlias = NDArray[np.int8]
 
 HIGHEST = 127
 """The largest level; −128 would have no counterpart."""
 LANES = 64
-"""Columns are filled up to a multiple of it (``rnngen.compiled.LANES``)."""
+"""Columns of a block (``rnngen.compiled.LANES``)."""
 
 
 class QuantizedMatrix:
@@ -78,6 +77,8 @@ class Int8Matrix(QuantizedMatrix):
 
         W[i,g] ≈ levels[i,g] · scales[g]        the largest of a column is ±127
 
+    In memory, columns are in blocks, and two rows beside one another (``rnngen.compiled.add_products``).
+
     A product with x is off by ``½ · scales[g] · Σ|x|`` at most, and by what the rounding of x adds: it has
     2¹⁵ levels, or fewer from I = 516 on. Where W is not a number, neither is what its column gives.
     """
@@ -87,15 +88,19 @@ class Int8Matrix(QuantizedMatrix):
         self.scales = np.abs(weights).max(axis=0) / np.float32(HIGHEST)
         with np.errstate(divide="ignore", invalid="ignore"):  # a column of zeros, or of what is no number
             levels = np.nan_to_num(np.rint(weights / self.scales))
-        rows = np.zeros((width, -(-size // LANES) * LANES), np.int8)
-        rows[:, :size] = np.clip(levels, -HIGHEST, HIGHEST).T
-        self.levels: Bytes = rows[:, :size].T
-        super().__init__(weights.shape, (rows, self.scales))
+        whole = np.zeros((-(-size // 2) * 2, -(-width // LANES) * LANES), np.int8)
+        whole[:size, :width] = np.clip(levels, -HIGHEST, HIGHEST)
+        blocks = whole.reshape(-1, 2, whole.shape[1] // LANES, LANES).transpose(2, 0, 3, 1)
+        self.blocks = np.ascontiguousarray(blocks.reshape(len(blocks), -1, 2 * LANES))
+        super().__init__(weights.shape, (self.blocks, self.scales))
 
     @property
     def weights(self) -> Floats:
         """The matrix that it stands for (I,G)."""
-        matrix: Floats = self.levels * self.scales
+        size, width = self.shape
+        blocks = self.blocks.reshape(*self.blocks.shape[:2], LANES, 2).transpose(1, 3, 0, 2)
+        levels = blocks.reshape(2 * self.blocks.shape[1], -1)[:size, :width]
+        matrix: Floats = levels * self.scales
         return matrix
 
 

@@ -26,6 +26,16 @@ def cache() -> Path:
     return chosen / "cache" if chosen else _platform().user_cache_path
 
 
+def spooled() -> Path:
+    """Return the folder of text that came through a pipe."""
+    return cache() / "stdin"
+
+
+def name_of(path: str | Path) -> str:
+    """Return how messages name a file: as it was given, or ``standard input``."""
+    return "standard input" if Path(path).parent.resolve() == spooled().resolve() else str(path)
+
+
 def config() -> Path:
     """Return the folder of the user's settings: ``RNNGEN_HOME``, else the user's configuration folder."""
     return _chosen() or _platform().user_config_path

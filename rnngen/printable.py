@@ -1,4 +1,4 @@
-"""Text that is safe to show on a terminal."""
+"""Text that is safe to show on a terminal, and numbers of things."""
 
 import unicodedata
 
@@ -13,6 +13,11 @@ def printable(text: str) -> str:
 def shown(text: str) -> str:
     """Return the same on one line, for names and messages."""
     return printable(text).replace("\n", " ")
+
+
+def counted(count: int, things: str) -> str:
+    """Return a number of things, named in the plural: ``1 example``, ``3,000 examples``."""
+    return f"{count:,} {things.removesuffix('s') if count == 1 else things}"
 
 
 def _harmless(char: str) -> bool:

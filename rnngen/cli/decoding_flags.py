@@ -55,9 +55,10 @@ class DecodingCommand(flags.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            near = ", ".join(map(repr, error.possibilities or ()))
             raise UsageError(
-                f"{error.format_message()} Plugins bring flags of their own: 'rnngen help sampling' shows "
-                "those of this project"
+                f"no such option {error.option_name!r}{f' (did you mean {near}?)' if near else ''}; plugins "
+                "bring flags of their own: 'rnngen help sampling' shows those of this project"
             ) from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:

@@ -13,6 +13,7 @@ files have it too.
 """
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING
 from functools import partial
@@ -21,6 +22,8 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from rnngen.cli import completers
+from rnngen.cli.completers import Completer
 from rnngen.cli.streams import require_utf8
 from rnngen.errors import CorpusError, OptionError, UsageError, with_options
 from rnngen.options import Option as Field
@@ -31,7 +34,6 @@ C = TypeVar("C", bound=Callable[..., Any])
 K = TypeVar("K", bound=click.Command)
 T = TypeVar("T")
 AnyType: TypeAlias = "click.ParamType[Any]"  # generic only since click 8.5
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 HELP_ALL: Final = "--help-all"
 ARGUMENTS: Final = "rnngen.arguments"
 """The key of a context's ``meta`` that holds a command's arguments as they were given."""
@@ -66,6 +68,13 @@ class OrNone(click.ParamType):  # type: ignore[type-arg]  # generic only since c
         """Return the placeholder of the value in the help."""
         return self.inner.get_metavar(param, ctx)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete what the inner type does, and ``none`` beside values that it knows."""
+        found = self.inner.shell_complete(ctx, param, incomplete)
+        return [*found, CompletionItem("none")] if found and "none".startswith(incomplete) else found
+
 
 class Option(click.Option):
     """A flag that knows its place in the help.
@@ -82,6 +91,10 @@ class Option(click.Option):
         if self.metavar is None and len(f"{self.opts[0]} [{'|'.join(map(str, choices))}]") > WIDEST:
             self.metavar = "NAME"
             self.help = f"{self.help or ''} One of {', '.join(map(str, choices))}.".strip()
+
+
+class TextArgument(click.Argument):
+    """An argument that is a text, and needs quotes where it has several words."""
 
 
 class StageOption(Option):
@@ -116,9 +129,25 @@ class Command(click.Command):
             self.params = [*self.params, _help_all()]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments, and keep them as they were given."""
+        """Parse the arguments, and keep them as they were given.
+
+        Raises:
+            click.UsageError: for an argument too many; a text of several words wants quotes.
+        """
         ctx.meta[ARGUMENTS] = tuple(args)
-        return super().parse_args(ctx, args)
+        ctx.allow_extra_args = True
+        left = super().parse_args(ctx, args)
+        if left and not ctx.resilient_parsing:
+            raise click.UsageError(self._too_many(ctx, left), ctx)
+        return left
+
+    def _too_many(self, ctx: click.Context, left: list[str]) -> str:
+        texts = [str(one.name) for one in self.params if isinstance(one, TextArgument)]
+        if not texts:
+            return f"unexpected argument {left[0]!r}"
+        quoted = shlex.quote(" ".join([ctx.params[texts[0]], *left]))
+        mend = f"a {texts[0]} of several words needs quotes: {ctx.command_path} {quoted}"
+        return f"unexpected argument {left[0]!r}; {mend}"
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.
@@ -192,7 +221,7 @@ def options_from(
         only: the fields to take; all of them by default.
         rename: another flag name for a field, ``{"max_steps": "steps"}``. The parameter has it too.
         short: a one-letter flag for a field, ``{"steps": "-s"}``.
-        complete: how the shell completes a field's value, for example ``complete_names("cell")``.
+        complete: how the shell completes a field's value, for example ``completers.names("cell")``.
         heading: the section of the help that shows these flags (see ``Command``).
         common: the fields whose flags ``--help`` shows; all of them by default. ``--help-all`` shows the
             others too.
@@ -216,7 +245,7 @@ def options_from(
                 default=None,
                 show_default=True,
                 help=field.help,
-                shell_complete=(complete or {}).get(field.name),
+                shell_complete=(complete or {}).get(field.name, completers.BY_FIELD.get(field.name)),
                 heading=heading,
                 common=common is None or field.name in common,
             )(command)
@@ -246,9 +275,14 @@ def collect(cls: type[T], params: Mapping[str, Any], **known: Any) -> T:
             raise UsageError(f"{flags[field.name]} is missing: {field.help}")
     try:
         return cls(**values)
-    except ValueError as error:  # which says weight_decay=-1, and is to say --weight-decay=-1
-        names = re.compile(r"\b(\w+)(?==)|\b(\w+_\w+)\b")
-        raise UsageError(names.sub(lambda name: flags.get(name[0], name[0]), str(error))) from error
+    except ValueError as error:  # which says weight_decay=-1, and is to say --weight-decay -1
+        names = re.compile(r"\b(\w+)=|\b(\w+_\w+)\b")
+
+        def as_flag(found: re.Match[str]) -> str:
+            name = found[1] or found[2]
+            return flags[name] + " " * bool(found[1]) if name in flags else found[0]
+
+        raise UsageError(names.sub(as_flag, str(error))) from error
 
 
 def parsed(cls: type[T], params: Mapping[str, Any]) -> Given[T]:
@@ -302,37 +336,12 @@ def _parameters(cls: type[Any]) -> dict[str, str]:
 
 # ── Flags that several commands have ───────────────────────────────────────────────────────────────────────
 
+text_argument = partial(click.argument, cls=TextArgument, required=False)
 FILTERS: Final = "Filters of the next-token distribution"
 option = partial(click.option, cls=Option)
 """``click.option`` for an ``Option``: takes ``heading="…"`` and ``common=False`` besides."""
 rare_option = partial(option, common=False)
 """The same, for a flag that only ``--help-all`` shows."""
-
-
-def complete_names(kind: str) -> Completer:
-    """Return a completer of the names of plugins of one kind (``"cell"``, ``"tokenizer"`` …)."""
-
-    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from rnngen.cli.context import registry
-
-        try:
-            specs = [registered.spec for registered in registry(ctx).all(kind)]
-        except Exception:  # a prompt in the making is no place for an error
-            return []
-        return [CompletionItem(s.name, help=s.summary) for s in specs if s.name.startswith(incomplete)]
-
-    return complete
-
-
-def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the names of models, and paths where the text begins like one."""
-    try:
-        from rnngen.api import model_names
-
-        found = [CompletionItem(name) for name in model_names() if name.startswith(incomplete)]
-    except Exception:  # as above
-        found = []
-    return found or [CompletionItem(incomplete, type="file")]
 
 
 def _settings(_: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -350,7 +359,7 @@ model_flag = click.option(
     "-m",
     "--model",
     metavar="NAME",
-    shell_complete=complete_models,
+    shell_complete=completers.models,
     help="The model's name, or the path of its folder or file; without it, the model trained last.",
 )
 
@@ -371,7 +380,7 @@ models_flag = click.option(
     multiple=True,
     type=OneName(),
     metavar="NAME",
-    shell_complete=complete_models,
+    shell_complete=completers.models,
     help="The model's name, or the path of its folder or file; without it, the model trained last. Several "
     "generate together as an ensemble (the mean of their probabilities).",
 )
@@ -380,7 +389,11 @@ json_flag = click.option("--json", is_flag=True, help="Write the result as one J
 json_lines_flag = click.option("--json", is_flag=True, help="Write JSON lines: one object for each record.")
 
 device_flag = rare_option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
+    "--device",
+    default="cpu",
+    show_default=True,
+    shell_complete=completers.devices,
+    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
 )
 
 
@@ -402,6 +415,7 @@ order_flag = rare_option(
 filters_flag = rare_option(
     "--filters",
     metavar="CHAIN",
+    shell_complete=completers.filters,
     heading=FILTERS,
     help="Filters in the order given: NAME=VALUE,NAME=VALUE;key=value.",
 )
@@ -416,6 +430,7 @@ set_flag = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     callback=_settings,
+    shell_complete=completers.settings,
     help="Set an option of a plugin; 'rnngen plugins list -v' shows them. May be given more than once.",
 )
 """``-o KEY=VALUE``; the parameter is ``option``, a ``dict`` of texts for ``rnngen.options.build``."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from rnngen.cli import prompts, streams
 from rnngen.cli.render import console
-from rnngen.errors import RnngenError, UnknownName, UsageError
+from rnngen.errors import RnngenError, UnknownName, UsageError, os_reason
 from rnngen.paths import home
+from rnngen.printable import shown
 
 if TYPE_CHECKING:
     from rnngen.api import Model, Session
@@ -91,7 +92,7 @@ class Turns:
             "length": self._length,
             "undo": self._undo,
             "retry": lambda _: self._turn(conversation.again),
-            "save": lambda value: conversation.save(_path(value, "/save")),
+            "save": self._save,
             "load": self._load,
             "text": self._text,
             "help": lambda _: self.out.write(HELP + "\n", flush=True),
@@ -164,6 +165,11 @@ class Turns:
         end = self.conversation.text[-END_SHOWN:]
         console.note(f"the text ends in {end!r}" if end else "the text is empty")
 
+    def _save(self, value: str) -> None:
+        path = _path(value, "/save")
+        self.conversation.save(path)
+        console.note(f"saved {shown(str(path))}; go on with --from-state, or /load")
+
     def _load(self, value: str) -> None:
         self.conversation.load(_path(value, "/load"))
         self._show_filters()
@@ -177,7 +183,7 @@ def _number(value: str, command: str, least: int) -> int:
     with suppress(ValueError):
         if least <= int(value) < 2**63:
             return int(value)
-    raise UsageError(f"{command} {value}: a whole number from {least} on expected")
+    raise UsageError(f"{f'{command} {value}'.strip()}: a whole number from {least} on expected")
 
 
 def _path(value: str, command: str) -> Path:
@@ -195,8 +201,10 @@ def read_lines(take: Callable[[str], None]) -> None:
         for line in _lines():
             try:
                 take(line)
-            except (RnngenError, OSError) as error:
+            except RnngenError as error:
                 console.warn(str(error))
+            except OSError as error:
+                console.warn(os_reason(error))
             except KeyboardInterrupt:
                 streams.output().write("\n")
 

@@ -56,6 +56,7 @@ class StreamBatches:
             every prompt begins.
         seed: of those draws.
         vary: standard deviation of T from batch to batch, as a share of it (Merity et al. 2017); 0 for none.
+        shuffle: whether every pass but the first reads the documents in an order of its own.
     """
 
     HALVED = 0.05
@@ -70,15 +71,25 @@ class StreamBatches:
         state_reset_prob: float = 0.0,
         seed: int = 0,
         vary: float = 0.0,
+        shuffle: bool = False,
     ) -> None:
-        self.store, self.seq, self.epoch = store, seq, 0
+        self.store, self.seq, self.epoch, self.shuffle = store, seq, 0, shuffle
         self.state_reset_prob, self.seed, self.read, self.vary = state_reset_prob, seed, 0, vary
         self.eos_id = int(store.tokens[0])
         last = len(store) - 1  # the last token is nobody's input
         self.batch = max(1, min(batch, last // seq))
         self.edges = np.linspace(0, last, self.batch + 1).astype(np.int64)
         self.pointers = self.edges[:-1].copy()
+        self._arrange()
         self.steps_per_epoch = max(map(self._windows, self.edges[:-1], self.edges[1:]))
+
+    def _arrange(self) -> None:
+        """Lay the documents of this pass one behind another: their order, and where each begins."""
+        lengths = np.diff(self.store.starts)
+        self.order = np.arange(len(lengths))
+        if self.shuffle and self.epoch:
+            self.order = np.random.default_rng([self.seed, self.epoch, 2]).permutation(len(lengths))
+        self.begins = np.concatenate([[0], lengths[self.order].cumsum()])
 
     def _windows(self, start: int, stop: int) -> int:
         """Count the windows of a stream: every document in it begins a new one."""
@@ -101,15 +112,17 @@ class StreamBatches:
         if (self.pointers >= self.edges[1:]).all():
             self.epoch += 1
             self.pointers = self.edges[:-1].copy()
-        starts = self.store.starts
-        here = np.searchsorted(starts, self.pointers, "right")  # the next document's index in starts
-        stops = np.minimum(self.edges[1:], starts[np.minimum(here, len(starts) - 1)])
+            self._arrange()
+        begins = self.begins
+        here = np.searchsorted(begins[:-1], self.pointers, "right")  # the next document's place in the order
+        stops = np.minimum(self.edges[1:], begins[here])
         lengths = np.clip(stops - self.pointers, 0, self._length())
-        reset_state = (self.pointers == self.edges[:-1]) | (starts[here - 1] == self.pointers)
+        reset_state = (self.pointers == self.edges[:-1]) | (begins[here - 1] == self.pointers)
         if self.state_reset_prob:
             draws = np.random.default_rng([self.seed, self.read]).random(self.batch)
             reset_state |= draws < self.state_reset_prob
-        inputs, targets = gather(self.store, self.pointers, lengths, int(lengths.max()))
+        starts = self.store.starts[self.order[here - 1]] + self.pointers - begins[here - 1]
+        inputs, targets = gather(self.store, starts, lengths, int(lengths.max()))
         targets[targets == self.eos_id] = IGNORE  # free text has no end to learn
         self.pointers = self.pointers + lengths
         self.read += 1
@@ -122,13 +135,16 @@ class StreamBatches:
             yield next(self)
 
     def position(self) -> dict[str, Any]:
-        """Return the epoch, the batches read, and every stream's place, as JSON."""
-        return {"epoch": self.epoch, "read": self.read, "pointers": self.pointers.tolist()}
+        """Return the epoch, the batches read, every stream's place and whether passes differ, as JSON."""
+        places = self.pointers.tolist()
+        return {"epoch": self.epoch, "read": self.read, "pointers": places, "shuffle": self.shuffle}
 
     def restore(self, position: dict[str, Any]) -> None:
-        """Go to a saved position."""
+        """Go to a saved position; a run that an earlier version began keeps its order."""
         self.epoch, self.read = position["epoch"], position["read"]
         self.pointers = np.array(position["pointers"], np.int64)
+        self.shuffle = position.get("shuffle", False)
+        self._arrange()
 
 
 class SpanBatches:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from rnngen.contracts import Chunk, Task
+from rnngen.data import shipped_corpora
 from rnngen.data.file_encodings import UTF8, FileEncodings, all_wrong
 from rnngen.data.normalization import normalized
 from rnngen.encodings import EncodingError
 from rnngen.errors import CorpusError, NotFoundError, RnngenError
 from rnngen.options.corpus import NormalForm
+from rnngen.paths import name_of
 
 
 class _Line(NamedTuple):
@@ -40,6 +42,8 @@ class Corpus:
     """The encodings of the files, for messages."""
     normalize: NormalForm | None = None
     """The Unicode normal form that text and sources are brought to."""
+    watch: Callable[[Path, int, int], None] | None = None
+    """Called while files are read: with the file, the characters of a part, and the bytes read up to it."""
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the examples of all files in order, each file beginning a new document.
@@ -61,20 +65,23 @@ class Corpus:
             try:
                 yield from self.task.examples(self._document(path))
             except ValueError as error:
-                raise CorpusError(f"{path}: {error}") from error
+                raise CorpusError(f"{name_of(path)}: {error}") from error
 
     def _lines(self, paths: Sequence[Path]) -> Iterator[_Line]:
         r"""Yield every line of some files, empty ones too; a file's last one with or without its ``\n``."""
         for path in paths:
+            name = name_of(path)
             for number, text in enumerate(_cut(self._document(path)), start=1):
-                yield _Line(text.removesuffix("\r"), f"{path}: line {number}")
+                yield _Line(text.removesuffix("\r"), f"{name}: line {number}")
 
     def _document(self, path: Path) -> Iterator[Chunk]:
         read, starts_document = self.reader_for(path), True
         with opened(path) as raw:
-            for chunk in normalized(read(decompressed(raw), str(path)), self.normalize):
+            for chunk in normalized(read(decompressed(raw), name_of(path)), self.normalize):
                 yield chunk._replace(starts_document=starts_document or chunk.starts_document)
                 starts_document = False
+                if self.watch:
+                    self.watch(path, len(chunk.text), raw.tell())
 
     def _all_wrong(self, error: EncodingError) -> CorpusError:
         """Read the other files to their end, too, and return one error for all that are wrong."""
@@ -140,7 +147,8 @@ def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
 
     Args:
         arguments: each a file of any kind; a folder, searched through for ``suffixes``, hidden entries left
-            out; or a pattern (``*``, ``?``, ``[…]``, ``**``).
+            out; a pattern (``*``, ``?``, ``[…]``, ``**``); or, where there is no such file, the name of a
+            corpus that ships.
         suffixes: the file endings that readers take, each with its dot, in lower case.
 
     Raises:
@@ -148,6 +156,13 @@ def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
         CorpusError: if something is there that cannot be read.
     """
     return [_readable(path) for argument in arguments for path in _matches(argument, suffixes)]
+
+
+def not_read(arguments: Sequence[str], suffixes: Collection[str]) -> dict[str, int]:
+    """Return how many files in the folders among some arguments no reader takes, by their endings."""
+    folders = [path for path in map(Path, arguments) if path.is_dir()]
+    endings = Counter(suffix_of(inside) for folder in folders for inside in _walk(folder))
+    return {ending: count for ending, count in sorted(endings.items()) if ending not in suffixes}
 
 
 def suffix_of(path: Path) -> str:
@@ -161,7 +176,8 @@ def _matches(argument: str, suffixes: Collection[str]) -> list[Path]:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return _globbed(argument)
+        corpus = shipped_corpora.known().get(argument)
+        return [corpus.built()] if corpus else _globbed(argument)
     except OSError as error:
         raise unreadable(path, error) from error
     if not path.is_dir():
@@ -203,9 +219,11 @@ def _closest(path: Path) -> str:
     from difflib import get_close_matches
 
     try:
-        near = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+        names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return f"; there is no folder {str(path.parent)!r} either"
+    names += shipped_corpora.known() if path.parent == Path() else []
+    near = get_close_matches(path.name, names, n=1)
     return f"; did you mean {str(path.parent / near[0])!r}?" if near else ""
 
 
@@ -259,7 +277,8 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
         with path.open("rb") as raw:
             yield raw
     except (BadGzipFile, EOFError, zlib.error) as error:
-        raise CorpusError(f"{path}: the compressed data is damaged ({error}); fetch it again") from error
+        name = name_of(path)
+        raise CorpusError(f"{name}: the compressed data is damaged ({error}); fetch it again") from error
     except OSError as error:
         raise unreadable(path, error) from error
 

@@ -4,7 +4,6 @@ The result is kept in the cache under a key of everything that it depends on, so
 a corpus starts at once and a resumed one finds what it left.
 """
 
-import contextlib
 import hashlib
 import json
 import sys
@@ -18,10 +17,11 @@ import numpy as np
 
 from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
 from rnngen.contracts.notes import collected_notes
-from rnngen.data.corpus import Corpus, find, spool, suffix_of
+from rnngen.data.corpus import Corpus, find, not_read, spool, suffix_of
 from rnngen.data.file_encodings import FileEncodings
+from rnngen.data.passes import Pass
 from rnngen.data.split import Split, recorded_split, split
-from rnngen.data.summary import Sides, check_labels, check_pairs, summarise, too_small
+from rnngen.data.summary import Sides, check_labels, check_pairs, summarise, too_small, with_not_read
 from rnngen.data.survey import Survey, survey
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_pairs
 from rnngen.encodings import BYTES
@@ -29,7 +29,7 @@ from rnngen.errors import CorpusError, ModelError, OptionError
 from rnngen.events import Surveyed
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, NormalForm
-from rnngen.paths import cache
+from rnngen.paths import cache, name_of, spooled
 from rnngen.registry import Registered, Registry
 from rnngen.registry.components import (
     Component,
@@ -85,6 +85,8 @@ class CorpusFiles:
     """The Unicode normal form that the text is brought to."""
     earlier: bool = False
     """True to read files as earlier versions did."""
+    not_read: Mapping[str, int] = field(default_factory=dict)
+    """The number of files in the folders that no reader takes, by their endings."""
 
     @classmethod
     def find(
@@ -100,6 +102,7 @@ class CorpusFiles:
         reading = {key: value for key, value in given.items() if value is not None}
         FileEncodings.parse(options.encoding).check([*paths, *val, *sources, *val_sources])
         files = cls(registry, task, paths, val, reading, sources, val_sources, options.normalize)
+        files = replace(files, not_read=not_read(arguments, known))
         files.check_options()
         return files
 
@@ -150,7 +153,7 @@ class CorpusFiles:
         """Raise ``CorpusError`` if the text is not the one recorded."""
         for corpus, digest in ((self._corpus, record.sha256), (self._validation, record.val_sha256)):
             if _digest(corpus) != digest:
-                names = ", ".join(str(path) for path in corpus.paths) or "no validation text"
+                names = ", ".join(map(name_of, corpus.paths)) or "no validation text"
                 raise CorpusError(
                     f"{names}: not the text that the model was trained on; restore it, "
                     "or train a new model with --init-from and another --name"
@@ -186,17 +189,20 @@ class CorpusFiles:
 
     # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
-    def examples(self) -> Iterator[Chunk]:
-        """Yield the whole corpus, the validation split included."""
-        return self._corpus.chunks()
+    def examples(self, work: str = "reading") -> Iterator[Chunk]:
+        """Yield the whole corpus, the validation split included; ``work`` names the pass in reports."""
+        return replace(self._corpus, watch=self._pass(work).see).chunks()
+
+    def _pass(self, work: str) -> Pass:
+        return Pass(f"{work} {named(self.paths)}", [*self.paths, *self.sources])
 
     @cached_property
     def survey(self) -> Survey:
         """The measures of the whole corpus, and what its readers noted; reads all of it."""
-        spec, name = self.task_part.registered.spec, named(self.paths)
+        spec, name, whole = self.task_part.registered.spec, named(self.paths), self._pass("reading")
         with collected_notes() as notes:
             measured = survey(
-                self.examples(),
+                replace(self._corpus, watch=whole.see).chunks(),
                 has_eos=self.task.has_eos,
                 has_source=spec.has_source,
                 has_labels=spec.has_labels,
@@ -204,19 +210,20 @@ class CorpusFiles:
             )
         check_labels(measured, name)
         lines = () if self._encodings.default == BYTES else measured.oddities  # which are those of texts
-        return replace(measured, oddities=(*notes, *(f"{name}: {line}" for line in lines)))
+        oddities = (*notes, *(f"{name}: {line}" for line in lines))
+        return replace(measured, oddities=oddities, kinds=whole.kinds)
 
     def recorded_split(self, record: CorpusRecord) -> Split:
         """Return the split that a model was trained with; reads all of the corpus."""
         return recorded_split(self.survey, record)
 
-    def train_split(self, split: Split) -> Iterator[Chunk]:
-        """Yield the examples to train on."""
-        return split.train(self.examples())
+    def train_split(self, split: Split, work: str = "reading") -> Iterator[Chunk]:
+        """Yield the examples to train on; ``work`` as in ``examples``."""
+        return split.train(self.examples(work))
 
-    def validation_split(self, split: Split) -> Iterator[Chunk]:
-        """Yield the examples to validate on."""
-        return self._validation.chunks() if self.val_paths else split.validation(self.examples())
+    def validation_split(self, split: Split, work: str = "reading") -> Iterator[Chunk]:
+        """Yield the examples to validate on; ``work`` as in ``examples``."""
+        return self._validation.chunks() if self.val_paths else split.validation(self.examples(work))
 
     # ── encoding ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -260,10 +267,12 @@ class CorpusFiles:
         }
         folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
-        with contextlib.suppress(ModelError):  # not made yet, or damaged since
-            return opened()
-        self._make(folder, parts, recipe, tokenizer_json)
-        return opened()
+        try:
+            encoded = opened()
+        except ModelError:  # not made yet, or damaged since
+            self._make(folder, parts, recipe, tokenizer_json)
+            encoded = opened()
+        return replace(encoded, surveyed=with_not_read(encoded.surveyed, self.not_read))
 
     def _make(
         self, folder: Path, parts: Mapping[str, Component], recipe: "_Recipe", tokenizer_json: str | None
@@ -288,7 +297,7 @@ class CorpusFiles:
 
     def _write(self, folder: Path, divided: Split, tokenizers: Tokenizers, limit: int | None) -> Sides:
         """Encode both splits; refuse one in which nothing fits."""
-        train, val = self.train_split(divided), self.validation_split(divided)
+        train, val = (split(divided, "encoding") for split in (self.train_split, self.validation_split))
         name, val_name = named(self.paths), named(self.val_paths or self.paths)
         if self.has_source:
             here = write_pairs(folder / "train", train, tokenizers, limit)
@@ -339,7 +348,8 @@ class CorpusFiles:
         self, parts: Mapping[str, Component], split: Split, make: Callable[..., Tokenizer]
     ) -> str:
         """Make each tokenizer from its part, its side and the train split → ``tokenizer.json``."""
-        train, target = partial(self.train_split, split), parts["tokenizer"]
+        target = parts["tokenizer"]
+        train = partial(self.train_split, split, "encoding")
         if "source_tokenizer" in parts:
             read = make(parts["source_tokenizer"], "source", sources_of(train()))
             written = make(target, "target", train())
@@ -433,10 +443,10 @@ def _find(argument: str, known: set[str]) -> list[Path]:
         return find([argument], known)
     if sys.stdin is None:
         raise CorpusError("standard input is closed; redirect a file or a pipe to it")
-    return [spool(sys.stdin.buffer, cache() / "stdin")]
+    return [spool(sys.stdin.buffer, spooled())]
 
 
 def named(paths: Sequence[Path | str]) -> str:
     """Name files in a message."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0]}{more}"
+    return f"{name_of(paths[0])}{more}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from rnngen.encodings import BYTES, EncodingError, canonical
 from rnngen.errors import CorpusError, OptionError
 from rnngen.options import divide, unescape
+from rnngen.paths import name_of
 
 NAMED = 12
 """Wrong files that are named at most."""
@@ -59,7 +60,7 @@ class FileEncodings:
             if not any(_matches(path, pattern) for path in paths):
                 raise OptionError(
                     f"`encoding=…;{pattern}={encoding}`: no file of the corpus matches {pattern!r}; "
-                    f"there is {', '.join(str(path) for path in paths[:3])}{' …' * (len(paths) > 3)}"
+                    f"there is {', '.join(map(name_of, paths[:3]))}{' …' * (len(paths) > 3)}"
                 )
 
 
@@ -100,13 +101,13 @@ def _patterns(likely: Mapping[str, str], paths: Sequence[Path]) -> Iterator[tupl
     for path in paths:
         folders.setdefault((path.parent, path.suffix), []).append(path)
     for (folder, suffix), inside in folders.items():
-        encodings = {likely.get(str(path), "") for path in inside}
+        encodings = {likely.get(name_of(path), "") for path in inside}
         whole = f"{escape(str(folder / ''))}/*{suffix}"
         if "" not in encodings and len(encodings) == 1 and _matched(paths, whole) == inside != inside[:1]:
             yield whole, encodings.pop()
             continue
         for path in inside:
-            if encoding := likely.get(str(path)):
+            if encoding := likely.get(name_of(path)):
                 short = escape(path.name)
                 yield short if _matched(paths, short) == [path] else escape(str(path)), encoding
 

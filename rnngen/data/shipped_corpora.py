@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,15 @@ class Corpus:
         if self.file:
             return folder() / self.file
         return home() / "corpora" / (self.name + (".tsv" if self.generator else ".txt"))
+
+    def built(self) -> Path:
+        """Return the file of the text; ``NotFoundError`` if it is not there, with the way to make it."""
+        if self.path.is_file():
+            return self.path
+        if self.file:
+            raise NotFoundError(f"corpus {self.name!r} is missing from {self.path}; install rnngen again")
+        make = f"rnngen corpora build {self.name}"
+        raise NotFoundError(f"corpus {self.name!r} is not built yet; build it with {make}")
 
     @property
     def held_out(self) -> Path:
@@ -117,6 +126,15 @@ def find(name: str) -> Corpus:
     if name not in corpora:
         raise UnknownName("corpus", name, corpora)
     return corpora[name]
+
+
+def task_of(arguments: Sequence[str]) -> str | None:
+    """Return the task of the corpora that arguments name; None for files, and where there are two tasks."""
+    if any(Path(one).exists() for one in arguments):
+        return None
+    there = known()
+    tasks = {there[one].task if one in there else None for one in arguments}
+    return tasks.pop() if len(tasks) == 1 else None
 
 
 def generators() -> ModuleType:

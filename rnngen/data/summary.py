@@ -1,6 +1,7 @@
 """The summary of a prepared corpus: how much there is, how it was split, what was left out, what is odd."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from rnngen.data.survey import Survey
 from rnngen.data.token_store import TokenStore, Written
 from rnngen.errors import CorpusError
 from rnngen.events import Surveyed
+from rnngen.printable import counted
 
 KEPT = 0.99
 """The share of pairs that the length which is proposed keeps."""
@@ -60,8 +62,9 @@ def summarise(survey: Survey, rule: str, fraction: float, sides: Sides) -> Surve
             *oddities,
         )
     without = f"; {left_out:,} left out, longer than {limit} tokens" if left_out else ""
+    text = f"{_files(survey.kinds)}{_amounts(survey)}"
     return Surveyed(
-        message=f"text: {_amounts(survey)}; {_held_out(survey, rule, fraction, sides)}{without}",
+        message=f"text: {text}; {_held_out(survey, rule, fraction, sides)}{without}",
         examples=survey.examples,
         chars=survey.chars,
         duplicates=survey.duplicates,
@@ -72,16 +75,38 @@ def summarise(survey: Survey, rule: str, fraction: float, sides: Sides) -> Surve
         left_out=left_out,
         fitting_length=fitting,
         oddities=oddities,
+        kinds=survey.kinds,
     )
+
+
+def with_not_read(surveyed: Surveyed, endings: Mapping[str, int]) -> Surveyed:
+    """Return a summary that also says which files of the folders were not read."""
+    if not endings:
+        return surveyed
+    files = ", ".join(f"{count:,} {ending or 'without an ending'}" for ending, count in endings.items())
+    message = f"{surveyed.message}; not read: {files} (files and patterns that are named are)"
+    return replace(surveyed, message=message, not_read=dict(endings))
+
+
+def _files(kinds: Mapping[str, Sequence[int]]) -> str:
+    """Name the files by kind, if there are several; the characters too, if there are several kinds."""
+    files = sum(count for count, _ in kinds.values())
+    if files < 2:
+        return ""
+    each = [
+        f"{count:,} {ending or 'without an ending'}" + f" with {chars:,} characters" * (len(kinds) > 1)
+        for ending, (count, chars) in sorted(kinds.items())
+    ]
+    return f"{files:,} files ({', '.join(each)}), "
 
 
 def _amounts(survey: Survey) -> str:
     chars = survey.chars - survey.examples * survey.has_eos
     if survey.examples == 1 and not survey.has_eos:
-        return f"{chars:,} characters"
-    labels = f" under {len(survey.labels)} labels" if survey.labels else ""
+        return counted(chars, "characters")
+    labels = f" under {counted(len(survey.labels), 'labels')}" if survey.labels else ""
     again = f" ({survey.duplicates:,} of them repeat another)" if survey.duplicates else ""
-    return f"{survey.examples:,} {noun(survey)}{again}{labels}, {chars:,} characters"
+    return f"{counted(survey.examples, noun(survey))}{again}{labels}, {counted(chars, 'characters')}"
 
 
 def _held_out(survey: Survey, rule: str, fraction: float, sides: Sides) -> str:
@@ -100,7 +125,7 @@ def _held_out(survey: Survey, rule: str, fraction: float, sides: Sides) -> str:
 
 
 def _amount(store: TokenStore, survey: Survey) -> str:
-    return f"{store.examples:,} {noun(survey)}" if survey.has_eos else f"{store.chars:,} characters"
+    return counted(store.examples, noun(survey)) if survey.has_eos else counted(store.chars, "characters")
 
 
 def noun(survey: Survey) -> str:
@@ -120,9 +145,9 @@ def _share(share: float) -> str:
 def too_small(survey: Survey, name: str) -> CorpusError:
     """Return the error for a text that leaves one side without anything, with every cause that shows."""
     chars = int(survey.lengths.sum())
-    there = f"{chars:,} character{'s' * (chars != 1)}"
+    there = counted(chars, "characters")
     if survey.has_eos:
-        there = f"{survey.examples:,} {noun(survey)[:-1]} of {there}"
+        there = f"{counted(survey.examples, noun(survey))} of {there}"
     causes = [*survey.oddities]
     if survey.has_eos and chars > LONG:
         causes.append("if it is free text, give --task continue")

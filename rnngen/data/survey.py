@@ -5,9 +5,10 @@ An oddity is a trait of the text that nobody repairs and its owner would want to
 """
 
 import hashlib
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +43,8 @@ class Survey:
     """The labels of the examples, sorted, where the task has labels."""
     oddities: tuple[str, ...] = ()
     """Remarks for the owner of the text, a line each."""
+    kinds: dict[str, list[int]] = field(default_factory=dict)
+    """Files and characters by ending, as in ``Surveyed``."""
 
     @property
     def examples(self) -> int:
@@ -237,5 +240,30 @@ class SortedLines:
                 return
 
 
-OBSERVERS: tuple[Callable[[], Observer], ...] = (SortedLines, OddCharacters, NormalForms)
+class TabbedLines:
+    """Looks for two columns with a tab between them, in a text that is not learnt as such."""
+
+    LEAST, SHARE = 10, 0.9
+    """Lines below which nothing is said, and the share of them that are two columns."""
+    TWO = re.compile(r"^[^\t\n]+\t[^\t\n]+$", re.MULTILINE)
+
+    def __init__(self) -> None:
+        self.lines, self.two = 0, 0
+
+    def see(self, chunk: Chunk) -> None:
+        """Count lines, those at the borders of chunks not exactly."""
+        lines = chunk.text.split("\n")
+        self.lines += sum(not line.isspace() for line in lines if line)
+        self.two += len(self.TWO.findall(chunk.text)) if "\t" in chunk.text else 0
+
+    def oddities(self, survey: Survey) -> Iterator[str]:
+        """Report columns that are no sources or labels."""
+        if survey.sources is None and self.lines >= self.LEAST and self.two >= self.SHARE * self.lines:
+            yield (
+                f"{self.two:,} of {self.lines:,} lines are two columns with a tab between them; --task pairs "
+                "learns the second from the first, --task labelled takes the first for a label"
+            )
+
+
+OBSERVERS: tuple[Callable[[], Observer], ...] = (SortedLines, TabbedLines, OddCharacters, NormalForms)
 """The kinds of oddities that are looked for, besides line ends."""

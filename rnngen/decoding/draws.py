@@ -39,11 +39,11 @@ def draw(logits: Floats, number: float) -> int:
     Raises:
         RnngenError: if every token is forbidden, or a logit is not a number.
     """
-    best = logits.max()
+    best = logits[logits.argmax()]  # for one row faster than max(), as accumulate is than cumsum()
     if not -np.inf < best < np.inf:
         raise nothing_to_draw(best)
     weights = np.exp(logits - best)
-    total = weights.cumsum(dtype=np.float64)
+    total = np.add.accumulate(weights.astype(np.float64))
     token = int(total.searchsorted(number * total[-1], side="right"))
     # Rounding may land beyond the last token of positive probability.
     return token if token < len(weights) and weights[token] else int(weights.nonzero()[0][-1])

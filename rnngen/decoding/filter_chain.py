@@ -35,7 +35,8 @@ class FilterChain:
         self.filters = [one if isinstance(one, StatefulFilter) else _Stateless(one) for one in filters]
         sizes = [len(one.initial(np.zeros(1, np.int64))) for one in self.filters]
         ends = np.cumsum(sizes).tolist()
-        self.spans = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+        spans = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+        self.parts = list(zip(self.filters, spans, strict=True))
         self.stateful = any(sizes)
         """True if any filter has to observe tokens."""
 
@@ -45,16 +46,13 @@ class FilterChain:
 
     def __call__(self, logits: Floats, history: Histories, state: State = ()) -> Floats:
         """Pass logits (B,V) through the chain."""
-        for one, span in zip(self.filters, self.spans, strict=True):
+        for one, span in self.parts:
             logits = one(logits, history, state[span])
         return logits
 
     def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:
         """Return the state after these tokens (B,), each of a surprisal (B,) in nats."""
-        after = (
-            one.observe(tokens, surprisal, state[span])
-            for one, span in zip(self.filters, self.spans, strict=True)
-        )
+        after = (one.observe(tokens, surprisal, state[span]) for one, span in self.parts)
         return tuple(array for arrays in after for array in arrays)
 
 

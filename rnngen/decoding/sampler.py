@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.contracts import AnyFilter, Floats, GenerationState, NetworkStep, State, TokenIds
-from rnngen.decoding.draws import UniformDraws, draw, draw_rows, surprisal
+from rnngen.decoding.draws import BLOCK, UniformDraws, draw, draw_rows, surprisal
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import prefill, select_rows
 
@@ -214,16 +214,67 @@ def sample_rows(
         max_tokens: of each text; None for no limit.
     """
     alive, made = [number for number, most in enumerate(max_tokens) if most != 0], 0
-    if len(alive) < len(max_tokens):
-        state = state.select(alive)
+    rows = _Rows(sampler, state if len(alive) == len(max_tokens) else state.select(alive))
     while alive:
-        tokens, state = sampler.step(state)
-        listed, made = tokens.tolist(), made + 1
-        yield alive, listed
-        going = [token != eos_id and made != max_tokens[n] for n, token in zip(alive, listed, strict=True)]
+        tokens, made = rows.draw(), made + 1
+        yield alive, tokens
+        going = [token != eos_id and made != max_tokens[n] for n, token in zip(alive, tokens, strict=True)]
         if not all(going):
             alive = list(compress(alive, going))
-            state = state.select([place for place, goes in enumerate(going) if goes])
+            rows.keep([place for place, goes in enumerate(going) if goes])
+
+
+class _Rows:
+    """Texts that are drawn side by side: a ``SamplerState`` to write to, since nobody else has it."""
+
+    def __init__(self, sampler: Sampler, state: SamplerState) -> None:
+        self.sampler, self.network, self.filters = sampler, state.network, state.filters
+        self.logits, self.surprisal = state.logits, state.surprisal
+        self.texts = [array("i", history.view()) for history in state.histories]
+        self.last = np.array([history.last for history in state.histories], np.int64)
+        self.rngs = [draws.generator() for draws in state.draws]
+        self.numbers = np.empty((0, len(self.rngs)))  # (BLOCK,B), and the place in it
+        self.place = 0
+
+    def draw(self) -> list[int]:
+        """Draw the next token of each text."""
+        chain = self.sampler.chain
+        logits = self._next_logits()
+        if len(self.sampler.forbidden):
+            logits[:, self.sampler.forbidden] = -np.inf
+        shaped = chain(logits, self.texts, self.filters)
+        self.last = draw_rows(shaped, self._next_numbers())
+        if chain.stateful:
+            self.surprisal = surprisal(shaped, self.last)
+        tokens: list[int] = self.last.tolist()
+        for text, token in zip(self.texts, tokens, strict=True):
+            text.append(token)
+        return tokens
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with some texts only."""
+        self.network, self.filters = select_rows(self.network, rows), select_rows(self.filters, rows)
+        self.texts, self.rngs = [self.texts[row] for row in rows], [self.rngs[row] for row in rows]
+        self.last, self.numbers = self.last[rows], self.numbers[:, rows]
+        self.surprisal = None if self.surprisal is None else self.surprisal[rows]
+
+    def _next_logits(self) -> Floats:
+        """Logits (B,V), to write to."""
+        logits, self.logits = self.logits, None
+        if logits is not None:
+            return logits.copy()
+        if self.surprisal is not None:
+            self.filters = self.sampler.chain.observe(self.last.copy(), self.surprisal, self.filters)
+        logits, self.network = self.sampler.model(self.last, self.network)
+        return logits
+
+    def _next_numbers(self) -> NDArray[np.float64]:
+        """The next random number of each text (B,)."""
+        if self.place == len(self.numbers):
+            self.numbers, self.place = np.stack([rng.random(BLOCK) for rng in self.rngs], axis=1), 0
+        self.place += 1
+        numbers: NDArray[np.float64] = self.numbers[self.place - 1]
+        return numbers
 
 
 # ── The same as functions, for those who hold no state ─────────────────────────────────────────────────────

@@ -18,6 +18,7 @@ from rnngen.builtins.strategies.sampling import Sample
 from rnngen.contracts import Chunk
 from rnngen.generation.generator import Generator
 from rnngen.generation.prompts import GenerationSettings, Prompt
+from rnngen.printable import counted
 
 EXAMPLES, LENGTH = 100, 2_000
 """Examples that are generated at most, and tokens of free text or of an example."""
@@ -49,13 +50,14 @@ class Novelty:
         return asdict(self)
 
     def __str__(self) -> str:
-        longest = f"the longest stretch that stands there has {len(self.longest):,} characters"
+        longest = f"the longest stretch that stands there has {counted(len(self.longest), 'characters')}"
         if not self.has_eos:
+            amount = counted(self.generated, "generated characters")
             where = f"in stretches of {SPAN} or more that stand in the training text"
-            return f"{self.copied:.1%} of {self.generated:,} generated characters are {where}; {longest}"
+            return f"{self.copied:.1%} of {amount} are {where}; {longest}"
         again = f", {self.repeated:.0%} repeat another" if self.repeated else ""
-        whole = f"{self.copied:.0%} of {self.generated:,} generated examples stand in the training text"
-        return f"{whole}{again}; {longest}"
+        amount = counted(self.generated, "generated examples")
+        return f"{self.copied:.0%} of {amount} stand in the training text{again}; {longest}"
 
 
 def measure(generator: Generator, training: Iterable[Chunk], *, typical: float) -> Novelty:

@@ -16,7 +16,7 @@ from typing import Any
 
 from rnngen.contracts import AnyFilter, FilterSpec, Flag, Strategy, StrategySpec, Tokenizer
 from rnngen.errors import OptionError, UnknownName, UsageError
-from rnngen.options import build, describe, divide
+from rnngen.options import IdleOption, build, describe, divide
 from rnngen.registry import Registry
 from rnngen.registry.components import choose_filters, make_filters, parse_component
 from rnngen.requests.conflicts import Conflict, ConflictError, Need
@@ -80,6 +80,8 @@ class DecodingFlags:
             chain = tuple(
                 (spec.name, _text(spec.flag, rest[spec.flag.parameter])) for spec in specs if spec.flag
             )
+            for spec in specs:
+                self._check_value(spec, dict(chain)[spec.name])
         choose_filters(self.registry, chain)  # refused values are reported before a model is read
         draws = filters is not None or any(not spec.constraint for spec in specs)
         choice = DecodingChoice(chosen, chosen_by, chain, filters is not None, ordering, draws)
@@ -136,7 +138,7 @@ class DecodingFlags:
             return rest
         option = next(one for one in describe(spec.options) if one.name == option_of(spec, spec.flag))
         new = (spec.name, _text(spec.flag, option.parse(value)))
-        choose_filters(self.registry, [new])
+        self._check_value(spec, new[1])
         if len(rest) < len(old):
             return tuple(new if one[0] == spec.name else one for one in old)
         later = [place for place, one in enumerate(old) if self._rank(one[0], order) > rank(spec, order)]
@@ -192,8 +194,14 @@ class DecodingFlags:
         owned = {option: _option_text(rest.pop(flag)) for option, flag in flags.items() if flag in rest}
         try:
             build(spec.options, {**owned, **settings}, owner=f"strategy {name}")
+        except IdleOption as error:
+            if error.option not in owned:
+                raise
+            needed, equals, value = error.needs.option.partition("=")
+            other = f"{flags.get(needed, needed)}{equals}{value}"
+            raise ConflictError(Need(flags[error.option], other, error.needs.reason)) from error
         except UsageError as error:
-            raise OptionError.of(error, {option: flags[option] for option in owned}) from error
+            raise _refused(error, {option: flags[option] for option in owned}) from error
         self._check_left_over(name, chosen_by, rest)
         return ComponentChoice(name, tuple({**owned, **settings}.items())), chosen_by, rest
 
@@ -209,6 +217,14 @@ class DecodingFlags:
                 raise ConflictError(Conflict(chosen_by, flag, reason))
             needed = owners[0].flag.parameter if owners[0].flag else f"strategy={owners[0].name}"
             raise ConflictError(Need(flag, needed, f"it is an option of the strategy {owners[0].name}"))
+
+    def _check_value(self, spec: FilterSpec, value: str) -> None:
+        """Refuse a value of a filter's flag, by the flag."""
+        try:
+            choose_filters(self.registry, [(spec.name, value)])
+        except UsageError as error:
+            assert spec.flag is not None
+            raise _refused(error, {option_of(spec, spec.flag): spec.flag.parameter}) from error
 
     def _check_filters(self, specs: Sequence[FilterSpec]) -> None:
         for spec in specs:
@@ -235,6 +251,13 @@ _CANNOT = {
     "endless": "has to come to an end",
     "rank": "ranks no texts",
 }
+
+
+def _refused(error: UsageError, flags: Mapping[str, str]) -> OptionError:
+    """Return the error for a value that an options dataclass refused, by the flags of its fields."""
+    cause = error.__cause__
+    renamed = OptionError.of(cause if isinstance(cause, ValueError) else error, flags)
+    return renamed if "`" in renamed.text else OptionError.of(error, flags)
 
 
 def flags_of(spec: "FilterSpec | StrategySpec") -> list[Flag]:

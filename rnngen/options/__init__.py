@@ -17,6 +17,9 @@ What a search for good options (``rnngen tune``) may try of a field stands in th
         forget_bias: float = field(default=1.0, metadata={SEARCH: Range(0.0, 3.0)})
         gated: bool = field(default=True, metadata={SEARCH: OneOf()})
 
+An option that has no effect beside some others has ``metadata={NEEDS: (Needs(…),)}``: where it is given
+without what it needs it is refused, so that none is ignored in silence.
+
 An option that adds a penalty to the loss which a network trains on has ``metadata={PENALTY: True}``: with
 teachers it trains on another loss.
 """
@@ -27,7 +30,7 @@ import re
 import sys
 import textwrap
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from itertools import pairwise
@@ -41,6 +44,36 @@ SEARCH: Final = "search"
 """The key of a field's metadata that holds its ``Range`` or ``OneOf``."""
 PENALTY: Final = "penalty"
 """The key of a field's metadata that is true where the option adds to the loss of training."""
+
+
+NEEDS: Final = "needs"
+"""The key of a field's metadata that holds its ``Needs``, where it has no effect beside some others."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A condition without which an option has no effect."""
+
+    option: str
+    """The option that it depends on, ``groups``, or ``stochastic=false``."""
+    reason: str
+    """One clause that says why."""
+    met: Callable[[Any], bool]
+    """Returns whether the option has an effect beside the others, given all of them."""
+
+
+class IdleOption(UsageError):  # noqa: N818 - it is no error of the option itself
+    """An option that has no effect beside the others.
+
+    Args:
+        owner: what has the options, as messages name it.
+        option: its name.
+        needs: the condition that is not met.
+    """
+
+    def __init__(self, owner: str, option: str, needs: Needs) -> None:
+        self.option, self.needs = option, needs
+        super().__init__(f"{owner}: {option} needs {needs.option}: {needs.reason}")
 
 
 @dataclass(frozen=True)
@@ -112,6 +145,8 @@ class Option:
     """True if ``none`` is accepted."""
     search: Range | OneOf | None = None
     """Values that a search may try; None where the default is meant to stay."""
+    needs: tuple[Needs, ...] = ()
+    """Conditions without which it has no effect."""
 
     def parse(self, text: str) -> Any:
         """Read the value from ``text``.
@@ -176,8 +211,9 @@ def _described(options: type[Any]) -> tuple[Option, ...]:
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         kind, choices, optional = _reading(hints[field.name], field.name)
         search = _filled(field.metadata.get(SEARCH), kind, choices, field.name)
-        help_ = documented.get(field.name, "")
-        described.append(Option(field.name, kind, default, help_, choices, optional, search))
+        help_ = documented.get(field.name, "").replace("``", "'")
+        needs = field.metadata.get(NEEDS, ())
+        described.append(Option(field.name, kind, default, help_, choices, optional, search, needs))
     return tuple(described)
 
 
@@ -186,7 +222,8 @@ def build(options: type[T], given: Mapping[str, str], *, owner: str) -> T:
 
     Raises:
         UsageError: for a key that does not exist (the closest is named), an ill-typed value, a missing
-            one, or whatever the dataclass itself refuses in ``__post_init__`` with a ``ValueError``.
+            one, or whatever the dataclass itself refuses in ``__post_init__`` with a ``ValueError``;
+            ``IdleOption`` for one that has no effect beside the others.
     """
     known = {option.name: option for option in describe(options)}
     for key in given:
@@ -197,7 +234,12 @@ def build(options: type[T], given: Mapping[str, str], *, owner: str) -> T:
     missing = [name for name, option in known.items() if option.default is MISSING and name not in given]
     if missing:
         raise UsageError(f"{owner} needs the option {missing[0]!r}; give it with -o {missing[0]}=VALUE")
-    return construct(options, {key: known[key].parse(text) for key, text in given.items()}, owner=owner)
+    made = construct(options, {key: known[key].parse(text) for key, text in given.items()}, owner=owner)
+    for key in given:
+        for needs in known[key].needs if getattr(made, key) != known[key].default else ():
+            if not needs.met(made):
+                raise IdleOption(owner, key, needs)
+    return made
 
 
 def construct(options: type[T], values: Mapping[str, Any], *, owner: str) -> T:
@@ -288,13 +330,14 @@ def require_range(
     """Raise ``ValueError`` unless a number is finite and lies in a range; None, an option not given, passes.
 
     ``above`` excludes ``low`` itself, and ``below`` excludes ``high``:
-    ``require_range("p", 2.0, 0, 1, above=True)`` raises "p=2.0: a number above 0 and up to 1 expected".
+    ``require_range("p", 2.0, 0, 1, above=True)`` raises "p=2: a number above 0 and up to 1 expected".
     """
     if value is None:
         return
     enough = low < value if above else low <= value
     if not (enough and (value < high if below else value <= high) and abs(value) < inf):
-        raise ValueError(f"{name}={value}: {_range(low, high, above, below)} expected")
+        typed = f"{value:.0f}" if abs(value) < 1e15 and value == round(value) else value
+        raise ValueError(f"{name}={typed}: {_range(low, high, above, below)} expected")
 
 
 def _range(low: float, high: float, above: bool, below: bool) -> str:

@@ -1,6 +1,6 @@
 """Options of a network, of its training and of evaluation, one dataclass a stage."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rnngen.options import PENALTY, SEARCH, OneOf, Range, require, require_range
@@ -20,7 +20,7 @@ BUDGETS = ("epochs", "steps", "minutes")
 class NetworkOptions:
     """The shape of the network, whatever the cell."""
 
-    hidden: int = field(default=384, metadata={SEARCH: Range(64, 768, step=32)})
+    hidden: int = field(default=384, metadata={SEARCH: Range(64, 1024, step=32)})
     """Size of each recurrent layer (H)."""
     layers: int = field(default=1, metadata={SEARCH: Range(1, 3)})
     """Number of stacked recurrent layers (L)."""
@@ -29,7 +29,7 @@ class NetworkOptions:
     more than the hidden size."""
     dropout: float | None = field(default=None, metadata={SEARCH: Range(0.0, 0.7)})
     """Dropout of each layer's outputs in training, with one mask for all steps of a window (variational: Gal
-    and Ghahramani 2016). By default 0.5 for texts below 300,000 tokens, 0.2 below 3 million, else 0.1."""
+    and Ghahramani 2016). By default 0.04 for each pass over the text (of pairs 0.02), from 0.05 to 0.5."""
     tied: bool = False
     """Use the embedding as the output matrix as well (Press and Wolf 2017)."""
     learn_state: bool = False
@@ -47,17 +47,6 @@ class NetworkOptions:
         require(not shared, "head=adaptive has several matrices, and tied=True shares one; leave one out")
         require_range("dropout", self.dropout, 0, 1, below=True)
 
-    def with_data_defaults(self, tokens: int) -> "NetworkOptions":
-        """Return the options with those filled in that depend on the length of the training text.
-
-        Measured with the default sizes: dropout 0.6 against 0.2 gave 1.583 against 1.632 nats on 86,000
-        characters of prose, 0.5 against 0.2 gave 2.145 against 2.157 on 230,000 of names; at a million
-        characters 0.2 is enough.
-        """
-        if self.dropout is not None:
-            return self
-        return replace(self, dropout=0.5 if tokens < 300_000 else 0.2 if tokens < 3_000_000 else 0.1)
-
     @property
     def softmaxes(self) -> int:
         """K in force."""
@@ -73,7 +62,7 @@ class TrainingOptions:
     """Training of the network.
 
     The budget is one of ``steps``, ``epochs`` and ``minutes``; without any it is two epochs, but no fewer
-    than 12 and no more than 40 million tokens, and no more than 40 epochs.
+    than 12 and no more than 40 million tokens, and no more than ``max_epochs``.
     """
 
     seq: int = field(default=64, metadata={SEARCH: Range(32, 192, step=32)})
@@ -100,8 +89,9 @@ class TrainingOptions:
     """Share of the budget over which the learning rate rises from zero."""
     clip: float = 1.0
     """Clip the gradient's norm to this. 0: no clipping."""
-    weight_decay: float = field(default=0.01, metadata={SEARCH: Range(1e-3, 0.3, log=True)})
-    """Weight decay (L2) of weight matrices."""
+    weight_decay: float | None = field(default=None, metadata={SEARCH: Range(1e-2, 10.0, log=True)})
+    """Weight decay (L2) of weight matrices. By default from 0.01 to 10, more for shorter texts; 0.01 for
+    pairs, for optimizers other than adamw and muon, and for a model that begins as another."""
     l1: float = 0.0
     """L1 regularization of weight matrices."""
     label_smoothing: float = 0.0
@@ -143,6 +133,9 @@ class TrainingOptions:
     best: BestName = "loss"
     """Criterion for the weights that are kept and for early stopping: the validation loss or, for pairs, the
     score of greedy outputs for validation sources."""
+    ngram: str = "auto"
+    """The n-gram of the training text whose probabilities are multiplied with the network's, by weights found
+    on the validation text: its order n, auto (about 8 characters, if it helps) or none."""
     max_length: int = 256
     """Leave out pairs with more tokens than this on a side."""
     epochs: float | None = None
@@ -151,6 +144,10 @@ class TrainingOptions:
     """Budget: number of updates."""
     minutes: float | None = None
     """Budget: minutes of training. The schedule then follows the clock, so two runs are not identical."""
+    max_epochs: float | None = None
+    """Most passes over the training text, within a budget in minutes or without one; the learning rate's
+    schedule ends there. By default 12, of lines, documents and pairs 20; of short
+    texts up to 40."""
     patience: int = 8
     """Stop after N evaluations without improvement. 0: never."""
     evaluations: int = 20
@@ -177,8 +174,10 @@ class TrainingOptions:
             require_range(name, getattr(self, name), 0, 1, below=True)
         both = self.optimizer == "nt-asgd" and self.average
         require(not both, f"average={self.average}: optimizer=nt-asgd has a mean of its own; leave one out")
+        named = self.ngram in ("auto", "none") or (self.ngram.isdecimal() and 2 <= int(self.ngram) <= 32)
+        require(named, f"ngram={self.ngram}: auto, none or an order from 2 to 32 expected")
         require_range("warmup", self.warmup, 0, 1, below=True)
-        for name in BUDGETS:
+        for name in (*BUDGETS, "max_epochs"):
             require_range(name, getattr(self, name), 0, above=True)
         given = [name for name in BUDGETS if getattr(self, name) is not None]
         require(len(given) <= 1, f"{' and '.join(given)} are different budgets; give one")
@@ -189,6 +188,8 @@ class TrainingOptions:
 class EvaluationOptions:
     """Evaluation modes that adapt to the text, besides those that leave the model as it is."""
 
+    adapt: bool = False
+    """Evaluate also with an n-gram that goes on counting what it reads; with dynamic, together with it."""
     dynamic: bool = False
     """Evaluate also with weights that adapt to the text while reading it (dynamic evaluation: Krause et al.
     2017)."""

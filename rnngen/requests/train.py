@@ -18,9 +18,8 @@ STAGES = {
     "training": TrainingOptions,
 }
 """The fields of a request that hold the options of a stage."""
-CHANGEABLE = {*BUDGETS, "patience", "device", "precision", "accumulate"}
+CHANGEABLE = {*BUDGETS, "max_epochs", "patience", "device", "precision", "accumulate"}
 """Training options that a resumed run may change; with any other it would be another run."""
-_FIXED = [field.name for stage in (PartsOptions, NetworkOptions) for field in fields(stage)]
 _NEW = "it is for new models"
 _TAUGHT = "it comes from the teachers"
 _PENALTY = "the network adds it to its own loss, and learns from teachers by another"
@@ -37,7 +36,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
         for old in ("resume", "init_from")
     ),
     *(Conflict("params", size, "it chooses the width") for size in ("hidden", "layers")),
-    *(Conflict("init_from", option, "it comes from the other model") for option in (*_FIXED, "settings")),
+    Conflict("init_from", "settings", "they come from the other model"),
     Conflict("teacher", "init_from", "both give the vocabulary"),
     *(Conflict("teacher", part.name, _TAUGHT) for part in fields(PartsOptions) if part.name != "cell"),
     *(
@@ -54,6 +53,10 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     ),
     Conflict("shared_vocabulary", "source_tokenizer", "it takes one tokenizer for both sides"),
     Conflict("label_smoothing", "head=adaptive", "it spreads over all tokens, which that never computes"),
+    *(
+        Conflict("max_epochs", budget, "that is the budget, to the last step")
+        for budget in ("epochs", "steps")
+    ),
     Need("source", "corpus|target", "these are its sources"),
     Conflict("normalize", "encoding=bytes", "bytes are no letters"),
     Need("val_source", "val|val_target", "these are its sources"),

@@ -43,8 +43,13 @@ sources. Models of earlier versions have none."""
 EXAMPLES = "examples"
 """A tensor beside the network's: (N,2) sorted hashes of the examples of the text, each in two halves of 32
 bits. Models of earlier versions, of free text and of pairs have none."""
-FACTS = frozenset({TRAINED_TOKENS, ALPHABET, SOURCE_ALPHABET, EXAMPLES})
-"""Tensors that are no parameters of the network."""
+NGRAM = "ngram."
+"""The beginning of the names of the n-gram's tensors."""
+
+
+def is_fact(name: str) -> bool:
+    """Return whether a tensor of a model is no parameter of its network."""
+    return name in {TRAINED_TOKENS, ALPHABET, SOURCE_ALPHABET, EXAMPLES} or name.startswith(NGRAM)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnngen.options.model import TrainingOptions
+from rnngen.options.model import NetworkOptions, TrainingOptions
 
 STANDSTILL = 0.01
 """Share of the validation loss that a run which still improves has gained in its second half, at least."""
@@ -16,9 +16,11 @@ SEEN_TWICE = 2.0
 def remedy(rows: Sequence[Mapping[str, Any]], options: TrainingOptions) -> str:
     """Return a clause that says what held a run back, with figures, and the mend.
 
-    ``rows`` are those of ``metrics.jsonl``, one at least: what is validated on is compared with what is
-    trained on, and the end of the run with its middle.
+    ``rows`` are those of ``metrics.jsonl``, none where it is lost: what is validated on is compared with what
+    is trained on, and the end of the run with its middle.
     """
+    if not rows:
+        return "give it a larger budget"
     last, middle = rows[-1], rows[(len(rows) - 1) // 2]
     val, train = last["val_nats_per_token"], last["train_nats_per_token"]
     gained = middle["val_nats_per_token"] - val
@@ -35,4 +37,23 @@ def remedy(rows: Sequence[Mapping[str, Any]], options: TrainingOptions) -> str:
     return (
         f"it hardly learns any more ({figures}): try another --lr, which was {options.lr:g}, a larger "
         "--hidden or a larger budget"
+    )
+
+
+def early_best(rows: Sequence[Mapping[str, Any]], network: NetworkOptions, steps: int) -> str | None:
+    """Return a warning, with the mend, of best weights from the first half of a run of that many steps.
+
+    None where they are later, and where the text is not learnt by heart afterwards: a loss that wavers proves
+    nothing. ``rows`` are those of ``metrics.jsonl``.
+    """
+    best = next((row for row in reversed(rows) if row["best"]), None)
+    if best is None or not 0 < best["step"] < steps / 2:
+        return None
+    val, train = rows[-1]["val_nats_per_token"], rows[-1]["train_nats_per_token"]
+    if train is None or train >= (1 - GAP) * val:
+        return None
+    return (
+        f"best at step {best['step']:,} of {steps:,}; from there the text was learnt by heart. Try "
+        f"--epochs {best['epoch']:.2g}, with which the learning rate falls by then, or a --dropout above "
+        f"{network.dropout:g}"
     )

@@ -15,16 +15,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from rnngen.options.model import TrainingOptions
 from rnngen.store import checkpoint
 from rnngen.store.model_folder import CONFIG, MEMBERS, TOKENIZER, WEIGHTS, read_model, staged, write_config
+from rnngen.training.budget import share_of
 from rnngen.training.plan import Plan
 from rnngen.training.teachers import teacher
-
-FORWARD = 1 / 3
-"""Time that a teacher takes for a step of the model that learns from it, as a share of a step of training."""
 
 
 def begin(plan: Plan) -> None:
@@ -58,22 +54,6 @@ def taught(plan: Plan) -> Plan:
     )
     config = plan.config.replace(teachers=tuple(one.record for one in found))
     return replace(plan, config=config, teachers=found)
-
-
-def share_of(options: TrainingOptions, *, student: bool = False) -> TrainingOptions:
-    """Return the options with a network's share of the budget: about as many steps for each of them.
-
-    Minutes are shared by the time that a step takes. Without a budget each network has the default one.
-    """
-    count = options.ensemble or 0
-    cost = 1 + FORWARD * count if options.minutes else 1.0
-    share = (cost if student else 1.0) / (count + cost)
-    budgets: dict[str, Any] = {
-        "epochs": options.epochs and options.epochs * share,
-        "minutes": options.minutes and options.minutes * share,
-        "steps": options.steps and max(1, round(options.steps * share)),
-    }
-    return replace(options, **budgets)
 
 
 def clear(path: Path) -> None:

@@ -35,6 +35,7 @@ from rnngen.nn.distillation import Distillation
 from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
+from rnngen.printable import counted
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import (
     ALPHABET,
@@ -47,8 +48,10 @@ from rnngen.store.model_folder import (
     staged,
 )
 from rnngen.training import ensembles, evaluating
-from rnngen.training.diagnosis import remedy
+from rnngen.training.budget import share_of
+from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
+from rnngen.training.mixing import Mixing
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
@@ -191,24 +194,29 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
             result = evaluating.final_evaluation(plan, trainer, folder)
-            copied = evaluating.novelty_of(plan, trainer)
+            copied = evaluating.novelty_of(plan, trainer, folder)
             folder.write_card(model_card(plan.name, plan.config, result, event, copied))
             yield result
             if copied:
                 yield Copied(str(copied), **copied.as_json())
-            yield from _verdict(plan, result, event, read_metrics(folder.folder))
+            yield from _verdict(plan, result, event, read_metrics(folder.folder), trainer.steps)
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
             due = False
-            text = evaluating.preview(plan, trainer.network, trainer.weights(), event.step)
+            weights = {**trainer.weights(), **trainer.beside()}
+            text = evaluating.preview(plan, trainer.network, weights, event.step)
             yield Sampled(event.step, text)
 
 
 def _verdict(
-    plan: Plan, result: FinalEvaluation, finished: Finished, rows: list[dict[str, Any]]
+    plan: Plan,
+    result: FinalEvaluation,
+    finished: Finished,
+    rows: list[dict[str, Any]],
+    steps: int | None,
 ) -> Iterator[Warned]:
-    """Warn of weights that are no better than what they began with, or than an n-gram."""
+    """Warn of weights that are no better than what they began with, or than an n-gram, or long past."""
     if finished.step and not finished.best_step:
         yield Warned(
             f"nothing was better than the start, {finished.best_nats_per_char:.4f} nats a character: those "
@@ -218,6 +226,8 @@ def _verdict(
     mend = remedy(rows, plan.config.training)
     if worse := evaluating.below_baseline(plan.encoded, result.stream, mend):
         yield Warned(worse)
+    elif early := early_best(rows, plan.config.network, steps or finished.step):
+        yield Warned(early)
 
 
 def make_trainer(
@@ -231,7 +241,7 @@ def make_trainer(
 
     ``save`` and ``stop`` are as ``Trainer`` takes them; by default nothing is saved.
     """
-    options = ensembles.share_of(plan.config.training, student=True)
+    options = share_of(plan.config.training, student=True)
     group = group or ProcessGroup()
     precision = choose_precision(options.precision, device)
     counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
@@ -244,14 +254,18 @@ def make_trainer(
     learner = _with_teachers(plan, network, device) if plan.teachers else None
     val, streams = evaluating.part_of(plan.encoded, evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
     evaluator = evaluating.DistributedEvaluator(network, precision, group)
+    has_eos = plan.encoded.has_eos
+    evaluate = partial(evaluator.stream, val, has_eos=has_eos, streams=streams, seq=256)
+    mixing = Mixing.begin(network, plan, val, precision, network_loss=evaluate, group=group)
     return Trainer(
         network,
         make_batches(plan),
-        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, streams=streams, seq=256),
+        mixing or evaluate,
         options,
         precision,
         save,
         stop,
+        beside=mixing.tensors if mixing else dict,
         score=evaluating.score_of(plan, network, group),
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,
@@ -302,12 +316,12 @@ def make_batches(plan: Plan) -> Batches:
         return SpanBatches(store, example_spans(store, budget), budget, seed)
     if store.text_tokens < options.seq:
         raise CorpusError(
-            f"{place} is too small: {store.text_tokens} tokens to train on are "
+            f"{place} is too small: {counted(store.text_tokens, 'tokens')} to train on: "
             f"fewer than one sequence of {options.seq}; give more text, or a shorter --seq"
         )
     _check_validation(plan, place)
-    resets, vary = STATE_RESET_PROB, options.vary_seq
-    return StreamBatches(store, options.batch, options.seq, state_reset_prob=resets, seed=seed, vary=vary)
+    drawn = {"state_reset_prob": STATE_RESET_PROB, "vary": options.vary_seq}
+    return StreamBatches(store, options.batch, options.seq, seed=seed, shuffle=True, **drawn)
 
 
 def _check_validation(plan: Plan, place: str) -> None:
@@ -315,7 +329,7 @@ def _check_validation(plan: Plan, place: str) -> None:
     val, files = plan.encoded.val, plan.config.corpus.val_paths
     if np.diff(val.starts).max(initial=0) > 2:
         return
-    count = f"{val.text_tokens} token{'s' * (val.text_tokens != 1)} to validate on"
+    count = f"{counted(val.text_tokens, 'tokens')} to validate on"
     mend = "give more text" + ("" if files else ", a larger --val-fraction, or --val")
     name = named(files) if files else place
     raise CorpusError(f"{name} is too small: {count}, and a loss needs two in a row; {mend}")
@@ -349,7 +363,7 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
             )
     elif isinstance(batches, StreamBatches):
         if batches.batch < options.batch:
-            there = f"{batches.batch} streams of --seq {options.seq}"
+            there = f"{counted(batches.batch, 'streams')} of --seq {options.seq}"
             yield Warned(f"the corpus is short: {there} instead of --batch {options.batch}")
         if batches.batch < current().size:
             yield Warned(
@@ -358,4 +372,4 @@ def _shortages(plan: Plan, batches: Batches) -> Iterator[Warned]:
     else:
         limit = options.batch * options.seq
         if long := int((np.diff(store.starts) > limit).sum()):
-            yield Warned(f"{long} examples are longer than {limit} tokens and are learnt in pieces")
+            yield Warned(f"longer than {limit} tokens, and learnt in pieces: {counted(long, 'examples')}")

@@ -22,7 +22,7 @@ def make_optimizer(network: nn.Module, options: TrainingOptions) -> Optimizer:
     """Build the optimizer; only matrices are decayed, since biases and scales have no reason to be small."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": options.weight_decay},
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": options.weight_decay or 0.0},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
@@ -46,7 +46,11 @@ def _muon(network: nn.Module, groups: list[dict[str, Any]], options: TrainingOpt
     """Muon's matrices in groups by the rows of their blocks, before those that AdamW keeps."""
     rows = block_rows(network, options.muon)
     own = [
-        {"params": [p for p in rows if rows[p] == size], "rows": size, "weight_decay": options.weight_decay}
+        {
+            "params": [p for p in rows if rows[p] == size],
+            "rows": size,
+            "weight_decay": options.weight_decay or 0.0,
+        }
         for size in sorted(set(rows.values()))
     ]
     rest = [{**group, "params": [p for p in group["params"] if p not in rows]} for group in groups]

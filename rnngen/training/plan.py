@@ -12,6 +12,7 @@ from typing import Any
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset
 from rnngen.data.default_tokenizers import choose_tokenizers
+from rnngen.data.shipped_corpora import task_of
 from rnngen.encodings import BYTES
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
 from rnngen.options import PENALTY, describe
@@ -20,7 +21,7 @@ from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, make_task, restore
-from rnngen.requests.conflicts import Capability, check_requirements
+from rnngen.requests.conflicts import Capability, Conflict, ConflictError, check_requirements
 from rnngen.requests.train import CHANGEABLE, REQUIREMENTS, TrainRequest
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import (
@@ -32,6 +33,8 @@ from rnngen.store.model_folder import (
     read_tokenizer,
     staged,
 )
+from rnngen.training.budget import share_of
+from rnngen.training.overfitting import LEAST_DECAY, TrainingText, with_data_defaults
 from rnngen.training.teachers import Teacher, open_teachers, place_of, reopen_teachers
 from rnngen.version import __version__
 
@@ -72,6 +75,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     Raises:
         RnngenError: of every kind, before anything is written.
     """
+    request = _with_task(request)
     name = request.name or _name_after(request.files)
     path = models.path(name)
     if has_run(models, request):
@@ -81,7 +85,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
         return _resumed(registry, models, name, path, request)
     if not request.files:
         raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
-    if (path.exists() or staged(path).exists()) and not request.force:
+    if (path.exists() or staged(path).exists()) and not (request.force or request.plan):
         raise OptionError(
             f"there is a model {name!r} already: `resume` goes on with it, `force` replaces it, "
             "`name=NAME` keeps it and makes another"
@@ -92,6 +96,14 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     if request.teacher:
         return _taught(registry, name, path, request, open_teachers(registry, models, request.teacher))
     return _new(registry, name, path, request)
+
+
+def _with_task(request: TrainRequest) -> TrainRequest:
+    """The request with the task that the corpora which ship are for, where it names some and no task."""
+    if request.resume or request.init_from or request.target or request.teacher or "task" in request.parts:
+        return request
+    task = task_of(request.files)
+    return replace(request, parts=request.parts.adding({"task": task})) if task else request
 
 
 def has_run(models: ModelStore, request: TrainRequest) -> bool:
@@ -143,7 +155,10 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     """A new model with the parts, the vocabulary and the weights of another."""
     parts, network = _restored(registry, base.config), base.config.network
     encoded = _encoded_like(registry, base, parts, request, extend=True)
-    config = _config(parts, network, encoded, request.training.options)
+    training = request.training.options
+    if training.weight_decay is None:  # a strong one would undo what the weights know
+        training = replace(training, weight_decay=LEAST_DECAY)
+    config = _config(parts, network, encoded, training)
     config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
 
@@ -219,8 +234,10 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
         ConflictError: naming the first such option.
         OptionError: if the task and the cell do not go together.
     """
+    request = _with_task(request)
     if request.init_from:
         base = models.open(request.init_from).config
+        _refuse_another_network(registry, base, request)
         # the rows about its head hold
         replace(request, init_from=None, network=Given.of(NetworkOptions, head=base.network.head))
         _check_task(restore(registry, "task", base.task), request)
@@ -242,6 +259,16 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
     _check_task(task, request)
 
 
+def _refuse_another_network(registry: Registry, base: ModelConfig, request: TrainRequest) -> None:
+    """Refuse options of parts and network that are not those of the model whose weights are taken."""
+    given = {**request.parts.values, **request.network.values}
+    was = _made_with(_restored(registry, base), base, given)
+    for option, value in given.items():
+        if value != was.get(option):
+            reason = f"it comes from the other model, where it is {was.get(option)}"
+            raise ConflictError(Conflict("init_from", option, reason))
+
+
 def _check_task(task: Component, request: TrainRequest) -> None:
     spec: TaskSpec = task.registered.spec
     has: list[Capability] = ["source" if spec.has_source else "no source"]
@@ -256,11 +283,13 @@ def _config(
 ) -> ModelConfig:
     if training.seed is None:
         training = replace(training, seed=secrets.randbelow(2**31))
+    network, shared = with_data_defaults(network, share_of(training), TrainingText.of(encoded))
+    training = replace(training, max_epochs=shared.max_epochs, weight_decay=shared.weight_decay)
     return ModelConfig(
         cell=parts["cell"].component,
         tokenizer=parts["tokenizer"].component,
         task=parts["task"].component,
-        network=network.with_data_defaults(len(encoded.train)),
+        network=network,
         training=training,
         corpus=encoded.record,
         vocabulary=len(encoded.tokenizer.pieces),
@@ -310,7 +339,7 @@ def _changed(options: TrainingOptions, given: Given[TrainingOptions]) -> Trainin
     """The options with what a resumed run may change; a new budget replaces the old, whatever its unit."""
     changes = given.without(given.names - CHANGEABLE)
     if changes.names & {*BUDGETS}:
-        options = replace(options, epochs=None, steps=None, minutes=None)
+        options = replace(options, epochs=None, steps=None, minutes=None, max_epochs=None)
     return changes.over(options)
 
 
@@ -324,6 +353,21 @@ def _refuse_changes(
         **request.training.without(CHANGEABLE).values,
         **request.text.without(PLACES).values,  # the text itself is compared later
     }
+    was = _made_with(parts, config, given)
+    for key, value in given.items():
+        _refuse_change(key, value, was.get(key))
+    _refuse_changed_settings(registry, parts, request.settings)
+
+
+def _refuse_other_teachers(models: ModelStore, config: ModelConfig, request: TrainRequest) -> None:
+    given = [place_of(models, models.find(name)) for name in request.teacher]
+    was = [teacher.model for teacher in config.teachers]
+    if given:
+        _refuse_change("teacher", " ".join(given), " ".join(was) or None)
+
+
+def _made_with(parts: dict[str, Component], config: ModelConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model was made with, by option; its parts are named as they were given."""
     was = {
         "vocab_size": config.tokenizer.options.get("vocab_size"),
         "separator": config.task.options.get("separator"),
@@ -338,16 +382,7 @@ def _refuse_changes(
     for kind, part in parts.items():
         qualified = given.get(kind) == part.registered.qualified
         was[kind] = part.registered.qualified if qualified else part.registered.spec.name
-    for key, value in given.items():
-        _refuse_change(key, value, was.get(key))
-    _refuse_changed_settings(registry, parts, request.settings)
-
-
-def _refuse_other_teachers(models: ModelStore, config: ModelConfig, request: TrainRequest) -> None:
-    given = [place_of(models, models.find(name)) for name in request.teacher]
-    was = [teacher.model for teacher in config.teachers]
-    if given:
-        _refuse_change("teacher", " ".join(given), " ".join(was) or None)
+    return was
 
 
 def _refuse_changed_settings(

@@ -55,6 +55,8 @@ class RunFolder:
         if not self.begun:
             self.folder = self.target.with_name(f".{self.target.name}.new-{os.getpid()}")
             shutil.rmtree(self.folder, ignore_errors=True)
+        for left in (METRICS, WEIGHTS, TRAINING):  # by a run that died before it had saved all
+            (self.folder / left).unlink(missing_ok=True)
         self.write_config()
         checkpoint.write_text(self.folder / TOKENIZER, self.tokenizer_json)
 
@@ -74,8 +76,8 @@ class RunFolder:
             before = path.read_text(encoding="utf-8") if path.exists() else ""
             checkpoint.write_text(path, before + row.as_line())
         if (row and row.best) or not (self.folder / WEIGHTS).exists():
-            weights = {**trainer.weights(), **self.extra}
-            write_weights(self.folder, weights, self.config, self.tokenizer_json)
+            weights = {**trainer.weights(), **trainer.beside(), **self.extra}
+            self.write_weights(weights)
             yield Saved(trainer.progress.step, str(self.target / WEIGHTS))
         tensors, record = trainer.snapshot()
         checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
@@ -83,6 +85,10 @@ class RunFolder:
             checkpoint.replace_folder(self.folder, self.target)
             self.folder = self.target
         yield Saved(trainer.progress.step, str(self.target / TRAINING))
+
+    def write_weights(self, weights: Tensors) -> None:
+        """Replace the weights of the model, with all that belongs to them."""
+        write_weights(self.folder, weights, self.config, self.tokenizer_json)
 
     def load(self) -> tuple[Tensors, dict[str, Any]]:
         """Read what ``save`` saved for resuming; metrics after it are forgotten.

@@ -18,13 +18,15 @@ minutes on two cores, one seed each, nats per character of the validation text (
 
 Other budgets are scaled from there. The default width is also good, with dropout, for a tenth of that text; a
 wider one is chosen only where there is text enough for it not to be learnt by heart. Pairs keep the default:
-there the embeddings decide how many parameters there are.
+there the embeddings decide how many parameters there are. Dropout follows from the passes over the text, as
+``overfitting`` has it.
 
 With still less text half that width does better: on 20,000 characters of verse 2.013 nats a character against
 2.046, on as many of prose 2.142 against 2.211 (dropout 0.5, 40 epochs at most, one seed each). The 5-gram
 beats both there, with 1.949 and 2.032, and the end of training says so.
 """
 
+import math
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -33,22 +35,22 @@ from typing import Any
 import torch
 
 from rnngen.errors import OptionError
-from rnngen.events import Step
+from rnngen.events import Step, report
 from rnngen.nn.build import build_network
 from rnngen.nn.devices import choose_device, denormals_flushed, kept_memory
 from rnngen.requests.train import TrainRequest
+from rnngen.training.budget import planned_steps
 from rnngen.training.fit import make_batches, make_trainer
+from rnngen.training.overfitting import TrainingText, with_data_defaults
 from rnngen.training.plan import Plan
-from rnngen.training.trainer import WARM_UP_STEPS, planned_steps
+from rnngen.training.trainer import WARM_UP_STEPS
 
 TOKENS_A_PARAMETER = 4
 """Tokens that a network should read for each of its parameters."""
 LONG = 500_000
 """Tokens of free text above which…"""
 PACE: dict[str, Any] = {"batch": 64, "lr": 0.005}
-"""…this is the pace: larger products are faster, and a cleaner gradient bears a longer step…"""
-DROPOUT = 0.3
-"""…and this is dropped, below 3 million tokens."""
+"""…this is the pace: larger products are faster, and a cleaner gradient bears a longer step."""
 PARAMETERS_A_TOKEN = 1.5
 """Most parameters for each token of the text, in networks wider than ``ANY_TEXT``."""
 ANY_TEXT = 384
@@ -139,7 +141,10 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
     count, rate = parameters_of(plan), _rate(plan, SECONDS)
     tokens = _tokens(plan, rate)
     share = tokens / max(1, len(plan.encoded.train))
-    reasons.append(f"the text is read {share:.1f} times, {tokens / count:.0f} tokens for each parameter")
+    plan = _regularized(plan, given, share)
+    reasons += _regularization(plan, given, share, tokens / count)
+    if tokens < 0.95 * 60 * (plan.config.training.minutes or 0) * rate:
+        reasons.append("that takes less than the time given: more passes lower the validation loss no more")
     if count > PARAMETERS_A_TOKEN * len(plan.encoded.train):
         reasons.append(
             "a network of this size learns so short a text by heart: the held-out part decides which weights "
@@ -156,10 +161,28 @@ def _paced(plan: Plan, given: Collection[str]) -> Plan:
     if plan.encoded.has_eos or length < LONG:
         return plan
     pace = {} if PACE.keys() & {*given} else PACE
-    drops = "dropout" not in given and length < 3_000_000
+    training = replace(plan.config.training, **pace)
+    return replace(plan, config=plan.config.replace(training=training))
+
+
+def _regularized(plan: Plan, given: Collection[str], epochs: float) -> Plan:
+    """The plan with dropout and weight decay for so many passes; what was given stands."""
     config = plan.config
-    network = replace(config.network, dropout=DROPOUT) if drops else config.network
-    return replace(plan, config=config.replace(network=network, training=replace(config.training, **pace)))
+    network = config.network if "dropout" in given else replace(config.network, dropout=None)
+    training = config.training if "weight_decay" in given else replace(config.training, weight_decay=None)
+    network, training = with_data_defaults(network, training, TrainingText.of(plan.encoded), epochs)
+    return replace(plan, config=config.replace(network=network, training=training))
+
+
+def _regularization(plan: Plan, given: Collection[str], epochs: float, each: float) -> list[str]:
+    length, network, training = len(plan.encoded.train), plan.config.network, plan.config.training
+    reasons = [f"the text is read {epochs:.1f} times, {each:.0f} tokens for each parameter"]
+    if "dropout" not in given:
+        reasons.append(f"dropout {network.dropout:g}: {epochs:.1f} passes over {length:,} tokens")
+    if "weight_decay" not in given:
+        decay = f"weight decay {training.weight_decay:g}"
+        reasons.append(f"{decay}: {length:,} tokens in batches of {training.batch * training.seq:,}")
+    return reasons
 
 
 def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
@@ -209,13 +232,17 @@ def _rate(plan: Plan, seconds: float) -> float:
     """Tokens a second of training on this machine: the trainer itself, run for a moment."""
     training = replace(plan.config.training, steps=1 << 40, epochs=None, minutes=None)  # no evaluation
     plan = replace(plan, config=plan.config.replace(training=training))
+    work = f"timing training at hidden {plan.config.network.hidden}"
+    report(work)
     with torch.random.fork_rng(devices=[]), kept_memory(), denormals_flushed():
         trainer = make_trainer(plan, choose_device(training.device))
         until, timed, rate = time.monotonic() + seconds, False, 0.0
         for event in trainer.run():
             if isinstance(event, Step):
                 rate, timed = event.tokens_per_second, event.step > WARM_UP_STEPS
-            if timed and time.monotonic() > until:
+            left = until - time.monotonic()
+            report(work, min(1.0, 1 - left / seconds))
+            if timed and left < 0:
                 break
     return rate
 
@@ -223,7 +250,8 @@ def _rate(plan: Plan, seconds: float) -> float:
 def _tokens(plan: Plan, rate: float) -> int:
     options, train = plan.config.training, plan.encoded.train
     if options.minutes:
-        return round(options.minutes * 60 * rate)
+        most = (options.max_epochs or math.inf) * len(train)
+        return round(min(options.minutes * 60 * rate, most))
     batches = make_batches(plan)
     steps = planned_steps(options, batches.steps_per_epoch, len(train)) or 0
     return round(steps / batches.steps_per_epoch * len(train))

@@ -34,11 +34,10 @@ from rnngen.nn.network import weights_of
 from rnngen.options.model import TrainingOptions
 from rnngen.store.checkpoint import Tensors
 from rnngen.training.averaging import make_mean
+from rnngen.training.budget import most_steps, planned_steps
 from rnngen.training.distributed import ProcessGroup
 from rnngen.training.optimizers import add_l1, add_noise, make_optimizer, rate
 
-FEWEST_TOKENS, MOST_TOKENS, MOST_EPOCHS = 12_000_000, 40_000_000, 40
-"""The default budget: two epochs, but within these bounds; minutes on two cores."""
 GPU_STRIDE = 10
 """On a GPU the loss is read once in that many steps, since reading means waiting for it."""
 WARM_UP_STEPS = 2
@@ -130,6 +129,7 @@ class Trainer:
         precision: ``fp32`` or ``bf16``.
         save: called with the trainer after each evaluation and at the end; yields what to report.
         stop: asked after each step whether to stop.
+        beside: returns the tensors that belong to the model beside the network's, as of the last evaluation.
         score: returns a score of the network's outputs, the higher the better; where given, it decides.
         pause: fewest steps between two evaluations, so that a long validation text does not take all the
             time.
@@ -146,6 +146,7 @@ class Trainer:
     precision: str
     save: Callable[["Trainer", MetricsRow | None], Iterator[Event]]
     stop: Callable[[], bool] = lambda: False
+    beside: Callable[[], Tensors] = dict
     score: Callable[[], float] | None = None
     pause: int = 1
     group: ProcessGroup = field(default_factory=ProcessGroup)
@@ -162,6 +163,7 @@ class Trainer:
         self.mean = make_mean(self.parameters, self.options)
         self.steps = planned_steps(self.options, self.batches.steps_per_epoch, len(self.batches.store))
         self.interval = max(1, (self.steps or 0) // self.options.evaluations, self.pause)
+        self.most_steps = most_steps(self.options, self.batches.steps_per_epoch)
         self._speed = Speed()
         self._rows = 0
         """Rows of the last batch, over all processes."""
@@ -207,8 +209,11 @@ class Trainer:
     # ── where the budget stands ────────────────────────────────────────────────────────────────────────────
 
     def _elapsed(self) -> float:
-        """Steps made, or seconds spent where the clock decides."""
-        return self.progress.step if self.steps else self.progress.seconds
+        """Steps made or, where the clock decides, seconds: those spent, or what the passes made are worth."""
+        if self.steps:
+            return self.progress.step
+        passes = self.progress.step / self.most_steps if self.most_steps else 0.0
+        return max(self.progress.seconds, passes * self._budget())
 
     def _budget(self) -> float:
         return self.steps or (self.options.minutes or 0) * 60
@@ -356,17 +361,6 @@ class Trainer:
             torch.cuda.set_rng_state(torch.from_numpy(tensors["rng.cuda"]), self.device)
         self.progress = Progress(**record["progress"])
         self.batches.restore(record["position"])
-
-
-def planned_steps(options: TrainingOptions, steps_per_epoch: int, tokens: int) -> int | None:
-    """Return the budget in updates; None where the clock decides."""
-    if options.minutes:
-        return None
-    if options.steps:
-        return options.steps
-    read = min(max(2 * tokens, FEWEST_TOKENS), MOST_TOKENS, MOST_EPOCHS * tokens)
-    epochs = options.epochs or read / max(1, tokens)
-    return max(1, math.ceil(epochs * steps_per_epoch))
 
 
 def _parts(rows: int, count: int) -> list[slice]:

@@ -6,7 +6,7 @@ is ``lstm``.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnngen.errors import OptionError, UnknownName, UsageError
@@ -38,7 +38,7 @@ class Dimension:
     option: Option
     search: Range | OneOf
     default: Any = None
-    """The value in force without a search; the first trial takes it."""
+    """The value in force without a search, for an option of a part; those of others depend on the plan."""
     kind: str = ""
     """For an option of a part: the kind of that part…"""
     owner: str = ""
@@ -74,11 +74,15 @@ class Space:
                 settings[dimension.key] = str(value).lower() if isinstance(value, bool | None) else str(value)
         return fixed.above(options, settings)
 
-    def defaults(self) -> dict[str, Any]:
-        """The values in force without a search, as far as they lie in the space."""
-        parts = {**self.parts, **{d.key: d.default for d in self.dimensions if d.key in PARTS}}
-        known = [d for d in self.dimensions if d.default in d.search and d.owner == parts.get(d.kind, "")]
-        return {d.name: d.default for d in known}
+    def defaults(self, plan: Plan) -> dict[str, Any]:
+        """The values in force in a plan without a search, as far as they lie in the space."""
+        config = plan.config
+        parts = {kind: part.registered.spec.name for kind, part in plan.parts.items()}
+        embed = config.network.embedding(config.vocabulary)
+        own = {**asdict(config.training), **asdict(config.network), "embed": embed, **parts}
+        asked = [d for d in self.dimensions if d.owner == parts.get(d.kind, "")]
+        values = [(d, d.default if d.owner else own.get(d.key)) for d in asked]
+        return {d.name: value for d, value in values if value in d.search}
 
     def described(self) -> dict[str, str]:
         """Each range as ``--search`` takes it."""
@@ -95,7 +99,7 @@ def space(registry: Registry, plan: Plan, request: TrainRequest, searches: Mappi
         UsageError: if an option is held fixed and searched, or what is asked for cannot be searched.
     """
     asked = {key.strip().replace("-", "_"): text for key, text in searches.items()}
-    stages = [*_stages(plan, request, asked)]
+    stages = [*_stages(request, asked)]
     names = {d.key: d.search.values for d in stages if d.key in plan.parts and isinstance(d.search, OneOf)}
     fixed = {kind: part.registered.spec.name for kind, part in plan.parts.items() if kind not in names}
     owners = {**{kind: (name,) for kind, name in fixed.items()}, **names}
@@ -108,21 +112,15 @@ def space(registry: Registry, plan: Plan, request: TrainRequest, searches: Mappi
     return Space((*stages, *parts), fixed)
 
 
-def _stages(plan: Plan, request: TrainRequest, asked: dict[str, str]) -> Iterator[Dimension]:
+def _stages(request: TrainRequest, asked: dict[str, str]) -> Iterator[Dimension]:
     """Dimensions of the stages; what was asked for is taken out of ``asked``."""
-    network = plan.config.network
-    defaults = {
-        "embed": network.embedding(plan.config.vocabulary),
-        "dropout": network.dropout,
-        **{kind: part.registered.spec.name for kind, part in plan.parts.items()},
-    }
     for key, option in _searchable().items():
         search = option.space(asked[key]) if key in asked else option.search
         if any(key in getattr(request, stage) for stage in STAGES):
             _refuse_both(key, key, asked)
         elif search:
             asked.pop(key, None)
-            yield Dimension(key, key, option, search, defaults.get(key, option.default))
+            yield Dimension(key, key, option, search)
 
 
 def _options(

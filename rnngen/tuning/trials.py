@@ -115,8 +115,9 @@ class _Search:
         corpus = plan.config.corpus.paths  # standard input is read by now
         fixed = replace(request.fixed, corpus=corpus, training=training)
         held = len(study.trials)
-        if not held:
-            study.enqueue_trial(searched.defaults(), skip_if_exists=True)
+        if not held:  # the first trial is what trains without a search
+            sized, _ = session.with_sizes(fixed)
+            study.enqueue_trial(searched.defaults(session.plan(sized)), skip_if_exists=True)
         deadline = began + options.seconds
         return cls(session, fixed, options, searched, study, place, record, stop, deadline, evaluations, held)
 
@@ -200,8 +201,8 @@ class _Search:
                 case Step():
                     attempt.progress = event.progress
                     yield Trying(attempt.trial.number, attempt.chosen, event.progress, attempt.lowest)
-                case Warned():
-                    yield event
+                case Warned(message=message):
+                    yield Warned(f"trial {attempt.trial.number}: {message}")
                 case Evaluated():
                     attempt.take(event, self.evaluations, by_clock=bool(self._minutes))
             if attempt.ended or self._ends(attempt):

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
 import rnngen
+import rnngen.api
 from rnngen.errors import NotFoundError, UnknownName, UsageError
 
 TALE = ("sample", "-m", "tale", "-q")
@@ -20,6 +22,16 @@ def tale(shelf):
 @pytest.fixture
 def pairs(models):
     return rnngen.load("pairs")
+
+
+@pytest.mark.parametrize("module", [rnngen, rnngen.api])
+def test_the_example_of_a_docstring_runs(models, module, capsys):
+    (models / "tale").rename(models / "corpus")
+    (models / "pairs").rename(models / "en-zh")
+    block = module.__doc__.partition("::\n")[2]
+    lines = [line for line in block.split("\n") if line.startswith("    ") or not line]
+    exec(textwrap.dedent("\n".join(lines)), {})
+    assert "ROMEO:" in capsys.readouterr().out
 
 
 def test_importing_rnngen_imports_neither_torch_nor_numpy_nor_tokenizers_nor_click():

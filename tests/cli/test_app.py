@@ -70,6 +70,7 @@ def test_help_and_version_import_nothing_heavy(argument):
     run_and_tell = (
         "from rnngen.__main__ import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     )
+    run("--help")  # commands of plugins that are installed are asked for once, and then known
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; {run_and_tell}", argument],
         capture_output=True,

@@ -105,7 +105,14 @@ def test_an_unreadable_corpus_is_named(refused, texts, monkeypatch):
 
 
 def test_nothing_on_stdin_is_an_empty_corpus(refused):
-    said(refused("train", "-", "--steps", "1", status=1), "empty")
+    said(refused("train", "-", "--steps", "1", status=1), "standard input is empty")
+
+
+@pytest.mark.parametrize("text", [b"caf\xe9\n", b"a\tb\nc\n", b"", b"a\tb\n"])
+def test_an_error_in_a_piped_corpus_names_standard_input(run, place, text):
+    told = run("train", "-", "--task", "pairs", "--steps", "1", stdin=text, status=1).err
+    assert "standard input" in told
+    assert "cache" not in told
 
 
 # ── Names and values ───────────────────────────────────────────────────────────────────────────────────────
@@ -126,15 +133,15 @@ def test_nothing_on_stdin_is_an_empty_corpus(refused):
         ("--steps 3 --minutes 2", ["steps and minutes", "give one"]),
         ("--steps 3 --epochs 2", ["epochs and steps", "give one"]),
         ("--resume --force", ["--resume", "--force"]),
-        ("--hidden 0", ["--hidden=0", "at least 1"]),
+        ("--hidden 0", ["--hidden 0", "at least 1"]),
         ("--hidden wide", ["--hidden", "'wide'"]),
         ("--hiden 3", ["--hiden", "--hidden"]),
-        ("--dropout 1", ["--dropout=1.0"]),
-        ("--lr 0", ["--lr=0.0"]),
-        ("--lr nan", ["--lr=nan"]),
-        ("--val-fraction 1", ["--val-fraction=1.0"]),
+        ("--dropout 1", ["--dropout 1"]),
+        ("--lr 0", ["--lr 0"]),
+        ("--lr nan", ["--lr nan"]),
+        ("--val-fraction 1", ["--val-fraction 1"]),
         ("--optimizer adm", ["--optimizer", "adam"]),
-        ("--seed -1", ["--seed=-1"]),
+        ("--seed -1", ["--seed -1"]),
         ("--name a/b", ["'a/b'", "slash"]),
         ("--device nonsense", ["'nonsense'", "auto, cpu, cuda"]),
         ("--listener spy", ["listener 'spy'"]),
@@ -142,6 +149,19 @@ def test_nothing_on_stdin_is_an_empty_corpus(refused):
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_done(refused, texts, flags, words):
     said(refused("train", "good.txt", *flags.split(), status=2), *words)
+
+
+@pytest.mark.parametrize(
+    ("command", "mend"),
+    [
+        (["sample", "hello", "-n", "3", "wide", "world"], "rnngen sample 'hello wide world'"),
+        (["next", "a", "b"], "rnngen next 'a b'"),
+        (["fill", "a", "___"], "rnngen fill 'a ___'"),
+        (["models", "list", "x"], "unexpected argument 'x'"),
+    ],
+)
+def test_a_text_of_several_words_needs_quotes(refused, command, mend):
+    said(refused(*command, status=2), mend)
 
 
 @pytest.mark.usefixtures("texts")
@@ -170,13 +190,13 @@ def test_training_needs_a_corpus_or_a_name(refused):
     [
         ("-n -2", 2, ["--length -2", "-1 for ever"]),
         ("-n some", 2, ["'some'"]),
-        ("--temp -1", 2, ["temp", "-1.0", "0 or more"]),
-        ("--temp nan", 2, ["temp", "nan"]),
-        ("--top-p 2", 2, ["top_p", "2.0", "up to 1"]),
-        ("--top-p 0", 2, ["top_p", "above 0"]),
-        ("--top-k 0", 2, ["top_k", "at least 1"]),
-        ("--min-p 2", 2, ["min_p", "0 to 1"]),
-        ("--repetition-penalty 0", 2, ["repetition", "above 0"]),
+        ("--temp -1", 2, ["--temp -1: 0 or more"]),
+        ("--temp nan", 2, ["--temp nan"]),
+        ("--top-p 2", 2, ["--top-p 2", "up to 1"]),
+        ("--top-p 0", 2, ["--top-p 0", "above 0"]),
+        ("--top-k 0", 2, ["--top-k 0", "at least 1"]),
+        ("--min-p 2", 2, ["--min-p 2", "0 to 1"]),
+        ("--repetition-penalty 0", 2, ["--repetition-penalty 0", "above 0"]),
         ("--filters topk=3", 2, ["filter 'topk'", "'top_k'"]),
         ("--filters top_k=some", 2, ["k=some", "a whole number"]),
         ("--filters top_k=3 --temp 1", 2, ["--filters", "--temp"]),

@@ -8,10 +8,11 @@ import sys
 import pytest
 from rich.console import Console
 
+from rnngen.__main__ import main
 from rnngen.cli.render import console
 from rnngen.cli.render.frame import Frame
 from rnngen.cli.render.progress import Progress
-from rnngen.events import Evaluated, Finished, Sampled, Saved, Started, Step, Warned
+from rnngen.events import Evaluated, Finished, Sampled, Saved, Started, Step, Warned, report
 
 FINISHED = Finished("budget", 20, 20, 1.5, 3.0)
 
@@ -88,6 +89,15 @@ def test_notes_and_warnings_go_to_stderr(capsys):
     assert capsys.readouterr() == ("", "rnngen: one\nrnngen: warning: two\n")
 
 
+def test_the_sign_of_an_error_is_coloured_on_a_terminal(monkeypatch):
+    for colour, sign in ((True, "\x1b[31m\x1b[1merror:\x1b[0m"), (False, "error:")):
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("NO_COLOR", "" if colour else "1")
+        assert main(["help", "nonsense"]) == 2
+        assert terminal.getvalue().startswith(f"rnngen: {sign} unknown topic")
+
+
 # ── Listings ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -159,6 +169,37 @@ def test_json_goes_to_stdout_an_event_a_line(capsys):
 def test_quiet_says_only_warnings(capsys):
     console.render(a_run(), "quiet")
     assert capsys.readouterr() == ("", "rnngen: warning: mind the gap\n")
+
+
+def prepare(monkeypatch, mode):
+    """Show two works in a mode → what is on stdout and on stderr."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, Terminal())
+    with console.preparations(mode):
+        for share in (None, 0.5):
+            report("reading a\x1b.txt", share)
+        report("loading torch")
+    return sys.stdout.getvalue(), sys.stderr.getvalue()
+
+
+def test_work_before_the_first_step_is_shown_in_every_mode(monkeypatch):
+    assert prepare(monkeypatch, "quiet") == ("", "")
+    assert prepare(monkeypatch, "plain") == ("", "rnngen: reading a\\x1b.txt\nrnngen: loading torch\n")
+    out, err = prepare(monkeypatch, "json")
+    assert [json.loads(line)["progress"] for line in out.splitlines()] == [None, 0.5, None]
+    assert err == ""
+    out, err = prepare(monkeypatch, "live")
+    lines = err.split("\r\x1b[K")
+    assert lines[1:] == [
+        f"rnngen: {part}" if part else ""
+        for part in ("reading a\\x1b.txt …", "reading a\\x1b.txt … 50%", "loading torch …", "")
+    ]
+    assert out == ""
+
+
+def test_nobody_hears_of_work_outside(capsys):
+    report("reading")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_only_terminals_import_rich():

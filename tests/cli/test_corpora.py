@@ -216,3 +216,24 @@ def test_a_generator_that_runs_out_says_so_and_leaves_the_old_file(tmp_path, cap
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["old.tsv"]
     assert target.read_text() == "old\n"
     assert main(["corpora", "build", "reversal", "-o", str(target), "--count", str(expected)]) == 0
+
+
+# ── Training on them by name ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_corpus_that_ships_is_trained_on_by_its_name_and_for_its_task(run, place, home, tiny):
+    run("train", "places", "-q", *tiny, "--steps", "2")
+    assert json.loads(run("models", "show", "places", "--json").out)["task"]["name"] == "lines"
+    run("train", "places", "-q", "--task", "continue", "--name", "free", *tiny, "--steps", "2")
+    assert json.loads(run("models", "show", "free", "--json").out)["task"]["name"] == "continue"
+
+
+def test_a_file_of_that_name_comes_first(run, place, tiny):
+    (place / "places").write_text("the cat sees the sea\n" * 300)
+    run("train", "places", "-q", *tiny, "--steps", "2")
+    assert json.loads(run("models", "show", "places", "--json").out)["task"]["name"] == "continue"
+
+
+def test_a_corpus_that_is_not_built_says_how_to_build_it(run, place):
+    assert "rnngen corpora build dates" in run("train", "dates", status=3).err
+    assert "did you mean 'almanac'?" in run("train", "almanak", status=3).err

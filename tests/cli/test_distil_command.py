@@ -8,8 +8,8 @@ def test_distil_makes_one_model_of_several(run, trained, shelf, tiny):
     run("train", text, "--name", "other", "-q", *tiny, "--steps", 4)
     ran = run("distil", text, "--teacher", "tale", "--teacher", "other", "--name", "small", "--json", *tiny)
     events = [json.loads(line) for line in ran.out.splitlines()]
-    assert events[0]["event"] == "started"
-    assert events[0]["teachers"] == ["tale", "other"]
+    started = next(event for event in events if event["event"] == "started")
+    assert started["teachers"] == ["tale", "other"]
     assert events[-1]["event"] == "finished"
     assert "tale, other" in run("models", "show", "small").out
     assert run("sample", "-m", "small", "-n", 20, "--seed", 1).out
@@ -49,3 +49,13 @@ def test_a_settings_file_may_set_the_share(run, trained, shelf, place, tiny):
     config = json.loads((shelf / "small" / "config.json").read_text())
     assert config["training"]["teacher_weight"] == 0.9
     assert config["tokenizer"]["name"] == "char"
+
+
+def test_an_ensemble_is_shown_network_by_network(run, trained, home, tiny):
+    ran = run("train", trained / "tale.txt", "--name", "two", "--ensemble", 2, *tiny, "--steps", 9)
+    lines = ran.err.splitlines()
+    begun = [line.split(": ")[1] for line in lines if "parameters" in line]
+    assert begun == ["two-1", "two-2", "two"]
+    assert sum("finished (budget): 3 steps" in line for line in lines) == 1
+    assert [path.name for path in (home / "models").iterdir()] == ["two"]
+    assert "two-1, two-2" in run("models", "show", "two").out

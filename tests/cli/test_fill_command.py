@@ -65,7 +65,7 @@ def test_a_name_is_filled_up_to_its_end(run):
         (["___ sees ___"], "2 gaps ___"),
         (["the ___"], "nothing after the gap"),
         (["--gap", "", "the ___ sees"], "--gap is empty"),
-        (["--beam", "0", "the ___ sees"], "--beam=0: 1 or more expected"),
+        (["--beam", "0", "the ___ sees"], "--beam 0: 1 or more expected"),
         (["--nbest", "0", "the ___ sees"], "0"),
     ],
 )

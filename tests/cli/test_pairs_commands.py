@@ -458,6 +458,12 @@ def test_eval_refuses_what_goes_with_the_other_kind(run, models, place):
 # ── attend ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("flags", [["--beam", "3"], ["--length-penalty", "2"]])
+def test_a_text_that_is_given_is_not_searched_for(run, models, flags):
+    told = run("attend", "-m", "pairs", "--text", "CBA", *flags, "abc", status=2).err
+    assert f"--text and {flags[0]} cannot stand together" in told
+
+
 def test_the_map_is_drawn_in_text(run, models):
     told = run("attend", "-m", "pairs", "abc")
     assert "\x1b" not in told.out

@@ -66,6 +66,11 @@ def test_verbose_shows_options(capsys):
     assert "forget_bias" in capsys.readouterr().out
 
 
+def test_no_option_is_shown_with_the_marks_of_its_docstring(capsys):
+    assert main(["plugins", "list", "-v"]) == 0
+    assert "`" not in capsys.readouterr().out
+
+
 def test_a_failure_is_a_row_and_a_line(broken, capsys):
     assert main(["plugins", "list"]) == 0
     shown = capsys.readouterr()

@@ -9,7 +9,7 @@ import pytest
 from rnngen.cli.render.progress import Progress, amount, clock, ending, plain_lines
 from rnngen.cli.streams import json_line
 from rnngen.events import Evaluated, FinalEvaluation, Finished, Sampled, Saved, Started, Step, Warned
-from rnngen.printable import printable, shown
+from rnngen.printable import counted, printable, shown
 
 STARTED = Started("names", "m/names", 670_123, 65, 1_003_854, 111_540, "cpu", "bf16", 1337, 0, 4900)
 STEP = Step(1200, 2.44, 0.245, 1.63121, 0.0021, 0.31, 41_234.0, 72.4, 1.5)
@@ -43,6 +43,11 @@ def test_amounts_have_three_figures(count, text):
 )
 def test_clocks(seconds, text):
     assert clock(seconds) == text
+
+
+def test_one_thing_is_named_in_the_singular():
+    found = [counted(number, "examples") for number in (0, 1, 2, 3000)]
+    assert found == ["0 examples", "1 example", "2 examples", "3,000 examples"]
 
 
 def test_an_evaluation_is_one_line():

@@ -26,6 +26,17 @@ def test_the_last_line_needs_no_end_and_line_ends_do_not_count(run):
     assert scores(run, "Anna\r\nBela\r\n") == expected
 
 
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [("score", "abc\tCBA\n"), ("attend", "abc\n"), ("eval", ""), ("next", "a"), ("fill", "a___b")],
+)
+def test_which_model_is_taken_is_told_and_with_quiet_it_is_not(run, command, text):
+    run("models", "default", "pairs" if "\t" in text or command == "attend" else "tale")
+    assert "rnngen: model " in run(command, stdin=text).err
+    assert "rnngen: model " not in run(command, "-q", stdin=text).err
+
+
 def test_nothing_gives_nothing(run):
     assert scores(run, "") == []
     assert scores(run, "", model="tale") == []

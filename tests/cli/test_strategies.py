@@ -124,9 +124,9 @@ def test_a_contradiction_is_an_error_that_names_both(run, monkeypatch, name, fla
         ("stochastic-beam", "--no-stochastic-beam"),
     ],
 )
-def test_a_value_that_a_strategy_refuses_is_an_error_that_names_both(run, name, flag):
+def test_a_value_that_a_strategy_refuses_is_an_error_that_repeats_what_was_typed(run, name, flag):
     done = run(*TALE, "--strategy", name, *flag.split(), "the", status=2)
-    assert f"strategy {name}: {flag}: " in done.err
+    assert f"error: {flag}: " in done.err
     assert done.out == ""
 
 
@@ -250,3 +250,21 @@ def test_its_flags_are_for_it_alone(run, flags):
 def test_a_value_out_of_range_names_the_flag(run):
     assert "--penalty-alpha 1.5: " in run(*CONTRAST, "--penalty-alpha", "1.5", status=2).err
     assert "--top-k 0: " in run(*CONTRAST, "--top-k", "0", status=2).err
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--diversity-penalty", "0.5"], "--diversity-penalty needs --beam-groups"),
+        (["--length-offset", "2"], "--length-offset needs --length-norm power"),
+        (["--stochastic-beam", "--length-penalty", "2"], "--length-penalty needs --no-stochastic-beam"),
+    ],
+)
+def test_a_flag_that_another_makes_idle_is_refused_and_one_of_a_settings_file_gives_way(
+    run, place, flags, told
+):
+    assert told in run(*TALE, "--beam", "4", *flags, "the", status=2).err
+    *others, name, value = flags
+    setting = f'"{value}"' if not value[0].isdigit() else value
+    (place / "rnngen.toml").write_text(f"[sample]\n{name.removeprefix('--')} = {setting}\n")
+    assert run(*TALE, "--beam", "4", *others, "the").out

@@ -145,6 +145,25 @@ def test_it_is_saved_gone_on_from_and_its_lines_are_remembered(talk, place, home
     assert again.line("/text") == text
 
 
+def test_saving_is_confirmed_and_what_goes_wrong_is_named_plainly(talk, place):
+    (place / "file").write_text("")
+    screen = talk("-n", "5")
+    screen.line("the cat")
+    for typed, told in (
+        ("/save state", "saved state; go on with"),
+        ("/save file/state", "file: File exists"),
+        ("/seed", "/seed: a whole number from 0 on expected"),
+        ("/length x", "/length x: a whole number from -1 on expected"),
+    ):
+        screen.type(f"{typed}\n")
+        screen.until(f"{typed}\n")
+        shown = screen.until(f"\n{PROMPT}")
+        assert told in shown
+        assert "Errno" not in shown
+    screen.type("\x04")
+    assert screen.ended() == 0
+
+
 # ── a model that reads a source ────────────────────────────────────────────────────────────────────────────
 
 DRAWN = ("--temp", "1.5", "-n", "12")

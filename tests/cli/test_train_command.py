@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,21 @@ def tale(trained, place):
 @pytest.fixture
 def models(home):
     return home / "models"
+
+
+PLAN = ("--plan", "--steps", "20", "--seed", "1")
+
+
+def test_a_plan_is_a_result_whatever_is_quiet_and_whatever_models_there_are(run, tale, shelf):
+    before = (shelf / "tale" / "config.json").read_bytes()
+    ran = run("train", "tale.txt", *PLAN)
+    assert ran.out.startswith("text: ")
+    assert re.search(r"^lstm, char tokens, hidden \d+, .* parameters$", ran.out, re.MULTILINE)
+    quiet = run("train", "tale.txt", *PLAN, "-q")
+    assert quiet.out.count("\n") == ran.out.count("\n")
+    assert quiet.err == ""
+    assert json.loads(run("train", "tale.txt", *PLAN, "--json").out)["model"] == "tale"
+    assert (shelf / "tale" / "config.json").read_bytes() == before
 
 
 @pytest.fixture
@@ -96,14 +112,15 @@ def test_quiet_says_nothing_but_warnings(run, tale, tiny, monkeypatch):
 def test_progress_goes_to_stderr(run, tale, tiny):
     done = run("train", "tale.txt", *tiny)
     assert done.out == ""
-    assert done.err.startswith("rnngen: tale: ")
+    assert done.err.splitlines()[:2] == ["rnngen: reading tale.txt", "rnngen: encoding tale.txt"]
+    assert "\nrnngen: tale: " in done.err
     assert done.err.splitlines()[-1].startswith("rnngen: finished (budget): 40 steps")
 
 
 def test_json_is_an_event_a_line_from_started_to_finished(run, tale, tiny):
     done = run("train", "tale.txt", "--json", *tiny)
     events = [json.loads(line) for line in done.out.splitlines()]
-    kinds = [event["event"] for event in events]
+    kinds = [event["event"] for event in events if event["event"] != "preparing"]
     assert (kinds[0], kinds[-1]) == ("started", "finished")
     assert kinds.count("step") == 40
     assert kinds.count("evaluated") == 2
@@ -282,7 +299,7 @@ def test_events_into_a_pipe_that_closes_end_it_in_silence(spawn, tale, tiny):
 def test_a_larger_budget_goes_on_from_where_it_stood(run, shelf):
     done = run("train", "--resume", "--name", "tale", "--steps", "60", "--json")
     events = [json.loads(line) for line in done.out.splitlines()]
-    assert events[0]["step"] == 40
+    assert next(event for event in events if event["event"] == "started")["step"] == 40
     assert [event["step"] for event in events if event["event"] == "step"] == list(range(41, 61))
 
 

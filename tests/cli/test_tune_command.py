@@ -119,12 +119,12 @@ def test_an_interrupt_ends_the_search_and_says_how_to_go_on(run, tale, monkeypat
         (["--search", "lr"], "--search 'lr' is not of the form KEY=LOW..HIGH"),
         (["--search", "lr=1..0"], "option lr: 1.0..0.0"),
         (["--search", "rate=1..2"], "unknown option to search 'rate'"),
-        (["--minutes", "0"], "--minutes=0.0: a number above 0 expected"),
+        (["--minutes", "0"], "--minutes 0: a number above 0 expected"),
         (
             ["--trial-minutes", "1"],
             "--steps and --trial-minutes cannot stand together: they are different budgets",
         ),
-        (["--hidden", "0"], "--hidden=0: at least 1 expected"),
+        (["--hidden", "0"], "--hidden 0: at least 1 expected"),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_leaves_no_study(run, tale, home, flags, message):

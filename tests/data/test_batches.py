@@ -99,6 +99,31 @@ def test_streams_cover_every_token_exactly_once_an_epoch(lengths, lanes, seq):
         assert sorted(whole) == sorted(texts_of(store))
 
 
+def test_shuffled_streams_cover_every_token_exactly_once_an_epoch_in_an_order_of_its_own():
+    store = store_of([7, 1, 30, 2, 2, 60, 5])
+    batches = StreamBatches(store, 3, 4, seed=1, shuffle=True)
+    plain = [batch.inputs.tolist() for batch in StreamBatches(store, 3, 4).sweep()]
+    epochs = {}
+    while batches.epoch < 4:
+        batch = next(batches)
+        epochs.setdefault(batches.epoch, []).append(batch)
+    for epoch in range(4):
+        assert sorted(counted(epochs[epoch])) == sorted(texts_of(store))
+    orders = [[batch.inputs.tolist() for batch in epochs[epoch]] for epoch in range(4)]
+    assert orders[0] == plain
+    assert all(orders[a] != orders[b] for a in range(4) for b in range(a))
+
+
+def test_a_run_that_began_without_shuffling_goes_on_without():
+    store = store_of([7, 1, 30, 2, 2, 60, 5])
+    plain, shuffled = StreamBatches(store, 3, 4), StreamBatches(store, 3, 4, shuffle=True)
+    position = plain.position()
+    del position["shuffle"]  # as earlier versions wrote it
+    shuffled.restore(position)
+    for _ in range(40):
+        assert (next(plain).inputs == next(shuffled).inputs).all()
+
+
 @pytest.mark.parametrize("lengths", LAYOUTS)
 def test_a_row_remembers_one_stretch_of_one_document(lengths):
     """What a network has read when it predicts a token is all that stands before it, back to a border."""
@@ -138,9 +163,11 @@ def test_refresh_begins_windows_afresh_and_changes_no_token():
 
 
 @pytest.mark.parametrize("made", [0, 1, 7, 12, 13, 30])
-def test_restored_streams_go_on_as_if_nothing_had_happened(made):
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_restored_streams_go_on_as_if_nothing_had_happened(made, shuffle):
     store = store_of([7, 1, 30, 2, 2, 60, 5])
-    unbroken, other = (StreamBatches(store, 3, 4, state_reset_prob=0.5, seed=5) for _ in range(2))
+    drawn = {"state_reset_prob": 0.5, "seed": 5, "shuffle": shuffle}
+    unbroken, other = (StreamBatches(store, 3, 4, **drawn) for _ in range(2))
     for _ in range(made):
         next(unbroken)
     other.restore(unbroken.position())

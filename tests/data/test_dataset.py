@@ -10,6 +10,7 @@ from rnngen.builtins.tokenizers.char import CharTokenizer
 from rnngen.data.dataset import CorpusFiles
 from rnngen.decoding.text_stream import decode
 from rnngen.errors import CorpusError, NotFoundError
+from rnngen.events import listening
 from rnngen.options.corpus import CorpusOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
@@ -43,6 +44,37 @@ def text_of(encoded, side):
 def cached(home):
     """Every file of the cache by its name, which for a store holds a digest."""
     return {p.relative_to(home): p.read_bytes() for p in home.rglob("*") if p.is_file()}
+
+
+def test_a_folder_says_what_was_read_and_what_was_not(tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name, text in {
+        "a.txt": TEXT,
+        "b.txt": TEXT,
+        "c.md": "# Title\n",
+        "d.py": "pass\n",
+        ".x.toml": "",
+    }.items():
+        (folder / name).write_text(text)
+    (folder / "e.png").write_bytes(b"\x89PNG")
+    surveyed = encode(folder).surveyed
+    assert surveyed.kinds == {".txt": [2, 2 * len(TEXT)], ".md": [1, 8]}
+    assert surveyed.not_read == {".png": 1, ".py": 1}
+    assert f"3 files (1 .md with 8 characters, 2 .txt with {2 * len(TEXT):,} characters)" in surveyed.message
+    assert "not read: 1 .png, 1 .py (files and patterns" in surveyed.message
+    assert encode(folder).surveyed == surveyed  # from the cache
+    alone = encode(folder / "a.txt").surveyed
+    assert "files" not in alone.message
+
+
+def test_passes_are_reported_while_they_are_under_way(path):
+    path.write_text(TEXT * 300)
+    heard = []
+    with listening(heard.append):
+        encode(path)
+    assert list(dict.fromkeys(one.message for one in heard)) == [f"reading {path}", f"encoding {path}"]
+    assert {one.progress for one in heard} >= {None, 1.0}
 
 
 # ── the split ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -109,6 +109,14 @@ def test_sorted_lines_in_free_text_are_noted(order, told):
     assert not survey(chunks(order(words)), has_eos=True).oddities
 
 
+def test_lines_of_two_columns_in_free_text_are_noted():
+    pairs = "".join(f"{k} apples\t{k} pommes\n" for k in range(40))
+    assert "40 of 40 lines are two columns" in "".join(survey(chunks([pairs])).oddities)
+    assert "--task pairs" in "".join(survey(chunks([pairs])).oddities)
+    assert not survey([Chunk("pommes", True, "apples")] * 40, has_eos=True, has_source=True).oddities
+    assert not survey(chunks(["\tindented\n" * 40])).oddities
+
+
 # ── free text ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

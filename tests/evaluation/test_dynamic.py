@@ -176,11 +176,11 @@ def test_the_decay_leads_home():
     ("given", "message"),
     [
         ({"dynamic_segment": 0}, "dynamic_segment=0: at least 1"),
-        ({"dynamic_lr": 0.0}, "dynamic_lr=0.0: a number above 0"),
-        ({"dynamic_decay": 1.0}, "dynamic_decay=1.0: a number from 0 to below 1"),
+        ({"dynamic_lr": 0.0}, "dynamic_lr=0: a number above 0"),
+        ({"dynamic_decay": 1.0}, "dynamic_decay=1: a number from 0 to below 1"),
         ({"cache_size": 0}, "cache_size=0: at least 1"),
-        ({"cache_weight": 1.0}, "cache_weight=1.0: a number from 0 to below 1"),
-        ({"cache_flatness": -1.0}, "cache_flatness=-1.0: 0 or more"),
+        ({"cache_weight": 1.0}, "cache_weight=1: a number from 0 to below 1"),
+        ({"cache_flatness": -1.0}, "cache_flatness=-1: 0 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given, message):

@@ -116,12 +116,6 @@ def test_weights_do_not_depend_on_how_long_or_with_what_they_were_trained(config
     assert config.replace(**change).identity == config.identity
 
 
-@pytest.mark.parametrize(("tokens", "dropout"), [(1000, 0.5), (300_000, 0.2), (3_000_000, 0.1)])
-def test_the_shorter_the_text_the_more_is_dropped_unless_said_otherwise(tokens, dropout):
-    assert NetworkOptions().with_data_defaults(tokens).dropout == dropout
-    assert NetworkOptions(dropout=0.0).with_data_defaults(tokens).dropout == 0.0
-
-
 # ── what the options refuse ────────────────────────────────────────────────────────────────────────────────
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rnngen.options.model import TrainingOptions
-from rnngen.training.diagnosis import remedy
+from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.training.diagnosis import early_best, remedy
 
 
 def rows(*val, train, epoch=10.0):
@@ -14,6 +14,7 @@ def rows(*val, train, epoch=10.0):
             "best": good,
             "train_nats_per_token": train,
             "epoch": epoch * (at + 1) / len(val),
+            "step": 100 * (at + 1),
         }
         for at, (loss, good) in enumerate(zip(val, best, strict=True))
     ]
@@ -38,7 +39,33 @@ def test_the_remedy_fits_the_losses(run, told):
     assert ("still improving" in said) == (told == "larger budget")
 
 
+def test_without_losses_nothing_is_diagnosed():
+    assert remedy([], TrainingOptions()) == "give it a larger budget"
+
+
 def test_figures_are_those_of_the_last_evaluation():
     assert "0.400 nats a token of the training text, 1.800" in remedy(
         rows(1.5, 1.8, train=0.4), TrainingOptions()
     )
+
+
+NETWORK = NetworkOptions(dropout=0.2)
+
+
+def test_a_best_step_in_the_first_half_is_named_with_what_would_have_used_the_rest():
+    said = early_best(rows(2.0, 1.5, 1.6, 1.7, 1.8, train=0.4), NETWORK, 500)
+    assert "step 200 of 500" in said
+    assert "--epochs 4," in said
+    assert "above 0.2" in said
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        rows(2.0, 1.8, 1.5, 1.6, train=0.4),
+        rows(2.0, 1.5, 1.51, 1.52, 1.53, train=1.5),
+        rows(2.0, 1.5, 1.6, 1.7, 1.8, train=None),
+    ],
+)
+def test_no_warning_of_a_late_best_step_or_of_a_text_that_is_not_learnt_by_heart(run):
+    assert early_best(run, NETWORK, 100 * len(run)) is None

@@ -11,7 +11,7 @@ from rnngen.events import Evaluated, FinalEvaluation, Finished, Saved, Started
 from rnngen.options.model import TrainingOptions
 from rnngen.requests.train import TrainRequest
 from rnngen.store.model_folder import ModelStore, read_model
-from rnngen.training.ensembles import share_of
+from rnngen.training.budget import share_of
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "README.md")
 

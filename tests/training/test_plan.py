@@ -136,14 +136,30 @@ def test_options_go_to_the_part_that_has_them(session, ask):
 
 
 @pytest.mark.parametrize(
-    "given", [{"cell": "gru"}, {"layers": 2}, {"tokenizer": "byte"}, {"settings": {"forget_bias": "0"}}]
+    "given",
+    [
+        {"cell": "gru"},
+        {"layers": 2},
+        {"tokenizer": "byte"},
+        {"task": "lines"},
+        {"source_tokenizer": "char"},
+        {"settings": {"forget_bias": "0"}},
+    ],
 )
 def test_a_tuned_model_takes_its_shape_from_the_other(session, ask, train, given):
     train()
     request = TrainRequest.of(*ask().corpus, name="tuned", init_from="verse")
     assert session.plan(request).config.network == read_model(session.models.find("verse")).config.network
     with pytest.raises(UsageError, match=rf"init_from and {next(iter(given))} .*from the other model"):
-        TrainRequest.of(*ask().corpus, name="tuned", init_from="verse", **given)
+        session.plan(TrainRequest.of(*ask().corpus, name="tuned", init_from="verse", **given))
+
+
+def test_what_the_other_model_has_may_be_given_again(session, ask, train):
+    train()
+    same = {"task": "continue", "cell": "lstm", "tokenizer": "char", "hidden": 8, "dropout": 0.0}
+    plain = session.plan(TrainRequest.of(*ask().corpus, name="tuned", init_from="verse", seed=1))
+    again = session.plan(TrainRequest.of(*ask().corpus, name="tuned", init_from="verse", seed=1, **same))
+    assert again.config == plain.config
 
 
 # ── going on ───────────────────────────────────────────────────────────────────────────────────────────────

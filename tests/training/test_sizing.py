@@ -6,6 +6,7 @@ from rnngen.errors import UsageError
 from rnngen.nn.build import build_network
 from rnngen.options.model import NetworkOptions
 from rnngen.training import sizing
+from rnngen.training.overfitting import dropout
 from rnngen.training.sizing import ANY_TEXT, PARAMETERS_A_TOKEN, TOKENS_A_PARAMETER, parameters_of, propose
 
 
@@ -77,7 +78,8 @@ def test_more_time_never_gives_a_narrower_network_and_enough_is_read(planned, ma
         proposal = propose(plan)
         widths.append(proposal.plan.config.network.hidden)
         if widths[-1] > sizing.SIZES[0]:
-            assert proposal.tokens >= TOKENS_A_PARAMETER * proposal.parameters * 0.99
+            in_time = given * 60 * proposal.tokens_per_second
+            assert in_time >= TOKENS_A_PARAMETER * proposal.parameters * 0.99
     assert widths == sorted(widths)
 
 
@@ -120,16 +122,39 @@ def test_measuring_leaves_the_random_numbers_alone(planned, monkeypatch):
 def test_a_long_text_has_its_own_pace_and_what_was_given_stands(planned, machine, monkeypatch):
     machine(1e12)
     plan = planned(steps=None, minutes=1.0, batch=8)
-    paced = {"batch": 64, "lr": 0.005, "dropout": sizing.DROPOUT}
 
     def pace(**given):
-        config = propose(plan, **given).plan.config
-        return {"batch": config.training.batch, "lr": config.training.lr, "dropout": config.network.dropout}
+        training = propose(plan, **given).plan.config.training
+        return {"batch": training.batch, "lr": training.lr}
 
     short = pace()
-    assert short == {"batch": 8, "lr": plan.config.training.lr, "dropout": plan.config.network.dropout}
+    assert short == {"batch": 8, "lr": plan.config.training.lr}
     monkeypatch.setattr(sizing, "LONG", 10)
-    assert pace() == paced
-    assert pace(given={"dropout"}) == {**paced, "dropout": short["dropout"]}
-    assert pace(given={"batch"}) == {**short, "dropout": paced["dropout"]}
+    assert pace() == sizing.PACE
+    assert pace(given={"batch"}) == short
     assert pace(given={"hidden"}) == short
+
+
+def test_dropout_follows_the_passes_that_the_time_allows_and_what_was_given_stands(planned, machine):
+    plan = planned(steps=None, minutes=1.0, hidden=24, dropout=None)
+    count, length = parameters_of(plan), len(plan.encoded.train)
+
+    def proposed(epochs, **given):
+        machine(epochs * length * count / 60)
+        return propose(plan, given={"hidden", *given})
+
+    few, many = proposed(2), proposed(16)
+    assert few.plan.config.network.dropout == dropout(2) < dropout(16) == many.plan.config.network.dropout
+    assert any(reason.startswith("dropout 0.5: 1") for reason in many.reasons), many.reasons
+    given = proposed(2, dropout=0.5)
+    assert given.plan.config.network.dropout == plan.config.network.dropout
+    assert not any("dropout" in reason for reason in given.reasons)
+
+
+def test_no_more_passes_are_planned_than_pay(planned, machine):
+    machine(1e18)
+    plan = planned(steps=None, minutes=100.0, hidden=24)
+    proposal = propose(plan, given={"hidden"})
+    most = plan.config.training.max_epochs
+    assert proposal.tokens == most * len(plan.encoded.train)
+    assert any("less than the time given" in reason for reason in proposal.reasons)

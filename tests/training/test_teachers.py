@@ -3,9 +3,11 @@
 import itertools
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+from rnngen import paths
 from rnngen.api import Session
 from rnngen.errors import ModelError, UsageError
 from rnngen.events import Evaluated, FinalEvaluation, Started, Warned
@@ -113,6 +115,22 @@ def test_a_model_without_teachers_has_none(session, train):
     folder = session.models.find("verse")
     assert read_config(folder).teachers == ()
     assert not (folder / model_folder.TEACHERS).exists()
+
+
+@pytest.mark.slow
+def test_a_student_predicts_better_than_a_network_that_learns_alone(session, train, tmp_path):
+    """Small text, no dropout: what the teachers know of tokens beside the one that came keeps it general."""
+    text = paths.shipped(Path("corpora")) / "almanac.txt"
+    (tmp_path / "text.txt").write_text(text.read_text()[:3000])
+    (tmp_path / "val.txt").write_text(text.read_text()[3000:11000])
+    sizes = {"hidden": 32, "batch": 8, "seq": 16, "steps": 400, "evaluations": 16, "patience": 0}
+
+    def best(**given):
+        events = train(tmp_path / "text.txt", val=str(tmp_path / "val.txt"), ngram="none", **sizes, **given)
+        return events[-1].best_nats_per_char
+
+    alone = [best(name=f"{seed}", seed=seed) for seed in (1, 2, 3)]
+    assert best(name="student", seed=3, teacher=("1", "2")) < min(alone) - 0.01
 
 
 # ── what is refused ────────────────────────────────────────────────────────────────────────────────────────

@@ -21,7 +21,8 @@ from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import RecurrentNetwork, weights_of
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training.averaging import TriggeredMean
-from rnngen.training.trainer import LOSS_WINDOW, Trainer, planned_steps, rate
+from rnngen.training.budget import planned_steps
+from rnngen.training.trainer import LOSS_WINDOW, Trainer, rate
 
 TEXT = "so much depends upon a red wheel barrow glazed with rain water beside the white chickens " * 4
 OPTIMIZERS = ["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
@@ -316,6 +317,23 @@ def test_the_budget_is_told_in_steps(options, steps):
 def test_a_large_text_is_not_read_forty_times_by_default():
     assert planned_steps(TrainingOptions(), steps_per_epoch=1000, tokens=1_000_000) < 40 * 1000
     assert planned_steps(TrainingOptions(), steps_per_epoch=1000, tokens=10_000_000_000) == 4
+
+
+def test_the_default_budget_ends_with_the_passes_that_pay():
+    options = TrainingOptions(max_epochs=3)
+    assert planned_steps(options, steps_per_epoch=10, tokens=1000) == 30
+
+
+def test_a_budget_in_minutes_and_its_schedule_end_with_the_passes_that_pay(store):
+    trainer = make(
+        store, steps=None, minutes=1000.0, max_epochs=4, evaluations=4, warmup=0, schedule="linear", lr=0.01
+    )
+    events = list(trainer.run())
+    steps = [event for event in events if isinstance(event, Step)]
+    assert (events[-1].reason, events[-1].step) == ("budget", 4 * trainer.batches.steps_per_epoch)
+    assert sum(isinstance(event, Evaluated) for event in events) == 4
+    assert steps[-1].progress == 1
+    assert steps[-1].lr < 0.2 * steps[0].lr
 
 
 # ── divergence ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,13 +10,14 @@ pytest.importorskip("optuna", reason="the extra 'tune' is not installed")
 
 from rnngen.contracts import CellSpec
 from rnngen.errors import CorpusError, NotFoundError, PluginError, UnknownName, UsageError
-from rnngen.events import Finished
+from rnngen.events import Finished, Warned
 from rnngen.hookspecs import hookimpl
 from rnngen.options import SEARCH, OneOf, Range
 from rnngen.options.given import Given
 from rnngen.registry import Distribution, Registry
 from rnngen.requests.train import TrainRequest
 from rnngen.requests.tune import TuneRequest, TuningOptions
+from rnngen.training import sizing
 from rnngen.tuning import Best, Searched, Tried, Trying
 from rnngen.tuning.studies import find_best, study_names
 from rnngen.tuning.trials import tune
@@ -101,6 +102,12 @@ def outcomes(events):
     return [(t.trial, t.outcome, t.chosen, t.nats_per_char) for t in tried(events)]
 
 
+def test_warnings_say_which_trial_they_are_of(search, request_):
+    told = [event.message for event in search(request_(batch=500)) if isinstance(event, Warned)]
+    assert [text for text in told if "the corpus is short" in text]
+    assert {text.partition(": ")[0] for text in told} == {"trial 0", "trial 1"}
+
+
 # ── What is tried ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -124,6 +131,15 @@ def test_the_first_trial_is_what_trains_without_a_search(search, request_, sessi
         "lstm.zoneout_c": 0.0,
         "lstm.zoneout_h": 0.0,
     }
+
+
+def test_the_first_trial_has_the_sizes_that_its_minutes_would_have(search, request_, monkeypatch):
+    monkeypatch.setattr(sizing, "_rate", lambda *_: 1e12)
+    sizes = dict.fromkeys(("hidden", "layers", "batch", "dropout", "weight_decay", "lr"))
+    events = search(request_(**sizes, steps=None), TuningOptions(trials=1, trial_minutes=0.02))
+    chosen = tried(events)[0].chosen
+    assert chosen["hidden"] == sizing.SHORT_TEXT
+    assert {*sizes} <= {*chosen}
 
 
 def test_a_person_narrows_what_is_searched_and_adds_to_it(search):

@@ -24,12 +24,10 @@ def project(x: Vector, matrix: Any, gain: Any, bias: Any, product: Vector) -> No
 
 
 @compiled
-def project_rows(projection: Projection, x: Floats) -> Floats:
-    """``x`` (B,I) → (B,G)."""
-    product = np.empty((len(x), projection[0][-1].shape[-1]), np.float32)
+def project_rows(projection: Projection, x: Floats, product: Floats) -> None:
+    """``x`` (B,I) → its product (B,G)."""
     for b in range(len(x)):
         project(x[b], *projection, product[b])
-    return product
 
 
 @compiled

@@ -29,7 +29,11 @@ class CellStep:
     arrays = 1
     """Number of arrays in the state."""
     compiled: ClassVar[str]
-    """Names ``step`` as one function that Numba compiles, for when its matrices are ``CompiledMatrix``."""
+    """Names ``step`` as one function that Numba compiles, for when its matrices are ``CompiledMatrix``.
+
+    It takes the recurrent projection with ``constants``, the projected input, the state, and arrays for the
+    next state.
+    """
 
     def __init__(
         self, weights: Weights, options: RegularizedOptions, order: Sequence[int], scale: Sequence[float]
@@ -38,7 +42,7 @@ class CellStep:
         self.mogrifier = Mogrifier(weights)
         self.size = len(self.recurrent.matrix)
         self.new_h = np.float32(1 - options.zoneout_h)
-        self.kernel: Callable[..., State] | None = None
+        self.kernel: Callable[..., None] | None = None
 
     def initial_state(self, batch: int) -> State:
         """Return zeros, each (B,H): ``(h, c)`` of an LSTM, ``(h,)`` of the others."""
@@ -52,7 +56,9 @@ class CellStep:
         """Take one step: what ``project`` returned and the state → (B,H), state."""
         if self.kernel is None:
             return self.step(projected, state)
-        after = self.kernel(*(np.ascontiguousarray(array, np.float32) for array in (projected, *state)))
+        state = tuple([np.ascontiguousarray(array, np.float32) for array in state])
+        after = tuple([np.empty_like(array) for array in state])
+        self.kernel(np.ascontiguousarray(projected, np.float32), state, after)
         return after[0], after
 
     def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
@@ -96,7 +102,7 @@ class Projection:
             factors = zip(order, scale, strict=True)
             return np.ascontiguousarray(np.concatenate([gates[g] * np.float32(by) for g, by in factors]).T)
 
-        self.kernel: Callable[[Floats], Floats] | None = None
+        self.kernel: Callable[[Floats, Floats], None] | None = None
         self.parameters: Any = None
         self.bias = columns("bias")
         if f"rnn.gain_{name}_l0" not in weights:
@@ -109,7 +115,9 @@ class Projection:
     def __call__(self, x: Floats) -> Floats:
         """``x`` (B,I) → a new array (B,G)."""
         if self.kernel is not None:
-            return self.kernel(np.ascontiguousarray(x, np.float32))
+            x, projected = np.ascontiguousarray(x, np.float32), np.empty((len(x), self.width), np.float32)
+            self.kernel(x, projected)
+            return projected
         product: Floats = np.dot(x, self.matrix)
         if self.norm:
             self.norm(product)
@@ -122,6 +130,7 @@ class Projection:
         self.matrix = make(self.matrix)
         if isinstance(self.matrix, CompiledMatrix):
             self.parameters = self.matrix.arrays, self.norm and self.norm.gain, self.bias
+            self.width = self.matrix.shape[1]
             self.kernel = partial(imported("rnngen.builtins.cells.compiled:project_rows"), self.parameters)
 
 

@@ -27,7 +27,8 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             options=options.TemperatureOptions,
             flag=Flag(
                 name="temp",
-                help="Below 1 is safer, above 1 is wilder, 0 is greedy; draws take 0.8 by default.",
+                help="Below 1 is safer, above 1 is wilder, 0 is greedy; 'rnngen sample' draws at 0.8 by "
+                "default.",
                 common=True,
             ),
             rank=20,

@@ -167,7 +167,10 @@ class _Chooser:
         text = self._found(self.options.field, "text")
         if kind is None:
             if text is None and width > 1:
-                raise self._unnamed("that of the text with `field`")
+                which = "that of the text with `field`"
+                if width == 2:
+                    which = f"the task if both are to be learnt (`task=pairs` or `task=labelled`), or {which}"
+                raise self._unnamed(which)
             return text or 0, None
         beside = self._found(self.options.source_field, kind)
         if width == 2:

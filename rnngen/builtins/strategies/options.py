@@ -1,13 +1,27 @@
 """The options of the built-in strategies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Literal, TypeAlias, get_args
 
-from rnngen.options import require, require_range
+from rnngen.options import NEEDS, Needs, require, require_range
 
 Penalty: TypeAlias = Literal["gnmt", "average", "power", "none"]
 Diversity: TypeAlias = Literal["hamming", "cumulative"]
+
+
+_PENALISED = Needs("stochastic=false", "a stochastic beam penalises no lengths", lambda o: not o.stochastic)
+_NORMALISED = Needs("penalty", "the norm none penalises no lengths", lambda o: o.penalty != "none")
+_POWER = Needs("penalty=power", "it is for that one", lambda o: o.penalty == "power")
+_DIVERSE = Needs("diversity", "it is how that is measured", lambda o: o.diversity > 0)
+_CUMULATIVE = Needs(
+    "diversity_kind=cumulative", "it is the range of that", lambda o: o.diversity_kind == "cumulative"
+)
+_GROUPED = Needs("groups", "groups keep away from one another", lambda o: o.groups > 1)
+
+
+def _needing(*needs: Needs) -> dict[str, tuple[Needs, ...]]:
+    return {NEEDS: needs}
 
 
 @dataclass(frozen=True)
@@ -16,13 +30,13 @@ class BeamOptions:
 
     width: int = 5
     """Hypotheses kept alive for each sentence (K); at most so many are given back."""
-    penalty: Penalty = "gnmt"
+    penalty: Penalty = field(default="gnmt", metadata=_needing(_PENALISED))
     """Divisor of the log-probability of a text of |Y| tokens: ((5 + |Y|) / 6)^alpha (gnmt: Wu et al. 2016),
     |Y|^alpha (average: fairseq, transformers), ((offset + |Y|) / (offset + 1))^alpha (power: Sockeye), or
     nothing (none)."""
-    alpha: float = 0.6
+    alpha: float = field(default=0.6, metadata=_needing(_PENALISED, _NORMALISED))
     """Exponent of the length penalty: the greater, the more longer texts are favoured."""
-    offset: float = 0.0
+    offset: float = field(default=0.0, metadata=_needing(_POWER))
     """Number that the penalty named power adds to lengths: 0 makes it average, 5 gnmt."""
     coverage: float = 0.0
     """Weight of the coverage penalty, which wants every source token attended to: beta of Wu et al. 2016."""
@@ -33,12 +47,12 @@ class BeamOptions:
     groups: int = 1
     """Groups that search one after another, each keeping away from what those before it chose (diverse beam
     search: Vijayakumar et al. 2016)."""
-    diversity: float = 0.0
+    diversity: float = field(default=0.0, metadata=_needing(_GROUPED))
     """Penalty for likeness to the groups before, in nats."""
-    diversity_kind: Diversity = "hamming"
+    diversity_kind: Diversity = field(default="hamming", metadata=_needing(_GROUPED, _DIVERSE))
     """Measure of likeness: the same token at the same place (hamming), or exp(-n / diversity_range) with n
     the places that differ (cumulative)."""
-    diversity_range: float = 1.0
+    diversity_range: float = field(default=1.0, metadata=_needing(_GROUPED, _CUMULATIVE))
     """After how many different tokens cumulative likeness has fallen to 1/e."""
     stochastic: bool = False
     """Draw that many different texts instead, each as probable as the network has it (stochastic beam search:

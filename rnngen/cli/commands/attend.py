@@ -1,5 +1,6 @@
 """``rnngen attend``: draw where a model looked while it wrote."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +9,10 @@ import click
 from rnngen.cli import flags, prompts, streams
 from rnngen.cli.context import load, session
 from rnngen.cli.render import console
+from rnngen.cli.settings import resolve
 from rnngen.errors import UsageError
 from rnngen.options.model import OutputOptions
+from rnngen.requests.conflicts import Conflict, ConflictError
 
 if TYPE_CHECKING:
     from rnngen.generation.alignment import Unit
@@ -24,7 +27,7 @@ MOST = 64
     "rnngen attend -m en-zh --json < english.txt",
 )
 @click.command(cls=flags.Command)
-@click.argument("source", required=False)
+@flags.text_argument("source")
 @flags.model_flag
 @click.option(
     "-o",
@@ -49,6 +52,7 @@ MOST = 64
 @flags.options_from(OutputOptions)
 @flags.device_flag
 @flags.json_lines_flag
+@flags.quiet_flag
 @click.pass_context
 def attend(
     ctx: click.Context,
@@ -61,6 +65,7 @@ def attend(
     text: str | None,
     device: str,
     json: bool,
+    quiet: bool,
     **search: Any,
 ) -> None:
     """Draw the attention of a seq2seq model to SOURCE while it generated each word of its output.
@@ -72,7 +77,8 @@ def attend(
         from rnngen import plots
 
         plots.chosen(output)  # refuses what cannot be drawn before the model is read
-    loaded = load(session(ctx), [model], device)
+    options = resolve(ctx, flags.given(OutputOptions, search), partial(_search, text))
+    loaded = load(session(ctx), [model], device, quiet=quiet)
     if not loaded.generator.reads_source:
         raise UsageError(f"{loaded.name} has no sources to attend to; give a model trained with --task pairs")
     if not loaded.generator.attends:
@@ -83,7 +89,7 @@ def attend(
     prompts.warn_of_all(loaded.generator.watch(sources=True), sources, "source")
     if text is not None:
         prompts.warn_unseen(loaded.generator, text, "--text")
-    drawn = loaded.attention(sources, text=text, unit=unit, **flags.given(OutputOptions, search))
+    drawn = loaded.attention(sources, text=text, unit=unit, **options)
     if output:
         plots.save(drawn, output, f"{loaded.name}: attention weights")
     for alignment in drawn:
@@ -91,6 +97,13 @@ def attend(
             streams.output().write(streams.json_line(alignment.as_json()) + "\n")
         elif not output:
             console.heat_map(alignment)
+
+
+def _search(text: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of the search, of which a given text needs none."""
+    if text is not None and given:
+        raise ConflictError(Conflict("text", next(iter(given)), "a text that is given is not searched for"))
+    return given
 
 
 def _sources(source: str | None) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.settings import given, resolve
@@ -34,7 +34,7 @@ def bench() -> None:
     "-m",
     "--model",
     metavar="NAME",
-    shell_complete=flags.complete_models,
+    shell_complete=completers.models,
     help="Measure the network of this model: its name, or the path of its folder or file.",
 )
 @flags.options_from(BenchNetwork, heading="The network, where no model is given")

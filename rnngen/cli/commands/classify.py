@@ -35,6 +35,7 @@ TEXTS = 256
 @flags.option("--list", "listing", is_flag=True, help="List the labels, each with its share of texts.")
 @flags.device_flag
 @flags.json_flag
+@flags.quiet_flag
 @click.pass_context
 def classify(
     ctx: click.Context,
@@ -47,6 +48,7 @@ def classify(
     listing: bool,
     device: str,
     json: bool,
+    quiet: bool,
 ) -> None:
     """Print the likeliest label of each line of FILE or of standard input, by a model of labelled texts.
 
@@ -59,7 +61,7 @@ def classify(
         raise UsageError("FILE, --text and --list are one too many; give one of them")
     if listing and top is not None:
         raise UsageError("--top is for texts, and --list shows all labels; leave one out")
-    generator = load(session(ctx), [model], device).generator
+    generator = load(session(ctx), [model], device, quiet=quiet).generator
     if listing:
         _list(generator, as_json=json)
         return

@@ -12,7 +12,8 @@ from rnngen.cli import flags, streams
 from rnngen.cli.render import console
 from rnngen.data import shipped_corpora
 from rnngen.data.shipped_corpora import COUNT, HELD_OUT_COUNT, SEED, Corpus
-from rnngen.errors import NotFoundError, UsageError
+from rnngen.errors import UsageError
+from rnngen.printable import counted
 
 STDOUT = "-"
 COLUMNS = ("name", "bytes", "characters", "distinct", "task", "licence", "summary")
@@ -62,18 +63,12 @@ def _described(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-@flags.examples("rnngen train $(rnngen corpora path almanac)")
+@flags.examples("wc $(rnngen corpora path almanac)")
 @corpora.command(cls=flags.Command)
 @click.argument("name", shell_complete=_complete)
 def path(name: str) -> None:
     """Print the path of a corpus, for other commands to read."""
-    corpus = shipped_corpora.find(name)
-    if corpus.path.is_file():
-        click.echo(corpus.path)
-    elif corpus.file:
-        raise NotFoundError(f"corpus {name!r} is missing from {corpus.path}; install rnngen again")
-    else:
-        raise NotFoundError(f"corpus {name!r} is not built yet; build it with rnngen corpora build {name}")
+    click.echo(shipped_corpora.find(name).built())
 
 
 @flags.examples(
@@ -114,7 +109,7 @@ def build(name: str, output: str | None, count: int | None, seed: int | None, he
     if corpus.builder:
         console.note(f"collecting {name} ({corpus.licence})")
         with _written(output, corpus.path) as out:
-            console.note(f"{corpus.collect(out):,} files")
+            console.note(counted(corpus.collect(out), "files"))
         return
     count = count or (HELD_OUT_COUNT if held_out else COUNT)
     seed = SEED if seed is None else seed
@@ -134,5 +129,5 @@ def _written(output: str | None, place: Path) -> Iterator[TextIO]:
     target = Path(output) if output else place
     with shipped_corpora.atomic_text(target) as out:
         yield out
-    console.note(f"{target.stat().st_size:,} bytes")
+    console.note(counted(target.stat().st_size, "bytes"))
     click.echo(target)

@@ -16,7 +16,7 @@ from rnngen.generation.fill_options import FillOptions
     "rnngen fill -m names --gap '*' 'A*lie'",
 )
 @click.command(cls=flags.Command)
-@click.argument("text", required=False)
+@flags.text_argument("text")
 @flags.models_flag
 @flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Fill the gap in the text of a file.")
 @flags.source_flag

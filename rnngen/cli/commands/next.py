@@ -29,7 +29,7 @@ COLUMNS = {"token": "TOKEN", "probability": "PROBABILITY", "cumulative": "CUMULA
     'rnngen next --top-p 0.9 --temp 0.8 "To be or not"',
 )
 @click.command("next", cls=FilterCommand)
-@click.argument("prompt", required=False)
+@flags.text_argument("prompt")
 @flags.models_flag
 @flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
 @flags.source_flag

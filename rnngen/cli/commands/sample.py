@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import context, flags, interactive, prompts, streams
+from rnngen.cli import completers, context, flags, interactive, prompts, streams
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
@@ -46,7 +46,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     "cat english.txt | rnngen sample -m en-zh --beam 5 > chinese.txt",
 )
 @click.command(cls=DecodingCommand)
-@click.argument("prompt", required=False)
+@flags.text_argument("prompt")
 @flags.models_flag
 @flags.option("--prompt-file", type=click.Path(), metavar="FILE", help="Go on from the text in a file.")
 @flags.rare_option("--no-prompt", is_flag=True, help="Leave the prompt out of what is written.")
@@ -64,7 +64,11 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
 )
 @flags.option("--count", type=click.IntRange(1), default=1, help="Number of texts.")
 @flags.option(
-    "--label", metavar="LABEL", callback=flags.utf8, help="Generate under a label, of models with labels."
+    "--label",
+    metavar="LABEL",
+    callback=flags.utf8,
+    shell_complete=completers.labels,
+    help="Generate under a label, of models with labels.",
 )
 @flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @flags.rare_option(
@@ -96,7 +100,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
 @flags.rare_option(
     "--strategy",
     metavar="NAME",
-    shell_complete=flags.complete_names("strategy"),
+    shell_complete=completers.names("strategy"),
     heading=STRATEGIES,
     help="How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, "
     "contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy for a "
@@ -113,7 +117,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     heading=STATES,
     help="Mix in the state after another prompt, with a weight from 0 to 1.",
 )
-@flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common=())
+@flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common={"adapt"})
 @flags.device_flag
 @flags.rare_option(
     "--quantize",
@@ -182,8 +186,9 @@ def run(
     prompt = _prompt(request, encoding) if request.adapting.dynamic else None
     if prompt is not None:
         stored[0] = _adapted(here, stored[0], prompt, request)
+    adapting = request.adapting
     options = LoadOptions(
-        request.device, request.quantize, request.adapting if request.adapting.cache else None
+        request.device, request.quantize, adapting if adapting.cache else None, adapt=adapting.adapt
     )
     model = here.open(*stored, options=options, cached=True)
     decoder = decoder_of(model.generator)

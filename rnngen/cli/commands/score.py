@@ -20,6 +20,7 @@ from rnngen.errors import CorpusError
 @click.option("--per-token", is_flag=True, help="Say it of each token too: TOKEN, a tab, its number.")
 @click.option("-0", "--null", is_flag=True, help="Read texts that end with a NUL byte, not with their line.")
 @flags.json_lines_flag
+@flags.quiet_flag
 @click.pass_context
 def score(
     ctx: click.Context,
@@ -31,6 +32,7 @@ def score(
     per_token: bool,
     null: bool,
     json: bool,
+    quiet: bool,
 ) -> None:
     """Print the log-probability of each line of FILE or of standard input.
 
@@ -40,7 +42,7 @@ def score(
     line for each token instead, and an empty one after those of a line. With -0 a text, such as
     ``rnngen sample -0`` writes, may hold line ends.
     """
-    generator, out = load(session(ctx), [model], device).generator, streams.output()
+    generator, out = load(session(ctx), [model], device, quiet=quiet).generator, streams.output()
     pieces = generator.tokenizers.target.pieces
     texts = prompts.Watched(generator.watch(), "text" if generator.reads_source else "line")
     sources = prompts.Watched(generator.watch(sources=True), "source")

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
@@ -25,12 +25,11 @@ from rnngen.training.launching import first, launch, launched, restarted
 if TYPE_CHECKING:
     from rnngen.api import Session
     from rnngen.contracts import Listener
-    from rnngen.events import Event, Finished, Surveyed
+    from rnngen.events import Event, Finished
     from rnngen.training.distributed import ProcessGroup
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
 
-Show: TypeAlias = "Callable[[Iterable[Event]], Finished | None]"
 CHOSEN = 2**31
 """Above all seeds that are chosen; one that is not below it was given, and is known to every process."""
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -54,6 +53,7 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
 storage_flag = flags.rare_option(
     "--storage",
     metavar="PLACE",
+    shell_complete=completers.files,
     help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
     "home folder.",
 )
@@ -61,7 +61,6 @@ parts_flags = flags.options_from(
     PartsOptions,
     heading="Parts",
     common={"task", "cell", "tokenizer"},
-    complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 
 
@@ -79,13 +78,15 @@ parts_flags = flags.options_from(
 )
 @click.command(cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
-@click.option("--name", help="Name of the model; by default that of the corpus.")
+@click.option(
+    "--name", shell_complete=completers.runs, help="Name of the model; by default that of the corpus."
+)
 @click.option("--resume", is_flag=True, help="Continue the run of that name exactly where it stopped.")
 @click.option("--force", is_flag=True, help="Replace a model of that name.")
 @click.option(
     "--init-from",
     metavar="MODEL",
-    shell_complete=flags.complete_models,
+    shell_complete=completers.models,
     help="Start from the weights and vocabulary of another model (fine-tuning).",
 )
 @flags.rare_option(
@@ -93,18 +94,26 @@ parts_flags = flags.options_from(
     multiple=True,
     type=flags.OneName(),
     metavar="MODEL",
-    shell_complete=flags.complete_models,
+    shell_complete=completers.models,
     help="Learn also from the probabilities of another model, and take its vocabulary; give several for the "
     "mean of theirs (see rnngen distil).",
 )
 @parts_flags
 @flags.set_flag
 @flags.option(
-    "--target", metavar="FILE", heading="Text", help="File of the targets, a line each; sources in --source."
+    "--target",
+    metavar="FILE",
+    shell_complete=completers.files,
+    heading="Text",
+    help="File of the targets, a line each; sources in --source.",
 )
 @flags.options_from(CorpusOptions, heading="Text", common={"val", "source"})
 @flags.rare_option(
-    "--val-target", metavar="FILE", heading="Text", help="The same as --val, beside --val-source."
+    "--val-target",
+    metavar="FILE",
+    shell_complete=completers.files,
+    heading="Text",
+    help="The same as --val, beside --val-source.",
 )
 @flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers", "dropout"})
 @flags.options_from(TrainingOptions, heading="Training", common={"epochs", "minutes", "seed"})
@@ -112,7 +121,7 @@ parts_flags = flags.options_from(
     "--listener",
     multiple=True,
     metavar="NAME",
-    shell_complete=flags.complete_names("listener"),
+    shell_complete=completers.names("listener"),
     help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
 )
 @flags.rare_option(
@@ -120,11 +129,13 @@ parts_flags = flags.options_from(
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Train with N processes on this machine, each on its share of every batch.",
+    help="Train with N processes on this machine, each on its share of every batch. Without dropout the "
+    "losses are those of one process.",
 )
 @flags.rare_option(
     "--from-study",
     metavar="NAME",
+    shell_complete=completers.studies,
     help="Take the settings that 'rnngen tune' found best; flags count above them, and the budget is "
     "this run's.",
 )
@@ -135,7 +146,7 @@ parts_flags = flags.options_from(
 @click.option(
     "--plan",
     is_flag=True,
-    help="Show the sizes that would be trained, the time they take, and why; train nothing.",
+    help="Print the sizes that would be trained, the time they take, and why; train nothing.",
 )
 @flags.quiet_flag
 @flags.verbose_flag
@@ -157,11 +168,13 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         from rnngen.tuning.studies import find_best
 
         request = find_best(request.from_study, request.storage).under(request)
+    mode = console.progress_mode(as_json=json, quiet=quiet)
     if not launched():
-        request, proposal = here.with_sizes(request)
+        with console.preparations("quiet" if request.plan and json else mode):
+            request, proposal = here.with_sizes(request)
         if json and request.plan and proposal:
             console.write_json(proposal.as_json())
-        elif proposal and not quiet:
+        elif proposal and (request.plan or not quiet):
             show_plan(proposal, alone=request.plan)
     if request.plan:
         return
@@ -170,9 +183,8 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
     listeners = [make_listener(here, text) for text in request.listener if first()]
-    mode = console.progress_mode(as_json=json, quiet=quiet)
     run = run_together if launched() else run_alone
-    plan, finished = run(here, request, listeners, lambda events: console.render(events, mode, verbose))
+    plan, finished = run(here, request, listeners, Display(mode, verbose))
     if finished is not None and finished.reason == "interrupt":
         console.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
@@ -206,9 +218,11 @@ def make_listener(here: "Session", text: str) -> "Listener":
 
 
 def show_plan(proposal: "Proposal", *, alone: bool) -> None:
-    """Show a plan on stderr; ``alone``, without the run that would show the text, with that too."""
+    """Show a plan on stderr; ``alone``, it is the result, and the text is shown with it on stdout."""
     if alone:
-        show_text(proposal.plan.encoded.surveyed)
+        click.echo(shown(proposal.plan.encoded.surveyed.message))
+        for oddity in proposal.plan.encoded.surveyed.oddities:
+            console.warn(shown(oddity))
     config = proposal.plan.config
     network, training = config.network, config.training
     parts = f"{config.cell.name}, {config.tokenizer.name} tokens"
@@ -221,41 +235,53 @@ def show_plan(proposal: "Proposal", *, alone: bool) -> None:
         f"{training.batch} streams of {training.seq}, {optimizer}",
         *proposal.reasons,
     ):
-        console.note(f"plan: {line}")
-
-
-def show_text(surveyed: "Surveyed") -> None:
-    """Show the summary of a text on stderr, and what is odd about it."""
-    console.note(f"plan: {shown(surveyed.message)}")
-    for oddity in surveyed.oddities:
-        console.warn(shown(oddity))
+        if alone:
+            click.echo(line)
+        else:
+            console.note(f"plan: {line}")
 
 
 # ── Runs ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class Display(NamedTuple):
+    """The way to show a run."""
+
+    mode: "console.Mode"
+    verbose: int
+
+    def plan(self, here: "Session", request: TrainRequest) -> "Plan":
+        """Read the text, and show how far that is."""
+        with console.preparations(self.mode):
+            return here.plan(request)
+
+    def show(self, events: "Iterable[Event]") -> "Finished | None":
+        """Train, and show what happens."""
+        return console.render(events, self.mode, self.verbose)
+
+
 def run_alone(
-    here: "Session", request: "TrainRequest", listeners: "list[Listener]", show: Show
+    here: "Session", request: "TrainRequest", listeners: "list[Listener]", display: Display
 ) -> "tuple[Plan, Finished | None]":
     """Train, and show what happens → what was planned, and how it ended."""
-    plan = here.plan(request)
+    plan = display.plan(here, request)
     with interruptible() as stopped:
-        return plan, show(here.train(plan, stopped, listeners))
+        return plan, display.show(here.train(plan, stopped, listeners))
 
 
 def run_together(
-    here: "Session", request: "TrainRequest", listeners: "list[Listener]", show: Show
+    here: "Session", request: "TrainRequest", listeners: "list[Listener]", display: Display
 ) -> "tuple[Plan, Finished | None]":
     """Train as one of several processes, of which the first shows what happens."""
     from rnngen.training.distributed import PeerLost, joined
 
     with joined() as group:
         try:
-            plan = _plan_together(here, request, group)
+            plan = _plan_together(here, request, group, display)
             with interruptible() as stopped:
                 events = here.train(plan, stopped, listeners)
                 if not group.rank:
-                    return plan, show(events)
+                    return plan, display.show(events)
                 deque(events, maxlen=0)  # does the work, and shows nothing
                 return plan, None
         except (DivergedError, PeerLost) as error:  # which meets all of them
@@ -264,11 +290,13 @@ def run_together(
             raise
 
 
-def _plan_together(here: "Session", request: "TrainRequest", group: "ProcessGroup") -> "Plan":
+def _plan_together(
+    here: "Session", request: "TrainRequest", group: "ProcessGroup", display: Display
+) -> "Plan":
     """The first process reads the text before the others, who find it encoded and take the seed from it."""
     if not group.rank:
         try:
-            plan = here.plan(request)
+            plan = display.plan(here, request)
         except Exception as error:
             group.broadcast(-getattr(error, "exit_status", 1))
             raise

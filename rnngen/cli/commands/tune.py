@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, streams
+from rnngen.cli import completers, flags, streams
 from rnngen.cli.commands.train import (
     INTERRUPTED,
     NO_SETTINGS,
@@ -26,7 +26,7 @@ from rnngen.events import Event
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
-from rnngen.printable import shown
+from rnngen.printable import counted, shown
 from rnngen.requests.train import STAGES, TrainRequest
 from rnngen.requests.tune import TuneRequest, TuningOptions
 from rnngen.tuning import Best, Opened, Searched, Tried, Trying
@@ -67,7 +67,9 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 )
 @click.command(cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="CORPUS...", type=click.Path())
-@click.option("--name", help="The study's name; by default that of the corpus.")
+@click.option(
+    "--name", shell_complete=completers.studies, help="The study's name; by default that of the corpus."
+)
 @flags.options_from(TuningOptions)
 @click.option(
     "--search",
@@ -192,7 +194,7 @@ def line(event: Event) -> str | None:
         case Opened():
             each = ", ".join(f"{value:g} {unit}" for unit, value in event.budget.items())
             space = ", ".join(f"{name} {text}" for name, text in event.space.items())
-            held = f"{event.trials} trials so far, each {each}, seed {event.seed}"
+            held = f"{counted(event.trials, 'trials')} so far, each {each}, seed {event.seed}"
             return f"study {shown(event.study)} in {shown(event.storage)}: {held}; searching {space}"
         case Tried():
             reached = "" if event.nats_per_char is None else f"  {loss(event.nats_per_char)}"
@@ -205,7 +207,7 @@ def line(event: Event) -> str | None:
             return "no trial is complete yet"
         case Searched(best=Best() as best):
             value = f"{loss(best.nats_per_char)} nats/char"
-            return f"best of {event.trials} trials: {value}, trial {best.trial}"
+            return f"best of {counted(event.trials, 'trials')}: {value}, trial {best.trial}"
     return None
 
 

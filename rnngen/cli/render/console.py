@@ -12,13 +12,15 @@ import time
 import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 import click
 
 from rnngen.cli import streams
 from rnngen.cli.render.progress import Progress, plain_lines
-from rnngen.events import Copied, Event, Finished, Saved, Surveyed, Warned
+from rnngen.events import Copied, Event, Finished, Preparing, Saved, Surveyed, Warned, listening
 from rnngen.printable import shown
 
 if TYPE_CHECKING:
@@ -71,6 +73,12 @@ def note(message: str) -> None:
 def warn(message: str) -> None:
     """Print a warning on stderr."""
     sign = click.style("warning:", fg="yellow") if coloured(sys.stderr) else "warning:"
+    _print_line(f"rnngen: {sign} {message}")
+
+
+def fail(message: str) -> None:
+    """Print an error on stderr."""
+    sign = click.style("error:", fg="red", bold=True) if coloured(sys.stderr) else "error:"
     _print_line(f"rnngen: {sign} {message}")
 
 
@@ -209,6 +217,33 @@ def progress_mode(*, as_json: bool = False, quiet: bool = False) -> Mode:
     if as_json or quiet:
         return "json" if as_json else "quiet"
     return "live" if interactive(sys.stderr) else "plain"
+
+
+@contextmanager
+def preparations(mode: Mode) -> Iterator[None]:
+    """Show what is prepared in the block: in a line that changes, a line for each work, or JSON lines."""
+    columns, last = get_terminal_size().columns, ""
+
+    def show(event: Preparing) -> None:
+        nonlocal last
+        match mode:
+            case "json":
+                sys.stdout.write(streams.json_line(event.as_json()) + "\n")
+                sys.stdout.flush()
+            case "plain" if event.message != last:
+                note(shown(event.message))
+                last = event.message
+            case "live":
+                share = "" if event.progress is None else f" {event.progress:.0%}"
+                sys.stderr.write(f"\r\x1b[K{f'rnngen: {shown(event.message)} …{share}'[: columns - 1]}")
+                sys.stderr.flush()
+
+    try:
+        with listening(show):
+            yield
+    finally:
+        if mode == "live":
+            sys.stderr.write("\r\x1b[K")
 
 
 def render(events: Iterable[Event], mode: Mode, verbose: int = 0) -> Finished | None:

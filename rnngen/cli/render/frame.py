@@ -57,7 +57,9 @@ class Frame:
 
     def _header(self, width: int) -> list[Text]:
         run = self.progress.started
-        name = Text(shown(run.model) if run else "…", style="bold", overflow="ellipsis", no_wrap=True)
+        work = self.progress.preparing
+        title = run.model if run else f"{work.message} …" if work else "…"
+        name = Text(shown(title), style="bold", overflow="ellipsis", no_wrap=True)
         return _flow([name, *(Text(fact, style=DIM) for fact in self.progress.facts())], width, " · ")
 
     def _bar(self, console: Console, width: int) -> list[Text]:

@@ -11,6 +11,7 @@ from rnngen.events import (
     Event,
     FinalEvaluation,
     Finished,
+    Preparing,
     Sampled,
     Saved,
     Started,
@@ -71,6 +72,7 @@ def mean(points: Sequence[Point]) -> Point:
 class Progress(Follower):
     """The latest events of a run, and its losses so far."""
 
+    preparing: Preparing | None = None
     started: Started | None = None
     step: Step | None = None
     evaluated: Evaluated | None = None
@@ -84,6 +86,8 @@ class Progress(Follower):
     def take(self, event: Event) -> None:
         """Take in one event."""
         match event:
+            case Preparing():
+                self.preparing = event
             case Started():  # an ensemble's networks start one after another
                 vars(self).update(vars(Progress(started=event)))
             case Step():
@@ -155,7 +159,7 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
             case Started():
                 due = 0.0
                 yield f"rnngen: {shown(event.model)}: {', '.join(progress.facts())}"
-            case Surveyed() | Copied():
+            case Surveyed() | Copied() | Preparing(progress=None):
                 yield f"rnngen: {shown(event.message)}"
             case Step(progress=spent) if spent >= due:
                 due = spent + PLAIN_EVERY

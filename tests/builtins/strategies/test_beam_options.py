@@ -2,8 +2,8 @@
 
 import pytest
 
-from rnngen.builtins.strategies.options import BeamOptions
-from rnngen.options import describe
+from rnngen.builtins.strategies.options import BeamOptions, DiverseBeamOptions
+from rnngen.options import IdleOption, build, describe
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from rnngen.options import describe
         ({"alpha": float("nan")}, "alpha=nan: a number"),
         ({"alpha": float("inf")}, "alpha=inf: a number"),
         ({"offset": -0.5}, "offset=-0.5: 0 or more"),
-        ({"coverage": -1.0}, "coverage=-1.0: 0 or more"),
+        ({"coverage": -1.0}, "coverage=-1: 0 or more"),
         ({"diversity": float("inf")}, "diversity=inf: 0 or more"),
         ({"diversity_range": 0.0}, "diversity_range=0.0: more than 0"),
         ({"penalty": "wu"}, "penalty=wu: one of"),
@@ -33,3 +33,30 @@ def test_what_makes_no_sense_is_refused(given, message):
 
 def test_every_option_can_be_described():
     assert all(option.help for option in describe(BeamOptions))
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({"diversity": "0.5"}, "groups"),
+        ({"diversity_kind": "cumulative"}, "groups"),
+        ({"diversity_kind": "cumulative", "groups": "5"}, "diversity"),
+        ({"diversity_range": "2", "groups": "5", "diversity": "1"}, "diversity_kind=cumulative"),
+        ({"offset": "2"}, "penalty=power"),
+        ({"alpha": "2", "penalty": "none"}, "penalty"),
+        ({"alpha": "2", "stochastic": "true"}, "stochastic=false"),
+        ({"penalty": "average", "stochastic": "true"}, "stochastic=false"),
+    ],
+)
+def test_what_has_no_effect_is_refused_where_it_is_given(given, needed):
+    with pytest.raises(IdleOption, match=f"strategy beam: .* needs {needed}: ") as refused:
+        build(BeamOptions, given, owner="strategy beam")
+    assert refused.value.option in given
+
+
+def test_what_has_an_effect_or_is_the_default_is_not():
+    for given in ({"diversity": "0"}, {"offset": "2", "penalty": "power"}, {"diversity": "1", "groups": "5"}):
+        build(BeamOptions, given, owner="strategy beam")
+    build(
+        DiverseBeamOptions, {"diversity": "1", "diversity_kind": "cumulative"}, owner="strategy diverse-beam"
+    )

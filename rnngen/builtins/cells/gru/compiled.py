@@ -6,18 +6,19 @@ import numpy as np
 
 from rnngen.builtins.cells.compiled import Projection, project, sigmoid, zoned
 from rnngen.compiled import compiled, tanh
-from rnngen.contracts import Floats
+from rnngen.contracts import Floats, State
 
 
 @compiled
-def advance(constants: tuple[Projection, Any], projected: Floats, h: Floats) -> tuple[Floats]:
-    """Take one step: the input's product (B,3H), gates in the order r z n, and the state → the next state.
+def advance(constants: tuple[Projection, Any], projected: Floats, state: State, after: State) -> None:
+    """Take one step: the input's product (B,3H), gates r z n, and the state → the next state.
 
     Constants are the recurrent projection, and the share of the way from the last to the new output.
     """
     recurrent, new_h = constants
+    (h,), (y,) = state, after
     size = h.shape[1]
-    y, gates = np.empty_like(h), np.empty(3 * size, np.float32)
+    gates = np.empty(3 * size, np.float32)
     for b in range(len(h)):
         project(h[b], *recurrent, gates)
         a, out = projected[b], y[b]
@@ -28,4 +29,3 @@ def advance(constants: tuple[Projection, Any], projected: Floats, h: Floats) -> 
             candidate = tanh(n[j] * r[j] + a[2 * size + j])
             out[j] = (h[b, j] - candidate) * z[j] + candidate
         zoned(h[b], out, new_h)
-    return (y,)

@@ -6,21 +6,23 @@ import numpy as np
 
 from rnngen.builtins.cells.compiled import Projection, normalize, project, sigmoid, sum_of_products, zoned
 from rnngen.compiled import Vector, compiled, tanh
-from rnngen.contracts import Floats
+from rnngen.contracts import Floats, State
 
 
 @compiled
 def advance(
-    constants: tuple[Projection, Any, Any, Any], projected: Floats, h: Floats, c: Floats
-) -> tuple[Floats, Floats]:
-    """Take one step: the input's product (B,4H), gates in the order i f o g, and the state → the next state.
+    constants: tuple[Projection, Any, Any, Any], projected: Floats, state: State, after: State
+) -> None:
+    """Take one step: the input's product (B,4H), gates i f o g, and the state → the next state.
 
     Constants are the recurrent projection, the norm of the cell state, and the shares of the way from the
     last to the new output and cell state.
     """
     recurrent, norm, new_h, new_c = constants
+    h, c = state
+    y, memory = after
     size = h.shape[1]
-    y, memory, gates = np.empty_like(h), np.empty_like(c), np.empty(4 * size, np.float32)
+    gates = np.empty(4 * size, np.float32)
     for b in range(len(h)):
         project(h[b], *recurrent, gates)
         a, m, out = projected[b], memory[b], y[b]
@@ -35,7 +37,6 @@ def advance(
             out[j] = tanh(out[j]) * o[j]
         zoned(h[b], out, new_h)
         zoned(c[b], m, new_c)
-    return y, memory
 
 
 @compiled

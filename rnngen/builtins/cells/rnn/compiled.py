@@ -2,22 +2,20 @@
 
 from typing import Any
 
-import numpy as np
-
 from rnngen.builtins.cells.compiled import ZERO, Projection, project, sigmoid, zoned
 from rnngen.compiled import compiled, tanh
-from rnngen.contracts import Floats
+from rnngen.contracts import Floats, State
 
 
 @compiled
-def advance(constants: tuple[Projection, int, Any], projected: Floats, h: Floats) -> tuple[Floats]:
+def advance(constants: tuple[Projection, int, Any], projected: Floats, state: State, after: State) -> None:
     """Take one step: the input's product (B,H) and the state → the next state.
 
     Constants are the recurrent projection, the activation (0 tanh, 1 relu, 2 sigmoid), and the share of the
     way from the last to the new output.
     """
     recurrent, activation, new_h = constants
-    y = np.empty_like(h)
+    (h,), (y,) = state, after
     for b in range(len(h)):
         out = y[b]
         project(h[b], *recurrent, out)
@@ -30,4 +28,3 @@ def advance(constants: tuple[Projection, int, Any], projected: Floats, h: Floats
             else:
                 out[j] = sigmoid(out[j])
         zoned(h[b], out, new_h)
-    return (y,)

@@ -1,0 +1,98 @@
+"""What keeps a network from learning its text by heart: passes, dropout and weight decay, by one rule each.
+
+::
+
+    tokens to train on ─┬─▸ most passes that lower the validation loss ─┐
+    budget ─────────────┼───────────────────────────────────────────────┴─▸ passes ─▸ dropout
+    batch, rate ────────┴─▸ updates a pass ─▸ weight decay
+
+The rules are in tokens and passes and not in seconds, so that a faster machine gets the same advice. The
+measurements are in the guide "benchmarks".
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from rnngen.data.dataset import EncodedDataset
+from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.training.budget import planned_epochs
+
+FREE_TEXT, EXAMPLES = 12, 20
+"""Passes over free text, and over examples that end, after which the validation loss falls no more…"""
+FEWEST_TOKENS, MOST_EPOCHS = 250_000, 40
+"""…over the shortest texts more, until so many tokens are read, and at most so many."""
+DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.04, 0.05, 0.5
+"""Dropout for each pass over the text, and the bounds…"""
+DROPOUT_OF_PAIRS = 0.02
+"""…and for each over pairs, whose networks drop embeddings too, and on either side."""
+DECOUPLED = ("adamw", "muon")
+"""Optimizers whose weight decay is not part of the gradient, and follows the text."""
+LEAST_DECAY, MOST_DECAY = 0.01, 10.0
+"""The weakest weight decay, which other optimizers have, and the strongest."""
+DECAY_EPOCHS = 7
+"""Passes in which weight decay alone, at the peak rate, divides a weight by e. As a number of passes it suits
+any length of text (Wang and Aitchison 2024, arXiv 2405.13698)."""
+
+
+@dataclass(frozen=True)
+class TrainingText:
+    """The text to train on, as far as the rules go."""
+
+    tokens: int
+    """Its length, of the targets where there are sources."""
+    has_eos: bool = False
+    """Its examples end by themselves."""
+    has_source: bool = False
+    """Its examples have sources."""
+
+    @classmethod
+    def of(cls, encoded: EncodedDataset) -> "TrainingText":
+        """Return that of an encoded corpus."""
+        return cls(len(encoded.train), encoded.has_eos, encoded.train.source is not None)
+
+
+def with_data_defaults(
+    network: NetworkOptions, training: TrainingOptions, text: TrainingText, epochs: float | None = None
+) -> tuple[NetworkOptions, TrainingOptions]:
+    """Return the options with those filled in that depend on the text and the budget; what is given stands.
+
+    Args:
+        network: ``dropout`` is filled in.
+        training: ``max_epochs`` and ``weight_decay`` are.
+        text: the text to train on.
+        epochs: passes that the budget allows, where that was measured.
+    """
+    bounded = not (training.epochs or training.steps)
+    if bounded and training.max_epochs is None:
+        training = replace(training, max_epochs=most_epochs(text))
+    if training.weight_decay is None:
+        training = replace(training, weight_decay=weight_decay(training, text))
+    if network.dropout is None:
+        most = training.max_epochs or math.inf
+        epochs = min(epochs or planned_epochs(training, text.tokens) or most, most)
+        network = replace(network, dropout=dropout(epochs, has_source=text.has_source))
+    return network, training
+
+
+def most_epochs(text: TrainingText) -> float:
+    """Return the passes over a text that lower the validation loss."""
+    most = EXAMPLES if text.has_eos else FREE_TEXT
+    return min(max(most, round(FEWEST_TOKENS / max(1, text.tokens))), MOST_EPOCHS)
+
+
+def dropout(epochs: float, *, has_source: bool = False) -> float:
+    """Return the dropout for a number of passes, in steps of 0.05."""
+    each = DROPOUT_OF_PAIRS if has_source else DROPOUT
+    return round(20 * min(max(each * epochs, LEAST_DROPOUT), MOST_DROPOUT)) / 20
+
+
+def weight_decay(options: TrainingOptions, text: TrainingText) -> float:
+    """Return the weight decay that forgets in ``DECAY_EPOCHS``, with two figures.
+
+    Pairs have the weakest: a stronger one makes them forget their many rare pieces of words.
+    """
+    if text.has_source or options.optimizer not in DECOUPLED:
+        return LEAST_DECAY
+    steps = max(1.0, text.tokens / (options.batch * options.seq))
+    decay = 1 / (options.lr * steps * DECAY_EPOCHS)
+    return float(f"{min(max(decay, LEAST_DECAY), MOST_DECAY):.2g}")
