@@ -29,7 +29,8 @@ class NetworkOptions:
     more than the hidden size."""
     dropout: float | None = field(default=None, metadata={SEARCH: Range(0.0, 0.7)})
     """Dropout of each layer's outputs in training, with one mask for all steps of a window (variational: Gal
-    and Ghahramani 2016). By default 0.04 for each pass over the text (of pairs 0.02), from 0.05 to 0.5."""
+    and Ghahramani 2016). By default 0.04 for each pass over the text (of pairs 0.02), from 0.05 to 0.5,
+    and less for networks narrower than 384."""
     tied: bool = False
     """Use the embedding as the output matrix as well (Press and Wolf 2017)."""
     learn_state: bool = False
@@ -90,7 +91,7 @@ class TrainingOptions:
     clip: float = 1.0
     """Clip the gradient's norm to this. 0: no clipping."""
     weight_decay: float | None = field(default=None, metadata={SEARCH: Range(1e-2, 10.0, log=True)})
-    """Weight decay (L2) of weight matrices. By default from 0.01 to 10, more for shorter texts; 0.01 for
+    """Weight decay (L2) of weight matrices. By default from 0.01 to 1.5, more for shorter texts; 0.01 for
     pairs, for optimizers other than adamw and muon, and for a model that begins as another."""
     l1: float = 0.0
     """L1 regularization of weight matrices."""
@@ -147,7 +148,7 @@ class TrainingOptions:
     max_epochs: float | None = None
     """Most passes over the training text, within a budget in minutes or without one; the learning rate's
     schedule ends there. By default 12, of lines, documents and pairs 20; of short
-    texts up to 40."""
+    texts, and of networks narrower than 384, up to 40."""
     patience: int = 8
     """Stop after N evaluations without improvement. 0: never."""
     evaluations: int = 20
