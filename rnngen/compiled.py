@@ -66,7 +66,10 @@ def _sources(function: Any) -> set[str]:
 
 @cache
 def _read(file: str) -> bytes:
-    return Path(file).read_bytes()
+    try:
+        return Path(file).read_bytes()
+    except OSError:  # typed at a prompt: Numba keeps such machine code by itself, or not at all
+        return b""
 
 
 # ── Products ───────────────────────────────────────────────────────────────────────────────────────────────

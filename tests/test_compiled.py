@@ -65,3 +65,9 @@ def test_a_function_is_compiled_anew_where_the_source_of_one_that_it_calls_chang
         assert import_module("outer").outer() == number
         for name in ("outer", "inner"):
             monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_function_without_a_file_is_compiled_too():
+    found = {"compiled": compiled.compiled}
+    exec(compile("@compiled\ndef typed(a):\n    return a + 1\n", "<prompt>", "exec"), found)
+    assert found["typed"](1) == 2
