@@ -120,6 +120,9 @@ class TrainingOptions:
     scheduled_sampling: float = 0.0
     """Scheduled sampling: share of the input tokens that, at the end of training, are the network's own
     predictions; it rises from zero (Bengio et al. 2015, in two passes: Mihaylova and Martins 2019)."""
+    ensemble: int | None = None
+    """Train N networks one after another, with seeds that follow, and then one model that learns from their
+    probabilities and is kept; all share the budget. Without a budget each has the default one."""
     teacher_weight: float = 0.5
     """Share of the loss that is the cross-entropy of the teachers' probabilities; the rest is the text's
     (Hinton et al. 2015)."""
@@ -166,6 +169,7 @@ class TrainingOptions:
         for name in ("lr", "teacher_temp"):
             require_range(name, getattr(self, name), 0, above=True)
         require_range("teacher_weight", self.teacher_weight, 0, 1)
+        require_range("ensemble", self.ensemble, 2)
         shares = ("label_smoothing", "embed_dropout", "weight_drop", "vary_seq")
         for name in ("scheduled_sampling", "average", *shares):
             require_range(name, getattr(self, name), 0, 1, below=True)

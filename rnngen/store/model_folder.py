@@ -11,6 +11,7 @@
       last/training.safetensors    the state of training, for resuming
       last/corpus.json             the places of the text on this machine, likewise
       last/teachers.json           those of the models that it learns from, if any
+      last/members/                these, where they are an ensemble's, until it is done
 
 A model in one file (``rnngen export``) is a model.safetensors whose record holds the first two files too.
 """
@@ -30,6 +31,7 @@ from rnngen.store.config import PATHS, CorpusRecord, ModelConfig, TeacherRecord
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 METRICS, CARD = "metrics.jsonl", "README.md"
 TRAINING, PLACES, TEACHERS = "last/training.safetensors", "last/corpus.json", "last/teachers.json"
+MEMBERS = "last/members"
 
 DEFAULT = ".default"
 """The file that names the default model, beside the models' folders."""
@@ -166,6 +168,11 @@ def _read_text(path: Path) -> str:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
+
+
+def staged(path: Path) -> Path:
+    """Return the folder in which an ensemble's run lies before its model, in ``path``, is saved first."""
+    return path.with_name(f".{path.name}.ensemble")
 
 
 def write_weights(folder: Path, weights: Tensors, config: ModelConfig, tokenizer_json: str) -> Path:

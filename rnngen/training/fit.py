@@ -16,8 +16,19 @@ from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatch
 from rnngen.data.dataset import named
 from rnngen.data.spelling import alphabet
 from rnngen.data.survey import hash_of
-from rnngen.errors import CorpusError
-from rnngen.events import Copied, Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Warned
+from rnngen.errors import CorpusError, OptionError
+from rnngen.events import (
+    Copied,
+    Evaluated,
+    Event,
+    FinalEvaluation,
+    Finished,
+    Sampled,
+    Saved,
+    Started,
+    Step,
+    Warned,
+)
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.distillation import Distillation
@@ -34,8 +45,10 @@ from rnngen.store.model_folder import (
     TRAINING,
     StoredModel,
     read_metrics,
+    staged,
 )
-from rnngen.training import evaluating
+from rnngen.training import ensembles, evaluating
+from rnngen.training.budget import share_of
 from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.mixing import Mixing
@@ -81,13 +94,52 @@ def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:
 
 
 def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
+    if not plan.config.training.ensemble:
+        yield from _train(plan, stop)
+        return
+    if not plan.resumed:
+        plan = plan.with_device_defaults(current().device(plan.config.training.device).type)
+        ended = yield from _train_members(plan, stop)
+        if ended == "interrupt":
+            return
+        plan = ensembles.taught(plan)
+    for event in _train(plan, stop):
+        if isinstance(event, Finished) and event.reason != "interrupt":
+            ensembles.clear(plan.path)
+        yield event
+
+
+def _train_members(plan: Plan, stop: Callable[[], bool]) -> Generator[Event, None, str]:
+    """Train the networks of an ensemble one after another → why the last one ended."""
+    if current().size > 1:
+        raise OptionError("`ensemble`: its networks train one after another in one process; start one")
+    if not plan.begun:
+        ensembles.begin(plan)
+    reason = ""
+    try:
+        for member in ensembles.members(plan):
+            for event in _train(member, stop, extras=False):
+                if isinstance(event, Finished):
+                    reason = event.reason
+                if isinstance(event, Started | Step | Evaluated | Saved) or reason == "interrupt":
+                    yield event
+            if reason == "interrupt":
+                break
+        return reason
+    finally:
+        ensembles.discard(plan.path)
+
+
+def _train(plan: Plan, stop: Callable[[], bool], *, extras: bool = True) -> Iterator[Event]:
+    """Train one network; with ``extras`` it is also sampled from and evaluated exactly."""
     torch.manual_seed(plan.config.training.seed or 0)
     group = current()
     device = group.device(plan.config.training.device)
     plan = plan.with_device_defaults(device.type)
     kind = ReadOnlyRun if group.rank else RunFolder
     extra = {TRAINED_TOKENS: _trained_tokens(plan), **_alphabets(plan), **_examples(plan)}
-    folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra)
+    begun = staged(plan.path) if plan.config.training.ensemble and not plan.resumed else None
+    folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra, begun)
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
         if plan.resumed:
@@ -100,7 +152,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
         yield from map(Warned, plan.encoded.surveyed.oddities)
         yield from _shortages(plan, trainer.batches)
         yield from chain(new_characters(plan), cut_vocabulary(plan))
-        yield from trainer.run() if group.rank else _with_extras(plan, trainer, folder)
+        yield from _with_extras(plan, trainer, folder) if extras and not group.rank else trainer.run()
     finally:
         folder.abandon()
 
@@ -189,7 +241,8 @@ def make_trainer(
 
     ``save`` and ``stop`` are as ``Trainer`` takes them; by default nothing is saved.
     """
-    options, group = plan.config.training, group or ProcessGroup()
+    options = share_of(plan.config.training, student=True)
+    group = group or ProcessGroup()
     precision = choose_precision(options.precision, device)
     counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
     # where the vocabulary is another model's, its tokens have to be unlearnt

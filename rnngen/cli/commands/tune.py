@@ -42,7 +42,7 @@ SECONDS = 0.3
 TRAINING = [
     option.name
     for option in describe(TrainingOptions)
-    if option.name != "minutes" and not option.name.startswith("teacher")
+    if option.name not in ("minutes", "ensemble") and not option.name.startswith("teacher")
 ]
 """A trial's minutes are called ``--trial-minutes`` here, and it has no teachers."""
 

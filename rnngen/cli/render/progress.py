@@ -88,8 +88,8 @@ class Progress(Follower):
         match event:
             case Preparing():
                 self.preparing = event
-            case Started():
-                self.started = event
+            case Started():  # an ensemble's networks start one after another
+                vars(self).update(vars(Progress(started=event)))
             case Step():
                 self.step = event
                 self.train.add(event.step, event.batch_loss)
@@ -157,6 +157,7 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
     for event in events:
         match event:
             case Started():
+                due = 0.0
                 yield f"rnngen: {shown(event.model)}: {', '.join(progress.facts())}"
             case Surveyed() | Copied() | Preparing(progress=None):
                 yield f"rnngen: {shown(event.message)}"
