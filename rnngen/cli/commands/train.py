@@ -67,6 +67,7 @@ parts_flags = flags.options_from(
 
 @flags.examples(
     "rnngen train corpus.txt",
+    "rnngen train almanac",
     "rnngen train novel.txt --tokenizer bpe --vocab-size 2000 --minutes 10",
     "rnngen train names.txt --task lines --hidden 128",
     "rnngen train english-chinese.tsv --task pairs --name en-zh",
@@ -154,7 +155,7 @@ parts_flags = flags.options_from(
 @flags.json_lines_flag
 @click.pass_context
 def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
-    """Train a model on CORPUS: files, folders, patterns, or - for standard input.
+    """Train a model on CORPUS: files, folders, patterns, a corpus that ships, or - for standard input.
 
     The text is read as UTF-8: plain, JSON, CSV or TSV, compressed with gzip or Zstandard or not. Its last
     tenth is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
