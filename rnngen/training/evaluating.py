@@ -48,6 +48,8 @@ SCORED = 500
 """Most validation sources whose outputs are scored at each evaluation, where their score decides."""
 PREVIEW_TOKENS = 240
 """Tokens of the samples that are shown while training."""
+PREVIEW_EXAMPLES = 8
+"""Most examples in a sample, where these end by themselves."""
 PREVIEW_SOURCES = 3
 """Validation sources whose outputs are shown, where there are sources."""
 CHEAP = 1_500_000
@@ -135,11 +137,21 @@ def preview(plan: Plan, network: nn.Module, weights: Tensors, step: int) -> str:
     encoded = plan.encoded
     if encoded.val.source is None:
         settings = GenerationSettings(length=PREVIEW_TOKENS, seed=step)
-        return "".join(_texts(plan, network, weights, [Prompt()], Sample(), settings=settings)).strip()
+        prompts = [Prompt() for _ in range(_previewed(encoded))]
+        texts = _texts(plan, network, weights, prompts, Sample(), settings=settings)
+        return "\n".join(texts).strip()
     numbers = np.random.default_rng(step).integers(encoded.val.examples, size=PREVIEW_SOURCES)
     sources, _ = validation_pairs(encoded, numbers.tolist())
     outputs = greedy_outputs(plan, network, weights, sources)
     return "\n".join(f"{source} → {text}" for source, text in zip(sources, outputs, strict=True)).strip()
+
+
+def _previewed(encoded: EncodedDataset) -> int:
+    """Return how many texts a sample has: one of free text, and of examples as many as fit."""
+    if not encoded.has_eos:
+        return 1
+    typical = len(encoded.train) / max(1, encoded.train.examples)
+    return int(min(max(PREVIEW_TOKENS / max(1, typical), 1), PREVIEW_EXAMPLES))
 
 
 def greedy_outputs(plan: Plan, network: nn.Module, weights: Tensors, sources: Sequence[str]) -> list[str]:
