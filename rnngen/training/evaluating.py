@@ -82,8 +82,13 @@ def part_of(encoded: EncodedDataset, tokens: int) -> TokenStore:
     return val.spread(tokens, whole=encoded.has_eos or val.examples >= MANY_DOCUMENTS)
 
 
-def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[], float] | None:
-    """Return what scores greedy outputs for validation sources, if the options want that to decide."""
+def score_of(
+    plan: Plan, network: nn.Module, group: ProcessGroup, beside: Callable[[], Tensors]
+) -> Callable[[], float] | None:
+    """Return what scores greedy outputs for validation sources, if the options want that to decide.
+
+    ``beside`` returns the tensors of the model beside the network's.
+    """
     measure, val = plan.config.training.best, plan.encoded.val
     if measure == "loss" or val.source is None:
         return None
@@ -94,7 +99,8 @@ def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[]
     sources, references = seq2seq_metrics.grouped(pairs)
 
     def score() -> float:
-        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), references)
+        weights = {**weights_of(network), **beside()}
+        return MEASURES[measure](greedy_outputs(plan, network, weights, sources), references)
 
     return partial(group.first, score)
 

@@ -267,6 +267,7 @@ def make_trainer(
     has_eos = plan.encoded.has_eos
     evaluate = partial(evaluator.stream, val, has_eos=has_eos, streams=streams, seq=256)
     mixing = Mixing.begin(network, plan, val, precision, network_loss=evaluate, group=group)
+    beside: Callable[[], Tensors] = mixing.tensors if mixing else dict
     return Trainer(
         network,
         make_batches(plan),
@@ -275,8 +276,8 @@ def make_trainer(
         precision,
         save,
         stop,
-        beside=mixing.tensors if mixing else dict,
-        score=evaluating.score_of(plan, network, group),
+        beside=beside,
+        score=evaluating.score_of(plan, network, group, beside),
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,
         starts_trained=plan.start_from is not None,
