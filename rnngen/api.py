@@ -419,9 +419,13 @@ class Session:
 
         if "torch" not in sys.modules:
             report(LOADING)
+        from rnngen.training.ensembles import member
         from rnngen.training.sizing import propose
 
-        proposal = propose(self.plan(request), request.params, given=given)
+        plan = self.plan(request)
+        proposal = propose(
+            member(plan) if plan.config.training.ensemble else plan, request.params, given=given
+        )
         return proposal.under(request), proposal
 
     def train(

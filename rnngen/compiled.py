@@ -13,7 +13,7 @@ from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,8 @@ except ImportError:
     ) from None
 
 overload, intrinsic = numba.extending.overload, numba.extending.intrinsic
-Vector = NDArray[np.float32]
+Vector: TypeAlias = NDArray[np.float32]
+Matrix: TypeAlias = NDArray[np.float32]
 real, word = np.float32, np.uint32
 
 
@@ -55,7 +56,7 @@ def compiled(function: Any = None, /, *, reorder: bool = False) -> Any:
 def native(function: Callable[[Any], None], argument: Any) -> Any:
     """Compile a function of one argument of a type of Numba's, which C can call: a ``numba.cfunc``."""
     made = FunctionType(function.__code__, function.__globals__, function.__name__)
-    made.__qualname__ = function.__qualname__
+    made.__qualname__ = function.__qualname__.partition("-")[0]
     return _cached(numba.cfunc, made, numba.types.void(argument), fastmath={"contract"}, error_model="numpy")
 
 
@@ -81,27 +82,23 @@ def _sources(function: Any) -> set[str]:
 
 @cache
 def _read(file: str) -> bytes:
-    return Path(file).read_bytes()
+    try:
+        return Path(file).read_bytes()
+    except OSError:  # typed at a prompt: Numba keeps such machine code by itself, or not at all
+        return b""
 
 
 # ── Products ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-TINY, INFINITE = real(1e-30), real(np.inf)
 LANES = 64
 """Columns that are summed side by side: in 512 bits they lie in four registers."""
+ROWS = 4
+"""Rows that are multiplied by one reading of the weights."""
 
 
-@intrinsic
-def add_products(typing, x, levels, sums):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Set ``sums`` (LANES,) in int32 to x times a block of ``levels``; exact, so that no order matters.
-
-    A number of ``x`` (P,) holds two of int16, and a row of ``levels`` (P,2·LANES) those that they are
-    multiplied by, column after column. Numba has no vectors, and would not find the instructions of a
-    processor that multiply and add 16-bit pairs (on x86, ``vpdpwssd`` or ``vpmaddwd``); LLVM does::
-
-        sums[g] += even(x[p]) · levels[p,2g] + odd(x[p]) · levels[p,2g+1]
-    """
+def _products(rows: int) -> Any:
+    """Return the function ``add_products`` for that many rows (R)."""
     lane = ir.IntType(32)
     columns, pairs = ir.VectorType(lane, LANES), ir.VectorType(lane, 2 * LANES)
     halves, octets = ir.VectorType(ir.IntType(16), 2 * LANES), ir.VectorType(ir.IntType(8), 2 * LANES)
@@ -109,52 +106,101 @@ def add_products(typing, x, levels, sums):  # type: ignore[no-untyped-def]  # no
     def constant(numbers: Any) -> Any:
         return ir.Constant(columns, list(numbers))
 
-    def code(context, builder, signature, given):  # type: ignore[no-untyped-def]
+    nothing = constant([0] * LANES)
+    even, odd = constant(range(0, 2 * LANES, 2)), constant(range(1, 2 * LANES, 2))
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         kinds = zip(signature.args, given, strict=True)
-        row, block, result = (context.make_array(kind)(context, builder, one) for kind, one in kinds)
-        size, nothing = builder.extract_value(row.shape, 0), constant([0] * LANES)
-        total = cgutils.alloca_once_value(builder, nothing)
+        x, levels, sums = (context.make_array(kind)(context, builder, one) for kind, one in kinds)
+        size = builder.extract_value(x.shape, 1)
+
+        def vector(array: Any, offset: Any, kind: Any) -> Any:
+            return builder.bitcast(builder.gep(array.data, [offset]), kind.as_pointer())
+
+        def number(count: int) -> Any:
+            return ir.Constant(size.type, count)
+
+        totals = [cgutils.alloca_once_value(builder, nothing) for _ in range(rows)]
         with cgutils.for_range(builder, size) as loop:
-            pair = builder.insert_element(nothing, builder.load(builder.gep(row.data, [loop.index])), lane(0))
-            spread = builder.bitcast(builder.shuffle_vector(pair, pair, nothing), halves)
-            start = builder.gep(block.data, [builder.mul(loop.index, ir.Constant(size.type, 2 * LANES))])
-            weights = builder.load(builder.bitcast(start, octets.as_pointer()), align=1)
-            products = builder.mul(builder.sext(spread, pairs), builder.sext(weights, pairs))
-            evens = builder.shuffle_vector(products, products, constant(range(0, 2 * LANES, 2)))
-            odds = builder.shuffle_vector(products, products, constant(range(1, 2 * LANES, 2)))
-            builder.store(builder.add(builder.load(total), builder.add(evens, odds)), total)
-        builder.store(builder.load(total), builder.bitcast(result.data, columns.as_pointer()), align=4)
+            weights = builder.load(
+                vector(levels, builder.mul(loop.index, number(2 * LANES)), octets), align=1
+            )
+            wide = builder.sext(weights, pairs)
+            for row, total in enumerate(totals):
+                place = builder.add(loop.index, builder.mul(size, number(row)))
+                pair = builder.insert_element(nothing, builder.load(builder.gep(x.data, [place])), lane(0))
+                spread = builder.bitcast(builder.shuffle_vector(pair, pair, nothing), halves)
+                products = builder.mul(builder.sext(spread, pairs), wide)
+                evens, odds = (builder.shuffle_vector(products, products, half) for half in (even, odd))
+                builder.store(builder.add(builder.load(total), builder.add(evens, odds)), total)
+        for row, total in enumerate(totals):
+            builder.store(builder.load(total), vector(sums, number(row * LANES), columns), align=4)
         return context.get_dummy_value()
 
-    return numba.void(x, levels, sums), code
+    @intrinsic
+    def add_products(typing, x, levels, sums):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        """Set ``sums`` (R,LANES) in int32 to x times a block of ``levels``; exact, so that no order matters.
+
+        A number of ``x`` (R,P) holds two of int16, and a row of ``levels`` (P,2·LANES) those that they are
+        multiplied by, column after column. Numba has no vectors, and would not find the instructions of a
+        processor that multiply and add 16-bit pairs (on x86, ``vpdpwssd`` or ``vpmaddwd``); LLVM does::
+
+            sums[r,g] += even(x[r,p]) · levels[p,2g] + odd(x[r,p]) · levels[p,2g+1]
+        """
+        return numba.void(x, levels, sums), code
+
+    return add_products
+
+
+add_products, add_products_of_rows = _products(1), _products(ROWS)
+TINY = real(1e-30)
 
 
 @compiled
-def multiply_bytes(x: Vector, levels: NDArray[np.int8], scales: Vector, product: Vector) -> None:
-    """``x`` (I,) times a matrix (I,G) into ``product`` (G,), each column times its scale (G,).
+def round_row(x: Vector, most: int, rounded: NDArray[np.int16]) -> Any:
+    """Round ``x`` (I,) to multiples of a unit, ``most`` at most, and return the unit.
 
-    ``levels`` (⌈G/LANES⌉,⌈I/2⌉,2·LANES) are its blocks for ``add_products``, filled up with zeros. So is x,
-    rounded to as many levels, 2¹⁵ at most, as sums in int32 allow. Where one number of x is none, so is the
-    whole product.
+    Where one number is none, so is the unit.
     """
-    size, bits, highest = len(x), x.view(np.int32), np.int32(0)
-    for i in range(size):
+    bits, highest = x.view(np.int32), np.int32(0)
+    for i in range(len(x)):
         highest = max(highest, np.int32(bits[i] & np.int32(0x7FFFFFFF)))  # the larger, the larger is |x|
     largest = np.int32(highest).view(real)
-    if not TINY < largest < INFINITE:
-        product[:] = real(0) if largest <= TINY else real(np.nan)
-        return
-    most = real(min(32767, 0x7FFFFFFF // (127 * size)))
-    factor, unit = most / largest, largest / most
-    rounded = np.zeros(2 * levels.shape[1], np.int16)
-    for i in range(size):
+    if not TINY < largest < np.inf:
+        return real(0) if largest <= TINY else real(np.nan)
+    factor = real(most) / largest
+    for i in range(len(x)):
         rounded[i] = np.int16(np.rint(x[i] * factor))
-    pairs, sums = rounded.view(np.int32), np.empty(LANES, np.int32)
+    return largest / real(most)
+
+
+@compiled
+def multiply_bytes(x: Matrix, levels: NDArray[np.int8], scales: Vector, product: Matrix) -> None:
+    """``x`` (B,I) times a matrix (I,G) into ``product`` (B,G), each column times its scale (G,).
+
+    ``levels`` (⌈G/LANES⌉,⌈I/2⌉,2·LANES) are its blocks for ``add_products``, filled up with zeros. So is x,
+    rounded to as many levels, 2¹⁵ at most, as sums in int32 allow.
+    """
+    batch, size = x.shape
+    most = min(32767, 0x7FFFFFFF // (127 * max(size, 1)))
+    rounded, units = np.zeros((batch, 2 * levels.shape[1]), np.int16), np.empty(batch, real)
+    for b in range(batch):
+        units[b] = round_row(x[b], most, rounded[b])
+    pairs, sums = rounded.view(np.int32), np.empty((ROWS, LANES), np.int32)
     for block in range(len(levels)):
         begin = block * LANES
-        add_products(pairs, levels[block], sums)
-        for g in range(begin, min(begin + LANES, len(product))):
-            product[g] = real(sums[g - begin]) * (scales[g] * unit)
+        end = min(begin + LANES, len(scales))
+        for first in range(0, batch, ROWS):
+            count = min(ROWS, batch - first)
+            if count == ROWS:
+                add_products_of_rows(pairs[first : first + ROWS], levels[block], sums)
+            else:
+                for row in range(count):
+                    add_products(pairs[first + row : first + row + 1], levels[block], sums[row : row + 1])
+            for row in range(count):
+                out, unit, total = product[first + row, begin:end], units[first + row], sums[row]
+                for g in range(end - begin):
+                    out[g] = real(total[g]) * (scales[begin + g] * unit)
 
 
 @compiled
@@ -170,34 +216,37 @@ def odd(pair: Any) -> Any:
 
 
 @compiled
-def multiply_pairs(x: Vector, pairs: NDArray[np.uint32], product: Vector) -> None:
-    """``x`` (I,) times a matrix (I,G) into ``product`` (G,).
+def multiply_pairs(x: Matrix, pairs: NDArray[np.uint32], product: Matrix) -> None:
+    """``x`` (B,I) times a matrix (I,G) into ``product`` (B,G).
 
-    A word of ``pairs`` (⌈I/2⌉,G) holds the bf16 numbers of two rows: the even one in its lower half.
+    A word of ``pairs`` (⌈I/2⌉,G) holds the bf16 numbers of two rows: the even one in its lower half. Eight
+    rows at a time: the sums, which lie in the nearest cache, are then read and written once for them.
     """
-    size, width = len(x), pairs.shape[1]
+    (batch, size), width = x.shape, pairs.shape[1]
     whole = size - size % 8
-    product[:] = 0
-    for i in range(0, whole, 8):
-        x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
-        x4, x5, x6, x7 = x[i + 4], x[i + 5], x[i + 6], x[i + 7]
-        a, b, c, d = pairs[i // 2], pairs[i // 2 + 1], pairs[i // 2 + 2], pairs[i // 2 + 3]
-        for g in range(width):
-            low = x0 * even(a[g]) + x1 * odd(a[g])
-            low += x2 * even(b[g]) + x3 * odd(b[g])
-            high = x4 * even(c[g]) + x5 * odd(c[g])
-            high += x6 * even(d[g]) + x7 * odd(d[g])
-            product[g] += low + high
-    for i in range(whole, size):
-        for g in range(width):
-            pair = pairs[i // 2, g]
-            product[g] += x[i] * (odd(pair) if i % 2 else even(pair))
+    for n in range(batch):
+        row, sums = x[n], product[n]
+        sums[:] = 0
+        for i in range(0, whole, 8):
+            x0, x1, x2, x3 = row[i], row[i + 1], row[i + 2], row[i + 3]
+            x4, x5, x6, x7 = row[i + 4], row[i + 5], row[i + 6], row[i + 7]
+            a, b, c, d = pairs[i // 2], pairs[i // 2 + 1], pairs[i // 2 + 2], pairs[i // 2 + 3]
+            for g in range(width):
+                low = x0 * even(a[g]) + x1 * odd(a[g])
+                low += x2 * even(b[g]) + x3 * odd(b[g])
+                high = x4 * even(c[g]) + x5 * odd(c[g])
+                high += x6 * even(d[g]) + x7 * odd(d[g])
+                sums[g] += low + high
+        for i in range(whole, size):
+            for g in range(width):
+                pair = pairs[i // 2, g]
+                sums[g] += row[i] * (odd(pair) if i % 2 else even(pair))
 
 
-def multiply(x: Vector, matrix: Any, product: Vector) -> None:
-    """``x`` (I,) times a ``rnngen.contracts.CompiledMatrix``, its ``arrays``, into ``product`` (G,).
+def multiply(x: Matrix, matrix: Any, product: Matrix) -> None:
+    """``x`` (B,I) times a ``rnngen.contracts.CompiledMatrix``, its ``arrays``, into ``product`` (B,G).
 
-    For compiled functions to call.
+    For compiled functions to call. Not a bit of a row depends on those beside it.
     """
     raise NotImplementedError
 
@@ -210,12 +259,9 @@ def _multiply(x, matrix, product):  # type: ignore[no-untyped-def]  # noqa: ARG0
 
 
 @compiled
-def multiply_rows(x: NDArray[np.float32], matrix: Any) -> NDArray[np.float32]:
-    """``x`` (B,I) times a matrix → (B,G); not a bit of a row depends on those beside it."""
-    product = np.empty((len(x), matrix[-1].shape[-1]), real)
-    for b in range(len(x)):
-        multiply(x[b], matrix, product[b])
-    return product
+def multiply_rows(x: Matrix, matrix: Any, product: Matrix) -> None:
+    """Do the same, for NumPy to call."""
+    multiply(x, matrix, product)
 
 
 # ── A step ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -66,7 +66,8 @@ class QuantizedMatrix:
             return product.reshape(*x.shape[:-1], -1)
         if x.shape[1] != self.shape[0]:
             raise ValueError(f"rows of {x.shape[1]} do not fit a matrix {self.shape}")
-        rows: Floats = self.multiply(np.ascontiguousarray(x, np.float32), self.arrays)
+        rows = np.empty((len(x), self.shape[1]), np.float32)
+        self.multiply(np.ascontiguousarray(x, np.float32), self.arrays, rows)
         return rows
 
 

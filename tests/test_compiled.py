@@ -41,8 +41,8 @@ def test_tanh_of_what_is_no_number_is_none_and_that_of_infinity_is_one():
 @pytest.mark.parametrize("form", [*FORMATS])
 def test_a_compiled_function_multiplies_by_any_matrix(form):
     rng = np.random.default_rng(0)
-    held, x = FORMATS[form](rng.normal(size=(70, 90)).astype(np.float32)), rng.normal(size=70)
-    product = np.empty(90, np.float32)
+    held, x = FORMATS[form](rng.normal(size=(70, 90)).astype(np.float32)), rng.normal(size=(9, 70))
+    product = np.empty((9, 90), np.float32)
     _multiply(x.astype(np.float32), held.arrays, product)
     np.testing.assert_allclose(product, x @ held.weights, atol=0.01)
 
@@ -65,3 +65,9 @@ def test_a_function_is_compiled_anew_where_the_source_of_one_that_it_calls_chang
         assert import_module("outer").outer() == number
         for name in ("outer", "inner"):
             monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_function_without_a_file_is_compiled_too():
+    found = {"compiled": compiled.compiled}
+    exec(compile("@compiled\ndef typed(a):\n    return a + 1\n", "<prompt>", "exec"), found)
+    assert found["typed"](1) == 2

@@ -57,6 +57,8 @@ class Generation(Compared):
     """A format of weights."""
     quantized: float | None = None
     """Tokens a second of one stream with the weights in that format."""
+    both: float | None = None
+    """Tokens a second of the texts side by side with the weights in that format."""
 
     @property
     def bandwidth_fraction(self) -> float | None:
@@ -72,11 +74,17 @@ class Generation(Compared):
             record |= {"count": self.count, **self._beside("batched", self.batched)}
         if self.quantized is not None:
             record |= {"quantize": self.quantize, **self._beside("quantized", self.quantized)}
+        if self.both is not None:
+            record |= self._beside("quantized_batched", self.both)
         return record
 
     def _beside(self, name: str, rate: float) -> dict[str, float]:
-        """A rate, and its ratio to that of one stream in fp32."""
-        return {f"{name}_tokens_per_second": rate, f"{name}_ratio": rate / self.rnngen}
+        """A rate, and its ratios to that of one stream in fp32 and to plain PyTorch's."""
+        return {
+            f"{name}_tokens_per_second": rate,
+            f"{name}_ratio": rate / self.rnngen,
+            f"{name}_plain_ratio": rate / self.plain,
+        }
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ TEMPERATURE = 0.8
 def bench_sample(
     registry: Registry, request: SampleBenchRequest, model: StoredModel | None = None
 ) -> Generation:
-    """Measure how fast one stream is generated, on the CPU on one thread, and how fast many side by side.
+    """Measure how fast one stream is generated, on the CPU on one thread, and many side by side.
+
+    Each is measured in the request's format of weights, too.
 
     NumPy takes its number of threads from ``OMP_NUM_THREADS`` and the like when it is first imported; who
     wants one thread sets them before that.
@@ -60,6 +62,8 @@ def bench_sample(
         quantized = make()
         quantize(quantized, options.quantize)
         works["quantized"] = one_stream(quantized_step(quantized), filters)
+        if options.count:
+            works["both"] = many_streams(quantized_step(quantized), filters, options.count)
     with _one_thread():
         plain = PlainNetwork(sizes).to(device)
         works["plain"] = lambda length: len(generate(plain, length, TEMPERATURE))
@@ -75,6 +79,7 @@ def bench_sample(
         found.get("batched"),
         options.quantize,
         found.get("quantized"),
+        found.get("both"),
     )
 
 

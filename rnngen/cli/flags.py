@@ -22,6 +22,8 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from rnngen.cli import completers
+from rnngen.cli.completers import Completer
 from rnngen.cli.streams import require_utf8
 from rnngen.errors import CorpusError, OptionError, UsageError, with_options
 from rnngen.options import Option as Field
@@ -32,7 +34,6 @@ C = TypeVar("C", bound=Callable[..., Any])
 K = TypeVar("K", bound=click.Command)
 T = TypeVar("T")
 AnyType: TypeAlias = "click.ParamType[Any]"  # generic only since click 8.5
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 HELP_ALL: Final = "--help-all"
 ARGUMENTS: Final = "rnngen.arguments"
 """The key of a context's ``meta`` that holds a command's arguments as they were given."""
@@ -66,6 +67,13 @@ class OrNone(click.ParamType):  # type: ignore[type-arg]  # generic only since c
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
         """Return the placeholder of the value in the help."""
         return self.inner.get_metavar(param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete what the inner type does, and ``none`` beside values that it knows."""
+        found = self.inner.shell_complete(ctx, param, incomplete)
+        return [*found, CompletionItem("none")] if found and "none".startswith(incomplete) else found
 
 
 class Option(click.Option):
@@ -180,7 +188,9 @@ def _help_all() -> Option:
     def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         if wanted and not ctx.resilient_parsing:
             ctx.meta[HELP_ALL] = True
-            click.echo(ctx.get_help(), color=ctx.color)
+            from rnngen.cli.render import console
+
+            console.page(ctx.get_help())
             ctx.exit()
 
     return Option(
@@ -213,7 +223,7 @@ def options_from(
         only: the fields to take; all of them by default.
         rename: another flag name for a field, ``{"max_steps": "steps"}``. The parameter has it too.
         short: a one-letter flag for a field, ``{"steps": "-s"}``.
-        complete: how the shell completes a field's value, for example ``complete_names("cell")``.
+        complete: how the shell completes a field's value, for example ``completers.names("cell")``.
         heading: the section of the help that shows these flags (see ``Command``).
         common: the fields whose flags ``--help`` shows; all of them by default. ``--help-all`` shows the
             others too.
@@ -237,7 +247,7 @@ def options_from(
                 default=None,
                 show_default=True,
                 help=field.help,
-                shell_complete=(complete or {}).get(field.name),
+                shell_complete=(complete or {}).get(field.name, completers.BY_FIELD.get(field.name)),
                 heading=heading,
                 common=common is None or field.name in common,
             )(command)
@@ -336,32 +346,6 @@ rare_option = partial(option, common=False)
 """The same, for a flag that only ``--help-all`` shows."""
 
 
-def complete_names(kind: str) -> Completer:
-    """Return a completer of the names of plugins of one kind (``"cell"``, ``"tokenizer"`` …)."""
-
-    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from rnngen.cli.context import registry
-
-        try:
-            specs = [registered.spec for registered in registry(ctx).all(kind)]
-        except Exception:  # a prompt in the making is no place for an error
-            return []
-        return [CompletionItem(s.name, help=s.summary) for s in specs if s.name.startswith(incomplete)]
-
-    return complete
-
-
-def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the names of models, and paths where the text begins like one."""
-    try:
-        from rnngen.api import model_names
-
-        found = [CompletionItem(name) for name in model_names() if name.startswith(incomplete)]
-    except Exception:  # as above
-        found = []
-    return found or [CompletionItem(incomplete, type="file")]
-
-
 def _settings(_: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """Read ``KEY=VALUE`` texts; of a key given twice, the last counts."""
     settings = {}
@@ -377,7 +361,7 @@ model_flag = click.option(
     "-m",
     "--model",
     metavar="NAME",
-    shell_complete=complete_models,
+    shell_complete=completers.models,
     help="The model's name, or the path of its folder or file; without it, the model trained last.",
 )
 
@@ -398,7 +382,7 @@ models_flag = click.option(
     multiple=True,
     type=OneName(),
     metavar="NAME",
-    shell_complete=complete_models,
+    shell_complete=completers.models,
     help="The model's name, or the path of its folder or file; without it, the model trained last. Several "
     "generate together as an ensemble (the mean of their probabilities).",
 )
@@ -407,7 +391,11 @@ json_flag = click.option("--json", is_flag=True, help="Write the result as one J
 json_lines_flag = click.option("--json", is_flag=True, help="Write JSON lines: one object for each record.")
 
 device_flag = rare_option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
+    "--device",
+    default="cpu",
+    show_default=True,
+    shell_complete=completers.devices,
+    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
 )
 
 
@@ -429,6 +417,7 @@ order_flag = rare_option(
 filters_flag = rare_option(
     "--filters",
     metavar="CHAIN",
+    shell_complete=completers.filters,
     heading=FILTERS,
     help="Filters in the order given: NAME=VALUE,NAME=VALUE;key=value.",
 )
@@ -443,6 +432,7 @@ set_flag = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     callback=_settings,
+    shell_complete=completers.settings,
     help="Set an option of a plugin; 'rnngen plugins list -v' shows them. May be given more than once.",
 )
 """``-o KEY=VALUE``; the parameter is ``option``, a ``dict`` of texts for ``rnngen.options.build``."""

@@ -255,8 +255,8 @@ class SourceStep(NetworkStep, Protocol):
 class FeatureStep(NetworkStep, Protocol):
     """A step in two halves, for methods that compare or store features.
 
-    ``logits`` of what ``features`` returns equals what a call returns; of a ``ConditionedStep`` too, they are
-    what ``condition`` is given. A network with a copying output layer and an ensemble are none.
+    ``logits`` of what ``features`` returns equals what a call returns. A network with a copying output layer
+    and an ensemble are none.
     """
 
     feature_size: int
@@ -265,8 +265,8 @@ class FeatureStep(NetworkStep, Protocol):
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,) and the state before them → what the output layer reads (B,H), and the state."""
 
-    def logits(self, features: Floats) -> Floats:
-        """Features (B,H) → logits (B,V)."""
+    def logits(self, features: Floats, state: State) -> Floats:
+        """Features (B,H) and the state after their tokens → logits (B,V)."""
 
 
 @runtime_checkable
@@ -304,7 +304,7 @@ class ConditionedStep(NetworkStep, Protocol):
     def condition(self, logits: Floats, state: State) -> Floats:
         """The network's logits (B,V) and the state after its tokens → those that the next are drawn from.
 
-        A call does so by itself; ``FeatureStep.logits`` cannot.
+        A call and ``FeatureStep.logits`` do so by themselves.
         """
 
 

@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rnngen.contracts import IGNORE
+from rnngen.contracts import IGNORE, State
 from rnngen.data.batches import Batch, segment_batches
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import OptionError
-from rnngen.evaluation.perplexity import Loss, LossEvaluator
-from rnngen.generation.loading import load_generator
+from rnngen.evaluation.mixture import MixtureEvaluator
+from rnngen.evaluation.perplexity import Loss
+from rnngen.generation.loading import load_generator, mixture_of
+from rnngen.inference.ngram import Mixture
 from rnngen.nn.build import load_network
 from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import weights_of
@@ -30,37 +32,68 @@ from rnngen.options.corpus import AdaptingOptions
 from rnngen.options.model import EvaluationOptions, RuleName
 from rnngen.registry import Registry
 from rnngen.registry.components import restore
-from rnngen.store.model_folder import FACTS, StoredModel
+from rnngen.store.model_folder import StoredModel, is_fact
 
 EPSILON = 1e-5
 """Keeps weights that have hardly had a gradient from leaping."""
 
 
-def dynamic_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options: EvaluationOptions) -> Loss:
+def dynamic_loss(
+    network: nn.Module,
+    store: TokenStore,
+    *,
+    has_eos: bool,
+    options: EvaluationOptions,
+    mixture: Mixture | None = None,
+) -> Loss:
     """Return the loss on a text with weights that adapt; the state is carried through, as in mode ``stream``.
 
-    The network's mode and weights are put back.
+    The n-gram of a ``mixture`` adapts as well if the options say so. The network's mode and weights are put
+    back.
     """
+    batches = segment_batches(store, options.dynamic_segment, has_eos=has_eos)
     with restored(network):
-        batches = segment_batches(store, options.dynamic_segment, has_eos=has_eos)
-        nats, tokens = learn(network, batches, options)
-    return Loss.of(store, nats, tokens, has_eos=has_eos)
+        learning = Learning(network, batches, options)
+        if mixture is None:
+            sums = learning.through()
+        else:
+            sums = MixtureEvaluator(network, mixture=mixture).summed(learning, adaptive=options.adapt)
+    return Loss.of(store, *sums, has_eos=has_eos)
 
 
-def learn(network: nn.Module, batches: Iterable[Batch], options: EvaluationOptions) -> tuple[float, int]:
-    """Score each batch, then move the weights down its gradient → summed nats, number of targets."""
-    update = DynamicUpdate(network.parameters(), options.dynamic_rule, options.rate, options.dynamic_decay)
-    nats, tokens, state = 0.0, 0, None
-    for batch in batches:
-        network.zero_grad(set_to_none=True)
-        loss, state = batch_loss(network, batch, state, "fp32", reduction="sum")
+class Learning:
+    """Batches that a network learns from: each moves the weights down its gradient once it has been read."""
+
+    def __init__(self, network: nn.Module, batches: Iterable[Batch], options: EvaluationOptions) -> None:
+        self.network, self.batches = network, batches
+        self.state: State | None = None
+        rule, rate, decay = options.dynamic_rule, options.rate, options.dynamic_decay
+        self.update = DynamicUpdate(network.parameters(), rule, rate, decay)
+        self.nats, self.tokens = 0.0, 0
+        """Summed nats of all targets before the weights saw them, and their number."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield each batch, and learn from it afterwards."""
+        for batch in self.batches:
+            yield batch
+            self._learn(batch)
+        self.network.zero_grad(set_to_none=True)
+
+    def through(self) -> tuple[float, int]:
+        """Learn from all of them → summed nats, number of targets."""
+        for batch in self.batches:
+            self._learn(batch)
+        self.network.zero_grad(set_to_none=True)
+        return self.nats, self.tokens
+
+    def _learn(self, batch: Batch) -> None:
+        self.network.zero_grad(set_to_none=True)
+        loss, self.state = batch_loss(self.network, batch, self.state, "fp32", reduction="sum")
         count = int((batch.targets != IGNORE).sum())
-        nats, tokens = nats + loss.item(), tokens + count
+        self.nats, self.tokens = self.nats + loss.item(), self.tokens + count
         if count:
             (loss / count).backward()  # type: ignore[no-untyped-call]
-            update.step()
-    network.zero_grad(set_to_none=True)
-    return nats, tokens
+            self.update.step()
 
 
 class DynamicUpdate:
@@ -156,13 +189,13 @@ def adapt(
         raise OptionError("`dynamic` adapts to the prompt, and there is none; give one, or `prompt_file`")
     network: Any = load_network(restore(registry, "cell", model.config.cell), model, device)
     batches = list(_prompt_batches(tokens, options.dynamic_segment))
-    evaluator = LossEvaluator(network)
+    evaluator = MixtureEvaluator(network, mixture=mixture_of(model))
     before, count = evaluator.total(batches)
     with restored(network):
-        learn(network, batches, options)
+        Learning(network, batches, options).through()
         after, _ = evaluator.total(batches)
         weights = weights_of(network)
-    kept = {name: array for name, array in model.weights.items() if name in FACTS}
+    kept = {name: array for name, array in model.weights.items() if is_fact(name)}
     adapted = replace(model, weights={**weights, **kept})
     return Adapted(adapted, count, before / count, after / count)
 

@@ -22,12 +22,20 @@ from rnngen.encodings import BYTES
 from rnngen.errors import CorpusError, OptionError
 from rnngen.evaluation.classification import LabelScores, score_labels
 from rnngen.evaluation.dynamic import dynamic_loss
+from rnngen.evaluation.mixture import MixtureEvaluator
 from rnngen.evaluation.ngram import NGramLoss, witten_bell
 from rnngen.evaluation.novelty import Novelty, measure
 from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
 from rnngen.evaluation.seq2seq_metrics import Scores, grouped, score_outputs
 from rnngen.generation.generator import Generator
-from rnngen.generation.loading import LoadOptions, known_characters, load_generator, open_tokenizers
+from rnngen.generation.loading import (
+    LoadOptions,
+    known_characters,
+    load_generator,
+    mixture_of,
+    open_tokenizers,
+    without_ngram,
+)
 from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.generation.unseen import Unseen
 from rnngen.nn.build import load_network
@@ -60,7 +68,8 @@ class Evaluation:
     """Tokens of the text, ends of examples not counted."""
     chars: int
     losses: Mapping[str, Loss]
-    """By evaluation mode: window, stream, dynamic, cache."""
+    """By evaluation mode: window, stream, adapt, dynamic, cache, and the stream of ``network`` and ``ngram``
+    alone, where the model has both."""
     baseline: NGramLoss | None = None
     """An n-gram of the same training text; None where there is a source, or no training text any more."""
     no_baseline: str = ""
@@ -107,6 +116,8 @@ class Evaluator:
         self.request.check_model(has_source=has_source, has_labels=self._task.registered.spec.has_labels)
         cell = restore(self.registry, "cell", self.model.config.cell)
         network = load_network(cell, self.model, self.request.device)
+        if self.request.evaluation.adapt and mixture_of(self.model) is None:
+            raise OptionError(without_ngram(self.model))
         if self.request.evaluation.cache:
             with_features(network)  # refused before anything is computed
         with TemporaryDirectory(prefix="rnngen-eval-") as folder:
@@ -204,14 +215,22 @@ class Evaluator:
 
     def _losses(self, network: nn.Module, store: TokenStore) -> dict[str, Loss]:
         has_eos, options = self._task.build().has_eos, self.request.evaluation
-        evaluator = LossEvaluator(network)
+        mixture = mixture_of(self.model)
+        evaluator = MixtureEvaluator(network, mixture=mixture)
         losses = {"window": evaluator.window(store, has_eos=has_eos)}
         if store.source is None:
             losses["stream"] = evaluator.stream(store, has_eos=has_eos)
+        if options.adapt:
+            losses["adapt"] = evaluator.adaptive(store, has_eos=has_eos)
         if options.dynamic:
-            losses["dynamic"] = dynamic_loss(network, store, has_eos=has_eos, options=options)
+            losses["dynamic"] = dynamic_loss(
+                network, store, has_eos=has_eos, options=options, mixture=mixture
+            )
         if options.cache:
             losses["cache"] = cached_loss(network, store, has_eos=has_eos, options=options)
+        if mixture:
+            losses["network"] = LossEvaluator(network).stream(store, has_eos=has_eos)
+            losses["ngram"] = evaluator.ngram_alone(store, has_eos=has_eos)
         return losses
 
     def _baseline(self) -> tuple[NGramLoss | None, str]:

@@ -11,7 +11,8 @@ Where examples end by themselves, each is read from a fresh state to its end in 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -108,16 +109,24 @@ class LossEvaluator:
 
     def total(self, batches: Iterable[Batch]) -> tuple[float, int]:
         """Return the summed nats of all targets, and their number."""
-        training = self.network.training
-        self.network.eval()
         nats, tokens, state = 0.0, 0, None
-        with torch.inference_mode():
+        with evaluating(self.network), torch.inference_mode():
             for batch in batches:
                 loss, state = batch_loss(self.network, batch, state, self.precision, reduction="sum")
                 nats += float(loss)
                 tokens += int((batch.targets != IGNORE).sum())
-        self.network.train(training)
         return nats, tokens
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Keep a network in evaluation mode; afterwards it is in the mode that it was in."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
 
 
 # ── Neural cache ───────────────────────────────────────────────────────────────────────────────────────
@@ -135,10 +144,8 @@ def cached_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options
         OptionError: if the network exposes no features.
     """
     features, device = with_features(network), next(network.parameters()).device
-    training, state = network.training, None
-    network.eval()
-    cache, nats, tokens = Cache(options), 0.0, 0
-    with torch.inference_mode():
+    cache, nats, tokens, state = Cache(options), 0.0, 0, None
+    with evaluating(network), torch.inference_mode():
         for batch in segment_batches(store, BLOCK, has_eos=has_eos):
             inputs, targets = (torch.from_numpy(array).to(device) for array in batch[:2])
             h, state = features.hidden(inputs, initial_states(network, batch, state))
@@ -147,7 +154,6 @@ def cached_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options
             logs = torch.log_softmax(features.predict(h).float(), dim=-1)
             surprisals = cache.read(h, targets, logs.gather(1, targets[:, None])[:, 0])
             nats, tokens = nats + float(surprisals.double().sum()), tokens + len(targets)
-    network.train(training)
     return Loss.of(store, nats, tokens, has_eos=has_eos)
 
 

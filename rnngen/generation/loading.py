@@ -8,19 +8,25 @@ import numpy as np
 
 from rnngen.contracts import FeatureStep, NetworkStep, Tokenizer
 from rnngen.data.normalization import NormalizingTokenizer
-from rnngen.errors import OptionError, UsageError
+from rnngen.errors import ModelError, OptionError, UsageError
 from rnngen.generation.generator import Generator
 from rnngen.generation.unseen import Known
 from rnngen.inference.build import numpy_step
 from rnngen.inference.conditioned import conditioned
 from rnngen.inference.ensemble import Ensemble
 from rnngen.inference.neural_cache import CachedStep
+from rnngen.inference.ngram import Mixture, mixed_step
 from rnngen.inference.quantized import quantize, quantized_step
 from rnngen.inference.torch_model import TorchStep, torch_step
 from rnngen.options.model import EvaluationOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Tokenizers, load_tokenizers, make_task, restore
 from rnngen.store.model_folder import ALPHABET, EXAMPLES, SOURCE_ALPHABET, TRAINED_TOKENS, StoredModel
+
+NO_FEATURES = (
+    "`cache` remembers what the output layer of one network reads, and this model shows no such features "
+    "(several models have none in common, a copying one has none); leave it out"
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class LoadOptions:
     """The format of the weights' matrices (``rnngen.inference.quantized.FORMATS``); None as they are."""
     cache: EvaluationOptions | None = None
     """The neural cache, if there is to be one."""
+    adapt: bool = False
+    """Whether the n-gram goes on counting what it reads and what it writes."""
 
 
 def load_generator(
@@ -133,14 +141,48 @@ def known_characters(models: Sequence[StoredModel], side: str = ALPHABET) -> Kno
 def _step(registry: Registry, models: Sequence[StoredModel], options: LoadOptions) -> Any:
     for model in models[1:]:
         check_same_vocabulary(model, models[0], "generate together")
-    steps = [_one(registry, model, options.device) for model in models]
+    if options.cache and len(models) > 1:
+        raise OptionError(NO_FEATURES)
+    steps = [_with_ngram(_network(registry, model, options), model, options) for model in models]
+    return steps[0] if len(steps) == 1 else Ensemble(steps, _example(models[0].config.reads_source))
+
+
+def _network(registry: Registry, model: StoredModel, options: LoadOptions) -> Any:
+    """The step of one network, in the format and with the cache that are asked for."""
+    step = _one(registry, model, options.device)
     if options.quantize is not None:
-        for step in steps:
-            _quantize(step, options.quantize)
-    whole = steps[0] if len(steps) == 1 else Ensemble(steps, _example(models[0].config.reads_source))
-    if options.quantize is not None:
-        whole = quantized_step(whole)
-    return whole if options.cache is None else _with_cache(whole, options.cache)
+        _quantize(step, options.quantize)
+        step = quantized_step(step)
+    return step if options.cache is None else _with_cache(step, options.cache)
+
+
+def _with_ngram(step: Any, model: StoredModel, options: LoadOptions) -> Any:
+    if (mixture := mixture_of(model)) is not None:
+        return mixed_step(step, mixture, adaptive=options.adapt)
+    if options.adapt:
+        raise OptionError(without_ngram(model))
+    return step
+
+
+def mixture_of(model: StoredModel) -> Mixture | None:
+    """Return the n-gram of a model and how much it counts; None where it has none.
+
+    Raises:
+        ModelError: if its arrays do not fit each other, or the model.
+    """
+    try:
+        return Mixture.of_tensors(model.weights, model.config.vocabulary)
+    except (KeyError, ValueError) as error:
+        damage = f"{model.path} is damaged ({error})"
+        raise ModelError(f"{damage}; restore it, or train the model again") from error
+
+
+def without_ngram(model: StoredModel) -> str:
+    """Return why the n-gram of a model without one cannot adapt."""
+    return (
+        f"`adapt`: {model.path.name} has no n-gram that could go on counting; train it with `ngram=auto`, or "
+        "use `cache` or `dynamic`"
+    )
 
 
 def _example(reads_source: bool) -> Any:
@@ -150,10 +192,7 @@ def _example(reads_source: bool) -> Any:
 
 def _with_cache(step: Any, options: EvaluationOptions) -> CachedStep:
     if not isinstance(step, FeatureStep):
-        raise OptionError(
-            "`cache` remembers what the output layer of one network reads, and this model shows no such "
-            "features (several models have none in common, a copying one has none); leave it out"
-        )
+        raise OptionError(NO_FEATURES)
     return CachedStep(
         step, size=options.cache_size, weight=options.cache_weight, flatness=options.cache_flatness
     )

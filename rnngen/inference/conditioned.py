@@ -207,12 +207,16 @@ class _Feature(_Plain):
 
     def __init__(self, network: FeatureStep, spellings: Spellings, forbidden: TokenIds, arrays: int) -> None:
         super().__init__(network, spellings, forbidden, arrays)
-        self.feature_size, self.logits = network.feature_size, network.logits
+        self.feature_size = network.feature_size
 
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → what the output layer reads (B,H), state."""
         features, after = self.network.features(tokens, state[: self.arrays])
         return features, after if len(state) == self.arrays else self._read(tokens, after, state[-1])
+
+    def logits(self, features: Floats, state: State) -> Floats:
+        """Features (B,H) and the state after their tokens → logits (B,V)."""
+        return self.condition(self.network.logits(features, state[: self.arrays]), state)
 
 
 class _Chunk(_Plain):

@@ -6,6 +6,7 @@ from itertools import chain
 import numpy as np
 
 from rnngen.contracts import Floats, NetworkStep, State, TokenIds
+from rnngen.inference.build import identity
 from rnngen.numerics import log_softmax32
 
 
@@ -29,6 +30,9 @@ class Ensemble:
         self.fixed = sum(step.fixed for step in steps)
         self.sizes = tuple(len(step.start(example)) - step.fixed for step in steps)
         """Number of arrays that change, for each network."""
+        names = [identity(step) for step in steps]
+        special = [name for name in names if " " in name or name.startswith("Quantized")]
+        self.identity = f"Ensemble of {', '.join(names)}" if special else "Ensemble"
 
     def start(self, about: "int | TokenIds") -> State:
         """Return the state before the first token of ``about`` streams, or of sources (B,S)."""

@@ -64,7 +64,7 @@ class CachedStep:
         """``tokens`` (B,), state → the mixture's log-probabilities (B,V), state."""
         features, after = self.step.features(tokens, state[:-ARRAYS])
         cache = Entries(*state[-ARRAYS:]).after(tokens, features)
-        logits = self._mixed(log_softmax(self.step.logits(features)), cache)
+        logits = self._mixed(log_softmax(self.step.logits(features, after)), cache)
         return logits, (*after, *cache.state)
 
     def attended(self, state: State) -> "Floats | None":

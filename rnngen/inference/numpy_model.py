@@ -141,7 +141,7 @@ class NumpyStep:
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""
         features, after = self.features(tokens, state)
-        return self.logits(features), after
+        return self.head(features), after
 
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → the last layer's outputs (B,H), state."""
@@ -168,10 +168,10 @@ class NumpyStep:
                 outputs.append(y)
                 states[place] += past
             rows = np.concatenate(outputs)
-        return _by_rows(self.logits, rows), states
+        return _by_rows(self.head, rows), states
 
-    def logits(self, features: Floats) -> Floats:
-        """(B,H) → logits (B,V)."""
+    def logits(self, features: Floats, state: State) -> Floats:  # noqa: ARG002
+        """Features (B,H) and the state after their tokens → logits (B,V)."""
         return self.head(features)
 
     def _project(self, tokens: TokenIds) -> Floats:

@@ -71,8 +71,8 @@ class TorchFeatureStep(TorchStep):
             features, state = self.network.hidden(inputs, state)
             return _to_numpy(features[:, 0]), state
 
-    def logits(self, features: Floats) -> Floats:
-        """(B,H) → logits (B,V)."""
+    def logits(self, features: Floats, state: State) -> Floats:  # noqa: ARG002
+        """Features (B,H) and the state after their tokens → logits (B,V)."""
         import torch
 
         with torch.inference_mode():

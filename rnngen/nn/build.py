@@ -12,7 +12,7 @@ from rnngen.nn.regularizers import TrainingSetup
 from rnngen.registry.components import Component
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
-from rnngen.store.model_folder import FACTS, StoredModel
+from rnngen.store.model_folder import StoredModel, is_fact
 
 
 def build_network(cell: Component, config: ModelConfig, setup: TrainingSetup | None = None) -> nn.Module:
@@ -33,7 +33,7 @@ def load_weights(network: nn.Module, weights: Tensors) -> None:
     Raises:
         ModelError: if they do not fit it.
     """
-    tensors = {name: torch.tensor(array) for name, array in weights.items() if name not in FACTS}
+    tensors = {name: torch.tensor(array) for name, array in weights.items() if not is_fact(name)}
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

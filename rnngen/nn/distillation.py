@@ -11,8 +11,8 @@
 The second part, the cross-entropy of the teachers' probabilities, is KL(q_τ ‖ p_τ) and the entropy of q_τ,
 which the student cannot change; so both parts are nats of the same size. The teachers are in evaluation mode
 and get no gradient; their state is carried beside the student's, so that they read on where the batch before
-ended. Hinton et al. 2015 (arXiv 1503.02531); of teachers that are no larger than the student: Furlanello et al.
-2018 (arXiv 1805.04770).
+ended. Hinton et al. 2015 (arXiv 1503.02531); of teachers that are no larger than the student: Furlanello
+et al. 2018 (arXiv 1805.04770).
 """
 
 from collections.abc import Sequence

@@ -38,6 +38,29 @@ def batch_loss(
     return loss, tuple(array.detach().float() for array in state)
 
 
+def batch_logits(
+    network: Any, batch: Batch, state: State | None, precision: str, most: int
+) -> Iterator[tuple[slice, Tensor, State]]:
+    """Read a batch without gradients, stretches of columns one after another; arguments as in ``batch_loss``.
+
+    A stretch has about ``most`` logits, at most.
+
+    Yields:
+        The columns, their logits (B,t,V) in float32, and the state after them.
+    """
+    device = next(network.parameters()).device
+    inputs, begin, width = torch.from_numpy(batch.inputs).to(device), 0, 1
+    while begin < inputs.shape[1]:
+        columns = slice(begin, begin + width)
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            before = state if begin and state is not None else initial_states(network, batch, state)
+            logits, after = network(inputs[:, columns], before)
+            state = tuple(array.float() if array.is_floating_point() else array for array in after)
+        yield columns, logits.float(), state
+        begin += width
+        width = max(1, most // (logits.shape[0] * logits.shape[2]))
+
+
 def _stretches(batch: Batch) -> Iterator[slice]:
     """Yield the columns of a batch; without gradients in pieces, where an attention would be too large."""
     length = batch.inputs.shape[1]

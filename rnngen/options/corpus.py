@@ -68,6 +68,9 @@ class CorpusOptions:
 class AdaptingOptions(EvaluationOptions):
     """Adapting of a model to its prompt, and to what it generates."""
 
+    adapt: bool = False
+    """Let the n-gram of the model go on counting what it reads and what it writes, so that names and turns
+    that occurred are expected again."""
     dynamic: bool = False
     """Adapt the weights to the prompt before the text begins (dynamic evaluation: Krause et al. 2017); the
     model on disk stays unchanged."""

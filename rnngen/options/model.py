@@ -29,7 +29,8 @@ class NetworkOptions:
     more than the hidden size."""
     dropout: float | None = field(default=None, metadata={SEARCH: Range(0.0, 0.7)})
     """Dropout of each layer's outputs in training, with one mask for all steps of a window (variational: Gal
-    and Ghahramani 2016). By default 0.04 for each pass over the text (of pairs 0.02), from 0.05 to 0.5."""
+    and Ghahramani 2016). By default 0.04 for each pass over the text (of pairs 0.02), from 0.05 to 0.5,
+    and less for networks narrower than 384."""
     tied: bool = False
     """Use the embedding as the output matrix as well (Press and Wolf 2017)."""
     learn_state: bool = False
@@ -90,7 +91,7 @@ class TrainingOptions:
     clip: float = 1.0
     """Clip the gradient's norm to this. 0: no clipping."""
     weight_decay: float | None = field(default=None, metadata={SEARCH: Range(1e-2, 10.0, log=True)})
-    """Weight decay (L2) of weight matrices. By default from 0.01 to 10, more for shorter texts; 0.01 for
+    """Weight decay (L2) of weight matrices. By default from 0.01 to 1.5, more for shorter texts; 0.01 for
     pairs, for optimizers other than adamw and muon, and for a model that begins as another."""
     l1: float = 0.0
     """L1 regularization of weight matrices."""
@@ -119,6 +120,9 @@ class TrainingOptions:
     scheduled_sampling: float = 0.0
     """Scheduled sampling: share of the input tokens that, at the end of training, are the network's own
     predictions; it rises from zero (Bengio et al. 2015, in two passes: Mihaylova and Martins 2019)."""
+    ensemble: int | None = None
+    """Train N networks one after another, with seeds that follow, and then one model that learns from their
+    probabilities and is kept; all share the budget. Without a budget each has the default one."""
     teacher_weight: float = 0.5
     """Share of the loss that is the cross-entropy of the teachers' probabilities; the rest is the text's
     (Hinton et al. 2015)."""
@@ -130,6 +134,9 @@ class TrainingOptions:
     best: BestName = "loss"
     """Criterion for the weights that are kept and for early stopping: the validation loss or, for pairs, the
     score of greedy outputs for validation sources."""
+    ngram: str = "auto"
+    """The n-gram of the training text whose probabilities are multiplied with the network's, by weights found
+    on the validation text: its order n, auto (about 8 characters, if it helps) or none."""
     max_length: int = 256
     """Leave out pairs with more tokens than this on a side."""
     epochs: float | None = None
@@ -141,7 +148,7 @@ class TrainingOptions:
     max_epochs: float | None = None
     """Most passes over the training text, within a budget in minutes or without one; the learning rate's
     schedule ends there. By default 12, of lines, documents and pairs 20; of short
-    texts up to 40."""
+    texts, and of networks narrower than 384, up to 40."""
     patience: int = 8
     """Stop after N evaluations without improvement. 0: never."""
     evaluations: int = 20
@@ -162,11 +169,14 @@ class TrainingOptions:
         for name in ("lr", "teacher_temp"):
             require_range(name, getattr(self, name), 0, above=True)
         require_range("teacher_weight", self.teacher_weight, 0, 1)
+        require_range("ensemble", self.ensemble, 2)
         shares = ("label_smoothing", "embed_dropout", "weight_drop", "vary_seq")
         for name in ("scheduled_sampling", "average", *shares):
             require_range(name, getattr(self, name), 0, 1, below=True)
         both = self.optimizer == "nt-asgd" and self.average
         require(not both, f"average={self.average}: optimizer=nt-asgd has a mean of its own; leave one out")
+        named = self.ngram in ("auto", "none") or (self.ngram.isdecimal() and 2 <= int(self.ngram) <= 32)
+        require(named, f"ngram={self.ngram}: auto, none or an order from 2 to 32 expected")
         require_range("warmup", self.warmup, 0, 1, below=True)
         for name in (*BUDGETS, "max_epochs"):
             require_range(name, getattr(self, name), 0, above=True)
@@ -179,6 +189,8 @@ class TrainingOptions:
 class EvaluationOptions:
     """Evaluation modes that adapt to the text, besides those that leave the model as it is."""
 
+    adapt: bool = False
+    """Evaluate also with an n-gram that goes on counting what it reads; with dynamic, together with it."""
     dynamic: bool = False
     """Evaluate also with weights that adapt to the text while reading it (dynamic evaluation: Krause et al.
     2017)."""

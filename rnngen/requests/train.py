@@ -40,10 +40,14 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("teacher", "init_from", "both give the vocabulary"),
     *(Conflict("teacher", part.name, _TAUGHT) for part in fields(PartsOptions) if part.name != "cell"),
     *(
-        Conflict("teacher", option.name, _PENALTY)
+        Conflict(taught, option.name, _PENALTY)
+        for taught in ("teacher", "ensemble")
         for option in fields(TrainingOptions)
         if option.metadata.get(PENALTY)
     ),
+    Conflict("teacher", "ensemble", "its networks are the teachers"),
+    Conflict("ensemble", "init_from", "networks that begin alike differ too little"),
+    Conflict("ensemble", "nproc", "its networks train one after another in one process"),
     Conflict(
         "nproc", "corpus=-", "several processes cannot read one standard input, so put the text in a file"
     ),
@@ -59,7 +63,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Need("muon", "optimizer=muon", "it chooses what that optimizer updates", unless="resume"),
     Need("mixture", "head=mixture", "it is their number", unless="resume"),
     *(
-        Need(option, "teacher", "it is about the teachers' share of the loss", unless="resume")
+        Need(option, "teacher|ensemble", "it is about the teachers' share of the loss", unless="resume")
         for option in ("teacher_weight", "teacher_temp")
     ),
     Need("storage", "from_study", "it is where a study is kept"),

@@ -15,6 +15,8 @@ from rnngen.registry.components import ComponentRecord
 
 LATER = {"head": "full", "mixture": None}
 """Options that came after the first models, with the values that those have."""
+EARLIER = {"ngram": "none"}
+"""Options of training that came after the first models, with the values that those have."""
 KEYS = {"default_prompt": "opening"}
 """Keys in JSON where they are not the fields' names."""
 PATHS = ("paths", "val_paths", "source_paths", "val_source_paths")
@@ -175,7 +177,7 @@ class ModelConfig:
                 **{kind: ComponentRecord.from_json(values[kind]) for kind in ("cell", "tokenizer", "task")},
                 "source_tokenizer": ComponentRecord.from_json(reads) if reads else None,
                 "network": NetworkOptions(**values["network"]),
-                "training": TrainingOptions(**values["training"]),
+                "training": TrainingOptions(**{**EARLIER, **values["training"]}),
             }
             record: dict[str, Any] = values["corpus"]
             tuples = {key: tuple(value) for key, value in record.items() if isinstance(value, list)}

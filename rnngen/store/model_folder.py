@@ -11,6 +11,7 @@
       last/training.safetensors    the state of training, for resuming
       last/corpus.json             the places of the text on this machine, likewise
       last/teachers.json           those of the models that it learns from, if any
+      last/members/                these, where they are an ensemble's, until it is done
 
 A model in one file (``rnngen export``) is a model.safetensors whose record holds the first two files too.
 """
@@ -30,6 +31,7 @@ from rnngen.store.config import PATHS, CorpusRecord, ModelConfig, TeacherRecord
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 METRICS, CARD = "metrics.jsonl", "README.md"
 TRAINING, PLACES, TEACHERS = "last/training.safetensors", "last/corpus.json", "last/teachers.json"
+MEMBERS = "last/members"
 
 DEFAULT = ".default"
 """The file that names the default model, beside the models' folders."""
@@ -41,8 +43,13 @@ sources. Models of earlier versions have none."""
 EXAMPLES = "examples"
 """A tensor beside the network's: (N,2) sorted hashes of the examples of the text, each in two halves of 32
 bits. Models of earlier versions, of free text and of pairs have none."""
-FACTS = frozenset({TRAINED_TOKENS, ALPHABET, SOURCE_ALPHABET, EXAMPLES})
-"""Tensors that are no parameters of the network."""
+NGRAM = "ngram."
+"""The beginning of the names of the n-gram's tensors."""
+
+
+def is_fact(name: str) -> bool:
+    """Return whether a tensor of a model is no parameter of its network."""
+    return name in {TRAINED_TOKENS, ALPHABET, SOURCE_ALPHABET, EXAMPLES} or name.startswith(NGRAM)
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,11 @@ def _read_text(path: Path) -> str:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
+
+
+def staged(path: Path) -> Path:
+    """Return the folder in which an ensemble's run lies before its model, in ``path``, is saved first."""
+    return path.with_name(f".{path.name}.ensemble")
 
 
 def write_weights(folder: Path, weights: Tensors, config: ModelConfig, tokenizer_json: str) -> Path:

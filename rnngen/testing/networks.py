@@ -214,10 +214,12 @@ def _check_numpy(step: Any, fixed: int, source: Any, tokens: Any, steps: Steps) 
     rows = tuple(array[ROWS] for array in state)
     _follow(step, tokens[ROWS], rows, picked, "on rows picked from a state, the NumPy step's")
     if isinstance(step, FeatureStep):
-        features, _ = step.features(tokens[:, 0], state)
+        features, after = step.features(tokens[:, 0], state)
         expected = (BATCH, step.feature_size)
         assert features.shape == expected, f"features are {features.shape}, not {expected}"
-        checks.close(step.logits(features), step(tokens[:, 0], state)[0], "logits() of features() differ")
+        checks.close(
+            step.logits(features, after), step(tokens[:, 0], state)[0], "logits() of features() differ"
+        )
 
 
 def _check_quantized(name: str, held: Any, plain: Any, source: Any, tokens: Any) -> None:

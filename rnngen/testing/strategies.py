@@ -86,7 +86,7 @@ class ToyNetwork:
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """Read a token of each stream → logits (B,V) and the state."""
         features, state = self.features(tokens, state)
-        return self.logits(features), state
+        return self.logits(features, state), state
 
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """Return h (B,4) with the number of tokens and a constant beside it, and the state."""
@@ -95,8 +95,8 @@ class ToyNetwork:
         read = state[1] + 1
         return np.hstack([h, read, np.ones_like(read)]).astype(np.float32), (h, read)
 
-    def logits(self, features: Floats) -> Floats:
-        """Features (B,6) → logits (B,V)."""
+    def logits(self, features: Floats, state: State) -> Floats:  # noqa: ARG002
+        """Features (B,6) and the state after their tokens → logits (B,V)."""
         logits: Floats = np.array([row[:4] @ self.outputs for row in features], np.float32)
         logits = logits.reshape(-1, VOCABULARY)
         logits[:, OPENING], logits[:, NEVER] = -np.inf, 6

@@ -17,6 +17,7 @@ from rnngen.data.split import MANY_DOCUMENTS
 from rnngen.data.token_store import TokenStore
 from rnngen.decoding.text_stream import decode
 from rnngen.evaluation import seq2seq_metrics
+from rnngen.evaluation.mixture import MixtureEvaluator
 from rnngen.evaluation.ngram import witten_bell
 from rnngen.evaluation.novelty import Novelty, measure
 from rnngen.evaluation.perplexity import LossEvaluator
@@ -24,6 +25,7 @@ from rnngen.events import FinalEvaluation
 from rnngen.generation.generator import Generator
 from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.inference.build import numpy_step
+from rnngen.inference.ngram import Mixture, mixed_step
 from rnngen.inference.torch_model import torch_step
 from rnngen.nn.build import load_weights
 from rnngen.nn.network import weights_of
@@ -31,6 +33,7 @@ from rnngen.registry.components import Tokenizers
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import read_model
 from rnngen.training.distributed import ProcessGroup
+from rnngen.training.mixing import settled
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import RunFolder
 from rnngen.training.trainer import Trainer
@@ -45,6 +48,8 @@ SCORED = 500
 """Most validation sources whose outputs are scored at each evaluation, where their score decides."""
 PREVIEW_TOKENS = 240
 """Tokens of the samples that are shown while training."""
+PREVIEW_EXAMPLES = 8
+"""Most examples in a sample, where these end by themselves."""
 PREVIEW_SOURCES = 3
 """Validation sources whose outputs are shown, where there are sources."""
 CHEAP = 1_500_000
@@ -77,8 +82,13 @@ def part_of(encoded: EncodedDataset, tokens: int) -> TokenStore:
     return val.spread(tokens, whole=encoded.has_eos or val.examples >= MANY_DOCUMENTS)
 
 
-def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[], float] | None:
-    """Return what scores greedy outputs for validation sources, if the options want that to decide."""
+def score_of(
+    plan: Plan, network: nn.Module, group: ProcessGroup, beside: Callable[[], Tensors]
+) -> Callable[[], float] | None:
+    """Return what scores greedy outputs for validation sources, if the options want that to decide.
+
+    ``beside`` returns the tensors of the model beside the network's.
+    """
     measure, val = plan.config.training.best, plan.encoded.val
     if measure == "loss" or val.source is None:
         return None
@@ -89,19 +99,34 @@ def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[]
     sources, references = seq2seq_metrics.grouped(pairs)
 
     def score() -> float:
-        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), references)
+        weights = {**weights_of(network), **beside()}
+        return MEASURES[measure](greedy_outputs(plan, network, weights, sources), references)
 
     return partial(group.first, score)
 
 
 def final_evaluation(plan: Plan, trainer: Trainer, folder: RunFolder) -> FinalEvaluation:
     """Evaluate the weights that are kept, in fp32 as they are used and as ``rnngen eval`` does."""
-    began, evaluator = time.monotonic(), LossEvaluator(trainer.network)
+    began = time.monotonic()
     val, has_eos = part_of(plan.encoded, FINAL_EVAL_TOKENS), plan.encoded.has_eos
-    load_weights(trainer.network, read_model(folder.folder).weights)
+    stored = read_model(folder.folder)
+    load_weights(trainer.network, stored.weights)
+    if mixture := Mixture.of_tensors(stored.weights, plan.config.vocabulary):
+        mixture = settled(trainer.network, mixture, val, has_eos=has_eos)
+        folder.write_weights({**stored.weights, **mixture.tensors()})
+    evaluator = MixtureEvaluator(trainer.network, mixture=mixture)
     stream = evaluator.stream(val, has_eos=has_eos).nats_per_char
     window = evaluator.window(val, has_eos=has_eos).nats_per_char
-    return FinalEvaluation(trainer.progress.best_step, stream, window, time.monotonic() - began)
+    alone = LossEvaluator(trainer.network).stream(val, has_eos=has_eos) if mixture else None
+    ngram = evaluator.ngram_alone(val, has_eos=has_eos) if mixture else None
+    return FinalEvaluation(
+        trainer.progress.best_step,
+        stream,
+        window,
+        time.monotonic() - began,
+        network=alone.nats_per_char if alone else None,
+        ngram=ngram.nats_per_char if ngram else None,
+    )
 
 
 def preview(plan: Plan, network: nn.Module, weights: Tensors, step: int) -> str:
@@ -112,11 +137,21 @@ def preview(plan: Plan, network: nn.Module, weights: Tensors, step: int) -> str:
     encoded = plan.encoded
     if encoded.val.source is None:
         settings = GenerationSettings(length=PREVIEW_TOKENS, seed=step)
-        return "".join(_texts(plan, network, weights, [Prompt()], Sample(), settings=settings)).strip()
+        prompts = [Prompt() for _ in range(_previewed(encoded))]
+        texts = _texts(plan, network, weights, prompts, Sample(), settings=settings)
+        return "\n".join(texts).strip()
     numbers = np.random.default_rng(step).integers(encoded.val.examples, size=PREVIEW_SOURCES)
     sources, _ = validation_pairs(encoded, numbers.tolist())
     outputs = greedy_outputs(plan, network, weights, sources)
     return "\n".join(f"{source} → {text}" for source, text in zip(sources, outputs, strict=True)).strip()
+
+
+def _previewed(encoded: EncodedDataset) -> int:
+    """Return how many texts a sample has: one of free text, and of examples as many as fit."""
+    if not encoded.has_eos:
+        return 1
+    typical = len(encoded.train) / max(1, encoded.train.examples)
+    return int(min(max(PREVIEW_TOKENS / max(1, typical), 1), PREVIEW_EXAMPLES))
 
 
 def greedy_outputs(plan: Plan, network: nn.Module, weights: Tensors, sources: Sequence[str]) -> list[str]:
@@ -133,12 +168,12 @@ def validation_pairs(encoded: EncodedDataset, numbers: Sequence[int]) -> tuple[l
     return sources, [decode(encoded.tokenizer.pieces, val.example(number)) for number in numbers]
 
 
-def novelty_of(plan: Plan, trainer: Trainer) -> Novelty | None:
+def novelty_of(plan: Plan, trainer: Trainer, folder: RunFolder) -> Novelty | None:
     """Compare what the network writes with its training text; None for models that read a source."""
     encoded = plan.encoded
     if encoded.train.source is not None:
         return None
-    generator = _generator(plan, trainer.network, weights_of(trainer.network))
+    generator = _generator(plan, trainer.network, read_model(folder.folder).weights)
     typical = encoded.train.text_tokens / max(1, encoded.train.examples)
     found = measure(generator, chunks_of(encoded.train, encoded), typical=typical)
     trainer.network.train()
@@ -161,8 +196,10 @@ def _texts(
 
 def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
     encoded = plan.encoded
+    step = numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network)
+    mixture = Mixture.of_tensors(weights, plan.config.vocabulary)
     return Generator(
-        numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network),
+        mixed_step(step, mixture) if mixture else step,
         Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
         has_eos=encoded.has_eos,
         reads_source=encoded.train.source is not None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, cast
@@ -16,8 +17,19 @@ from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatch
 from rnngen.data.dataset import named
 from rnngen.data.spelling import alphabet
 from rnngen.data.survey import hash_of
-from rnngen.errors import CorpusError
-from rnngen.events import Copied, Evaluated, Event, FinalEvaluation, Finished, Sampled, Saved, Started, Warned
+from rnngen.errors import CorpusError, OptionError
+from rnngen.events import (
+    Copied,
+    Evaluated,
+    Event,
+    FinalEvaluation,
+    Finished,
+    Sampled,
+    Saved,
+    Started,
+    Step,
+    Warned,
+)
 from rnngen.nn.build import build_network, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.distillation import Distillation
@@ -34,10 +46,13 @@ from rnngen.store.model_folder import (
     TRAINING,
     StoredModel,
     read_metrics,
+    staged,
 )
-from rnngen.training import evaluating
+from rnngen.training import ensembles, evaluating
+from rnngen.training.budget import share_of
 from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
+from rnngen.training.mixing import Mixing
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
 from rnngen.training.trainer import MetricsRow, Trainer
@@ -80,13 +95,52 @@ def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:
 
 
 def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
+    if not plan.config.training.ensemble:
+        yield from _train(plan, stop)
+        return
+    if not plan.resumed:
+        plan = plan.with_device_defaults(current().device(plan.config.training.device).type)
+        ended = yield from _train_members(plan, stop)
+        if ended == "interrupt":
+            return
+        plan = ensembles.taught(plan)
+    for event in _train(plan, stop):
+        if isinstance(event, Finished) and event.reason != "interrupt":
+            ensembles.clear(plan.path)
+        yield event
+
+
+def _train_members(plan: Plan, stop: Callable[[], bool]) -> Generator[Event, None, str]:
+    """Train the networks of an ensemble one after another → why the last one ended."""
+    if current().size > 1:
+        raise OptionError("`ensemble`: its networks train one after another in one process; start one")
+    if not plan.begun:
+        ensembles.begin(plan)
+    reason = ""
+    try:
+        for member in ensembles.members(plan):
+            for event in _train(member, stop, extras=False):
+                if isinstance(event, Finished):
+                    reason = event.reason
+                if isinstance(event, Started | Step | Evaluated | Saved) or reason == "interrupt":
+                    yield event
+            if reason == "interrupt":
+                break
+        return reason
+    finally:
+        ensembles.discard(plan.path)
+
+
+def _train(plan: Plan, stop: Callable[[], bool], *, extras: bool = True) -> Iterator[Event]:
+    """Train one network; with ``extras`` it is also sampled from and evaluated exactly."""
     torch.manual_seed(plan.config.training.seed or 0)
     group = current()
     device = group.device(plan.config.training.device)
     plan = plan.with_device_defaults(device.type)
     kind = ReadOnlyRun if group.rank else RunFolder
     extra = {TRAINED_TOKENS: _trained_tokens(plan), **_alphabets(plan), **_examples(plan)}
-    folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra)
+    begun = staged(plan.path) if plan.config.training.ensemble and not plan.resumed else None
+    folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra, begun)
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
         if plan.resumed:
@@ -99,7 +153,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
         yield from map(Warned, plan.encoded.surveyed.oddities)
         yield from _shortages(plan, trainer.batches)
         yield from chain(new_characters(plan), cut_vocabulary(plan))
-        yield from trainer.run() if group.rank else _with_extras(plan, trainer, folder)
+        yield from _with_extras(plan, trainer, folder) if extras and not group.rank else trainer.run()
     finally:
         folder.abandon()
 
@@ -140,19 +194,29 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
     due = False
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
-            result = evaluating.final_evaluation(plan, trainer, folder)
-            copied = evaluating.novelty_of(plan, trainer)
-            folder.write_card(model_card(plan.name, plan.config, result, event, copied))
-            yield result
-            if copied:
-                yield Copied(str(copied), **copied.as_json())
-            yield from _verdict(plan, result, event, read_metrics(folder.folder), trainer.steps)
+            yield from _conclusion(plan, trainer, folder, event)
+            continue
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
             due = False
-            text = evaluating.preview(plan, trainer.network, trainer.weights(), event.step)
+            weights = {**trainer.weights(), **trainer.beside()}
+            text = evaluating.preview(plan, trainer.network, weights, event.step)
             yield Sampled(event.step, text)
+
+
+def _conclusion(plan: Plan, trainer: Trainer, folder: RunFolder, finished: Finished) -> Iterator[Event]:
+    """Evaluate the weights that are kept, write the model's card, and end with what held them back."""
+    result = evaluating.final_evaluation(plan, trainer, folder)
+    copied = evaluating.novelty_of(plan, trainer, folder)
+    folder.write_card(model_card(plan.name, plan.config, result, finished, copied))
+    yield result
+    if copied:
+        yield Copied(str(copied), **copied.as_json())
+    rows = read_metrics(folder.folder)
+    verdict = [*_verdict(plan, result, finished, rows, trainer.steps)]
+    yield from verdict
+    yield finished if verdict else replace(finished, advice=remedy(rows, plan.config.training))
 
 
 def _verdict(
@@ -187,7 +251,8 @@ def make_trainer(
 
     ``save`` and ``stop`` are as ``Trainer`` takes them; by default nothing is saved.
     """
-    options, group = plan.config.training, group or ProcessGroup()
+    options = share_of(plan.config.training, student=True)
+    group = group or ProcessGroup()
     precision = choose_precision(options.precision, device)
     counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
     # where the vocabulary is another model's, its tokens have to be unlearnt
@@ -199,15 +264,20 @@ def make_trainer(
     learner = _with_teachers(plan, network, device) if plan.teachers else None
     val, streams = evaluating.part_of(plan.encoded, evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
     evaluator = evaluating.DistributedEvaluator(network, precision, group)
+    has_eos = plan.encoded.has_eos
+    evaluate = partial(evaluator.stream, val, has_eos=has_eos, streams=streams, seq=256)
+    mixing = Mixing.begin(network, plan, val, precision, network_loss=evaluate, group=group)
+    beside: Callable[[], Tensors] = mixing.tensors if mixing else dict
     return Trainer(
         network,
         make_batches(plan),
-        partial(evaluator.stream, val, has_eos=plan.encoded.has_eos, streams=streams, seq=256),
+        mixing or evaluate,
         options,
         precision,
         save,
         stop,
-        score=evaluating.score_of(plan, network, group),
+        beside=beside,
+        score=evaluating.score_of(plan, network, group, beside),
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,
         starts_trained=plan.start_from is not None,
@@ -289,6 +359,7 @@ def _started(plan: Plan, trainer: Trainer) -> Started:
         seed=plan.config.training.seed or 0,
         step=trainer.progress.step,
         steps=trainer.steps,
+        train_chars=plan.encoded.train.chars,
         teachers=tuple(teacher.record.name for teacher in plan.teachers),
     )
 

@@ -21,13 +21,15 @@ FREE_TEXT, EXAMPLES = 12, 20
 """Passes over free text, and over examples that end, after which the validation loss falls no more…"""
 FEWEST_TOKENS, MOST_EPOCHS = 250_000, 40
 """…over the shortest texts more, until so many tokens are read, and at most so many."""
+WIDTH = 384
+"""The width that all this was measured with; a narrower network learns slower, and has less to drop."""
 DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.04, 0.05, 0.5
 """Dropout for each pass over the text, and the bounds…"""
 DROPOUT_OF_PAIRS = 0.02
 """…and for each over pairs, whose networks drop embeddings too, and on either side."""
 DECOUPLED = ("adamw", "muon")
 """Optimizers whose weight decay is not part of the gradient, and follows the text."""
-LEAST_DECAY, MOST_DECAY = 0.01, 10.0
+LEAST_DECAY, MOST_DECAY = 0.01, 1.5
 """The weakest weight decay, which other optimizers have, and the strongest."""
 DECAY_EPOCHS = 7
 """Passes in which weight decay alone, at the peak rate, divides a weight by e. As a number of passes it suits
@@ -64,26 +66,32 @@ def with_data_defaults(
     """
     bounded = not (training.epochs or training.steps)
     if bounded and training.max_epochs is None:
-        training = replace(training, max_epochs=most_epochs(text))
+        training = replace(training, max_epochs=most_epochs(text, network.hidden))
     if training.weight_decay is None:
         training = replace(training, weight_decay=weight_decay(training, text))
     if network.dropout is None:
         most = training.max_epochs or math.inf
         epochs = min(epochs or planned_epochs(training, text.tokens) or most, most)
-        network = replace(network, dropout=dropout(epochs, has_source=text.has_source))
+        network = replace(network, dropout=dropout(epochs, network.hidden, has_source=text.has_source))
     return network, training
 
 
-def most_epochs(text: TrainingText) -> float:
-    """Return the passes over a text that lower the validation loss."""
-    most = EXAMPLES if text.has_eos else FREE_TEXT
+def most_epochs(text: TrainingText, hidden: int = WIDTH) -> float:
+    """Return the passes over a text that lower the validation loss of a network of that width."""
+    most = round((EXAMPLES if text.has_eos else FREE_TEXT) / _narrowness(hidden))
     return min(max(most, round(FEWEST_TOKENS / max(1, text.tokens))), MOST_EPOCHS)
 
 
-def dropout(epochs: float, *, has_source: bool = False) -> float:
-    """Return the dropout for a number of passes, in steps of 0.05."""
+def dropout(epochs: float, hidden: int = WIDTH, *, has_source: bool = False) -> float:
+    """Return the dropout for a number of passes of a network of that width, in steps of 0.05."""
     each = DROPOUT_OF_PAIRS if has_source else DROPOUT
-    return round(20 * min(max(each * epochs, LEAST_DROPOUT), MOST_DROPOUT)) / 20
+    share = min(each * epochs, MOST_DROPOUT) * _narrowness(hidden)
+    return round(20 * max(share, LEAST_DROPOUT)) / 20
+
+
+def _narrowness(hidden: int) -> float:
+    """Return 1 for a network of the usual width or more, and less for a narrower one."""
+    return min(1.0, math.sqrt(hidden / WIDTH))
 
 
 def weight_decay(options: TrainingOptions, text: TrainingText) -> float:

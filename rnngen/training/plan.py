@@ -31,7 +31,9 @@ from rnngen.store.model_folder import (
     located_teachers,
     read_config,
     read_tokenizer,
+    staged,
 )
+from rnngen.training.budget import share_of
 from rnngen.training.overfitting import LEAST_DECAY, TrainingText, with_data_defaults
 from rnngen.training.teachers import Teacher, open_teachers, place_of, reopen_teachers
 from rnngen.version import __version__
@@ -55,6 +57,8 @@ class Plan:
     """The model whose weights a new one begins with."""
     teachers: tuple[Teacher, ...] = ()
     """The models that it learns from beside the text."""
+    begun: bool = False
+    """True for an ensemble some of whose members have begun, and whose model has not."""
 
     def with_device_defaults(self, device: str) -> "Plan":
         """Return the plan with the cell's open options decided for a kind of device, if the model is new."""
@@ -75,10 +79,13 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     name = request.name or _name_after(request.files)
     path = models.path(name)
     if has_run(models, request):
+        if (early := staged(path)).is_dir():
+            run = _resumed(registry, models, name, early, request)
+            return replace(run, path=path, resumed=False, begun=True)
         return _resumed(registry, models, name, path, request)
     if not request.files:
         raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
-    if path.exists() and not (request.force or request.plan):
+    if (path.exists() or staged(path).exists()) and not (request.force or request.plan):
         raise OptionError(
             f"there is a model {name!r} already: `resume` goes on with it, `force` replaces it, "
             "`name=NAME` keeps it and makes another"
@@ -101,7 +108,10 @@ def _with_task(request: TrainRequest) -> TrainRequest:
 
 def has_run(models: ModelStore, request: TrainRequest) -> bool:
     """Return whether a request resumes a run that is there."""
-    return request.resume and models.path(request.name or _name_after(request.files)).is_dir()
+    if not request.resume:
+        return False
+    path = models.path(request.name or _name_after(request.files))
+    return path.is_dir() or staged(path).is_dir()
 
 
 def _name_after(corpus: tuple[str, ...]) -> str:
@@ -127,6 +137,8 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     if options.vocab_size is not None:
         settings |= {f"{kind}.vocab_size": str(options.vocab_size) for kind in TOKENIZERS if kind in names}
     parts = choose(registry, names, settings | _task_settings(request))
+    if request.training.options.ensemble:
+        _refuse_penalties(parts["cell"].options, "ensemble")
     limit = request.training.options.max_length
     encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction, limit=limit)
     config = _config(parts, request.network.options, encoded, request.training.options)
@@ -159,19 +171,19 @@ def _taught(
     parts = _restored(registry, base.config)
     cell = request.parts.options.cell or parts["task"].registered.spec.cell
     parts |= choose(registry, {"cell": cell}, request.settings)
-    _refuse_penalties(parts["cell"].options)
+    _refuse_penalties(parts["cell"].options, "teacher")
     encoded = _encoded_like(registry, base, parts, request, extend=False)
     config = _config(parts, request.network.options, encoded, request.training.options)
     config = config.replace(teachers=tuple(teacher.record for teacher in teachers))
     return Plan(name, path, config, parts, encoded, resumed=False, teachers=teachers)
 
 
-def _refuse_penalties(options: Any) -> None:
+def _refuse_penalties(options: Any, taught: str) -> None:
     """Refuse an option of a cell that adds to a loss which teachers replace."""
     for one in fields(options):
         if one.metadata.get(PENALTY) and (value := getattr(options, one.name)):
             raise OptionError(
-                f"`{one.name}={value}` adds to a loss that `teacher` replaces; leave one of them out"
+                f"`{one.name}={value}` adds to a loss that `{taught}` replaces; leave one of them out"
             )
 
 
@@ -271,7 +283,8 @@ def _config(
 ) -> ModelConfig:
     if training.seed is None:
         training = replace(training, seed=secrets.randbelow(2**31))
-    network, training = with_data_defaults(network, training, TrainingText.of(encoded))
+    network, shared = with_data_defaults(network, share_of(training), TrainingText.of(encoded))
+    training = replace(training, max_epochs=shared.max_epochs, weight_decay=shared.weight_decay)
     return ModelConfig(
         cell=parts["cell"].component,
         tokenizer=parts["tokenizer"].component,
@@ -318,7 +331,7 @@ def _resumed(registry: Registry, models: ModelStore, name: str, path: Path, requ
         raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
     training = _changed(config.training, request.training)
     config = config.replace(training=training, corpus=encoded.record)  # which may lie elsewhere by now
-    teachers = reopen_teachers(registry, models, name, config.teachers)
+    teachers = reopen_teachers(registry, models, path, config.teachers)
     return Plan(name, path, config, parts, encoded, resumed=True, teachers=teachers)
 
 

@@ -44,13 +44,19 @@ class RunFolder:
     extra: Tensors
     """Tensors that belong to the model beside the network's."""
 
+    begun: Path | None = None
+    """The folder that a new run has begun in already; it stays, whatever happens."""
+
     def __post_init__(self) -> None:
-        self.folder = self.target
+        self.folder = self.begun or self.target
 
     def begin(self) -> None:
         """Prepare a new run, leaving what is in the target's place alone."""
-        self.folder = self.target.with_name(f".{self.target.name}.new-{os.getpid()}")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.begun:
+            self.folder = self.target.with_name(f".{self.target.name}.new-{os.getpid()}")
+            shutil.rmtree(self.folder, ignore_errors=True)
+        for left in (METRICS, WEIGHTS, TRAINING):  # by a run that died before it had saved all
+            (self.folder / left).unlink(missing_ok=True)
         self.write_config()
         checkpoint.write_text(self.folder / TOKENIZER, self.tokenizer_json)
 
@@ -60,7 +66,7 @@ class RunFolder:
 
     def abandon(self) -> None:
         """Remove what a run that saved nothing has written."""
-        if self.folder != self.target:
+        if self.folder not in (self.target, self.begun):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def save(self, trainer: Trainer, row: MetricsRow | None) -> Iterator[Event]:
@@ -70,8 +76,8 @@ class RunFolder:
             before = path.read_text(encoding="utf-8") if path.exists() else ""
             checkpoint.write_text(path, before + row.as_line())
         if (row and row.best) or not (self.folder / WEIGHTS).exists():
-            weights = {**trainer.weights(), **self.extra}
-            write_weights(self.folder, weights, self.config, self.tokenizer_json)
+            weights = {**trainer.weights(), **trainer.beside(), **self.extra}
+            self.write_weights(weights)
             yield Saved(trainer.progress.step, str(self.target / WEIGHTS))
         tensors, record = trainer.snapshot()
         checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
@@ -79,6 +85,10 @@ class RunFolder:
             checkpoint.replace_folder(self.folder, self.target)
             self.folder = self.target
         yield Saved(trainer.progress.step, str(self.target / TRAINING))
+
+    def write_weights(self, weights: Tensors) -> None:
+        """Replace the weights of the model, with all that belongs to them."""
+        write_weights(self.folder, weights, self.config, self.tokenizer_json)
 
     def load(self) -> tuple[Tensors, dict[str, Any]]:
         """Read what ``save`` saved for resuming; metrics after it are forgotten.

@@ -16,14 +16,10 @@ minutes on two cores, one seed each, nats per character of the validation text (
     640     64       0.005  0.3        2                   1.416
     384     32       0.003  0.2       16, the plain cell   1.472
 
-Other budgets are scaled from there. The default width is also good, with dropout, for a tenth of that text; a
-wider one is chosen only where there is text enough for it not to be learnt by heart. Pairs keep the default:
-there the embeddings decide how many parameters there are. Dropout follows from the passes over the text, as
-``overfitting`` has it.
-
-With still less text half that width does better: on 20,000 characters of verse 2.013 nats a character against
-2.046, on as many of prose 2.142 against 2.211 (dropout 0.5, 40 epochs at most, one seed each). The 5-gram
-beats both there, with 1.949 and 2.032, and the end of training says so.
+Other budgets are scaled from there. With the passes, the dropout and the weight decay of ``overfitting``,
+width pays also where parameters outnumber tokens: for 12,000 to 100,000 characters 384 units are better than
+96 to 256 (see the guide "benchmarks"). Pairs keep the default: there the embeddings decide how many
+parameters there are.
 """
 
 import math
@@ -51,14 +47,10 @@ LONG = 500_000
 """Tokens of free text above which…"""
 PACE: dict[str, Any] = {"batch": 64, "lr": 0.005}
 """…this is the pace: larger products are faster, and a cleaner gradient bears a longer step."""
-PARAMETERS_A_TOKEN = 1.5
+PARAMETERS_A_TOKEN = 10
 """Most parameters for each token of the text, in networks wider than ``ANY_TEXT``."""
 ANY_TEXT = 384
-"""A width that any text can have that is not ``SHORT``; the default of ``NetworkOptions``."""
-SHORT = 40_000
-"""Tokens to train on below which…"""
-SHORT_TEXT = 192
-"""…this is the widest."""
+"""A width that any text can have; the default of ``NetworkOptions``."""
 SIZES = (64, 96, 128, 192, 256, 384, 448, 512, 640, 768, 1024, 1280, 1536)
 """The widths to choose from."""
 TIMED = (128, 512)
@@ -138,6 +130,7 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
     ):
         plan, why = _affordable(_paced(plan, given))
         reasons += why
+    plan = _regularized(plan, given)
     count, rate = parameters_of(plan), _rate(plan, SECONDS)
     tokens = _tokens(plan, rate)
     share = tokens / max(1, len(plan.encoded.train))
@@ -150,8 +143,6 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
             "a network of this size learns so short a text by heart: the held-out part decides which weights "
             "are kept, and a warning at the end says if a 5-gram does as well"
         )
-    if len(plan.encoded.train) < SHORT and plan.config.network.hidden > SHORT_TEXT:
-        reasons.append(f"on texts as short as this, --hidden {SHORT_TEXT} did better than wider networks")
     return Proposal(plan, count, tokens, rate, tokens / rate, tuple(reasons))
 
 
@@ -165,11 +156,12 @@ def _paced(plan: Plan, given: Collection[str]) -> Plan:
     return replace(plan, config=plan.config.replace(training=training))
 
 
-def _regularized(plan: Plan, given: Collection[str], epochs: float) -> Plan:
-    """The plan with dropout and weight decay for so many passes; what was given stands."""
+def _regularized(plan: Plan, given: Collection[str], epochs: float | None = None) -> Plan:
+    """The plan with what its sizes and so many passes ask for against overfitting; what was given stands."""
     config = plan.config
     network = config.network if "dropout" in given else replace(config.network, dropout=None)
-    training = config.training if "weight_decay" in given else replace(config.training, weight_decay=None)
+    opened: dict[str, Any] = dict.fromkeys({"max_epochs", "weight_decay"} - {*given})
+    training = replace(config.training, **opened)
     network, training = with_data_defaults(network, training, TrainingText.of(plan.encoded), epochs)
     return replace(plan, config=config.replace(network=network, training=training))
 
@@ -178,7 +170,8 @@ def _regularization(plan: Plan, given: Collection[str], epochs: float, each: flo
     length, network, training = len(plan.encoded.train), plan.config.network, plan.config.training
     reasons = [f"the text is read {epochs:.1f} times, {each:.0f} tokens for each parameter"]
     if "dropout" not in given:
-        reasons.append(f"dropout {network.dropout:g}: {epochs:.1f} passes over {length:,} tokens")
+        passes = f"{epochs:.1f} passes over {length:,} tokens"
+        reasons.append(f"dropout {network.dropout:g}: {passes}, hidden {network.hidden}")
     if "weight_decay" not in given:
         decay = f"weight decay {training.weight_decay:g}"
         reasons.append(f"{decay}: {length:,} tokens in batches of {training.batch * training.seq:,}")
@@ -192,15 +185,15 @@ def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     each = max(1e-12, (slow - quick) / (large - small))
     fixed = max(0.0, quick - each * small)
     seconds, text = (plan.config.training.minutes or 0) * 60, len(plan.encoded.train)
-    chosen, any_text = SIZES[0], SHORT_TEXT if text < SHORT else ANY_TEXT
+    chosen = SIZES[0]
     for hidden in SIZES:
         count = parameters_of(_sized(plan, hidden))
         tokens = seconds / (fixed + each * count)
-        suits = hidden <= any_text or count <= PARAMETERS_A_TOKEN * text
+        suits = hidden <= ANY_TEXT or count <= PARAMETERS_A_TOKEN * text
         if suits and tokens >= TOKENS_A_PARAMETER * count:
             chosen = hidden
     why = f"hidden {chosen}: the widest that reads {TOKENS_A_PARAMETER} tokens a parameter in that time"
-    bound = f" and suits a text of {text:,} tokens" if chosen >= any_text else ""
+    bound = f" and suits a text of {text:,} tokens" if chosen >= ANY_TEXT else ""
     return _sized(plan, chosen), [why + bound]
 
 
@@ -231,6 +224,7 @@ def parameters_of(plan: Plan) -> int:
 def _rate(plan: Plan, seconds: float) -> float:
     """Tokens a second of training on this machine: the trainer itself, run for a moment."""
     training = replace(plan.config.training, steps=1 << 40, epochs=None, minutes=None)  # no evaluation
+    training = replace(training, ngram="none")
     plan = replace(plan, config=plan.config.replace(training=training))
     work = f"timing training at hidden {plan.config.network.hidden}"
     report(work)

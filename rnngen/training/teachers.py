@@ -11,7 +11,7 @@ from rnngen.generation.loading import check_same_vocabulary
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, restore
 from rnngen.store.config import TeacherRecord
-from rnngen.store.model_folder import WEIGHTS, ModelStore, StoredModel, read_model
+from rnngen.store.model_folder import MEMBERS, WEIGHTS, ModelStore, StoredModel, read_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,24 +51,22 @@ def open_teachers(registry: Registry, models: ModelStore, names: Sequence[str]) 
 
 
 def reopen_teachers(
-    registry: Registry, models: ModelStore, student: str, records: Sequence[TeacherRecord]
+    registry: Registry, models: ModelStore, folder: Path, records: Sequence[TeacherRecord]
 ) -> tuple[Teacher, ...]:
-    """Read the teachers of a run that goes on.
+    """Read the teachers of a run that goes on in a folder.
 
     Raises:
-        ModelError: naming the student, if one is gone, or is not what it was.
+        ModelError: if one is gone, or is not what it was.
     """
     made = []
     for record in records:
-        learns = f"{student} learns from the model {record.model}"
-        try:
-            path = models.find(record.model)
-        except NotFoundError:
-            raise ModelError(f"{learns}, which is gone; restore it, or train {student} anew") from None
-        teacher = _opened(registry, path, record.model)
-        if teacher.record != record:
-            raise ModelError(f"{learns}, which has changed since; restore it, or train {student} anew")
-        made.append(teacher)
+        learns = f"{folder.name} learns from the model {record.name}"
+        mend = f"restore it, or train {folder.name} anew"
+        if (path := _found(models, folder, record)) is None:
+            raise ModelError(f"{learns}, which is not there any more; {mend}")
+        made.append(_opened(registry, path, record.model))
+        if made[-1].record != record:
+            raise ModelError(f"{learns}, which has changed since; {mend}")
     return tuple(made)
 
 
@@ -77,8 +75,32 @@ def place_of(models: ModelStore, path: Path) -> str:
     return path.name if path.parent == models.root else str(path.resolve())
 
 
+def teacher(model: StoredModel, place: str, cell: Component) -> Teacher:
+    """Return a model as a teacher that is found again at ``place``."""
+    with (model.path / WEIGHTS if model.path.is_dir() else model.path).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Teacher(TeacherRecord(place, digest), model, cell)
+
+
 def _opened(registry: Registry, path: Path, place: str) -> Teacher:
     model = read_model(path)
-    with (path / WEIGHTS if path.is_dir() else path).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Teacher(TeacherRecord(place, digest), model, restore(registry, "cell", model.config.cell))
+    return teacher(model, place, restore(registry, "cell", model.config.cell))
+
+
+def _found(models: ModelStore, folder: Path, record: TeacherRecord) -> Path | None:
+    """Return the place of a teacher, if it is there; that of an ensemble is within the run's folder.
+
+    Raises:
+        ModelError: if the ensemble is done.
+    """
+    if record.model.startswith(f"{MEMBERS}/"):
+        if not (folder / MEMBERS).is_dir():
+            raise ModelError(
+                f"{folder.name} has learnt from an ensemble, whose networks are gone since it is done: it "
+                "cannot go on; train another"
+            )
+        return folder / record.model if (folder / record.model).is_dir() else None
+    try:
+        return models.find(record.model)
+    except NotFoundError:
+        return None

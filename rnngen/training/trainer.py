@@ -129,6 +129,7 @@ class Trainer:
         precision: ``fp32`` or ``bf16``.
         save: called with the trainer after each evaluation and at the end; yields what to report.
         stop: asked after each step whether to stop.
+        beside: returns the tensors that belong to the model beside the network's, as of the last evaluation.
         score: returns a score of the network's outputs, the higher the better; where given, it decides.
         pause: fewest steps between two evaluations, so that a long validation text does not take all the
             time.
@@ -145,6 +146,7 @@ class Trainer:
     precision: str
     save: Callable[["Trainer", MetricsRow | None], Iterator[Event]]
     stop: Callable[[], bool] = lambda: False
+    beside: Callable[[], Tensors] = dict
     score: Callable[[], float] | None = None
     pause: int = 1
     group: ProcessGroup = field(default_factory=ProcessGroup)

@@ -3,11 +3,13 @@
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import stat
 import subprocess
 import sys
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,10 @@ def texts(trained, place):
     return place
 
 
+PREPARING = re.compile("rnngen: (reading|encoding|learning|loading|timing) ")
+"""What is told before the first step."""
+
+
 @pytest.fixture
 def refused(run, home):
     """Runs the program, which must refuse in one line and change nothing; gives the line."""
@@ -45,7 +51,8 @@ def refused(run, home):
         before = contents(home)
         done = run(*args, status=status, stdin=stdin)
         assert done.out == ""
-        complaint, *rest = [line for line in done.err.splitlines() if ": warning: the plugin" not in line]
+        lines = [line for line in done.err.splitlines() if ": warning: the plugin" not in line]
+        complaint, *rest = dropwhile(PREPARING.match, lines)
         assert complaint.startswith("rnngen: error: ")
         assert all(line.endswith("--help' shows what there is") for line in rest), rest
         assert "this is a bug" not in complaint
@@ -106,6 +113,33 @@ def test_an_unreadable_corpus_is_named(refused, texts, monkeypatch):
 
 def test_nothing_on_stdin_is_an_empty_corpus(refused):
     said(refused("train", "-", "--steps", "1", status=1), "standard input is empty")
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "told"),
+    [
+        ("abc " * 5, ["--task", "lines"], ["1 example of 20 characters", "two are needed"]),
+        ("abc\tdef", ["--task", "pairs"], ["1 pair of ", "two are needed"]),
+        (
+            "hello world",
+            ["--seq", "4", "--val-fraction", "0.05"],
+            ["1 token to validate on", "two in a row"],
+        ),
+        ("ab", ["--seq", "4"], ["1 token to train on", "one sequence of 4"]),
+        ("hello " * 20, ["--val", "empty.txt"], ["empty.txt is empty", "to validate on"]),
+    ],
+)
+def test_too_little_text_is_told_by_what_there_is_and_what_is_needed(refused, place, text, flags, told):
+    (place / "few.txt").write_text(text)
+    (place / "empty.txt").write_text("")
+    said(refused("train", "few.txt", *flags, "--steps", "1", status=1), *told)
+
+
+def test_nine_pairs_are_enough(run, place):
+    (place / "nine.tsv").write_text("".join(f"a{n}\tb{n}\n" for n in range(9)))
+    ran = run("train", "nine.tsv", "--task", "pairs", "--hidden", "8", "--steps", "2", "--device", "cpu")
+    assert "1 held out" in ran.err
+    assert "nan" not in ran.err
 
 
 @pytest.mark.parametrize("text", [b"caf\xe9\n", b"a\tb\nc\n", b"", b"a\tb\n"])

@@ -136,6 +136,9 @@ def test_a_format_of_weights_is_measured_beside_fp32(run):
     assert told["quantize"] == "int8"
     assert told["quantized_ratio"] == told["quantized_tokens_per_second"] / told["rnngen_tokens_per_second"]
     assert told["batched_ratio"] == told["batched_tokens_per_second"] / told["rnngen_tokens_per_second"]
+    for name in ("batched", "quantized", "quantized_batched"):
+        rate = told[f"{name}_tokens_per_second"]
+        assert told[f"{name}_plain_ratio"] == rate / told["plain_tokens_per_second"]
     ran = run(*SAMPLE, *SIZES, "--quantize", "int8")
     assert "rnngen, int8" in ran.out
     assert "times the rate of fp32" in ran.err

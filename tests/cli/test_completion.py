@@ -8,20 +8,32 @@ import click
 import pytest
 
 from rnngen.__main__ import main
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.app import COMMANDS, Builtin
 
 
 @click.command()
 @flags.model_flag
-@click.option("--cell", shell_complete=flags.complete_names("cell"))
+@click.option("--cell", shell_complete=completers.names("cell"))
 def work(**_):
     pass
 
 
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A home with a model of labelled texts."""
+    folder = tmp_path_factory.mktemp("labelled")
+    (folder / "mails.tsv").write_text("spam\tbuy\nham\thello\n" * 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNGEN_HOME", str(folder))
+        sizes = ["--hidden=8", "--steps=1", "--batch=4", "--seq=8", "--device=cpu"]
+        assert main(["train", str(folder / "mails.tsv"), "--task", "labelled", "-q", *sizes]) == 0
+    return folder
+
+
 @pytest.fixture
-def complete(monkeypatch, capsys, tmp_path):
-    """What the program answers when bash asks; the last word is the one being typed."""
+def kinds(monkeypatch, capsys, tmp_path):
+    """What the program answers when bash asks, with kinds; the last word is the one being typed."""
     monkeypatch.setenv("RNNGEN_HOME", str(tmp_path))
     monkeypatch.setitem(COMMANDS, "work", Builtin(f"{__name__}:work", "work"))
 
@@ -32,7 +44,17 @@ def complete(monkeypatch, capsys, tmp_path):
         assert main([]) == 0
         shown = capsys.readouterr()
         assert shown.err == ""
-        return [answer.partition(",")[2] for answer in shown.out.splitlines()]
+        return [line for line in shown.out.splitlines() if line]
+
+    return ask
+
+
+@pytest.fixture
+def complete(kinds):
+    """The same, without the kinds."""
+
+    def ask(line):
+        return [answer.partition(",")[2] for answer in kinds(line)]
 
     return ask
 
@@ -49,6 +71,48 @@ def test_subcommands_and_flags_complete(complete):
 
 def test_names_of_plugins_complete(complete):
     assert complete("rnngen work --cell ls") == ["lstm"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            f"train c.txt {flag} a"
+            for flag in ("--val", "--source", "--target", "--storage", "--val-source", "--val-target")
+        ),
+        *(f"tune c.txt {flag} a" for flag in ("--val", "--source", "--storage")),
+        *(f"eval {flag} a" for flag in ("--source", "--target")),
+        "train a",
+    ],
+)
+def test_files_complete_where_a_file_is_named(kinds, words):
+    assert kinds(f"rnngen {words}") == ["file,a"]
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        ("train -o layer", {"layer_norm=true", "layer_norm=false"}),
+        ("train -o zoneout_h", {"zoneout_h="}),
+        ("train --normalize nf", {"nfc", "nfd", "nfkc", "nfkd"}),
+        ("train --device c", {"cpu", "cuda"}),
+        ("train --source-tokenizer b", {"byte", "bpe"}),
+        ("train --encoding utf-8", {"utf-8"}),
+        ("sample --filters min_p=0.1,te", {"min_p=0.1,temp="}),
+        ("sample --filters dry=1;ba", {"dry=1;base="}),
+        ("sample --device mp", {"mps"}),
+        ("tune --name x", set()),
+    ],
+)
+def test_values_complete_where_they_are_known(complete, words, known):
+    assert set(complete(f"rnngen {words}")) == known
+
+
+def test_runs_and_labels_complete(complete, monkeypatch, labelled):
+    monkeypatch.setenv("RNNGEN_HOME", str(labelled))
+    assert complete("rnngen train --resume --name mai") == ["mails"]
+    assert complete("rnngen sample -m mails --label sp") == ["spam"]
+    assert complete("rnngen sample --label ha") == ["ham"]
 
 
 def test_names_of_models_complete(complete, monkeypatch):

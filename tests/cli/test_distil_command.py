@@ -49,3 +49,13 @@ def test_a_settings_file_may_set_the_share(run, trained, shelf, place, tiny):
     config = json.loads((shelf / "small" / "config.json").read_text())
     assert config["training"]["teacher_weight"] == 0.9
     assert config["tokenizer"]["name"] == "char"
+
+
+def test_an_ensemble_is_shown_network_by_network(run, trained, home, tiny):
+    ran = run("train", trained / "tale.txt", "--name", "two", "--ensemble", 2, *tiny, "--steps", 9)
+    lines = ran.err.splitlines()
+    begun = [line.split(": ")[1] for line in lines if "parameters" in line]
+    assert begun == ["two-1", "two-2", "two"]
+    assert sum("finished (budget): 3 steps" in line for line in lines) == 1
+    assert [path.name for path in (home / "models").iterdir()] == ["two"]
+    assert "two-1, two-2" in run("models", "show", "two").out

@@ -8,7 +8,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.errors import UsageError
 
 
@@ -152,14 +152,14 @@ def complete(decorator, *args, incomplete=""):
 
 
 def test_names_of_plugins_are_completed_by_kind():
-    cell = click.option("--cell", shell_complete=flags.complete_names("cell"))
+    cell = click.option("--cell", shell_complete=completers.names("cell"))
     assert complete(cell, "--cell", incomplete="l") == ["lstm"]
-    nothing = click.option("--cell", shell_complete=flags.complete_names("no such kind"))
+    nothing = click.option("--cell", shell_complete=completers.names("no such kind"))
     assert complete(nothing, "--cell") == []
 
 
 def test_choices_and_stage_completers_complete():
-    decorator = flags.options_from(Options, complete={"device": flags.complete_names("task")})
+    decorator = flags.options_from(Options, complete={"device": completers.names("task")})
     assert complete(decorator, "--optimizer", incomplete="m") == ["muon"]
     assert complete(decorator, "--device", incomplete="li") == ["lines"]
 

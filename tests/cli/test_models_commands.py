@@ -110,7 +110,7 @@ def test_a_damaged_model_does_not_hide_the_others(run, shelf, damage):
 
 def test_show_tells_the_configuration(run, shelf):
     shown = run("models", "show", "tale").out
-    for fact in ("lstm (rnngen", "forget_bias=1.0", "tale.txt", "1×16", "nats/char"):
+    for fact in ("lstm (rnngen", "forget_bias=1.0", "tale.txt", "1×16", "nats/char", "40 steps in 0:"):
         assert fact in shown
     assert not re.search(r"\b(None|True|False)\b", shown)
     every = run("models", "show", "tale", "-v").out
@@ -210,3 +210,34 @@ def test_a_model_in_one_file_is_no_folder_to_copy(run, shelf):
     run("export", "tale", "-o", "tale.safetensors")
     assert "model in one file" in run("models", "cp", "./tale.safetensors", "story", status=2).err
     assert names(shelf) == {"tale", "names"}
+
+
+@pytest.fixture
+def namesake(shelf, place):
+    """The folder ``names`` holds the model ``tale``, and the store has another model called ``names``."""
+    shutil.copytree(shelf / "tale", place / "names")
+    (place / "text.txt").write_text("the cat sees the sea.\n" * 20)
+    return shelf
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sample", "-n", "30", "--seed", "1", "the", "-m"),
+        ("sample", "-n", "30", "--beam", "2", "the", "-m"),
+        ("sample", "-n", "30", "--seed", "1", "the", "-m", "tale", "--draft"),
+        ("next", "the", "-m"),
+        ("fill", "the ___ sees", "-m"),
+        ("score", "-m"),
+        ("eval", "text.txt", "-m"),
+    ],
+)
+def test_a_path_is_a_path_whatever_model_has_its_name(run, namesake, command):
+    here, there = (run(*command, model, stdin="the cat\n") for model in ("./names", "tale"))
+    assert here.out == there.out
+
+
+def test_a_model_at_a_path_is_shown_and_begun_with(run, namesake):
+    assert re.search(r"^task +continue", run("models", "show", "./names").out, re.MULTILINE)
+    run("train", "text.txt", "-q", "--steps", "1", "--name", "new", "--init-from", "./names", "--seed", "1")
+    assert json.loads((namesake / "new" / "config.json").read_text())["task"]["name"] == "continue"

@@ -68,6 +68,11 @@ def test_what_makes_no_sense_is_refused(run, arguments, says):
     assert says in run("next", "-m", "tale", *arguments, "the", status=2).err
 
 
+def test_what_is_certain_has_no_bits(run, shelf):
+    table = run("next", "-m", "tale", "--temp", "0", "the").out
+    assert table.split()[-3:] == ["1.000000", "1.000000", "0.000000"]
+
+
 @pytest.mark.parametrize("command", ["sample", "next"])
 def test_filters_that_leave_nothing_are_named_as_the_cause(run, shelf, command):
     ran = run(command, "-m", "tale", "--filters", "force=zq", "the", status=1)

@@ -124,9 +124,9 @@ def test_a_contradiction_is_an_error_that_names_both(run, monkeypatch, name, fla
         ("stochastic-beam", "--no-stochastic-beam"),
     ],
 )
-def test_a_value_that_a_strategy_refuses_is_an_error_that_names_both(run, name, flag):
+def test_a_value_that_a_strategy_refuses_is_an_error_that_repeats_what_was_typed(run, name, flag):
     done = run(*TALE, "--strategy", name, *flag.split(), "the", status=2)
-    assert f"strategy {name}: {flag}: " in done.err
+    assert f"error: {flag}: " in done.err
     assert done.out == ""
 
 

@@ -27,18 +27,22 @@ def evaluate(session):
 
 
 @pytest.mark.parametrize("shape", [{}, {"layers": 2, "learn_state": True, "tied": True}])
+@pytest.mark.parametrize("ngram", ["none", "auto"])
 @pytest.mark.parametrize("task", ["continue", "lines"])
-def test_the_verdict_of_training_is_that_of_eval(train, evaluate, task, shape):
-    told = next(event for event in train(task=task, **shape) if isinstance(event, FinalEvaluation))
+def test_the_verdict_of_training_is_that_of_eval(train, evaluate, task, shape, ngram):
+    events = train(task=task, ngram=ngram, **shape)
+    told = next(event for event in events if isinstance(event, FinalEvaluation))
     evaluation = evaluate()
     assert evaluation.losses["stream"].nats_per_char == pytest.approx(told.stream, rel=1e-6)
     assert evaluation.losses["window"].nats_per_char == pytest.approx(told.window, rel=1e-6)
 
 
-@pytest.mark.parametrize("task", ["continue", "lines"])
-def test_eval_reads_what_a_generator_reads(session, train, evaluate, tmp_path, task):
+@pytest.mark.parametrize(
+    "options", [{"ngram": "none"}, {"ngram": "auto"}, {"ngram": "auto", "task": "lines"}]
+)
+def test_eval_reads_what_a_generator_reads(session, train, evaluate, tmp_path, options):
     """One text by different code: whole through torch, and token by token in NumPy."""
-    train(task=task)
+    train(**options)
     (tmp_path / "other.txt").write_text("the night and a rose")
     generator = session.load("verse").generator
     end, tokenizer = [generator.eos_id], generator.tokenizers.target
@@ -98,18 +102,19 @@ def test_a_training_text_that_has_changed_is_no_floor(train, evaluate, corpus, t
 
 @pytest.mark.parametrize("task", ["continue", "lines"])
 def test_readings_that_adapt_are_there_when_asked_for(session, train, evaluate, tmp_path, task):
-    train(task=task)
+    train(task=task, ngram="auto")
     text = tmp_path / "other.txt"
     text.write_text("the night and a rose\n" * 30)  # more than is read before the weights first move
-    assert set(evaluate(text).losses) == {"window", "stream"}
-    asked = evaluate(text, evaluation=EvaluationOptions(dynamic=True, cache=True))
+    assert list(evaluate(text).losses) == ["window", "stream", "network", "ngram"]
+    asked = evaluate(text, evaluation=EvaluationOptions(adapt=True, dynamic=True, cache=True))
     losses, stream = asked.losses, asked.losses["stream"]
-    assert list(losses) == ["window", "stream", "dynamic", "cache"]
+    assert list(losses) == ["window", "stream", "adapt", "dynamic", "cache", "network", "ngram"]
     assert asked.as_json()["dynamic"]["nats_per_char"] == losses["dynamic"].nats_per_char
     assert stream == evaluate(text).losses["stream"]
-    assert {losses[mode].tokens for mode in ("stream", "dynamic", "cache")} == {stream.tokens}
-    for mode in ("dynamic", "cache"):  # one line over and over is soon better known
+    assert {loss.tokens for mode, loss in losses.items() if mode != "window"} == {stream.tokens}
+    for mode in ("adapt", "dynamic"):  # one line over and over is soon better known
         assert losses[mode].nats < stream.nats
+    assert losses["cache"].nats < losses["network"].nats
 
 
 def test_an_empty_text_is_refused(train, evaluate, tmp_path):
@@ -130,11 +135,12 @@ def test_a_text_of_one_character_has_no_window(train, evaluate, tmp_path):
 
 
 def test_a_model_is_judged_by_the_weights_that_are_stored(session, train, evaluate):
-    from rnngen.store.model_folder import write_weights
+    from rnngen.store.model_folder import is_fact, write_weights
 
     train()
     model = session.read("verse")
-    weights = {name: np.zeros_like(a) if name != "seen" else a for name, a in model.weights.items()}
+    alone = {name: array for name, array in model.weights.items() if not name.startswith("ngram.")}
+    weights = {name: array if is_fact(name) else np.zeros_like(array) for name, array in alone.items()}
     write_weights(model.path, weights, model.config, model.tokenizer_json)
     assert evaluate().losses["stream"].nats_per_token == pytest.approx(math.log(model.config.vocabulary))
 

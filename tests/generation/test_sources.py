@@ -166,7 +166,7 @@ def test_contrastive_search_is_about_its_source(attentive):
             _, state = self(tokens, state)
             return state[1], state
 
-        def logits(self, features):
+        def logits(self, features, state):
             return np.stack([row @ self.outputs for row in features]).astype(np.float32)
 
     generator = generator_of(Features(5, seed=9), Letters(), source_tokenizer=Letters(), has_eos=True)

@@ -174,12 +174,12 @@ class Reader:
         h = np.tanh(self.inputs[tokens] + h + memory)
         return h, (memory, h, weights / 2)
 
-    def logits(self, features):
+    def logits(self, features, state):
         return features @ self.outputs
 
     def __call__(self, tokens, state):
         features, state = self.features(tokens, state)
-        return self.logits(features), state
+        return self.logits(features, state), state
 
     def attended(self, state):
         return state[2]
@@ -221,7 +221,7 @@ def test_the_mixture_about_a_source_is_the_definition():
         features, state = step.step.features(np.array([token]), state)
         keys.append(features[0].astype(float))
     alpha = np.exp([flatness * keys[i] @ keys[-1] for i in range(len(tokens) - 1)])
-    expected = (1 - weight) * np.exp(log_softmax(step.step.logits(features))[0])
+    expected = (1 - weight) * np.exp(log_softmax(step.step.logits(features, state))[0])
     np.add.at(expected, tokens[1:], weight * alpha / alpha.sum())
     np.testing.assert_allclose(np.exp(logs[-1]), expected, rtol=1e-4)
 

@@ -140,7 +140,7 @@ def test_what_the_output_layer_reads_is_one_thing_on_both_backends(registry, siz
         logits, state = step(tokens, step.start(2))
         features, after = step.features(tokens, step.start(2))
         assert features.shape == (2, step.feature_size)
-        np.testing.assert_allclose(step.logits(features), logits, atol=1e-5)
+        np.testing.assert_allclose(step.logits(features, after), logits, atol=1e-5)
         found.append([features, *map(np.asarray, (*state, *after))])
     for array, same in zip(*found, strict=True):
         np.testing.assert_allclose(array, same, atol=1e-5)

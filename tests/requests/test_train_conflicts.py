@@ -18,6 +18,7 @@ VALUES = {
     "name": "mine",
     "init_from": "other",
     "teacher": ("other",),
+    "ensemble": 3,
     "nproc": 2,
     "from_study": "study",
     "storage": "file.journal",

@@ -30,7 +30,7 @@ from rnngen.nn.build import load_network
 from rnngen.registry.components import restore
 from rnngen.requests.train import TrainRequest
 from rnngen.store.checkpoint import read_tensors
-from rnngen.store.model_folder import FACTS, TRAINING, WEIGHTS, ModelStore, read_model
+from rnngen.store.model_folder import TRAINING, WEIGHTS, ModelStore, is_fact, read_model
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "README.md")
 """What two runs of the same training have in common to the byte."""
@@ -184,7 +184,7 @@ def test_what_is_reported_is_what_is_written(session, train):
     (judged,) = [event for event in events if isinstance(event, FinalEvaluation)]
     finished = events[-1]
     model = read_model(session.models.find("verse"))
-    assert events[0].parameters == sum(a.size for n, a in model.weights.items() if n not in FACTS)
+    assert events[0].parameters == sum(a.size for n, a in model.weights.items() if not is_fact(n))
     assert events[0].vocabulary == model.config.vocabulary == len(model.weights["seen"])
     card = (session.models.find("verse") / "README.md").read_text()
     assert f"{judged.stream:.4f}" in card
@@ -354,7 +354,7 @@ def test_a_tuned_model_begins_where_the_other_ended(session, ask, train, tmp_pat
     events = list(session.train(session.plan(request)))
     base, tuned = session.read("verse"), session.read("tuned")
     for name, array in base.weights.items():
-        if name not in FACTS:
+        if not is_fact(name):
             np.testing.assert_array_equal(tuned.weights[name], array)
     assert tuned.tokenizer_json == base.tokenizer_json
     assert tuned.config.corpus.own_vocabulary is False

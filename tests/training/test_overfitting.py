@@ -45,6 +45,12 @@ def test_a_budget_in_passes_or_steps_has_no_other_bound(budget):
     assert filled(1000, **budget)[1].max_epochs is None
 
 
+def test_a_narrower_network_reads_more_often_and_drops_less():
+    text = TrainingText(10**6)
+    assert most_epochs(text, 96) > most_epochs(text, 384) == most_epochs(text, 1024)
+    assert dropout(12, 96) < dropout(12, 384) == dropout(12, 1024)
+
+
 def test_examples_that_end_are_read_more_often_than_free_text():
     assert most_epochs(TrainingText(10**6, has_eos=True)) > most_epochs(TrainingText(10**6))
 
@@ -76,7 +82,7 @@ def test_what_was_given_stands():
 def test_a_pass_decays_as_much_at_any_rate_and_batch():
     options = TrainingOptions()
     faster, larger = replace(options, lr=2 * options.lr), replace(options, batch=2 * options.batch)
-    base = weight_decay(options, TrainingText(100_000))
-    assert weight_decay(faster, TrainingText(100_000)) == pytest.approx(base / 2, rel=0.05)
-    assert weight_decay(larger, TrainingText(100_000)) == pytest.approx(base * 2, rel=0.05)
-    assert weight_decay(replace(options, optimizer="sgd"), TrainingText(100_000)) == LEAST_DECAY
+    base = weight_decay(options, TrainingText(1_000_000))
+    assert weight_decay(faster, TrainingText(1_000_000)) == pytest.approx(base / 2, rel=0.05)
+    assert weight_decay(larger, TrainingText(1_000_000)) == pytest.approx(base * 2, rel=0.05)
+    assert weight_decay(replace(options, optimizer="sgd"), TrainingText(1_000_000)) == LEAST_DECAY

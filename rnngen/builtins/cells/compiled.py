@@ -1,4 +1,4 @@
-"""Shared by the compiled steps of the cells; ``stepwise`` has the equations, a row at a time here."""
+"""Shared by the compiled steps of the cells; ``stepwise`` has the equations."""
 
 from typing import Any, TypeAlias
 
@@ -14,20 +14,20 @@ ZERO, ONE = np.float32(0), np.float32(1)
 
 
 @compiled
-def project(x: Vector, matrix: Any, gain: Any, bias: Any, product: Vector) -> None:
-    """``x`` (I,) → its product (G,), normalised where there is a gain, plus the bias where there is one."""
-    multiply(x, matrix, product)
+def project(projection: Projection, x: Floats, product: Floats) -> None:
+    """``x`` (B,I) → its product (B,G), normalised where there is a gain, plus the bias where there is one."""
+    multiply(x, projection[0], product)
+    for b in range(len(x)):
+        finish(product[b], projection[1], projection[2])
+
+
+@compiled
+def finish(product: Vector, gain: Any, bias: Any) -> None:
+    """Normalise a row (G,) where there is a gain, and add the bias where there is one."""
     if gain is not None:
         normalize(product, gain)
     if bias is not None:
         product += bias
-
-
-@compiled
-def project_rows(projection: Projection, x: Floats, product: Floats) -> None:
-    """``x`` (B,I) → its product (B,G)."""
-    for b in range(len(x)):
-        project(x[b], *projection, product[b])
 
 
 @compiled

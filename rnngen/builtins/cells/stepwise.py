@@ -131,7 +131,7 @@ class Projection:
         if isinstance(self.matrix, CompiledMatrix):
             self.parameters = self.matrix.arrays, self.norm and self.norm.gain, self.bias
             self.width = self.matrix.shape[1]
-            self.kernel = partial(imported("rnngen.builtins.cells.compiled:project_rows"), self.parameters)
+            self.kernel = partial(imported("rnngen.builtins.cells.compiled:project"), self.parameters)
 
 
 class CenteredNorm:

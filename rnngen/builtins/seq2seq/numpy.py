@@ -105,7 +105,7 @@ class EncoderDecoderStep:
         state = (*prepared, *source, weights, *attending, *((z,) if fed else ()), *after)
         return z, weights, (context, y, x), state
 
-    def logits(self, features: Floats) -> Floats:
+    def written(self, features: Floats) -> Floats:
         """Features (B,H) → the output layer's logits (B,V)."""
         logits: Floats = np.dot(features, self.head)
         logits += self.bias
@@ -118,12 +118,16 @@ class Seq2SeqStep(EncoderDecoderStep):
     def __call__(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → logits (B,V), state."""
         z, state = self.features(tokens, state)
-        return self.logits(z), state
+        return self.written(z), state
 
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → what the output layer reads (B,H), state."""
         z, _, _, state = self.decode(tokens, state)
         return z, state
+
+    def logits(self, features: Floats, state: State) -> Floats:  # noqa: ARG002
+        """Features (B,H) and the state after their tokens → logits (B,V)."""
+        return self.written(features)
 
 
 class CopyingSeq2SeqStep(EncoderDecoderStep):
@@ -139,7 +143,7 @@ class CopyingSeq2SeqStep(EncoderDecoderStep):
         z, weights, mixed, state = self.decode(tokens, state)
         gate = np.concatenate(mixed, axis=1) @ self.gate + self.gate_bias
         write, copy = -np.logaddexp(0, -gate)[:, None], -np.logaddexp(0, gate)[:, None]
-        written = log_softmax32(self.logits(z))
+        written = log_softmax32(self.written(z))
         copied = np.full(written.shape, 1e-30, np.float32)
         places = np.arange(len(z))[:, None], np.maximum(source, 0)  # padding has no weight
         np.add.at(copied, places, weights)

@@ -15,7 +15,6 @@ import numpy as np
 from rnngen.builtins.strategies.options import ContrastiveOptions
 from rnngen.contracts import (
     AnyFilter,
-    ConditionedStep,
     DecodingJob,
     FeatureStep,
     Floats,
@@ -85,9 +84,7 @@ def _tokens(
         seen.add(features[0])
     memory, history = chain.initial(np.array([seed])), [list(prompt)]
     while True:
-        logits = step.logits(features)
-        if isinstance(step, ConditionedStep):
-            logits = step.condition(logits, state)
+        logits = step.logits(features, state)
         logits[:, never] = -np.inf
         tokens, probabilities = candidates(chain(logits, history, memory)[0], options.top_k)
         read, after = step.features(tokens, select_rows(state, [0] * len(tokens)))

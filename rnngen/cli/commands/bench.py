@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.settings import given, resolve
@@ -34,7 +34,7 @@ def bench() -> None:
     "-m",
     "--model",
     metavar="NAME",
-    shell_complete=flags.complete_models,
+    shell_complete=completers.models,
     help="Measure the network of this model: its name, or the path of its folder or file.",
 )
 @flags.options_from(BenchNetwork, heading="The network, where no model is given")
@@ -100,14 +100,23 @@ def _hold_to_one_thread() -> None:
 
 
 def _show_generation(found: "Generation") -> None:
-    ours = ["rnngen", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"]
-    rows = [ours, ["plain PyTorch", f"{found.plain:,.0f}", "1.00"]]
+    many, form = f"{found.count} texts", found.quantize
+    rates = {
+        "rnngen": found.rnngen,
+        "plain PyTorch": found.plain,
+        f"rnngen, {many}": found.batched,
+        f"rnngen, {form}": found.quantized,
+        f"rnngen, {form}, {many}": found.both,
+    }
+    rows = [
+        [name, f"{rate:,.0f}", f"{rate / found.plain:.2f}"]
+        for name, rate in rates.items()
+        if rate is not None
+    ]
     if found.batched is not None:
-        rows.append([f"rnngen, {found.count} texts", f"{found.batched:,.0f}", ""])
         console.note(f"side by side: {found.batched / found.rnngen:.1f} times the rate of one text")
     if found.quantized is not None:
-        rows.append([f"rnngen, {found.quantize}", f"{found.quantized:,.0f}", ""])
-        console.note(f"{found.quantize}: {found.quantized / found.rnngen:.2f} times the rate of fp32")
+        console.note(f"{form}: {found.quantized / found.rnngen:.2f} times the rate of fp32")
     console.table(rows, ["one thread" if found.device == "cpu" else found.device, "tokens/s", "ratio"])
     if found.bandwidth_fraction is not None:
         console.note(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.settings import given, resolve
@@ -13,6 +13,8 @@ from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions, OutputOptions
 from rnngen.printable import counted
 
+ALONE = {"network": "network alone", "ngram": "n-gram alone"}
+"""Names of losses that are not the whole model's."""
 LABELS, MISTAKEN = 20, 3
 """Labels that are shown, and those that each was taken for, at most."""
 
@@ -39,12 +41,19 @@ if TYPE_CHECKING:
     "--target",
     multiple=True,
     metavar="FILE",
+    shell_complete=completers.files,
     help="File of the targets, a line each; sources in --source. Repeatable: several references.",
 )
 @flags.options_from(OutputOptions, heading="Outputs of seq2seq models", common={"beam"})
-@flags.options_from(EvaluationOptions, heading="Adaptive evaluation modes", common={"dynamic", "cache"})
+@flags.options_from(
+    EvaluationOptions, heading="Adaptive evaluation modes", common={"adapt", "dynamic", "cache"}
+)
 @click.option(
-    "--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, cuda:N, mps, auto."
+    "--device",
+    default="cpu",
+    show_default=True,
+    shell_complete=completers.devices,
+    help="Where to compute: cpu, cuda, cuda:N, mps, auto.",
 )
 @flags.json_flag
 @flags.quiet_flag
@@ -64,8 +73,9 @@ def evaluate(
     """Evaluate a model on CORPUS or, without one, on the validation text of its training.
 
     The loss is measured in two modes: window (256 tokens at a time, each from a fresh state) and stream (the
-    state carried through). Two more adapt to the text, and score each token before they see it: --dynamic
-    and --cache. Beside them stands a baseline: a Witten-Bell 5-gram of the same training text.
+    state carried through). Three more adapt to the text, and score each token before they see it: --adapt,
+    --dynamic and --cache (that of the network alone). Beside them stand the network and its n-gram, each by
+    itself and read as stream, and a baseline: a Witten-Bell 5-gram of the same training text.
 
     A seq2seq model generates an output for each source, greedily or with --beam, and the outputs are compared
     with the targets: BLEU and chrF (sacreBLEU), ROUGE, accuracy. Several targets of one source, in pairs or
@@ -134,7 +144,8 @@ def _show_outputs(evaluation: "Evaluation", outputs: "OutputScores") -> None:
 def _show_losses(evaluation: "Evaluation") -> None:
     units = ("nats_per_token", "nats_per_char", "bits_per_char", "perplexity")
     rows = [
-        [mode, *(f"{loss.as_json()[unit]:.4f}" for unit in units)] for mode, loss in evaluation.losses.items()
+        [ALONE.get(mode, mode), *(f"{loss.as_json()[unit]:.4f}" for unit in units)]
+        for mode, loss in evaluation.losses.items()
     ]
     if evaluation.baseline:
         nats = evaluation.baseline.nats_per_char

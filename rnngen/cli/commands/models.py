@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, streams
+from rnngen.cli import completers, flags, streams
 from rnngen.cli.render import console
-from rnngen.cli.render.progress import age, disk_size
+from rnngen.cli.render.progress import age, clock, disk_size
 from rnngen.errors import RnngenError, UsageError
 
 if TYPE_CHECKING:
+    from rnngen.store.checkpoint import Tensors
     from rnngen.store.model_folder import ModelStore
 
 COLUMNS = ("", "name", "task", "cell", "size", "tokenizer", "nats/char", "disk", "age")
 """Headings of the listing; the first column marks the default model."""
 
-name_argument = click.argument("name", shell_complete=flags.complete_models)
+name_argument = click.argument("name", shell_complete=completers.models)
 
 
 @click.group()
@@ -97,14 +98,14 @@ def _row(summary: dict[str, Any], taken: str) -> list[object]:
 @flags.json_flag
 def show(name: str, verbose: bool, json: bool) -> None:
     """Show a model: its parts, its size, its text and its validation loss; with -v every option."""
-    from rnngen.store.model_folder import FACTS, last_evaluation
+    from rnngen.store.model_folder import is_fact, last_evaluation
 
     model = _store().open(name)
     config = model.config.as_json()
     if json:
         console.write_json({"path": str(model.path), **config})
         return
-    parameters = sum(array.size for key, array in model.weights.items() if key not in FACTS)
+    parameters = sum(array.size for key, array in model.weights.items() if not is_fact(key))
     loss = last_evaluation(model.path) if model.path.is_dir() else None
     corpus, network = model.config.corpus, model.config.network
     names = ", ".join(Path(path).name for path in corpus.paths)
@@ -113,10 +114,12 @@ def show(name: str, verbose: bool, json: bool) -> None:
         **{kind: _component(config[kind]) for kind in ("task", "cell", "tokenizer")},
         "size": f"{network.layers}×{network.hidden}, dropout {network.dropout:g}",
         "parameters": f"{parameters:,}",
+        "n-gram": _ngram(model.weights),
         "vocabulary": f"{config['vocabulary']:,} tokens",
         "corpus": f"{names} ({corpus.chars:,} characters)",
         "labels": f"{len(corpus.labels)}: {', '.join(corpus.labels)}" if corpus.labels else None,
         "nats/char": f"{loss:.4f} on the validation text" if loss is not None else None,
+        "trained": _trained(model.path),
         "teachers": ", ".join(teacher.name for teacher in model.config.teachers) or None,
         "seed": str(model.config.training.seed),
         "made by": f"rnngen {model.config.rnngen}",
@@ -124,6 +127,30 @@ def show(name: str, verbose: bool, json: bool) -> None:
     sizes = {**config["network"], **config["training"]} if verbose else {}
     known = [(key, value) for key, value in facts.items() if value is not None]
     console.table([*known, *((key, _spelt(value)) for key, value in sizes.items())], ["", name])
+
+
+def _trained(path: Path) -> str | None:
+    """Return when a model was trained, and how long, as far as its folder knows."""
+    from rnngen.store.checkpoint import read_tensors
+    from rnngen.store.model_folder import TRAINING, WEIGHTS
+
+    if not path.is_dir():
+        return None
+    date = time.strftime("%Y-%m-%d %H:%M", time.localtime((path / WEIGHTS).stat().st_mtime))
+    with suppress(RnngenError, KeyError, TypeError):
+        progress = read_tensors(path / TRAINING)[1]["progress"]
+        return f"{date}, {progress['step']:,} steps in {clock(progress['seconds'])}"
+    return date
+
+
+def _ngram(weights: "Tensors") -> str | None:
+    """Return the order and the size of a model's n-gram; None where it has none."""
+    from rnngen.store.model_folder import NGRAM
+
+    if (shape := weights.get(f"{NGRAM}shape")) is None:
+        return None
+    size = sum(array.nbytes for name, array in weights.items() if name.startswith(NGRAM))
+    return f"order {shape[1]}, {disk_size(size)}"
 
 
 def _spelt(value: Any) -> str:
@@ -139,7 +166,7 @@ def _component(record: dict[str, Any]) -> str:
 
 
 @models.command(cls=flags.Command)
-@click.argument("names", nargs=-1, required=True, shell_complete=flags.complete_models)
+@click.argument("names", nargs=-1, required=True, shell_complete=completers.models)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def rm(names: tuple[str, ...], yes: bool) -> None:
     """Remove models, after asking."""
@@ -175,7 +202,7 @@ def mv(name: str, target: str) -> None:
 
 
 @models.command(cls=flags.Command)
-@click.argument("name", required=False, shell_complete=flags.complete_models)
+@click.argument("name", required=False, shell_complete=completers.models)
 @click.option("--unset", is_flag=True, help="Take the model trained last again.")
 def default(name: str | None, unset: bool) -> None:
     """Make NAME the model that commands take where none is named; without it, print that model's name."""
@@ -201,7 +228,7 @@ def path(name: str) -> None:
     "rnngen sample -m ./diary.safetensors",
 )
 @click.command(cls=flags.Command)
-@click.argument("name", shell_complete=flags.complete_models)
+@click.argument("name", shell_complete=completers.models)
 @click.option(
     "-o",
     "--output",

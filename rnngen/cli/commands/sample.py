@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import context, flags, interactive, prompts, streams
+from rnngen.cli import completers, context, flags, interactive, prompts, streams
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rnngen.requests.sample import SampleRequest
     from rnngen.store.model_folder import StoredModel
 
+RULE = "---\n"
+"""The line between texts that do not end by themselves."""
 STATES = "Generation state"
 state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FILE", heading=STATES)
 
@@ -62,9 +64,18 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     type=int,
     help="Seed of the draws; chosen and reported if not given. The same seed gives the same bytes.",
 )
-@flags.option("--count", type=click.IntRange(1), default=1, help="Number of texts.")
 @flags.option(
-    "--label", metavar="LABEL", callback=flags.utf8, help="Generate under a label, of models with labels."
+    "--count",
+    type=click.IntRange(1),
+    default=1,
+    help="Number of texts; a line of --- divides those of free text.",
+)
+@flags.option(
+    "--label",
+    metavar="LABEL",
+    callback=flags.utf8,
+    shell_complete=completers.labels,
+    help="Generate under a label, of models with labels.",
 )
 @flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
 @flags.rare_option(
@@ -96,7 +107,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
 @flags.rare_option(
     "--strategy",
     metavar="NAME",
-    shell_complete=flags.complete_names("strategy"),
+    shell_complete=completers.names("strategy"),
     heading=STRATEGIES,
     help="How to choose tokens: sample, greedy, beam, diverse-beam, stochastic-beam, best-of, mbr, "
     "contrastive, speculative, or a plugin's; options as NAME;key=value. By default sample, or greedy for a "
@@ -113,7 +124,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     heading=STATES,
     help="Mix in the state after another prompt, with a weight from 0 to 1.",
 )
-@flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common=())
+@flags.options_from(AdaptingOptions, heading="Adapting to the prompt", common={"adapt"})
 @flags.device_flag
 @flags.rare_option(
     "--quantize",
@@ -182,8 +193,9 @@ def run(
     prompt = _prompt(request, encoding) if request.adapting.dynamic else None
     if prompt is not None:
         stored[0] = _adapted(here, stored[0], prompt, request)
+    adapting = request.adapting
     options = LoadOptions(
-        request.device, request.quantize, request.adapting if request.adapting.cache else None
+        request.device, request.quantize, adapting if adapting.cache else None, adapt=adapting.adapt
     )
     model = here.open(*stored, options=options, cached=True)
     decoder = decoder_of(model.generator)
@@ -333,7 +345,7 @@ class Writer:
     def _write_pieces(
         self, out: streams.Output, prompt: "Prompt", text: "ResumableGeneration", pieces: Iterator[str]
     ) -> None:
-        out.write("" if self.request.no_prompt else prompt.text)
+        out.write(self._prompt(prompt))
         for piece in pieces:
             out.write(piece)
         out.write(self._end(ends=text.ends), flush=True)
@@ -347,10 +359,17 @@ class Writer:
                 yield self._text_record(output)
                 continue
             yield self._separator if number else ""
-            yield "" if self.request.no_prompt else output.prompt.text
+            yield self._prompt(output.prompt)
             yield from output.pieces
             self._note(output)
             yield self._end(ends=True)
+
+    def _prompt(self, prompt: "Prompt") -> str:
+        """Return the prompt as it is written: on a terminal it is dim beside what is generated."""
+        if self.request.no_prompt or not prompt.text:
+            return ""
+        dim = console.interactive(sys.stdout) and console.coloured(sys.stdout) and not self.request.null
+        return click.style(prompt.text, dim=True) if dim else prompt.text
 
     def _end(self, *, ends: bool) -> str:
         """A line end where there are several texts, or one that ended by itself, or a person reads."""
@@ -361,8 +380,13 @@ class Writer:
 
     @property
     def _separator(self) -> str:
-        """Between texts, what training divided them at, of which a line end is written already."""
-        return "" if self.request.null else self.generator.separator.removeprefix("\n")
+        """Between texts, what training divided them at, of which a line end is written already.
+
+        Free text, which nothing divides, gets a line of its own.
+        """
+        if self.request.null:
+            return ""
+        return self.generator.separator.removeprefix("\n") if self.generator.has_eos else RULE
 
     def _text_record(self, output: "Output") -> str:
         record: dict[str, Any] = {"prompt": output.prompt.text, "text": output.text}

@@ -1,6 +1,7 @@
 """``rnngen train``: learn from a text, alone or as one of several processes, until the end or Ctrl-C."""
 
 import re
+import shlex
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
@@ -53,6 +54,7 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
 storage_flag = flags.rare_option(
     "--storage",
     metavar="PLACE",
+    shell_complete=completers.files,
     help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
     "home folder.",
 )
@@ -60,12 +62,12 @@ parts_flags = flags.options_from(
     PartsOptions,
     heading="Parts",
     common={"task", "cell", "tokenizer"},
-    complete={kind: flags.complete_names(kind) for kind in ("cell", "tokenizer", "task")},
 )
 
 
 @flags.examples(
     "rnngen train corpus.txt",
+    "rnngen train almanac",
     "rnngen train novel.txt --tokenizer bpe --vocab-size 2000 --minutes 10",
     "rnngen train names.txt --task lines --hidden 128",
     "rnngen train english-chinese.tsv --task pairs --name en-zh",
@@ -78,13 +80,15 @@ parts_flags = flags.options_from(
 )
 @click.command(cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="[CORPUS]...", type=click.Path())
-@click.option("--name", help="Name of the model; by default that of the corpus.")
+@click.option(
+    "--name", shell_complete=completers.runs, help="Name of the model; by default that of the corpus."
+)
 @click.option("--resume", is_flag=True, help="Continue the run of that name exactly where it stopped.")
 @click.option("--force", is_flag=True, help="Replace a model of that name.")
 @click.option(
     "--init-from",
     metavar="MODEL",
-    shell_complete=flags.complete_models,
+    shell_complete=completers.models,
     help="Start from the weights and vocabulary of another model (fine-tuning).",
 )
 @flags.rare_option(
@@ -92,18 +96,26 @@ parts_flags = flags.options_from(
     multiple=True,
     type=flags.OneName(),
     metavar="MODEL",
-    shell_complete=flags.complete_models,
+    shell_complete=completers.models,
     help="Learn also from the probabilities of another model, and take its vocabulary; give several for the "
     "mean of theirs (see rnngen distil).",
 )
 @parts_flags
 @flags.set_flag
 @flags.option(
-    "--target", metavar="FILE", heading="Text", help="File of the targets, a line each; sources in --source."
+    "--target",
+    metavar="FILE",
+    shell_complete=completers.files,
+    heading="Text",
+    help="File of the targets, a line each; sources in --source.",
 )
 @flags.options_from(CorpusOptions, heading="Text", common={"val", "source"})
 @flags.rare_option(
-    "--val-target", metavar="FILE", heading="Text", help="The same as --val, beside --val-source."
+    "--val-target",
+    metavar="FILE",
+    shell_complete=completers.files,
+    heading="Text",
+    help="The same as --val, beside --val-source.",
 )
 @flags.options_from(NetworkOptions, heading="Network", common={"hidden", "layers", "dropout"})
 @flags.options_from(TrainingOptions, heading="Training", common={"epochs", "minutes", "seed"})
@@ -111,7 +123,7 @@ parts_flags = flags.options_from(
     "--listener",
     multiple=True,
     metavar="NAME",
-    shell_complete=flags.complete_names("listener"),
+    shell_complete=completers.names("listener"),
     help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
 )
 @flags.rare_option(
@@ -125,6 +137,7 @@ parts_flags = flags.options_from(
 @flags.rare_option(
     "--from-study",
     metavar="NAME",
+    shell_complete=completers.studies,
     help="Take the settings that 'rnngen tune' found best; flags count above them, and the budget is "
     "this run's.",
 )
@@ -142,7 +155,7 @@ parts_flags = flags.options_from(
 @flags.json_lines_flag
 @click.pass_context
 def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
-    """Train a model on CORPUS: files, folders, patterns, or - for standard input.
+    """Train a model on CORPUS: files, folders, patterns, a corpus that ships, or - for standard input.
 
     The text is read as UTF-8: plain, JSON, CSV or TSV, compressed with gzip or Zstandard or not. Its last
     tenth is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
@@ -174,9 +187,34 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     listeners = [make_listener(here, text) for text in request.listener if first()]
     run = run_together if launched() else run_alone
     plan, finished = run(here, request, listeners, Display(mode, verbose))
-    if finished is not None and finished.reason == "interrupt":
+    if finished is not None:
+        conclude(ctx, plan, finished, mode)
+
+
+def conclude(ctx: click.Context, plan: "Plan", finished: "Finished", mode: "console.Mode") -> None:
+    """Show where the model is, what held it back, and a command to try it with, or to resume the run."""
+    if finished.reason == "interrupt":
         console.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
+    if mode in ("json", "quiet"):
+        return
+    console.note(f"saved as {shown(plan.name)} in {shown(str(plan.path))}")
+    if finished.advice:
+        console.note(f"what holds it back: {finished.advice}")
+    console.note(f"try: rnngen sample -m {shlex.quote(plan.name)}{_to_try(plan)}")
+
+
+def _to_try(plan: "Plan") -> str:
+    """Return what suits the model after ``rnngen sample -m NAME``."""
+    from rnngen.training.evaluating import validation_pairs
+
+    encoded = plan.encoded
+    if encoded.val.source is not None:
+        sources, _ = validation_pairs(encoded, range(min(20, encoded.val.examples)))
+        return f" {shlex.quote(min(sources, key=len))}"
+    if encoded.record.labels:
+        return f" --label {shlex.quote(encoded.record.labels[0])} --count 5"
+    return " --count 10" if encoded.has_eos else ""
 
 
 def _for_run(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:

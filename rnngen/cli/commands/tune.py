@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags, streams
+from rnngen.cli import completers, flags, streams
 from rnngen.cli.commands.train import (
     INTERRUPTED,
     NO_SETTINGS,
@@ -42,7 +42,7 @@ SECONDS = 0.3
 TRAINING = [
     option.name
     for option in describe(TrainingOptions)
-    if option.name != "minutes" and not option.name.startswith("teacher")
+    if option.name not in ("minutes", "ensemble") and not option.name.startswith("teacher")
 ]
 """A trial's minutes are called ``--trial-minutes`` here, and it has no teachers."""
 
@@ -67,7 +67,9 @@ def _searches(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 )
 @click.command(cls=flags.Command)
 @click.argument("corpus", nargs=-1, metavar="CORPUS...", type=click.Path())
-@click.option("--name", help="The study's name; by default that of the corpus.")
+@click.option(
+    "--name", shell_complete=completers.studies, help="The study's name; by default that of the corpus."
+)
 @flags.options_from(TuningOptions)
 @click.option(
     "--search",

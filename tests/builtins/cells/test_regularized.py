@@ -270,7 +270,7 @@ def test_quantise_replaces_every_matrix():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"zoneout_h": 1.0}, "zoneout_h=1.0: a number from 0 to below 1"),
+        ({"zoneout_h": 1.0}, "zoneout_h=1: a number from 0 to below 1"),
         ({"zoneout_c": -0.1}, "zoneout_c=-0.1: a number from 0 to below 1"),
         ({"zoneout_c": float("nan")}, "zoneout_c=nan"),
         ({"mogrifier": -1}, "mogrifier=-1: 0 or more"),

@@ -14,7 +14,7 @@ from rnngen.options import IdleOption, build, describe
         ({"alpha": float("nan")}, "alpha=nan: a number"),
         ({"alpha": float("inf")}, "alpha=inf: a number"),
         ({"offset": -0.5}, "offset=-0.5: 0 or more"),
-        ({"coverage": -1.0}, "coverage=-1.0: 0 or more"),
+        ({"coverage": -1.0}, "coverage=-1: 0 or more"),
         ({"diversity": float("inf")}, "diversity=inf: 0 or more"),
         ({"diversity_range": 0.0}, "diversity_range=0.0: more than 0"),
         ({"penalty": "wu"}, "penalty=wu: one of"),

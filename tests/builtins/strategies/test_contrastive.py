@@ -33,7 +33,7 @@ def halves(toy):
             _, (h,) = self(tokens, state)
             return h, (h,)
 
-        def logits(self, features):
+        def logits(self, features, state):
             return np.array([row @ self.outputs for row in features])
 
     return Halves
@@ -59,9 +59,9 @@ class FilterChain:
 
     def __call__(self, tokens, state):
         features, state = self.features(tokens, state)
-        return self.logits(features), state
+        return self.logits(features, state), state
 
-    def logits(self, features):
+    def logits(self, features, state):
         same = (self.rows[None] == features[:, None]).all(axis=-1)
         return self.table[same.argmax(axis=1)].copy()
 

@@ -18,10 +18,10 @@ def advance(constants: tuple[Projection, Any], projected: Floats, state: State, 
     recurrent, new_h = constants
     (h,), (y,) = state, after
     size = h.shape[1]
-    gates = np.empty(3 * size, np.float32)
+    products = np.empty((len(h), 3 * size), np.float32)
+    project(recurrent, h, products)
     for b in range(len(h)):
-        project(h[b], *recurrent, gates)
-        a, out = projected[b], y[b]
+        a, gates, out = projected[b], products[b], y[b]
         for j in range(2 * size):
             gates[j] = sigmoid(gates[j] + a[j])
         r, z, n = gates[:size], gates[size : 2 * size], gates[2 * size :]

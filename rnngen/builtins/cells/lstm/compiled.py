@@ -22,10 +22,10 @@ def advance(
     h, c = state
     y, memory = after
     size = h.shape[1]
-    gates = np.empty(4 * size, np.float32)
+    products = np.empty((len(h), 4 * size), np.float32)
+    project(recurrent, h, products)
     for b in range(len(h)):
-        project(h[b], *recurrent, gates)
-        a, m, out = projected[b], memory[b], y[b]
+        a, gates, m, out = projected[b], products[b], memory[b], y[b]
         for j in range(3 * size):
             gates[j] = sigmoid(gates[j] + a[j])
         i, f, o, g = gates[:size], gates[size : 2 * size], gates[2 * size : 3 * size], gates[3 * size :]

@@ -16,9 +16,9 @@ def advance(constants: tuple[Projection, int, Any], projected: Floats, state: St
     """
     recurrent, activation, new_h = constants
     (h,), (y,) = state, after
+    project(recurrent, h, y)
     for b in range(len(h)):
         out = y[b]
-        project(h[b], *recurrent, out)
         out += projected[b]
         for j in range(len(out)):
             if activation == 0:

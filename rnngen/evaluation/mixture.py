@@ -1,0 +1,171 @@
+"""The loss of a network together with its n-gram, and the weights of both that make it least.
+
+The n-gram reads what the network reads: contexts begin anew wherever the network's state does.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnngen.contracts import IGNORE, Floats, TokenIds
+from rnngen.data.batches import Batch, segment_batches
+from rnngen.data.token_store import TokenStore
+from rnngen.evaluation.perplexity import Loss, LossEvaluator, evaluating
+from rnngen.inference.ngram.counts import NGram, Nodes, Prediction
+from rnngen.inference.ngram.mixture import (
+    ADAPTIVE_PRIOR,
+    PRIOR,
+    Mixture,
+    features,
+    fitted,
+    surprisals,
+)
+from rnngen.inference.ngram.recent import Recent
+from rnngen.nn.loss import batch_logits
+from rnngen.numerics import Doubles, log_softmax32
+
+MOST = 1 << 22
+"""Most logits that are computed at once."""
+SEGMENT = 256
+"""Tokens that are read at once in order; a matter of speed alone."""
+
+
+class Compared(NamedTuple):
+    """What every expert says about N tokens that came."""
+
+    experts: tuple[Floats, ...]
+    """(N,V) log-probabilities of the network, of the n-gram and, if there is one, of the adaptive n-gram."""
+    features: Doubles
+    """(N,F) of their contexts."""
+    targets: TokenIds
+    """(N,) the tokens."""
+
+    def surprisals(self, weights: Doubles) -> Doubles:
+        """Return the surprisals (N,), in nats, of the mixture."""
+        return surprisals(self.experts, self.features, self.targets, weights)
+
+    def alone(self, expert: int) -> Doubles:
+        """Return the surprisals (N,) of one expert."""
+        found: Doubles = -self.experts[expert][np.arange(len(self.targets)), self.targets].astype(np.float64)
+        return found
+
+
+@dataclass(frozen=True)
+class MixtureEvaluator(LossEvaluator):
+    """Measures the loss of a network and its n-gram, as ``LossEvaluator`` does that of the network alone."""
+
+    mixture: Mixture | None = None
+    """None for the network alone."""
+
+    def total(self, batches: Iterable[Batch]) -> tuple[float, int]:
+        """Return the summed nats of all targets, and their number."""
+        if self.mixture is None:
+            return super().total(batches)
+        with evaluating(self.network):
+            return self.summed(batches)
+
+    def summed(self, batches: Iterable[Batch], *, adaptive: bool = False) -> tuple[float, int]:
+        """Return the nats of all targets, with an adaptive n-gram or without, and their number.
+
+        The network's mode stays.
+        """
+        assert self.mixture is not None
+        weights = self.mixture.adaptive_weights if adaptive else self.mixture.weights
+        nats, tokens = 0.0, 0
+        for part in self.compared(batches, adaptive=adaptive):
+            nats, tokens = nats + float(part.surprisals(weights).sum()), tokens + len(part.targets)
+        return nats, tokens
+
+    def ngram_alone(self, store: TokenStore, *, has_eos: bool) -> Loss:
+        """Return the loss of the n-gram by itself."""
+        with evaluating(self.network):
+            found = [part.alone(1) for part in self.compared(_in_order(store, has_eos=has_eos))]
+        nats = np.concatenate(found)
+        return Loss.of(store, float(nats.sum()), len(nats), has_eos=has_eos)
+
+    def adaptive(self, store: TokenStore, *, has_eos: bool) -> Loss:
+        """Return the loss with an n-gram that goes on counting; the text is read in order, state carried."""
+        with evaluating(self.network):
+            sums = self.summed(_in_order(store, has_eos=has_eos), adaptive=True)
+        return Loss.of(store, *sums, has_eos=has_eos)
+
+    def fitted(self, store: TokenStore, *, has_eos: bool, positions: int, adaptive: bool = False) -> Mixture:
+        """Return the mixture with the weights that suit the first ``positions`` tokens of a text best."""
+        return self.fitted_to(self.first(store, has_eos=has_eos, positions=positions, adaptive=adaptive))
+
+    def fitted_to(self, found: Compared) -> Mixture:
+        """Return the mixture with the weights that suit some tokens best."""
+        assert self.mixture is not None
+        if len(found.experts) == 2:
+            return replace(self.mixture, weights=fitted(*found, PRIOR))
+        return replace(self.mixture, adaptive_weights=fitted(*found, ADAPTIVE_PRIOR))
+
+    def first(self, store: TokenStore, *, has_eos: bool, positions: int, adaptive: bool = False) -> Compared:
+        """Compare the experts on the first ``positions`` tokens, at least."""
+        parts, count = list[Compared](), 0
+        with evaluating(self.network):
+            for part in self.compared(_in_order(store, has_eos=has_eos), adaptive=adaptive):
+                parts.append(part)
+                if (count := count + len(part.targets)) >= positions:
+                    break
+        experts = zip(*(part.experts for part in parts), strict=True)
+        return Compared(
+            tuple(np.concatenate(arrays) for arrays in experts),
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.targets for part in parts]),
+        )
+
+    def compared(self, batches: Iterable[Batch], *, adaptive: bool = False) -> Iterator[Compared]:
+        """Read batches one after another, each going on where the one before ended; the network's mode stays.
+
+        An ``adaptive`` n-gram reads their rows one after another, as one text.
+        """
+        assert self.mixture is not None
+        ngram, state, recent = self.mixture.ngram, None, Recent.start(1)
+        nodes = ngram.start(0)
+        for batch in batches:
+            fresh = ngram.start(len(batch.inputs))
+            nodes = np.where(batch.reset_state[:, None], fresh, nodes if len(nodes) == len(fresh) else fresh)
+            for columns, logits, after in batch_logits(self.network, batch, state, self.precision, MOST):
+                inputs, targets = batch.inputs[:, columns], batch.targets[:, columns]
+                contexts, nodes = _contexts(ngram, nodes, inputs)
+                counts, state = targets != IGNORE, after
+                below = ngram.predict(contexts[counts])
+                experts, latest = [log_softmax32(logits.cpu().numpy()[counts]), below.log_probs], None
+                if adaptive:
+                    latest, recent = _read_on(recent, inputs, counts, below)
+                    experts.append(latest.log_probs)
+                yield Compared(tuple(experts), features(below, latest), targets[counts])
+            state = None if batch.source is not None else state
+
+
+def _in_order(store: TokenStore, *, has_eos: bool) -> Iterator[Batch]:
+    return segment_batches(store, SEGMENT, has_eos=has_eos)
+
+
+def _contexts(ngram: NGram, nodes: Nodes, inputs: TokenIds) -> tuple[Nodes, Nodes]:
+    """Contexts (B,n) and the tokens (B,T) after them → the contexts after each (B,T,n), and the last ones."""
+    found = np.empty((*inputs.shape, nodes.shape[1]), np.int64)
+    for place, tokens in enumerate(inputs.T):
+        nodes = found[:, place] = ngram.advance(nodes, tokens)
+    return found, nodes
+
+
+def _read_on(
+    recent: Recent, inputs: TokenIds, counts: NDArray[np.bool_], below: Prediction
+) -> tuple[Prediction, Recent]:
+    """Let the adaptive n-gram read rows (B,T), one after another → its predictions where targets count."""
+    found, number = list[Prediction](), 0
+    for row, counted in zip(inputs, counts, strict=True):
+        for token, wanted in zip(row[: counted.nonzero()[0].max(initial=-1) + 1], counted, strict=False):
+            recent = recent.after(np.array([token]))
+            if wanted:
+                here = slice(number, number + 1)
+                found.append(recent.predict(below.rows(here)))
+                number += 1
+    if not found:
+        return below, recent
+    return Prediction.joined(found), recent

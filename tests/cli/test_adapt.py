@@ -1,0 +1,36 @@
+"""``--adapt``: the n-gram goes on counting what is read and written, and a saved state keeps it."""
+
+import json
+
+from fixtures.commands import tale
+
+
+def test_a_text_goes_on_as_if_it_had_never_been_saved(run, shelf):
+    whole = run("sample", "-m", "tale", "--adapt", "-n", "60", "--seed", "3", "the cat").out
+    state = ["--save-state", "s"]
+    first = run("sample", "-m", "tale", "--adapt", "-n", "25", "--seed", "3", *state, "the cat").out
+    rest = run("sample", "-m", "tale", "--adapt", "-n", "35", "--from-state", "s").out
+    assert first + rest == whole
+
+
+def test_a_state_of_one_kind_is_not_gone_on_from_in_the_other(run, shelf):
+    run("sample", "-m", "tale", "--adapt", "-n", "5", "--seed", "3", "--save-state", "s", "the")
+    ran = run("sample", "-m", "tale", "-n", "5", "--from-state", "s", status=2)
+    assert ran.status in (1, 2)
+    assert ran.err
+
+
+def test_eval_shows_it_beside_the_parts(run, shelf):
+    found = json.loads(run("eval", "-m", "tale", "--adapt", "--json").out)
+    parts = [found[mode]["nats_per_char"] for mode in ("network", "ngram")]
+    assert found["stream"]["nats_per_char"] < 1.05 * min(parts)
+    assert found["adapt"]["nats_per_char"] > 0
+
+
+def test_a_model_without_an_ngram_is_named(run, place, tiny):
+    (place / "tale.txt").write_text(tale())
+    run("train", "tale.txt", "--name", "alone", "--ngram", "none", "-q", *tiny)
+    ran = run("sample", "-m", "alone", "--adapt", "-n", "5", status=2)
+    assert ran.status == 2
+    assert "alone has no n-gram" in ran.err
+    assert "Traceback" not in ran.err
