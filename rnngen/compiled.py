@@ -8,12 +8,12 @@ Raises:
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,32 +32,34 @@ except ImportError:
     ) from None
 
 overload, intrinsic = numba.extending.overload, numba.extending.intrinsic
+Function = TypeVar("Function", bound=Callable[..., Any])
+SETTINGS = {"nogil": True, "error_model": "numpy"}
 Vector: TypeAlias = NDArray[np.float32]
 Matrix: TypeAlias = NDArray[np.float32]
 real, word = np.float32, np.uint32
 
 
-def compiled(function: Any = None, /, *, reorder: bool = False) -> Any:
+def compiled(function: Function) -> Function:
     """Compile a function when it is first called, and keep the machine code on disk where that can be.
 
     Contraction lets it multiply and add at once; the order of sums stays, so that the bits do. A division by
     zero gives what it gives in NumPy: a check would keep loops from becoming vectors.
-
-    Args:
-        function: what to compile; a decorator that does is returned without it.
-        reorder: whether sums may be taken in another order, which is then one of the processor's kind.
     """
-    if function is None:
-        return partial(compiled, reorder=reorder)
-    fast = {"contract", "reassoc", "nsz"} if reorder else {"contract"}
-    return _cached(numba.njit, function, fastmath=fast, nogil=True, error_model="numpy")
+    made: Function = _cached(numba.njit, function, fastmath={"contract"}, **SETTINGS)
+    return made
+
+
+def reordered(function: Function) -> Function:
+    """Compile a function whose sums may be taken in the order that is fastest on this kind of processor."""
+    made: Function = _cached(numba.njit, function, fastmath={"contract", "reassoc", "nsz"}, **SETTINGS)
+    return made
 
 
 def native(function: Callable[[Any], None], argument: Any) -> Any:
     """Compile a function of one argument of a type of Numba's, which C can call: a ``numba.cfunc``."""
     made = FunctionType(function.__code__, function.__globals__, function.__name__)
     made.__qualname__ = function.__qualname__.partition("-")[0]
-    return _cached(numba.cfunc, made, numba.types.void(argument), fastmath={"contract"}, error_model="numpy")
+    return _cached(numba.cfunc, made, numba.types.void(argument), fastmath={"contract"}, **SETTINGS)
 
 
 def _cached(decorator: Callable[..., Any], function: Any, *signature: Any, **settings: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnngen.compiled import cgutils, compiled, intrinsic, ir, numba, overload, real, tanh, word
+from rnngen.compiled import compiled, intrinsic, ir, numba, overload, real, reordered, tanh, word
 
 NEXT, STEP, STEPS, BATCH, SIZE, CHUNKS, ARRAYS = range(7)
 """Slots: the next chunk, t, T, B, H, the number of chunks, and the address of the first array."""
@@ -53,8 +53,8 @@ def take_chunk(typing, slots):  # type: ignore[no-untyped-def]  # noqa: ARG001
     return types.int64(slots), code
 
 
-def _pointer(slots, kind):  # type: ignore[no-untyped-def]
-    def code(context, builder, signature, given):  # type: ignore[no-untyped-def]
+def _pointer(slots: Any, kind: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         address = builder.load(_word_at(builder, *given[:2]))
         pointer = context.get_value_type(signature.return_type)
         return builder.gep(builder.inttoptr(address, pointer), [given[2]])
@@ -135,13 +135,14 @@ def tanhs(row: Any) -> None:
 
 
 @compiled
-def add_normalized(row: Any, gain: Any, mean: Any, scale: Any, total: Any) -> None:
+def add_normalized(row: Any, gain: Any, norm: Any, total: Any) -> None:
     """Add ``gain ∘ N(row)`` to the total."""
+    mean, scale = norm
     for j in range(len(row)):
         total[j] += gain[j] * ((get(row, j) - mean) * scale)
 
 
-@compiled(reorder=True)
+@reordered
 def moments(row: Any) -> Any:
     """Mean and ``1 / √(variance + ε)`` of a row."""
     size = real(len(row))
@@ -154,9 +155,10 @@ def moments(row: Any) -> Any:
     return mean, ONE / np.sqrt(squares / size + EPSILON)
 
 
-@compiled(reorder=True)
-def gradient_sums(d: Any, row: Any, gain: Any, mean: Any, scale: Any) -> Any:
+@reordered
+def gradient_sums(d: Any, row: Any, gain: Any, norm: Any) -> Any:
     """The means of ``d ∘ gain`` and ``d ∘ gain ∘ N(row)``."""
+    mean, scale = norm
     size = real(len(row))
     plain, normal = real(0), real(0)
     for j in range(len(row)):
@@ -166,19 +168,21 @@ def gradient_sums(d: Any, row: Any, gain: Any, mean: Any, scale: Any) -> Any:
 
 
 @compiled
-def back_through_norm(d: Any, row: Any, gain: Any, mean: Any, scale: Any, out: Any) -> None:
+def back_through_norm(d: Any, row: Any, gain: Any, norm: Any, out: Any) -> None:
     """Gradient by ``gain ∘ N(row)`` → by the row: ``(d' − mean d' − N(row) · mean(d' ∘ N(row))) · scale``.
 
     There d' is ``d ∘ gain``.
     """
-    plain, normal = gradient_sums(d, row, gain, mean, scale)
+    mean, scale = norm
+    plain, normal = gradient_sums(d, row, gain, norm)
     for j in range(len(row)):
         put(out, j, (d[j] * gain[j] - plain - (get(row, j) - mean) * scale * normal) * scale)
 
 
 @compiled
-def add_gain_gradient(d: Any, row: Any, mean: Any, scale: Any, total: Any) -> None:
+def add_gain_gradient(d: Any, row: Any, norm: Any, total: Any) -> None:
     """Add the gradient by the gain, ``d ∘ N(row)``, to the total."""
+    mean, scale = norm
     for j in range(len(row)):
         total[j] += d[j] * ((get(row, j) - mean) * scale)
 

@@ -6,7 +6,7 @@ uses; where there is none of them, the calling thread works alone.
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -51,12 +51,14 @@ class Steps:
         addresses = [array.data_ptr() for array in arrays]
         self._slots = (ctypes.c_int64 * (6 + len(arrays)))(0, 0, *sizes, chunks, *addresses)
         address = ctypes.c_void_p(ctypes.addressof(self._slots))
-        parallel = _parallel()
+        parallel, code = _parallel(), self._function.address
+        self._call: Callable[..., object]
+        self._given: tuple[object, ...]
         if chunks > 1 and parallel is not None:
-            code = ctypes.c_void_p(self._function.address)
-            self._call, self._given = parallel, (code, address, ctypes.c_uint(chunks), ctypes.c_uint(0))
+            self._call = parallel
+            self._given = ctypes.c_void_p(code), address, ctypes.c_uint(chunks), ctypes.c_uint(0)
         else:
-            self._call, self._given = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._function.address), (address,)
+            self._call, self._given = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code), (address,)
 
     def __call__(self, step: int) -> None:
         """Work on all rows of a step."""

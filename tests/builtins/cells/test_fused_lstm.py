@@ -35,7 +35,7 @@ def drawn(dtype=torch.float32, batch=B, size=H):
     torch.manual_seed(1)
     layer = RegularizedLSTM(INPUTS, size, LSTMOptions(layer_norm=True)).to(dtype)
     for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter, std=1 if parameter.dim() == 1 else size**-0.5)
+        torch.nn.init.normal_(parameter, std=(H / size) ** 0.5)
     x = torch.randn(batch, T, INPUTS, dtype=dtype, requires_grad=True)
     return layer, x, tuple(torch.randn(batch, size, dtype=dtype, requires_grad=True) for _ in range(2))
 

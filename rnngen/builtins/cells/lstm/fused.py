@@ -1,7 +1,7 @@
 """The LSTM with layer normalisation on the CPU, with hand-written gradients (see ``cells.fused``).
 
-Where Numba is, all pointwise work of a step is one call of a kernel of ``lstm.kernels``; else torch does it an
-operation at a time.
+Where Numba is, all pointwise work of a step is one call of a kernel of ``lstm.kernels``; else torch does it
+an operation at a time.
 
 The equations stand in ``numpy`` and ``cells.regularized``.
 """
@@ -49,19 +49,18 @@ def fused_layer_norm_lstm(
 
 
 def compiled_layer_norm_lstm(
-    products: Tensor, state: State, gains: tuple[Any, ...], bias: Tensor, u: Tensor, memory: tuple[Any, ...]
+    products: Tensor, state: State, recurrent: tuple[Any, ...], memory: tuple[Any, ...]
 ) -> tuple[Tensor, State]:
     """Do the same with kernels, and normalise the input's products too.
 
     Args:
         products: (T,B,4H), the input's, without a bias, in the type of products; gates i f g o.
         state: ``(h, c)``, each (B,H) in float32.
-        gains: of the products of input and last output, each (4H,).
-        bias: the sum of both biases (4H,).
-        u: U (4H,H).
+        recurrent: the gains of the products of input and last output, the sum of their biases, each (4H,),
+            and U (4H,H).
         memory: the gain (H,) and the bias (H,) of the cell state's normalisation.
     """
-    y, h, c = _CompiledLSTM.apply(products, *state, *gains, bias, u, *memory)  # type: ignore[no-untyped-call]
+    y, h, c = _CompiledLSTM.apply(products, *state, *recurrent, *memory)  # type: ignore[no-untyped-call]
     return y, (h, c)
 
 
@@ -97,7 +96,7 @@ class _CompiledLSTM(torch.autograd.Function):
         for t, da_now in reversed(list(enumerate(da.unbind()))):
             step(t)
             torch.mm(da_now, u, out=product)
-        *gains, db, dc_gain, dc_bias = sums.sum(0).split([4 * size] * 3 + [size] * 2)
+        *gains, db, dc_gain, dc_bias = torch.split(sums.sum(0), [4 * size] * 3 + [size] * 2)
         du = weight_gradient(da, lows[:-1], dh.dtype)
         return dx, product.to(dh.dtype), dc, *gains, db, du, dc_gain, dc_bias
 

@@ -29,7 +29,9 @@ from rnngen.compiled import compiled
 
 @compiled
 def normalized_forward(slots: Any) -> None:
-    """Take a step of ::
+    """Take a step.
+
+    ::
 
         a = γ ∘ N(W x) + δ ∘ N(U h) + b         i f g o = σ σ tanh σ of a's quarters
         c' = f ∘ c + i ∘ g                      h' = o ∘ tanh(ζ ∘ N(c') + e)
@@ -52,8 +54,8 @@ def _normalized_forward_row(slots: Any, chunk: Any, b: Any) -> None:
     found[2], found[3] = moments(a)
     for j in range(4 * size):
         scratch[j] = bias[j]
-    add_normalized(x, wide(slots, 2, 0, 4 * size), found[0], found[1], scratch)
-    add_normalized(a, wide(slots, 3, 0, 4 * size), found[2], found[3], scratch)
+    add_normalized(x, wide(slots, 2, 0, 4 * size), (found[0], found[1]), scratch)
+    add_normalized(a, wide(slots, 3, 0, 4 * size), (found[2], found[3]), scratch)
     gates, memory = low(slots, 8, now, 4 * size), wide(slots, 7, after, size)
     open_gates(scratch, wide(slots, 7, now, size), memory, gates)
     found[4], found[5] = mean, scale = moments(memory)
@@ -116,8 +118,8 @@ def _normalized_backward_row(slots: Any, chunk: Any, b: Any) -> None:
     for j in range(size):
         y = get(squashed, j)
         dq[j] = dh[j] * get(o, j) * (ONE - y * y)
-    back_through_norm(dq, memory, gain, found[4], found[5], through)
-    add_gain_gradient(dq, memory, found[4], found[5], sums[12 * size : 13 * size])
+    back_through_norm(dq, memory, gain, (found[4], found[5]), through)
+    add_gain_gradient(dq, memory, (found[4], found[5]), sums[12 * size : 13 * size])
     add(dq, sums[13 * size :])
     add(through, dc)
     do = da[3 * size :]
@@ -126,18 +128,18 @@ def _normalized_backward_row(slots: Any, chunk: Any, b: Any) -> None:
         do[j] = dh[j] * get(squashed, j) * gate * (ONE - gate)
     close_gates(gates, wide(slots, 5, now, size), dc, da)
     x, a = low(slots, 0, now, 4 * size), low(slots, 1, now, 4 * size)
-    add_gain_gradient(da, x, found[0], found[1], sums[: 4 * size])
-    add_gain_gradient(da, a, found[2], found[3], sums[4 * size : 8 * size])
+    add_gain_gradient(da, x, (found[0], found[1]), sums[: 4 * size])
+    add_gain_gradient(da, a, (found[2], found[3]), sums[4 * size : 8 * size])
     add(da, sums[8 * size : 12 * size])
     dx, du = low(slots, 13, now, 4 * size), low(slots, 14, now, 4 * size)
-    back_through_norm(da, x, wide(slots, 2, 0, 4 * size), found[0], found[1], dx)
-    back_through_norm(da, a, wide(slots, 3, 0, 4 * size), found[2], found[3], du)
+    back_through_norm(da, x, wide(slots, 2, 0, 4 * size), (found[0], found[1]), dx)
+    back_through_norm(da, a, wide(slots, 3, 0, 4 * size), (found[2], found[3]), du)
 
 
 @compiled
 def output_gradient(slots: Any, b: Any, dh: Any) -> None:
     """Add the gradient by an output to that by the last state, or to the product of the step after it."""
-    batch, size, t = number(slots, BATCH), number(slots, SIZE), number(slots, STEP)
+    size, t = number(slots, SIZE), number(slots, STEP)
     dy, product = low(slots, 9, b * number(slots, STEPS) + t, size), low(slots, 10, b, size)
     if t < number(slots, STEPS) - 1:
         for j in range(size):

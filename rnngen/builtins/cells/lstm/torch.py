@@ -57,9 +57,9 @@ class RegularizedLSTM(RegularizedCell):
         low = product_type(weights.weight_hh_l0)
         if use_kernels(low, state[0].dtype):
             products = nn.functional.linear(x.transpose(0, 1).to(low), weights.weight_ih_l0.to(low))
-            gains, bias = (weights.gain_ih_l0, weights.gain_hh_l0), weights.bias_ih_l0 + weights.bias_hh_l0
-            norm = (memory.weight, memory.bias)
-            return compiled_layer_norm_lstm(products, state, gains, bias, weights.weight_hh_l0, norm)
+            bias, u = weights.bias_ih_l0 + weights.bias_hh_l0, weights.weight_hh_l0
+            norms = (weights.gain_ih_l0, weights.gain_hh_l0, bias, u)
+            return compiled_layer_norm_lstm(products, state, norms, (memory.weight, memory.bias))
         recurrent = (weights.weight_hh_l0, weights.gain_hh_l0, weights.bias_hh_l0)
         projected = weights.input_projection(x.transpose(0, 1))
         return fused_layer_norm_lstm(projected, state, recurrent, (memory.weight, memory.bias))
