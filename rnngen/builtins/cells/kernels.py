@@ -16,9 +16,26 @@ import numpy as np
 
 from rnngen.compiled import compiled, intrinsic, ir, numba, overload, real, reordered, tanh, word
 
-NEXT, STEP, STEPS, BATCH, SIZE, CHUNKS, ARRAYS = range(7)
-"""Slots: the next chunk, t, T, B, H, the number of chunks, and the address of the first array."""
-ONE, HALF, EPSILON = real(1), real(0.5), real(1e-5)
+NEXT, STEP, STEPS, BATCH, SIZE, CHUNKS, KIND, ARRAYS = range(8)
+"""Slots: the next chunk, t, T, B, H, the number of chunks, the kind of nonlinearity, and the first array."""
+A, PRODUCT, X, WEIGHTS, STATES, SAVED, LOWS, MOMENTS, OUT, SCRATCH, DY, DH, DC, DX, DA, SUMS = range(16)
+"""Arrays, of G gates, of K numbers kept for the gradient, of W weights beside the matrices.
+
+::
+
+    A        (B,G)         low   U h of this step          LOWS     (T+1,B,H)  low   outputs, from the first h
+    X        (T,B,G)       low   W x                       MOMENTS  (T,B,6)    wide  mean and scale of norms
+    WEIGHTS  (W,)          wide  gains and biases          OUT      (B,H)      wide  the last output
+    STATES   (T+1,B,H)     wide  c of an LSTM, else h      SCRATCH  (chunks,8H) wide
+    SAVED    (T,B,K)       low
+
+    PRODUCT  (B,H)         low   the gradient by h, through the products of the step after
+    DH, DC   (B,H)         wide  by h (what goes around the products) and c
+    DY       (B,T,H)       low   by outputs
+    DX, DA   (T,B,G)       low   by W x and U h; the same where they are added
+    SUMS     (chunks,W)    wide  by the weights
+"""
+ZERO, ONE, HALF, EPSILON = real(0), real(1), real(0.5), real(1e-5)
 types = numba.types
 POINTERS = {"bf16": types.CPointer(types.uint16), "fp32": types.CPointer(types.float32)}
 """The type of the pointer to the slots says of which type products are."""
@@ -51,6 +68,17 @@ def take_chunk(typing, slots):  # type: ignore[no-untyped-def]  # noqa: ARG001
         return builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "monotonic")
 
     return types.int64(slots), code
+
+
+@intrinsic
+def prefer_long_vectors(typing):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Let LLVM take 512 bits at once where the processor has them, in the function that calls this."""
+
+    def code(context, builder, signature, given):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), code
 
 
 def _pointer(slots: Any, kind: Any) -> Any:
@@ -123,6 +151,7 @@ def _put(row, j, value):  # type: ignore[no-untyped-def]  # noqa: ARG001
 @compiled
 def sigmoids(row: Any) -> None:
     """Apply σ in place, off by 2e-7 at most."""
+    prefer_long_vectors()
     for j in range(len(row)):
         row[j] = HALF * tanh(HALF * row[j]) + HALF
 
@@ -130,21 +159,15 @@ def sigmoids(row: Any) -> None:
 @compiled
 def tanhs(row: Any) -> None:
     """Apply tanh in place, off by 3e-7 at most."""
+    prefer_long_vectors()
     for j in range(len(row)):
         row[j] = tanh(row[j])
-
-
-@compiled
-def add_normalized(row: Any, gain: Any, norm: Any, total: Any) -> None:
-    """Add ``gain ∘ N(row)`` to the total."""
-    mean, scale = norm
-    for j in range(len(row)):
-        total[j] += gain[j] * ((get(row, j) - mean) * scale)
 
 
 @reordered
 def moments(row: Any) -> Any:
     """Mean and ``1 / √(variance + ε)`` of a row."""
+    prefer_long_vectors()
     size = real(len(row))
     total, squares = real(0), real(0)
     for j in range(len(row)):
@@ -155,9 +178,20 @@ def moments(row: Any) -> Any:
     return mean, ONE / np.sqrt(squares / size + EPSILON)
 
 
+@compiled
+def normalize(row: Any, gain: Any, bias: Any, out: Any) -> Any:
+    """Set the row ``out`` to ``gain ∘ N(row) + bias``, and return the moments."""
+    prefer_long_vectors()
+    mean, scale = moments(row)
+    for j in range(len(out)):
+        out[j] = gain[j] * ((get(row, j) - mean) * scale) + bias[j]
+    return mean, scale
+
+
 @reordered
 def gradient_sums(d: Any, row: Any, gain: Any, norm: Any) -> Any:
     """The means of ``d ∘ gain`` and ``d ∘ gain ∘ N(row)``."""
+    prefer_long_vectors()
     mean, scale = norm
     size = real(len(row))
     plain, normal = real(0), real(0)
@@ -173,6 +207,7 @@ def back_through_norm(d: Any, row: Any, gain: Any, norm: Any, out: Any) -> None:
 
     There d' is ``d ∘ gain``.
     """
+    prefer_long_vectors()
     mean, scale = norm
     plain, normal = gradient_sums(d, row, gain, norm)
     for j in range(len(row)):
@@ -182,6 +217,7 @@ def back_through_norm(d: Any, row: Any, gain: Any, norm: Any, out: Any) -> None:
 @compiled
 def add_gain_gradient(d: Any, row: Any, norm: Any, total: Any) -> None:
     """Add the gradient by the gain, ``d ∘ N(row)``, to the total."""
+    prefer_long_vectors()
     mean, scale = norm
     for j in range(len(row)):
         total[j] += d[j] * ((get(row, j) - mean) * scale)
@@ -190,6 +226,7 @@ def add_gain_gradient(d: Any, row: Any, norm: Any, total: Any) -> None:
 @compiled
 def add(row: Any, total: Any) -> None:
     """Add a row to the total."""
+    prefer_long_vectors()
     for j in range(len(total)):
         total[j] += get(row, j)
 
@@ -199,3 +236,59 @@ def chunk_rows(slots: Any, chunk: Any) -> Any:
     """Return the first row of a chunk, and the row after its last."""
     batch, chunks = number(slots, BATCH), number(slots, CHUNKS)
     return chunk * batch // chunks, (chunk + 1) * batch // chunks
+
+
+@compiled
+def add_products(slots: Any, b: Any, width: Any, total: Any) -> None:
+    """Set the total of a row to ``W x + U h``."""
+    prefer_long_vectors()
+    x, a = low(slots, X, number(slots, STEP) * number(slots, BATCH) + b, width), low(slots, A, b, width)
+    for j in range(len(total)):
+        total[j] = get(x, j) + get(a, j)
+
+
+@compiled
+def add_normalized_products(slots: Any, b: Any, width: Any, total: Any) -> None:
+    """Set the total of a row to ``γ ∘ N(W x) + δ ∘ N(U h) + b``, the first three of the weights, of G each."""
+    prefer_long_vectors()
+    now = number(slots, STEP) * number(slots, BATCH) + b
+    x, a, found = low(slots, X, now, width), low(slots, A, b, width), wide(slots, MOMENTS, now, 6)
+    (x_mean, x_scale), (a_mean, a_scale) = moments(x), moments(a)
+    found[0], found[1], found[2], found[3] = x_mean, x_scale, a_mean, a_scale
+    x_gain, a_gain = wide(slots, WEIGHTS, 0, width), wide(slots, WEIGHTS, 1, width)
+    bias = wide(slots, WEIGHTS, 2, width)
+    for j in range(len(total)):
+        normal = x_gain[j] * ((get(x, j) - x_mean) * x_scale) + a_gain[j] * ((get(a, j) - a_mean) * a_scale)
+        total[j] = normal + bias[j]
+
+
+@compiled
+def back_through_products(slots: Any, b: Any, width: Any, d: Any, sums: Any) -> None:
+    """Gradient by the total of normalised products → by W x and U h, and γ δ b."""
+    now = number(slots, STEP) * number(slots, BATCH) + b
+    x, a, found = low(slots, X, now, width), low(slots, A, b, width), wide(slots, MOMENTS, now, 6)
+    x_norm, a_norm = (found[0], found[1]), (found[2], found[3])
+    add_gain_gradient(d, x, x_norm, sums[:width])
+    add_gain_gradient(d, a, a_norm, sums[width : 2 * width])
+    add(d, sums[2 * width : 3 * width])
+    back_through_norm(d, x, wide(slots, WEIGHTS, 0, width), x_norm, low(slots, DX, now, width))
+    back_through_norm(d, a, wide(slots, WEIGHTS, 1, width), a_norm, low(slots, DA, now, width))
+
+
+@compiled
+def output_gradient(slots: Any, b: Any, d: Any) -> None:
+    """Set d (H,) to the gradient by an output: its own, and what the step after passes back."""
+    prefer_long_vectors()
+    size = number(slots, SIZE)
+    dy = low(slots, DY, b * number(slots, STEPS) + number(slots, STEP), size)
+    product, dh = low(slots, PRODUCT, b, size), wide(slots, DH, b, size)
+    for j in range(size):
+        d[j] = get(dy, j) + get(product, j) + dh[j]
+
+
+@compiled
+def copy(row: Any, out: Any) -> None:
+    """Copy a row into one of another type."""
+    prefer_long_vectors()
+    for j in range(len(out)):
+        put(out, j, get(row, j))

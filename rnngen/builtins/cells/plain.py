@@ -5,6 +5,9 @@ from torch import Tensor, nn
 
 from rnngen.contracts import State
 
+NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+"""Torch's names of W U b d; weight dropout may put others than parameters there."""
+
 
 def initialize(module: nn.Module, gates: int) -> None:
     """Set orthogonal recurrent matrices gate by gate (Saxe et al. 2014), Glorot input matrices, zero biases.
@@ -40,8 +43,7 @@ class PlainCell(nn.Module):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
         if x.device.type == "cpu" and torch.is_grad_enabled():  # where torch has no fused GRU and RNN
-            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # weight dropout may put others there
-            y, h = self.recurrence(x, state[0], tuple(getattr(self.rnn, f"{name}_l0") for name in names))
+            y, h = self.recurrence(x, state[0], tuple(getattr(self.rnn, f"{name}_l0") for name in NAMES))
             return y, (h,)
         y, h = self.rnn(x, state[0].unsqueeze(0))
         return y, (h.squeeze(0),)

@@ -26,8 +26,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from rnngen.builtins.cells.fused import product_type
 from rnngen.builtins.cells.options import RegularizedOptions
 from rnngen.builtins.cells.plain import initialize, zeros
+from rnngen.builtins.cells.recurrence import Kernels, run
+from rnngen.builtins.cells.threads import use_kernels
 from rnngen.contracts import State
 
 LEVELS = 1 << 15
@@ -106,6 +109,8 @@ class RegularizedCell(nn.Module):
     in each array of the state.
     """
 
+    kernels: Kernels
+
     def __init__(
         self,
         input_size: int,
@@ -119,6 +124,7 @@ class RegularizedCell(nn.Module):
         self.rnn = Projections(input_size, hidden_size, gates, normalized=bool(options.layer_norm))
         self.zoneout = zoneout
         self.mogrifier: Mogrifier | None = None
+        self.only_normalized = bool(options.layer_norm) and not any(zoneout)
 
     def initial_state(self, batch: int) -> State:
         """Return zeros, each (B,H): ``(h, c)`` of an LSTM, ``(h,)`` of the others."""
@@ -126,6 +132,25 @@ class RegularizedCell(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
+        if self.only_normalized and x.device.type == "cpu":
+            return self.normalized(x, state)
+        return self.loop(x, state)
+
+    def normalized(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Do the same on the CPU where layer normalisation is all there is: by kernels, if there are any."""
+        recurrent = self.rnn.weight_hh_l0
+        if not use_kernels(product_type(recurrent), state[0].dtype):
+            return self.loop(x, state)
+        products = nn.functional.linear(x.transpose(0, 1), self.rnn.weight_ih_l0)
+        return run(self.kernels, products, state, recurrent, torch.cat(self.gains_and_biases()))
+
+    def gains_and_biases(self) -> list[Tensor]:
+        """Return what the kernels need beside the matrices: of a cell that adds its products, γ δ b."""
+        gains = [self.rnn.get_parameter("gain_ih_l0"), self.rnn.get_parameter("gain_hh_l0")]
+        return [*gains, self.rnn.bias_ih_l0 + self.rnn.bias_hh_l0]
+
+    def loop(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Do the same on any device, step by step."""
         inputs = x if self.mogrifier else self.rnn.input_projection(x)
         rates = zip(self.zoneout, state, strict=True)
         shares = zip(*(self._shares(rate, array, x.shape[1]) for rate, array in rates), strict=True)

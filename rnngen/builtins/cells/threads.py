@@ -38,20 +38,21 @@ class Steps:
 
     Args:
         kernel: names the kernel, ``package.module:name``.
-        sizes: T, B and H.
-        arrays: what the kernel reads and writes, each contiguous; the first is of the type of products.
-        chunks: the number of shares of the batch.
+        low: the type of products.
+        sizes: T, B, H, the number of chunks, and the kind of nonlinearity.
+        arrays: what the kernel reads and writes beside what each step has, all contiguous.
     """
 
     def __init__(
-        self, kernel: str, sizes: tuple[int, int, int], arrays: Sequence[Tensor], chunks: int
+        self, kernel: str, low: torch.dtype, sizes: tuple[int, ...], arrays: Sequence[Tensor]
     ) -> None:
-        self._function = _native(kernel, TYPES[arrays[0].dtype])
         self._arrays = arrays  # alive for as long as their addresses are
         addresses = [array.data_ptr() for array in arrays]
-        self._slots = (ctypes.c_int64 * (6 + len(arrays)))(0, 0, *sizes, chunks, *addresses)
+        slots = (0, 0, *sizes, 0, 0, *addresses)
+        self._slots = (ctypes.c_int64 * len(slots))(*slots)
+        self._first = 2 + len(sizes)
         address = ctypes.c_void_p(ctypes.addressof(self._slots))
-        parallel, code = _parallel(), self._function.address
+        parallel, chunks, code = _parallel(), sizes[3], _native(kernel, TYPES[low]).address
         self._call: Callable[..., object]
         self._given: tuple[object, ...]
         if chunks > 1 and parallel is not None:
@@ -60,9 +61,11 @@ class Steps:
         else:
             self._call, self._given = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code), (address,)
 
-    def __call__(self, step: int) -> None:
-        """Work on all rows of a step."""
-        self._slots[0], self._slots[1] = 0, step
+    def __call__(self, step: int, *arrays: Tensor) -> None:
+        """Work on all rows of a step: t, and its own two arrays, the first ones of the kernel's."""
+        slots, first = self._slots, self._first
+        slots[0], slots[1] = 0, step
+        slots[first], slots[first + 1] = arrays[0].data_ptr(), arrays[1].data_ptr()
         self._call(*self._given)
 
 

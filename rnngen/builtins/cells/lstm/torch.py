@@ -4,12 +4,16 @@ import torch
 from torch import Tensor, nn
 
 from rnngen.builtins.cells.fused import product_type
-from rnngen.builtins.cells.lstm.fused import compiled_layer_norm_lstm, fused_layer_norm_lstm
+from rnngen.builtins.cells.lstm.fused import fused_layer_norm_lstm
 from rnngen.builtins.cells.options import LSTMOptions
-from rnngen.builtins.cells.plain import initialize, zeros
+from rnngen.builtins.cells.plain import NAMES, initialize, zeros
+from rnngen.builtins.cells.recurrence import Kernels, run
 from rnngen.builtins.cells.regularized import Mogrifier, RegularizedCell
 from rnngen.builtins.cells.threads import use_kernels
 from rnngen.contracts import State
+
+MODULE = "rnngen.builtins.cells.lstm.kernels"
+KERNELS = Kernels(f"{MODULE}:forward", f"{MODULE}:backward", kept=5, memory=True, one_gradient=True)
 
 
 def lstm(input_size: int, hidden_size: int, options: LSTMOptions) -> nn.Module:
@@ -32,6 +36,10 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
+        w, u, b, d = (getattr(self.rnn, f"{name}_l0") for name in NAMES)
+        if x.device.type == "cpu" and torch.is_grad_enabled() and use_kernels(product_type(u), x.dtype):
+            products = nn.functional.linear(x.transpose(0, 1), w, b + d)
+            return run(KERNELS, products, state, u, u.new_empty(0))
         h, c = (array.unsqueeze(0) for array in state)  # torch keeps layers on axis 0: (1,B,H)
         y, (h, c) = self.rnn(x, (h, c))
         return y, (h.squeeze(0), c.squeeze(0))
@@ -40,29 +48,29 @@ class LSTM(nn.Module):
 class RegularizedLSTM(RegularizedCell):
     """An LSTM with zoneout, layer normalisation and a Mogrifier; state ``(h, c)``, each (B,H)."""
 
+    kernels = Kernels(f"{MODULE}:normalized_forward", f"{MODULE}:normalized_backward", kept=5, memory=True)
+
     def __init__(self, input_size: int, hidden_size: int, options: LSTMOptions) -> None:
         zoneout = (options.zoneout_h, options.zoneout_c)
         super().__init__(input_size, hidden_size, options, gates=4, zoneout=zoneout)
         _set_forget_bias(self.rnn, options.forget_bias)
         self.memory = nn.LayerNorm(hidden_size) if options.layer_norm else nn.Identity()
-        self.only_normalized = bool(options.layer_norm) and not (any(zoneout) or options.mogrifier)
         if options.mogrifier:
+            self.only_normalized = False
             self.mogrifier = Mogrifier(input_size, hidden_size, options.mogrifier, options.mogrifier_rank)
 
-    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """``x`` (B,T,I), state → (B,T,H), state."""
-        if not (self.only_normalized and x.device.type == "cpu"):
-            return super().forward(x, state)
+    def normalized(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Do the same on the CPU where layer normalisation is all there is."""
         weights, memory = self.rnn, self.memory
-        low = product_type(weights.weight_hh_l0)
-        if use_kernels(low, state[0].dtype):
-            products = nn.functional.linear(x.transpose(0, 1).to(low), weights.weight_ih_l0.to(low))
-            bias, u = weights.bias_ih_l0 + weights.bias_hh_l0, weights.weight_hh_l0
-            norms = (weights.gain_ih_l0, weights.gain_hh_l0, bias, u)
-            return compiled_layer_norm_lstm(products, state, norms, (memory.weight, memory.bias))
+        if use_kernels(product_type(weights.weight_hh_l0), state[0].dtype):
+            return super().normalized(x, state)
         recurrent = (weights.weight_hh_l0, weights.gain_hh_l0, weights.bias_hh_l0)
         projected = weights.input_projection(x.transpose(0, 1))
         return fused_layer_norm_lstm(projected, state, recurrent, (memory.weight, memory.bias))
+
+    def gains_and_biases(self) -> list[Tensor]:
+        """Return γ δ b, and ζ e of the cell state."""
+        return [*super().gains_and_biases(), *self.memory.parameters()]
 
     def advance(self, projected: Tensor, recurrent: Tensor, state: State) -> State:
         """Take one step without zoneout: both products (B,4H), state → ``(h, c)``."""

@@ -5,11 +5,25 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from rnngen.builtins.cells.fused import product_type
 from rnngen.builtins.cells.options import RNNOptions
 from rnngen.builtins.cells.plain import PlainCell, initialize
+from rnngen.builtins.cells.recurrence import Kernels, run
 from rnngen.builtins.cells.regularized import Projections, RegularizedCell
 from rnngen.builtins.cells.rnn.fused import fused_rnn
+from rnngen.builtins.cells.threads import use_kernels
 from rnngen.contracts import State
+
+MODULE = "rnngen.builtins.cells.rnn.kernels"
+KINDS = {"tanh": 0, "sigmoid": 1, "relu": 2}
+KERNELS = {
+    name: Kernels(f"{MODULE}:forward", f"{MODULE}:backward", kept=0, one_gradient=True, kind=kind)
+    for name, kind in KINDS.items()
+}
+NORMALIZED = {
+    name: Kernels(f"{MODULE}:normalized_forward", f"{MODULE}:normalized_backward", kept=0, kind=kind)
+    for name, kind in KINDS.items()
+}
 
 
 def rnn(input_size: int, hidden_size: int, options: RNNOptions) -> nn.Module:
@@ -31,7 +45,12 @@ class RNN(PlainCell):
 
     def recurrence(self, x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """``x`` (B,T,I), ``h`` (B,H), weights → outputs (B,T,H), the last state (B,H)."""
-        return fused_rnn(x, h, weights, self.activation)
+        w, u, b, d = weights
+        if not use_kernels(product_type(u), h.dtype):
+            return fused_rnn(x, h, weights, self.activation)
+        products, kernels = nn.functional.linear(x.transpose(0, 1), w, b + d), KERNELS[self.activation]
+        y, after = run(kernels, products, (h,), u, u.new_empty(0))
+        return y, after[0]
 
 
 class SigmoidRNN(Projections):
@@ -53,6 +72,7 @@ class RegularizedRNN(RegularizedCell):
     def __init__(self, input_size: int, hidden_size: int, options: RNNOptions) -> None:
         super().__init__(input_size, hidden_size, options, gates=1, zoneout=(options.zoneout_h,))
         self.activation: Callable[[Tensor], Tensor] = getattr(torch, options.activation)
+        self.kernels = NORMALIZED[options.activation]
 
     def advance(self, projected: Tensor, recurrent: Tensor, state: State) -> State:  # noqa: ARG002
         """Take one step without zoneout: both products (B,H) → ``(h,)``."""
