@@ -18,16 +18,15 @@ from rnngen.compiled import compiled, intrinsic, ir, numba, overload, real, reor
 
 NEXT, STEP, STEPS, BATCH, SIZE, CHUNKS, KIND, ARRAYS = range(8)
 """Slots: the next chunk, t, T, B, H, the number of chunks, the kind of nonlinearity, and the first array."""
-A, PRODUCT, X, WEIGHTS, STATES, SAVED, LOWS, MOMENTS, OUT, SCRATCH, DY, DH, DC, DX, DA, SUMS = range(16)
-"""Arrays, of G gates, of K numbers kept for the gradient, of W weights beside the matrices.
+A, PRODUCT, X, WEIGHTS, STATES, LOWS, MOMENTS, OUT, SCRATCH, DY, DH, DC, DX, DA, SUMS = range(15)
+"""Arrays, of G gates and of W weights beside the matrices.
 
 ::
 
     A        (B,G)         low   U h of this step          LOWS     (T+1,B,H)  low   outputs, from the first h
     X        (T,B,G)       low   W x                       MOMENTS  (T,B,6)    wide  mean and scale of norms
     WEIGHTS  (W,)          wide  gains and biases          OUT      (B,H)      wide  the last output
-    STATES   (T+1,B,H)     wide  c of an LSTM, else h      SCRATCH  (chunks,8H) wide
-    SAVED    (T,B,K)       low
+    STATES   (T+1,B,H)     wide  c of an LSTM, else h      SCRATCH  (chunks,16H) wide
 
     PRODUCT  (B,H)         low   the gradient by h, through the products of the step after
     DH, DC   (B,H)         wide  by h (what goes around the products) and c
@@ -179,13 +178,12 @@ def moments(row: Any) -> Any:
 
 
 @compiled
-def normalize(row: Any, gain: Any, bias: Any, out: Any) -> Any:
-    """Set the row ``out`` to ``gain ∘ N(row) + bias``, and return the moments."""
+def normalize(row: Any, gain: Any, bias: Any, norm: Any, out: Any) -> None:
+    """Set the row ``out`` to ``gain ∘ N(row) + bias``, by the row's moments."""
     prefer_long_vectors()
-    mean, scale = moments(row)
+    mean, scale = norm
     for j in range(len(out)):
         out[j] = gain[j] * ((get(row, j) - mean) * scale) + bias[j]
-    return mean, scale
 
 
 @reordered
@@ -239,33 +237,49 @@ def chunk_rows(slots: Any, chunk: Any) -> Any:
 
 
 @compiled
-def add_products(slots: Any, b: Any, width: Any, total: Any) -> None:
-    """Set the total of a row to ``W x + U h``."""
+def step_rows(slots: Any, b: Any) -> Any:
+    """Return where the numbers of a row of the batch are: in (T,B,…), and after this step in (T+1,B,…)."""
+    batch, t = number(slots, BATCH), number(slots, STEP)
+    return t * batch + b, (t + 1) * batch + b
+
+
+@compiled
+def add_products(slots: Any, b: Any, total: Any) -> None:
+    """Set the total of a row (G,) to ``W x + U h``."""
     prefer_long_vectors()
-    x, a = low(slots, X, number(slots, STEP) * number(slots, BATCH) + b, width), low(slots, A, b, width)
-    for j in range(len(total)):
+    width = len(total)
+    x, a = low(slots, X, step_rows(slots, b)[0], width), low(slots, A, b, width)
+    for j in range(width):
         total[j] = get(x, j) + get(a, j)
 
 
 @compiled
-def add_normalized_products(slots: Any, b: Any, width: Any, total: Any) -> None:
-    """Set the total of a row to ``γ ∘ N(W x) + δ ∘ N(U h) + b``, the first three of the weights, of G each."""
+def find_moments(slots: Any, b: Any, width: Any) -> None:
+    """Find the moments of W x and of U h (G,), for this step and the one back."""
+    now, _ = step_rows(slots, b)
+    found = wide(slots, MOMENTS, now, 6)
+    found[0], found[1] = moments(low(slots, X, now, width))
+    found[2], found[3] = moments(low(slots, A, b, width))
+
+
+@compiled
+def add_normalized_products(slots: Any, b: Any, total: Any) -> None:
+    """Set the total of a row (G,) to ``γ ∘ N(W x) + δ ∘ N(U h) + b``, which are the first weights."""
     prefer_long_vectors()
-    now = number(slots, STEP) * number(slots, BATCH) + b
+    (now, _), width = step_rows(slots, b), len(total)
     x, a, found = low(slots, X, now, width), low(slots, A, b, width), wide(slots, MOMENTS, now, 6)
-    (x_mean, x_scale), (a_mean, a_scale) = moments(x), moments(a)
-    found[0], found[1], found[2], found[3] = x_mean, x_scale, a_mean, a_scale
+    x_mean, x_scale, a_mean, a_scale = found[0], found[1], found[2], found[3]
     x_gain, a_gain = wide(slots, WEIGHTS, 0, width), wide(slots, WEIGHTS, 1, width)
     bias = wide(slots, WEIGHTS, 2, width)
-    for j in range(len(total)):
+    for j in range(width):
         normal = x_gain[j] * ((get(x, j) - x_mean) * x_scale) + a_gain[j] * ((get(a, j) - a_mean) * a_scale)
         total[j] = normal + bias[j]
 
 
 @compiled
-def back_through_products(slots: Any, b: Any, width: Any, d: Any, sums: Any) -> None:
+def back_through_products(slots: Any, b: Any, d: Any, sums: Any) -> None:
     """Gradient by the total of normalised products → by W x and U h, and γ δ b."""
-    now = number(slots, STEP) * number(slots, BATCH) + b
+    (now, _), width = step_rows(slots, b), len(d)
     x, a, found = low(slots, X, now, width), low(slots, A, b, width), wide(slots, MOMENTS, now, 6)
     x_norm, a_norm = (found[0], found[1]), (found[2], found[3])
     add_gain_gradient(d, x, x_norm, sums[:width])

@@ -29,7 +29,6 @@ class Kernels:
     Args:
         forward: names the kernel of a step forward, ``package.module:name``.
         backward: names that of a step back.
-        kept: numbers that a unit keeps of each step for the gradient.
         memory: whether the state is ``(h, c)``, not ``(h,)``.
         one_gradient: whether the gradients by both products are the same.
         kind: the nonlinearity, for kernels that have several.
@@ -37,7 +36,6 @@ class Kernels:
 
     forward: str
     backward: str
-    kept: int
     memory: bool = False
     one_gradient: bool = False
     kind: int = 0
@@ -69,15 +67,11 @@ class _Recurrence(torch.autograd.Function):
         x, u, weights = x.contiguous(), u.to(x.dtype), weights.contiguous()
         _, lows = state_buffers(steps, state[0], x.dtype)
         states, _ = state_buffers(steps, state[-1], state[-1].dtype)
-        saved = x.new_empty(steps, batch, kernels.kept * size)
         moments, out = states.new_empty(steps, batch, 6), states.new_empty(batch, size)
-        arrays = (x, weights, states, saved, lows, moments, out, states.new_empty(chunks, 8 * size))
+        arrays = (x, weights, states, lows, moments, out, states.new_empty(chunks, 16 * size))
         sizes = (steps, batch, size, chunks, kernels.kind)
-        step, multiply, products = (
-            Steps(kernels.forward, x.dtype, sizes, arrays),
-            product_by(u, steps, batch),
-            [],
-        )
+        step, multiply = Steps(kernels.forward, x.dtype, sizes, arrays), product_by(u, steps, batch)
+        products = []
         for t, before in enumerate(lows[:-1].unbind()):
             products.append(multiply(before))
             step(t, products[-1], products[-1])
@@ -90,16 +84,16 @@ class _Recurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy: Tensor, *dstate: Tensor) -> tuple[Tensor | None, ...]:
         (u, *arrays), kernels, (steps, batch, _, chunks, _) = ctx.saved_tensors, ctx.kernels, ctx.sizes
-        x, weights, lows = arrays[0], arrays[1], arrays[4]
-        dx, product, sums = (
+        x, weights, _, lows, *_ = arrays
+        dx, product, dh, dc = (
             torch.empty_like(x),
             torch.zeros_like(lows[0]),
-            weights.new_zeros(chunks, len(weights)),
-        )
-        da, dh, dc = (
-            dx if kernels.one_gradient else torch.empty_like(x),
             dstate[0].clone(),
             dstate[-1].clone(),
+        )
+        da, sums = (
+            dx if kernels.one_gradient else torch.empty_like(x),
+            weights.new_zeros(chunks, len(weights)),
         )
         given = (*arrays, dy.to(x.dtype).contiguous(), dh, dc, dx, da, sums)
         step, multiply = Steps(kernels.backward, x.dtype, ctx.sizes, given), product_by(u.T, steps, batch)

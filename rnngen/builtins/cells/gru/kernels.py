@@ -1,12 +1,11 @@
 """The GRU's time step in training, forward and backward, a row at a time (see ``cells.kernels``).
 
-Weights of the plain one: d_n (H); of the normalised one: γ δ b d of 3H each. Kept for the gradient: r z n.
+Weights of the plain one: d_n (H); of the normalised one: γ δ b d of 3H each.
 """
 
 from typing import Any
 
 from rnngen.builtins.cells.kernels import (
-    BATCH,
     CHUNKS,
     DA,
     DH,
@@ -14,11 +13,9 @@ from rnngen.builtins.cells.kernels import (
     LOWS,
     MOMENTS,
     ONE,
-    SAVED,
     SCRATCH,
     SIZE,
     STATES,
-    STEP,
     SUMS,
     WEIGHTS,
     A,
@@ -28,13 +25,14 @@ from rnngen.builtins.cells.kernels import (
     back_through_norm,
     chunk_rows,
     copy,
-    get,
+    find_moments,
     low,
     normalize,
     number,
     output_gradient,
     prefer_long_vectors,
     sigmoids,
+    step_rows,
     take_chunk,
     tanhs,
     wide,
@@ -52,15 +50,13 @@ def forward(slots: Any) -> None:
     """
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        x = wide(slots, SCRATCH, chunk, 8 * size)
-        a = x[3 * size : 6 * size]
+        scratch = wide(slots, SCRATCH, chunk, 16 * size)
+        gates, a = scratch[: 3 * size], scratch[3 * size : 6 * size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            now = number(slots, STEP) * number(slots, BATCH) + b
-            copy(low(slots, X, now, 3 * size), x[: 3 * size])
-            copy(low(slots, A, b, 3 * size), a)
-            add(wide(slots, WEIGHTS, 0, size), a[2 * size :])
-            take_step(slots, b, x[: 3 * size], a)
+            add_biases(slots, b, gates, a)
+            open_gates(gates, a)
+            put_state(slots, b, gates)
         chunk = take_chunk(slots)
 
 
@@ -70,40 +66,65 @@ def normalized_forward(slots: Any) -> None:
 
     ::
 
-        x, a = γ ∘ N(W x) + b, δ ∘ N(U h) + d    r, z = σ(x + a)    n = tanh(x + r ∘ a)    h' = n + z ∘ (h − n)
+        x, a = γ ∘ N(W x) + b, δ ∘ N(U h) + d
+        r, z = σ(x + a)    n = tanh(x + r ∘ a)    h' = n + z ∘ (h − n)
     """
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        x = wide(slots, SCRATCH, chunk, 8 * size)
-        a, width = x[3 * size : 6 * size], 3 * size
+        scratch = wide(slots, SCRATCH, chunk, 16 * size)
+        gates, a = scratch[: 3 * size], scratch[3 * size : 6 * size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            now = number(slots, STEP) * number(slots, BATCH) + b
-            found = wide(slots, MOMENTS, now, 6)
-            gain, bias = wide(slots, WEIGHTS, 0, width), wide(slots, WEIGHTS, 2, width)
-            found[0], found[1] = normalize(low(slots, X, now, width), gain, bias, x[:width])
-            gain, bias = wide(slots, WEIGHTS, 1, width), wide(slots, WEIGHTS, 3, width)
-            found[2], found[3] = normalize(low(slots, A, b, width), gain, bias, a)
-            take_step(slots, b, x[:width], a)
+            find_moments(slots, b, 3 * size)
+            normalize_products(slots, b, gates, a)
+            open_gates(gates, a)
+            put_state(slots, b, gates)
         chunk = take_chunk(slots)
 
 
 @compiled
-def take_step(slots: Any, b: Any, x: Any, a: Any) -> None:
-    """Take a step from both products with their biases (3H,); x is written over."""
+def add_biases(slots: Any, b: Any, x: Any, a: Any) -> None:
+    """Read both products (3H,), and add d_n to the second."""
+    copy(low(slots, X, step_rows(slots, b)[0], len(x)), x)
+    copy(low(slots, A, b, len(a)), a)
+    size = len(a) // 3
+    add(wide(slots, WEIGHTS, 0, size), a[2 * size :])
+
+
+@compiled
+def normalize_products(slots: Any, b: Any, x: Any, a: Any) -> None:
+    """Read both products (3H,) and normalise them, by the moments that were found."""
+    (now, _), width = step_rows(slots, b), len(x)
+    found = wide(slots, MOMENTS, now, 6)
+    gain, bias = wide(slots, WEIGHTS, 0, width), wide(slots, WEIGHTS, 2, width)
+    normalize(low(slots, X, now, width), gain, bias, (found[0], found[1]), x)
+    gain, bias = wide(slots, WEIGHTS, 1, width), wide(slots, WEIGHTS, 3, width)
+    normalize(low(slots, A, b, width), gain, bias, (found[2], found[3]), a)
+
+
+@compiled
+def open_gates(x: Any, a: Any) -> None:
+    """Make r z n of both products with their biases (3H,), in place of the first."""
     prefer_long_vectors()
-    batch, size, t = number(slots, BATCH), number(slots, SIZE), number(slots, STEP)
-    before, after = wide(slots, STATES, t * batch + b, size), wide(slots, STATES, (t + 1) * batch + b, size)
+    size = len(x) // 3
     add(a[: 2 * size], x[: 2 * size])
     sigmoids(x[: 2 * size])
-    r, z, n, past = x[:size], x[size : 2 * size], x[2 * size :], a[2 * size :]
+    r, n, past = x[:size], x[2 * size :], a[2 * size :]
     for j in range(size):
         n[j] += r[j] * past[j]
     tanhs(n)
-    copy(x, low(slots, SAVED, t * batch + b, 3 * size))
+
+
+@compiled
+def put_state(slots: Any, b: Any, gates: Any) -> None:
+    """Set the next state."""
+    prefer_long_vectors()
+    (now, next_row), size = step_rows(slots, b), len(gates) // 3
+    before, after = wide(slots, STATES, now, size), wide(slots, STATES, next_row, size)
+    z, n = gates[size : 2 * size], gates[2 * size :]
     for j in range(size):
         after[j] = n[j] + z[j] * (before[j] - n[j])
-    copy(after, low(slots, LOWS, (t + 1) * batch + b, size))
+    copy(after, low(slots, LOWS, next_row, size))
 
 
 @compiled
@@ -114,19 +135,22 @@ def backward(slots: Any) -> None:
 
         dn, dz = dh' ∘ (1 − z), dh' ∘ (h − n)    dr = dn ∘ (U h + d_n)    each by its nonlinearity's slope
         dWx = dr dz dn    dUh = dr dz (r ∘ dn)    dd_n = Σ r ∘ dn          dh = dh' ∘ z
+
+    The gates are made again from their arguments: to read them from memory takes longer.
     """
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        dx, sums = wide(slots, SCRATCH, chunk, 8 * size), wide(slots, SUMS, chunk, size)
-        da = dx[3 * size : 6 * size]
+        scratch, sums = wide(slots, SCRATCH, chunk, 16 * size), wide(slots, SUMS, chunk, size)
+        gates, a = scratch[: 3 * size], scratch[3 * size : 6 * size]
+        dx, da = scratch[6 * size : 9 * size], scratch[9 * size : 12 * size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            now, past = number(slots, STEP) * number(slots, BATCH) + b, dx[6 * size : 7 * size]
-            copy(low(slots, A, b, 3 * size)[2 * size :], past)
-            add(wide(slots, WEIGHTS, 0, size), past)
-            take_step_back(slots, b, dx, past)
+            now, _ = step_rows(slots, b)
+            add_biases(slots, b, gates, a)
+            open_gates(gates, a)
+            take_step_back(slots, b, gates, a[2 * size :], dx, da)
             add(da[2 * size :], sums)
-            copy(dx[: 3 * size], low(slots, DX, now, 3 * size))
+            copy(dx, low(slots, DX, now, 3 * size))
             copy(da, low(slots, DA, now, 3 * size))
         chunk = take_chunk(slots)
 
@@ -136,62 +160,49 @@ def normalized_backward(slots: Any) -> None:
     """Take a step back, as ``backward`` does, and on through the norms; sums for γ δ b d."""
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        dx, width = wide(slots, SCRATCH, chunk, 8 * size), 3 * size
-        da, sums = dx[3 * size : 6 * size], wide(slots, SUMS, chunk, 12 * size)
+        scratch, sums = wide(slots, SCRATCH, chunk, 16 * size), wide(slots, SUMS, chunk, 12 * size)
+        gates, a = scratch[: 3 * size], scratch[3 * size : 6 * size]
+        dx, da = scratch[6 * size : 9 * size], scratch[9 * size : 12 * size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            now, past = number(slots, STEP) * number(slots, BATCH) + b, dx[6 * size : 7 * size]
-            x, a, found = low(slots, X, now, width), low(slots, A, b, width), wide(slots, MOMENTS, now, 6)
-            x_norm, a_norm = (found[0], found[1]), (found[2], found[3])
-            gain, bias = wide(slots, WEIGHTS, 1, width), wide(slots, WEIGHTS, 3, width)
-            normalize_past(a[2 * size :], gain[2 * size :], bias[2 * size :], a_norm, past)
-            take_step_back(slots, b, dx, past)
-            add_gain_gradient(dx[:width], x, x_norm, sums[:width])
-            add_gain_gradient(da, a, a_norm, sums[width : 2 * width])
-            add(dx[:width], sums[2 * width : 3 * width])
-            add(da, sums[3 * width :])
-            back_through_norm(
-                dx[:width], x, wide(slots, WEIGHTS, 0, width), x_norm, low(slots, DX, now, width)
-            )
-            back_through_norm(da, a, gain, a_norm, low(slots, DA, now, width))
+            normalize_products(slots, b, gates, a)
+            open_gates(gates, a)
+            take_step_back(slots, b, gates, a[2 * size :], dx, da)
+            back_through_norms(slots, b, dx, da, sums)
         chunk = take_chunk(slots)
 
 
 @compiled
-def normalize_past(a: Any, gain: Any, bias: Any, norm: Any, past: Any) -> None:
-    """Set the row ``past`` to ``δ ∘ N(U h) + d`` of the candidate's part (H,)."""
-    prefer_long_vectors()
-    mean, scale = norm
-    for j in range(len(past)):
-        past[j] = gain[j] * ((get(a, j) - mean) * scale) + bias[j]
+def back_through_norms(slots: Any, b: Any, dx: Any, da: Any, sums: Any) -> None:
+    """Gradients by both normalised products → by W x and U h, and γ δ b d."""
+    (now, _), width = step_rows(slots, b), len(dx)
+    x, a, found = low(slots, X, now, width), low(slots, A, b, width), wide(slots, MOMENTS, now, 6)
+    x_norm, a_norm = (found[0], found[1]), (found[2], found[3])
+    add_gain_gradient(dx, x, x_norm, sums[:width])
+    add_gain_gradient(da, a, a_norm, sums[width : 2 * width])
+    add(dx, sums[2 * width : 3 * width])
+    add(da, sums[3 * width :])
+    back_through_norm(dx, x, wide(slots, WEIGHTS, 0, width), x_norm, low(slots, DX, now, width))
+    back_through_norm(da, a, wide(slots, WEIGHTS, 1, width), a_norm, low(slots, DA, now, width))
 
 
 @compiled
-def take_step_back(slots: Any, b: Any, d: Any, past: Any) -> None:
-    """Set d (8H,) to the gradients by both products, 3H each; what goes around them goes into DH."""
+def take_step_back(slots: Any, b: Any, gates: Any, past: Any, dx: Any, da: Any) -> None:
+    """Set dx and da to the gradients by both products with their biases (3H,), and DH to what goes around."""
     prefer_long_vectors()
-    size, now = number(slots, SIZE), number(slots, STEP) * number(slots, BATCH) + b
-    gates, before, dh = low(slots, SAVED, now, 3 * size), wide(slots, STATES, now, size), d[7 * size :]
+    size = len(past)
+    before, dh = wide(slots, STATES, step_rows(slots, b)[0], size), wide(slots, DH, b, size)
     r, z, n = gates[:size], gates[size : 2 * size], gates[2 * size :]
-    dr, dz, dn, da_n, around = (
-        d[:size],
-        d[size : 2 * size],
-        d[2 * size :],
-        d[5 * size :],
-        wide(slots, DH, b, size),
-    )
+    dr, dz, dn, da_n = dx[:size], dx[size : 2 * size], dx[2 * size :], da[2 * size :]
     output_gradient(slots, b, dh)
     for j in range(size):
-        gate = get(z, j)
-        dz[j] = dh[j] * (before[j] - get(n, j)) * gate * (ONE - gate)
+        dz[j] = dh[j] * (before[j] - n[j]) * z[j] * (ONE - z[j])
     for j in range(size):
-        y = get(n, j)
-        dn[j] = dh[j] * (ONE - get(z, j)) * (ONE - y * y)
+        dn[j] = dh[j] * (ONE - z[j]) * (ONE - n[j] * n[j])
     for j in range(size):
-        gate = get(r, j)
-        dr[j] = dn[j] * past[j] * gate * (ONE - gate)
+        dr[j] = dn[j] * past[j] * r[j] * (ONE - r[j])
     for j in range(size):
-        da_n[j] = dn[j] * get(r, j)
+        da_n[j] = dn[j] * r[j]
     for j in range(size):
-        around[j] = dh[j] * get(z, j)
-    copy(d[: 2 * size], d[3 * size : 5 * size])
+        dh[j] *= z[j]
+    copy(dx[: 2 * size], da[: 2 * size])

@@ -13,7 +13,7 @@ from rnngen.builtins.cells.threads import use_kernels
 from rnngen.contracts import State
 
 MODULE = "rnngen.builtins.cells.gru.kernels"
-KERNELS = Kernels(f"{MODULE}:forward", f"{MODULE}:backward", kept=3)
+KERNELS = Kernels(f"{MODULE}:forward", f"{MODULE}:backward")
 
 
 def gru(input_size: int, hidden_size: int, options: GRUOptions) -> nn.Module:
@@ -43,7 +43,7 @@ class GRU(PlainCell):
 class RegularizedGRU(RegularizedCell):
     """A GRU with zoneout and layer normalisation; state ``(h,)`` of (B,H)."""
 
-    kernels = Kernels(f"{MODULE}:normalized_forward", f"{MODULE}:normalized_backward", kept=3)
+    kernels = Kernels(f"{MODULE}:normalized_forward", f"{MODULE}:normalized_backward")
 
     def __init__(self, input_size: int, hidden_size: int, options: GRUOptions) -> None:
         super().__init__(input_size, hidden_size, options, gates=3, zoneout=(options.zoneout_h,))

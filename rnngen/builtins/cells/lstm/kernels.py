@@ -1,12 +1,11 @@
 """The LSTM's time step in training, forward and backward, a row at a time (see ``cells.kernels``).
 
-Weights of the normalised one: γ δ b of 4H each, ζ e of H. Kept for the gradient: i f g o, and tanh.
+Weights of the normalised one: γ δ b of 4H each, ζ e of H.
 """
 
 from typing import Any
 
 from rnngen.builtins.cells.kernels import (
-    BATCH,
     CHUNKS,
     DA,
     DC,
@@ -15,11 +14,9 @@ from rnngen.builtins.cells.kernels import (
     MOMENTS,
     ONE,
     OUT,
-    SAVED,
     SCRATCH,
     SIZE,
     STATES,
-    STEP,
     SUMS,
     WEIGHTS,
     ZERO,
@@ -31,13 +28,15 @@ from rnngen.builtins.cells.kernels import (
     back_through_products,
     chunk_rows,
     copy,
-    get,
+    find_moments,
     low,
     moments,
+    normalize,
     number,
     output_gradient,
     prefer_long_vectors,
     sigmoids,
+    step_rows,
     take_chunk,
     tanhs,
     wide,
@@ -56,13 +55,13 @@ def forward(slots: Any) -> None:
     """
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        a = wide(slots, SCRATCH, chunk, 8 * size)
+        scratch = wide(slots, SCRATCH, chunk, 16 * size)
+        gates, squashed = scratch[: 4 * size], scratch[4 * size : 5 * size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            add_products(slots, b, 4 * size, a[: 4 * size])
-            squashed = a[4 * size : 5 * size]
-            copy(open_gates(slots, b, a[: 4 * size]), squashed)
-            put_output(slots, b, a[3 * size : 4 * size], squashed)
+            add_products(slots, b, gates)
+            copy(put_memory(slots, b, gates), squashed)
+            put_output(slots, b, gates[3 * size :], squashed)
         chunk = take_chunk(slots)
 
 
@@ -77,55 +76,61 @@ def normalized_forward(slots: Any) -> None:
     """
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        a = wide(slots, SCRATCH, chunk, 8 * size)
+        scratch = wide(slots, SCRATCH, chunk, 16 * size)
+        gates, squashed = scratch[: 4 * size], scratch[4 * size : 5 * size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            add_normalized_products(slots, b, 4 * size, a[: 4 * size])
-            squashed = a[4 * size : 5 * size]
-            normalize_memory(slots, b, open_gates(slots, b, a[: 4 * size]), squashed)
-            put_output(slots, b, a[3 * size : 4 * size], squashed)
+            find_moments(slots, b, 4 * size)
+            add_normalized_products(slots, b, gates)
+            found = wide(slots, MOMENTS, step_rows(slots, b)[0], 6)
+            found[4], found[5] = moments(put_memory(slots, b, gates))
+            normalize_memory(slots, b, squashed)
+            put_output(slots, b, gates[3 * size :], squashed)
         chunk = take_chunk(slots)
 
 
 @compiled
-def open_gates(slots: Any, b: Any, a: Any) -> Any:
-    """Make gates of their arguments (4H,), in place and where they are kept → the next cell state."""
-    prefer_long_vectors()
-    batch, size, t = number(slots, BATCH), number(slots, SIZE), number(slots, STEP)
-    before, after = wide(slots, STATES, t * batch + b, size), wide(slots, STATES, (t + 1) * batch + b, size)
+def open_gates(a: Any) -> None:
+    """Make i f g o of their arguments (4H,), in place."""
+    size = len(a) // 4
     sigmoids(a[: 2 * size])
     tanhs(a[2 * size : 3 * size])
     sigmoids(a[3 * size :])
-    copy(a, low(slots, SAVED, t * batch + b, 5 * size)[: 4 * size])
-    i, f, g = a[:size], a[size : 2 * size], a[2 * size : 3 * size]
+
+
+@compiled
+def put_memory(slots: Any, b: Any, gates: Any) -> Any:
+    """Make gates of their arguments (4H,), in place → the next cell state."""
+    prefer_long_vectors()
+    (now, next_row), size = step_rows(slots, b), number(slots, SIZE)
+    before, after = wide(slots, STATES, now, size), wide(slots, STATES, next_row, size)
+    open_gates(gates)
+    i, f, g = gates[:size], gates[size : 2 * size], gates[2 * size : 3 * size]
     for j in range(size):
         after[j] = f[j] * before[j] + i[j] * g[j]
     return after
 
 
 @compiled
-def normalize_memory(slots: Any, b: Any, memory: Any, out: Any) -> None:
-    """Set the row ``out`` to ``ζ ∘ N(c') + e``."""
+def normalize_memory(slots: Any, b: Any, out: Any) -> None:
+    """Set the row ``out`` to ``ζ ∘ N(c') + e``, by the moments that were found."""
     prefer_long_vectors()
-    size, now = number(slots, SIZE), number(slots, STEP) * number(slots, BATCH) + b
-    gain, shift = wide(slots, WEIGHTS, 12, size), wide(slots, WEIGHTS, 13, size)
-    found, (mean, scale) = wide(slots, MOMENTS, now, 6), moments(memory)
-    found[4], found[5] = mean, scale
-    for j in range(size):
-        out[j] = gain[j] * ((memory[j] - mean) * scale) + shift[j]
+    (now, after), size = step_rows(slots, b), number(slots, SIZE)
+    memory, found = wide(slots, STATES, after, size), wide(slots, MOMENTS, now, 6)
+    normalize(
+        memory, wide(slots, WEIGHTS, 12, size), wide(slots, WEIGHTS, 13, size), (found[4], found[5]), out
+    )
 
 
 @compiled
 def put_output(slots: Any, b: Any, o: Any, squashed: Any) -> None:
-    """Apply tanh to the row ``squashed``, keep it, and multiply it with the gate: the output."""
+    """Apply tanh to the row ``squashed``, and multiply it with the gate: the output."""
     prefer_long_vectors()
-    batch, size, t = number(slots, BATCH), number(slots, SIZE), number(slots, STEP)
     tanhs(squashed)
-    copy(squashed, low(slots, SAVED, t * batch + b, 5 * size)[4 * size :])
-    out = wide(slots, OUT, b, size)
+    size, out = len(o), wide(slots, OUT, b, len(o))
     for j in range(size):
         out[j] = o[j] * squashed[j]
-    copy(out, low(slots, LOWS, (t + 1) * batch + b, size))
+    copy(out, low(slots, LOWS, step_rows(slots, b)[1], size))
 
 
 @compiled
@@ -137,18 +142,24 @@ def backward(slots: Any) -> None:
         dc' += dh' ∘ o ∘ (1 − tanh²)            do = dh' ∘ tanh
         dc = dc' ∘ f                            di, df, dg = dc' ∘ g, dc' ∘ c, dc' ∘ i
         da = di, df, dg, do each by its nonlinearity's slope
+
+    The gates are made again from their arguments: to read them from memory takes longer.
     """
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        da = wide(slots, SCRATCH, chunk, 8 * size)
+        scratch = wide(slots, SCRATCH, chunk, 16 * size)
+        gates, squashed, dq = scratch[: 4 * size], scratch[4 * size : 5 * size], scratch[5 * size : 6 * size]
+        da = scratch[8 * size : 12 * size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            dq = da[4 * size : 5 * size]
-            back_through_output(slots, b, da[: 4 * size], dq)
+            now, after = step_rows(slots, b)
+            add_products(slots, b, gates)
+            open_gates(gates)
+            copy(wide(slots, STATES, after, size), squashed)
+            back_through_output(slots, b, gates[3 * size :], squashed, dq, da[3 * size :])
             add(dq, wide(slots, DC, b, size))
-            close_gates(slots, b, da[: 4 * size])
-            now = number(slots, STEP) * number(slots, BATCH) + b
-            copy(da[: 4 * size], low(slots, DA, now, 4 * size))
+            close_gates(slots, b, gates, da)
+            copy(da, low(slots, DA, now, 4 * size))
         chunk = take_chunk(slots)
 
 
@@ -166,67 +177,61 @@ def normalized_backward(slots: Any) -> None:
     """
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        da, sums = wide(slots, SCRATCH, chunk, 8 * size), wide(slots, SUMS, chunk, 14 * size)
+        scratch, sums = wide(slots, SCRATCH, chunk, 16 * size), wide(slots, SUMS, chunk, 14 * size)
+        gates, squashed, dq = scratch[: 4 * size], scratch[4 * size : 5 * size], scratch[5 * size : 6 * size]
+        through, da = scratch[6 * size : 7 * size], scratch[8 * size : 12 * size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            dq, through = da[4 * size : 5 * size], da[5 * size : 6 * size]
-            back_through_output(slots, b, da[: 4 * size], dq)
+            add_normalized_products(slots, b, gates)
+            open_gates(gates)
+            normalize_memory(slots, b, squashed)
+            back_through_output(slots, b, gates[3 * size :], squashed, dq, da[3 * size :])
             back_through_memory(slots, b, dq, through, sums[12 * size :])
             add(through, wide(slots, DC, b, size))
-            close_gates(slots, b, da[: 4 * size])
-            back_through_products(slots, b, 4 * size, da[: 4 * size], sums)
+            close_gates(slots, b, gates, da)
+            back_through_products(slots, b, da, sums)
         chunk = take_chunk(slots)
 
 
 @compiled
-def back_through_output(slots: Any, b: Any, da: Any, dq: Any) -> None:
-    """Gradient by the output → by the argument of o, in da (4H,), and by that of its tanh (H,)."""
+def back_through_output(slots: Any, b: Any, o: Any, squashed: Any, dq: Any, do: Any) -> None:
+    """Gradient by the output → by the argument of its tanh and of o, (H,); ``squashed`` becomes tanh."""
     prefer_long_vectors()
-    size, now = number(slots, SIZE), number(slots, STEP) * number(slots, BATCH) + b
-    saved, dh, do = low(slots, SAVED, now, 5 * size), da[:size], da[3 * size :]
-    o, squashed, around = saved[3 * size : 4 * size], saved[4 * size :], wide(slots, DH, b, size)
-    output_gradient(slots, b, dh)
-    for j in range(size):
-        y = get(squashed, j)
-        dq[j] = dh[j] * get(o, j) * (ONE - y * y)
-    for j in range(size):
-        gate = get(o, j)
-        do[j] = dh[j] * get(squashed, j) * gate * (ONE - gate)
-    for j in range(size):
+    around = wide(slots, DH, b, len(o))
+    tanhs(squashed)
+    output_gradient(slots, b, do)
+    for j in range(len(o)):
+        dq[j] = do[j] * o[j] * (ONE - squashed[j] * squashed[j])
+    for j in range(len(o)):
+        do[j] *= squashed[j] * o[j] * (ONE - o[j])
+    for j in range(len(o)):
         around[j] = ZERO
 
 
 @compiled
 def back_through_memory(slots: Any, b: Any, dq: Any, through: Any, sums: Any) -> None:
     """Gradient by the normalised cell state → by the cell state, and ζ e."""
-    batch, size, t = number(slots, BATCH), number(slots, SIZE), number(slots, STEP)
-    memory, found = wide(slots, STATES, (t + 1) * batch + b, size), wide(slots, MOMENTS, t * batch + b, 6)
-    norm = (found[4], found[5])
+    now, after = step_rows(slots, b)
+    size, found = len(dq), wide(slots, MOMENTS, now, 6)
+    memory, norm = wide(slots, STATES, after, size), (found[4], found[5])
     back_through_norm(dq, memory, wide(slots, WEIGHTS, 12, size), norm, through)
     add_gain_gradient(dq, memory, norm, sums[:size])
     add(dq, sums[size:])
 
 
 @compiled
-def close_gates(slots: Any, b: Any, da: Any) -> None:
+def close_gates(slots: Any, b: Any, gates: Any, da: Any) -> None:
     """Gradient by the next cell state → by the last, in place, and by arguments of i, f and g (4H,)."""
     prefer_long_vectors()
-    size, now = number(slots, SIZE), number(slots, STEP) * number(slots, BATCH) + b
-    gates, before, dc = (
-        low(slots, SAVED, now, 5 * size),
-        wide(slots, STATES, now, size),
-        wide(slots, DC, b, size),
-    )
+    size = len(gates) // 4
+    before, dc = wide(slots, STATES, step_rows(slots, b)[0], size), wide(slots, DC, b, size)
     i, f, g = gates[:size], gates[size : 2 * size], gates[2 * size : 3 * size]
     di, df, dg = da[:size], da[size : 2 * size], da[2 * size : 3 * size]
     for j in range(size):
-        gate = get(i, j)
-        di[j] = dc[j] * get(g, j) * gate * (ONE - gate)
+        di[j] = dc[j] * g[j] * i[j] * (ONE - i[j])
     for j in range(size):
-        gate = get(f, j)
-        df[j] = dc[j] * before[j] * gate * (ONE - gate)
+        df[j] = dc[j] * before[j] * f[j] * (ONE - f[j])
     for j in range(size):
-        y = get(g, j)
-        dg[j] = dc[j] * get(i, j) * (ONE - y * y)
+        dg[j] = dc[j] * i[j] * (ONE - g[j] * g[j])
     for j in range(size):
-        dc[j] *= get(f, j)
+        dc[j] *= f[j]

@@ -13,7 +13,7 @@ from rnngen.builtins.cells.threads import use_kernels
 from rnngen.contracts import State
 
 MODULE = "rnngen.builtins.cells.lstm.kernels"
-KERNELS = Kernels(f"{MODULE}:forward", f"{MODULE}:backward", kept=5, memory=True, one_gradient=True)
+KERNELS = Kernels(f"{MODULE}:forward", f"{MODULE}:backward", memory=True, one_gradient=True)
 
 
 def lstm(input_size: int, hidden_size: int, options: LSTMOptions) -> nn.Module:
@@ -48,7 +48,7 @@ class LSTM(nn.Module):
 class RegularizedLSTM(RegularizedCell):
     """An LSTM with zoneout, layer normalisation and a Mogrifier; state ``(h, c)``, each (B,H)."""
 
-    kernels = Kernels(f"{MODULE}:normalized_forward", f"{MODULE}:normalized_backward", kept=5, memory=True)
+    kernels = Kernels(f"{MODULE}:normalized_forward", f"{MODULE}:normalized_backward", memory=True)
 
     def __init__(self, input_size: int, hidden_size: int, options: LSTMOptions) -> None:
         zoneout = (options.zoneout_h, options.zoneout_c)

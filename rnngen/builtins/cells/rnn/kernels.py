@@ -1,12 +1,11 @@
 """The simple recurrence's time step in training, a row at a time (see ``cells.kernels``).
 
-Weights of the normalised one: γ δ b of H each. Nothing is kept for the gradient but the states.
+Weights of the normalised one: γ δ b of H each.
 """
 
 from typing import Any
 
 from rnngen.builtins.cells.kernels import (
-    BATCH,
     CHUNKS,
     DA,
     DH,
@@ -16,7 +15,6 @@ from rnngen.builtins.cells.kernels import (
     SCRATCH,
     SIZE,
     STATES,
-    STEP,
     SUMS,
     ZERO,
     add_normalized_products,
@@ -24,11 +22,13 @@ from rnngen.builtins.cells.kernels import (
     back_through_products,
     chunk_rows,
     copy,
+    find_moments,
     low,
     number,
     output_gradient,
     prefer_long_vectors,
     sigmoids,
+    step_rows,
     take_chunk,
     tanhs,
     wide,
@@ -43,10 +43,10 @@ def forward(slots: Any) -> None:
     """Take a step: ``h' = φ(W x + U h)``."""
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        a = wide(slots, SCRATCH, chunk, 8 * size)[:size]
+        a = wide(slots, SCRATCH, chunk, 16 * size)[:size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            add_products(slots, b, size, a)
+            add_products(slots, b, a)
             put_state(slots, b, a)
         chunk = take_chunk(slots)
 
@@ -56,10 +56,11 @@ def normalized_forward(slots: Any) -> None:
     """Take a step: ``h' = φ(γ ∘ N(W x) + δ ∘ N(U h) + b)``."""
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        a = wide(slots, SCRATCH, chunk, 8 * size)[:size]
+        a = wide(slots, SCRATCH, chunk, 16 * size)[:size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
-            add_normalized_products(slots, b, size, a)
+            find_moments(slots, b, size)
+            add_normalized_products(slots, b, a)
             put_state(slots, b, a)
         chunk = take_chunk(slots)
 
@@ -68,7 +69,7 @@ def normalized_forward(slots: Any) -> None:
 def put_state(slots: Any, b: Any, a: Any) -> None:
     """Set the next state to φ(a), which is written over."""
     prefer_long_vectors()
-    after, kind = (number(slots, STEP) + 1) * number(slots, BATCH) + b, number(slots, KIND)
+    (_, after), kind = step_rows(slots, b), number(slots, KIND)
     if kind == TANH:
         tanhs(a)
     elif kind == SIGMOID:
@@ -85,11 +86,11 @@ def backward(slots: Any) -> None:
     """Take a step back: ``da = dh' ∘ φ'(a)``, the gradient by W x and by U h."""
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        d = wide(slots, SCRATCH, chunk, 8 * size)[:size]
+        d = wide(slots, SCRATCH, chunk, 16 * size)[:size]
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
             back_through_state(slots, b, d)
-            copy(d, low(slots, DA, number(slots, STEP) * number(slots, BATCH) + b, size))
+            copy(d, low(slots, DA, step_rows(slots, b)[0], size))
         chunk = take_chunk(slots)
 
 
@@ -98,11 +99,11 @@ def normalized_backward(slots: Any) -> None:
     """Take a step back, as ``backward`` does, and on through the norms; sums for γ δ b."""
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
-        d, sums = wide(slots, SCRATCH, chunk, 8 * size)[:size], wide(slots, SUMS, chunk, 3 * size)
+        d, sums = wide(slots, SCRATCH, chunk, 16 * size)[:size], wide(slots, SUMS, chunk, 3 * size)
         first, last = chunk_rows(slots, chunk)
         for b in range(first, last):
             back_through_state(slots, b, d)
-            back_through_products(slots, b, size, d, sums)
+            back_through_products(slots, b, d, sums)
         chunk = take_chunk(slots)
 
 
@@ -111,7 +112,7 @@ def back_through_state(slots: Any, b: Any, d: Any) -> None:
     """Set d (H,) to the gradient by φ's argument; a slope follows from φ(a)."""
     prefer_long_vectors()
     kind, around = number(slots, KIND), wide(slots, DH, b, len(d))
-    after = wide(slots, STATES, (number(slots, STEP) + 1) * number(slots, BATCH) + b, len(d))
+    after = wide(slots, STATES, step_rows(slots, b)[1], len(d))
     output_gradient(slots, b, d)
     if kind == TANH:
         for j in range(len(d)):

@@ -17,11 +17,11 @@ from rnngen.contracts import State
 MODULE = "rnngen.builtins.cells.rnn.kernels"
 KINDS = {"tanh": 0, "sigmoid": 1, "relu": 2}
 KERNELS = {
-    name: Kernels(f"{MODULE}:forward", f"{MODULE}:backward", kept=0, one_gradient=True, kind=kind)
+    name: Kernels(f"{MODULE}:forward", f"{MODULE}:backward", one_gradient=True, kind=kind)
     for name, kind in KINDS.items()
 }
 NORMALIZED = {
-    name: Kernels(f"{MODULE}:normalized_forward", f"{MODULE}:normalized_backward", kept=0, kind=kind)
+    name: Kernels(f"{MODULE}:normalized_forward", f"{MODULE}:normalized_backward", kind=kind)
     for name, kind in KINDS.items()
 }
 
