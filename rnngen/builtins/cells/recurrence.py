@@ -85,16 +85,10 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor, *dstate: Tensor) -> tuple[Tensor | None, ...]:
         (u, *arrays), kernels, (steps, batch, _, chunks, _) = ctx.saved_tensors, ctx.kernels, ctx.sizes
         x, weights, _, lows, *_ = arrays
-        dx, product, dh, dc = (
-            torch.empty_like(x),
-            torch.zeros_like(lows[0]),
-            dstate[0].clone(),
-            dstate[-1].clone(),
-        )
-        da, sums = (
-            dx if kernels.one_gradient else torch.empty_like(x),
-            weights.new_zeros(chunks, len(weights)),
-        )
+        dx, product = torch.empty_like(x), torch.zeros_like(lows[0])
+        da = dx if kernels.one_gradient else torch.empty_like(x)
+        sums = weights.new_zeros(chunks, len(weights))
+        dh, dc = dstate[0].clone(), dstate[-1].clone()
         given = (*arrays, dy.to(x.dtype).contiguous(), dh, dc, dx, da, sums)
         step, multiply = Steps(kernels.backward, x.dtype, ctx.sizes, given), product_by(u.T, steps, batch)
         for t, da_now in reversed(list(enumerate(da.unbind()))):
@@ -107,8 +101,7 @@ class _Recurrence(torch.autograd.Function):
 def product_by(matrix: Tensor, steps: int, batch: int) -> Callable[[Tensor], Tensor]:
     """Return the product with a matrix (G,H): (B,H) → (B,G), to be taken as often as there are steps."""
     ops = torch.ops.mkldnn
-    packs = matrix.dtype == torch.bfloat16 and steps >= STEPS_TO_PACK and torch.backends.mkldnn.is_available()
-    if not (packs and ops._is_mkldnn_bf16_supported()):
+    if matrix.dtype != torch.bfloat16 or steps < STEPS_TO_PACK or not ops._is_mkldnn_bf16_supported():
         return lambda rows: torch.mm(rows, matrix.T)
     packed, multiply = ops._reorder_linear_weight(matrix, batch), ops._linear_pointwise.default
     return lambda rows: multiply(rows, packed, None, "none", [], "")

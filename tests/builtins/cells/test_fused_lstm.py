@@ -1,33 +1,19 @@
 """The normalised LSTM worked out by hand is what autograd makes of its equations, step by step."""
 
-from importlib.util import find_spec
-
 import pytest
 import torch
 
 from rnngen.builtins.cells import threads
 from rnngen.builtins.cells.lstm.torch import RegularizedLSTM
 from rnngen.builtins.cells.options import LSTMOptions
-from rnngen.builtins.cells.regularized import RegularizedCell
 
 B, T, INPUTS, H = 3, 7, 5, 6
-needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="Numba is not there (rnngen[fast])")
 
 
-@pytest.fixture(params=[False, pytest.param(True, marks=needs_numba)], ids=["torch", "kernels"])
-def kernels(request, monkeypatch):
-    """Train with kernels, or without them."""
-    monkeypatch.setattr(threads, "has_kernels", lambda: request.param)
-    return request.param
-
-
-@pytest.fixture
-def two_threads():
-    """Let torch have two threads, on however many cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(autouse=True)
+def no_kernels(monkeypatch):
+    """Numba is not there; ``test_kernels`` has what is done where it is."""
+    monkeypatch.setattr(threads, "has_kernels", lambda: False)
 
 
 def drawn(dtype=torch.float32, batch=B, size=H):
@@ -41,7 +27,7 @@ def drawn(dtype=torch.float32, batch=B, size=H):
 
 
 def by_autograd(layer, x, state):
-    return RegularizedCell.forward(layer, x, state)
+    return layer.loop(x, state)
 
 
 def results(call, layer, x, state):
@@ -73,7 +59,7 @@ def test_gradients_are_the_slopes_of_the_outputs():
 
 
 @pytest.mark.parametrize(("batch", "size"), [(B, H), (19, 33)])
-def test_in_float32_outputs_and_gradients_are_those_of_autograd(kernels, two_threads, batch, size):
+def test_in_float32_outputs_and_gradients_are_those_of_autograd(batch, size):
     given = drawn(batch=batch, size=size)
     (found, gradients), (expected, true) = (
         results(call, *given) for call in (RegularizedLSTM.__call__, by_autograd)
@@ -82,14 +68,14 @@ def test_in_float32_outputs_and_gradients_are_those_of_autograd(kernels, two_thr
         assert float((own - same).detach().norm() / same.norm().detach()) < 3e-6
 
 
-def test_the_same_numbers_give_the_same_bytes(kernels, two_threads):
+def test_the_same_numbers_give_the_same_bytes():
     given = drawn(batch=19)
     (found, gradients), (again, same) = (results(RegularizedLSTM.__call__, *given) for _ in range(2))
     for one, other in zip([*found, *gradients], [*again, *same], strict=True):
         assert torch.equal(one, other)
 
 
-def test_under_autocast_gradients_stay_near_the_true_ones(kernels):
+def test_under_autocast_gradients_stay_near_the_true_ones():
     layer, x, state = drawn()
     _, true = results(by_autograd, layer, x, state)
     with torch.autocast("cpu", torch.bfloat16):
@@ -98,7 +84,7 @@ def test_under_autocast_gradients_stay_near_the_true_ones(kernels):
         assert float((own - same).norm() / same.norm()) < 0.05
 
 
-def test_a_sequence_in_two_calls_is_the_sequence_and_needs_no_gradients(kernels):
+def test_a_sequence_in_two_calls_is_the_sequence_and_needs_no_gradients():
     layer, x, state = drawn()
     with torch.no_grad():
         whole, end = layer(x, state)
@@ -108,7 +94,7 @@ def test_a_sequence_in_two_calls_is_the_sequence_and_needs_no_gradients(kernels)
     torch.testing.assert_close(after, end)
 
 
-def test_what_is_no_number_stays_none(kernels):
+def test_what_is_no_number_stays_none():
     layer, x, state = drawn()
     y, _ = layer(torch.full_like(x, float("nan")), state)
     assert y.isnan().all()

@@ -136,7 +136,7 @@ def backward(slots: Any) -> None:
         dn, dz = dh' ∘ (1 − z), dh' ∘ (h − n)    dr = dn ∘ (U h + d_n)    each by its nonlinearity's slope
         dWx = dr dz dn    dUh = dr dz (r ∘ dn)    dd_n = Σ r ∘ dn          dh = dh' ∘ z
 
-    The gates are made again from their arguments: to read them from memory takes longer.
+    The gates are made again from their arguments, which is nearer than to keep them in bf16.
     """
     chunk, size = take_chunk(slots), number(slots, SIZE)
     while chunk < number(slots, CHUNKS):
@@ -148,7 +148,7 @@ def backward(slots: Any) -> None:
             now, _ = step_rows(slots, b)
             add_biases(slots, b, gates, a)
             open_gates(gates, a)
-            take_step_back(slots, b, gates, a[2 * size :], dx, da)
+            take_step_back(slots, b, gates, a[2 * size :], (dx, da))
             add(da[2 * size :], sums)
             copy(dx, low(slots, DX, now, 3 * size))
             copy(da, low(slots, DA, now, 3 * size))
@@ -167,7 +167,7 @@ def normalized_backward(slots: Any) -> None:
         for b in range(first, last):
             normalize_products(slots, b, gates, a)
             open_gates(gates, a)
-            take_step_back(slots, b, gates, a[2 * size :], dx, da)
+            take_step_back(slots, b, gates, a[2 * size :], (dx, da))
             back_through_norms(slots, b, dx, da, sums)
         chunk = take_chunk(slots)
 
@@ -187,10 +187,10 @@ def back_through_norms(slots: Any, b: Any, dx: Any, da: Any, sums: Any) -> None:
 
 
 @compiled
-def take_step_back(slots: Any, b: Any, gates: Any, past: Any, dx: Any, da: Any) -> None:
-    """Set dx and da to the gradients by both products with their biases (3H,), and DH to what goes around."""
+def take_step_back(slots: Any, b: Any, gates: Any, past: Any, d: Any) -> None:
+    """Set d to the gradients by both products with their biases, of 3H each, and DH to what goes around."""
     prefer_long_vectors()
-    size = len(past)
+    size, (dx, da) = len(past), d
     before, dh = wide(slots, STATES, step_rows(slots, b)[0], size), wide(slots, DH, b, size)
     r, z, n = gates[:size], gates[size : 2 * size], gates[2 * size :]
     dr, dz, dn, da_n = dx[:size], dx[size : 2 * size], dx[2 * size :], da[2 * size :]

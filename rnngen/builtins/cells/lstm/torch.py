@@ -6,14 +6,13 @@ from torch import Tensor, nn
 from rnngen.builtins.cells.fused import product_type
 from rnngen.builtins.cells.lstm.fused import fused_layer_norm_lstm
 from rnngen.builtins.cells.options import LSTMOptions
-from rnngen.builtins.cells.plain import NAMES, initialize, zeros
-from rnngen.builtins.cells.recurrence import Kernels, run
+from rnngen.builtins.cells.plain import initialize, zeros
+from rnngen.builtins.cells.recurrence import Kernels
 from rnngen.builtins.cells.regularized import Mogrifier, RegularizedCell
 from rnngen.builtins.cells.threads import use_kernels
 from rnngen.contracts import State
 
 MODULE = "rnngen.builtins.cells.lstm.kernels"
-KERNELS = Kernels(f"{MODULE}:forward", f"{MODULE}:backward", memory=True, one_gradient=True)
 
 
 def lstm(input_size: int, hidden_size: int, options: LSTMOptions) -> nn.Module:
@@ -36,10 +35,6 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
-        w, u, b, d = (getattr(self.rnn, f"{name}_l0") for name in NAMES)
-        if x.device.type == "cpu" and torch.is_grad_enabled() and use_kernels(product_type(u), x.dtype):
-            products = nn.functional.linear(x.transpose(0, 1), w, b + d)
-            return run(KERNELS, products, state, u, u.new_empty(0))
         h, c = (array.unsqueeze(0) for array in state)  # torch keeps layers on axis 0: (1,B,H)
         y, (h, c) = self.rnn(x, (h, c))
         return y, (h.squeeze(0), c.squeeze(0))
