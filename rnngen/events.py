@@ -63,6 +63,8 @@ class Started(Event):
     """The step that it starts at: 0, or that of a resumed run."""
     steps: int | None
     """The step that it will end at; None where only the clock decides."""
+    train_chars: int = 0
+    """Characters to train on, the ends of examples among them; 0 where that is not known."""
     teachers: tuple[str, ...] = ()
     """The names of the models that it learns from beside the text."""
 
@@ -217,6 +219,8 @@ class Finished(Event):
     """The validation loss of those weights."""
     seconds: float
     """Wall-clock seconds of training, over all sittings."""
+    advice: str = ""
+    """What held the model back, and the mend; empty where a warning said so, and of an interrupted run."""
 
 
 # ── Reports of functions that are no generators ────────────────────────────────────────────────────────────

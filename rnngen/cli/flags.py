@@ -188,7 +188,9 @@ def _help_all() -> Option:
     def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         if wanted and not ctx.resilient_parsing:
             ctx.meta[HELP_ALL] = True
-            click.echo(ctx.get_help(), color=ctx.color)
+            from rnngen.cli.render import console
+
+            console.page(ctx.get_help())
             ctx.exit()
 
     return Option(

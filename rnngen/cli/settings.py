@@ -2,10 +2,11 @@
 
 ::
 
-    flag  >  RNNGEN_<COMMAND>_<OPTION>  >  ./rnngen.toml  >  the user's config.toml  >  default
+    flag  >  RNNGEN_<COMMAND>_<OPTION>  >  rnngen.toml  >  the user's config.toml  >  default
 
-A table for each command, nested for the commands of a group; a key is a flag's name, with hyphens or
-underscores. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
+``rnngen.toml`` is that of the current folder or, where there is none, of the nearest folder above it, up to
+the user's home. A table for each command, nested for the commands of a group; a key is a flag's name, with
+hyphens or underscores, or its one letter. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
 
     [train]
     hidden = 512
@@ -26,7 +27,7 @@ from rnngen.paths import config
 from rnngen.requests.conflicts import Conflict, Row, settle
 
 LOCAL = Path("rnngen.toml")
-"""The file of the current folder."""
+"""The file of the current folder, or of one above it."""
 R = TypeVar("R")
 SETTINGS_RANK: Final = 2
 """The rank of a settings file, and of defaults; the command line has 0."""
@@ -45,6 +46,21 @@ def user_file() -> Path:
     return config() / "config.toml"
 
 
+def local_file() -> Path:
+    """Return the file of the current folder or of the nearest above it, up to the user's home or the root."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted
+        return LOCAL
+    home = Path("~").expanduser()
+    for folder in () if LOCAL.is_file() or here == home else here.parents:
+        if (folder / LOCAL).is_file():
+            return folder / LOCAL
+        if folder == home:
+            break
+    return LOCAL
+
+
 def defaults(command: click.Command, name: str, builtins: Collection[str]) -> dict[str, Any]:
     """Return the settings of a command or a group from the files, as Click's ``default_map``.
 
@@ -53,7 +69,7 @@ def defaults(command: click.Command, name: str, builtins: Collection[str]) -> di
             the file, the key and the closest are named.
     """
     merged: dict[str, Any] = {}
-    for path in (user_file(), LOCAL):
+    for path in (user_file(), local_file()):
         tables = _read(path)
         _check_tables(tables, path, builtins)
         merged = _merge(merged, _checked(command, tables.get(name, {}), path, name))
@@ -98,6 +114,8 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
             checked[key] = _checked(subcommands[key], value, path, f"{place}.{key}")
         elif normal in flags:
             flag = flags[normal]
+            if str(flag.name) in checked:
+                raise UsageError(f"{path}: [{place}] {key}: set twice, by its letter and by its name")
             checked[str(flag.name)] = _value(command, flag, value, f"{path}: [{place}] {key}")
         else:
             raise UsageError(f"{path}: [{place}] {UnknownName('key', key, {*flags, *subcommands})}")
@@ -105,14 +123,13 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
 
 
 def _flags(command: click.Command) -> dict[str, click.Option]:
-    """Return the options that a file may set, by their long flags."""
+    """Return the options that a file may set, by their flags."""
     ctx = click.Context(command, parent=click.get_current_context(silent=True))
     return {
-        flag.removeprefix("--").replace("-", "_"): param
+        flag.lstrip("-").replace("-", "_"): param
         for param in command.get_params(ctx)
         if isinstance(param, click.Option) and param.expose_value
         for flag in param.opts
-        if flag.startswith("--")
     }
 
 

@@ -48,6 +48,8 @@ SCORED = 500
 """Most validation sources whose outputs are scored at each evaluation, where their score decides."""
 PREVIEW_TOKENS = 240
 """Tokens of the samples that are shown while training."""
+PREVIEW_EXAMPLES = 8
+"""Most examples in a sample, where these end by themselves."""
 PREVIEW_SOURCES = 3
 """Validation sources whose outputs are shown, where there are sources."""
 CHEAP = 1_500_000
@@ -80,8 +82,13 @@ def part_of(encoded: EncodedDataset, tokens: int) -> TokenStore:
     return val.spread(tokens, whole=encoded.has_eos or val.examples >= MANY_DOCUMENTS)
 
 
-def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[], float] | None:
-    """Return what scores greedy outputs for validation sources, if the options want that to decide."""
+def score_of(
+    plan: Plan, network: nn.Module, group: ProcessGroup, beside: Callable[[], Tensors]
+) -> Callable[[], float] | None:
+    """Return what scores greedy outputs for validation sources, if the options want that to decide.
+
+    ``beside`` returns the tensors of the model beside the network's.
+    """
     measure, val = plan.config.training.best, plan.encoded.val
     if measure == "loss" or val.source is None:
         return None
@@ -92,7 +99,8 @@ def score_of(plan: Plan, network: nn.Module, group: ProcessGroup) -> Callable[[]
     sources, references = seq2seq_metrics.grouped(pairs)
 
     def score() -> float:
-        return MEASURES[measure](greedy_outputs(plan, network, weights_of(network), sources), references)
+        weights = {**weights_of(network), **beside()}
+        return MEASURES[measure](greedy_outputs(plan, network, weights, sources), references)
 
     return partial(group.first, score)
 
@@ -129,11 +137,21 @@ def preview(plan: Plan, network: nn.Module, weights: Tensors, step: int) -> str:
     encoded = plan.encoded
     if encoded.val.source is None:
         settings = GenerationSettings(length=PREVIEW_TOKENS, seed=step)
-        return "".join(_texts(plan, network, weights, [Prompt()], Sample(), settings=settings)).strip()
+        prompts = [Prompt() for _ in range(_previewed(encoded))]
+        texts = _texts(plan, network, weights, prompts, Sample(), settings=settings)
+        return "\n".join(texts).strip()
     numbers = np.random.default_rng(step).integers(encoded.val.examples, size=PREVIEW_SOURCES)
     sources, _ = validation_pairs(encoded, numbers.tolist())
     outputs = greedy_outputs(plan, network, weights, sources)
     return "\n".join(f"{source} → {text}" for source, text in zip(sources, outputs, strict=True)).strip()
+
+
+def _previewed(encoded: EncodedDataset) -> int:
+    """Return how many texts a sample has: one of free text, and of examples as many as fit."""
+    if not encoded.has_eos:
+        return 1
+    typical = len(encoded.train) / max(1, encoded.train.examples)
+    return int(min(max(PREVIEW_TOKENS / max(1, typical), 1), PREVIEW_EXAMPLES))
 
 
 def greedy_outputs(plan: Plan, network: nn.Module, weights: Tensors, sources: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, cast
@@ -193,13 +194,8 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
     due = False
     for event in trainer.run():
         if isinstance(event, Finished) and event.reason != "interrupt":
-            result = evaluating.final_evaluation(plan, trainer, folder)
-            copied = evaluating.novelty_of(plan, trainer, folder)
-            folder.write_card(model_card(plan.name, plan.config, result, event, copied))
-            yield result
-            if copied:
-                yield Copied(str(copied), **copied.as_json())
-            yield from _verdict(plan, result, event, read_metrics(folder.folder), trainer.steps)
+            yield from _conclusion(plan, trainer, folder, event)
+            continue
         yield event
         due = due or isinstance(event, Evaluated)
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
@@ -207,6 +203,20 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
             weights = {**trainer.weights(), **trainer.beside()}
             text = evaluating.preview(plan, trainer.network, weights, event.step)
             yield Sampled(event.step, text)
+
+
+def _conclusion(plan: Plan, trainer: Trainer, folder: RunFolder, finished: Finished) -> Iterator[Event]:
+    """Evaluate the weights that are kept, write the model's card, and end with what held them back."""
+    result = evaluating.final_evaluation(plan, trainer, folder)
+    copied = evaluating.novelty_of(plan, trainer, folder)
+    folder.write_card(model_card(plan.name, plan.config, result, finished, copied))
+    yield result
+    if copied:
+        yield Copied(str(copied), **copied.as_json())
+    rows = read_metrics(folder.folder)
+    verdict = [*_verdict(plan, result, finished, rows, trainer.steps)]
+    yield from verdict
+    yield finished if verdict else replace(finished, advice=remedy(rows, plan.config.training))
 
 
 def _verdict(
@@ -257,6 +267,7 @@ def make_trainer(
     has_eos = plan.encoded.has_eos
     evaluate = partial(evaluator.stream, val, has_eos=has_eos, streams=streams, seq=256)
     mixing = Mixing.begin(network, plan, val, precision, network_loss=evaluate, group=group)
+    beside: Callable[[], Tensors] = mixing.tensors if mixing else dict
     return Trainer(
         network,
         make_batches(plan),
@@ -265,8 +276,8 @@ def make_trainer(
         precision,
         save,
         stop,
-        beside=mixing.tensors if mixing else dict,
-        score=evaluating.score_of(plan, network, group),
+        beside=beside,
+        score=evaluating.score_of(plan, network, group, beside),
         pause=2 * len(val) // (options.batch * options.seq),
         group=group,
         starts_trained=plan.start_from is not None,
@@ -348,6 +359,7 @@ def _started(plan: Plan, trainer: Trainer) -> Started:
         seed=plan.config.training.seed or 0,
         step=trainer.progress.step,
         steps=trainer.steps,
+        train_chars=plan.encoded.train.chars,
         teachers=tuple(teacher.record.name for teacher in plan.teachers),
     )
 

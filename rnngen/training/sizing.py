@@ -224,6 +224,7 @@ def parameters_of(plan: Plan) -> int:
 def _rate(plan: Plan, seconds: float) -> float:
     """Tokens a second of training on this machine: the trainer itself, run for a moment."""
     training = replace(plan.config.training, steps=1 << 40, epochs=None, minutes=None)  # no evaluation
+    training = replace(training, ngram="none")
     plan = replace(plan, config=plan.config.replace(training=training))
     work = f"timing training at hidden {plan.config.network.hidden}"
     report(work)

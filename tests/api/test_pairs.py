@@ -48,6 +48,7 @@ TRAINING_OPTIONS = {
     "seed": SEED,
     "precision": PRECISION,
     "device": "cpu",
+    "ngram": "none",  # what is told of networks should be of networks
 }
 CHAR = {"tokenizer": "char", "source_tokenizer": "char"}
 
@@ -277,8 +278,9 @@ def test_a_score_stops_training_early(session, train, monkeypatch):
     assert events[-1].reason == "early stop"
 
 
-def test_the_score_is_that_of_the_greedy_answers(session, train, ask):
-    events = train(best="chrf", steps=6, evaluations=1)
+@pytest.mark.parametrize("ngram", ["none", "auto"])
+def test_the_score_is_that_of_the_greedy_answers(session, train, ask, ngram):
+    events = train(best="chrf", steps=6, evaluations=1, ngram=ngram)
     (score,) = [event.score for event in events if isinstance(event, Evaluated)]
     evaluation = session.evaluate(session.read("pairs"), EvaluateRequest())
     assert score == pytest.approx(evaluation.outputs.scores.chrf, abs=1e-6)

@@ -121,7 +121,7 @@ def test_nothing_on_stdin_is_an_empty_corpus(refused):
         ("abc " * 5, ["--task", "lines"], ["1 example of 20 characters", "two are needed"]),
         ("abc\tdef", ["--task", "pairs"], ["1 pair of ", "two are needed"]),
         (
-            "hello world" * 2,
+            "hello world",
             ["--seq", "4", "--val-fraction", "0.05"],
             ["1 token to validate on", "two in a row"],
         ),

@@ -248,7 +248,7 @@ def test_a_frame_shows_what_matters():
         "●",
         "after 20 steps",
         "[red]To be\\x1b[31m 愛",
-        "finished (budget)",
+        "done: 20 steps",
     ):
         assert piece in text
 
@@ -270,5 +270,5 @@ def test_the_live_display_leaves_its_summary_and_the_warnings(monkeypatch):
     shown = terminal.getvalue()
     assert "mind the gap" in shown
     assert "saved m/x/model.safetensors" in shown
-    assert "finished (budget)" in shown[shown.rindex("seed 1337") :]
+    assert "done: 20 steps" in shown[shown.rindex("seed 1337") :]
     assert stdout.getvalue() == ""

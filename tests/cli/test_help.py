@@ -1,5 +1,7 @@
 """Help in two sizes, and the guides."""
 
+import sys
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -103,3 +105,15 @@ def test_the_name_of_a_command_shows_its_help(run):
 
 def test_an_unknown_topic_names_the_closest(run):
     assert "did you mean 'tutorial'?" in run("help", "tutorail", status=2).err
+
+
+def test_long_help_is_paged_on_a_terminal_alone(run, monkeypatch):
+    paged = []
+    monkeypatch.setattr(click, "echo_via_pager", lambda text, **_: paged.append(text))
+    monkeypatch.setenv("TERM", "xterm")
+    shown = run("help", "train").out
+    assert "--weight-decay" in shown
+    assert not paged
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert run("help", "train").out == ""
+    assert "--weight-decay" in paged[0]

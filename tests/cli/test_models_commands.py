@@ -110,7 +110,7 @@ def test_a_damaged_model_does_not_hide_the_others(run, shelf, damage):
 
 def test_show_tells_the_configuration(run, shelf):
     shown = run("models", "show", "tale").out
-    for fact in ("lstm (rnngen", "forget_bias=1.0", "tale.txt", "1×16", "nats/char"):
+    for fact in ("lstm (rnngen", "forget_bias=1.0", "tale.txt", "1×16", "nats/char", "40 steps in 0:"):
         assert fact in shown
     assert not re.search(r"\b(None|True|False)\b", shown)
     every = run("models", "show", "tale", "-v").out

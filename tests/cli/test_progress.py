@@ -56,8 +56,16 @@ def test_an_evaluation_is_one_line():
     )
 
 
-def test_the_loss_by_character_is_shown_where_tokens_are_longer():
-    assert "val 3.0000 (0.9000 per char)  lr" in lines(STARTED, STEP, Evaluated(1200, 3.0, 0.9, False))[-1]
+def test_every_loss_is_shown_by_character_where_tokens_are_longer():
+    started = replace(STARTED, train_tokens=1000, train_chars=4000)
+    events = (started, STEP, Evaluated(1200, 3.0, 0.9, True))
+    assert "train 0.4078  val 0.9000 (best)" in lines(*events)[-1]
+    assert "losses in nats/char" in lines(*events)[0]
+    progress = Progress()
+    for event in events:
+        progress.take(event)
+    assert progress.losses() == [("train", "0.4078"), ("val", "0.9000"), ("best", "0.9000 at 1200")]
+    assert (progress.train.points, progress.val.points) == ([(1200, 0.375)], [(1200, 0.9)])
 
 
 def test_steps_are_thinned_to_a_dozen():
@@ -87,16 +95,34 @@ def test_an_evaluation_before_the_first_step_is_shown():
     assert lines(EVALUATED) == ["step 1200  val 1.7120"]
 
 
+def test_five_samples_stay_among_the_plain_lines():
+    steps = [replace(STEP, step=step, progress=step / 20) for step in range(1, 21)]
+    events = [event for step in steps for event in (step, Sampled(step.step, f"sample {step.step}"))]
+    samples = [line for line in lines(*events, FINISHED) if line.startswith("  | ")]
+    assert samples == [f"  | sample {step}" for step in (4, 8, 12, 16, 20)]
+
+
+def test_the_last_sample_is_shown_in_any_case():
+    assert lines(STARTED, replace(STEP, progress=0.1), Sampled(9, "Ada"), FINISHED)[-2] == "  | Ada"
+
+
 def test_the_ending_names_the_reason_and_the_best():
-    assert ending(FINISHED) == ("finished (budget): 4900 steps in 3:02, best 1.4601 nats/char at step 4400")
+    assert ending(FINISHED) == "done: 4900 steps in 3:02, best 1.4601 nats/char at step 4400"
+    assert ending(replace(FINISHED, reason="early stop")).startswith("done early, since it got no better: ")
+    assert ending(replace(FINISHED, reason="interrupt")).startswith("interrupted: 4900 steps")
 
 
 def test_the_exact_losses_go_by_name():
     said = lines(STARTED, FinalEvaluation(4400, 1.46012, 1.47, 3.0))
-    assert said[-1] == "rnngen: step 4400, nats per character: stream 1.4601, window 1.4700"
+    assert said[-1] == (
+        "rnngen: held-out text at step 4400, nats per character: "
+        "1.4601 in one go (stream), 1.4700 in windows of 256 tokens (window)"
+    )
+    mixed = lines(STARTED, FinalEvaluation(4400, 1.46012, 1.47, 3.0, network=1.5, ngram=1.6))
+    assert mixed[-1].endswith("; the network alone 1.5000, its n-gram alone 1.6000")
     progress = Progress()
     progress.take(FinalEvaluation(4400, 1.46012, 1.47, 3.0))
-    assert progress.losses() == [("stream", "1.4601"), ("window", "1.4700")]
+    assert progress.losses() == [("exactly", "1.4601"), ("in windows", "1.4700")]
 
 
 def test_json_has_null_for_what_is_no_number():

@@ -169,7 +169,8 @@ def test_texts_end_in_nul_where_asked_and_in_a_line_end_otherwise(run):
     lines = run(*TALE, "-n", "9", "--count", "3").out
     assert nul.count("\0") == 3
     assert nul.endswith("\0")
-    assert nul.replace("\0", "\n") == lines
+    assert nul.removesuffix("\0").replace("\0", "\n---\n") + "\n" == lines
+    assert "---" not in run("sample", "-m", "names", "-s", "4", "--count", "3").out
 
 
 def test_temperature_0_needs_no_seed(run):
@@ -526,3 +527,16 @@ def test_loops_are_left_by_a_flag_that_holds_for_greedy_text(run, shelf):
     left = run("sample", "-m", "tale", "--temp", "0", "-n", "400", "--no-prompt", "--escape-loops", "3").out
     assert left.startswith(looping[:19])
     run("sample", "-m", "tale", "--escape-loops", "1", status=2)
+
+
+# ── On a terminal ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("terminal", "term", "dim"), [(True, "xterm", True), (True, "dumb", False), (False, "xterm", False)]
+)
+def test_the_prompt_is_dim_on_a_terminal_alone(run, monkeypatch, terminal, term, dim):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("FORCE_COLOR", "" if terminal else "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    assert run(*TALE, "-n", "3", "the").out.startswith("\x1b[2mthe\x1b[0m" if dim else "the")

@@ -117,3 +117,30 @@ def test_help_shows_whatever_the_files_say(capsys):
 
 def test_without_files_there_is_nothing():
     assert defaults(work, "work", COMMANDS) == {}
+
+
+# ── Where the file is, and short names ─────────────────────────────────────────────────────────────────────
+
+
+def test_the_file_of_the_nearest_folder_above_counts_up_to_the_home(tmp_path, monkeypatch):
+    below = tmp_path / "user" / "poems" / "drafts"
+    below.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.chdir(below)
+    (tmp_path / "rnngen.toml").write_text("[work]\nsteps = 1\n")
+    assert defaults(work, "work", {"work"}) == {}
+    (tmp_path / "user" / "rnngen.toml").write_text("[work]\nsteps = 2\n")
+    assert defaults(work, "work", {"work"}) == {"steps": 2}
+    (tmp_path / "user" / "poems" / "rnngen.toml").write_text("[work]\nsteps = 'x'\n")
+    with pytest.raises(UsageError, match=r"poems/rnngen\.toml: \[work\] steps"):
+        defaults(work, "work", {"work"})
+    (below / "rnngen.toml").write_text("[work]\nsteps = 4\n")
+    assert defaults(work, "work", {"work"}) == {"steps": 4}
+
+
+def test_a_flag_has_its_letter_in_the_file_too(tmp_path):
+    LOCAL.write_text("[work]\nd = 0.5\n")
+    assert defaults(work, "work", {"work"}) == {"weight_decay": 0.5}
+    LOCAL.write_text("[work]\nd = 0.5\nweight-decay = 0.2\n")
+    with pytest.raises(UsageError, match="set twice"):
+        defaults(work, "work", {"work"})

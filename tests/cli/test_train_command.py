@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -100,7 +101,7 @@ def test_a_model_is_a_folder_of_these_files(run, tale, models, tiny):
 
 
 def test_quiet_says_nothing_but_warnings(run, tale, tiny, monkeypatch):
-    done = run("train", "tale.txt", "-q", *tiny)
+    done = run("train", "tale.txt", "-q", *tiny, "--ngram", "none")
     assert done.out == ""
     assert "worse than a 5-gram" in done.err
     assert len(done.err.splitlines()) == 1
@@ -114,7 +115,25 @@ def test_progress_goes_to_stderr(run, tale, tiny):
     assert done.out == ""
     assert done.err.splitlines()[:2] == ["rnngen: reading tale.txt", "rnngen: encoding tale.txt"]
     assert "\nrnngen: tale: " in done.err
-    assert done.err.splitlines()[-1].startswith("rnngen: finished (budget): 40 steps")
+    assert "\nrnngen: done: 40 steps in 0:" in done.err
+    assert "\nrnngen: saved as tale in " in done.err
+    assert done.err.endswith("\nrnngen: try: rnngen sample -m tale\n")
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "tried"),
+    [
+        ("lines", "Ann\nBea\nCleo\nDora\n" * 40, "rnngen sample -m x --count 10"),
+        ("labelled", "it\tAnna\nfr\tBeatrice\nit\tClara\n" * 40, "rnngen sample -m x --label fr --count 5"),
+        ("pairs", "it is\tIT IS\n" * 60, "rnngen sample -m x 'it is'"),
+    ],
+)
+@pytest.mark.usefixtures("place")
+def test_the_end_shows_several_samples_and_what_to_try(run, tiny, task, text, tried):
+    Path("x.txt").write_text(text)
+    done = run("train", "x.txt", "--task", task, *tiny, "--steps", "2")
+    assert done.err.splitlines()[-1] == f"rnngen: try: {tried}"
+    assert sum(line.startswith("  | ") for line in done.err.splitlines()) > 2
 
 
 def test_json_is_an_event_a_line_from_started_to_finished(run, tale, tiny):

@@ -6,6 +6,7 @@ import types
 from dataclasses import dataclass
 
 import pytest
+from fixtures import SEED
 
 from rnngen import hookimpl
 from rnngen.api import Session
@@ -219,7 +220,7 @@ def test_a_new_budget_replaces_the_old_whatever_its_unit(session, train, budget)
     training = session.plan(resumed(**budget)).config.training
     given = {name: getattr(training, name) for name in ("steps", "epochs", "minutes")}
     assert {name: value for name, value in given.items() if value is not None} == budget
-    assert training.seed == 1
+    assert training.seed == SEED
 
 
 @pytest.mark.parametrize("change", [{"patience": 0}, {"device": "cpu"}, {"precision": "bf16"}])

@@ -251,7 +251,7 @@ def test_a_cell_without_recurrent_matrices_by_name_has_no_weights_to_drop():
 @pytest.mark.parametrize("name", ["embed_dropout", "weight_drop", "vary_seq"])
 @pytest.mark.parametrize("value", [-0.1, 1.0, float("nan")])
 def test_a_share_is_from_zero_to_below_one(name, value):
-    with pytest.raises(ValueError, match=f"{name}={value}: a number from 0 to below 1"):
+    with pytest.raises(ValueError, match=f"{name}={value:g}: a number from 0 to below 1"):
         TrainingOptions(**{name: value})
 
 

@@ -51,8 +51,6 @@ class Seq2SeqOptions:
             raise UsageError("-o copying=true needs one vocabulary for both sides; add --shared-vocabulary")
         if self.copying and not attends:
             raise UsageError("-o copying=true needs attention weights; it cannot go with attention=none")
-        if self.coverage_loss and not attends:
-            raise UsageError("-o coverage_loss is about attention weights; it cannot go with attention=none")
         if self.bridge == "none" and not attends:
             raise UsageError(
                 "-o bridge=none and attention=none: nothing of the source would be known; leave one out"

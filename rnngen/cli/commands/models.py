@@ -10,7 +10,7 @@ import click
 
 from rnngen.cli import completers, flags, streams
 from rnngen.cli.render import console
-from rnngen.cli.render.progress import age, disk_size
+from rnngen.cli.render.progress import age, clock, disk_size
 from rnngen.errors import RnngenError, UsageError
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def show(name: str, verbose: bool, json: bool) -> None:
         "corpus": f"{names} ({corpus.chars:,} characters)",
         "labels": f"{len(corpus.labels)}: {', '.join(corpus.labels)}" if corpus.labels else None,
         "nats/char": f"{loss:.4f} on the validation text" if loss is not None else None,
+        "trained": _trained(model.path),
         "teachers": ", ".join(teacher.name for teacher in model.config.teachers) or None,
         "seed": str(model.config.training.seed),
         "made by": f"rnngen {model.config.rnngen}",
@@ -126,6 +127,20 @@ def show(name: str, verbose: bool, json: bool) -> None:
     sizes = {**config["network"], **config["training"]} if verbose else {}
     known = [(key, value) for key, value in facts.items() if value is not None]
     console.table([*known, *((key, _spelt(value)) for key, value in sizes.items())], ["", name])
+
+
+def _trained(path: Path) -> str | None:
+    """Return when a model was trained, and how long, as far as its folder knows."""
+    from rnngen.store.checkpoint import read_tensors
+    from rnngen.store.model_folder import TRAINING, WEIGHTS
+
+    if not path.is_dir():
+        return None
+    date = time.strftime("%Y-%m-%d %H:%M", time.localtime((path / WEIGHTS).stat().st_mtime))
+    with suppress(RnngenError, KeyError, TypeError):
+        progress = read_tensors(path / TRAINING)[1]["progress"]
+        return f"{date}, {progress['step']:,} steps in {clock(progress['seconds'])}"
+    return date
 
 
 def _ngram(weights: "Tensors") -> str | None:

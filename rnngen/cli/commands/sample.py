@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rnngen.requests.sample import SampleRequest
     from rnngen.store.model_folder import StoredModel
 
+RULE = "---\n"
+"""The line between texts that do not end by themselves."""
 STATES = "Generation state"
 state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FILE", heading=STATES)
 
@@ -62,7 +64,12 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     type=int,
     help="Seed of the draws; chosen and reported if not given. The same seed gives the same bytes.",
 )
-@flags.option("--count", type=click.IntRange(1), default=1, help="Number of texts.")
+@flags.option(
+    "--count",
+    type=click.IntRange(1),
+    default=1,
+    help="Number of texts; a line of --- divides those of free text.",
+)
 @flags.option(
     "--label",
     metavar="LABEL",
@@ -338,7 +345,7 @@ class Writer:
     def _write_pieces(
         self, out: streams.Output, prompt: "Prompt", text: "ResumableGeneration", pieces: Iterator[str]
     ) -> None:
-        out.write("" if self.request.no_prompt else prompt.text)
+        out.write(self._prompt(prompt))
         for piece in pieces:
             out.write(piece)
         out.write(self._end(ends=text.ends), flush=True)
@@ -352,10 +359,17 @@ class Writer:
                 yield self._text_record(output)
                 continue
             yield self._separator if number else ""
-            yield "" if self.request.no_prompt else output.prompt.text
+            yield self._prompt(output.prompt)
             yield from output.pieces
             self._note(output)
             yield self._end(ends=True)
+
+    def _prompt(self, prompt: "Prompt") -> str:
+        """Return the prompt as it is written: on a terminal it is dim beside what is generated."""
+        if self.request.no_prompt or not prompt.text:
+            return ""
+        dim = console.interactive(sys.stdout) and console.coloured(sys.stdout) and not self.request.null
+        return click.style(prompt.text, dim=True) if dim else prompt.text
 
     def _end(self, *, ends: bool) -> str:
         """A line end where there are several texts, or one that ended by itself, or a person reads."""
@@ -366,8 +380,13 @@ class Writer:
 
     @property
     def _separator(self) -> str:
-        """Between texts, what training divided them at, of which a line end is written already."""
-        return "" if self.request.null else self.generator.separator.removeprefix("\n")
+        """Between texts, what training divided them at, of which a line end is written already.
+
+        Free text, which nothing divides, gets a line of its own.
+        """
+        if self.request.null:
+            return ""
+        return self.generator.separator.removeprefix("\n") if self.generator.has_eos else RULE
 
     def _text_record(self, output: "Output") -> str:
         record: dict[str, Any] = {"prompt": output.prompt.text, "text": output.text}

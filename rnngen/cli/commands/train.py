@@ -1,6 +1,7 @@
 """``rnngen train``: learn from a text, alone or as one of several processes, until the end or Ctrl-C."""
 
 import re
+import shlex
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,6 +67,7 @@ parts_flags = flags.options_from(
 
 @flags.examples(
     "rnngen train corpus.txt",
+    "rnngen train almanac",
     "rnngen train novel.txt --tokenizer bpe --vocab-size 2000 --minutes 10",
     "rnngen train names.txt --task lines --hidden 128",
     "rnngen train english-chinese.tsv --task pairs --name en-zh",
@@ -153,7 +155,7 @@ parts_flags = flags.options_from(
 @flags.json_lines_flag
 @click.pass_context
 def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
-    """Train a model on CORPUS: files, folders, patterns, or - for standard input.
+    """Train a model on CORPUS: files, folders, patterns, a corpus that ships, or - for standard input.
 
     The text is read as UTF-8: plain, JSON, CSV or TSV, compressed with gzip or Zstandard or not. Its last
     tenth is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
@@ -185,9 +187,34 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     listeners = [make_listener(here, text) for text in request.listener if first()]
     run = run_together if launched() else run_alone
     plan, finished = run(here, request, listeners, Display(mode, verbose))
-    if finished is not None and finished.reason == "interrupt":
+    if finished is not None:
+        conclude(ctx, plan, finished, mode)
+
+
+def conclude(ctx: click.Context, plan: "Plan", finished: "Finished", mode: "console.Mode") -> None:
+    """Show where the model is, what held it back, and a command to try it with, or to resume the run."""
+    if finished.reason == "interrupt":
         console.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
         ctx.exit(INTERRUPTED)
+    if mode in ("json", "quiet"):
+        return
+    console.note(f"saved as {shown(plan.name)} in {shown(str(plan.path))}")
+    if finished.advice:
+        console.note(f"what holds it back: {finished.advice}")
+    console.note(f"try: rnngen sample -m {shlex.quote(plan.name)}{_to_try(plan)}")
+
+
+def _to_try(plan: "Plan") -> str:
+    """Return what suits the model after ``rnngen sample -m NAME``."""
+    from rnngen.training.evaluating import validation_pairs
+
+    encoded = plan.encoded
+    if encoded.val.source is not None:
+        sources, _ = validation_pairs(encoded, range(min(20, encoded.val.examples)))
+        return f" {shlex.quote(min(sources, key=len))}"
+    if encoded.record.labels:
+        return f" --label {shlex.quote(encoded.record.labels[0])} --count 5"
+    return " --count 10" if encoded.has_eos else ""
 
 
 def _for_run(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -197,6 +197,14 @@ def markdown(text: str) -> None:
     click.echo_via_pager(drawn.get(), color=coloured(sys.stdout))
 
 
+def page(text: str) -> None:
+    """Write a long text on stdout: through a pager where a terminal is too low for it."""
+    if interactive(sys.stdout) and text.count("\n") >= get_terminal_size().lines:
+        click.echo_via_pager(text, color=coloured(sys.stdout))
+    else:
+        click.echo(text)
+
+
 def heat_map(alignment: "Alignment") -> None:
     """Draw an alignment on stdout, in the colours that it takes."""
     from rich.text import Text

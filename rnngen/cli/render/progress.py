@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import isclose, isfinite
+from math import isfinite
 from typing import TypeAlias
 
 from rnngen.events import (
@@ -23,6 +23,8 @@ from rnngen.printable import printable, shown
 PLAIN_EVERY = 0.08
 """The share of the budget between two plain lines, at most. It is more than that between two of the 20
 evaluations of the default, so that these are the lines."""
+SAMPLE_EVERY = 0.19
+"""The share of the budget between two samples among the plain lines, at least: that makes five."""
 Point: TypeAlias = tuple[float, float]
 """A step and a loss."""
 
@@ -72,6 +74,10 @@ def mean(points: Sequence[Point]) -> Point:
 class Progress(Follower):
     """The latest events of a run, and its losses so far."""
 
+    shown_sample: Sampled | None = None
+    """The last sample among the plain lines."""
+    sample_due: float = SAMPLE_EVERY
+    """The share of the budget from which the next one is shown."""
     preparing: Preparing | None = None
     started: Started | None = None
     step: Step | None = None
@@ -92,11 +98,11 @@ class Progress(Follower):
                 vars(self).update(vars(Progress(started=event)))
             case Step():
                 self.step = event
-                self.train.add(event.step, event.batch_loss)
+                self.train.add(event.step, event.batch_loss * self.tokens_per_char)
             case Evaluated():
                 self.evaluated = event
                 self.best = event if event.best else self.best
-                self.val.add(event.step, event.loss)
+                self.val.add(event.step, event.nats_per_char)
             case Sampled():
                 self.sample = event
             case FinalEvaluation():
@@ -110,9 +116,10 @@ class Progress(Follower):
             return []
         return [
             f"{amount(run.parameters)} parameters",
-            f"{amount(run.vocabulary)} vocabulary",
-            f"{amount(run.train_tokens)} tokens",
+            f"vocabulary of {amount(run.vocabulary)}",
+            f"{amount(run.train_tokens)} tokens to learn",
             f"{amount(run.val_tokens)} held out",
+            "losses in nats/char",
             f"{run.device} {run.precision}",
             f"seed {run.seed}",
             *([f"taught by {', '.join(map(shown, run.teachers))}"] if run.teachers else []),
@@ -132,14 +139,33 @@ class Progress(Follower):
 
     def losses(self) -> list[tuple[str, str]]:
         """Return the latest losses and the best one, with their labels."""
-        losses = [("train", loss(self.step.loss))] if self.step else []
+        losses = [("train", self.train_loss)] if self.step else []
         if self.evaluated:
-            losses.append(("val", held_out(self.evaluated)))
+            losses.append(("val", loss(self.evaluated.nats_per_char)))
         if self.best:
-            losses.append(("best", f"{loss(self.best.loss)} at {self.best.step}"))
+            losses.append(("best", f"{loss(self.best.nats_per_char)} at {self.best.step}"))
         if self.final:
-            losses += [("stream", loss(self.final.stream)), ("window", loss(self.final.window))]
+            losses += [("exactly", loss(self.final.stream)), ("in windows", loss(self.final.window))]
         return losses
+
+    @property
+    def tokens_per_char(self) -> float:
+        """The tokens of the training text for each of its characters; 1 where that is not known."""
+        run = self.started
+        return run.train_tokens / run.train_chars if run and run.train_chars else 1.0
+
+    @property
+    def train_loss(self) -> str:
+        """The training loss, in nats per character."""
+        return loss(self.step.loss * self.tokens_per_char) if self.step else ""
+
+    def takes_sample(self, verbose: int) -> bool:
+        """Return whether the sample of the moment is one of the few among the plain lines."""
+        spent = self.step.progress if self.step else 0.0
+        if not verbose and spent < self.sample_due:
+            return False
+        self.shown_sample, self.sample_due = self.sample, spent + SAMPLE_EVERY
+        return True
 
     @property
     def steps_done(self) -> str:
@@ -169,32 +195,62 @@ def plain_lines(events: Iterable[Event], progress: Progress, verbose: int = 0) -
                 yield step_line(progress, event)
             case Saved(path=path) if verbose:
                 yield f"rnngen: saved {shown(path)}"
-            case Sampled(text=text) if verbose:
-                yield from (f"  | {line}" for line in printable(text).split("\n"))
+            case Sampled() if progress.takes_sample(verbose):
+                yield from sample_lines(event)
             case FinalEvaluation():
-                stream, window = loss(event.stream), loss(event.window)
-                yield f"rnngen: step {event.step}, nats per character: stream {stream}, window {window}"
+                yield f"rnngen: {final_line(event)}"
             case Finished():
-                yield f"rnngen: {ending(event)}"
+                yield from last_lines(progress, event)
+
+
+def last_lines(progress: Progress, event: Finished) -> Iterator[str]:
+    """Show the last sample, if it has not been shown, and how the run ended."""
+    if progress.sample and progress.sample is not progress.shown_sample:
+        yield from sample_lines(progress.sample)
+    yield f"rnngen: {ending(event)}"
+
+
+def final_line(event: FinalEvaluation) -> str:
+    """Describe the exact losses in one line."""
+    alone = ""
+    if event.network is not None and event.ngram is not None:
+        alone = f"; the network alone {loss(event.network)}, its n-gram alone {loss(event.ngram)}"
+    return (
+        f"held-out text at step {event.step}, nats per character: {loss(event.stream)} in one go (stream), "
+        f"{loss(event.window)} in windows of 256 tokens (window){alone}"
+    )
+
+
+def sample_lines(event: Sampled) -> list[str]:
+    """``  | a line`` for each line of a sample."""
+    return [f"  | {line}" for line in printable(event.text).split("\n")]
 
 
 def step_line(progress: Progress, evaluated: Evaluated | None = None) -> str:
     """``step 1200/4900  epoch 2.4  train 1.6312  val 1.7120 (best)  lr 0.0021  41.2k tok/s  left 1:12``."""
     step = progress.step
     if step is None:  # evaluated before the first step, as after a resume
-        return f"step {evaluated.step}  val {held_out(evaluated)}" if evaluated else ""
-    words = [f"step {progress.steps_done}", f"epoch {step.epoch:.1f}", f"train {loss(step.loss)}"]
+        return f"step {evaluated.step}  val {loss(evaluated.nats_per_char)}" if evaluated else ""
+    words = [f"step {progress.steps_done}", f"epoch {step.epoch:.1f}", f"train {progress.train_loss}"]
     if evaluated:
-        words.append(f"val {held_out(evaluated)}" + (" (best)" if evaluated.best else ""))
+        words.append(f"val {loss(evaluated.nats_per_char)}" + (" (best)" if evaluated.best else ""))
     words += [f"lr {step.lr:.2g}", f"{amount(step.tokens_per_second)} tok/s"]
     if step.seconds_left is not None:
         words.append(f"left {clock(step.seconds_left)}")
     return "  ".join(words)
 
 
+ENDINGS = {
+    "budget": "done",
+    "early stop": "done early, since it got no better",
+    "interrupt": "interrupted",
+}
+"""The reasons of ``Finished``, in words."""
+
+
 def ending(event: Finished) -> str:
     """Describe the end of a run in one line."""
-    made = f"finished ({event.reason}): {event.step} steps in {clock(event.seconds)}"
+    made = f"{ENDINGS.get(event.reason, event.reason)}: {event.step} steps in {clock(event.seconds)}"
     if not isfinite(event.best_nats_per_char):  # interrupted before the first evaluation
         return f"{made}, the held-out text not tried yet"
     place = f"step {event.best_step}" if event.best_step else "the start"
@@ -239,10 +295,3 @@ def clock(seconds: float) -> str:
 def loss(value: float) -> str:
     """Format a loss in nats."""
     return f"{value:.4f}"
-
-
-def held_out(event: Evaluated) -> str:
-    """Format a validation loss; by character too, where that is another number."""
-    if isclose(event.loss, event.nats_per_char, rel_tol=1e-6):
-        return loss(event.loss)
-    return f"{loss(event.loss)} ({loss(event.nats_per_char)} per char)"
