@@ -12,6 +12,7 @@ from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -32,6 +33,7 @@ except ImportError:
 
 overload, intrinsic = numba.extending.overload, numba.extending.intrinsic
 Function = TypeVar("Function", bound=Callable[..., Any])
+SETTINGS = {"nogil": True, "error_model": "numpy"}
 Vector: TypeAlias = NDArray[np.float32]
 Matrix: TypeAlias = NDArray[np.float32]
 real, word = np.float32, np.uint32
@@ -43,13 +45,29 @@ def compiled(function: Function) -> Function:
     Contraction lets it multiply and add at once; the order of sums stays, so that the bits do. A division by
     zero gives what it gives in NumPy: a check would keep loops from becoming vectors.
     """
-    settings: dict[str, Any] = {"fastmath": {"contract"}, "nogil": True, "error_model": "numpy"}
+    made: Function = _cached(numba.njit, function, fastmath={"contract"}, **SETTINGS)
+    return made
+
+
+def reordered(function: Function) -> Function:
+    """Compile a function whose sums may be taken in the order that is fastest on this kind of processor."""
+    made: Function = _cached(numba.njit, function, fastmath={"contract", "reassoc", "nsz"}, **SETTINGS)
+    return made
+
+
+def native(function: Callable[[Any], None], argument: Any) -> Any:
+    """Compile a function of one argument of a type of Numba's, which C can call: a ``numba.cfunc``."""
+    made = FunctionType(function.__code__, function.__globals__, function.__name__)
+    made.__qualname__ = function.__qualname__.partition("-")[0]
+    return _cached(numba.cfunc, made, numba.types.void(argument), fastmath={"contract"}, **SETTINGS)
+
+
+def _cached(decorator: Callable[..., Any], function: Any, *signature: Any, **settings: Any) -> Any:
     function.__qualname__ += f"-{_version(function)}"  # a part of the file's name
     try:
-        made: Function = numba.njit(cache=True, **settings)(function)
+        return decorator(*signature, cache=True, **settings)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        made = numba.njit(**settings)(function)
-    return made
+        return decorator(*signature, **settings)(function)
 
 
 def _version(function: Any) -> str:

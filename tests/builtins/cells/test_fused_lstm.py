@@ -1,23 +1,43 @@
 """The normalised LSTM worked out by hand is what autograd makes of its equations, step by step."""
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 
+from rnngen.builtins.cells import threads
 from rnngen.builtins.cells.lstm.torch import RegularizedLSTM
 from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.builtins.cells.regularized import RegularizedCell
 
 B, T, INPUTS, H = 3, 7, 5, 6
+needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="Numba is not there (rnngen[fast])")
 
 
-def drawn(dtype=torch.float32):
+@pytest.fixture(params=[False, pytest.param(True, marks=needs_numba)], ids=["torch", "kernels"])
+def kernels(request, monkeypatch):
+    """Train with kernels, or without them."""
+    monkeypatch.setattr(threads, "has_kernels", lambda: request.param)
+    return request.param
+
+
+@pytest.fixture
+def two_threads():
+    """Let torch have two threads, on however many cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def drawn(dtype=torch.float32, batch=B, size=H):
     """A layer with every parameter drawn anew, and inputs and a state that want gradients."""
     torch.manual_seed(1)
-    layer = RegularizedLSTM(INPUTS, H, LSTMOptions(layer_norm=True)).to(dtype)
+    layer = RegularizedLSTM(INPUTS, size, LSTMOptions(layer_norm=True)).to(dtype)
     for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter)
-    x = torch.randn(B, T, INPUTS, dtype=dtype, requires_grad=True)
-    return layer, x, tuple(torch.randn(B, H, dtype=dtype, requires_grad=True) for _ in range(2))
+        torch.nn.init.normal_(parameter, std=(H / size) ** 0.5)
+    x = torch.randn(batch, T, INPUTS, dtype=dtype, requires_grad=True)
+    return layer, x, tuple(torch.randn(batch, size, dtype=dtype, requires_grad=True) for _ in range(2))
 
 
 def by_autograd(layer, x, state):
@@ -52,7 +72,24 @@ def test_gradients_are_the_slopes_of_the_outputs():
     assert torch.autograd.gradcheck(outputs, (x, *state))
 
 
-def test_under_autocast_gradients_stay_near_the_true_ones():
+@pytest.mark.parametrize(("batch", "size"), [(B, H), (19, 33)])
+def test_in_float32_outputs_and_gradients_are_those_of_autograd(kernels, two_threads, batch, size):
+    given = drawn(batch=batch, size=size)
+    (found, gradients), (expected, true) = (
+        results(call, *given) for call in (RegularizedLSTM.__call__, by_autograd)
+    )
+    for own, same in zip([*found, *gradients], [*expected, *true], strict=True):
+        assert float((own - same).detach().norm() / same.norm().detach()) < 3e-6
+
+
+def test_the_same_numbers_give_the_same_bytes(kernels, two_threads):
+    given = drawn(batch=19)
+    (found, gradients), (again, same) = (results(RegularizedLSTM.__call__, *given) for _ in range(2))
+    for one, other in zip([*found, *gradients], [*again, *same], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_under_autocast_gradients_stay_near_the_true_ones(kernels):
     layer, x, state = drawn()
     _, true = results(by_autograd, layer, x, state)
     with torch.autocast("cpu", torch.bfloat16):
@@ -61,7 +98,7 @@ def test_under_autocast_gradients_stay_near_the_true_ones():
         assert float((own - same).norm() / same.norm()) < 0.05
 
 
-def test_a_sequence_in_two_calls_is_the_sequence_and_needs_no_gradients():
+def test_a_sequence_in_two_calls_is_the_sequence_and_needs_no_gradients(kernels):
     layer, x, state = drawn()
     with torch.no_grad():
         whole, end = layer(x, state)
@@ -69,6 +106,12 @@ def test_a_sequence_in_two_calls_is_the_sequence_and_needs_no_gradients():
         second, after = layer(x[:, 3:], between)
     torch.testing.assert_close(torch.cat([first, second], 1), whole)
     torch.testing.assert_close(after, end)
+
+
+def test_what_is_no_number_stays_none(kernels):
+    layer, x, state = drawn()
+    y, _ = layer(torch.full_like(x, float("nan")), state)
+    assert y.isnan().all()
 
 
 @pytest.mark.parametrize("options", [{"zoneout_h": 0.5}, {"zoneout_c": 0.5}, {"mogrifier": 2}])

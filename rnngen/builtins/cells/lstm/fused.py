@@ -1,5 +1,8 @@
 """The LSTM with layer normalisation on the CPU, with hand-written gradients (see ``cells.fused``).
 
+Where Numba is, all pointwise work of a step is one call of a kernel of ``lstm.kernels``; else torch does it
+an operation at a time.
+
 The equations stand in ``numpy`` and ``cells.regularized``.
 """
 
@@ -18,6 +21,7 @@ from rnngen.builtins.cells.fused import (
     tanh_backward,
     weight_gradient,
 )
+from rnngen.builtins.cells.threads import Steps, chunks_of
 from rnngen.contracts import State
 
 EPSILON = 1e-5
@@ -42,6 +46,62 @@ def fused_layer_norm_lstm(
     low = product_type(recurrent[0])
     y, h, c = _LayerNormLSTM.apply(projected, *state, low, *recurrent, *memory)  # type: ignore[no-untyped-call]
     return y, (h, c)
+
+
+def compiled_layer_norm_lstm(
+    products: Tensor, state: State, recurrent: tuple[Any, ...], memory: tuple[Any, ...]
+) -> tuple[Tensor, State]:
+    """Do the same with kernels, and normalise the input's products too.
+
+    Args:
+        products: (T,B,4H), the input's, without a bias, in the type of products; gates i f g o.
+        state: ``(h, c)``, each (B,H) in float32.
+        recurrent: the gains of the products of input and last output, the sum of their biases, each (4H,),
+            and U (4H,H).
+        memory: the gain (H,) and the bias (H,) of the cell state's normalisation.
+    """
+    y, h, c = _CompiledLSTM.apply(products, *state, *recurrent, *memory)  # type: ignore[no-untyped-call]
+    return y, (h, c)
+
+
+class _CompiledLSTM(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+        (*gains, bias, u, c_gain, c_bias), low = weights, x.dtype
+        (steps, (batch, size)), x = (len(x), h.shape), x.contiguous()
+        _, lows = state_buffers(steps, h, low)
+        memories, _ = state_buffers(steps, c, c.dtype)
+        products, gates, tanh_c = torch.empty_like(x), torch.empty_like(x), torch.empty_like(lows[1:])
+        last, moments = torch.empty_like(memories[0]), memories.new_empty(steps, batch, 6)
+        chunks, u = chunks_of(batch), u.to(low)
+        scratch = memories.new_empty(chunks, 4 * size)
+        arrays = (x, products, *gains, bias, c_gain, c_bias, memories, gates, tanh_c, lows, last, moments)
+        step = Steps(f"{_KERNELS}:normalized_forward", (steps, batch, size), (*arrays, scratch), chunks)
+        for t, (product, before) in enumerate(by_step(products, lows[:-1])):
+            torch.mm(before, u.T, out=product)
+            step(t)
+        ctx.save_for_backward(x, products, *gains, c_gain, memories, gates, tanh_c, moments, lows, u)
+        return lows[1:].transpose(0, 1), last, memories[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor, dlast: Tensor, dmemory: Tensor) -> tuple[Tensor | None, ...]:
+        *saved, lows, u = ctx.saved_tensors
+        (steps, batch, size), low = dy.transpose(0, 1).shape, lows.dtype
+        chunks, dh, dc = chunks_of(batch), dlast.clone(), dmemory.clone()
+        dx, da, product = torch.empty_like(saved[0]), torch.empty_like(saved[0]), torch.empty_like(lows[0])
+        sums, scratch = dh.new_zeros(chunks, 14 * size), dh.new_empty(chunks, 4 * size)
+        arrays = (*saved, dy.to(low).contiguous(), product, dh, dc, dx, da, sums, scratch)
+        step = Steps(f"{_KERNELS}:normalized_backward", (steps, batch, size), arrays, chunks)
+        for t, da_now in reversed(list(enumerate(da.unbind()))):
+            step(t)
+            torch.mm(da_now, u, out=product)
+        *gains, db, dc_gain, dc_bias = torch.split(sums.sum(0), [4 * size] * 3 + [size] * 2)
+        du = weight_gradient(da, lows[:-1], dh.dtype)
+        return dx, product.to(dh.dtype), dc, *gains, db, du, dc_gain, dc_bias
+
+
+_KERNELS = "rnngen.builtins.cells.lstm.kernels"
 
 
 class _LayerNormLSTM(torch.autograd.Function):

@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from rnngen.builtins.cells.lstm.fused import fused_layer_norm_lstm
+from rnngen.builtins.cells.fused import product_type
+from rnngen.builtins.cells.lstm.fused import compiled_layer_norm_lstm, fused_layer_norm_lstm
 from rnngen.builtins.cells.options import LSTMOptions
 from rnngen.builtins.cells.plain import initialize, zeros
 from rnngen.builtins.cells.regularized import Mogrifier, RegularizedCell
+from rnngen.builtins.cells.threads import use_kernels
 from rnngen.contracts import State
 
 
@@ -52,6 +54,12 @@ class RegularizedLSTM(RegularizedCell):
         if not (self.only_normalized and x.device.type == "cpu"):
             return super().forward(x, state)
         weights, memory = self.rnn, self.memory
+        low = product_type(weights.weight_hh_l0)
+        if use_kernels(low, state[0].dtype):
+            products = nn.functional.linear(x.transpose(0, 1).to(low), weights.weight_ih_l0.to(low))
+            bias, u = weights.bias_ih_l0 + weights.bias_hh_l0, weights.weight_hh_l0
+            norms = (weights.gain_ih_l0, weights.gain_hh_l0, bias, u)
+            return compiled_layer_norm_lstm(products, state, norms, (memory.weight, memory.bias))
         recurrent = (weights.weight_hh_l0, weights.gain_hh_l0, weights.bias_hh_l0)
         projected = weights.input_projection(x.transpose(0, 1))
         return fused_layer_norm_lstm(projected, state, recurrent, (memory.weight, memory.bias))

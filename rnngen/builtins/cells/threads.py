@@ -1,0 +1,87 @@
+"""Kernels of the cells, run by torch's own threads on torch's arrays.
+
+A second pool of threads beside that of torch would wait for its work on the same cores, and take them from
+one another. GNU's OpenMP, and LLVM's where it has its entry points, runs any function in the pool that torch
+uses; where there is none of them, the calling thread works alone.
+"""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnngen.contracts import imported
+
+ROWS_A_CHUNK = 4
+"""Fewest rows of the batch that are worth a thread's while."""
+TYPES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
+
+
+@cache
+def has_kernels() -> bool:
+    """Return whether the cells can be trained by kernels: whether Numba is there to compile them."""
+    return find_spec("numba") is not None
+
+
+def use_kernels(low: torch.dtype, wide: torch.dtype) -> bool:
+    """Return whether there are kernels for products and states of these types."""
+    return low in TYPES and wide == torch.float32 and has_kernels()
+
+
+class Steps:
+    """Calls a kernel step by step.
+
+    Args:
+        kernel: names the kernel, ``package.module:name``.
+        sizes: T, B and H.
+        arrays: what the kernel reads and writes, each contiguous; the first is of the type of products.
+        chunks: the number of shares of the batch.
+    """
+
+    def __init__(
+        self, kernel: str, sizes: tuple[int, int, int], arrays: Sequence[Tensor], chunks: int
+    ) -> None:
+        self._function = _native(kernel, TYPES[arrays[0].dtype])
+        self._arrays = arrays  # alive for as long as their addresses are
+        addresses = [array.data_ptr() for array in arrays]
+        self._slots = (ctypes.c_int64 * (6 + len(arrays)))(0, 0, *sizes, chunks, *addresses)
+        address = ctypes.c_void_p(ctypes.addressof(self._slots))
+        parallel, code = _parallel(), self._function.address
+        self._call: Callable[..., object]
+        self._given: tuple[object, ...]
+        if chunks > 1 and parallel is not None:
+            self._call = parallel
+            self._given = ctypes.c_void_p(code), address, ctypes.c_uint(chunks), ctypes.c_uint(0)
+        else:
+            self._call, self._given = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code), (address,)
+
+    def __call__(self, step: int) -> None:
+        """Work on all rows of a step."""
+        self._slots[0], self._slots[1] = 0, step
+        self._call(*self._given)
+
+
+def chunks_of(batch: int) -> int:
+    """Return the number of shares of a batch: of as many threads as torch has, of no fewer rows than pays."""
+    return max(1, min(torch.get_num_threads(), batch // ROWS_A_CHUNK))
+
+
+@cache
+def _native(kernel: str, kind: str) -> Any:
+    function = imported(kernel)
+    pointers = import_module("rnngen.builtins.cells.kernels").POINTERS
+    return import_module("rnngen.compiled").native(function.py_func, pointers[kind])
+
+
+@cache
+def _parallel() -> Any:
+    """Find the function that runs another in the threads of the OpenMP that torch has loaded."""
+    try:
+        return ctypes.CDLL(None).GOMP_parallel
+    except (OSError, AttributeError):
+        return None
