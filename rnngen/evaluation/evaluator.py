@@ -218,8 +218,9 @@ class Evaluator:
         mixture = mixture_of(self.model)
         evaluator = MixtureEvaluator(network, mixture=mixture)
         losses = {"window": evaluator.window(store, has_eos=has_eos)}
+        parts = evaluator.parts(store, has_eos=has_eos) if mixture else {}
         if store.source is None:
-            losses["stream"] = evaluator.stream(store, has_eos=has_eos)
+            losses["stream"] = parts.pop("stream", None) or evaluator.stream(store, has_eos=has_eos)
         if options.adapt:
             losses["adapt"] = evaluator.adaptive(store, has_eos=has_eos)
         if options.dynamic:
@@ -228,10 +229,7 @@ class Evaluator:
             )
         if options.cache:
             losses["cache"] = cached_loss(network, store, has_eos=has_eos, options=options)
-        if mixture:
-            losses["network"] = LossEvaluator(network).stream(store, has_eos=has_eos)
-            losses["ngram"] = evaluator.ngram_alone(store, has_eos=has_eos)
-        return losses
+        return losses | {name: loss for name, loss in parts.items() if name != "stream"}
 
     def _baseline(self) -> tuple[NGramLoss | None, str]:
         """Return the loss of an n-gram of the training text, or the reason why there is none."""
