@@ -65,7 +65,8 @@ def blend(model: NetworkStep, one: GenerationState, other: GenerationState, weig
     """Interpolate two states: (1 − weight)·one + weight·other, array by array, and so the logits.
 
     A linear output layer makes the same logits of an interpolated output. At 0 and 1 it is the one or the
-    other, to the bit; the histories, for filters, are those of ``one`` and, below 1, arrays without floats too.
+    other, to the bit; the histories, for filters, are those of ``one``, and so are, below 1,
+    arrays without floats.
 
     Raises:
         UsageError: if the states have different shapes, as those that grow with the text do.

@@ -25,7 +25,7 @@ from rnngen.evaluation.dynamic import dynamic_loss
 from rnngen.evaluation.mixture import MixtureEvaluator
 from rnngen.evaluation.ngram import NGramLoss, witten_bell
 from rnngen.evaluation.novelty import Novelty, measure
-from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
+from rnngen.evaluation.perplexity import Loss, cached_loss, with_features
 from rnngen.evaluation.seq2seq_metrics import Scores, grouped, score_outputs
 from rnngen.generation.generator import Generator
 from rnngen.generation.loading import (
@@ -220,7 +220,7 @@ class Evaluator:
         losses = {"window": evaluator.window(store, has_eos=has_eos)}
         parts = evaluator.parts(store, has_eos=has_eos) if mixture else {}
         if store.source is None:
-            losses["stream"] = parts.pop("stream", None) or evaluator.stream(store, has_eos=has_eos)
+            losses["stream"] = parts["stream"] if parts else evaluator.stream(store, has_eos=has_eos)
         if options.adapt:
             losses["adapt"] = evaluator.adaptive(store, has_eos=has_eos)
         if options.dynamic:

@@ -82,7 +82,7 @@ class MixtureEvaluator(LossEvaluator):
         return nats, tokens
 
     def parts(self, store: TokenStore, *, has_eos: bool) -> dict[str, Loss]:
-        """Return the losses, read as ``stream``, of the mixture and of the ``network`` and the ``ngram`` alone."""
+        """Return the losses, as ``stream``, of the mixture, and of its ``network`` and its ``ngram`` alone."""
         assert self.mixture is not None
         sums, tokens = np.zeros(3), 0
         with evaluating(self.network):

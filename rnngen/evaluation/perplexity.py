@@ -101,12 +101,12 @@ class LossEvaluator:
         ``streams`` stretches are read side by side, each from a fresh state; 1 is exact. ``seq`` tokens at a
         time are a matter of speed and memory alone.
         """
-        return self.loss(self.batches(store, has_eos=has_eos, streams=streams, seq=seq), store, has_eos=has_eos)
+        return self.loss(
+            self.batches(store, has_eos=has_eos, streams=streams, seq=seq), store, has_eos=has_eos
+        )
 
     @staticmethod
-    def batches(
-        store: TokenStore, *, has_eos: bool, streams: int = 1, seq: int = 1024
-    ) -> Iterator[Batch]:
+    def batches(store: TokenStore, *, has_eos: bool, streams: int = 1, seq: int = 1024) -> Iterator[Batch]:
         """Yield what ``stream`` reads."""
         if store.source is not None:
             return SourceBatches(store, BUDGET).sweep()
