@@ -32,7 +32,7 @@ MOST = 1 << 22
 SEGMENT = 256
 """Tokens that are read at once in order; a matter of speed alone."""
 STREAMS = 32
-"""Stretches of a text that are read side by side where order does not matter."""
+"""Stretches from all over a text that are read side by side where order does not matter."""
 
 
 class Compared(NamedTuple):
@@ -82,7 +82,7 @@ class MixtureEvaluator(LossEvaluator):
         return nats, tokens
 
     def parts(self, store: TokenStore, *, has_eos: bool) -> dict[str, Loss]:
-        """Return the losses, as ``stream``, of the mixture, and of its ``network`` and its ``ngram`` alone."""
+        """Return the losses, as ``stream``, of the mixture and of its parts, ``network`` and ``ngram``."""
         assert self.mixture is not None
         sums, tokens = np.zeros(3), 0
         with evaluating(self.network):
@@ -107,16 +107,19 @@ class MixtureEvaluator(LossEvaluator):
             return replace(self.mixture, weights=fitted(*found, PRIOR))
         return replace(self.mixture, adaptive_weights=fitted(*found, ADAPTIVE_PRIOR))
 
-    def whole(self, store: TokenStore, *, has_eos: bool, adaptive: bool = False) -> Compared:
-        """Compare the experts on a text that fits the memory, an ``adaptive`` n-gram in order."""
-        streams = {"streams": STREAMS, "seq": SEGMENT}
+    def sample(self, store: TokenStore, *, has_eos: bool, positions: int, adaptive: bool = False) -> Compared:
+        """Compare the experts on so many tokens from all over a text; an ``adaptive`` n-gram on its first."""
         batches = (
             segment_batches(store, SEGMENT, has_eos=has_eos)
             if adaptive
-            else self.batches(store, has_eos=has_eos, **streams)
+            else self.batches(store, has_eos=has_eos, streams=STREAMS, seq=SEGMENT)
         )
+        parts, count = list[Compared](), 0
         with evaluating(self.network):
-            parts = list(self.compared(batches, adaptive=adaptive))
+            for part in self.compared(batches, adaptive=adaptive):
+                parts.append(part)
+                if (count := count + len(part.targets)) >= positions:
+                    break
         experts = zip(*(part.experts for part in parts), strict=True)
         return Compared(
             tuple(np.concatenate(arrays) for arrays in experts),
