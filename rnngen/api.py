@@ -426,9 +426,12 @@ class Session:
         from rnngen.training.sizing import propose
 
         plan = self.plan(request)
-        proposal = propose(
-            member(plan) if plan.config.training.ensemble else plan, request.params, given=given
-        )
+        if count := plan.config.training.ensemble:
+            proposal = propose(member(plan), request.params, given=given)
+            why = f"one of {count} networks, with its share of the time; the model learns from them then"
+            proposal = replace(proposal, reasons=(why, *proposal.reasons))
+        else:
+            proposal = propose(plan, request.params, given=given)
         return proposal.under(request), proposal
 
     def train(
