@@ -5,7 +5,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 from torch import nn
 
 from rnngen.data.token_store import TokenStore
@@ -21,9 +20,9 @@ CONTEXT = 8
 """Characters that an n-gram predicts from and with, about; its order is chosen for it."""
 MOST_LOGITS = 1 << 22
 """Logits of the validation tokens that the weights are fitted to while training…"""
-FINAL_LOGITS = 1 << 24
+FINAL_LOGITS = 1 << 23
 """…and in the end."""
-FEWEST, ADAPTIVE = 2_000, 30_000
+FEWEST, ADAPTIVE = 2_000, 10_000
 """Tokens that they are fitted to at least, and those that the adaptive n-gram's weights are."""
 PAYS = 0.001
 """Nats per token that an n-gram must gain; one that gains less is left out."""
@@ -92,20 +91,16 @@ class Mixing:
         """Return the loss of the network and its n-gram now."""
         loss = self.network_loss()
         gain = self.group.first(self._gain)
-        return replace(loss, nats=loss.nats - gain * loss.tokens)
+        return replace(loss, nats=loss.nats - gain * loss.tokens, network_nats=loss.nats)
 
     def _gain(self) -> float:
         """Nats per token that the mixture gains with the weights that suit best, which are kept."""
         mixture = Mixture(self.ngram.result(), PRIOR, ADAPTIVE_PRIOR)
-        evaluator, positions = (
-            MixtureEvaluator(self.network, self.precision, mixture),
-            _positions(mixture, MOST_LOGITS),
-        )
-        found = evaluator.first(self.val, has_eos=self.has_eos, positions=positions)
+        evaluator = MixtureEvaluator(self.network, self.precision, mixture)
+        sample = _sample(self.val, mixture, MOST_LOGITS, has_eos=self.has_eos)
+        found = evaluator.whole(sample, has_eos=self.has_eos)
         mixture = evaluator.fitted_to(found)
-        gain = (
-            float(np.mean(found.alone(0) - found.surprisals(mixture.weights))) if len(found.targets) else 0.0
-        )
+        gain = float((found.alone(0) - found.surprisals(mixture.weights)).mean())
         self.mixture = mixture if gain > PAYS else None
         return gain if gain > PAYS else 0.0
 
@@ -116,11 +111,13 @@ class Mixing:
 
 def settled(network: nn.Module, mixture: Mixture, val: TokenStore, *, has_eos: bool) -> Mixture:
     """Return the mixture with weights fitted to more of the text, and those of the adaptive n-gram."""
-    for adaptive, positions in ((False, _positions(mixture, FINAL_LOGITS)), (True, ADAPTIVE)):
-        evaluator = MixtureEvaluator(network, mixture=mixture)
-        mixture = evaluator.fitted(val, has_eos=has_eos, positions=positions, adaptive=adaptive)
-    return mixture
+    evaluator = MixtureEvaluator(network, mixture=mixture)
+    sample = _sample(val, mixture, FINAL_LOGITS, has_eos=has_eos)
+    mixture = evaluator.fitted_to(evaluator.whole(sample, has_eos=has_eos))
+    in_order = evaluator.whole(val.prefix(ADAPTIVE), has_eos=has_eos, adaptive=True)
+    return replace(evaluator, mixture=mixture).fitted_to(in_order)
 
 
-def _positions(mixture: Mixture, logits: int) -> int:
-    return max(FEWEST, logits // mixture.ngram.vocabulary)
+def _sample(val: TokenStore, mixture: Mixture, logits: int, *, has_eos: bool) -> TokenStore:
+    """Return the part of a validation text that has about so many logits, if that is not too little."""
+    return val.spread(max(FEWEST, logits // mixture.ngram.vocabulary), whole=has_eos)
