@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from rnngen.errors import ConstraintError, UsageError
+from rnngen.errors import ConstraintError, UnknownName, UsageError
 from rnngen.paths import cache, home
 
 if TYPE_CHECKING:
@@ -377,7 +377,10 @@ class Session:
         names = ("strategy", "filters", "order")
         aliases = {"temperature": "temp"}
         given = {aliases.get(name, name): value for name, value in options.items() if name not in names}
-        return self.decoding.choose(given, **{name: options[name] for name in names if name in options})
+        try:
+            return self.decoding.choose(given, **{name: options[name] for name in names if name in options})
+        except UnknownName as error:
+            raise UnknownName(error.kind, error.name, (*error.known, *aliases)) from None
 
     # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
 
