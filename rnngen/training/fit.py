@@ -24,7 +24,6 @@ from rnngen.events import (
     Event,
     FinalEvaluation,
     Finished,
-    Preparing,
     Sampled,
     Saved,
     Started,
@@ -142,8 +141,6 @@ def _train(plan: Plan, stop: Callable[[], bool], *, extras: bool = True) -> Iter
     extra = {TRAINED_TOKENS: _trained_tokens(plan), **_alphabets(plan), **_examples(plan)}
     begun = staged(plan.path) if plan.config.training.ensemble and not plan.resumed else None
     folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra, begun)
-    if plan.config.training.ngram != "none":
-        yield Preparing("counting the n-gram of the text")
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
         if plan.resumed:
