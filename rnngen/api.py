@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from rnngen.errors import ConstraintError, UsageError
+from rnngen.errors import ConstraintError, UnknownName, UsageError
 from rnngen.paths import cache, home
 
 if TYPE_CHECKING:
@@ -377,7 +377,10 @@ class Session:
         names = ("strategy", "filters", "order")
         aliases = {"temperature": "temp"}
         given = {aliases.get(name, name): value for name, value in options.items() if name not in names}
-        return self.decoding.choose(given, **{name: options[name] for name in names if name in options})
+        try:
+            return self.decoding.choose(given, **{name: options[name] for name in names if name in options})
+        except UnknownName as error:
+            raise UnknownName(error.kind, error.name, (*error.known, *aliases)) from None
 
     # ── training and evaluation ────────────────────────────────────────────────────────────────────────────
 
@@ -423,9 +426,12 @@ class Session:
         from rnngen.training.sizing import propose
 
         plan = self.plan(request)
-        proposal = propose(
-            member(plan) if plan.config.training.ensemble else plan, request.params, given=given
-        )
+        if count := plan.config.training.ensemble:
+            proposal = propose(member(plan), request.params, given=given)
+            why = f"one of {count} networks, with its share of the time; the model learns from them then"
+            proposal = replace(proposal, reasons=(why, *proposal.reasons))
+        else:
+            proposal = propose(plan, request.params, given=given)
         return proposal.under(request), proposal
 
     def train(

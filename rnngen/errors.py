@@ -118,7 +118,8 @@ class UnknownName(UsageError):  # noqa: N818 - reads as the sentence that it pri
 
         self.kind, self.name, self.known = kind, name, tuple(sorted(known))
         begun = [one for one in self.known if len(name) > 1 and one.startswith(name)]
-        near = begun[:1] or get_close_matches(name, self.known, n=1, cutoff=0.6)
+        begun += [one for one in self.known if len(one) > 2 and name.startswith(one)]
+        near = get_close_matches(name, self.known, n=1, cutoff=0.6) or begun[:1]
         mend = f"there is {', '.join(self.known)}" if self.known else f"there is no {kind} at all"
         if near:
             mend = f"did you mean {near[0]!r}?"

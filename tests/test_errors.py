@@ -30,6 +30,7 @@ def test_every_error_is_documented_and_caught_by_the_root(cls):
         ("transformer", ["gru", "lstm"], "unknown cell 'transformer'; there is gru, lstm"),
         ("hepl", ["eval", "train"], "unknown cell 'hepl'; there is eval, train"),
         ("tut", ["tune", "tutorial"], "unknown cell 'tut'; did you mean 'tutorial'?"),
+        ("temprature", ["temp", "top_k"], "unknown cell 'temprature'; did you mean 'temp'?"),
         ("any", [], "unknown cell 'any'; there is no cell at all"),
         ("", ["gru"], "unknown cell ''; there is gru"),
     ],

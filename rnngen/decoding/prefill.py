@@ -65,7 +65,8 @@ def blend(model: NetworkStep, one: GenerationState, other: GenerationState, weig
     """Interpolate two states: (1 − weight)·one + weight·other, array by array, and so the logits.
 
     A linear output layer makes the same logits of an interpolated output. At 0 and 1 it is the one or the
-    other, to the bit; the histories, for filters, and arrays that hold no floats are those of ``one``.
+    other, to the bit; the histories, for filters, are those of ``one``, and so are, below 1,
+    arrays without floats.
 
     Raises:
         UsageError: if the states have different shapes, as those that grow with the text do.
@@ -84,9 +85,9 @@ def blend(model: NetworkStep, one: GenerationState, other: GenerationState, weig
 def _interpolated(a: Any, b: Any, weight: float) -> Any:
     """Two arrays, NumPy's or torch's, interpolated in their own precision."""
     floats = np.issubdtype(a.dtype, np.floating) if isinstance(a, np.ndarray) else a.is_floating_point()
-    if weight == 0 or not floats:
-        return a
-    return b if weight == 1 else (1 - weight) * a + weight * b
+    if weight == 1:
+        return b
+    return a if weight == 0 or not floats else (1 - weight) * a + weight * b
 
 
 def read_prefixes(model: NetworkStep, state: State, prefixes: Sequence[Sequence[int]]) -> list[Read]:

@@ -25,7 +25,7 @@ from rnngen.evaluation.dynamic import dynamic_loss
 from rnngen.evaluation.mixture import MixtureEvaluator
 from rnngen.evaluation.ngram import NGramLoss, witten_bell
 from rnngen.evaluation.novelty import Novelty, measure
-from rnngen.evaluation.perplexity import Loss, LossEvaluator, cached_loss, with_features
+from rnngen.evaluation.perplexity import Loss, cached_loss, with_features
 from rnngen.evaluation.seq2seq_metrics import Scores, grouped, score_outputs
 from rnngen.generation.generator import Generator
 from rnngen.generation.loading import (
@@ -218,8 +218,9 @@ class Evaluator:
         mixture = mixture_of(self.model)
         evaluator = MixtureEvaluator(network, mixture=mixture)
         losses = {"window": evaluator.window(store, has_eos=has_eos)}
+        parts = evaluator.parts(store, has_eos=has_eos) if mixture else {}
         if store.source is None:
-            losses["stream"] = evaluator.stream(store, has_eos=has_eos)
+            losses["stream"] = parts["stream"] if parts else evaluator.stream(store, has_eos=has_eos)
         if options.adapt:
             losses["adapt"] = evaluator.adaptive(store, has_eos=has_eos)
         if options.dynamic:
@@ -228,10 +229,7 @@ class Evaluator:
             )
         if options.cache:
             losses["cache"] = cached_loss(network, store, has_eos=has_eos, options=options)
-        if mixture:
-            losses["network"] = LossEvaluator(network).stream(store, has_eos=has_eos)
-            losses["ngram"] = evaluator.ngram_alone(store, has_eos=has_eos)
-        return losses
+        return losses | {name: loss for name, loss in parts.items() if name != "stream"}
 
     def _baseline(self) -> tuple[NGramLoss | None, str]:
         """Return the loss of an n-gram of the training text, or the reason why there is none."""

@@ -31,6 +31,8 @@ MOST = 1 << 22
 """Most logits that are computed at once."""
 SEGMENT = 256
 """Tokens that are read at once in order; a matter of speed alone."""
+STREAMS = 32
+"""Stretches from all over a text that are read side by side where order does not matter."""
 
 
 class Compared(NamedTuple):
@@ -79,22 +81,24 @@ class MixtureEvaluator(LossEvaluator):
             nats, tokens = nats + float(part.surprisals(weights).sum()), tokens + len(part.targets)
         return nats, tokens
 
-    def ngram_alone(self, store: TokenStore, *, has_eos: bool) -> Loss:
-        """Return the loss of the n-gram by itself."""
+    def parts(self, store: TokenStore, *, has_eos: bool) -> dict[str, Loss]:
+        """Return the losses, as ``stream``, of the mixture and of its parts, ``network`` and ``ngram``."""
+        assert self.mixture is not None
+        sums, tokens = np.zeros(3), 0
         with evaluating(self.network):
-            found = [part.alone(1) for part in self.compared(_in_order(store, has_eos=has_eos))]
-        nats = np.concatenate(found)
-        return Loss.of(store, float(nats.sum()), len(nats), has_eos=has_eos)
+            for part in self.compared(self.batches(store, has_eos=has_eos)):
+                whole = part.surprisals(self.mixture.weights)
+                sums += [whole.sum(), part.alone(0).sum(), part.alone(1).sum()]
+                tokens += len(whole)
+        names = ("stream", "network", "ngram")
+        found = zip(names, sums.tolist(), strict=True)
+        return {name: Loss.of(store, nats, tokens, has_eos=has_eos) for name, nats in found}
 
     def adaptive(self, store: TokenStore, *, has_eos: bool) -> Loss:
         """Return the loss with an n-gram that goes on counting; the text is read in order, state carried."""
         with evaluating(self.network):
-            sums = self.summed(_in_order(store, has_eos=has_eos), adaptive=True)
+            sums = self.summed(segment_batches(store, SEGMENT, has_eos=has_eos), adaptive=True)
         return Loss.of(store, *sums, has_eos=has_eos)
-
-    def fitted(self, store: TokenStore, *, has_eos: bool, positions: int, adaptive: bool = False) -> Mixture:
-        """Return the mixture with the weights that suit the first ``positions`` tokens of a text best."""
-        return self.fitted_to(self.first(store, has_eos=has_eos, positions=positions, adaptive=adaptive))
 
     def fitted_to(self, found: Compared) -> Mixture:
         """Return the mixture with the weights that suit some tokens best."""
@@ -103,11 +107,16 @@ class MixtureEvaluator(LossEvaluator):
             return replace(self.mixture, weights=fitted(*found, PRIOR))
         return replace(self.mixture, adaptive_weights=fitted(*found, ADAPTIVE_PRIOR))
 
-    def first(self, store: TokenStore, *, has_eos: bool, positions: int, adaptive: bool = False) -> Compared:
-        """Compare the experts on the first ``positions`` tokens, at least."""
+    def sample(self, store: TokenStore, *, has_eos: bool, positions: int, adaptive: bool = False) -> Compared:
+        """Compare the experts on so many tokens from all over a text; an ``adaptive`` n-gram on its first."""
+        batches = (
+            segment_batches(store, SEGMENT, has_eos=has_eos)
+            if adaptive
+            else self.batches(store, has_eos=has_eos, streams=STREAMS, seq=SEGMENT)
+        )
         parts, count = list[Compared](), 0
         with evaluating(self.network):
-            for part in self.compared(_in_order(store, has_eos=has_eos), adaptive=adaptive):
+            for part in self.compared(batches, adaptive=adaptive):
                 parts.append(part)
                 if (count := count + len(part.targets)) >= positions:
                     break
@@ -140,10 +149,6 @@ class MixtureEvaluator(LossEvaluator):
                     experts.append(latest.log_probs)
                 yield Compared(tuple(experts), features(below, latest), targets[counts])
             state = None if batch.source is not None else state
-
-
-def _in_order(store: TokenStore, *, has_eos: bool) -> Iterator[Batch]:
-    return segment_batches(store, SEGMENT, has_eos=has_eos)
 
 
 def _contexts(ngram: NGram, nodes: Nodes, inputs: TokenIds) -> tuple[Nodes, Nodes]:

@@ -50,6 +50,8 @@ class Loss:
     """Predicted tokens."""
     chars_per_token: float
     """Of the whole text; turns a loss per token into one per character."""
+    network_nats: float | None = None
+    """As ``nats``, of the network alone, where an n-gram is beside it."""
 
     @classmethod
     def of(cls, store: TokenStore, nats: float, tokens: int, *, has_eos: bool) -> Self:
@@ -88,10 +90,10 @@ class LossEvaluator:
 
     def window(self, store: TokenStore, *, has_eos: bool) -> Loss:
         """Return the loss in windows from a fresh state; where examples end, each example is a window."""
-        if store.source is not None:
-            return self.loss(SourceBatches(store, BUDGET).sweep(), store, has_eos=has_eos)
-        spans = example_spans(store, 1 << 30) if has_eos else window_spans(store, WINDOW)
-        return self.loss(SpanBatches(store, spans, BUDGET).sweep(), store, has_eos=has_eos)
+        if has_eos or store.source is not None:
+            return self.loss(self.batches(store, has_eos=has_eos), store, has_eos=has_eos)
+        spans = window_spans(store, WINDOW)
+        return self.loss(SpanBatches(store, spans, BUDGET).sweep(), store, has_eos=False)
 
     def stream(self, store: TokenStore, *, has_eos: bool, streams: int = 1, seq: int = 1024) -> Loss:
         """Return the loss with the state carried through the text, or every example to its end.
@@ -99,9 +101,18 @@ class LossEvaluator:
         ``streams`` stretches are read side by side, each from a fresh state; 1 is exact. ``seq`` tokens at a
         time are a matter of speed and memory alone.
         """
+        return self.loss(
+            self.batches(store, has_eos=has_eos, streams=streams, seq=seq), store, has_eos=has_eos
+        )
+
+    @staticmethod
+    def batches(store: TokenStore, *, has_eos: bool, streams: int = 1, seq: int = 1024) -> Iterator[Batch]:
+        """Yield what ``stream`` reads."""
+        if store.source is not None:
+            return SourceBatches(store, BUDGET).sweep()
         if has_eos:
-            return self.window(store, has_eos=True)
-        return self.loss(StreamBatches(store, streams, seq).sweep(), store, has_eos=False)
+            return SpanBatches(store, example_spans(store, 1 << 30), BUDGET).sweep()
+        return StreamBatches(store, streams, seq).sweep()
 
     def loss(self, batches: Iterable[Batch], store: TokenStore, *, has_eos: bool) -> Loss:
         """Return the loss on a text that was cut into batches."""

@@ -180,7 +180,7 @@ def mixture_of(model: StoredModel) -> Mixture | None:
 def without_ngram(model: StoredModel) -> str:
     """Return why the n-gram of a model without one cannot adapt."""
     return (
-        f"`adapt`: {model.path.name} has no n-gram that could go on counting; train it with `ngram=auto`, or "
+        f"`adapt`: {model.path.name} has no n-gram that could go on counting; train it with --ngram auto, or "
         "use `cache` or `dynamic`"
     )
 

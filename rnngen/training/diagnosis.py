@@ -22,8 +22,8 @@ def remedy(rows: Sequence[Mapping[str, Any]], options: TrainingOptions) -> str:
     if not rows:
         return "give it a larger budget"
     last, middle = rows[-1], rows[(len(rows) - 1) // 2]
-    val, train = last["val_nats_per_token"], last["train_nats_per_token"]
-    gained = middle["val_nats_per_token"] - val
+    val, train = _validation(last), last["train_nats_per_token"]
+    gained = _validation(middle) - val
     if last["best"] and (len(rows) == 1 or gained > STANDSTILL * val):
         return "it was still improving when its time was up: give it a larger budget"
     if train is None:  # evaluated, and not trained
@@ -40,6 +40,12 @@ def remedy(rows: Sequence[Mapping[str, Any]], options: TrainingOptions) -> str:
     )
 
 
+def _validation(row: Mapping[str, Any]) -> float:
+    """Return the validation loss of the network alone, which that of training is comparable with."""
+    alone = row.get("val_network_nats_per_token")
+    return float(row["val_nats_per_token"] if alone is None else alone)
+
+
 def early_best(rows: Sequence[Mapping[str, Any]], network: NetworkOptions, steps: int) -> str | None:
     """Return a warning, with the mend, of best weights from the first half of a run of that many steps.
 
@@ -49,7 +55,7 @@ def early_best(rows: Sequence[Mapping[str, Any]], network: NetworkOptions, steps
     best = next((row for row in reversed(rows) if row["best"]), None)
     if best is None or not 0 < best["step"] < steps / 2:
         return None
-    val, train = rows[-1]["val_nats_per_token"], rows[-1]["train_nats_per_token"]
+    val, train = _validation(rows[-1]), rows[-1]["train_nats_per_token"]
     if train is None or train >= (1 - GAP) * val:
         return None
     return (

@@ -115,17 +115,19 @@ def final_evaluation(plan: Plan, trainer: Trainer, folder: RunFolder) -> FinalEv
         mixture = settled(trainer.network, mixture, val, has_eos=has_eos)
         folder.write_weights({**stored.weights, **mixture.tensors()})
     evaluator = MixtureEvaluator(trainer.network, mixture=mixture)
-    stream = evaluator.stream(val, has_eos=has_eos).nats_per_char
-    window = evaluator.window(val, has_eos=has_eos).nats_per_char
-    alone = LossEvaluator(trainer.network).stream(val, has_eos=has_eos) if mixture else None
-    ngram = evaluator.ngram_alone(val, has_eos=has_eos) if mixture else None
+    losses = (
+        evaluator.parts(val, has_eos=has_eos)
+        if mixture
+        else {"stream": evaluator.stream(val, has_eos=has_eos)}
+    )
+    nats = {name: loss.nats_per_char for name, loss in losses.items()}
     return FinalEvaluation(
         trainer.progress.best_step,
-        stream,
-        window,
+        nats["stream"],
+        evaluator.window(val, has_eos=has_eos).nats_per_char,
         time.monotonic() - began,
-        network=alone.nats_per_char if alone else None,
-        ngram=ngram.nats_per_char if ngram else None,
+        network=nats.get("network"),
+        ngram=nats.get("ngram"),
     )
 
 

@@ -1,11 +1,8 @@
 """The n-gram that a model has beside its network, while that is trained."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 
-import numpy as np
 from torch import nn
 
 from rnngen.data.token_store import TokenStore
@@ -19,11 +16,11 @@ from rnngen.training.plan import Plan
 
 CONTEXT = 8
 """Characters that an n-gram predicts from and with, about; its order is chosen for it."""
-MOST_LOGITS = 1 << 22
+MOST_LOGITS = 1 << 21
 """Logits of the validation tokens that the weights are fitted to while training…"""
 FINAL_LOGITS = 1 << 24
 """…and in the end."""
-FEWEST, ADAPTIVE = 2_000, 30_000
+FEWEST, ADAPTIVE = 4_000, 10_000
 """Tokens that they are fitted to at least, and those that the adaptive n-gram's weights are."""
 PAYS = 0.001
 """Nats per token that an n-gram must gain; one that gains less is left out."""
@@ -41,7 +38,7 @@ def order_of(ngram: str, store: TokenStore) -> int | None:
 
 @dataclass
 class Mixing:
-    """Counts the n-gram in a thread of its own, and finds at each evaluation how much it counts.
+    """Finds at each evaluation how much the n-gram counts.
 
     The loss of all validation tokens is the network's, less what the mixture gains on some of them.
     """
@@ -53,7 +50,7 @@ class Mixing:
     precision: str
     network_loss: Callable[[], Loss]
     """Measures the loss of the network alone, on all of ``val``."""
-    ngram: "Future[NGram]"
+    ngram: NGram
     group: ProcessGroup
     mixture: Mixture | None = None
     """The mixture of the last evaluation; None before it, and where the n-gram does not pay."""
@@ -69,13 +66,16 @@ class Mixing:
         network_loss: Callable[[], Loss],
         group: ProcessGroup,
     ) -> "Mixing | None":
-        """Begin to count, if the plan wants an n-gram, which will be no larger than the network."""
+        """Count the n-gram, if the plan wants one; it is no larger than the network.
+
+        This is done before the first step, not beside it: threads of training that wait for one another at
+        every time step crawl where another takes one of their cores.
+        """
         encoded, store = plan.encoded, plan.encoded.train
         order = order_of(plan.config.training.ngram, store)
         if order is None:
             return None
-        count = partial(
-            NGram.count,
+        ngram = NGram.count(
             store.tokens,
             plan.config.vocabulary,
             order,
@@ -83,29 +83,22 @@ class Mixing:
             predicts_end=encoded.has_eos,
             bytes_=sum(parameter.nbytes for parameter in network.parameters()),
         )
-        executor = ThreadPoolExecutor(1, "n-gram")
-        ngram = executor.submit(count)
-        executor.shutdown(wait=False)
         return cls(network, val, encoded.has_eos, precision, network_loss, ngram, group)
 
     def __call__(self) -> Loss:
         """Return the loss of the network and its n-gram now."""
         loss = self.network_loss()
         gain = self.group.first(self._gain)
-        return replace(loss, nats=loss.nats - gain * loss.tokens)
+        return replace(loss, nats=loss.nats - gain * loss.tokens, network_nats=loss.nats)
 
     def _gain(self) -> float:
         """Nats per token that the mixture gains with the weights that suit best, which are kept."""
-        mixture = Mixture(self.ngram.result(), PRIOR, ADAPTIVE_PRIOR)
-        evaluator, positions = (
-            MixtureEvaluator(self.network, self.precision, mixture),
-            _positions(mixture, MOST_LOGITS),
-        )
-        found = evaluator.first(self.val, has_eos=self.has_eos, positions=positions)
+        mixture = Mixture(self.ngram, PRIOR, ADAPTIVE_PRIOR)
+        evaluator = MixtureEvaluator(self.network, self.precision, mixture)
+        positions = _positions(mixture, MOST_LOGITS)
+        found = evaluator.sample(self.val, has_eos=self.has_eos, positions=positions)
         mixture = evaluator.fitted_to(found)
-        gain = (
-            float(np.mean(found.alone(0) - found.surprisals(mixture.weights))) if len(found.targets) else 0.0
-        )
+        gain = float((found.alone(0) - found.surprisals(mixture.weights)).mean())
         self.mixture = mixture if gain > PAYS else None
         return gain if gain > PAYS else 0.0
 
@@ -118,7 +111,8 @@ def settled(network: nn.Module, mixture: Mixture, val: TokenStore, *, has_eos: b
     """Return the mixture with weights fitted to more of the text, and those of the adaptive n-gram."""
     for adaptive, positions in ((False, _positions(mixture, FINAL_LOGITS)), (True, ADAPTIVE)):
         evaluator = MixtureEvaluator(network, mixture=mixture)
-        mixture = evaluator.fitted(val, has_eos=has_eos, positions=positions, adaptive=adaptive)
+        found = evaluator.sample(val, has_eos=has_eos, positions=positions, adaptive=adaptive)
+        mixture = evaluator.fitted_to(found)
     return mixture
 
 

@@ -91,6 +91,8 @@ class MetricsRow:
     best: bool
     val_score: float | None = None
     """The score of outputs for validation sources, where that decides."""
+    val_network_nats_per_token: float | None = None
+    """The validation loss of the network alone, where an n-gram is beside it."""
 
     def as_line(self) -> str:
         """The line, with its end."""
@@ -317,7 +319,9 @@ class Trainer:
         lr = self.optimizer.param_groups[0]["lr"]
         found = (loss.nats_per_token, loss.nats_per_char, best, score)
         yield Evaluated(p.step, *found)
-        yield from self.save(self, MetricsRow(p.step, self._epoch(), lr, p.train_loss, *found))
+        alone = loss.network_nats
+        network = None if alone is None else alone / max(1, loss.tokens)
+        yield from self.save(self, MetricsRow(p.step, self._epoch(), lr, p.train_loss, *found, network))
 
     def weights(self) -> Tensors:
         """Return the parameters to evaluate and save, in fp32: their running mean, if there is one."""

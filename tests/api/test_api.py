@@ -204,7 +204,7 @@ def test_what_only_the_command_line_does_is_refused_and_not_passed_over(tale, op
 
 
 def test_errors_name_options_and_no_flags(tale, pairs):
-    with pytest.raises(UnknownName, match="unknown option 'temprature'; did you mean 'temp"):
+    with pytest.raises(UnknownName, match="unknown option 'temprature'; did you mean 'temperature'"):
         tale.generate("the", temprature=1)
     with pytest.raises(UsageError, match="this model reads no source; leave it out"):
         tale.generate("the", source="abc")

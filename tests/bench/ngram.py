@@ -41,7 +41,9 @@ def compared(session: Session, name: str, *, adaptive: bool) -> Compared:
     with TemporaryDirectory() as folder:
         store = found._encoded(Path(folder, "text"))
         positions = min(60_000, MOST // model.config.vocabulary)
-        return judge.first(store, has_eos=found._task.build().has_eos, positions=positions, adaptive=adaptive)
+        return judge.sample(
+            store, has_eos=found._task.build().has_eos, positions=positions, adaptive=adaptive
+        )
 
 
 def part(data: Compared, rows: slice) -> Compared:

@@ -1,8 +1,30 @@
 """``--adapt``: the n-gram goes on counting what is read and written, and a saved state keeps it."""
 
 import json
+import shutil
 
-from fixtures.commands import tale
+import pytest
+from fixtures.commands import TINY, tale
+
+from rnngen.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A home with a model that has an n-gram; only to be read."""
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "tale.txt").write_text(tale())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNGEN_HOME", str(folder / "home"))
+        assert main(["train", str(folder / "tale.txt"), "-q", *TINY, "--ngram", "auto"]) == 0
+    return folder / "home"
+
+
+@pytest.fixture
+def shelf(home, mixed):
+    """The folder of this test's models, with that one in it."""
+    shutil.copytree(mixed / "models", home / "models")
+    return home / "models"
 
 
 def test_a_text_goes_on_as_if_it_had_never_been_saved(run, shelf):

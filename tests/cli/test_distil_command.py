@@ -56,6 +56,6 @@ def test_an_ensemble_is_shown_network_by_network(run, trained, home, tiny):
     lines = ran.err.splitlines()
     begun = [line.split(": ")[1] for line in lines if "parameters" in line]
     assert begun == ["two-1", "two-2", "two"]
-    assert sum("finished (budget): 3 steps" in line for line in lines) == 1
+    assert sum(": 3 steps in " in line for line in lines) == 1
     assert [path.name for path in (home / "models").iterdir()] == ["two"]
     assert "two-1, two-2" in run("models", "show", "two").out

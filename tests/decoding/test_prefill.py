@@ -163,7 +163,7 @@ def test_states_that_grow_cannot_be_blended_at_different_ages():
         blend(None, short, long, 0.5)
 
 
-def test_whole_numbers_in_a_state_stay_those_of_the_first():
+def test_whole_numbers_in_a_state_stay_those_of_the_first_until_nothing_else_of_it_does():
     logits = np.zeros((1, 3), np.float32)
     one, other = (GenerationState(((0,),), (np.array([count]),), logits) for count in (4, 9))
-    assert blend(None, one, other, 1.0).state[0] == 4
+    assert [blend(None, one, other, weight).state[0] for weight in (0.0, 0.7, 1.0)] == [4, 4, 9]

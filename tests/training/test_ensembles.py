@@ -146,3 +146,11 @@ def test_what_an_ensemble_cannot_have_is_refused(given):
     value = {"teacher": ("a",), "init_from": "a", "temporal_reg": 1.0, "nproc": 2}[given]
     with pytest.raises(UsageError, match="cannot stand together"):
         TrainRequest.of("a.txt", ensemble=3, **{given: value})
+
+
+def test_a_plan_is_that_of_one_of_the_networks(session, ask):
+    whole, one = ask(steps=24, plan=True), ask(steps=24, plan=True, ensemble=3)
+    (_, alone), (request, proposal) = session.with_sizes(whole), session.with_sizes(one)
+    assert proposal.reasons[0].startswith("one of 3 networks")
+    assert proposal.tokens == pytest.approx(alone.tokens / 4, rel=0.05)
+    assert request.training.options.ensemble == 3

@@ -125,7 +125,7 @@ def fitted(experts: Sequence[Floats], features: Doubles, targets: TokenIds, prio
         if nearer > loss:
             break
         gained, loss, weights = loss - nearer, nearer, weights + step
-        if gained < 1e-6 * len(targets):
+        if gained < 1e-4 * len(targets):
             break
     return weights
 
