@@ -146,7 +146,7 @@ def test_looking_on_changes_nothing(session, ask, tmp_path):
 
 @pytest.mark.slow
 def test_the_same_bytes_in_another_process(session, train, corpus, tmp_path):
-    train(tokenizer="bpe", vocab_size=290, steps=4)
+    train(tokenizer="bpe", vocab_size=290, steps=4, ngram="auto")
     arguments = (
         "--hidden 8 --dropout 0 --batch 4 --seq 8 --steps 4 --evaluations 4 --lr 0.01 --seed 1 --dropout 0"
     )
