@@ -280,7 +280,14 @@ Q1, Q0 = real(2.26843463243900e-03), real(4.89352518554385e-03)
 @compiled
 def tanh(a: Any) -> Any:
     """Tanh of a float32, off by 3e-7 at most: the quotient of polynomials of Eigen's ``ptanh_float``."""
+    over, under = tanh_fraction(a)
+    return over / under
+
+
+@compiled
+def tanh_fraction(a: Any) -> Any:
+    """Return the two polynomials whose quotient is tanh; the second is positive, and 2 at most."""
     a = LARGEST if a > LARGEST else (-LARGEST if a < -LARGEST else a)  # what is no number stays so
     s = a * a
     over = ((((((P6 * s + P5) * s + P4) * s + P3) * s + P2) * s + P1) * s + P0) * a
-    return over / (((Q3 * s + Q2) * s + Q1) * s + Q0)
+    return over, ((Q3 * s + Q2) * s + Q1) * s + Q0

@@ -14,7 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from rnngen.compiled import compiled, intrinsic, ir, numba, overload, real, reordered, tanh, word
+from rnngen.compiled import (
+    compiled,
+    intrinsic,
+    ir,
+    numba,
+    overload,
+    real,
+    reordered,
+    tanh,
+    tanh_fraction,
+    word,
+)
 
 NEXT, STEP, STEPS, BATCH, SIZE, CHUNKS, KIND, ARRAYS = range(8)
 """Slots: the next chunk, t, T, B, H, the number of chunks, the kind of nonlinearity, and the first array."""
@@ -156,6 +167,30 @@ def sigmoids(row: Any) -> None:
 
 
 @compiled
+def sigmoid_and_tanh(first: Any, second: Any) -> None:
+    """Apply σ to the first row and tanh to the second, in place: by one division, which takes longest."""
+    prefer_long_vectors()
+    for j in range(len(first)):
+        over_first, under_first = tanh_fraction(HALF * first[j])
+        over, under = tanh_fraction(second[j])
+        both = ONE / (under_first * under)
+        first[j] = HALF * (over_first * under * both) + HALF
+        second[j] = over * under_first * both
+
+
+@compiled
+def two_sigmoids(first: Any, second: Any) -> None:
+    """Apply σ to both rows in place, by one division."""
+    prefer_long_vectors()
+    for j in range(len(first)):
+        over_first, under_first = tanh_fraction(HALF * first[j])
+        over, under = tanh_fraction(HALF * second[j])
+        both = ONE / (under_first * under)
+        first[j] = HALF * (over_first * under * both) + HALF
+        second[j] = HALF * (over * under_first * both) + HALF
+
+
+@compiled
 def tanhs(row: Any) -> None:
     """Apply tanh in place, off by 3e-7 at most."""
     prefer_long_vectors()
@@ -187,38 +222,35 @@ def normalize(row: Any, gain: Any, bias: Any, norm: Any, out: Any) -> None:
 
 
 @reordered
-def gradient_sums(d: Any, row: Any, gain: Any, norm: Any) -> Any:
-    """The means of ``d ∘ gain`` and ``d ∘ gain ∘ N(row)``."""
-    prefer_long_vectors()
-    mean, scale = norm
-    size = real(len(row))
-    plain, normal = real(0), real(0)
-    for j in range(len(row)):
-        plain += d[j] * gain[j]
-        normal += d[j] * gain[j] * ((get(row, j) - mean) * scale)
-    return plain / size, normal / size
-
-
-@compiled
-def back_through_norm(d: Any, row: Any, gain: Any, norm: Any, out: Any) -> None:
-    """Gradient by ``gain ∘ N(row)`` → by the row: ``(d' − mean d' − N(row) · mean(d' ∘ N(row))) · scale``.
+def gain_gradient(d: Any, row: Any, gain: Any, norm: Any, total: Any) -> Any:
+    """Add the gradient by the gain, ``d ∘ N(row)``, to the total → the means of ``d'`` and ``d' ∘ N(row)``.
 
     There d' is ``d ∘ gain``.
     """
     prefer_long_vectors()
     mean, scale = norm
-    plain, normal = gradient_sums(d, row, gain, norm)
+    size = real(len(row))
+    plain, normal = real(0), real(0)
     for j in range(len(row)):
-        put(out, j, (d[j] * gain[j] - plain - (get(row, j) - mean) * scale * normal) * scale)
+        n = (get(row, j) - mean) * scale
+        plain += d[j] * gain[j]
+        normal += d[j] * gain[j] * n
+        total[j] += d[j] * n
+    return plain / size, normal / size
 
 
 @compiled
-def add_gain_gradient(d: Any, row: Any, norm: Any, total: Any) -> None:
-    """Add the gradient by the gain, ``d ∘ N(row)``, to the total."""
+def back_through_norm(d: Any, row: Any, weight: Any, norm: Any, out: Any) -> None:
+    """Gradient by ``gain ∘ N(row)`` → by the row: ``(d' − mean d' − N(row) · mean(d' ∘ N(row))) · scale``.
+
+    The weight is the gain and where the sum of gradients by it is, to which this adds.
+    """
     prefer_long_vectors()
     mean, scale = norm
+    gain, total = weight
+    plain, normal = gain_gradient(d, row, gain, norm, total)
     for j in range(len(row)):
-        total[j] += d[j] * ((get(row, j) - mean) * scale)
+        put(out, j, (d[j] * gain[j] - plain - (get(row, j) - mean) * scale * normal) * scale)
 
 
 @compiled
@@ -282,11 +314,10 @@ def back_through_products(slots: Any, b: Any, d: Any, sums: Any) -> None:
     (now, _), width = step_rows(slots, b), len(d)
     x, a, found = low(slots, X, now, width), low(slots, A, b, width), wide(slots, MOMENTS, now, 6)
     x_norm, a_norm = (found[0], found[1]), (found[2], found[3])
-    add_gain_gradient(d, x, x_norm, sums[:width])
-    add_gain_gradient(d, a, a_norm, sums[width : 2 * width])
+    x_gain, a_gain = wide(slots, WEIGHTS, 0, width), wide(slots, WEIGHTS, 1, width)
     add(d, sums[2 * width : 3 * width])
-    back_through_norm(d, x, wide(slots, WEIGHTS, 0, width), x_norm, low(slots, DX, now, width))
-    back_through_norm(d, a, wide(slots, WEIGHTS, 1, width), a_norm, low(slots, DA, now, width))
+    back_through_norm(d, x, (x_gain, sums[:width]), x_norm, low(slots, DX, now, width))
+    back_through_norm(d, a, (a_gain, sums[width : 2 * width]), a_norm, low(slots, DA, now, width))
 
 
 @compiled

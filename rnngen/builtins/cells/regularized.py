@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from rnngen.builtins.cells.fused import product_type
 from rnngen.builtins.cells.options import RegularizedOptions
 from rnngen.builtins.cells.plain import initialize, zeros
-from rnngen.builtins.cells.recurrence import Kernels, run
+from rnngen.builtins.cells.recurrence import Kernels, products_of, run
 from rnngen.builtins.cells.threads import use_kernels
 from rnngen.contracts import State
 
@@ -138,11 +138,11 @@ class RegularizedCell(nn.Module):
 
     def normalized(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Do the same on the CPU where layer normalisation is all there is: by kernels, if there are any."""
-        recurrent = self.rnn.weight_hh_l0
-        if not use_kernels(product_type(recurrent), state[0].dtype):
+        w, u = self.rnn.weight_ih_l0, self.rnn.weight_hh_l0
+        if not use_kernels(product_type(u), state[0].dtype):
             return self.loop(x, state)
-        products = nn.functional.linear(x.transpose(0, 1), self.rnn.weight_ih_l0)
-        return run(self.kernels, products, state, recurrent, torch.cat(self.gains_and_biases()))
+        weights = torch.cat(self.gains_and_biases())
+        return run(self.kernels, products_of(x, w), state, u, weights)
 
     def gains_and_biases(self) -> list[Tensor]:
         """Return what the kernels need beside the matrices: of a cell that adds its products, γ δ b."""

@@ -21,7 +21,6 @@ from rnngen.builtins.cells.kernels import (
     A,
     X,
     add,
-    add_gain_gradient,
     back_through_norm,
     chunk_rows,
     copy,
@@ -178,12 +177,11 @@ def back_through_norms(slots: Any, b: Any, dx: Any, da: Any, sums: Any) -> None:
     (now, _), width = step_rows(slots, b), len(dx)
     x, a, found = low(slots, X, now, width), low(slots, A, b, width), wide(slots, MOMENTS, now, 6)
     x_norm, a_norm = (found[0], found[1]), (found[2], found[3])
-    add_gain_gradient(dx, x, x_norm, sums[:width])
-    add_gain_gradient(da, a, a_norm, sums[width : 2 * width])
+    x_gain, a_gain = wide(slots, WEIGHTS, 0, width), wide(slots, WEIGHTS, 1, width)
     add(dx, sums[2 * width : 3 * width])
     add(da, sums[3 * width :])
-    back_through_norm(dx, x, wide(slots, WEIGHTS, 0, width), x_norm, low(slots, DX, now, width))
-    back_through_norm(da, a, wide(slots, WEIGHTS, 1, width), a_norm, low(slots, DA, now, width))
+    back_through_norm(dx, x, (x_gain, sums[:width]), x_norm, low(slots, DX, now, width))
+    back_through_norm(da, a, (a_gain, sums[width : 2 * width]), a_norm, low(slots, DA, now, width))
 
 
 @compiled

@@ -7,7 +7,7 @@ from rnngen.builtins.cells.fused import product_type
 from rnngen.builtins.cells.gru.fused import fused_gru
 from rnngen.builtins.cells.options import GRUOptions
 from rnngen.builtins.cells.plain import PlainCell, initialize
-from rnngen.builtins.cells.recurrence import Kernels, run
+from rnngen.builtins.cells.recurrence import Kernels, products_of, run
 from rnngen.builtins.cells.regularized import RegularizedCell
 from rnngen.builtins.cells.threads import use_kernels
 from rnngen.contracts import State
@@ -36,7 +36,7 @@ class GRU(PlainCell):
             return fused_gru(x, h, weights)
         size = h.shape[1]
         bias = torch.cat([(b + d)[:-size], b[-size:]])  # r gates d_n too
-        y, after = run(KERNELS, nn.functional.linear(x.transpose(0, 1), w, bias), (h,), u, d[-size:])
+        y, after = run(KERNELS, products_of(x, w, bias), (h,), u, d[-size:])
         return y, after[0]
 
 

@@ -20,7 +20,6 @@ from rnngen.builtins.cells.kernels import (
     WEIGHTS,
     ZERO,
     add,
-    add_gain_gradient,
     add_normalized_products,
     back_through_norm,
     back_through_products,
@@ -33,10 +32,11 @@ from rnngen.builtins.cells.kernels import (
     number,
     output_gradient,
     prefer_long_vectors,
-    sigmoids,
+    sigmoid_and_tanh,
     step_rows,
     take_chunk,
     tanhs,
+    two_sigmoids,
     wide,
 )
 from rnngen.compiled import compiled
@@ -70,9 +70,8 @@ def normalized_forward(slots: Any) -> None:
 def open_gates(a: Any) -> None:
     """Make i f g o of their arguments (4H,), in place."""
     size = len(a) // 4
-    sigmoids(a[: 2 * size])
-    tanhs(a[2 * size : 3 * size])
-    sigmoids(a[3 * size :])
+    two_sigmoids(a[:size], a[size : 2 * size])
+    sigmoid_and_tanh(a[3 * size :], a[2 * size : 3 * size])
 
 
 @compiled
@@ -164,8 +163,7 @@ def back_through_memory(slots: Any, b: Any, dq: Any, through: Any, sums: Any) ->
     now, after = step_rows(slots, b)
     size, found = len(dq), wide(slots, MOMENTS, now, 6)
     memory, norm = wide(slots, STATES, after, size), (found[4], found[5])
-    back_through_norm(dq, memory, wide(slots, WEIGHTS, 12, size), norm, through)
-    add_gain_gradient(dq, memory, norm, sums[:size])
+    back_through_norm(dq, memory, (wide(slots, WEIGHTS, 12, size), sums[:size]), norm, through)
     add(dq, sums[size:])
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rnngen.builtins.cells.fused import product_type
 from rnngen.builtins.cells.options import RNNOptions
 from rnngen.builtins.cells.plain import PlainCell, initialize
-from rnngen.builtins.cells.recurrence import Kernels, run
+from rnngen.builtins.cells.recurrence import Kernels, products_of, run
 from rnngen.builtins.cells.regularized import Projections, RegularizedCell
 from rnngen.builtins.cells.rnn.fused import fused_rnn
 from rnngen.builtins.cells.threads import use_kernels
@@ -48,7 +48,7 @@ class RNN(PlainCell):
         w, u, b, d = weights
         if not use_kernels(product_type(u), h.dtype):
             return fused_rnn(x, h, weights, self.activation)
-        products, kernels = nn.functional.linear(x.transpose(0, 1), w, b + d), KERNELS[self.activation]
+        products, kernels = products_of(x, w, b + d), KERNELS[self.activation]
         y, after = run(kernels, products, (h,), u, u.new_empty(0))
         return y, after[0]
 
