@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -23,8 +22,6 @@ Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
 RECORD = "rnngen"
 """The one metadata key: safetensors writes several in no fixed order; the same model is the same bytes."""
-ASIDE = ".old"
-"""End of the hidden name of a folder that is being replaced by another."""
 
 
 @contextlib.contextmanager
@@ -55,37 +52,6 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def replace_folder(new: Path, target: Path) -> None:
-    """Let a folder take another's place; ``recover`` mends what a crash between the two renames leaves."""
-    recover(target)
-    if target.exists():
-        target.rename(_set_aside(target))
-    try:
-        new.rename(target)
-    finally:
-        recover(target)
-    sync_folder(target.parent)
-
-
-def recover(target: Path) -> None:
-    """Bring back what ``replace_folder`` had set aside if nothing took its place, or else remove it."""
-    old = _set_aside(target)
-    with contextlib.suppress(OSError):
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        elif old.exists():
-            old.rename(target)
-
-
-def set_aside(root: Path) -> list[Path]:
-    """Return the targets in a folder for which something is set aside."""
-    return [old.with_name(old.name[1 : -len(ASIDE)]) for old in root.glob(f".*{ASIDE}")]
-
-
-def _set_aside(target: Path) -> Path:
-    return target.with_name(f".{target.name}{ASIDE}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """A plan of training, carried out: builds what it needs with torch and passes the events on."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -37,6 +37,7 @@ from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.printable import counted
+from rnngen.store import folders
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import (
     ALPHABET,
@@ -70,9 +71,10 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
     Raises:
         DivergedError: if the loss is no longer a number.
         DeviceError: if the device is not there.
+        RnngenError: if another process trains a model of that name.
     """
     heard = list(listeners)
-    with kept_memory():
+    with kept_memory(), _claimed(plan):
         for event in _flushing_denormals(_fit(plan, stop)):
             yield event
             for listener in list(heard):
@@ -81,6 +83,17 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
                 except Exception as error:  # a plugin's code must not stop the training
                     heard.remove(listener)
                     yield Warned(f"a listener failed and is called no more ({type(error).__name__}: {error})")
+
+
+@contextmanager
+def _claimed(plan: Plan) -> Iterator[None]:
+    """Have the model's name to oneself; of several processes the first has it, and alone writes."""
+    if current().rank:
+        yield
+        return
+    with folders.claimed(plan.path, "training"):
+        plan.check_free()  # others may have made it since it was planned
+        yield
 
 
 def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:
@@ -153,7 +166,9 @@ def _train(plan: Plan, stop: Callable[[], bool], *, extras: bool = True) -> Iter
         yield from map(Warned, plan.encoded.surveyed.oddities)
         yield from _shortages(plan, trainer.batches)
         yield from chain(new_characters(plan), cut_vocabulary(plan))
-        yield from _with_extras(plan, trainer, folder) if extras and not group.rank else trainer.run()
+        for event in _with_extras(plan, trainer, folder) if extras and not group.rank else trainer.run():
+            folder.check()
+            yield event
     finally:
         folder.abandon()
 
