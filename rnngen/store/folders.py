@@ -200,6 +200,13 @@ def sweep(root: Path, held: str = "") -> None:
                 _sweep_one(path, root / path.relative_to(root).parts[0], held)
 
 
+def sweep_files(folder: Path) -> None:
+    """Remove the files that dead processes were writing into a folder."""
+    for path in folder.glob(".*.tmp"):
+        if (found := _FILE.fullmatch(path.name)) and not _alive(int(found["pid"])):
+            path.unlink(missing_ok=True)
+
+
 def _sweep_one(path: Path, target: Path, held: str) -> None:
     if target.name == held:
         _remove(path)

@@ -81,7 +81,7 @@ class RunFolder:
         """Raise ``ModelError`` if the folder was removed, or another took its place, since the run began."""
         if folders.identity(self.folder) != self._identity:
             raise ModelError(
-                f"{self.target} was removed or replaced by another program while it was trained; the run ends "
+                f"{self.target} was removed or replaced by another program in training; the run ends "
                 "here, and saves nothing more"
             )
 
