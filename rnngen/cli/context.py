@@ -5,12 +5,13 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from rnngen.cli.render import console
-from rnngen.discovery import Selection, strict
+from rnngen.discovery import Selection, strict, untrusted
 from rnngen.errors import PluginError
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ def registry(ctx: click.Context | None = None) -> "Registry":
         if failures and strict():
             raise PluginError(broken(failures[0]))
         report(failures)
+        if waiting := untrusted():
+            console.note(
+                f"{waiting[0].relative_to(Path.cwd())} is not loaded, since a folder may come from anybody; "
+                "'rnngen plugins trust' loads the plugins of this one"
+            )
     return program.registry
 
 

@@ -171,7 +171,7 @@ class CorpusFiles:
         now = [one.qualified for one in self.readers]
         for reader in record.readers:
             if reader not in now and (owner := reader.partition("/")[0]) != PROJECT:
-                why = self.registry.why_missing(Distribution(owner, ""))
+                why = self.registry.why_missing(Distribution(owner, ""), mend="get it from where you had it")
                 raise PluginError(f"the text of this model was read by {reader}, which is not there; {why}")
 
     @cached_property

@@ -3,7 +3,8 @@
 ::
 
     installed    entry points of the group ``rnngen``
-    files        plugins/*.py in the user's folder of settings, and rnngen_plugins/*.py in the working folder
+    files        plugins/*.py in the user's folder of settings, and rnngen_plugins/*.py in the working folder,
+                 where the user trusts that
     RNNGEN_PLUGINS, -p, --no-plugins    which of them count
 
 ``summaries`` keeps what each of them brings, so that a listing imports none of them.
@@ -184,10 +185,36 @@ def sources() -> Iterator[Source]:
     points = {(point.value, point.name): point for point in entry_points(group=GROUP)}
     yield from (Installed(points[key]) for key in sorted(points))
     met: set[str] = set()
-    for path in (*_files(LOCAL), *_files(user_folder())):
+    for path in (*(_files(LOCAL) if is_trusted() else ()), *_files(user_folder())):
         if path.name not in met:  # the nearer one counts
             met.add(path.name)
             yield SingleFile(path)
+
+
+def untrusted() -> list[Path]:
+    """Return single files of the working folder that are not loaded, as nobody has said that they may be."""
+    return [] if is_trusted() else _files(LOCAL)
+
+
+def is_trusted() -> bool:
+    """Return whether the user trusts the working folder's plugins: a folder may come from anybody."""
+    try:
+        known = _trusted().read_text(encoding="utf-8").splitlines()
+        return str(LOCAL.resolve()) in known
+    except OSError:
+        return False
+
+
+def trust() -> None:
+    """Load the working folder's plugins from now on."""
+    if not is_trusted():
+        _trusted().parent.mkdir(parents=True, exist_ok=True)
+        with _trusted().open("a", encoding="utf-8") as file:
+            file.write(f"{LOCAL.resolve()}\n")
+
+
+def _trusted() -> Path:
+    return paths.config() / "trusted-plugin-folders"
 
 
 def _files(folder: Path) -> list[Path]:

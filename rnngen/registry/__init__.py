@@ -316,15 +316,18 @@ class Registry:
                 if found == kind:
                     yield Distribution(**kept["distribution"]), spec
 
-    def why_missing(self, distribution: Distribution) -> str:
-        """Return why a distribution cannot be used, and the mend, as a clause."""
+    def why_missing(self, distribution: Distribution, *, mend: str = "") -> str:
+        """Return why a distribution cannot be used, and the mend, as a clause.
+
+        ``mend`` stands for an installation where the name comes from elsewhere than this user's plugins.
+        """
         name = distribution.name
         for failure in self.failures:
             if failure.distribution.name == name:
                 return f"{name} is installed but does not work ({failure.reason})"
         if any(source.distribution.name == name for source in self.disabled):
             return f"{name} is switched off, by -p, --no-plugins or RNNGEN_PLUGINS"
-        return f"it is not installed: {distribution.mend}"
+        return f"it is not installed: {mend or distribution.mend}"
 
 
 def broken(failure: Failure) -> str:

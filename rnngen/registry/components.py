@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 from rnngen.contracts import AnyFilter, Chunk, FilterSpec, NetworkSpec, Task, Tokenizer, Weights, note
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
 from rnngen.options import build, construct, describe, divide
+from rnngen.options.typed import check_types
 from rnngen.registry import Distribution, Registered, Registry
 
 KIND_OF = {"source_tokenizer": "tokenizer"}
@@ -139,7 +140,7 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
     """Find the part that a model was made with.
 
     Raises:
-        PluginError: if it is not installed; the distribution to install is named.
+        PluginError: if it is not installed; the model's word for its distribution is quoted, and no advice.
         ModelError: if it no longer takes the model's options.
     """
     try:
@@ -148,14 +149,16 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
         origin = Distribution(component.distribution, component.version)
         raise PluginError(
             f"this model needs the {kind} {component.name!r} from {origin.name} {origin.version}; "
-            f"{registry.why_missing(origin)}"
+            f"{registry.why_missing(origin, mend='get it from where you have the model, if you trust that')}"
         ) from None
     try:
         owner = f"{kind} {component.name!r}"
         named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
         parts = {name: restore(registry, named[name], one) for name, one in component.parts.items()}
-        return Component(found, construct(found.spec.options, component.options, owner=owner), parts)
-    except UsageError as error:
+        options = construct(found.spec.options, component.options, owner=owner)
+        check_types(options)
+        return Component(found, options, parts)
+    except (TypeError, UsageError) as error:
         raise ModelError(
             f"this model was made with {component.distribution} {component.version}, and "
             f"{found.distribution.version} does not take its options ({error})"

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -17,14 +16,15 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.errors import ModelError
+from rnngen.errors import ModelError, os_reason
+from rnngen.paths import read_regular, require_regular
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
 RECORD = "rnngen"
 """The one metadata key: safetensors writes several in no fixed order; the same model is the same bytes."""
-ASIDE = ".old"
-"""End of the hidden name of a folder that is being replaced by another."""
+LARGEST_JSON = 1 << 28
+"""Bytes of a JSON file, at most: a tokenizer of some million tokens."""
 
 
 @contextlib.contextmanager
@@ -57,37 +57,6 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def replace_folder(new: Path, target: Path) -> None:
-    """Let a folder take another's place; ``recover`` mends what a crash between the two renames leaves."""
-    recover(target)
-    if target.exists():
-        target.rename(_set_aside(target))
-    try:
-        new.rename(target)
-    finally:
-        recover(target)
-    sync_folder(target.parent)
-
-
-def recover(target: Path) -> None:
-    """Bring back what ``replace_folder`` had set aside if nothing took its place, or else remove it."""
-    old = _set_aside(target)
-    with contextlib.suppress(OSError):
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        elif old.exists():
-            old.rename(target)
-
-
-def set_aside(root: Path) -> list[Path]:
-    """Return the targets in a folder for which something is set aside."""
-    return [old.with_name(old.name[1 : -len(ASIDE)]) for old in root.glob(f".*{ASIDE}")]
-
-
-def _set_aside(target: Path) -> Path:
-    return target.with_name(f".{target.name}{ASIDE}")
-
-
 def write_text(path: Path, text: str) -> None:
     """Replace a text file, in UTF-8."""
     with atomic(path) as file:
@@ -114,6 +83,7 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_regular(path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if RECORD not in metadata:
@@ -121,7 +91,9 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        raise ModelError(f"{os_reason(error)}; restore it, or train the model again") from error
+    except (SafetensorError, TypeError, ValueError) as error:  # TypeError: a type that NumPy has not
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
     record: dict[str, Any] = parse(path, metadata[RECORD])
     if record.pop("sha256", None) != _digest(tensors, record):
@@ -131,21 +103,36 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; ``ModelError`` names the file if it is missing, or is none."""
+    return parse(path, read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file beside the tensors holds; ``ModelError`` names it if that cannot be read."""
     try:
-        return parse(path, path.read_bytes())
+        return read_regular(path, LARGEST_JSON)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
+    except OSError as error:
+        raise ModelError(f"{os_reason(error)}; restore it, or train the model again") from error
 
 
 def parse(path: Path, text: str | bytes) -> dict[str, Any]:
     """Read a JSON object that a file holds; ``ModelError`` names the file if it is none."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} is damaged (no JSON object); restore it, or train the model again")
     return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; a key that is there twice would be read otherwise by other programs."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def fingerprint(text: str) -> str:

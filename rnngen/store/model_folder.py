@@ -19,12 +19,16 @@ A model in one file (``rnngen export``) is a model.safetensors whose record hold
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rnngen.errors import ModelError, NotFoundError, UnknownName, UsageError
-from rnngen.store import checkpoint
+from rnngen.store import checkpoint, folders
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import PATHS, CorpusRecord, ModelConfig, TeacherRecord
 
@@ -63,12 +67,18 @@ class StoredModel:
 
 
 def read_model(path: Path) -> StoredModel:
-    """Read a model from its folder or from its one file.
+    """Read a model from its folder or from its one file, and compare what it holds.
 
     Raises:
-        ModelError: if a file is missing, cut short, changed, of another model, or from a newer rnngen.
+        ModelError: if a file is missing, cut short, changed, of another model, from a newer rnngen, or lies
+            outside the folder; or if tensors do not fit the configuration, or are not numbers.
     """
+    return folders.settled(path, partial(_read_model, path))
+
+
+def _read_model(path: Path) -> StoredModel:
     if path.is_dir():
+        require_own(path)
         config = read_config(path)
         tokenizer = read_tokenizer(path)
         weights, record = checkpoint.read_tensors(path / WEIGHTS)
@@ -82,7 +92,50 @@ def read_model(path: Path) -> StoredModel:
         raise ModelError(f"{path}: {CONFIG} does not belong to {WEIGHTS}; restore the one that does")
     if record.get("tokenizer_sha256") != checkpoint.fingerprint(tokenizer):
         raise ModelError(f"{path}: {TOKENIZER} does not belong to {WEIGHTS}; restore the one that does")
+    _check_tensors(path, config, weights)
     return StoredModel(path, config, tokenizer, weights)
+
+
+def require_own(folder: Path) -> None:
+    """Raise ``ModelError`` if a file of a model is a link to one outside its folder."""
+    root = folder.resolve()
+    for name in (CONFIG, TOKENIZER, WEIGHTS, METRICS, CARD, TRAINING, PLACES, TEACHERS, MEMBERS):
+        if not (folder / name).resolve().is_relative_to(root):
+            raise ModelError(f"{folder / name} is a link to what is not in the model; put the file there")
+
+
+def _check_tensors(path: Path, config: ModelConfig, weights: Tensors) -> None:
+    """Compare tensors with the configuration, as far as no component is needed for it.
+
+    Raises:
+        ModelError: if a number is none, or what is beside the network's weights has another shape or type.
+    """
+    for name, array in weights.items():
+        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            raise ModelError(
+                f"{path}: {name} holds NaN or infinity; restore it, or train the model again with a smaller "
+                "--lr"
+            )
+    shapes = {
+        TRAINED_TOKENS: (config.vocabulary,),
+        ALPHABET: (-1,),
+        SOURCE_ALPHABET: (-1,),
+        EXAMPLES: (-1, 2),
+    }
+    for name, shape in shapes.items():
+        if name in weights and not _is_fact(weights[name], shape):
+            raise ModelError(f"{path}: {name} does not fit {CONFIG}; restore it, or train the model again")
+    for name in (ALPHABET, SOURCE_ALPHABET):
+        if name in weights and (weights[name] > sys.maxunicode).any():
+            raise ModelError(f"{path}: {name} holds no characters; restore it, or train the model again")
+
+
+def _is_fact(array: Any, shape: tuple[int, ...]) -> bool:
+    """Return whether an array holds whole numbers from 0 on, in a shape of which -1 is any size."""
+    like = len(shape) == array.ndim and all(
+        want in (-1, size) for want, size in zip(shape, array.shape, strict=True)
+    )
+    return like and array.dtype.kind in "bui" and not (array < 0).any()
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -163,9 +216,7 @@ def read_tokenizer(folder: Path) -> str:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode()  # as it is: a file in text mode would change line ends
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing; restore it, or train the model again") from None
+        return checkpoint.read_bytes(path).decode()  # as it is: in text mode line ends would change
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
 
@@ -204,15 +255,15 @@ class ModelStore:
 
     def names(self) -> list[str]:
         """Return the names of all models, sorted."""
-        for cut_short in checkpoint.set_aside(self.root):
-            checkpoint.recover(cut_short)
+        for cut_short in folders.set_aside(self.root):
+            folders.mend(cut_short)
         return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{CONFIG}"))
 
     def path(self, name: str) -> Path:
         """Return the folder for a model's name; it need not exist. ``UsageError`` if none can have it."""
         if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
             raise UsageError(f"model name {name!r}: letters, digits and signs but no slash, no dot first")
-        checkpoint.recover(self.root / name)
+        folders.mend(self.root / name)
         return self.root / name
 
     def find(self, name: str | None) -> Path:
@@ -265,19 +316,31 @@ class ModelStore:
         return max(trained, key=lambda path: path.stat().st_mtime_ns).parent
 
     def remove(self, name: str) -> None:
-        """Delete a model, which vanishes at once; ``UsageError`` for a path, which may lead anywhere."""
+        """Delete a model, which vanishes at once; of one that is a link, the link.
+
+        Raises:
+            UsageError: for a path, which may lead anywhere.
+            RnngenError: if it is being trained.
+        """
         found, doomed = self.find(name), self.root / f".{name}.removed-{os.getpid()}"
         if found.parent != self.root:
             raise UsageError(f"{name} is a path; only named models are removed (see rnngen models list)")
-        found.rename(doomed)
-        shutil.rmtree(doomed)
+        with folders.claimed(found, "removing"):
+            found.rename(doomed)
+            folders.discard(doomed)
 
     def rename(self, name: str, target: str) -> Path:
-        """Give a model another name; ``UsageError`` if that is taken, or the model is given by a path."""
+        """Give a model another name.
+
+        Raises:
+            UsageError: if that is taken, or the model is given by a path.
+            RnngenError: if one of them is being trained.
+        """
         found, was_default = self.find(name), self.default()
         if found.parent != self.root:
             raise UsageError(f"{name} is a path; only named models are renamed (see rnngen models list)")
-        renamed = found.rename(self._free(target))
+        with folders.claimed(found, "renaming"), folders.claimed(self._free(target), "making"):
+            renamed = found.rename(self._free(target))
         if was_default == found:
             self.set_default(target)
         return renamed
@@ -292,8 +355,17 @@ class ModelStore:
 
     def copy(self, name: str, target: str) -> Path:
         """Copy a model under another name; ``UsageError`` if that is taken."""
-        destination = self._free(target)
-        staged = self.root / f".{target}.copy-{os.getpid()}"
-        shutil.copytree(self.find(name), staged)
-        staged.rename(destination)
+        destination, source = self._free(target), self.find(name)
+        copied = self.root / f".{target}.copy-{os.getpid()}"
+
+        def copy() -> None:
+            folders.discard(copied)
+            shutil.copytree(source, copied, ignore=shutil.ignore_patterns(".*.tmp"))
+
+        with folders.claimed(destination, "making"):
+            try:
+                folders.settled(source, copy)
+                copied.rename(self._free(target))
+            finally:
+                folders.discard(copied)
         return destination

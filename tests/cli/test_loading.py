@@ -5,7 +5,7 @@ import os
 import sys
 
 import pytest
-from fixtures.plugins import brings, forget
+from fixtures.plugins import HEAD, brings, forget
 
 from rnngen.registry import Registry
 
@@ -179,6 +179,17 @@ def test_what_a_plugin_brought_that_is_gone_is_named_with_it_and_with_who_asked(
     assert "rnngen.toml asks for it" in run(*gone, "sample", status=4).err
     (place / "rnngen.toml").write_text("[sample]\nfilters = 'nothing=2'\n")
     assert "rnngen.toml asks for it" in run(*gone, "sample", status=2).err
+
+
+def test_a_file_of_a_folder_that_nobody_trusts_is_not_run(run, place, home):
+    (place / "rnngen_plugins").mkdir()
+    (place / "rnngen_plugins" / "mine.py").write_text(HEAD + brings("cell", "mine"))
+    shown = run("plugins", "list")
+    assert "mine" not in shown.out
+    assert "rnngen_plugins/mine.py is not loaded" in shown.err
+    run("plugins", "trust")
+    assert "mine" in run("plugins", "list").out
+    forget("rnngen_plugins.mine")
 
 
 def test_a_single_file_is_a_plugin_wherever_the_program_looks(run, single_file, home):

@@ -1,4 +1,4 @@
-"""Readers of plugins: what one has read once is not taken for what it would read now, and none is replaced."""
+"""Readers of plugins: what one has read once is not taken for what it would read now."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_an_edited_reader_is_asked_again_and_a_cache_is_left_aside_when_asked(in
 
 def test_a_reader_is_chosen_by_name_with_its_options_and_recorded(install, plan):
     install("loud", READER + HOOK)
-    session, made = plan(reader="loud;mark=!")
+    _, made = plan(reader="loud;mark=!")
     assert text_of(made).endswith("!")
     assert made.config.corpus.reader_options["reader"] == "loud;mark=!"
     assert "the sea" in text_of(plan(reader="text")[1])

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from rnngen import discovery
 from rnngen.cli import flags
 from rnngen.cli.context import registry
 from rnngen.cli.render import console
@@ -72,6 +73,16 @@ def list_plugins(verbose: bool, json: bool) -> None:
             [one[key] for key in ("distribution", "status", "milliseconds", "place")] for one in packages
         ]
         console.table(places, ("package", "status", "import, ms", "place"))
+
+
+@plugins.command("trust", short_help="Load the plugins of ./rnngen_plugins from now on.")
+def trust_folder() -> None:
+    """Load the single files of ./rnngen_plugins whenever rnngen runs in this folder.
+
+    They are Python programs, and run as you. Files in the user's own folder of plugins need no such word.
+    """
+    discovery.trust()
+    console.note(f"{discovery.LOCAL.resolve()} is trusted; 'rnngen plugins list' shows what is in it")
 
 
 def _failed(failure: Failure) -> dict[str, Any]:

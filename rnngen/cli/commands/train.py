@@ -21,7 +21,7 @@ from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.printable import shown
 from rnngen.requests.train import CHANGEABLE, STAGES, TrainRequest
-from rnngen.training.launching import first, launch, launched, restarted
+from rnngen.training.launching import end_with_launcher, first, launch, launched, restarted
 
 if TYPE_CHECKING:
     from rnngen.api import Session
@@ -53,6 +53,7 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
 
 storage_flag = flags.rare_option(
     "--storage",
+    sensitive=True,
     metavar="PLACE",
     shell_complete=completers.files,
     help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
@@ -84,7 +85,7 @@ parts_flags = flags.options_from(
     "--name", shell_complete=completers.runs, help="Name of the model; by default that of the corpus."
 )
 @click.option("--resume", is_flag=True, help="Continue the run of that name exactly where it stopped.")
-@click.option("--force", is_flag=True, help="Replace a model of that name.")
+@flags.option("--force", is_flag=True, sensitive=True, help="Replace a model of that name.")
 @click.option(
     "--init-from",
     metavar="MODEL",
@@ -122,6 +123,7 @@ parts_flags = flags.options_from(
 @flags.rare_option(
     "--listener",
     multiple=True,
+    sensitive=True,
     metavar="NAME",
     shell_complete=completers.names("listener"),
     help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
@@ -308,6 +310,7 @@ def run_together(
     """Train as one of several processes, of which the first shows what happens."""
     from rnngen.training.distributed import PeerLost, joined
 
+    end_with_launcher()
     with joined() as group:
         try:
             plan = _plan_together(here, request, group, display)
@@ -345,7 +348,10 @@ def _plan_together(
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts at once."""
+    """Turn the first Ctrl-C into a wish to stop; the second one interrupts at once.
+
+    SIGTERM is a wish too, and SIGHUP, as a terminal that is closed sends; under ``nohup`` that stays ignored.
+    """
     asked: list[int] = []
 
     def ask(signum: int, _: object) -> None:
@@ -353,7 +359,10 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked.append(signum)
 
-    before = {which: signal.signal(which, ask) for which in (signal.SIGINT, signal.SIGTERM)}
+    wishes = {signal.SIGINT, signal.SIGTERM}
+    if getattr(signal, "SIGHUP", None) and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        wishes.add(signal.SIGHUP)
+    before = {which: signal.signal(which, ask) for which in wishes}
     try:
         yield lambda: bool(asked)
     finally:

@@ -7,6 +7,7 @@ heat maps, which need the width of characters.
 
 import os
 import re
+import signal
 import sys
 import time
 import unicodedata
@@ -25,6 +26,7 @@ from rnngen.printable import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
     from rich.table import Table
 
     from rnngen.generation.alignment import Alignment
@@ -66,20 +68,20 @@ def rich_console(stream: TextIO) -> "Console":
 
 
 def note(message: str) -> None:
-    """Print a remark on stderr."""
-    _print_line(f"rnngen: {message}")
+    """Print a remark on stderr; of what it quotes, no control character reaches a terminal."""
+    _print_line(f"rnngen: {shown(message)}")
 
 
 def warn(message: str) -> None:
     """Print a warning on stderr."""
     sign = click.style("warning:", fg="yellow") if coloured(sys.stderr) else "warning:"
-    _print_line(f"rnngen: {sign} {message}")
+    _print_line(f"rnngen: {sign} {shown(message)}")
 
 
 def fail(message: str) -> None:
     """Print an error on stderr."""
     sign = click.style("error:", fg="red", bold=True) if coloured(sys.stderr) else "error:"
-    _print_line(f"rnngen: {sign} {message}")
+    _print_line(f"rnngen: {sign} {shown(message)}")
 
 
 def _print_line(line: str) -> None:
@@ -93,6 +95,11 @@ def _print_line(line: str) -> None:
 def write_json(value: Any) -> None:
     """Write a result as one JSON document on stdout: on one line, or indented where a terminal reads it."""
     click.echo(streams.json_document(value, indent=2 if interactive(sys.stdout) else None), color=True)
+
+
+def line(text: str) -> None:
+    """Write a line on stdout; a terminal obeys no control character in it."""
+    click.echo(shown(text) if sys.stdout.isatty() else text)
 
 
 def table(rows: Iterable[Row], columns: Sequence[str]) -> None:
@@ -111,7 +118,8 @@ def live_table(listings: Iterable[tuple[Sequence[Row], Sequence[str]]]) -> None:
     """Draw tables of rows and columns on stderr, each in the place of the one before."""
     from rich.live import Live
 
-    with Live(console=rich_console(sys.stderr), auto_refresh=False, redirect_stdout=False) as live:
+    console = rich_console(sys.stderr)
+    with Live(console=console, auto_refresh=False, redirect_stdout=False) as live, _suspendable(live):
         for rows, columns in listings:
             live.update(_drawn(rows, columns), refresh=True)
 
@@ -283,7 +291,8 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
     from rnngen.cli.render.frame import Frame
 
     console = rich_console(sys.stderr)
-    with Live(Frame(progress), console=console, auto_refresh=False, redirect_stdout=False) as live:
+    drawing = Live(Frame(progress), console=console, auto_refresh=False, redirect_stdout=False)
+    with drawing as live, _suspendable(live):
         size, drawn = console.size, 0.0
         for event in with_warnings(events):
             if verbose and isinstance(event, Saved):
@@ -296,6 +305,29 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
                 live.refresh()
                 size, drawn = console.size, time.monotonic()
         live.refresh()
+
+
+@contextmanager
+def _suspendable(live: "Live") -> Iterator[None]:
+    """Give the cursor back while Ctrl-Z stops the program, and draw anew when it goes on."""
+    stop = getattr(signal, "SIGTSTP", None)
+    if stop is None or signal.getsignal(stop) != signal.SIG_DFL:
+        yield
+        return
+
+    def suspend(signum: int, _: object) -> None:
+        live.console.show_cursor(True)
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)  # the program stops here
+        signal.signal(signum, suspend)
+        live.console.show_cursor(False)
+        live.refresh()
+
+    signal.signal(stop, suspend)
+    try:
+        yield
+    finally:
+        signal.signal(stop, signal.SIG_DFL)
 
 
 def with_warnings(events: Iterable[Event]) -> Iterator[Event]:
