@@ -5,7 +5,9 @@ keeps it on disk (``rnngen.compiled``). Nothing here imports Numba before.
 """
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +19,12 @@ HIGHEST = 127
 """The largest level; −128 would have no counterpart."""
 LANES = 64
 """Columns of a block (``rnngen.compiled.LANES``)."""
+
+
+@cache
+def has_numba() -> bool:
+    """Return whether Numba is installed, which compiles what ``rnngen.compiled`` and kernels need."""
+    return find_spec("numba") is not None
 
 
 class QuantizedMatrix:

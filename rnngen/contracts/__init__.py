@@ -14,7 +14,8 @@ batch on axis 0: ``(y, state) = layer(x, state)``. To fork, reorder or drop stre
     state = tuple(array[rows] for array in state)
 
 whatever the shapes behind the batch: (B,H) for an LSTM, (B,H,H) for a matrix memory, (B,t,H) for a
-growing cache of keys, (B,S,M) for an encoder's memory.
+growing cache of keys (``CarryingLayer`` bounds it), (B,S,M) for an encoder's memory, (B,) integers for a
+clock.
 
 ::
 
@@ -25,6 +26,7 @@ growing cache of keys, (B,S,M) for an encoder's memory.
 """
 
 from rnngen.contracts.decoding import AnyFilter as AnyFilter
+from rnngen.contracts.decoding import ClosingListener as ClosingListener
 from rnngen.contracts.decoding import DecodingJob as DecodingJob
 from rnngen.contracts.decoding import Filter as Filter
 from rnngen.contracts.decoding import Generated as Generated
@@ -40,6 +42,8 @@ from rnngen.contracts.networks import NO_TOKEN as NO_TOKEN
 from rnngen.contracts.networks import Attention as Attention
 from rnngen.contracts.networks import AttentionStep as AttentionStep
 from rnngen.contracts.networks import Blueprint as Blueprint
+from rnngen.contracts.networks import CarryingLayer as CarryingLayer
+from rnngen.contracts.networks import CarryingNetwork as CarryingNetwork
 from rnngen.contracts.networks import ChunkStep as ChunkStep
 from rnngen.contracts.networks import CompiledMatrix as CompiledMatrix
 from rnngen.contracts.networks import ComponentFactory as ComponentFactory

@@ -174,4 +174,16 @@ class ReportingStrategy(Protocol):
 
 
 Listener: TypeAlias = Callable[[Event], None]
-"""Called with every event of a training run, in order."""
+"""Called with every event of a training run, in order. One that raises is named in a warning, and called no
+more; the training goes on."""
+
+
+@runtime_checkable
+class ClosingListener(Protocol):
+    """A listener that holds something open: a file, a connection."""
+
+    def __call__(self, event: Event) -> None:
+        """Do what ``Listener`` does."""
+
+    def close(self) -> None:
+        """Let go of it; called once, when the training has ended, was interrupted, or failed."""

@@ -2,8 +2,8 @@
 
 Each has a *torch implementation*, which trains over whole sequences, and may have a *NumPy implementation*,
 which generates one token at a time and starts at once. A capability that only some have is a Protocol to ask
-with ``isinstance``: ``FeatureStep``, ``ChunkStep``, ``LayeredStep``, ``GatedStep``, ``Quantizable``,
-``CompiledMatrix``, ``FeatureNetwork``.
+with ``isinstance``: ``CarryingLayer``, ``GatedStep``, ``FeatureStep``, ``ChunkStep``, ``LayeredStep``,
+``Quantizable``, ``CompiledMatrix``, ``CarryingNetwork``, ``FeatureNetwork``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +32,13 @@ class Layer(Protocol):
     """One recurrent layer in torch: an ``nn.Module``, which need not derive from this class.
 
     It is built as ``Layer(input_size, hidden_size, options)``. The network stacks as many as the user asks
-    for, with the embedding below, dropout between and the output layer above.
+    for, with the embedding below, dropout between and the output layer above. A ``ValueError`` of the
+    constructor is an error of the user, whom its text tells which option to change.
+
+    Names of parameters mean something to two options. ``--weight-drop`` thins the matrices ``weight_hh…``,
+    which a layer multiplies its own past with, and is refused without any. ``--optimizer muon`` makes updates
+    of these orthogonal, in square blocks one below the other, a gate each, and with ``--muon layers`` those
+    of ``weight_ih…`` too; of a layer without such names, of every matrix that divides into square blocks.
     """
 
     def initial_state(self, batch: int) -> State:
@@ -43,7 +49,31 @@ class Layer(Protocol):
 
         Splitting a sequence in two calls, with the state handed on, must give what one call gives; T may be
         1. Training may run under autocast to bf16: the state given is float32, the one returned any float.
+        Arrays of integers, which count or name places, come back as they went: they are never rounded, learnt
+        or blended.
         With ``--learn-state`` the initial state is a parameter and may take any value.
+        """
+
+
+@runtime_checkable
+class CarryingLayer(Layer, Protocol):
+    """A layer that says itself what of its state goes on to the next window of training and evaluation.
+
+    Without this rows that begin anew get their initial state, and the others keep theirs, which has to have
+    one shape for ever. A state that grows, as a cache of keys (B,t,H) does, is bounded here::
+
+        windows   ├─ T ─┤├─ T ─┤├─ T ─┤
+        state          t=T    t=min(2T, limit)      carry() cuts what is too old, and hides from rows
+                       └ carry ┘└ carry ┘           that begin anew what came before
+
+    In generation nothing is cut but by the layer itself, in ``__call__`` and ``advance``.
+    """
+
+    def carry(self, state: State, reset: "Tensor") -> State:
+        """Take the state after a window (B,…) → the state before the next; ``reset`` (B,) bool.
+
+        No gradient flows through it. The shapes returned depend on those given alone, never on ``reset``,
+        since other rows of the same batch may be elsewhere. ``--learn-state`` cannot be used with it.
         """
 
 
@@ -211,6 +241,14 @@ class SourceNetwork(Network, Protocol):
 
         The result for a row depends neither on its padding nor on the other rows.
         """
+
+
+@runtime_checkable
+class CarryingNetwork(Protocol):
+    """A network without a source that says itself what of its state goes on to the next window."""
+
+    def carry(self, state: State, reset: "Tensor") -> State:
+        """Do what ``CarryingLayer.carry`` does; ``reset`` (B,) is on the CPU."""
 
 
 @runtime_checkable

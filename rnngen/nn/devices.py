@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from rnngen.errors import DeviceError, UsageError
+from rnngen.matrices import has_numba
 from rnngen.options.model import PrecisionName
 
 
@@ -31,12 +32,15 @@ class Device:
     """True if it multiplies bf16 matrices faster than fp32."""
     driver: str = ""
     """The software between it and torch: CUDA's version and the newest that the driver knows, or Metal."""
+    kernels: bool = True
+    """True if nothing is missing that makes training on it fast: on the processor Numba, which compiles
+    kernels for the cells."""
 
 
 def devices() -> list[Device]:
     """Return all devices of this machine, the processor first."""
     processor = f"{platform.machine()}, {torch.get_num_threads()} threads"
-    found = [Device("cpu", processor, *_memory(), _fast_bf16(torch.device("cpu")))]
+    found = [Device("cpu", processor, *_memory(), _fast_bf16(torch.device("cpu")), kernels=has_numba())]
     for index in range(torch.cuda.device_count()):
         device, name = torch.device("cuda", index), torch.cuda.get_device_name(index)
         memory = torch.cuda.mem_get_info(index)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from rnngen.contracts import IGNORE, State
+from rnngen.nn.carry import carry
 
 
 class Distillation(nn.Module):
@@ -64,6 +65,11 @@ class Distillation(nn.Module):
         with torch.no_grad():
             taught = [network.start(about) for network in self._networks()[1:]]
         return (*self.student.start(about), *chain.from_iterable(taught))
+
+    def carry(self, state: State, reset: Tensor) -> State:
+        """Return the states in which the next window begins; rows where ``reset`` (B,) is true begin anew."""
+        parts = zip(self._networks(), self._spans, strict=True)
+        return tuple(chain.from_iterable(carry(network, state[span], reset) for network, span in parts))
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """``tokens`` (B,T), state → the student's logits (B,T,V), and its part of the state alone."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rnngen.contracts import IGNORE, State
 from rnngen.data.batches import Batch
+from rnngen.nn.carry import carry
 
 
 def batch_loss(
@@ -35,7 +36,7 @@ def batch_loss(
         loss = loss / max(1, int((batch.targets != IGNORE).sum()))
     if batch.source is not None:
         return loss, ()  # an example's state is of no use to the next
-    return loss, tuple(array.detach().float() for array in state)
+    return loss, tuple(_kept(array.detach()) for array in state)
 
 
 def batch_logits(
@@ -55,7 +56,7 @@ def batch_logits(
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             before = state if begin and state is not None else initial_states(network, batch, state)
             logits, after = network(inputs[:, columns], before)
-            state = tuple(array.float() if array.is_floating_point() else array for array in after)
+            state = tuple(map(_kept, after))
         yield columns, logits.float(), state
         begin += width
         width = max(1, most // (logits.shape[0] * logits.shape[2]))
@@ -75,13 +76,14 @@ def initial_states(network: Any, batch: Batch, state: State | None) -> State:
     if batch.source is not None:
         device = next(network.parameters()).device
         return tuple(network.start(torch.from_numpy(batch.source).to(device)))
-    if state is None or batch.reset_state.all():
+    if state is None or (state and len(state[0]) != len(batch.reset_state)):  # another number of examples
         return tuple(network.start(len(batch.reset_state)))
-    if not batch.reset_state.any():
-        return state
-    reset = torch.from_numpy(batch.reset_state).to(state[0].device)
-    pairs = zip(network.start(len(batch.reset_state)), state, strict=True)
-    return tuple(torch.where(reset.view(-1, *[1] * (new.ndim - 1)), new, old) for new, old in pairs)
+    return carry(network, state, torch.from_numpy(batch.reset_state))
+
+
+def _kept(array: Tensor) -> Tensor:
+    """Return an array of a state as it is kept: floats in fp32, and integers, which count, as they are."""
+    return array.float() if array.is_floating_point() else array
 
 
 ATTENDED = 1 << 23

@@ -14,8 +14,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rnngen.contracts import IGNORE, State
+from rnngen.contracts import IGNORE, CarryingLayer, State
 from rnngen.errors import OptionError
+from rnngen.nn.carry import reset_rows
 from rnngen.nn.heads import make_head
 from rnngen.nn.regularizers import (
     ActivationRegularizer,
@@ -75,7 +76,10 @@ class RecurrentNetwork(nn.Module):
         self.head = make_head(options, features, vocabulary, shared, setup, grown=grown)
         zeros = [layer.initial_state(1) for layer in self._layers()]
         self._spans = [slice(*span) for span in pairwise([0, *accumulate(map(len, zeros))])]
-        self.initial = nn.ParameterList(chain(*zeros) if options.learn_state else [])
+        self._carries = any(isinstance(layer, CarryingLayer) for layer in self.layers)
+        if options.learn_state and self._carries:
+            raise OptionError("`learn_state`: this cell has a `carry` of its own for its state; leave it out")
+        self.initial = nn.ParameterList(map(_learnt, chain(*zeros)) if options.learn_state else [])
 
     def _layers(self) -> list[Any]:
         return list(self.layers)
@@ -85,6 +89,16 @@ class RecurrentNetwork(nn.Module):
         if self.initial:
             return tuple(array.expand(batch, *array.shape[1:]) for array in self.initial)
         return tuple(chain.from_iterable(layer.initial_state(batch) for layer in self._layers()))
+
+    def carry(self, state: State, reset: Tensor) -> State:
+        """Return the state in which the next window begins; rows where ``reset`` (B,) is true begin anew."""
+        if not self._carries:
+            return reset_rows(self.start, state, reset, owner=type(self.layers[0]).__name__)
+        after: list[Any] = []
+        rows = reset.to(state[0].device)
+        for layer, span in zip(self._layers(), self._spans, strict=True):
+            after.extend(layer.carry(state[span], rows))
+        return tuple(after)
 
     def attended(self, state: State) -> None:
         """Return None: there is no source to attend to."""
@@ -122,6 +136,11 @@ class RecurrentNetwork(nn.Module):
         x, raw, state = self._hidden(tokens, state)
         penalty = self.activation_regularizer(x, raw, targets != IGNORE)
         return self.head.nll(self.projection(x), targets) + penalty, state
+
+
+def _learnt(array: Tensor) -> nn.Parameter:
+    """Return an array of the initial state as a parameter, which learns unless it counts."""
+    return nn.Parameter(array, requires_grad=array.is_floating_point())
 
 
 def weights_of(network: nn.Module) -> dict[str, Any]:

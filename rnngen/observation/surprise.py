@@ -102,17 +102,14 @@ def surprise(generator: Generator, texts: Sequence[Text]) -> Surprise:
                 best[name].append(log_probs.argmax(axis=1))
                 chances[name].append(np.exp(log_probs.max(axis=1)))
         offset = len(tokens)
-        written = pieces_of([vocabulary[token] for token in targets])
         pieces += [
-            Piece(one.text, range(one.tokens.start + offset, one.tokens.stop + offset)) for one in written
+            Piece(one.text, range(one.tokens.start + offset, one.tokens.stop + offset))
+            for one in pieces_of([vocabulary[token] for token in targets])
         ]
         tokens += targets
-    return Surprise(
-        tuple(vocabulary[token] for token in tokens),
-        *({name: np.concatenate(parts) for name, parts in one.items()} for one in (bits, best, chances)),
-        vocabulary=vocabulary,
-        pieces=tuple(pieces),
-    )
+    whole = [{name: np.concatenate(parts) for name, parts in one.items()} for one in (bits, best, chances)]
+    written = tuple(vocabulary[token] for token in tokens)
+    return Surprise(written, whole[0], whole[1], whole[2], vocabulary, tuple(pieces))
 
 
 def _predictions(

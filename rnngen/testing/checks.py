@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from importlib.util import find_spec
 from typing import Any
 
 from rnngen.contracts import Quantizable, State, Weights
 from rnngen.errors import UsageError
-from rnngen.matrices import FORMATS
+from rnngen.matrices import FORMATS, has_numba
 
 TOLERANCE = 1e-5
 """Absolute and relative, in fp32; outputs of the suites' small modules are of the order of 1."""
@@ -40,7 +39,7 @@ def quantized(build: Callable[[], Any]) -> Iterator[tuple[str, Any, Any]]:
     There are none for a step that is not ``Quantizable``, or has a part that is not, or where Numba is not
     installed.
     """
-    if find_spec("numba") is None or not isinstance(build(), Quantizable):
+    if not has_numba() or not isinstance(build(), Quantizable):
         return
     for name, form in FORMATS.items():
         held, plain = build(), build()

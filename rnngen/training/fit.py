@@ -1,5 +1,6 @@
 """A plan of training, carried out: builds what it needs with torch and passes the events on."""
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rnngen.contracts import Listener
+from rnngen.contracts import ClosingListener, Listener
 from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
 from rnngen.data.spelling import alphabet
@@ -71,16 +72,35 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
         DivergedError: if the loss is no longer a number.
         DeviceError: if the device is not there.
     """
-    heard = list(listeners)
-    with kept_memory():
-        for event in _flushing_denormals(_fit(plan, stop)):
-            yield event
-            for listener in list(heard):
-                try:
-                    listener(event)
-                except Exception as error:  # a plugin's code must not stop the training
-                    heard.remove(listener)
-                    yield Warned(f"a listener failed and is called no more ({type(error).__name__}: {error})")
+    heard, opened = list(listeners), [one for one in listeners if isinstance(one, ClosingListener)]
+    try:
+        with kept_memory():
+            for event in _flushing_denormals(_fit(plan, stop)):
+                yield event
+                for listener in list(heard):
+                    try:
+                        listener(event)
+                    except Exception as error:  # a plugin's code must not stop the training
+                        heard.remove(listener)
+                        yield Warned(f"{_failed(listener, error)}, and is called no more")
+        yield from _closed(opened)
+    finally:
+        deque(_closed(opened), maxlen=0)  # what they say then would hide why the training ended
+
+
+def _closed(listeners: list[ClosingListener]) -> Iterator[Warned]:
+    """Close listeners, each once; yield a warning for one that fails."""
+    while listeners:
+        try:
+            (listener := listeners.pop()).close()
+        except Exception as error:
+            yield Warned(f"{_failed(listener, error)} while it was closed")
+
+
+def _failed(listener: object, error: Exception) -> str:
+    name = getattr(listener, "__qualname__", type(listener).__qualname__).partition(".<locals>")[0]
+    module = getattr(listener, "__module__", type(listener).__module__)
+    return f"the listener {module}:{name} failed ({type(error).__name__}: {error})"
 
 
 def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:

@@ -262,6 +262,8 @@ class Trainer:
     def _learn(self, batch: Batch) -> torch.Tensor:
         """The batch's mean loss, with its gradient: of this process's share part by part, then of all."""
         self._rows, share = len(batch.reset_state), self.group.share(batch)
+        if batch.reset_state.all():  # in every process and part alike, so that all states have one shape
+            self.state = None
         count = max(1, int((batch.targets != IGNORE).sum()))
         loss, states = torch.zeros((), device=self.device), []
         with self.group.own_draws(self.options.seed or 0, self.progress.step, self.device):

@@ -210,9 +210,36 @@ def test_a_listener_that_fails_is_told_no_more_and_stops_nothing(train):
     events = train(listeners=[fails, heard.append])
     assert len(deaf) == 1
     assert heard == [e for e in events if not (isinstance(e, Warned) and "listener" in e.message)]
-    assert [e.message for e in events if isinstance(e, Warned) and "listener" in e.message] == [
-        "a listener failed and is called no more (ZeroDivisionError: mine)"
-    ]
+    (named,) = [e.message for e in events if isinstance(e, Warned) and "listener" in e.message]
+    assert re.fullmatch(r"the listener \S+ failed \(ZeroDivisionError: mine\), and is called no more", named)
+    assert f"{__name__}:" in named
+
+
+class Opened:
+    """A listener that holds something open."""
+
+    def __init__(self, error=None):
+        self.events, self.closed, self.error = [], 0, error
+
+    def __call__(self, event):
+        self.events.append(event)
+
+    def close(self):
+        self.closed += 1
+        if self.error:
+            raise self.error
+
+
+def test_a_listener_is_closed_once_however_the_training_ends(train):
+    whole, broken = Opened(), Opened(ZeroDivisionError("mine"))
+    events = train(listeners=[whole, broken])
+    assert (whole.closed, broken.closed) == (1, 1)
+    assert whole.events[-1] in events
+    assert events[-1].message.endswith("failed (ZeroDivisionError: mine) while it was closed")
+    failed = Opened(ZeroDivisionError("mine"))
+    with pytest.raises(DivergedError):
+        train(listeners=[failed], lr=1e30, optimizer="sgd", clip=0, warmup=0, name="other")
+    assert failed.closed == 1
 
 
 def test_the_callers_arithmetic_is_left_as_it_was(session, ask, train):

@@ -9,28 +9,22 @@ import ctypes
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from rnngen.contracts import imported
+from rnngen.matrices import has_numba
 
 ROWS_A_CHUNK = 4
 """Fewest rows of the batch that are worth a thread's while."""
 TYPES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
-@cache
-def has_kernels() -> bool:
-    """Return whether the cells can be trained by kernels: whether Numba is there to compile them."""
-    return find_spec("numba") is not None
-
-
 def use_kernels(low: torch.dtype, wide: torch.dtype) -> bool:
     """Return whether there are kernels for products and states of these types."""
-    return low in TYPES and wide == torch.float32 and has_kernels()
+    return low in TYPES and wide == torch.float32 and has_numba()
 
 
 class Steps:

@@ -13,7 +13,7 @@ B, T, INPUTS, H = 3, 7, 5, 6
 @pytest.fixture(autouse=True)
 def no_kernels(monkeypatch):
     """Numba is not there; ``test_kernels`` has what is done where it is."""
-    monkeypatch.setattr(threads, "has_kernels", lambda: False)
+    monkeypatch.setattr(threads, "has_numba", lambda: False)
 
 
 def drawn(dtype=torch.float32, batch=B, size=H):

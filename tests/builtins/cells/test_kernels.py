@@ -56,7 +56,7 @@ def drawn(name, batch, steps, size):
 
 def results(layer, x, state, monkeypatch, *, kernels, bf16=False):
     """Outputs, states, and the gradients of a loss to which every one of them counts differently."""
-    monkeypatch.setattr(threads, "has_kernels", lambda: kernels)
+    monkeypatch.setattr(threads, "has_numba", lambda: kernels)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         y, after = layer(x, state)
     arrays = [y.float(), *after]
