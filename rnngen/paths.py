@@ -1,6 +1,8 @@
 """The folders in which rnngen keeps things on this machine: below ``RNNGEN_HOME``, or the platform's."""
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,29 @@ def spooled() -> Path:
 def name_of(path: str | Path) -> str:
     """Return how messages name a file: as it was given, or ``standard input``."""
     return "standard input" if Path(path).parent.resolve() == spooled().resolve() else str(path)
+
+
+def require_regular(path: Path) -> None:
+    """Raise ``OSError`` for what is no regular file: a pipe may wait for ever, and a device has no end."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "a folder, where a file is expected", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "a pipe or a device, where a file is expected", str(path))
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises:
+        OSError: if it cannot be read, is no regular file, or has more than ``limit`` bytes.
+    """
+    require_regular(path)
+    with path.open("rb") as file:
+        found = file.read(limit + 1)
+    if len(found) > limit:
+        raise OSError(errno.EFBIG, f"more than {limit:,} bytes, which is not plausible", str(path))
+    return found
 
 
 def config() -> Path:

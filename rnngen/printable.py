@@ -1,5 +1,6 @@
 """Text that is safe to show on a terminal, and numbers of things."""
 
+import re
 import unicodedata
 
 
@@ -15,6 +16,14 @@ def shown(text: str) -> str:
     return printable(text).replace("\n", " ")
 
 
+def symbols(text: str) -> str:
+    r"""Return a generated text with control characters as symbols: ``␛`` for escape, ``\x9b`` beyond ASCII.
+
+    Tabs and line ends stay, whether ``\n`` or ``\r\n``, and so does all that a terminal only draws.
+    """
+    return re.sub(r"\r(?!\n)", "␍", text).translate(_SYMBOLS)
+
+
 def counted(count: int, things: str) -> str:
     """Return a number of things, named in the plural: ``1 example``, ``3,000 examples``."""
     return f"{count:,} {things.removesuffix('s') if count == 1 else things}"
@@ -26,3 +35,8 @@ def _harmless(char: str) -> bool:
 
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They reorder the text beside them, so that a line can look like another."""
+
+_C0 = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n\r"}
+_C1 = {code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
+_SYMBOLS = {**_C0, 0x7F: "\u2421", **_C1, **{0xDC00 + code: sign for code, sign in _C1.items()}}
+"""Control characters, those of bytes that are no UTF-8 too, and what stands for them."""

@@ -82,11 +82,20 @@ class Option(click.Option):
     Args:
         heading: the section of the help that shows it; the first section where there is none.
         common: ``--help`` shows it; ``--help-all`` and the man page show every flag that is not hidden.
+        sensitive: it says where to write, or agrees to a loss, and so is never taken from the settings file
+            of a folder, which can be anybody's.
     """
 
-    def __init__(self, *args: Any, heading: str | None = None, common: bool = True, **attrs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        heading: str | None = None,
+        common: bool = True,
+        sensitive: bool = False,
+        **attrs: Any,
+    ) -> None:
         super().__init__(*args, **attrs)
-        self.heading, self.common = heading, common
+        self.heading, self.common, self.sensitive = heading, common, sensitive
         choices = self.type.choices if isinstance(self.type, click.Choice) else []
         if self.metavar is None and len(f"{self.opts[0]} [{'|'.join(map(str, choices))}]") > WIDEST:
             self.metavar = "NAME"

@@ -86,7 +86,8 @@ class Turns:
         self, conversation: "Conversation", decoding: "DecodingFlags", decoder: "Decoder", length: int | None
     ) -> None:
         self.conversation, self.decoding, self.request = conversation, decoding, decoder.request
-        self.length, self.out = length, streams.Output(conversation.generator.encoding)
+        self.length = length
+        self.out = streams.Output(conversation.generator.encoding, raw=self.request.raw)
         self.commands: dict[str, Callable[[str], None]] = {
             "seed": lambda value: conversation.seed(_number(value, "/seed", 0)),
             "length": self._length,

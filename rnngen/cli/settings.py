@@ -6,7 +6,9 @@
 
 ``rnngen.toml`` is that of the current folder or, where there is none, of the nearest folder above it, up to
 the user's home. A table for each command, nested for the commands of a group; a key is a flag's name, with
-hyphens or underscores, or its one letter. ``[train.option]`` holds what ``-o KEY=VALUE`` sets::
+hyphens or underscores, or its one letter. ``rnngen.toml`` may have come with a folder from anywhere: flags
+that say where to write, or agree to a loss, are not taken from it. ``[train.option]`` holds what ``-o
+KEY=VALUE`` sets::
 
     [train]
     hidden = 512
@@ -22,12 +24,18 @@ from typing import Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
-from rnngen.errors import UnknownName, UsageError
-from rnngen.paths import config
+from rnngen.errors import UnknownName, UsageError, os_reason
+from rnngen.paths import config, read_regular
 from rnngen.requests.conflicts import Conflict, Row, settle
 
 LOCAL = Path("rnngen.toml")
 """The file of the current folder, or of one above it."""
+LARGEST: Final = 1 << 16
+"""Bytes of a settings file, at most…"""
+DEEPEST: Final = 16
+"""…levels of its tables and lists…"""
+DOTS: Final = 500
+"""…and dots in a line: the time to read a dotted key grows with their square."""
 R = TypeVar("R")
 SETTINGS_RANK: Final = 2
 """The rank of a settings file, and of defaults; the command line has 0."""
@@ -78,13 +86,30 @@ def defaults(command: click.Command, name: str, builtins: Collection[str]) -> di
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_regular(path, LARGEST).decode()
+        deep = any(line.count(".") > DOTS for line in text.split("\n"))
+        tables = {} if deep else tomllib.loads(text)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: {error}; this is not TOML") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: byte {error.start} is not UTF-8, as TOML has to be") from error
+    except RecursionError:
+        deep, tables = True, {}
+    except ValueError as error:  # a number of thousands of digits too
+        raise UsageError(f"{path}: {error}; this is not TOML") from error
+    except OSError as error:
+        raise UsageError(f"{os_reason(error)}; settings are TOML, in a file") from error
+    if deep or _deeper(tables, DEEPEST):
+        raise UsageError(f"{path}: tables or lists within more than {DEEPEST} others; flatten it")
+    return tables
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Return whether tables and lists are nested in more levels."""
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return not levels or any(_deeper(item, levels - 1) for item in items)
 
 
 def _check_tables(tables: Mapping[str, Any], path: Path, builtins: Collection[str]) -> None:
@@ -112,6 +137,8 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
         normal = key.replace("-", "_")
         if key in subcommands:
             checked[key] = _checked(subcommands[key], value, path, f"{place}.{key}")
+        elif normal in flags and path != user_file() and getattr(flags[normal], "sensitive", False):
+            raise UsageError(_from_anywhere(f"{path}: [{place}] {key}", flags[normal]))
         elif normal in flags:
             flag = flags[normal]
             if str(flag.name) in checked:
@@ -120,6 +147,14 @@ def _checked(command: click.Command, table: Any, path: Path, place: str) -> dict
         else:
             raise UsageError(f"{path}: [{place}] {UnknownName('key', key, {*flags, *subcommands})}")
     return checked
+
+
+def _from_anywhere(place: str, flag: click.Option) -> str:
+    """Return why a folder's file cannot set a flag, and the mend."""
+    return (
+        f"{place}: the settings of a folder, which anybody may have written, cannot say where to write or "
+        f"agree to a loss; give {max(flag.opts, key=len)} yourself, or set it in {user_file()}"
+    )
 
 
 def _flags(command: click.Command) -> dict[str, click.Option]:

@@ -3,6 +3,7 @@
 A process can be started with either closed; a file can be a pipe, as the shell's ``<(…)`` is.
 """
 
+import codecs
 import json
 import os
 import re
@@ -17,8 +18,11 @@ from queue import Queue
 from threading import Thread
 from typing import Any, BinaryIO, Self, TextIO
 
+import click
+
 from rnngen import encodings
 from rnngen.errors import NotFoundError, RnngenError, UsageError
+from rnngen.printable import symbols
 
 FLUSH_SECONDS = 0.02
 """Seconds that text may wait in the buffer; a system call for every character would cost more."""
@@ -185,18 +189,26 @@ def output() -> TextIO:
     return sys.stdout
 
 
+class Dimmed(str):
+    """A text that a terminal shows dimmed, beside what is generated."""
+
+    __slots__ = ()
+
+
 class Output:
     """Standard output, flushed often enough for the eye and seldom enough for speed.
 
     An interrupt waits for a write that is under way, so that the output is not torn; a second one does not
-    wait.
+    wait. A terminal shows control characters as symbols and obeys none of them; a file or a pipe gets them.
 
     Args:
         encoding: UTF-8, or ``bytes`` for texts of which each character is one.
+        raw: whether a terminal gets them too.
     """
 
-    def __init__(self, encoding: str = "utf-8") -> None:
-        self.stream, self.raw = output(), encoding == encodings.BYTES
+    def __init__(self, encoding: str = "utf-8", *, raw: bool = False) -> None:
+        self.stream, self.bytes = output(), encoding == encodings.BYTES
+        self.shown = Symbols() if self.stream.isatty() and not raw else None
         self.last = 0.0
         self.writing = self.interrupted = False
 
@@ -214,10 +226,13 @@ class Output:
 
     def write(self, text: str, *, flush: bool = False) -> None:
         """Write, and flush if the last flush is a while ago."""
-        if self.raw:  # what standard output writes as the bytes that they are: see ``__main__``
-            text = encodings.to_bytes(text).decode("ascii", "surrogateescape")
+        shown: str = text
+        if self.bytes:  # what standard output writes as the bytes that they are: see ``__main__``
+            shown = encodings.to_bytes(text).decode("ascii", "surrogateescape")
+        if self.shown:
+            shown = self.shown.take(shown, final=flush)
         self.writing = True
-        self.stream.write(text)
+        self.stream.write(click.style(shown, dim=True) if isinstance(text, Dimmed) else shown)
         now = time.monotonic()
         if flush or now - self.last > FLUSH_SECONDS:
             self.stream.flush()
@@ -227,18 +242,42 @@ class Output:
             raise KeyboardInterrupt
 
 
+class Symbols:
+    """Control characters of a text that comes in pieces, as symbols (``rnngen.printable.symbols``)."""
+
+    def __init__(self) -> None:
+        self.decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self.held = ""
+
+    def take(self, text: str, *, final: bool) -> str:
+        """Return what can be shown once this is there; all of it, if it is ``final``.
+
+        What could be half of a character or of a line end waits: bytes of which none commands a terminal may
+        do so together.
+        """
+        text = self.held + self.decoder.decode(text.encode(errors="surrogateescape"), final)
+        self.held = "\r" if text.endswith("\r") and not final else ""
+        return symbols(text[: len(text) - len(self.held)])
+
+
 # ── JSON ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def json_document(value: Any, *, indent: int | None = None) -> str:
     """Format a result as a JSON document; floats that are not finite become ``null``."""
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _escaped(json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False))
 
 
 def json_line(record: dict[str, Any]) -> str:
     """Format a record of a stream as one line of JSON; floats that are not finite become ``null``."""
     text = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
+    text = text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    """Escape the control characters that JSON allows, and that a terminal obeys."""
+    return re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _finite(value: Any) -> Any:

@@ -11,7 +11,7 @@ from rnngen.data.normalization import NormalizingTokenizer
 from rnngen.errors import ModelError, OptionError, UsageError
 from rnngen.generation.generator import Generator
 from rnngen.generation.unseen import Known
-from rnngen.inference.build import numpy_step
+from rnngen.inference.build import tried_step
 from rnngen.inference.conditioned import conditioned
 from rnngen.inference.ensemble import Ensemble
 from rnngen.inference.neural_cache import CachedStep
@@ -20,8 +20,16 @@ from rnngen.inference.quantized import quantize, quantized_step
 from rnngen.inference.torch_model import TorchStep, torch_step
 from rnngen.options.model import EvaluationOptions
 from rnngen.registry import Registry
-from rnngen.registry.components import Tokenizers, load_tokenizers, make_task, restore
-from rnngen.store.model_folder import ALPHABET, EXAMPLES, SOURCE_ALPHABET, TRAINED_TOKENS, StoredModel
+from rnngen.registry.components import Component, Tokenizers, load_tokenizers, make_task, restore
+from rnngen.store.model_folder import (
+    ALPHABET,
+    CONFIG,
+    EXAMPLES,
+    SOURCE_ALPHABET,
+    TOKENIZER,
+    TRAINED_TOKENS,
+    StoredModel,
+)
 
 NO_FEATURES = (
     "`cache` remembers what the output layer of one network reads, and this model shows no such features "
@@ -90,10 +98,18 @@ def open_tokenizers(registry: Registry, model: StoredModel) -> Tokenizers:
     """Build the tokenizers of a model: of targets and of sources, which are often one.
 
     They bring what they encode to the normal form of its training text.
+
+    Raises:
+        ModelError: if they have other sizes than the configuration says.
     """
     kinds = [kind for kind in ("tokenizer", "source_tokenizer") if getattr(model.config, kind)]
     parts = {kind: restore(registry, kind, getattr(model.config, kind)) for kind in kinds}
     found, form = load_tokenizers(parts, model.tokenizer_json, model.path), model.config.corpus.normalize
+    sizes = model.config.vocabulary, model.config.source_vocabulary or model.config.vocabulary
+    for side, size in zip(found, sizes, strict=True):
+        if len(side.pieces) != size or side.eos_id not in range(size):
+            place = f"{model.path}: a vocabulary of {size:,} tokens, and a tokenizer of {len(side.pieces):,}"
+            raise ModelError(f"{place}; restore {CONFIG} and {TOKENIZER}, or train the model again")
     if form is None:
         return found
     target, source = (cast(Tokenizer, NormalizingTokenizer(one, form)) for one in found)
@@ -201,11 +217,23 @@ def _with_cache(step: Any, options: EvaluationOptions) -> CachedStep:
 def _one(registry: Registry, model: StoredModel, device: str) -> Any:
     """The network's step, on the backend that is fastest."""
     cell = restore(registry, "cell", model.config.cell)
-    if device == "cpu" and (step := numpy_step(cell, model.config, model.weights)) is not None:
-        return step
+    if device == "cpu" and cell.has_numpy:
+        return _tried(cell, model)
     from rnngen.nn.build import load_network
 
     return torch_step(load_network(cell, model, device))
+
+
+def _tried(cell: Component, model: StoredModel) -> Any:
+    """Build the NumPy implementation, and take a step; ``ModelError`` if something does not fit."""
+    try:
+        return tried_step(cell, model.config, model.weights)
+    except Exception as error:  # a plugin's code, with arrays of any shapes, can raise anything
+        name = f"{cell.component.qualified} {cell.component.version}"
+        raise ModelError(
+            f"{model.path}: the weights do not fit its configuration, or the cell {name} does not work "
+            f"({type(error).__name__}: {error}); restore the model, or train it again"
+        ) from error
 
 
 def _quantize(step: Any, form: str) -> None:

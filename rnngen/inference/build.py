@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from rnngen.contracts import Blueprint, LayerStep, Weights
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.registry.components import Component
@@ -20,6 +22,37 @@ def numpy_step(cell: Component, config: ModelConfig, weights: Weights) -> Any:
     if cell.whole:
         return cell.numpy(weights, "", blueprint(cell, config))
     return NumpyStep(weights, numpy_layers(cell, weights, config.network.layers) or [])
+
+
+def tried_step(cell: Component, config: ModelConfig, weights: Weights) -> Any:
+    """Build the NumPy implementation of a cell that has one, and take a step, which shows if all fits.
+
+    Raises:
+        ValueError: if sizes are others than those of the configuration.
+        Exception: whatever arrays of wrong shapes lead to.
+    """
+    if not cell.whole:
+        _check_sizes(config, weights)
+    with np.errstate(all="ignore"):
+        step, reads = numpy_step(cell, config, weights), config.source_vocabulary
+        start = step.start(1 if reads is None else np.array([[reads - 1]]))
+        logits, _ = step(np.array([config.vocabulary - 1]), start)
+    if logits.shape != (1, config.vocabulary):
+        raise ValueError(f"{logits.shape[-1]} logits of {config.vocabulary} tokens")
+    if not cell.whole and step.feature_size != config.network.hidden:
+        raise ValueError(f"{step.feature_size} units, and {config.network.hidden} expected")
+    return step
+
+
+def _check_sizes(config: ModelConfig, weights: Weights) -> None:
+    """Compare what a step does not show: rows of the embedding and layers that would never be read."""
+    embed = config.network.embedding(config.first_vocabulary)
+    shape, wanted = weights["embedding.weight"].shape, (config.vocabulary, embed)
+    if shape != wanted:
+        raise ValueError(f"an embedding {shape}, and {wanted} expected")
+    layers = {name.split(".")[1] for name in weights if name.startswith("layers.")}
+    if not layers <= {str(number) for number in range(config.network.layers)}:
+        raise ValueError(f"{len(layers)} layers, and {config.network.layers} expected")
 
 
 def blueprint(cell: Component, config: ModelConfig) -> Blueprint:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from rnngen.errors import ModelError
 from rnngen.inference.build import blueprint
@@ -13,6 +14,10 @@ from rnngen.registry.components import Component
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import StoredModel, is_fact
+
+REPEATED, SPARE = 4, 10_000
+"""Factor, and number of parameters, by which more may be registered than are stored: a tied matrix counts
+several times, and replaces others."""
 
 
 def build_network(cell: Component, config: ModelConfig, setup: TrainingSetup | None = None) -> nn.Module:
@@ -27,6 +32,53 @@ def build_network(cell: Component, config: ModelConfig, setup: TrainingSetup | N
     return made
 
 
+def check_weights(cell: Component, config: ModelConfig, weights: Tensors) -> None:
+    """Compare names and shapes of stored weights with what a configuration describes.
+
+    The network is built on the device ``meta``, where arrays have sizes and no memory: so a configuration
+    that lies costs nothing. A plugin's cell that looks at values cannot be built there, and is compared when
+    it is built.
+
+    Raises:
+        ModelError: naming the first tensor that does not fit.
+    """
+    stored = {name: tuple(array.shape) for name, array in weights.items() if not is_fact(name)}
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            network = _build_bounded(cell, config, weights)
+    except ModelError:
+        raise
+    except Exception:  # as above
+        return
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    for name in (*wanted, *stored):
+        if wanted.get(name) != stored.get(name):
+            raise _misfit(
+                f"{name} is {stored.get(name, 'missing')}, and {wanted.get(name, 'nothing')} expected"
+            )
+
+
+def _build_bounded(cell: Component, config: ModelConfig, weights: Tensors) -> nn.Module:
+    """Build a network whose weights are stored; ``ModelError`` at parameters beyond those."""
+    left = SPARE + REPEATED * sum(array.size for name, array in weights.items() if not is_fact(name))
+
+    def count(_: nn.Module, __: str, parameter: nn.Parameter | None) -> None:
+        nonlocal left
+        left -= 1 if parameter is None else parameter.numel() + 1
+        if left < 0:
+            raise _misfit("it describes more parameters than are stored")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        return build_network(cell, config)
+    finally:
+        hook.remove()
+
+
+def _misfit(reason: str) -> ModelError:
+    return ModelError(f"the weights do not fit the model's configuration: {reason}; restore the model")
+
+
 def load_weights(network: nn.Module, weights: Tensors) -> None:
     """Put stored weights into a network, leaving what else a model stores aside.
 
@@ -37,7 +89,7 @@ def load_weights(network: nn.Module, weights: Tensors) -> None:
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ModelError(f"the weights do not fit the model's configuration: {error}") from error
+        raise _misfit(str(error)) from error
 
 
 def load_network(cell: Component, model: StoredModel, device: str) -> nn.Module:
@@ -47,6 +99,7 @@ def load_network(cell: Component, model: StoredModel, device: str) -> nn.Module:
         DeviceError: if the device is not there.
         ModelError: if the weights do not fit.
     """
-    network = build_network(cell, model.config)
+    check_weights(cell, model.config, model.weights)
+    network = _build_bounded(cell, model.config, model.weights)
     load_weights(network, model.weights)
     return network.to(choose_device(device)).eval()

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 from rnngen.contracts import AnyFilter, Chunk, FilterSpec, NetworkSpec, Task, Tokenizer, Weights
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
 from rnngen.options import build, construct, describe, divide
+from rnngen.options.typed import check_types
 from rnngen.registry import Registered, Registry
 
 KIND_OF = {"source_tokenizer": "tokenizer"}
@@ -139,14 +140,14 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
     """Find the part that a model was made with.
 
     Raises:
-        PluginError: if it is not installed; the distribution to install is named.
+        PluginError: if it is not installed; the model's word for its distribution is quoted, and no advice.
         ModelError: if it no longer takes the model's options.
     """
     try:
         found = registry.find(KIND_OF.get(kind, kind), component.qualified)
     except UnknownName:
         broken = [f for f in registry.failures if f.distribution.name == component.distribution]
-        mend = f"it is not installed: pip install {component.distribution}"
+        mend = "it is not installed: get it from where you have the model, if you trust that"
         if broken:
             mend = f"{component.distribution} is installed but does not work ({broken[0].reason})"
         origin = f"{component.distribution} {component.version}"
@@ -155,8 +156,10 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
         owner = f"{kind} {component.name!r}"
         named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
         parts = {name: restore(registry, named[name], one) for name, one in component.parts.items()}
-        return Component(found, construct(found.spec.options, component.options, owner=owner), parts)
-    except UsageError as error:
+        options = construct(found.spec.options, component.options, owner=owner)
+        check_types(options)
+        return Component(found, options, parts)
+    except (TypeError, UsageError) as error:
         raise ModelError(
             f"this model was made with {component.distribution} {component.version}, and "
             f"{found.distribution.version} does not take its options ({error})"

@@ -89,6 +89,8 @@ class SampleRequest:
     json: bool = False
     null: bool = False
     """End each text with a NUL byte."""
+    raw: bool = False
+    """Write control characters to a terminal as they are, not as symbols."""
     quiet: bool = False
 
     def __post_init__(self) -> None:

@@ -17,12 +17,15 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.errors import ModelError
+from rnngen.errors import ModelError, os_reason
+from rnngen.paths import read_regular, require_regular
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
 RECORD = "rnngen"
 """The one metadata key: safetensors writes several in no fixed order; the same model is the same bytes."""
+LARGEST_JSON = 1 << 28
+"""Bytes of a JSON file, at most: a tokenizer of some million tokens."""
 ASIDE = ".old"
 """End of the hidden name of a folder that is being replaced by another."""
 
@@ -114,6 +117,7 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_regular(path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if RECORD not in metadata:
@@ -121,7 +125,9 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        raise ModelError(f"{os_reason(error)}; restore it, or train the model again") from error
+    except (SafetensorError, TypeError, ValueError) as error:  # TypeError: a type that NumPy has not
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
     record: dict[str, Any] = parse(path, metadata[RECORD])
     if record.pop("sha256", None) != _digest(tensors, record):
@@ -131,21 +137,36 @@ def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; ``ModelError`` names the file if it is missing, or is none."""
+    return parse(path, read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file beside the tensors holds; ``ModelError`` names it if that cannot be read."""
     try:
-        return parse(path, path.read_bytes())
+        return read_regular(path, LARGEST_JSON)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
+    except OSError as error:
+        raise ModelError(f"{os_reason(error)}; restore it, or train the model again") from error
 
 
 def parse(path: Path, text: str | bytes) -> dict[str, Any]:
     """Read a JSON object that a file holds; ``ModelError`` names the file if it is none."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} is damaged (no JSON object); restore it, or train the model again")
     return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; a key that is there twice would be read otherwise by other programs."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def fingerprint(text: str) -> str:

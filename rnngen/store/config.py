@@ -11,6 +11,7 @@ from rnngen.encodings import BYTES
 from rnngen.errors import ModelError
 from rnngen.options.corpus import NormalForm
 from rnngen.options.model import NetworkOptions, TrainingOptions
+from rnngen.options.typed import check_types
 from rnngen.registry.components import ComponentRecord
 
 LATER = {"head": "full", "mixture": None}
@@ -168,7 +169,7 @@ class ModelConfig:
         version = values.get("format")
         if isinstance(version, int) and version > FORMAT:
             raise ModelError(
-                f"{place} has format {version}, from rnngen {values.get('rnngen', 'newer')}; "
+                f"{place} has format {version}, from rnngen {str(values.get('rnngen', 'newer'))[:20]}; "
                 f"this rnngen reads up to {FORMAT}: upgrade with pip install -U rnngen"
             )
         reads = values.get("source_tokenizer")
@@ -185,9 +186,11 @@ class ModelConfig:
             parts |= {key: tuple(values.get(key, ())) for key in ("grown", "source_grown")}
             parts["teachers"] = tuple(TeacherRecord(**one) for one in values.get("teachers", ()))
             names = {key: name for name, key in KEYS.items()}
-            return cls(**{names.get(key, key): value for key, value in {**values, **parts}.items()})
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            made = cls(**{names.get(key, key): value for key, value in {**values, **parts}.items()})
+            check_types(made)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ModelError(f"{place} is damaged ({error}); restore it, or train the model again") from error
+        return made
 
     def shared(self) -> "ModelConfig":
         """Return the configuration as others may see it: without paths of the machine that it was made on."""

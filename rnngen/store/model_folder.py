@@ -19,9 +19,12 @@ A model in one file (``rnngen export``) is a model.safetensors whose record hold
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from rnngen.errors import ModelError, NotFoundError, UnknownName, UsageError
 from rnngen.store import checkpoint
@@ -63,12 +66,14 @@ class StoredModel:
 
 
 def read_model(path: Path) -> StoredModel:
-    """Read a model from its folder or from its one file.
+    """Read a model from its folder or from its one file, and compare what it holds.
 
     Raises:
-        ModelError: if a file is missing, cut short, changed, of another model, or from a newer rnngen.
+        ModelError: if a file is missing, cut short, changed, of another model, from a newer rnngen, or lies
+            outside the folder; or if tensors do not fit the configuration, or are not numbers.
     """
     if path.is_dir():
+        require_own(path)
         config = read_config(path)
         tokenizer = read_tokenizer(path)
         weights, record = checkpoint.read_tensors(path / WEIGHTS)
@@ -82,7 +87,50 @@ def read_model(path: Path) -> StoredModel:
         raise ModelError(f"{path}: {CONFIG} does not belong to {WEIGHTS}; restore the one that does")
     if record.get("tokenizer_sha256") != checkpoint.fingerprint(tokenizer):
         raise ModelError(f"{path}: {TOKENIZER} does not belong to {WEIGHTS}; restore the one that does")
+    _check_tensors(path, config, weights)
     return StoredModel(path, config, tokenizer, weights)
+
+
+def require_own(folder: Path) -> None:
+    """Raise ``ModelError`` if a file of a model is a link to one outside its folder."""
+    root = folder.resolve()
+    for name in (CONFIG, TOKENIZER, WEIGHTS, METRICS, CARD, TRAINING, PLACES, TEACHERS, MEMBERS):
+        if not (folder / name).resolve().is_relative_to(root):
+            raise ModelError(f"{folder / name} is a link to what is not in the model; put the file there")
+
+
+def _check_tensors(path: Path, config: ModelConfig, weights: Tensors) -> None:
+    """Compare tensors with the configuration, as far as no component is needed for it.
+
+    Raises:
+        ModelError: if a number is none, or what is beside the network's weights has another shape or type.
+    """
+    for name, array in weights.items():
+        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            raise ModelError(
+                f"{path}: {name} holds NaN or infinity; restore it, or train the model again with a smaller "
+                "--lr"
+            )
+    shapes = {
+        TRAINED_TOKENS: (config.vocabulary,),
+        ALPHABET: (-1,),
+        SOURCE_ALPHABET: (-1,),
+        EXAMPLES: (-1, 2),
+    }
+    for name, shape in shapes.items():
+        if name in weights and not _is_fact(weights[name], shape):
+            raise ModelError(f"{path}: {name} does not fit {CONFIG}; restore it, or train the model again")
+    for name in (ALPHABET, SOURCE_ALPHABET):
+        if name in weights and (weights[name] > sys.maxunicode).any():
+            raise ModelError(f"{path}: {name} holds no characters; restore it, or train the model again")
+
+
+def _is_fact(array: Any, shape: tuple[int, ...]) -> bool:
+    """Return whether an array holds whole numbers from 0 on, in a shape of which -1 is any size."""
+    like = len(shape) == array.ndim and all(
+        want in (-1, size) for want, size in zip(shape, array.shape, strict=True)
+    )
+    return like and array.dtype.kind in "bui" and not (array < 0).any()
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -163,9 +211,7 @@ def read_tokenizer(folder: Path) -> str:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode()  # as it is: a file in text mode would change line ends
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing; restore it, or train the model again") from None
+        return checkpoint.read_bytes(path).decode()  # as it is: in text mode line ends would change
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
 

@@ -1,5 +1,8 @@
 """Settings files: who goes before whom, and refusals that name the file and the key."""
 
+import os
+from functools import partial
+
 import click
 import pytest
 
@@ -144,3 +147,57 @@ def test_a_flag_has_its_letter_in_the_file_too(tmp_path):
     LOCAL.write_text("[work]\nd = 0.5\nweight-decay = 0.2\n")
     with pytest.raises(UsageError, match="set twice"):
         defaults(work, "work", {"work"})
+
+
+# ── A folder from anywhere ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "value", "flag"),
+    [
+        ("sample", "save-state", '"victim"', "--save-state"),
+        ("sample", "raw", "true", "--raw"),
+        ("export", "output", '"victim"', "--output"),
+        ("export", "force", "true", "--force"),
+        ("train", "force", "true", "--force"),
+        ("train", "listener", '"csv"', "--listener"),
+        ("train", "storage", '"victim"', "--storage"),
+        ("tune", "storage", '"victim"', "--storage"),
+        ("attend", "o", '"victim"', "--output"),
+        ("models.rm", "yes", "true", "--yes"),
+        ("corpora.build", "output", '"victim"', "--output"),
+    ],
+)
+def test_where_to_write_and_consent_are_never_a_folders_to_set(command, key, value, flag, capsys):
+    LOCAL.write_text(f"[{command}]\n{key} = {value}\n")
+    assert main([*command.split("."), "something"]) == 2
+    complaint = capsys.readouterr().err
+    assert f"rnngen.toml: [{command}] {key}: " in complaint
+    assert f"give {flag} yourself, or set it in {user_file()}" in complaint
+    LOCAL.rename(user_file())
+    main([*command.split("."), "something"])
+    assert "yourself" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a" + ".a" * 30_000 + " = 1", "more than 16"),
+        ("[work]\noption = " + "[" * 500 + "]" * 500, "more than 16"),
+        ("[work]\noption = " + "[" * 20 + "]" * 20, "more than 16"),
+        ("[work]\nsteps = " + "9" * 5000, "not TOML"),
+        ("# " + "x" * 70_000, "not plausible"),
+    ],
+)
+def test_a_file_that_would_take_all_time_or_memory_is_refused(text, complaint):
+    LOCAL.write_text(text)
+    with pytest.raises(UsageError, match=rf"rnngen\.toml: .*{complaint}"):
+        defaults(work, "work", COMMANDS)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such files")
+@pytest.mark.parametrize("make", [os.mkfifo, partial(os.symlink, "/dev/zero")])
+def test_settings_from_a_pipe_or_a_device_are_refused_at_once(make, tmp_path):
+    make(tmp_path / LOCAL)
+    with pytest.raises(UsageError, match=r"rnngen\.toml: a pipe or a device"):
+        defaults(work, "work", COMMANDS)

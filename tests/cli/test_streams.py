@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from rnngen.cli import streams
+from rnngen.cli.render import console
 from rnngen.errors import CorpusError, NotFoundError, RnngenError, UsageError
 
 
@@ -80,3 +81,62 @@ def test_json_has_null_for_what_is_not_finite(form):
     text = form(value)
     assert json.loads(text, parse_constant=pytest.fail) == {"a": [1.5, None, [None, "愛\n"]]}
     assert "愛" in text
+
+
+# ── Control characters ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+HOSTILE = "a\x1b[31mb\x1b]52;c;QQ==\x07\x9b2J\x7f\b\0\r\tc\r\nd\n"
+SHOWN = "a␛[31mb␛]52;c;QQ==␇\\x9b2J␡␈␀␍\tc\r\nd\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize("encoding", ["utf-8", "bytes"])
+def test_a_terminal_obeys_nothing_that_a_model_writes(monkeypatch, encoding, size):
+    text = HOSTILE + "天\xa0ü\n"
+    if encoding == "bytes":
+        text = text.encode().decode("latin-1") + "\x9b"
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    out = streams.Output(encoding)
+    for place in range(0, len(text), size):
+        out.write(text[place : place + size])
+    out.write("", flush=True)
+    assert terminal.getvalue() == SHOWN + "天\xa0ü\n" + "\\x9b" * (encoding == "bytes")
+
+
+def test_a_pipe_and_a_terminal_that_is_asked_to_get_the_characters(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", pipe := io.StringIO())
+    streams.Output().write(HOSTILE)
+    assert pipe.getvalue() == HOSTILE
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    streams.Output(raw=True).write(HOSTILE)
+    assert terminal.getvalue() == HOSTILE
+
+
+def test_what_waits_for_its_other_half_is_shown_at_the_end(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    out = streams.Output("bytes")
+    out.write("x\xe5\xa4")
+    out.write("\r")
+    out.write("", flush=True)
+    assert terminal.getvalue().encode("utf-8", "surrogateescape") == b"x\xe5\xa4\xe2\x90\x8d"
+
+
+def test_json_holds_no_character_that_a_terminal_obeys():
+    record = {"text": HOSTILE}
+    for form in (streams.json_document, streams.json_line):
+        assert not any(ord(sign) < 32 or 0x7F <= ord(sign) < 0xA0 for sign in form(record))
+        assert json.loads(form(record)) == record
+
+
+def test_messages_quote_files_and_models_without_their_control_characters(capsys):
+    for say in (console.note, console.warn, console.fail):
+        say(f"model {HOSTILE} is not there")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 3
+    assert not {"\x1b", "\x9b", "\x07", "\r"} & {*said}

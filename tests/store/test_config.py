@@ -18,7 +18,9 @@ def component(name):
 
 @pytest.fixture
 def config():
-    corpus = CorpusRecord(("/a", "/b"), "f" * 64, 100, 90, 0.1, True, ("/v",), "e" * 64, {"field": "x"})
+    corpus = CorpusRecord(
+        ("/a", "/b"), "f" * 64, 100, 90, 0.1, True, ("/v",), "e" * 64, reader_options={"field": "x"}
+    )
     parts = map(component, ("lstm", "char", "continue"))
     network, training = NetworkOptions(hidden=8), TrainingOptions(seed=5, steps=7)
     return ModelConfig(*parts, network, training, corpus, vocabulary=300, default_prompt="\n", rnngen="0.1")

@@ -348,7 +348,7 @@ def test_a_missing_plugin_is_told_by_its_distribution(session, with_plugin, ask)
     owner = with_plugin(plugin())
     list(owner.train(owner.plan(ask(cell="mine"))))
     owner.open(owner.read("verse"))
-    message = r"needs the cell 'mine' from rnngen-mine 1\.0; .*pip install rnngen-mine"
+    message = r"needs the cell 'mine' from rnngen-mine 1\.0; it is not installed"
     with pytest.raises(PluginError, match=message):
         session.plan(resumed())
     with pytest.raises(PluginError, match=message):

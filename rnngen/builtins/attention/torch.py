@@ -79,7 +79,7 @@ class SoftmaxAttention(nn.Module):
     def prepare(self, memory: Tensor, mask: Tensor) -> State:
         """``memory`` (B,S,M), ``mask`` (B,S) → keys, values, mask; padding counts as 0, even if NaN."""
         memory, device = memory.masked_fill(~mask.unsqueeze(-1), 0), memory.device.type
-        if torch.is_autocast_enabled(device) and memory.dtype == torch.float32:
+        if not memory.is_meta and torch.is_autocast_enabled(device) and memory.dtype == torch.float32:
             memory = memory.to(torch.get_autocast_dtype(device))  # once, where autocast would at every call
         return self.keys(memory), self.values(memory), mask
 

@@ -29,10 +29,11 @@ MOST = 64
 @click.command(cls=flags.Command)
 @flags.text_argument("source")
 @flags.model_flag
-@click.option(
+@flags.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
+    sensitive=True,
     metavar="FILE",
     help="Draw into a .png, .svg or .html file.",
 )

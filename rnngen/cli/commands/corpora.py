@@ -78,9 +78,10 @@ def path(name: str) -> None:
 )
 @corpora.command(cls=flags.Command)
 @click.argument("name", shell_complete=_complete)
-@click.option(
+@flags.option(
     "-o",
     "--output",
+    sensitive=True,
     metavar="FILE",
     type=click.Path(dir_okay=False),
     help="Write to FILE; - is stdout. By default it goes where 'rnngen corpora path' finds it.",

@@ -44,9 +44,10 @@ FILES = {
 
 @flags.examples("rnngen man -o man", "rnngen man --check -o man")
 @click.command(hidden=True)
-@click.option(
+@flags.option(
     "-o",
     "--output",
+    sensitive=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("man"),

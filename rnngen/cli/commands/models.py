@@ -12,6 +12,7 @@ from rnngen.cli import completers, flags, streams
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import age, clock, disk_size
 from rnngen.errors import RnngenError, UsageError
+from rnngen.printable import shown
 
 if TYPE_CHECKING:
     from rnngen.store.checkpoint import Tensors
@@ -167,7 +168,7 @@ def _component(record: dict[str, Any]) -> str:
 
 @models.command(cls=flags.Command)
 @click.argument("names", nargs=-1, required=True, shell_complete=completers.models)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@flags.option("-y", "--yes", is_flag=True, sensitive=True, help="Do not ask.")
 def rm(names: tuple[str, ...], yes: bool) -> None:
     """Remove models, after asking."""
     store, names = _store(), tuple(dict.fromkeys(names))
@@ -177,7 +178,7 @@ def rm(names: tuple[str, ...], yes: bool) -> None:
     if not yes:
         if not streams.stdin_is_terminal():
             raise UsageError("rm asks before it removes, and there is no terminal to ask on; give -y")
-        click.confirm(f"Remove {', '.join(names)}?", abort=True, err=True)
+        click.confirm(shown(f"Remove {', '.join(names)}?"), abort=True, err=True)
     for name in names:
         store.remove(name)
         console.note(f"removed {name}")
@@ -212,14 +213,14 @@ def default(name: str | None, unset: bool) -> None:
     if unset or name is not None:
         store.set_default(name)
     else:
-        click.echo(store.find(None).name)
+        console.line(store.find(None).name)
 
 
 @models.command(cls=flags.Command)
 @name_argument
 def path(name: str) -> None:
     """Print the folder of a model."""
-    click.echo(_store().find(name))
+    console.line(str(_store().find(name)))
 
 
 @flags.examples(
@@ -229,14 +230,15 @@ def path(name: str) -> None:
 )
 @click.command(cls=flags.Command)
 @click.argument("name", shell_complete=completers.models)
-@click.option(
+@flags.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
+    sensitive=True,
     metavar="FILE",
     help="The file to write, or - for standard output; by default NAME.safetensors in this folder.",
 )
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@flags.option("--force", is_flag=True, sensitive=True, help="Replace FILE if it exists.")
 def export(name: str, output: Path | None, force: bool) -> None:
     """Pack a model into one .safetensors file that -m takes."""
     from rnngen.store import model_folder

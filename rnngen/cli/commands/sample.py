@@ -94,6 +94,12 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
 @flags.option(
     "-i", "--interactive", is_flag=True, help="Write in turns with the model, on a terminal; /help there."
 )
+@flags.rare_option(
+    "--raw",
+    is_flag=True,
+    sensitive=True,
+    help="Write control characters to a terminal as they are, which obeys them; by default as symbols.",
+)
 @flags.rare_option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
 @flags.rare_option(
     "--nbest", type=click.IntRange(1), help="The best N texts of each prompt, best first (with --beam)."
@@ -115,7 +121,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
 )
 @flags.order_flag
 @flags.filters_flag
-@state_flag("--save-state", help="Save the generation state to FILE.")
+@state_flag("--save-state", sensitive=True, help="Save the generation state to FILE.")
 @state_flag("--from-state", help="Go on from a saved generation state, to the byte.")
 @flags.rare_option(
     "--blend",
@@ -309,7 +315,7 @@ class Writer:
     def write(self, pools: "Iterator[Sequence[Prompt]]") -> None:
         """Generate and write the texts of all prompts."""
         first = 0
-        with streams.Output("utf-8" if self.request.json else self.generator.encoding) as out:
+        with self._output() as out:
             for pool in pools:
                 for text in self._texts(pool, first):
                     out.write(text)
@@ -320,6 +326,10 @@ class Writer:
             console.warn(f"{some}, written as \\n; --json and --null keep them as they are")
         if self.short:
             raise ConstraintError(self.short[0], len(self.short), self.texts)
+
+    def _output(self) -> streams.Output:
+        encoding = "utf-8" if self.request.json else self.generator.encoding
+        return streams.Output(encoding, raw=self.request.raw)
 
     def _note(self, output: "Output") -> None:
         """Take note of an output that was written: whether it ended too early."""
@@ -332,7 +342,7 @@ class Writer:
 
         request, last = self.request, self.request.save_state is None
         pieces = text.write(length, request.stop, keep_stop=request.keep_stop, last=last)
-        with streams.Output("utf-8" if self.request.json else self.generator.encoding) as out:
+        with self._output() as out:
             if self.request.json:
                 output, reads_source = Output(prompt, 0, pieces), self.generator.reads_source
                 record = self._record(prompt, [output]) if reads_source else self._text_record(output)
@@ -369,7 +379,7 @@ class Writer:
         if self.request.no_prompt or not prompt.text:
             return ""
         dim = console.interactive(sys.stdout) and console.coloured(sys.stdout) and not self.request.null
-        return click.style(prompt.text, dim=True) if dim else prompt.text
+        return streams.Dimmed(prompt.text) if dim else prompt.text
 
     def _end(self, *, ends: bool) -> str:
         """A line end where there are several texts, or one that ended by itself, or a person reads."""

@@ -53,6 +53,7 @@ class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
 
 storage_flag = flags.rare_option(
     "--storage",
+    sensitive=True,
     metavar="PLACE",
     shell_complete=completers.files,
     help="Storage of the studies: a journal file, or the URL of a database; by default a file in rnngen's "
@@ -84,7 +85,7 @@ parts_flags = flags.options_from(
     "--name", shell_complete=completers.runs, help="Name of the model; by default that of the corpus."
 )
 @click.option("--resume", is_flag=True, help="Continue the run of that name exactly where it stopped.")
-@click.option("--force", is_flag=True, help="Replace a model of that name.")
+@flags.option("--force", is_flag=True, sensitive=True, help="Replace a model of that name.")
 @click.option(
     "--init-from",
     metavar="MODEL",
@@ -122,6 +123,7 @@ parts_flags = flags.options_from(
 @flags.rare_option(
     "--listener",
     multiple=True,
+    sensitive=True,
     metavar="NAME",
     shell_complete=completers.names("listener"),
     help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",

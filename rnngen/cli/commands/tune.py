@@ -105,7 +105,7 @@ def tune(ctx: click.Context, /, json: bool, quiet: bool, **params: Any) -> None:
     with interruptible() as stopped:
         found = _show(search(here, request, stopped), request.fixed.corpus, mode)
     if found and found.best and not json:
-        click.echo(command(found.best.settings, request.fixed.corpus))
+        console.line(command(found.best.settings, request.fixed.corpus))
     if found and found.reason == "interrupt":
         console.note(f"stopped; go on with: {shlex.join(['rnngen', 'tune', *ctx.meta[flags.ARGUMENTS]])}")
         ctx.exit(INTERRUPTED)

@@ -69,20 +69,20 @@ def rich_console(stream: TextIO) -> "Console":
 
 
 def note(message: str) -> None:
-    """Print a remark on stderr."""
-    _print_line(f"rnngen: {message}")
+    """Print a remark on stderr; of what it quotes, no control character reaches a terminal."""
+    _print_line(f"rnngen: {shown(message)}")
 
 
 def warn(message: str) -> None:
     """Print a warning on stderr."""
     sign = click.style("warning:", fg="yellow") if coloured(sys.stderr) else "warning:"
-    _print_line(f"rnngen: {sign} {message}")
+    _print_line(f"rnngen: {sign} {shown(message)}")
 
 
 def fail(message: str) -> None:
     """Print an error on stderr."""
     sign = click.style("error:", fg="red", bold=True) if coloured(sys.stderr) else "error:"
-    _print_line(f"rnngen: {sign} {message}")
+    _print_line(f"rnngen: {sign} {shown(message)}")
 
 
 def _print_line(line: str) -> None:
@@ -96,6 +96,11 @@ def _print_line(line: str) -> None:
 def write_json(value: Any) -> None:
     """Write a result as one JSON document on stdout: on one line, or indented where a terminal reads it."""
     click.echo(streams.json_document(value, indent=2 if interactive(sys.stdout) else None), color=True)
+
+
+def line(text: str) -> None:
+    """Write a line on stdout; a terminal obeys no control character in it."""
+    click.echo(shown(text) if sys.stdout.isatty() else text)
 
 
 def table(rows: Iterable[Row], columns: Sequence[str]) -> None:
