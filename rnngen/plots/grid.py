@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
+from rnngen.plots.pages import figure, plain_page
 from rnngen.plots.sheet import (
     CELL,
     LARGE,
@@ -51,10 +52,14 @@ class Grids:
     title: str
     scale: str = WEIGHT
     """The meaning of the colours."""
+    notes: tuple[str, ...] = ()
 
     def compose(self, measure: Measure) -> Sheet:
         """Lay them out."""
-        return compose(self.alignments, self.title, measure, self.scale)
+        sheet = compose(self.alignments, self.title, measure, self.scale)
+        for text in self.notes:
+            sheet.line(one_line(text), SMALL, MUTED)
+        return sheet
 
     def describe(self) -> str:
         """Name the strongest source of each target."""
@@ -64,6 +69,19 @@ class Grids:
             for row, target in enumerate(one.target)
             if one.source and one.weights[row, best := one.best(row)]
         )
+
+    def page(self) -> str:
+        """Write a page with the picture in it."""
+        return plain_page(self.title, self.body())
+
+    def body(self) -> str:
+        """Write the part of a page."""
+        return figure(self)
+
+
+@dataclass(frozen=True)
+class Alignments(Grids):
+    """Maps of attention weights."""
 
     def page(self) -> str:
         """Write a page on which pointing at a word shows its weights."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Protocol
 
+from rnngen.plots.pages import plain_page
 from rnngen.plots.sheet import Box, Columns, Mark, Measure, Picture, Sheet, Stroke, Words, one_line
-from rnngen.plots.text import plain_page
 
 
 class Part(Picture, Protocol):

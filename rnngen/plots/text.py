@@ -9,9 +9,9 @@ r"""A text whose characters have colours, as of surprisal or of a unit's activat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 from typing import Literal, TypeAlias
 
+from rnngen.plots.pages import plain_page
 from rnngen.plots.sheet import (
     INK,
     LARGE,
@@ -110,7 +110,7 @@ class ColouredText:
     def ink(self, value: float) -> str:
         """Return the ink that stands out from it."""
         if self.kind == "two-sided":
-            return PAPER if abs(value) > 0.85 else INK
+            return PAPER if abs(value) > 0.92 else INK
         return ink(value)
 
     def describe(self) -> str:
@@ -142,12 +142,6 @@ class ColouredText:
 
     def _style(self, value: float) -> str:
         return f"background:{self.fill(value)};color:{self.ink(value)}"
-
-
-def plain_page(title: str, body: str) -> str:
-    """Write a page with nothing outside it."""
-    page = files(__package__).joinpath("plain.html").read_text(encoding="utf-8")
-    return page.replace("<!--title-->", escape(one_line(title))).replace("<!--body-->", body)
 
 
 def visible(text: str) -> str:

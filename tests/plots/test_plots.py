@@ -14,7 +14,7 @@ from rnngen import plots
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.alignment import Alignment
 from rnngen.plots import grid, html, png, sheet, svg
-from rnngen.plots.grid import Grids
+from rnngen.plots.grid import Alignments
 from rnngen.plots.sheet import label
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -30,7 +30,7 @@ def saved(tmp_path):
 
     def go(alignments, kind, title=TITLE):
         path = tmp_path / f"map.{kind}"
-        plots.save(Grids(alignments, title), path)
+        plots.save(Alignments(alignments, title), path)
         return path
 
     return go
@@ -280,7 +280,7 @@ def test_nothing_is_a_picture_too(saved, kind, alignments):
 @pytest.mark.parametrize("name", ["map", "map.jpg", "map.pdf", ".svg"])
 def test_another_name_is_refused_with_those_that_are_not(tmp_path, name):
     with pytest.raises(UsageError, match=r"\.png, \.svg or \.html"):
-        plots.save(Grids([PLAIN], ""), tmp_path / name)
+        plots.save(Alignments([PLAIN], ""), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -75,7 +75,7 @@ def attend(
     file it is a PNG, an SVG, or a page on which hovering a word shows its weights.
     """
     from rnngen import plots
-    from rnngen.plots.grid import Grids
+    from rnngen.plots.grid import Alignments
 
     if output:
         plots.chosen(output)  # refuses what cannot be drawn before the model is read
@@ -93,7 +93,7 @@ def attend(
         prompts.warn_unseen(loaded.generator, text, "--text")
     drawn = loaded.attention(sources, text=text, unit=unit, **options)
     if output:
-        plots.save(Grids(drawn, f"{loaded.name}: attention weights"), output)
+        plots.save(Alignments(drawn, f"{loaded.name}: attention weights"), output)
     for alignment in drawn:
         if json:
             streams.output().write(streams.json_line(alignment.as_json()) + "\n")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from rnngen.cli.render.heatmap import Line
+    from rnngen.plots.chart import Chart
     from rnngen.plots.sheet import Grid
     from rnngen.plots.text import ColouredText
 
@@ -226,6 +227,13 @@ def coloured_texts(pictures: "Iterable[ColouredText]") -> None:
 
     for picture in pictures:
         drawing(partial(draw, picture))
+
+
+def chart(picture: "Chart") -> None:
+    """Draw lines on stdout with characters."""
+    from rnngen.cli.render.chart import draw
+
+    drawing(partial(draw, picture))
 
 
 def drawing(draw: "Callable[[int, str | None], list[Line]]") -> None:

@@ -3,7 +3,11 @@
 import click
 
 from rnngen.cli.commands.attend import attend
+from rnngen.cli.commands.look.gates import gates
+from rnngen.cli.commands.look.gradients import gradients
+from rnngen.cli.commands.look.neurons import neurons
 from rnngen.cli.commands.look.surprise import surprise
+from rnngen.cli.commands.look.training import training
 
 
 @click.group()
@@ -15,6 +19,6 @@ def look() -> None:
     """
 
 
-for command in (surprise,):
+for command in (surprise, neurons, gates, gradients, training):
     look.add_command(command)
 look.add_command(attend, "attention")
