@@ -378,7 +378,8 @@ class CorpusFiles:
             made = read_sealed(folder / "survey.json")
             surveyed = Surveyed(**{**made["surveyed"], "oddities": tuple(made["surveyed"]["oddities"])})
             train, val = (
-                open_store(folder / side, has_source=self.has_source, verify=True) for side in ("train", "val")
+                open_store(folder / side, has_source=self.has_source, verify=True)
+                for side in ("train", "val")
             )
             text = (folder / "tokenizer.json").read_bytes().decode()
             if made["tokenizer"] != fingerprint(text):

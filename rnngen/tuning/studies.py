@@ -144,8 +144,9 @@ def find_best(name: str, storage: str | None) -> Best:
     held = open_storage(place) if there else None
     with _reading(place):
         names = optuna.get_all_study_names(held) if held else []
-        best = best_of(optuna.load_study(study_name=name, storage=held)) if name in names else None
-    if name not in names:
+        found = optuna.load_study(study_name=name, storage=held) if held and name in names else None
+        best = best_of(found) if found else None
+    if found is None:
         raise UnknownName("study", name, names if storage else study_names())
     if best is None:
         raise NotFoundError(f"study {name!r} has no complete trial yet; search on with rnngen tune")

@@ -81,5 +81,5 @@ def test_what_dead_processes_left_is_swept(home):
     (paths.corpora() / ".KEY.lock").touch()
     with locks.hold(paths.spooled() / ".stdin-live" / "lock"):
         caches.sweep()
-        left = [path for path in home.rglob(".*")]
+        left = list(home.rglob(".*"))
     assert left == [paths.spooled() / ".stdin-live"]
