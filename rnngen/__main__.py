@@ -136,9 +136,10 @@ def _close_stdout() -> None:
 def _speak_utf8() -> None:
     """Write UTF-8 whatever the locale; bytes of arguments that are not UTF-8 come out as they came in."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout = _named(sys.stdout)
+        sys.stdout = _over(_StandardOutput, sys.stdout)
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = _over(_StandardError, sys.stderr)
         sys.stderr.reconfigure(encoding="utf-8", errors="replace")
 
 
@@ -154,12 +155,23 @@ class _StandardOutput(io.FileIO):
             raise
 
 
-def _named(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """The same stream, over a file that says its name; a stand-in of the tests stays as it is."""
+class _StandardError(io.FileIO):
+    """Drops what cannot be written: hours of work must not end for want of a line about them."""
+
+    def write(self, data: Any, /) -> Any:
+        """Write, or drop it where the disk is full, the terminal is closed or the reader is gone."""
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def _over(kind: type[io.FileIO], stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """The same stream, over another kind of file; a stand-in of the tests stays as it is."""
     unbuffered = isinstance(stream.buffer, io.FileIO)  # python -u
     if type(getattr(stream.buffer, "raw", stream.buffer)) is not io.FileIO:
         return stream
-    raw = _StandardOutput(stream.fileno(), "wb", closefd=False)
+    raw = kind(stream.fileno(), "wb", closefd=False)
     return io.TextIOWrapper(
         raw if unbuffered else io.BufferedWriter(raw),
         line_buffering=stream.line_buffering,

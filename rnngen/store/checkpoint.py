@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -26,8 +25,6 @@ RECORD = "rnngen"
 """The one metadata key: safetensors writes several in no fixed order; the same model is the same bytes."""
 LARGEST_JSON = 1 << 28
 """Bytes of a JSON file, at most: a tokenizer of some million tokens."""
-ASIDE = ".old"
-"""End of the hidden name of a folder that is being replaced by another."""
 
 
 @contextlib.contextmanager
@@ -58,37 +55,6 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def replace_folder(new: Path, target: Path) -> None:
-    """Let a folder take another's place; ``recover`` mends what a crash between the two renames leaves."""
-    recover(target)
-    if target.exists():
-        target.rename(_set_aside(target))
-    try:
-        new.rename(target)
-    finally:
-        recover(target)
-    sync_folder(target.parent)
-
-
-def recover(target: Path) -> None:
-    """Bring back what ``replace_folder`` had set aside if nothing took its place, or else remove it."""
-    old = _set_aside(target)
-    with contextlib.suppress(OSError):
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        elif old.exists():
-            old.rename(target)
-
-
-def set_aside(root: Path) -> list[Path]:
-    """Return the targets in a folder for which something is set aside."""
-    return [old.with_name(old.name[1 : -len(ASIDE)]) for old in root.glob(f".*{ASIDE}")]
-
-
-def _set_aside(target: Path) -> Path:
-    return target.with_name(f".{target.name}{ASIDE}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -148,6 +114,23 @@ def read_bytes(path: Path) -> bytes:
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
     except OSError as error:
         raise ModelError(f"{os_reason(error)}; restore it, or train the model again") from error
+
+
+def write_sealed(path: Path, record: Mapping[str, Any]) -> None:
+    """Replace a JSON file by a record and its digest."""
+    write_text(path, json.dumps({**record, "sha256": _seal(record)}))
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read what ``write_sealed`` wrote; ``ModelError`` if it is missing, or anything in it has changed."""
+    record = read_json(path)
+    if record.pop("sha256", None) != _seal(record):
+        raise ModelError(f"{path} was changed after it was written")
+    return record
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    return fingerprint(json.dumps(dict(record), sort_keys=True))
 
 
 def parse(path: Path, text: str | bytes) -> dict[str, Any]:

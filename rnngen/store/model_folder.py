@@ -21,13 +21,14 @@ import os
 import shutil
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnngen.errors import ModelError, NotFoundError, UnknownName, UsageError
-from rnngen.store import checkpoint
+from rnngen.store import checkpoint, folders
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import PATHS, CorpusRecord, ModelConfig, TeacherRecord
 
@@ -74,6 +75,10 @@ def read_model(path: Path) -> StoredModel:
         ModelError: if a file is missing, cut short, changed, of another model, from a newer rnngen, or lies
             outside the folder; or if tensors do not fit the configuration, or are not numbers.
     """
+    return folders.settled(path, partial(_read_model, path))
+
+
+def _read_model(path: Path) -> StoredModel:
     if path.is_dir():
         require_own(path)
         config = read_config(path)
@@ -260,15 +265,15 @@ class ModelStore:
 
     def names(self) -> list[str]:
         """Return the names of all models, sorted."""
-        for cut_short in checkpoint.set_aside(self.root):
-            checkpoint.recover(cut_short)
+        for cut_short in folders.set_aside(self.root):
+            folders.mend(cut_short)
         return sorted(path.parent.name for path in self.root.glob(f"[!.]*/{CONFIG}"))
 
     def path(self, name: str) -> Path:
         """Return the folder for a model's name; it need not exist. ``UsageError`` if none can have it."""
         if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
             raise UsageError(f"model name {name!r}: letters, digits and signs but no slash, no dot first")
-        checkpoint.recover(self.root / name)
+        folders.mend(self.root / name)
         return self.root / name
 
     def find(self, name: str | None) -> Path:
@@ -321,19 +326,31 @@ class ModelStore:
         return max(trained, key=lambda path: path.stat().st_mtime_ns).parent
 
     def remove(self, name: str) -> None:
-        """Delete a model, which vanishes at once; ``UsageError`` for a path, which may lead anywhere."""
+        """Delete a model, which vanishes at once; of one that is a link, the link.
+
+        Raises:
+            UsageError: for a path, which may lead anywhere.
+            RnngenError: if it is being trained.
+        """
         found, doomed = self.find(name), self.root / f".{name}.removed-{os.getpid()}"
         if found.parent != self.root:
             raise UsageError(f"{name} is a path; only named models are removed (see rnngen models list)")
-        found.rename(doomed)
-        shutil.rmtree(doomed)
+        with folders.claimed(found, "removing"):
+            found.rename(doomed)
+            folders.discard(doomed)
 
     def rename(self, name: str, target: str) -> Path:
-        """Give a model another name; ``UsageError`` if that is taken, or the model is given by a path."""
+        """Give a model another name.
+
+        Raises:
+            UsageError: if that is taken, or the model is given by a path.
+            RnngenError: if one of them is being trained.
+        """
         found, was_default = self.find(name), self.default()
         if found.parent != self.root:
             raise UsageError(f"{name} is a path; only named models are renamed (see rnngen models list)")
-        renamed = found.rename(self._free(target))
+        with folders.claimed(found, "renaming"), folders.claimed(self._free(target), "making"):
+            renamed = found.rename(self._free(target))
         if was_default == found:
             self.set_default(target)
         return renamed
@@ -348,8 +365,17 @@ class ModelStore:
 
     def copy(self, name: str, target: str) -> Path:
         """Copy a model under another name; ``UsageError`` if that is taken."""
-        destination = self._free(target)
-        staged = self.root / f".{target}.copy-{os.getpid()}"
-        shutil.copytree(self.find(name), staged)
-        staged.rename(destination)
+        destination, source = self._free(target), self.find(name)
+        copied = self.root / f".{target}.copy-{os.getpid()}"
+
+        def copy() -> None:
+            folders.discard(copied)
+            shutil.copytree(source, copied, ignore=shutil.ignore_patterns(".*.tmp"))
+
+        with folders.claimed(destination, "making"):
+            try:
+                folders.settled(source, copy)
+                copied.rename(self._free(target))
+            finally:
+                folders.discard(copied)
         return destination

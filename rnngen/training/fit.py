@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -38,6 +38,7 @@ from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.printable import counted
+from rnngen.store import folders
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import (
     ALPHABET,
@@ -71,10 +72,11 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
     Raises:
         DivergedError: if the loss is no longer a number.
         DeviceError: if the device is not there.
+        RnngenError: if another process trains a model of that name.
     """
     heard, opened = list(listeners), [one for one in listeners if isinstance(one, ClosingListener)]
     try:
-        with kept_memory():
+        with kept_memory(), _claimed(plan):
             for event in _flushing_denormals(_fit(plan, stop)):
                 yield event
                 for listener in list(heard):
@@ -101,6 +103,17 @@ def _failed(listener: object, error: Exception) -> str:
     name = getattr(listener, "__qualname__", type(listener).__qualname__).partition(".<locals>")[0]
     module = getattr(listener, "__module__", type(listener).__module__)
     return f"the listener {module}:{name} failed ({type(error).__name__}: {error})"
+
+
+@contextmanager
+def _claimed(plan: Plan) -> Iterator[None]:
+    """Have the model's name to oneself; of several processes the first has it, and alone writes."""
+    if current().rank:
+        yield
+        return
+    with folders.claimed(plan.path, "training"):
+        plan.check_free()  # others may have made it since it was planned
+        yield
 
 
 def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:
@@ -173,7 +186,9 @@ def _train(plan: Plan, stop: Callable[[], bool], *, extras: bool = True) -> Iter
         yield from map(Warned, plan.encoded.surveyed.oddities)
         yield from _shortages(plan, trainer.batches)
         yield from chain(new_characters(plan), cut_vocabulary(plan))
-        yield from _with_extras(plan, trainer, folder) if extras and not group.rank else trainer.run()
+        for event in _with_extras(plan, trainer, folder) if extras and not group.rank else trainer.run():
+            folder.check()
+            yield event
     finally:
         folder.abandon()
 

@@ -7,12 +7,16 @@ before it is needed.
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
+from threading import Thread
 from typing import Any
 
 from rnngen.errors import RnngenError
 
 INTERRUPTED = 130
+RUN = "rnngen"
+"""What the runs that ``launch`` starts are called, before the number of its process."""
 GRACE = "120"
 """Seconds that processes get to finish a step and save, once they are asked to end."""
 
@@ -30,6 +34,19 @@ def first() -> bool:
 def restarted() -> bool:
     """Return whether the launcher has restarted this process after a failure, to go on with the run."""
     return launched() and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def end_with_launcher() -> None:
+    """Let this process end, as SIGTERM asks it to, once the launcher that started it is no more."""
+    name, _, number = os.environ.get("TORCHELASTIC_RUN_ID", "").partition("-")
+    launcher = int(number) if name == RUN and number.isdigit() else os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def launch(count: int, arguments: Sequence[str]) -> int:
@@ -57,7 +74,7 @@ def launch(count: int, arguments: Sequence[str]) -> int:
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=count,
-        run_id=f"rnngen-{os.getpid()}",
+        run_id=f"{RUN}-{os.getpid()}",
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         local_addr="localhost",

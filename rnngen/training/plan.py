@@ -23,6 +23,7 @@ from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, make_task, restore
 from rnngen.requests.conflicts import Capability, Conflict, ConflictError, check_requirements
 from rnngen.requests.train import CHANGEABLE, REQUIREMENTS, TrainRequest
+from rnngen.store import folders
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import (
     ModelStore,
@@ -34,6 +35,7 @@ from rnngen.store.model_folder import (
     staged,
 )
 from rnngen.training.budget import share_of
+from rnngen.training.launching import first
 from rnngen.training.overfitting import LEAST_DECAY, TrainingText, with_data_defaults
 from rnngen.training.teachers import Teacher, open_teachers, place_of, reopen_teachers
 from rnngen.version import __version__
@@ -59,6 +61,13 @@ class Plan:
     """The models that it learns from beside the text."""
     begun: bool = False
     """True for an ensemble some of whose members have begun, and whose model has not."""
+    force: bool = False
+    """True if it may replace a model of its name."""
+
+    def check_free(self) -> None:
+        """Raise ``OptionError`` if a new model would replace one unasked."""
+        if not (self.resumed or self.begun or self.force):
+            _check_free(self.name, self.path)
 
     def with_device_defaults(self, device: str) -> "Plan":
         """Return the plan with the cell's open options decided for a kind of device, if the model is new."""
@@ -78,6 +87,8 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     request = _with_task(request)
     name = request.name or _name_after(request.files)
     path = models.path(name)
+    if first() and not request.plan:
+        folders.check_free(path)
     if has_run(models, request):
         if (early := staged(path)).is_dir():
             run = _resumed(registry, models, name, early, request)
@@ -85,17 +96,24 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
         return _resumed(registry, models, name, path, request)
     if not request.files:
         raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
-    if (path.exists() or staged(path).exists()) and not (request.force or request.plan):
+    if not (request.force or request.plan):
+        _check_free(name, path)
+    check_capabilities(registry, models, request)
+    if request.init_from:
+        made = _tuned(registry, name, path, request, models.open(request.init_from))
+    elif request.teacher:
+        made = _taught(registry, name, path, request, open_teachers(registry, models, request.teacher))
+    else:
+        made = _new(registry, name, path, request)
+    return replace(made, force=request.force)
+
+
+def _check_free(name: str, path: Path) -> None:
+    if path.exists() or staged(path).exists():
         raise OptionError(
             f"there is a model {name!r} already: `resume` goes on with it, `force` replaces it, "
             "`name=NAME` keeps it and makes another"
         )
-    check_capabilities(registry, models, request)
-    if request.init_from:
-        return _tuned(registry, name, path, request, models.open(request.init_from))
-    if request.teacher:
-        return _taught(registry, name, path, request, open_teachers(registry, models, request.teacher))
-    return _new(registry, name, path, request)
 
 
 def _with_task(request: TrainRequest) -> TrainRequest:

@@ -2,17 +2,17 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rnngen.errors import ModelError
 from rnngen.evaluation.novelty import Novelty
 from rnngen.events import Event, FinalEvaluation, Finished, Saved
 from rnngen.options import describe
 from rnngen.registry.components import ComponentRecord
-from rnngen.store import checkpoint
+from rnngen.store import checkpoint, folders
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import (
@@ -50,29 +50,46 @@ class RunFolder:
     """The folder that a new run has begun in already; it stays, whatever happens."""
 
     def __post_init__(self) -> None:
-        self.folder = self.begun or self.target
+        self._settle(self.begun or self.target)
+
+    def _settle(self, folder: Path) -> None:
+        self.folder, self._identity = folder, folders.identity(folder)
+
+    @property
+    def _new(self) -> Path:
+        """The place of a new run before its first save, and then of what it has replaced."""
+        return self.target.with_name(f".{self.target.name}.new-{os.getpid()}")
 
     def begin(self) -> None:
         """Prepare a new run, leaving what is in the target's place alone."""
         if not self.begun:
-            self.folder = self.target.with_name(f".{self.target.name}.new-{os.getpid()}")
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = self._new
+            folders.discard(self.folder)
         for left in (METRICS, SPEED, WEIGHTS, TRAINING):  # by a run that died before it had saved all
             (self.folder / left).unlink(missing_ok=True)
         self.write_config()
         checkpoint.write_text(self.folder / TOKENIZER, self.tokenizer_json)
+        self._settle(self.folder)
 
     def write_config(self) -> None:
         """Write ``config.json``, and the places of the text beside it."""
         write_config(self.folder, self.config)
 
     def abandon(self) -> None:
-        """Remove what a run that saved nothing has written."""
-        if self.folder not in (self.target, self.begun):
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove what a run that saved nothing has written, and what is left of a model that it replaced."""
+        folders.discard(self._new)
+
+    def check(self) -> None:
+        """Raise ``ModelError`` if the folder was removed, or another took its place, since the run began."""
+        if folders.identity(self.folder) != self._identity:
+            raise ModelError(
+                f"{self.target} was removed or replaced by another program in training; the run ends "
+                "here, and saves nothing more"
+            )
 
     def save(self, trainer: Trainer, row: MetricsRow | None) -> Iterator[Event]:
         """Save the weights if they are the best, and always what resuming needs."""
+        self.check()
         if row:
             self._append(METRICS, row.as_line())
             clock = {"step": row.step, "seconds": round(trainer.progress.seconds, 3)}
@@ -86,8 +103,8 @@ class RunFolder:
         tensors, record = trainer.snapshot()
         checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
         if self.folder != self.target:  # a new run moves to its place
-            checkpoint.replace_folder(self.folder, self.target)
-            self.folder = self.target
+            folders.replace_folder(self.folder, self.target)
+            self._settle(self.target)
         yield Saved(trainer.progress.step, str(self.target / TRAINING))
 
     def _append(self, name: str, line: str) -> None:
@@ -97,6 +114,7 @@ class RunFolder:
 
     def write_weights(self, weights: Tensors) -> None:
         """Replace the weights of the model, with all that belongs to them."""
+        self.check()
         write_weights(self.folder, weights, self.config, self.tokenizer_json)
 
     def load(self) -> tuple[Tensors, dict[str, Any]]:
@@ -106,6 +124,8 @@ class RunFolder:
             ModelError: if any file of the model is missing or damaged.
         """
         model = read_model(self.folder)  # the best weights so far are kept, so they must be sound
+        if model.config.identity != self.config.identity:
+            raise ModelError(f"{self.folder} was replaced by another model just now; resume again")
         self.extra = {name: model.weights.get(name, array) for name, array in self.extra.items()}
         tensors, record = checkpoint.read_tensors(self.folder / TRAINING)
         self._forget_after(record["progress"]["step"])
@@ -113,6 +133,7 @@ class RunFolder:
 
     def write_card(self, text: str) -> None:
         """Write the model card."""
+        self.check()
         checkpoint.write_text(self.folder / CARD, text)
 
     def _forget_after(self, step: int) -> None:
@@ -137,6 +158,9 @@ class ReadOnlyRun(RunFolder):
         """Only hand over the state that this process's streams carry."""
         trainer.whole_state()
         return iter(())
+
+    def check(self) -> None:
+        """Leave it to the other process."""
 
     def _forget_after(self, step: int) -> None:
         """Leave it to the other process."""

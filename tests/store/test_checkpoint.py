@@ -1,11 +1,9 @@
 """A file on disk is whole, or it is the one before, or it is told to be damaged."""
 
-import contextlib
 import errno
 import json
 import os
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +14,6 @@ from rnngen.store.checkpoint import (
     atomic,
     read_json,
     read_tensors,
-    recover,
-    replace_folder,
-    set_aside,
     write_tensors,
     write_text,
 )
@@ -178,79 +173,6 @@ def test_bytes_are_on_the_disk_before_the_name_is_theirs(tmp_path, monkeypatch):
         monkeypatch.setattr(os, name, record)
     write_text(tmp_path / "text", "x")
     assert calls == ["fsync", "replace", "fsync"]
-
-
-# ── folders ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def folder(path, text):
-    path.mkdir()
-    (path / "text").write_text(text)
-    return path
-
-
-def test_a_folder_takes_anothers_place(tmp_path):
-    target = tmp_path / "model"
-    replace_folder(folder(tmp_path / ".one", "one"), target)
-    replace_folder(folder(tmp_path / ".two", "two"), target)
-    assert (target / "text").read_text() == "two"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_replacement_that_fails_leaves_the_older_folder(tmp_path, monkeypatch):
-    target, new = folder(tmp_path / "model", "old"), folder(tmp_path / ".new", "new")
-    real = Path.rename
-
-    def refuse(path, destination):
-        if path == new:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return real(path, destination)
-
-    monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(OSError, match="No space left"):
-        replace_folder(new, target)
-    assert (target / "text").read_text() == "old"
-    assert set(tmp_path.iterdir()) == {target, new}
-
-
-@pytest.mark.parametrize("calls", [0, 1, 2, 3, 4, 5, 100])
-def test_a_process_killed_while_replacing_leaves_one_folder_or_the_other(tmp_path, monkeypatch, calls):
-    target, new = folder(tmp_path / "model", "old"), folder(tmp_path / ".new", "new")
-    left = [calls]
-
-    def mortal(real):
-        def call(*args, **kwargs):
-            if left[0] == 0:
-                raise Killed
-            left[0] -= 1
-            return real(*args, **kwargs)
-
-        return call
-
-    with monkeypatch.context() as patched:
-        for name in ("rename", "unlink", "rmdir", "fsync"):
-            patched.setattr(os, name, mortal(getattr(os, name)))
-        with contextlib.suppress(Killed):
-            replace_folder(new, target)
-    for cut_short in set_aside(tmp_path):
-        recover(cut_short)
-    assert (target / "text").read_text() in ("old", "new")
-    assert set_aside(tmp_path) == []
-    if calls == 100:
-        assert (target / "text").read_text() == "new"
-
-
-def test_what_was_set_aside_is_not_taken_for_a_model_once_it_is_replaced(tmp_path):
-    target = folder(tmp_path / "model", "new")
-    folder(tmp_path / ".model.old", "half deleted")
-    recover(target)
-    assert (target / "text").read_text() == "new"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_recovering_nothing_does_nothing(tmp_path):
-    recover(tmp_path / "model")
-    assert set_aside(tmp_path) == set_aside(tmp_path / "nowhere") == []
 
 
 def test_fingerprints_tell_texts_apart():

@@ -21,7 +21,7 @@ from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.printable import shown
 from rnngen.requests.train import CHANGEABLE, STAGES, TrainRequest
-from rnngen.training.launching import first, launch, launched, restarted
+from rnngen.training.launching import end_with_launcher, first, launch, launched, restarted
 
 if TYPE_CHECKING:
     from rnngen.api import Session
@@ -304,6 +304,7 @@ def run_together(
     """Train as one of several processes, of which the first shows what happens."""
     from rnngen.training.distributed import PeerLost, joined
 
+    end_with_launcher()
     with joined() as group:
         try:
             plan = _plan_together(here, request, group, display)
@@ -341,7 +342,10 @@ def _plan_together(
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts at once."""
+    """Turn the first Ctrl-C into a wish to stop; the second one interrupts at once.
+
+    SIGTERM is a wish too, and SIGHUP, as a terminal that is closed sends; under ``nohup`` that stays ignored.
+    """
     asked: list[int] = []
 
     def ask(signum: int, _: object) -> None:
@@ -349,7 +353,10 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked.append(signum)
 
-    before = {which: signal.signal(which, ask) for which in (signal.SIGINT, signal.SIGTERM)}
+    wishes = {signal.SIGINT, signal.SIGTERM}
+    if getattr(signal, "SIGHUP", None) and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        wishes.add(signal.SIGHUP)
+    before = {which: signal.signal(which, ask) for which in wishes}
     try:
         yield lambda: bool(asked)
     finally:

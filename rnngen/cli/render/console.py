@@ -7,6 +7,7 @@ heat maps, which need the width of characters.
 
 import os
 import re
+import signal
 import sys
 import time
 import unicodedata
@@ -26,6 +27,7 @@ from rnngen.printable import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
     from rich.table import Table
 
     from rnngen.cli.render.heatmap import Line
@@ -120,7 +122,8 @@ def live_table(listings: Iterable[tuple[Sequence[Row], Sequence[str]]]) -> None:
     """Draw tables of rows and columns on stderr, each in the place of the one before."""
     from rich.live import Live
 
-    with Live(console=rich_console(sys.stderr), auto_refresh=False, redirect_stdout=False) as live:
+    console = rich_console(sys.stderr)
+    with Live(console=console, auto_refresh=False, redirect_stdout=False) as live, _suspendable(live):
         for rows, columns in listings:
             live.update(_drawn(rows, columns), refresh=True)
 
@@ -312,7 +315,8 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
     from rnngen.cli.render.frame import Frame
 
     console = rich_console(sys.stderr)
-    with Live(Frame(progress), console=console, auto_refresh=False, redirect_stdout=False) as live:
+    drawing = Live(Frame(progress), console=console, auto_refresh=False, redirect_stdout=False)
+    with drawing as live, _suspendable(live):
         size, drawn = console.size, 0.0
         for event in with_warnings(events):
             if verbose and isinstance(event, Saved):
@@ -325,6 +329,29 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
                 live.refresh()
                 size, drawn = console.size, time.monotonic()
         live.refresh()
+
+
+@contextmanager
+def _suspendable(live: "Live") -> Iterator[None]:
+    """Give the cursor back while Ctrl-Z stops the program, and draw anew when it goes on."""
+    stop = getattr(signal, "SIGTSTP", None)
+    if stop is None or signal.getsignal(stop) != signal.SIG_DFL:
+        yield
+        return
+
+    def suspend(signum: int, _: object) -> None:
+        live.console.show_cursor(True)
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)  # the program stops here
+        signal.signal(signum, suspend)
+        live.console.show_cursor(False)
+        live.refresh()
+
+    signal.signal(stop, suspend)
+    try:
+        yield
+    finally:
+        signal.signal(stop, signal.SIG_DFL)
 
 
 def with_warnings(events: Iterable[Event]) -> Iterator[Event]:
