@@ -14,7 +14,7 @@ MOST_FILES, LARGEST = 500, 1 << 20
 """Files of a package that are looked at, and bytes of the largest; others hold no code."""
 
 
-def fingerprint(found: Registered[Any]) -> list[str]:
+def code_of(found: Registered[Any]) -> list[str]:
     """Return what the results of a plugin's reader, task or tokenizer depend on, beside its options.
 
     That is its version and, as its author may be at work on it, a digest of the files of its package.

@@ -5,12 +5,13 @@ file, on a shared disk say, or the URL of a database; both hold any number of st
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnngen.errors import NotFoundError, OptionError, PluginError, UnknownName, UsageError
+from rnngen.errors import NotFoundError, OptionError, PluginError, RnngenError, UnknownName, UsageError
 from rnngen.paths import home
 from rnngen.requests.tune import TuneRequest
 from rnngen.training.plan import PLACES, Plan
@@ -57,9 +58,11 @@ def open_storage(place: str) -> "BaseStorage":
 
     Raises:
         UsageError: if the database cannot be reached.
+        ModelError: if the journal is damaged.
     """
     from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
+
+    from rnngen.tuning.journal import WholeLines
 
     if "://" in place:
         try:
@@ -69,20 +72,38 @@ def open_storage(place: str) -> "BaseStorage":
             raise OptionError(f"`storage={place}`: {reason}; give the path of a file or a URL") from error
     path = Path(place).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path)))
+    with _reading(place):
+        return JournalStorage(WholeLines(path))
+
+
+@contextmanager
+def _reading(place: str) -> Iterator[None]:
+    """Take whatever Optuna makes of a damaged storage for what it is."""
+    from rnngen.tuning.journal import damaged
+
+    try:
+        yield
+    except (RnngenError, OSError):
+        raise
+    except Exception as error:  # Optuna believes what it reads
+        raise damaged(place, error) from error
 
 
 def open_study(name: str, place: str, prune: str, evaluations: int) -> "Study":
     """Open a study, made if need be, whose trials report a loss ``evaluations`` times."""
     import optuna
 
-    return optuna.create_study(
-        study_name=name,
-        storage=open_storage(place),
-        pruner=_pruner(prune, evaluations),
-        direction="minimize",
-        load_if_exists=True,
-    )
+    storage = open_storage(place)
+    with _reading(place):
+        study = optuna.create_study(
+            study_name=name,
+            storage=storage,
+            pruner=_pruner(prune, evaluations),
+            direction="minimize",
+            load_if_exists=True,
+        )
+        best_of(study)
+        return study
 
 
 def _pruner(prune: str, evaluations: int) -> "BasePruner":
@@ -121,10 +142,12 @@ def find_best(name: str, storage: str | None) -> Best:
     if storage is not None and not there:
         raise NotFoundError(f"study storage {storage}: no such file")
     held = open_storage(place) if there else None
-    names = optuna.get_all_study_names(held) if held else []
-    if held is None or name not in names:
+    with _reading(place):
+        names = optuna.get_all_study_names(held) if held else []
+        found = optuna.load_study(study_name=name, storage=held) if held and name in names else None
+        best = best_of(found) if found else None
+    if found is None:
         raise UnknownName("study", name, names if storage else study_names())
-    best = best_of(optuna.load_study(study_name=name, storage=held))
     if best is None:
         raise NotFoundError(f"study {name!r} has no complete trial yet; search on with rnngen tune")
     return best
@@ -211,7 +234,8 @@ def agree(study: "Study", asked: Record, request: TuneRequest) -> Record:
     if held is None:
         study.set_user_attr(RECORD, vars(asked))
         return asked
-    record = Record(**held)
+    with _reading(study.study_name):
+        record = Record(**held)
     given = request.fixed.training.names | request.tuning.names
     if "seed" not in given:
         asked = replace(asked, seed=record.seed)
