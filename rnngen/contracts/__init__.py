@@ -51,8 +51,10 @@ from rnngen.contracts.networks import ConditionedStep as ConditionedStep
 from rnngen.contracts.networks import FeatureNetwork as FeatureNetwork
 from rnngen.contracts.networks import FeatureStep as FeatureStep
 from rnngen.contracts.networks import Floats as Floats
+from rnngen.contracts.networks import GatedStep as GatedStep
 from rnngen.contracts.networks import Head as Head
 from rnngen.contracts.networks import Layer as Layer
+from rnngen.contracts.networks import LayeredStep as LayeredStep
 from rnngen.contracts.networks import LayerStep as LayerStep
 from rnngen.contracts.networks import ModuleFactory as ModuleFactory
 from rnngen.contracts.networks import Network as Network
