@@ -7,11 +7,15 @@ from rnngen.generation.prompts import Prompt
 from rnngen.observation.search import search
 
 
-@pytest.mark.parametrize(("name", "prompt"), [("tale", Prompt("the ")), ("pairs", Prompt("", "abc")), ("names", Prompt("A"))])
+@pytest.mark.parametrize(
+    ("name", "prompt"), [("tale", Prompt("the ")), ("pairs", Prompt("", "abc")), ("names", Prompt("A"))]
+)
 def test_every_text_is_a_path_of_the_tree(models, name, prompt):
     decoder = load(name).decoder(beam=3, length=6, nbest=3)
     tree = search(decoder, prompt)
-    plain = [one.hypothesis for one in decoder.strategy.generate(decoder.generator.job([prompt], decoder.settings))]
+    plain = [
+        one.hypothesis for one in decoder.strategy.generate(decoder.generator.job([prompt], decoder.settings))
+    ]
     assert [one.hypothesis for one in tree.found] == plain
     for hypothesis in plain:
         parent = None
