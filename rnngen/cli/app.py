@@ -45,6 +45,8 @@ COMMANDS: dict[str, Builtin] = {
     "cache": Builtin("rnngen.cli.commands.cache:cache", "Show or clear what can be made again."),
     "export": Builtin("rnngen.cli.commands.models:export", "Pack a model into one file."),
     "devices": Builtin("rnngen.cli.commands.devices:devices", "List the devices of this machine."),
+    "doctor": Builtin("rnngen.cli.commands.doctor:doctor", "Show what is installed, and what to mend."),
+    "config": Builtin("rnngen.cli.commands.config:config", "Show the settings, and where each comes from."),
     "plugins": Builtin(
         "rnngen.cli.commands.plugins:plugins", "List cells, tokenizers, filters and other plugins."
     ),
