@@ -42,6 +42,9 @@ COMMANDS: dict[str, Builtin] = {
     "next": Builtin("rnngen.cli.commands.next:next_token", "Show the most probable next tokens."),
     "fill": Builtin("rnngen.cli.commands.fill:fill", "Fill a gap in a text."),
     "look": Builtin("rnngen.cli.commands.look:look", "Look inside a model: surprisal, units, gates …"),
+    "report": Builtin(
+        "rnngen.cli.commands.report:report", "Write a page with all that look shows of a model."
+    ),
     "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw the attention weights of a seq2seq model."),
     "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure the speed of training and generation."),
     "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
