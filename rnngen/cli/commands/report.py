@@ -45,7 +45,7 @@ CHARACTERS, GATED, BACK = 1500, 60, 100
 def report(
     ctx: click.Context, /, *, file: str | None, model: str | None, output: Path, seed: int, quiet: bool
 ) -> None:
-    """Write one page with all that can be seen of a model: training, surprisal, units, gates, gradients …
+    """Write one page with all that can be seen of a model: training, surprisal, units, gates and more.
 
     The page holds everything itself, opens without a network, and prints. What is read is FILE or, without
     it, a text that the model writes itself; a model that reads sources needs FILE, with a source, a tab and a
