@@ -42,12 +42,17 @@ COMMANDS: dict[str, Builtin] = {
     "next": Builtin("rnngen.cli.commands.next:next_token", "Show the most probable next tokens."),
     "fill": Builtin("rnngen.cli.commands.fill:fill", "Fill a gap in a text."),
     "look": Builtin("rnngen.cli.commands.look:look", "Look inside a model: surprisal, units, gates …"),
+    "report": Builtin(
+        "rnngen.cli.commands.report:report", "Write a page with all that look shows of a model."
+    ),
     "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw the attention weights of a seq2seq model."),
     "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure the speed of training and generation."),
     "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
     "cache": Builtin("rnngen.cli.commands.cache:cache", "Show or clear what can be made again."),
     "export": Builtin("rnngen.cli.commands.models:export", "Pack a model into one file."),
     "devices": Builtin("rnngen.cli.commands.devices:devices", "List the devices of this machine."),
+    "doctor": Builtin("rnngen.cli.commands.doctor:doctor", "Show what is installed, and what to mend."),
+    "config": Builtin("rnngen.cli.commands.config:config", "Show the settings, and where each comes from."),
     "plugins": Builtin(
         "rnngen.cli.commands.plugins:plugins", "List cells, tokenizers, filters and other plugins."
     ),

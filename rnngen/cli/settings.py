@@ -85,6 +85,20 @@ def defaults(command: click.Command, name: str, builtins: Collection[str]) -> di
     return merged
 
 
+def checked(path: Path, commands: Mapping[str, click.Command], known: Collection[str]) -> dict[str, Any]:
+    """Return all that a file sets, a table for each command; errors as in ``defaults``.
+
+    ``known`` are the names of the commands that ship with rnngen, of which a table is expected.
+    """
+    tables = _read(path)
+    _check_tables(tables, path, known)
+    return {
+        name: _checked(commands[name], table, path, name)
+        for name, table in tables.items()
+        if name in commands
+    }
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = read_regular(path, LARGEST).decode()

@@ -167,9 +167,9 @@ class Map:
         sheet.line(cut(one_line(self.title), 2 * LONGEST), LARGE)
         across, up = self.axes()
         frame = Frame(2 * PAD, sheet.height + PAD, across, up)
-        for point, ink in zip(self.points, _inks(), strict=False):
+        for point in self.points:
             x, y = frame.place(point.x, point.y)
-            sheet.put(Words(x, y, cut(label(point.name), LONGEST), SMALL + 2, ink, "middle"))
+            sheet.put(Words(x, y, cut(label(point.name), LONGEST), SMALL + 2, anchor="middle"))
         sheet.put(Box(PAD, sheet.height, WIDTH + 2 * PAD, 1, GROUND))
         sheet.height += HEIGHT + 2 * PAD
         sheet.put(Box(PAD, sheet.height, WIDTH + 2 * PAD, 1, GROUND))

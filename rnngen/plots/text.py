@@ -48,7 +48,8 @@ class Run:
 
     text: str
     value: float | None
-    """From 0 to 1 for ``heat``, from -1 to 1 for ``two-sided``; None leaves it without colour."""
+    """From 0 to 1 for ``heat``, from -1 to 1 for ``two-sided``; None for what stands beside the text, without
+    colour, its line ends as they are."""
     about: str = ""
     """Its meaning in words, for pictures with tooltips."""
 
@@ -65,6 +66,8 @@ class ColouredText:
     meaning: str = ""
     """The heading of the scale."""
     notes: tuple[str, ...] = ()
+    signs: bool = True
+    """Whether signs stand for the colours where there are none; False where the text says it all."""
 
     def compose(self, measure: Measure) -> Sheet:
         """Lay it out in columns, line below line."""
@@ -134,9 +137,9 @@ class ColouredText:
         )
 
     def _span(self, run: Run) -> str:
-        shown = escape(visible(run.text)).replace("⏎", "⏎<br>")
         if run.value is None:
-            return shown
+            return escape(run.text)
+        shown = escape(visible(run.text)).replace("⏎", "⏎<br>")
         about = f' title="{escape(run.about)}"' if run.about else ""
         return f'<span style="{self._style(run.value)}"{about}>{shown}</span>'
 
@@ -155,7 +158,11 @@ def wrapped(runs: Sequence[Run], width: int) -> Iterator[list[Run]]:
     used = 0
     for run in runs:
         text = ""
-        for char in visible(run.text):
+        for char in run.text if run.value is None else visible(run.text):
+            if char == "\n":  # of what is no part of the text
+                yield [*line, Run(text, None)] if text else line
+                line, text, used = [], "", 0
+                continue
             size = columns_of(char)
             if used + size > width:
                 yield [*line, Run(text, run.value, run.about)] if text else line

@@ -44,9 +44,8 @@ def draw_map(picture: Map, width: int, colours: str | None) -> list[Line]:
     across, up = picture.axes()
     room = max(width - 1, 4)
     rows: list[list[str]] = [[" "] * room for _ in range(ROWS + 4)]
-    styles: list[list[str]] = [[""] * room for _ in range(ROWS + 4)]
     hidden = 0
-    for place, point in enumerate(picture.points):
+    for point in picture.points:
         name = clip(label(point.name), room // 2)
         size = sum(map(columns_of, name))
         row = round((1 - up.share(point.y)) * (len(rows) - 1))
@@ -62,11 +61,10 @@ def draw_map(picture: Map, width: int, colours: str | None) -> list[Line]:
                 rows[row][at - 1] += char
                 continue
             rows[row][at : at + cells] = [char, *[""] * (cells - 1)]
-            styles[row][at] = _style(place, colours)
             at += cells
     title = clip(one_line(picture.title), width - 1)
-    drawn: list[Line] = [[(title, "")]]
-    drawn += [list(zip(texts, inks, strict=True)) for texts, inks in zip(rows, styles, strict=True)]
+    drawn: list[Line] = [[(title, "bold" if colours else "")]]
+    drawn += [[("".join(cells), "")] for cells in rows]
     notes = picture.notes
     if hidden:
         notes = (

@@ -27,11 +27,12 @@ TWO_SIDED_SIXTEEN = ("black on yellow", "yellow on black", "white on black", "cy
 
 def draw(picture: ColouredText, width: int, colours: str | None) -> list[Line]:
     """Draw a text in lines of at most ``width`` cells, with its scale above and its notes below."""
-    lines: list[Line] = [*_scale(picture, width, colours), []]
+    explained = colours is not None or picture.signs
+    lines: list[Line] = [*_scale(picture, width, colours), []] if explained else []
     paint = painter(picture.kind, colours)
     for line in wrapped(picture.runs, max(width - 1, 2)):
         lines.append(_joined(line, paint) if colours else [("".join(run.text for run in line), "")])
-        if not colours and (signs := _signs(line, paint).rstrip()):
+        if picture.signs and not colours and (signs := _signs(line, paint).rstrip()):
             lines.append([(signs, "")])
     lines.append([])
     for note in picture.notes:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from rnngen.cli.render.heatmap import Line
-    from rnngen.plots.chart import Chart
+    from rnngen.plots.chart import Chart, Map
     from rnngen.plots.sheet import Grid
     from rnngen.plots.text import ColouredText
 
@@ -237,6 +237,13 @@ def chart(picture: "Chart") -> None:
     from rnngen.cli.render.chart import draw
 
     drawing(partial(draw, picture))
+
+
+def map_of_points(picture: "Map") -> None:
+    """Draw points by their names on stdout."""
+    from rnngen.cli.render.chart import draw_map
+
+    drawing(partial(draw_map, picture))
 
 
 def drawing(draw: "Callable[[int, str | None], list[Line]]") -> None:

@@ -3,6 +3,8 @@
 import click
 
 from rnngen.cli.commands.attend import attend
+from rnngen.cli.commands.look.beam import beam
+from rnngen.cli.commands.look.embeddings import embeddings
 from rnngen.cli.commands.look.gates import gates
 from rnngen.cli.commands.look.gradients import gradients
 from rnngen.cli.commands.look.neurons import neurons
@@ -19,6 +21,6 @@ def look() -> None:
     """
 
 
-for command in (surprise, neurons, gates, gradients, training):
+for command in (surprise, neurons, gates, gradients, training, beam, embeddings):
     look.add_command(command)
 look.add_command(attend, "attention")

@@ -13,6 +13,7 @@ from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
     from rnngen.observation.gates import Gates
+    from rnngen.plots.grid import Grids
 
 SCALE = "open in %"
 MOST = 2000
@@ -47,7 +48,6 @@ def gates(
     """
     from rnngen.observation.gates import gate_map, observe_gates
     from rnngen.observation.reading import Text
-    from rnngen.plots.grid import Grids
 
     inputs.check_output(output)
     loaded = load(session(ctx), [model], "cpu", quiet=quiet)
@@ -60,7 +60,7 @@ def gates(
         prompts.warn_unseen(loaded.generator, given, "the text")
     pieces, found = observe_gates(loaded.generator, Text(given), loaded.name)
     grid = gate_map(pieces, found)
-    picture = Grids([grid], f"{loaded.name}: gates", SCALE, tuple(_told(one) for one in found))
+    picture = picture_of(pieces, found, loaded.name)
     record = [
         {
             "layer": one.layer,
@@ -81,6 +81,14 @@ def gates(
         console.table(rows, ["layer", "gate", "mean %", "shut %", "open %"])
 
     inputs.show(picture, output, draw, {"text": pieces, "gates": record} if json else None)
+
+
+def picture_of(pieces: "list[str]", found: "list[Gates]", model: str) -> "Grids":
+    """Return the map, with the share of saturated values below."""
+    from rnngen.observation.gates import gate_map
+    from rnngen.plots.grid import Grids
+
+    return Grids([gate_map(pieces, found)], f"{model}: gates", SCALE, tuple(_told(one) for one in found))
 
 
 def _told(one: "Gates") -> str:

@@ -57,13 +57,13 @@ def neurons(
     texts = inputs.read_texts(loaded.generator, file, length, quiet=quiet)
     units = observed.observe(loaded.generator, texts)
     found = observed.find(units)
-    unit = units.check(neuron) if neuron is not None else _best(units, found)
+    unit = units.check(neuron) if neuron is not None else best_unit(units, found)
     picture = picture_of(units, found, unit, loaded.name)
     record = _record(units, found, unit) if json else None
     inputs.show(picture, output, partial(console.coloured_texts, [picture]), record)
 
 
-def _best(units: "Units", found: "list[Finding]") -> int:
+def best_unit(units: "Units", found: "list[Finding]") -> int:
     """Return the unit with the best score or, where nothing can be scored, the one that moves most."""
     scored = [one for one in found if one.unit is not None]
     if not scored:

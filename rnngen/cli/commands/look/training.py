@@ -58,7 +58,7 @@ def training(
     runs = [Run.of(here.read(name)) for name in (names or (None,))]
     check_axis(runs, align)
     pictures = pictures_of(runs, align)
-    rows = [_row(run) for run in runs]
+    rows = [row_of(run) for run in runs]
     record = [
         {"name": run.name, "tokens_per_step": run.tokens_per_step, "evaluations": run.rows} for run in runs
     ]
@@ -76,10 +76,7 @@ def pictures_of(runs: "list[Run]", align: "Align") -> "list[Chart]":
     for key, meaning in PANELS.items():
         lines = []
         for run in runs:
-            parts = (
-                {"val": "val_nats_per_token", "train": "train_nats_per_token"} if key == "loss" else {"": key}
-            )
-            for name, figure in parts.items():
+            for name, figure in (LOSSES if key == "loss" else {"": key}).items():
                 if points := run.line(figure, align):
                     xs, ys = zip(*points, strict=True)
                     lines.append(Series(f"{run.name} {name}".strip(), xs, ys))
@@ -88,7 +85,8 @@ def pictures_of(runs: "list[Run]", align: "Align") -> "list[Chart]":
     return found
 
 
-def _row(run: "Run") -> list[object]:
+def row_of(run: "Run") -> list[object]:
+    """Return the best evaluation of a run as a row of the table."""
     best, last = run.best, run.rows[-1]
     val, train = best["val_nats_per_token"], best.get("train_nats_per_token")
     alone = best.get("val_network_nats_per_token") or val  # training has no n-gram beside it
