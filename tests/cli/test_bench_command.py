@@ -95,7 +95,7 @@ def test_a_model_that_is_not_there_is_not_found(run):
     ("arguments", "named"),
     [
         ([*SAMPLE, "--cell", "lstn"], "did you mean 'lstm'"),
-        ([*SAMPLE, "--cell", "seq2seq"], "lstm, gru, rnn"),
+        ([*SAMPLE, "--cell", "seq2seq"], "is a whole network"),
         ([*SAMPLE, "--hidden", "0"], "--hidden 0"),
         ([*SAMPLE, "--vocab", "1"], "--vocab 1"),
         ([*SAMPLE, "--count", "0"], "--count 0"),
