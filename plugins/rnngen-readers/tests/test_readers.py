@@ -106,7 +106,7 @@ def test_contract(name: str) -> None:
 def test_a_page_is_its_visible_text() -> None:
     (text,) = read("html", PAGE.encode())
     assert text == (
-        "The harbour\n\nIt is cold, and wet.\nOld boats lie here.\n\na\tb\nc\n\n two\n lines\n\nŠibenik 港\n"
+        "The harbour\n\nIt is cold, and wet.\nOld boats lie here.\n\na\tb\nc\n\ntwo\nlines\n\nŠibenik 港\n"
     )
 
 
