@@ -100,6 +100,11 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     sensitive=True,
     help="Write control characters to a terminal as they are, which obeys them; by default as symbols.",
 )
+@flags.rare_option(
+    "--log",
+    is_flag=True,
+    help="Keep it in the log, with all that it takes to write it again (see rnngen log).",
+)
 @flags.rare_option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
 @flags.rare_option(
     "--nbest", type=click.IntRange(1), help="The best N texts of each prompt, best first (with --beam)."
@@ -164,15 +169,19 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     if not (request.models or request.quiet):
         console.note(f"model {stored[0].path.name}")
 
+    settled: dict[str, Any] = {}
+
     def fitting(generator: "Generator") -> "Decoder":
         """Make the decoder, without what settings files ask of other models."""
-        return resolve(
-            ctx,
-            given,
-            lambda found: here.decoder(generator, _given(here.sample_request(**found), generator), saved),
-        )
 
-    run(here, request, stored, saved, fitting)
+        def build(found: dict[str, Any]) -> "Decoder":
+            settled.clear()
+            settled.update(found)
+            return here.decoder(generator, _given(here.sample_request(**found), generator), saved)
+
+        return resolve(ctx, given, build)
+
+    run(here, request, stored, saved, fitting, log=Logging(settled) if request.log else None)
 
 
 def given_of(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
@@ -191,8 +200,14 @@ def run(
     stored: "list[StoredModel]",
     saved: "SavedState | None",
     decoder_of: "Callable[[Generator], Decoder]",
+    *,
+    log: "Logging | None" = None,
 ) -> None:
-    """Load the models, and generate."""
+    """Load the models, and generate; what is written is logged, or compared with what was.
+
+    Raises:
+        RnngenError: if a model is not the one that wrote what is to be compared.
+    """
     from rnngen.generation.loading import LoadOptions
 
     encoding = stored[0].config.encoding
@@ -204,6 +219,8 @@ def run(
         request.device, request.quantize, adapting if adapting.cache else None, adapt=adapting.adapt
     )
     model = here.open(*stored, options=options, cached=True)
+    if log:
+        log.check(here.fingerprint(model))
     decoder = decoder_of(model.generator)
     request = decoder.request
     if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
@@ -218,7 +235,10 @@ def run(
         pools = _pools(model, request, prompt)
         if prompt is not None and request.count == 1 and "endless" in decoder.spec.can:
             context.take_one_thread()
-        Writer(decoder).write(pools)
+        if log:
+            log.write(decoder, pools, prompt, [str(one.path) for one in stored])
+        else:
+            Writer(decoder).write(pools)
     if not request.quiet and (report := decoder.report()):
         console.note(report)
 
@@ -297,13 +317,83 @@ def _labelled(output: "Output") -> dict[str, str]:
     return {"label": label, "text": text if "\t" in output.prompt.text else text.partition("\t")[2]}
 
 
+# ── The log ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Logging:
+    """Keeps what is written, with what it takes to write it again.
+
+    Args:
+        options: those of the request by name; they are complete once there is a decoder.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options, self.written = options, list[str]()
+
+    def check(self, fingerprint: str) -> None:
+        """Take the fingerprint of the models."""
+        self.fingerprint = fingerprint
+
+    def write(
+        self,
+        decoder: "Decoder",
+        pools: "Iterator[Sequence[Prompt]]",
+        prompt: str | None,
+        models: list[str],
+    ) -> None:
+        """Generate and write the texts of all prompts, and keep them; also those that end too early."""
+        sources: list[str] = []
+        try:
+            Writer(decoder, self.written).write(_taking_note(pools, sources))
+        except ConstraintError:
+            self.keep(decoder, _lines_of(sources) if prompt is None else prompt, models)
+            raise
+        self.keep(decoder, _lines_of(sources) if prompt is None else prompt, models)
+
+    def keep(self, decoder: "Decoder", read: str, models: list[str]) -> None:
+        """Add a record to the log, and report its number."""
+        from rnngen.cli.commands.log import opened
+        from rnngen.version import __version__
+
+        request = decoder.request
+        given = request.prompt not in (None, "-")
+        left_out = {"log", "models", "quiet", "prompt_file", *(() if given else ("prompt",))}
+        options = {
+            name: value for name, value in self.options.items() if name not in left_out and value is not False
+        }
+        if decoder.seed is not None:
+            options["seed"] = decoder.seed
+        number = opened().add(
+            version=__version__,
+            models=[str(Path(path).absolute()) for path in models],
+            fingerprint=self.fingerprint,
+            options=options,
+            read=None if given or not read else read,
+            text="".join(self.written),
+        )
+        if not request.quiet:
+            console.note(f"log {number}")
+
+
+def _taking_note(pools: "Iterator[Sequence[Prompt]]", sources: list[str]) -> "Iterator[Sequence[Prompt]]":
+    """Pass prompts on, and take note of the sources."""
+    for pool in pools:
+        sources += [prompt.source for prompt in pool if prompt.source is not None]
+        yield pool
+
+
+def _lines_of(sources: Sequence[str]) -> str:
+    return "".join(f"{source}\n" for source in sources)
+
+
 # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Writer:
     """Writes outputs: texts as they come, lines in the order of their sources, or JSON lines."""
 
-    def __init__(self, decoder: "Decoder") -> None:
+    def __init__(self, decoder: "Decoder", copy: list[str] | None = None) -> None:
+        self.copy = copy
         self.decoder, self.request, self.generator = decoder, decoder.request, decoder.generator
         self.escaped = 0
         """Outputs about sources in which line ends were escaped."""
@@ -329,7 +419,7 @@ class Writer:
 
     def _output(self) -> streams.Output:
         encoding = "utf-8" if self.request.json else self.generator.encoding
-        return streams.Output(encoding, raw=self.request.raw)
+        return streams.Output(encoding, raw=self.request.raw, copy=self.copy)
 
     def _note(self, output: "Output") -> None:
         """Take note of an output that was written: whether it ended too early."""
@@ -386,7 +476,7 @@ class Writer:
         if self.request.null:
             return "\0" if ends else ""
         several = (self.request.nbest or self.request.count) > 1 or (self.generator.has_eos and ends)
-        return "\n" if several or sys.stdout.isatty() else ""
+        return "\n" if several else streams.ForTerminal("\n") if sys.stdout.isatty() else ""
 
     @property
     def _separator(self) -> str:
