@@ -1,4 +1,4 @@
-"""``sample --log`` and ``rnngen log``: what was written is written again, to the byte, or the change is said."""
+"""``sample --log`` and ``rnngen log``: what was written is written again, to the byte, or it says why not."""
 
 import json
 import stat

@@ -9,26 +9,19 @@ import click
 
 from rnngen.cli import flags, streams
 from rnngen.cli.context import session
+from rnngen.cli.keeping import Logging, opened
 from rnngen.cli.render import console
 from rnngen.errors import RnngenError
 from rnngen.printable import shown
 
 if TYPE_CHECKING:
-    from rnngen.store.log import Log, Record
+    from rnngen.store.log import Record
 
 CUT = 40
 """Characters of a prompt and of a text in a listing."""
 count_flag = click.option(
     "-n", "--count", type=click.IntRange(1), default=20, show_default=True, help="Records at most."
 )
-
-
-def opened() -> "Log":
-    """Return this user's log."""
-    from rnngen import paths
-    from rnngen.store.log import Log
-
-    return Log(paths.home() / "log.sqlite")
 
 
 @click.group()
@@ -87,12 +80,12 @@ def show(number: int, json: bool) -> None:
 @click.pass_context
 def rerun(ctx: click.Context, number: int) -> None:
     """Generate a record's text again, to the byte; an error says what has changed since."""
-    from rnngen.cli.commands.sample import Logging, run
+    from rnngen.cli.commands.sample import run
 
     class Comparing(Logging):
         """Compares models with those of the record, and keeps nothing."""
 
-        def check(self, fingerprint: str) -> None:
+        def check(self, _: object, fingerprint: str) -> None:
             if fingerprint != record.fingerprint:
                 raise RnngenError(
                     f"record {number} was written by other weights than {_names(record)} has now: the model "

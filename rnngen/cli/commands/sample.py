@@ -12,6 +12,7 @@ import click
 
 from rnngen.cli import completers, context, flags, interactive, prompts, streams
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
+from rnngen.cli.keeping import Logging
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
 from rnngen.encodings import BYTES
@@ -201,7 +202,7 @@ def run(
     saved: "SavedState | None",
     decoder_of: "Callable[[Generator], Decoder]",
     *,
-    log: "Logging | None" = None,
+    log: Logging | None = None,
 ) -> None:
     """Load the models, and generate; what is written is logged, or compared with what was.
 
@@ -220,7 +221,7 @@ def run(
     )
     model = here.open(*stored, options=options, cached=True)
     if log:
-        log.check(here.fingerprint(model))
+        log.check([str(one.path) for one in stored], here.fingerprint(model))
     decoder = decoder_of(model.generator)
     request = decoder.request
     if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
@@ -236,7 +237,7 @@ def run(
         if prompt is not None and request.count == 1 and "endless" in decoder.spec.can:
             context.take_one_thread()
         if log:
-            log.write(decoder, pools, prompt, [str(one.path) for one in stored])
+            log.write(Writer(decoder, log.written).write, decoder, pools, prompt)
         else:
             Writer(decoder).write(pools)
     if not request.quiet and (report := decoder.report()):
@@ -315,75 +316,6 @@ def _labelled(output: "Output") -> dict[str, str]:
     if not tab:
         return {}
     return {"label": label, "text": text if "\t" in output.prompt.text else text.partition("\t")[2]}
-
-
-# ── The log ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Logging:
-    """Keeps what is written, with what it takes to write it again.
-
-    Args:
-        options: those of the request by name; they are complete once there is a decoder.
-    """
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options, self.written = options, list[str]()
-
-    def check(self, fingerprint: str) -> None:
-        """Take the fingerprint of the models."""
-        self.fingerprint = fingerprint
-
-    def write(
-        self,
-        decoder: "Decoder",
-        pools: "Iterator[Sequence[Prompt]]",
-        prompt: str | None,
-        models: list[str],
-    ) -> None:
-        """Generate and write the texts of all prompts, and keep them; also those that end too early."""
-        sources: list[str] = []
-        try:
-            Writer(decoder, self.written).write(_taking_note(pools, sources))
-        except ConstraintError:
-            self.keep(decoder, _lines_of(sources) if prompt is None else prompt, models)
-            raise
-        self.keep(decoder, _lines_of(sources) if prompt is None else prompt, models)
-
-    def keep(self, decoder: "Decoder", read: str, models: list[str]) -> None:
-        """Add a record to the log, and report its number."""
-        from rnngen.cli.commands.log import opened
-        from rnngen.version import __version__
-
-        request = decoder.request
-        given = request.prompt not in (None, "-")
-        left_out = {"log", "models", "quiet", "prompt_file", *(() if given else ("prompt",))}
-        options = {
-            name: value for name, value in self.options.items() if name not in left_out and value is not False
-        }
-        if decoder.seed is not None:
-            options["seed"] = decoder.seed
-        number = opened().add(
-            version=__version__,
-            models=[str(Path(path).absolute()) for path in models],
-            fingerprint=self.fingerprint,
-            options=options,
-            read=None if given or not read else read,
-            text="".join(self.written),
-        )
-        if not request.quiet:
-            console.note(f"log {number}")
-
-
-def _taking_note(pools: "Iterator[Sequence[Prompt]]", sources: list[str]) -> "Iterator[Sequence[Prompt]]":
-    """Pass prompts on, and take note of the sources."""
-    for pool in pools:
-        sources += [prompt.source for prompt in pool if prompt.source is not None]
-        yield pool
-
-
-def _lines_of(sources: Sequence[str]) -> str:
-    return "".join(f"{source}\n" for source in sources)
 
 
 # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────
