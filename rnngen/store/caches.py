@@ -1,8 +1,8 @@
-"""What can be made again: encoded corpora, states after prompts, the list of plugins' commands; and piped text.
+"""What can be made again: encoded corpora, states after prompts, plugins' commands; and text from pipes.
 
 ::
 
-    corpora/KEY/          an encoded corpus; verified by digests when it is opened, made anew where they differ
+    corpora/KEY/          an encoded corpus, verified when it is opened, made anew where it differs
     corpora/.KEY.lock     held by the process that makes it; others wait for that
     prefixes/*            states after long prompts
     stdin/stdin-SHA.txt   text that came through a pipe, which its model needs to be resumed
