@@ -120,7 +120,7 @@ labels: Final = of(_labels)
 devices: Final = values("cpu", "cuda", "mps", "auto")
 BY_FIELD: Final[dict[str, Completer]] = {
     **dict.fromkeys(("val", "source", "val_source"), files),
-    **{kind: names(kind) for kind in ("cell", "tokenizer", "task")},
+    **{kind: names(kind) for kind in ("cell", "tokenizer", "task", "reader")},
     "source_tokenizer": names("tokenizer"),
     "device": devices,
     "encoding": values(*ENCODINGS, *MORE_ENCODINGS),
