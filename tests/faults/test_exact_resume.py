@@ -1,4 +1,4 @@
-"""Killed at any instant and resumed, a run ends with the bytes of an unbroken one: all that ships, one by one.
+"""Killed at any instant and resumed, a run ends with the bytes of an unbroken one, whatever it is made of.
 
 Compared are the model's files (weights, n-gram, metrics, vocabulary, card) and all that another resume would
 go on from: weights, moments of the optimizer, streams, random numbers.
@@ -21,6 +21,8 @@ SMALL = ["--batch=4", "--seq=16", "--steps=24", "--evaluations=8", "--lr=0.01", 
 STEPS = [*SMALL, "--hidden=8", "--dropout=0.2", "--precision=fp32", "--ngram=2", "--name=tale"]
 TEXTS = {"pairs": reversals(60), "labelled": "".join(f"{'ab'[n % 2]}\tname {n}\n" for n in range(80))}
 """The texts of tasks that need one of a kind."""
+PROMPTS = {"pairs": ["abc"], "labelled": ["--label=a"]}
+"""What their models are asked for."""
 
 
 def choices():
@@ -68,16 +70,11 @@ def test_a_run_that_is_killed_and_resumed_ends_like_an_unbroken_one(tmp_path, fl
     assert kills
     assert broken.model("tale") == whole.model("tale")
     assert resumable(broken) == resumable(whole)
-    one = ["sample", "-m", "tale", "--seed=1", "-n", "40"]
+    sample = ["sample", "-m", "tale", "--seed=1", "-n", "40", *PROMPTS.get(task, [])]
     broken.enter()
-    first = well(
-        *one, *(["--", "abc"] if task == "pairs" else []), *(["--label=a"] if task == "labelled" else [])
-    )
+    text = well(*sample).out
     whole.enter()
-    again = well(
-        *one, *(["--", "abc"] if task == "pairs" else []), *(["--label=a"] if task == "labelled" else [])
-    )
-    assert first.out == again.out
+    assert well(*sample).out == text
 
 
 @pytest.mark.slow
