@@ -11,6 +11,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from rnngen.contracts import Quantizable, State, Weights
+from rnngen.discovery import LOCAL
 from rnngen.errors import RnngenError, UsageError
 from rnngen.matrices import FORMATS, has_numba
 
@@ -124,6 +125,14 @@ def light(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{'torch', 'numpy', 'tokenizers'}} & set(sys.modules)))"
     heavy = in_process(code).split()
     assert not heavy, f"{module} imports {' and '.join(heavy)} at its top; move that where `load` points to"
+
+
+def importing(module: str) -> str:
+    """Return code that makes a module known in another process, where it is a plugin of one file."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if not (module.startswith(f"{LOCAL.name}.") and file):
+        return ""
+    return f"from rnngen.discovery import *; SingleFile(Path({file!r})).load()"
 
 
 def in_process(code: str, **environment: str) -> str:

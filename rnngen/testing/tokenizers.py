@@ -65,6 +65,7 @@ def check_tokenizer(spec: TokenizerSpec, **options: str) -> None:
 def check_hash_seed(spec: TokenizerSpec, **options: str) -> None:
     """Check, in two processes of their own, that training does not depend on the order of sets (seconds)."""
     code = (
+        f"{checks.importing(imported(spec.load).__module__)}\n"
         "import sys; from rnngen.contracts import imported; from rnngen.options import build\n"
         "from rnngen.testing.tokenizers import _chunks\n"
         f"options = build(imported({_target(spec.options)!r}), {options!r}, owner='')\n"

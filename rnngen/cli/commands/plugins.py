@@ -6,10 +6,15 @@ from typing import Any
 import click
 
 from rnngen import discovery
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
+from rnngen.cli.commands.plugin_check import check
+from rnngen.cli.commands.plugin_new import new
+from rnngen.cli.commands.plugin_packages import freeze, install, sync, uninstall
 from rnngen.cli.context import registry
 from rnngen.cli.render import console
+from rnngen.contracts import FilterSpec, StrategySpec
 from rnngen.discovery import Source
+from rnngen.errors import UnknownName
 from rnngen.options import Option, describe
 from rnngen.registry import KINDS, Entry, Failure, Registered
 
@@ -22,6 +27,10 @@ def plugins() -> None:
 
     A plugin is a Python package: 'pip install' it and its names appear here.
     """
+
+
+for _command in (check, new, install, uninstall, freeze, sync):
+    plugins.add_command(_command)
 
 
 @flags.examples(
@@ -73,6 +82,50 @@ def list_plugins(verbose: bool, json: bool) -> None:
             [one[key] for key in ("distribution", "status", "milliseconds", "place")] for one in packages
         ]
         console.table(places, ("package", "status", "import, ms", "place"))
+
+
+@flags.examples("rnngen plugins show mingru", "rnngen plugins show rnngen-mingru/mingru --json")
+@plugins.command("show", cls=flags.Command)
+@click.argument("name", shell_complete=completers.of(completers.plugin_names))
+@flags.json_flag
+def show(name: str, json: bool) -> None:
+    """Show what NAME is, of whatever kind: its options, its flags, its contract, and where it is."""
+    here = registry()
+    found = [
+        (kind, one) for kind in KINDS for one in here.all(kind) if name in (one.spec.name, one.qualified)
+    ]
+    if not found:
+        raise UnknownName("plugin", name, completers.plugin_names(click.get_current_context()))
+    shown = [_shown(kind, here.find(kind, one.qualified)) for kind, one in found]
+    if json:
+        console.write_json(shown)
+        return
+    for row in shown:
+        options = row.pop("options")
+        console.table([[key, value] for key, value in row.items() if value], ("what", name))
+        lines = [[one["name"], one["type"], _default(one), one["help"]] for one in options]
+        if lines:
+            console.table(lines, ("option", "type", "default", "meaning"))
+
+
+def _shown(kind: str, found: Registered[Any]) -> dict[str, Any]:
+    from rnngen.generation.decoding_choice import flags_of
+
+    spec = found.spec
+    flagged = isinstance(spec, FilterSpec | StrategySpec)
+    shown = [f"--{flag.name}" for flag in flags_of(spec)] if flagged else []
+    first = (type(spec).__doc__ or "").partition("\n")[0]
+    facts = {"numpy": getattr(spec, "numpy", None), "suffixes": " ".join(getattr(spec, "suffixes", ()))}
+    described = _described(kind, found)
+    return {**described, "flags": " ".join(shown), "implementation": spec.load, **facts, "contract": first}
+
+
+@plugins.command("folder", short_help="Print the folder of the user's single files.")
+def folder() -> None:
+    """Print the folder whose Python files are plugins of this user's; it is made if need be."""
+    path = discovery.user_folder()
+    path.mkdir(parents=True, exist_ok=True)
+    click.echo(str(path))
 
 
 @plugins.command("trust", short_help="Load the plugins of ./rnngen_plugins from now on.")
