@@ -46,6 +46,11 @@ class CellSpec(Spec):
 
     Without one, an option that the model lacks has its default, which must then do what that version did.
     """
+    web: str | None = None
+    """Names a text in JavaScript, ``(weights, options) => ({state, step})``, for ``rnngen export --web``.
+
+    It gets the parameters by name as ``{shape, data}``; ``state()`` returns the arrays of a stream before its
+    first token, ``step(x, state)`` the output and the next state. Without one a model is not exported so."""
 
 
 @dataclass(frozen=True, kw_only=True)
