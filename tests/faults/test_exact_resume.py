@@ -8,7 +8,7 @@ import random
 from typing import get_args
 
 import pytest
-from faults.injection import KILLED, count, ran, stopped
+from faults.injection import KILLED, count, stopped
 from faults.scenes import prepared, well
 from fixtures.commands import reversals, tale
 
@@ -90,4 +90,3 @@ def test_an_ensemble_that_is_killed_and_resumed_ends_like_an_unbroken_one(tmp_pa
         pass
     assert done.status == 0, done.err
     assert broken.model("tale") == whole.model("tale")
-    assert ran(["train", "--resume", "--name", "tale"]).status == 0
