@@ -99,7 +99,8 @@ def load_network(cell: Component, model: StoredModel, device: str) -> nn.Module:
         DeviceError: if the device is not there.
         ModelError: if the weights do not fit.
     """
-    check_weights(cell, model.config, model.weights)
-    network = _build_bounded(cell, model.config, model.weights)
-    load_weights(network, model.weights)
+    weights = cell.upgraded(model.weights, model.config.network.layers)
+    check_weights(cell, model.config, weights)
+    network = _build_bounded(cell, model.config, weights)
+    load_weights(network, weights)
     return network.to(choose_device(device)).eval()
