@@ -58,7 +58,17 @@ class DeviceError(RnngenError):
 
 
 class DivergedError(RnngenError):
-    """The loss is no longer a number."""
+    """The loss, the gradient or the weights are no longer numbers, or the loss is absurd.
+
+    Args:
+        message: what became of what, and when.
+        rate: the learning rate at that time.
+        precision: ``fp32`` or ``bf16``.
+    """
+
+    def __init__(self, message: str, rate: float = 0.0, precision: str = "fp32") -> None:
+        super().__init__(message)
+        self.rate, self.precision = rate, precision
 
 
 class ConstraintError(RnngenError):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from rnngen.errors import ModelError
+from rnngen.errors import ModelError, RnngenError
 from rnngen.inference.build import blueprint
 from rnngen.nn.devices import choose_device
 from rnngen.nn.heads import TorchModuleFactory
@@ -100,6 +100,11 @@ def load_network(cell: Component, model: StoredModel, device: str) -> nn.Module:
         ModelError: if the weights do not fit.
     """
     check_weights(cell, model.config, model.weights)
-    network = _build_bounded(cell, model.config, model.weights)
+    try:
+        network = _build_bounded(cell, model.config, model.weights)
+    except RnngenError:
+        raise
+    except Exception as error:  # options that a cell only refuses by failing
+        raise _misfit(f"{type(error).__name__}: {error}") from error
     load_weights(network, model.weights)
     return network.to(choose_device(device)).eval()

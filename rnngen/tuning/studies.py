@@ -5,13 +5,15 @@ file, on a shared disk say, or the URL of a database; both hold any number of st
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnngen.errors import NotFoundError, OptionError, PluginError, UnknownName, UsageError
-from rnngen.paths import home
+from rnngen.errors import NotFoundError, OptionError, PluginError, RnngenError, UnknownName, UsageError
+from rnngen.options.typed import check_types
+from rnngen.paths import home, require_regular
 from rnngen.requests.tune import TuneRequest
 from rnngen.training.plan import PLACES, Plan
 from rnngen.tuning import Best, request_from, stages_of
@@ -52,11 +54,28 @@ def place_of(name: str, storage: str | None) -> str:
     return str(home() / "studies" / f"{name}.journal")
 
 
+@contextmanager
+def sound(what: str) -> Iterator[None]:
+    """Refuse, in the block, a study that is not what this program wrote: Optuna believes any line of it.
+
+    Raises:
+        RnngenError: naming it.
+    """
+    try:
+        yield
+    except (RnngenError, OSError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".split("\n", 1)[0][:200]
+        raise RnngenError(f"{what} is damaged ({reason}); restore or delete it, or give another") from error
+
+
 def open_storage(place: str) -> "BaseStorage":
     """Open a journal file or a database, made if need be.
 
     Raises:
         UsageError: if the database cannot be reached.
+        RnngenError: if the file is damaged.
     """
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
@@ -69,20 +88,25 @@ def open_storage(place: str) -> "BaseStorage":
             raise OptionError(f"`storage={place}`: {reason}; give the path of a file or a URL") from error
     path = Path(place).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path)))
+    if path.exists():
+        require_regular(path)
+    with sound(f"study storage {path}"):
+        return JournalStorage(JournalFileBackend(str(path)))
 
 
 def open_study(name: str, place: str, prune: str, evaluations: int) -> "Study":
     """Open a study, made if need be, whose trials report a loss ``evaluations`` times."""
     import optuna
 
-    return optuna.create_study(
-        study_name=name,
-        storage=open_storage(place),
-        pruner=_pruner(prune, evaluations),
-        direction="minimize",
-        load_if_exists=True,
-    )
+    storage = open_storage(place)
+    with sound(f"study {name!r}"):
+        return optuna.create_study(
+            study_name=name,
+            storage=storage,
+            pruner=_pruner(prune, evaluations),
+            direction="minimize",
+            load_if_exists=True,
+        )
 
 
 def _pruner(prune: str, evaluations: int) -> "BasePruner":
@@ -96,13 +120,18 @@ def _pruner(prune: str, evaluations: int) -> "BasePruner":
 
 
 def best_of(study: "Study") -> Best | None:
-    """The best complete trial; None where there is none."""
-    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    values = [(trial.value, trial.number, trial) for trial in complete if trial.value is not None]
-    if not values:
-        return None
-    value, number, best = min(values)
-    return Best(number, value, best.params, request_from(best.user_attrs[SETTINGS]))
+    """The best complete trial; None where there is none.
+
+    Raises:
+        RnngenError: if the study is damaged.
+    """
+    with sound(f"study {study.study_name!r}"):
+        complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+        values = [(trial.value, trial.number, trial) for trial in complete if trial.value is not None]
+        if not values:
+            return None
+        value, number, best = min(values)
+        return Best(number, value, best.params, request_from(best.user_attrs[SETTINGS]))
 
 
 def find_best(name: str, storage: str | None) -> Best:
@@ -121,10 +150,11 @@ def find_best(name: str, storage: str | None) -> Best:
     if storage is not None and not there:
         raise NotFoundError(f"study storage {storage}: no such file")
     held = open_storage(place) if there else None
-    names = optuna.get_all_study_names(held) if held else []
-    if held is None or name not in names:
-        raise UnknownName("study", name, names if storage else study_names())
-    best = best_of(optuna.load_study(study_name=name, storage=held))
+    with sound(f"study storage {place}"):
+        names = optuna.get_all_study_names(held) if held else []
+        if held is None or name not in names:
+            raise UnknownName("study", name, names if storage else study_names())
+        best = best_of(optuna.load_study(study_name=name, storage=held))
     if best is None:
         raise NotFoundError(f"study {name!r} has no complete trial yet; search on with rnngen tune")
     return best
@@ -211,7 +241,9 @@ def agree(study: "Study", asked: Record, request: TuneRequest) -> Record:
     if held is None:
         study.set_user_attr(RECORD, vars(asked))
         return asked
-    record = Record(**held)
+    with sound(f"study {study.study_name!r}"):
+        record = Record(**held)
+        check_types(record)
     given = request.fixed.training.names | request.tuning.names
     if "seed" not in given:
         asked = replace(asked, seed=record.seed)
