@@ -24,7 +24,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from rnngen.errors import ConstraintError, UnknownName, UsageError
-from rnngen.paths import cache, home
+from rnngen.paths import cache, home, prefixes
 
 if TYPE_CHECKING:
     from rnngen.contracts import Listener, NetworkStep
@@ -321,8 +321,8 @@ class Session:
             return model
         from rnngen.generation.prefix_cache import PrefixCache
 
-        prefixes = PrefixCache(cache() / "prefixes", partial(self.fingerprint, model))
-        return replace(model, generator=replace(generator, prefix_cache=prefixes))
+        states = PrefixCache(prefixes(), partial(self.fingerprint, model))
+        return replace(model, generator=replace(generator, prefix_cache=states))
 
     def _load_draft(self, model: "StoredModel", name: str) -> "NetworkStep":
         """Open a model that drafts for another one."""

@@ -33,6 +33,16 @@ def spooled() -> Path:
     return cache() / "stdin"
 
 
+def corpora() -> Path:
+    """Return the folder of encoded corpora."""
+    return cache() / "corpora"
+
+
+def prefixes() -> Path:
+    """Return the folder of the states after long prompts."""
+    return cache() / "prefixes"
+
+
 def name_of(path: str | Path) -> str:
     """Return how messages name a file: as it was given, or ``standard input``."""
     return "standard input" if Path(path).parent.resolve() == spooled().resolve() else str(path)

@@ -41,6 +41,7 @@ COMMANDS: dict[str, Builtin] = {
     "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw the attention weights of a seq2seq model."),
     "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure the speed of training and generation."),
     "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
+    "cache": Builtin("rnngen.cli.commands.cache:cache", "Show or clear what can be made again."),
     "export": Builtin("rnngen.cli.commands.models:export", "Pack a model into one file."),
     "devices": Builtin("rnngen.cli.commands.devices:devices", "List the devices of this machine."),
     "plugins": Builtin(

@@ -19,6 +19,7 @@ from rnngen.encodings import EncodingError
 from rnngen.errors import CorpusError, NotFoundError, RnngenError
 from rnngen.options.corpus import NormalForm
 from rnngen.paths import name_of
+from rnngen.store import locks
 
 
 class _Line(NamedTuple):
@@ -254,6 +255,7 @@ def spool(stream: BinaryIO, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with (
             TemporaryDirectory(dir=folder, prefix=".stdin-") as place,
+            locks.hold(Path(place, "lock")),  # without it, the folder is swept as that of a dead process
             Path(place, "text").open("wb") as file,
         ):
             while block := stream.read(BLOCK):

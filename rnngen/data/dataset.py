@@ -29,7 +29,7 @@ from rnngen.errors import CorpusError, ModelError, OptionError
 from rnngen.events import Surveyed
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, NormalForm
-from rnngen.paths import cache, name_of, spooled
+from rnngen.paths import corpora, name_of, spooled
 from rnngen.registry import Registered, Registry
 from rnngen.registry.components import (
     Component,
@@ -40,8 +40,10 @@ from rnngen.registry.components import (
     reader_for,
     suffixes,
 )
-from rnngen.store.checkpoint import write_text
+from rnngen.store import caches
+from rnngen.store.checkpoint import fingerprint, read_sealed, write_sealed, write_text
 from rnngen.store.config import CorpusRecord
+from rnngen.store.folders import discard
 
 READER_OPTIONS = ("encoding", "field", "source_field", "label_field", "header")
 """Fields of ``CorpusOptions`` that are for the readers."""
@@ -265,18 +267,24 @@ class CorpusFiles:
             "format": 3,
             **({"normalize": self.normalize} if self.normalize else {}),
         }
-        folder = cache() / "corpora" / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
+        folder = corpora() / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
         try:
             encoded = opened()
         except ModelError:  # not made yet, or damaged since
-            self._make(folder, parts, recipe, tokenizer_json)
-            encoded = opened()
+            with caches.making(folder):
+                try:  # another process may have made it while this one waited for it
+                    encoded = opened()
+                except ModelError:
+                    self._make(folder, parts, recipe, tokenizer_json)
+                    encoded = opened()
+            caches.trim()
         return replace(encoded, surveyed=with_not_read(encoded.surveyed, self.not_read))
 
     def _make(
         self, folder: Path, parts: Mapping[str, Component], recipe: "_Recipe", tokenizer_json: str | None
     ) -> None:
+        discard(folder)
         divided = recipe.split(self.survey, has_val=bool(self.val_paths))
         self._check_sides(divided)
         text = tokenizer_json or self._learn(parts, divided)
@@ -291,9 +299,10 @@ class CorpusFiles:
             "cut": recipe.cut(divided, self.survey),
             "labels": self.survey.labels,
             "line_end": self.survey.line_end,
+            "tokenizer": fingerprint(text),
         }
         write_text(folder / "tokenizer.json", text)
-        write_text(folder / "survey.json", json.dumps(made))  # last: now it counts as made
+        write_sealed(folder / "survey.json", made)  # last: now it counts as made
 
     def _write(self, folder: Path, divided: Split, tokenizers: Tokenizers, limit: int | None) -> Sides:
         """Encode both splits; refuse one in which nothing fits."""
@@ -366,12 +375,18 @@ class CorpusFiles:
         own_vocabulary: bool,
     ) -> EncodedDataset:
         try:
-            made = json.loads((folder / "survey.json").read_text(encoding="utf-8"))
+            made = read_sealed(folder / "survey.json")
             surveyed = Surveyed(**{**made["surveyed"], "oddities": tuple(made["surveyed"]["oddities"])})
-            train, val = (open_store(folder / side, has_source=self.has_source) for side in ("train", "val"))
+            train, val = (
+                open_store(folder / side, has_source=self.has_source, verify=True)
+                for side in ("train", "val")
+            )
             text = (folder / "tokenizer.json").read_bytes().decode()
+            if made["tokenizer"] != fingerprint(text):
+                raise ModelError(f"{folder / 'tokenizer.json'} was changed after it was written")
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{folder} is damaged ({error}); delete it, it will be made again") from error
+        caches.touch(folder)
         tokenizer, source_tokenizer = load_tokenizers(parts, text, folder)
         lines = made["newline"] and not self.task.has_eos
         # the only line end may be in the other split

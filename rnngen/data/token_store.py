@@ -10,8 +10,10 @@ are a store of their own, beside that of the targets, with as many examples.
 """
 
 import hashlib
+import io
 import json
 import os
+import re
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,12 +29,14 @@ from numpy.typing import NDArray
 from rnngen.contracts import Chunk, Tokenizer
 from rnngen.errors import ModelError
 from rnngen.registry.components import Tokenizers
-from rnngen.store.checkpoint import sync_folder, write_text
+from rnngen.store.checkpoint import read_sealed, sync_folder, write_sealed
 
 VERSION = 1
 """Version of the layout on disk."""
 HEADER = "store.json"
 """The file that names the others: replacing it is what makes a new store take effect."""
+NAME = re.compile(r"(?:tokens|starts)-([0-9a-f]{16})\.npy")
+"""The names of the others: nothing outside the folder, and a digest of their content."""
 SEGMENT = 1 << 20
 """Characters that are encoded at once, if there is a good place to cut."""
 LIMIT = 4 * SEGMENT
@@ -143,16 +147,22 @@ class TokenStore:
         return cls.open(folder)
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Map a store into memory.
+    def open(cls, folder: Path, *, verify: bool = False) -> Self:
+        """Map a store into memory; ``verify`` reads all of it, and compares its digests.
 
         Raises:
             ModelError: if there is none, or a file is damaged or cut short; it is named.
         """
         header = _read_header(folder)
         kind = np.dtype(_id_type(header["vocabulary"]))
-        tokens = _mapped(folder / header["files"][0], kind, header["tokens"])
-        starts = _mapped(folder / header["files"][1], np.dtype("<i8"), header["examples"] + 1)
+        columns = [(kind, header["tokens"]), (np.dtype("<i8"), header["examples"] + 1)]
+        if verify:
+            read_sealed(folder / HEADER)
+            for name, column in zip(header["files"], columns, strict=True):
+                _verify(folder / name, *column)
+        tokens, starts = (
+            _mapped(folder / name, *column) for name, column in zip(header["files"], columns, strict=True)
+        )
         if starts[0] != 0 or starts[-1] != len(tokens) - 1:
             raise _damaged(folder / header["files"][1], "its borders do not fit the tokens")
         return cls(tokens, starts, header["chars"], header["vocabulary"], tally=_tally(header, folder))
@@ -206,10 +216,12 @@ def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         yield held
 
 
-def open_store(folder: Path, *, has_source: bool) -> TokenStore:
+def open_store(folder: Path, *, has_source: bool, verify: bool = False) -> TokenStore:
     """Open what ``TokenStore.write`` or, with sources, ``write_pairs`` wrote."""
-    store = TokenStore.open(folder)
-    return replace(store, source=TokenStore.open(_source_folder(folder))) if has_source else store
+    store = TokenStore.open(folder, verify=verify)
+    if not has_source:
+        return store
+    return replace(store, source=TokenStore.open(_source_folder(folder), verify=verify))
 
 
 def sources_of(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -282,7 +294,7 @@ def _writing(folder: Path, tokenizer: Tokenizer) -> Iterator[_Writer]:
         for array_name in header["files"]:
             (place / array_name).replace(folder / array_name)
     sync_folder(folder)  # the arrays are there for good before the header names them
-    write_text(folder / HEADER, json.dumps(header))
+    write_sealed(folder / HEADER, header)
     for array_name in old.difference(header["files"]):
         (folder / array_name).unlink(missing_ok=True)
 
@@ -321,8 +333,7 @@ class _Column:
         self.length += len(values)
 
     def _write_header(self) -> None:
-        about = {"descr": self._kind.str, "fortran_order": False, "shape": (self.length,)}
-        np.lib.format.write_array_header_1_0(self._file, about)  # padded: of one size, whatever the length
+        self._file.write(_npy_header(self._kind, self.length))
 
     def __exit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
         with self._file as file:
@@ -391,6 +402,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
         version = header["version"]
         numbers = [header[name] for name in ("tokens", "examples", "chars", "vocabulary")]
         first, second = header["files"]
+        named = NAME.fullmatch(first) and NAME.fullmatch(second)
     except OSError as error:
         raise ModelError(
             f"{path}: no token store here ({error.strerror}); prepare the corpus again"
@@ -399,9 +411,31 @@ def _read_header(folder: Path) -> dict[str, Any]:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
     if version != VERSION:
         raise ModelError(f"{path}: layout {version} of another rnngen; prepare the corpus again")
-    if not all(isinstance(number, int) for number in numbers) or not isinstance(first + second, str):
+    if not all(isinstance(number, int) for number in numbers) or not named:
         raise _damaged(path, "an entry is not what it should be")
     return header
+
+
+def _verify(path: Path, kind: "np.dtype[Any]", length: int) -> None:
+    """Compare an array with its digest, its name; read as a file, it does not count as memory in use."""
+    header = _npy_header(kind, length)
+    try:
+        with path.open("rb") as file:
+            same = file.read(len(header)) == header
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _damaged(path, str(error)) from error
+    found = NAME.fullmatch(path.name)
+    if not same or not found or found[1] != digest[:16]:
+        raise _damaged(path, "it is not what was written")
+
+
+def _npy_header(kind: "np.dtype[Any]", length: int) -> bytes:
+    """Return the header of an ``.npy`` file; it is padded to one size, whatever the length."""
+    made = io.BytesIO()
+    about = {"descr": kind.str, "fortran_order": False, "shape": (length,)}
+    np.lib.format.write_array_header_1_0(made, about)
+    return made.getvalue()
 
 
 def _tally(header: dict[str, Any], folder: Path) -> NDArray[np.int64] | None:

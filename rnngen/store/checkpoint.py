@@ -119,6 +119,23 @@ def read_bytes(path: Path) -> bytes:
         raise ModelError(f"{os_reason(error)}; restore it, or train the model again") from error
 
 
+def write_sealed(path: Path, record: Mapping[str, Any]) -> None:
+    """Replace a JSON file by a record and its digest."""
+    write_text(path, json.dumps({**record, "sha256": _seal(record)}))
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read what ``write_sealed`` wrote; ``ModelError`` if it is missing, or anything in it has changed."""
+    record = read_json(path)
+    if record.pop("sha256", None) != _seal(record):
+        raise ModelError(f"{path} was changed after it was written")
+    return record
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    return fingerprint(json.dumps(dict(record), sort_keys=True))
+
+
 def parse(path: Path, text: str | bytes) -> dict[str, Any]:
     """Read a JSON object that a file holds; ``ModelError`` names the file if it is none."""
     try:

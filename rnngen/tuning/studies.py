@@ -54,31 +54,16 @@ def place_of(name: str, storage: str | None) -> str:
     return str(home() / "studies" / f"{name}.journal")
 
 
-@contextmanager
-def sound(what: str) -> Iterator[None]:
-    """Refuse, in the block, a study that is not what this program wrote: Optuna believes any line of it.
-
-    Raises:
-        RnngenError: naming it.
-    """
-    try:
-        yield
-    except (RnngenError, OSError):
-        raise
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}".split("\n", 1)[0][:200]
-        raise RnngenError(f"{what} is damaged ({reason}); restore or delete it, or give another") from error
-
-
 def open_storage(place: str) -> "BaseStorage":
     """Open a journal file or a database, made if need be.
 
     Raises:
         UsageError: if the database cannot be reached.
-        RnngenError: if the file is damaged.
+        ModelError: if the journal is damaged.
     """
     from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
+
+    from rnngen.tuning.journal import WholeLines
 
     if "://" in place:
         try:
@@ -90,8 +75,21 @@ def open_storage(place: str) -> "BaseStorage":
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         require_regular(path)
-    with sound(f"study storage {path}"):
-        return JournalStorage(JournalFileBackend(str(path)))
+    with _reading(place):
+        return JournalStorage(WholeLines(path))
+
+
+@contextmanager
+def _reading(place: str) -> Iterator[None]:
+    """Take whatever Optuna makes of a damaged storage for what it is."""
+    from rnngen.tuning.journal import damaged
+
+    try:
+        yield
+    except (RnngenError, OSError):
+        raise
+    except Exception as error:  # Optuna believes what it reads
+        raise damaged(place, error) from error
 
 
 def open_study(name: str, place: str, prune: str, evaluations: int) -> "Study":
@@ -99,14 +97,16 @@ def open_study(name: str, place: str, prune: str, evaluations: int) -> "Study":
     import optuna
 
     storage = open_storage(place)
-    with sound(f"study {name!r}"):
-        return optuna.create_study(
+    with _reading(place):
+        study = optuna.create_study(
             study_name=name,
             storage=storage,
             pruner=_pruner(prune, evaluations),
             direction="minimize",
             load_if_exists=True,
         )
+        best_of(study)
+        return study
 
 
 def _pruner(prune: str, evaluations: int) -> "BasePruner":
@@ -120,18 +120,13 @@ def _pruner(prune: str, evaluations: int) -> "BasePruner":
 
 
 def best_of(study: "Study") -> Best | None:
-    """The best complete trial; None where there is none.
-
-    Raises:
-        RnngenError: if the study is damaged.
-    """
-    with sound(f"study {study.study_name!r}"):
-        complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-        values = [(trial.value, trial.number, trial) for trial in complete if trial.value is not None]
-        if not values:
-            return None
-        value, number, best = min(values)
-        return Best(number, value, best.params, request_from(best.user_attrs[SETTINGS]))
+    """The best complete trial; None where there is none."""
+    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    values = [(trial.value, trial.number, trial) for trial in complete if trial.value is not None]
+    if not values:
+        return None
+    value, number, best = min(values)
+    return Best(number, value, best.params, request_from(best.user_attrs[SETTINGS]))
 
 
 def find_best(name: str, storage: str | None) -> Best:
@@ -150,11 +145,12 @@ def find_best(name: str, storage: str | None) -> Best:
     if storage is not None and not there:
         raise NotFoundError(f"study storage {storage}: no such file")
     held = open_storage(place) if there else None
-    with sound(f"study storage {place}"):
+    with _reading(place):
         names = optuna.get_all_study_names(held) if held else []
-        if held is None or name not in names:
-            raise UnknownName("study", name, names if storage else study_names())
-        best = best_of(optuna.load_study(study_name=name, storage=held))
+        found = optuna.load_study(study_name=name, storage=held) if held and name in names else None
+        best = best_of(found) if found else None
+    if found is None:
+        raise UnknownName("study", name, names if storage else study_names())
     if best is None:
         raise NotFoundError(f"study {name!r} has no complete trial yet; search on with rnngen tune")
     return best
@@ -241,7 +237,7 @@ def agree(study: "Study", asked: Record, request: TuneRequest) -> Record:
     if held is None:
         study.set_user_attr(RECORD, vars(asked))
         return asked
-    with sound(f"study {study.study_name!r}"):
+    with _reading(study.study_name):
         record = Record(**held)
         check_types(record)
     given = request.fixed.training.names | request.tuning.names

@@ -2,7 +2,10 @@
 
 import io
 import json
+import random
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,6 +17,7 @@ from rnngen.events import listening
 from rnngen.options.corpus import CorpusOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
+from rnngen.store.checkpoint import write_sealed
 
 TEXT = "".join(f"line {i} of the text\n" for i in range(50))
 
@@ -206,6 +210,49 @@ def test_a_damaged_entry_is_made_again(path, home, damage):
     for file in [p for p in home.rglob("*") if p.is_file()]:
         file.unlink()
         assert encode(path).tokenizer_json == whole.tokenizer_json
+
+
+def test_whatever_bit_of_an_entry_is_flipped_it_is_noticed(path, home):
+    whole, draw = encode(path, task="lines"), random.Random(1)
+    for _ in range(150):
+        file = draw.choice([p for p in sorted(home.rglob("*")) if p.is_file()])
+        content = bytearray(file.read_bytes())
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        file.write_bytes(content)
+        again = encode(path, task="lines")
+        assert (again.train.tokens == whole.train.tokens).all()
+        assert (again.val.tokens == whole.val.tokens).all()
+        assert (again.tokenizer_json, again.record) == (whole.tokenizer_json, whole.record)
+        assert (again.train.tally == whole.train.tally).all()
+        assert again.surveyed == whole.surveyed
+
+
+def test_a_record_that_names_a_file_elsewhere_deletes_nothing(path, home, tmp_path):
+    encode(path)
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    for header in home.rglob("store.json"):
+        record = json.loads(header.read_text()) | {"files": [str(victim), "../../../victim"]}
+        record.pop("sha256")
+        write_sealed(header, record)
+    encode(path)
+    assert victim.read_text() == "precious"
+
+
+def test_an_entry_is_made_once_where_two_want_it_at_once(path, home, monkeypatch):
+    made, learn = [], CharTokenizer.train.__func__
+
+    def slow(cls, *given):
+        made.append(1)
+        time.sleep(0.5)
+        return learn(cls, *given)
+
+    monkeypatch.setattr(CharTokenizer, "train", classmethod(slow))
+    with ThreadPoolExecutor() as pool:
+        one, other = pool.map(lambda _: encode(path).tokenizer_json, range(2))
+    assert one == other
+    assert made == [1]
+    assert [p for p in home.rglob(".*") if p.is_file()] == []
 
 
 def test_an_interrupted_entry_is_made_again(path, home, monkeypatch):

@@ -97,7 +97,7 @@ def test_without_source_options_work_undescribed():
     assert build(space["Bare"], {"n": "2"}, owner="x").n == 2
 
 
-@pytest.mark.parametrize("cls", [*STAGES, *{spec.options for hook in HOOKS for spec in hook()}])
+@pytest.mark.parametrize("cls", [*STAGES, *dict.fromkeys(spec.options for hook in HOOKS for spec in hook())])
 def test_every_option_of_ours_is_documented_frozen_and_readable(cls):
     for option in describe(cls):
         assert option.help.endswith((".", ")")), option.name
@@ -265,7 +265,7 @@ def test_a_range_holds_its_ends_and_what_its_steps_lead_to():
     assert None not in Range(0, 1)
 
 
-@pytest.mark.parametrize("cls", [*STAGES, *{spec.options for hook in HOOKS for spec in hook()}])
+@pytest.mark.parametrize("cls", [*STAGES, *dict.fromkeys(spec.options for hook in HOOKS for spec in hook())])
 def test_every_default_of_ours_lies_in_what_is_searched_and_all_of_that_is_accepted(cls):
     for option in describe(cls):
         search = option.search
