@@ -79,7 +79,7 @@ def _usage(error: "ClickException") -> int:
 
 def _guarded(work: Callable[[], int]) -> int:
     """Run ``work``; whatever it raises becomes at most a line on stderr, and a status."""
-    from rnngen.errors import RnngenError, os_reason
+    from rnngen.errors import RnngenError, os_reason, out_of_memory
 
     try:
         return work()
@@ -97,8 +97,10 @@ def _guarded(work: Callable[[], int]) -> int:
             _close_stdout()
         return _failed(os_reason(error), 1)
     except Exception as error:
-        name = type(error).__name__
-        return _failed(f"{name}: {error} (this is a bug; RNNGEN_DEBUG=1 shows where)", 1)
+        message = f"{type(error).__name__}: {error} (this is a bug; RNNGEN_DEBUG=1 shows where)"
+        if what := out_of_memory(error):
+            message = f"there is not enough memory {what}; give less text at a time"
+        return _failed(message, 1)
 
 
 def _failed(message: str, status: int) -> int:

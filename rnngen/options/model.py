@@ -163,9 +163,10 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         for name in ("seq", "batch", "accumulate", "evaluations", "max_length"):
             require_range(name, getattr(self, name), 1)
-        pulls = ("l1", "activation_reg", "temporal_reg", "gradient_noise")
-        for name in ("clip", "weight_decay", "patience", *pulls):
+        for name in ("clip", "patience"):
             require_range(name, getattr(self, name), 0)
+        for name in ("weight_decay", "l1", "activation_reg", "temporal_reg", "gradient_noise"):
+            require_range(name, getattr(self, name), 0, 1e6)
         for name in ("lr", "teacher_temp"):
             require_range(name, getattr(self, name), 0, above=True)
         require_range("teacher_weight", self.teacher_weight, 0, 1)
@@ -242,6 +243,5 @@ class OutputOptions:
     Wu et al. 2016)."""
 
     def __post_init__(self) -> None:
-        require(self.beam >= 0, f"beam={self.beam}: 0 or more expected")
-        penalty = self.length_penalty
-        require(0 <= penalty < float("inf"), f"length_penalty={penalty}: 0 or more expected")
+        require_range("beam", self.beam, 0, 10_000)
+        require_range("length_penalty", self.length_penalty, 0)

@@ -306,12 +306,18 @@ class Trainer:
     def _refuse_absurd(self, loss: Loss) -> None:
         """A state that nothing is to be learnt from any more must not take the place of a good one."""
         nats = loss.nats_per_token if loss.network_nats is None else loss.network_nats / max(1, loss.tokens)
-        if not nats < ABSURD:
+        if loss.tokens and not nats < ABSURD:
             self._diverged(f"the validation loss became {nats:.3g} nats a token at step {self.progress.step}")
 
     def _diverged(self, what: str) -> NoReturn:
-        rate = self.optimizer.param_groups[0]["lr"]
-        raise DivergedError(f"{what}, at the learning rate {rate:.2g}", rate, self.precision)
+        rate, best = self.optimizer.param_groups[0]["lr"], self.progress.best_step
+        tries = [f"--lr {rate / 3:.1g}", *["--clip 1"] * (not self.options.clip)]
+        tries += ["--precision fp32"] * (self.precision == "bf16")
+        mend = f"start again with {' or '.join(tries)}"
+        if best or self.starts_trained:
+            kept = f"the weights of step {best} are kept"
+            mend = f"{kept}: go on from them by --init-from, with {' or '.join(tries)}"
+        raise DivergedError(f"{what}, at the learning rate {rate:.2g}; {mend}")
 
     def _epoch(self) -> float:
         return self.progress.step / self.batches.steps_per_epoch

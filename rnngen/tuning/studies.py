@@ -146,7 +146,7 @@ def find_best(name: str, storage: str | None) -> Best:
         raise NotFoundError(f"study storage {storage}: no such file")
     held = open_storage(place) if there else None
     with _reading(place):
-        names = optuna.get_all_study_names(held) if held else []
+        names = [str(one) for one in optuna.get_all_study_names(held)] if held else []
         found = optuna.load_study(study_name=name, storage=held) if held and name in names else None
         best = best_of(found) if found else None
     if found is None:
