@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-STDOUT = "standard output"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,7 +78,7 @@ def _usage(error: "ClickException") -> int:
 
 def _guarded(work: Callable[[], int]) -> int:
     """Run ``work``; whatever it raises becomes at most a line on stderr, and a status."""
-    from rnngen.errors import RnngenError, os_reason, out_of_memory
+    from rnngen.errors import STDOUT, RnngenError, os_reason
 
     try:
         return work()
@@ -97,10 +96,21 @@ def _guarded(work: Callable[[], int]) -> int:
             _close_stdout()
         return _failed(os_reason(error), 1)
     except Exception as error:
-        message = f"{type(error).__name__}: {error} (this is a bug; RNNGEN_DEBUG=1 shows where)"
-        if what := out_of_memory(error):
-            message = f"there is not enough memory {what}; give less text at a time"
-        return _failed(message, 1)
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    """Report what nobody raised on purpose: a plugin's failure, or a bug."""
+    from rnngen.cli.blame import owner_of
+    from rnngen.errors import out_of_memory
+
+    if lacks := out_of_memory(error):
+        return _failed(f"there is not enough memory {lacks}; give less text at a time", 1)
+    what = f"{type(error).__name__}: {error}"
+    if owner := owner_of(error):
+        mend = f"RNNGEN_DEBUG=1 shows where, -p no:{owner} leaves it out"
+        return _failed(f"the plugin {owner} failed: {' '.join(what.split())} ({mend})", 4)
+    return _failed(f"{what} (this is a bug; RNNGEN_DEBUG=1 shows where)", 1)
 
 
 def _failed(message: str, status: int) -> int:
@@ -153,6 +163,8 @@ class _StandardOutput(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
+            from rnngen.errors import STDOUT
+
             error.filename = STDOUT
             raise
 

@@ -7,7 +7,8 @@
      │    ├── OptionError      2   …by the options that it names; the command line names flags
      │    └── UnknownName      2   …because no such cell, option, model … exists; the closest is named
      ├── NotFoundError         3   a model or a corpus is not there
-     ├── PluginError           4   a plugin is missing, broken or in conflict with another
+     ├── PluginError           4   a plugin is broken or in conflict with another
+ │    └── MissingPlugin    4   …or was there once, and brought what is asked for
      ├── CorpusError           1   a text cannot be read, or is too small to train on
      ├── ModelError            1   a model on disk is damaged, or from a newer rnngen
      ├── DeviceError           1   the device asked for is not there, or cannot do what was asked
@@ -43,6 +44,14 @@ class PluginError(RnngenError):
     """A plugin is missing, broken, or in conflict with another."""
 
     exit_status = 4
+
+
+class MissingPlugin(PluginError):  # noqa: N818 - reads as the sentence that it prints
+    """A name that a plugin brought which is not there now."""
+
+    def __init__(self, kind: str, name: str, distribution: str, why: str) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"the {kind} {name!r} is from {distribution}; {why}")
 
 
 class CorpusError(RnngenError):
@@ -96,6 +105,16 @@ class OptionError(UsageError):
             return f"`{names[found[1]]}={found[2]}`" if found[1] in names else found[0]
 
         return cls(re.sub(r"\b(\w+)=([^\s:;,]*)", named, str(error)))
+
+
+STDOUT = "standard output"
+"""The name of standard output in errors about it."""
+
+
+def is_output(error: Exception) -> bool:
+    """Return whether an error is about standard output, and nobody's who writes to it."""
+    named = isinstance(error, OSError) and error.filename == STDOUT
+    return named or isinstance(error, BrokenPipeError)
 
 
 def os_reason(error: OSError) -> str:

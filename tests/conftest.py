@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-pytest_plugins = ["fixtures.commands", "fixtures.small_runs", "fixtures.toys"]
+pytest_plugins = ["fixtures.commands", "fixtures.plugins", "fixtures.small_runs", "fixtures.toys"]
 
 os.environ.setdefault(
     "GOMP_SPINCOUNT", "1000"

@@ -6,12 +6,15 @@ milliseconds whatever is installed.
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
-from rnngen.errors import UnknownName
+from rnngen import discovery
+from rnngen.cli.context import Program, selection
+from rnngen.discovery import Selection
+from rnngen.errors import RnngenError, UnknownName, is_output
 from rnngen.version import __version__
 
 
@@ -38,12 +41,18 @@ COMMANDS: dict[str, Builtin] = {
     "classify": Builtin("rnngen.cli.commands.classify:classify", "Print the likeliest label of each line."),
     "next": Builtin("rnngen.cli.commands.next:next_token", "Show the most probable next tokens."),
     "fill": Builtin("rnngen.cli.commands.fill:fill", "Fill a gap in a text."),
+    "look": Builtin("rnngen.cli.commands.look:look", "Look inside a model: surprisal, units, gates …"),
+    "report": Builtin(
+        "rnngen.cli.commands.report:report", "Write a page with all that look shows of a model."
+    ),
     "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw the attention weights of a seq2seq model."),
     "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure the speed of training and generation."),
     "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
     "cache": Builtin("rnngen.cli.commands.cache:cache", "Show or clear what can be made again."),
     "export": Builtin("rnngen.cli.commands.models:export", "Pack a model into one file."),
     "devices": Builtin("rnngen.cli.commands.devices:devices", "List the devices of this machine."),
+    "doctor": Builtin("rnngen.cli.commands.doctor:doctor", "Show what is installed, and what to mend."),
+    "config": Builtin("rnngen.cli.commands.config:config", "Show the settings, and where each comes from."),
     "plugins": Builtin(
         "rnngen.cli.commands.plugins:plugins", "List cells, tokenizers, filters and other plugins."
     ),
@@ -74,7 +83,31 @@ class App(click.Group):
             return command
         from rnngen.cli import plugin_commands
 
-        return plugin_commands.find(cmd_name, reserved=COMMANDS, quiet=ctx.resilient_parsing)
+        quiet = ctx.resilient_parsing
+        return plugin_commands.find(selection(ctx), cmd_name, reserved=COMMANDS, quiet=quiet)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the flags before the command; they say which plugins count."""
+        rest = super().parse_args(ctx, args)
+        words = [*ctx.params.get("plugin", ()), *["none"] * ctx.params.get("no_plugins", False)]
+        ctx.ensure_object(Program).selection = Selection.parse(words)
+        return rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Raises:
+            PluginError: naming the plugin of a command that raises what rnngen and Click do not.
+        """
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            passes = click.ClickException | click.exceptions.Exit | click.Abort | RnngenError
+            if ctx.invoked_subcommand in COMMANDS or isinstance(error, passes) or is_output(error):
+                raise
+            from rnngen.cli import plugin_commands
+
+            raise plugin_commands.failed(selection(ctx), str(ctx.invoked_subcommand), error) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -114,7 +147,9 @@ class App(click.Group):
                 yield name, builtin.summary
         from rnngen.cli import plugin_commands
 
-        yield from plugin_commands.summaries(reserved=COMMANDS, quiet=ctx.resilient_parsing)
+        yield from plugin_commands.summaries_of(
+            selection(ctx), reserved=COMMANDS, quiet=ctx.resilient_parsing
+        )
 
 
 def _asks_for_help(args: list[str]) -> bool:
@@ -123,18 +158,42 @@ def _asks_for_help(args: list[str]) -> bool:
     return not {"--help", "-h", "--help-all"}.isdisjoint(options)
 
 
-app = click.version_option(
-    __version__,
-    *("-V", "--version"),
-    message="rnngen %(version)s",
-    allow_from_autoenv=False,  # RNNGEN_VERSION may well be set by whoever packs rnngen
-)(
-    App(
-        name="rnngen",
-        help="Train recurrent text generators on your own text, and run them in the shell.",
-        epilog="\b\nExamples:\n"
-        "  rnngen train corpus.txt\n  rnngen sample --temp 0.8 'ROMEO:'\n  rnngen help tutorial",
-        context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RNNGEN"},
-    )
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Show the version, and the plugins that there are, without importing any."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    click.echo(f"rnngen {__version__}")
+    selected = Selection.of_environment()
+    for source in discovery.sources():
+        off = "" if selected.takes(source) else "  (switched off)"
+        click.echo(f"  {source.distribution.name} {source.distribution.version}{off}")
+    ctx.exit()
+
+
+app = App(
+    name="rnngen",
+    help="Train recurrent text generators on your own text, and run them in the shell.",
+    epilog="\b\nExamples:\n"
+    "  rnngen train corpus.txt\n  rnngen sample --temp 0.8 'ROMEO:'\n  rnngen help tutorial",
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RNNGEN"},
+    params=[
+        click.Option(
+            ["-p", "plugin"],
+            multiple=True,
+            metavar="NAME|no:NAME",
+            allow_from_autoenv=False,
+            help="Load this plugin and no other, or all but this; RNNGEN_PLUGINS=a,b does the same.",
+        ),
+        click.Option(["--no-plugins"], is_flag=True, allow_from_autoenv=False, help="Load no plugin at all."),
+        click.Option(
+            ["-V", "--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            allow_from_autoenv=False,  # RNNGEN_VERSION may well be set by whoever packs rnngen
+            callback=_show_version,
+            help="Show the version, and those of the plugins.",
+        ),
+    ],
 )
 """The program. ``rnngen.__main__`` runs it; tests may call it through ``main``."""

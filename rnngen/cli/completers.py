@@ -51,6 +51,15 @@ def names(kind: str) -> Completer:
     return complete
 
 
+def plugin_names(ctx: click.Context) -> list[str]:
+    """Return the names of everything that plugins and rnngen itself bring."""
+    from rnngen.cli.context import registry
+    from rnngen.registry import KINDS
+
+    here = registry(ctx)
+    return [name for kind in KINDS for name in here.names(kind)]
+
+
 def models(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the names of models, and paths where the text begins like one."""
     try:
@@ -120,7 +129,7 @@ labels: Final = of(_labels)
 devices: Final = values("cpu", "cuda", "mps", "auto")
 BY_FIELD: Final[dict[str, Completer]] = {
     **dict.fromkeys(("val", "source", "val_source"), files),
-    **{kind: names(kind) for kind in ("cell", "tokenizer", "task")},
+    **{kind: names(kind) for kind in ("cell", "tokenizer", "task", "reader")},
     "source_tokenizer": names("tokenizer"),
     "device": devices,
     "encoding": values(*ENCODINGS, *MORE_ENCODINGS),

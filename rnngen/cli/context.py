@@ -3,13 +3,16 @@
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from rnngen.cli.render import console
+from rnngen.discovery import Selection, strict, untrusted
+from rnngen.errors import PluginError
 
 if TYPE_CHECKING:
     from rnngen.api import Model, Session
@@ -36,29 +39,56 @@ CORE = "numpy._core._multiarray_umath"
 class Program:
     """State shared by one run of the program: the root context's ``obj``; see ``registry``."""
 
-    plugins: bool = True
-    """False to have the built-ins alone."""
+    selection: Selection = field(default_factory=Selection)
+    """The plugins that count, beside what the environment says."""
     reported: bool = False
     """True once the plugins that failed have been named."""
 
     @cached_property
     def registry(self) -> "Registry":
-        """The registry of plugins; they are imported at the first access."""
+        """The registry of plugins."""
         from rnngen.registry import Registry
 
-        return Registry.discover() if self.plugins else Registry()
+        return Registry.discover(self.selection)
+
+
+def selection(ctx: click.Context | None = None) -> Selection:
+    """Return the plugins that the flags of ``rnngen`` itself let count."""
+    ctx = ctx or click.get_current_context(silent=True)
+    return ctx.find_root().ensure_object(Program).selection if ctx else Selection()
+
+
+def plugin_flags(ctx: click.Context) -> list[str]:
+    """Return the flags of ``rnngen`` itself as they were given, for another process."""
+    params = ctx.find_root().params
+    chosen = [word for name in params.get("plugin", ()) for word in ("-p", name)]
+    return [*chosen, *["--no-plugins"] * params.get("no_plugins", False)]
 
 
 def registry(ctx: click.Context | None = None) -> "Registry":
-    """Return the registry of this run; the first call imports the plugins, and names failures on stderr."""
+    """Return the registry of this run; the first call names plugins that fail on stderr.
+
+    Raises:
+        UnknownName: if a plugin is chosen, or left out, that there is not.
+        PluginError: if one fails, and RNNGEN_PLUGINS_STRICT is set.
+    """
     ctx = ctx or click.get_current_context()
     program = ctx.find_root().ensure_object(Program)
-    program.registry.names("cell")  # `failures` is complete only after a look-up
     if not (program.reported or ctx.resilient_parsing):
         from rnngen.cli.plugin_commands import report
+        from rnngen.registry import broken
 
         program.reported = True
-        report(program.registry.failures)
+        program.registry.check_selection()
+        failures = program.registry.failures
+        if failures and strict():
+            raise PluginError(broken(failures[0]))
+        report(failures)
+        if waiting := untrusted():
+            console.note(
+                f"{waiting[0].relative_to(Path.cwd())} is not loaded, since a folder may come from anybody; "
+                "'rnngen plugins trust' loads the plugins of this one"
+            )
     return program.registry
 
 

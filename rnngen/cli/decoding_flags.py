@@ -13,7 +13,7 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.context import registry
 from rnngen.cli.flags import FILTERS, NONE, OrNone, type_of
-from rnngen.errors import UsageError
+from rnngen.errors import MissingPlugin, UsageError
 from rnngen.options import Option, describe
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class DecodingCommand(flags.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            _refuse_absent(ctx, error.option_name)
             near = ", ".join(map(repr, error.possibilities or ()))
             raise UsageError(
                 f"no such option {error.option_name!r}{f' (did you mean {near}?)' if near else ''}; plugins "
@@ -64,13 +65,26 @@ class DecodingCommand(flags.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return its own parameters, those made from the installed filters and strategies, and the help."""
         own = len(self.params)
-        return [*self.params, *_made(ctx, self.with_strategies), *super().get_params(ctx)[own:]]
+        known = {one.name for one in self.params}
+        made = [one for one in _made(ctx, self.with_strategies) if one.name not in known]
+        return [*self.params, *made, *super().get_params(ctx)[own:]]
 
 
 class FilterCommand(DecodingCommand):
     """A command whose flags include those of filters alone."""
 
     with_strategies = False
+
+
+def _refuse_absent(ctx: click.Context, name: str) -> None:
+    """Raise ``MissingPlugin`` if a plugin brings a flag that is not there now."""
+    plugins = registry(ctx)
+    for kind in ("filter", "strategy"):
+        for distribution, spec in plugins.absent(kind):
+            flags_ = [spec.get("flag"), *spec.get("flags", ())]
+            if any(flag and f"--{flag['name']}" == name for flag in flags_):
+                why = plugins.why_missing(distribution)
+                raise MissingPlugin("option", name, distribution.name, why)
 
 
 def _made(ctx: click.Context, with_strategies: bool) -> list[DecodingFlag]:

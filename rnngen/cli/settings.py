@@ -24,7 +24,8 @@ from typing import Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
-from rnngen.errors import UnknownName, UsageError, os_reason
+from rnngen.discovery import Selection
+from rnngen.errors import MissingPlugin, UnknownName, UsageError, os_reason
 from rnngen.options.typed import deeper
 from rnngen.paths import config, read_regular
 from rnngen.requests.conflicts import Conflict, Row, settle
@@ -85,6 +86,20 @@ def defaults(command: click.Command, name: str, builtins: Collection[str]) -> di
     return merged
 
 
+def checked(path: Path, commands: Mapping[str, click.Command], known: Collection[str]) -> dict[str, Any]:
+    """Return all that a file sets, a table for each command; errors as in ``defaults``.
+
+    ``known`` are the names of the commands that ship with rnngen, of which a table is expected.
+    """
+    tables = _read(path)
+    _check_tables(tables, path, known)
+    return {
+        name: _checked(commands[name], table, path, name)
+        for name, table in tables.items()
+        if name in commands
+    }
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = read_regular(path, LARGEST).decode()
@@ -110,9 +125,14 @@ def _check_tables(tables: Mapping[str, Any], path: Path, builtins: Collection[st
     strangers = [key for key in tables if key not in builtins]
     if not strangers:
         return
+    from rnngen.cli.context import selection
     from rnngen.cli.plugin_commands import rows
 
-    known = {*builtins, *(name for row in rows(quiet=True) for name in (row.name, row.qualified))}
+    wanted = selection() & Selection.of_environment()
+    if wanted != Selection():  # it may be the table of a plugin that is left out
+        return
+    brought = rows(wanted, quiet=True)
+    known = {*builtins, *(name for row in brought for name in (row.name, row.qualified))}
     for key in strangers:
         if key not in known:
             raise UsageError(f"{path}: {UnknownName('table', key, known)}")
@@ -254,8 +274,23 @@ def resolve(ctx: click.Context, values: Mapping[str, Any], build: Callable[[dict
 
     Raises:
         ConflictError: if both come from one place, or what one needs is not given.
+        UnknownName, MissingPlugin: for a name that nothing answers to, with the place that asked for it.
     """
-    return settle(values, build, partial(_lower, ctx))
+    try:
+        return settle(values, build, partial(_lower, ctx))
+    except (UnknownName, MissingPlugin) as error:
+        for name, value in values.items():
+            if error.name in str(value) and rank_of(ctx, name):
+                error.args = (f"{error} ({_place_of(ctx, name)} asks for it)",)
+                break
+        raise
+
+
+def _place_of(ctx: click.Context, name: str) -> str:
+    """Return the variable or the files that a value below the command line comes from."""
+    if rank_of(ctx, name) < SETTINGS_RANK:
+        return f"{ctx.auto_envvar_prefix}_{name.upper()}"
+    return " or ".join(str(path) for path in (local_file(), user_file()) if path.is_file())
 
 
 def _lower(ctx: click.Context, row: Row, left: Mapping[str, Any]) -> str | None:

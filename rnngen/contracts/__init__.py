@@ -34,6 +34,7 @@ from rnngen.contracts.decoding import GenerationState as GenerationState
 from rnngen.contracts.decoding import Hypothesis as Hypothesis
 from rnngen.contracts.decoding import Listener as Listener
 from rnngen.contracts.decoding import ReportingStrategy as ReportingStrategy
+from rnngen.contracts.decoding import SearchNode as SearchNode
 from rnngen.contracts.decoding import StatefulFilter as StatefulFilter
 from rnngen.contracts.decoding import Strategy as Strategy
 from rnngen.contracts.decoding import TextConstraint as TextConstraint
@@ -51,8 +52,10 @@ from rnngen.contracts.networks import ConditionedStep as ConditionedStep
 from rnngen.contracts.networks import FeatureNetwork as FeatureNetwork
 from rnngen.contracts.networks import FeatureStep as FeatureStep
 from rnngen.contracts.networks import Floats as Floats
+from rnngen.contracts.networks import GatedStep as GatedStep
 from rnngen.contracts.networks import Head as Head
 from rnngen.contracts.networks import Layer as Layer
+from rnngen.contracts.networks import LayeredStep as LayeredStep
 from rnngen.contracts.networks import LayerStep as LayerStep
 from rnngen.contracts.networks import ModuleFactory as ModuleFactory
 from rnngen.contracts.networks import Network as Network

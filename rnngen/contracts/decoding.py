@@ -109,6 +109,21 @@ class Generated:
     """Its log-probability and score, where the strategy knows them."""
 
 
+@dataclass(frozen=True)
+class SearchNode:
+    """A continuation that a search weighed: one token after a hypothesis."""
+
+    parent: int | None
+    """The number of the node that it goes on from; None from the beginning."""
+    token: int
+    total: float
+    """The log-probability of the whole hypothesis, in nats."""
+    fate: str
+    """``kept``, ``finished`` or ``pruned``."""
+    why: str = ""
+    """The reason, in words."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DecodingJob:
     """The job of a strategy: go on from B prompts, side by side.
@@ -147,6 +162,8 @@ class DecodingJob:
     """True if these are to keep the attention weights."""
     text: Callable[[Iterable[int]], Iterator[str]] = lambda _: iter(())
     """Turns tokens into text, piece by piece."""
+    trace: "list[SearchNode] | None" = None
+    """Where a search that can be looked at notes, for one prompt, what it weighed; None if nobody looks."""
     load_model: Callable[[str], NetworkStep] | None = None
     """Opens another model of the same vocabulary by its name, for strategies that need two."""
 

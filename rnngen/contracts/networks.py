@@ -2,8 +2,8 @@
 
 Each has a *torch implementation*, which trains over whole sequences, and may have a *NumPy implementation*,
 which generates one token at a time and starts at once. A capability that only some have is a Protocol to ask
-with ``isinstance``: ``CarryingLayer``, ``FeatureStep``, ``ChunkStep``, ``Quantizable``, ``CompiledMatrix``,
-``CarryingNetwork``, ``FeatureNetwork``.
+with ``isinstance``: ``CarryingLayer``, ``GatedStep``, ``FeatureStep``, ``ChunkStep``, ``LayeredStep``,
+``Quantizable``, ``CompiledMatrix``, ``CarryingNetwork``, ``FeatureNetwork``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -98,6 +98,20 @@ class LayerStep(Protocol):
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """Take one step: (B,G) and the state → outputs (B,H) and the next state. Write to no argument."""
+
+
+@runtime_checkable
+class GatedStep(Protocol):
+    """A NumPy implementation of a layer whose gates can be observed, as ``rnngen look gates`` does.
+
+    The state needs nothing of the kind: it is there to be seen, whatever the cell.
+    """
+
+    def gates(self, projected: Floats, state: State) -> Mapping[str, Floats]:
+        """Return the gates by name, each (B,·) from 0 to 1, of the step that ``advance`` takes from the same.
+
+        Write to no argument.
+        """
 
 
 @runtime_checkable
@@ -314,6 +328,18 @@ class ChunkStep(NetworkStep, Protocol):
 
     def forward_chunk(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:
         """``tokens`` (T,) and the state of one stream → logits (T,V) after each, and the T states."""
+
+
+@runtime_checkable
+class LayeredStep(NetworkStep, Protocol):
+    """A step whose state is made of its layers' states, so that each layer can be observed."""
+
+    layers: Sequence[LayerStep]
+    layer_spans: Sequence[slice]
+    """Where the arrays of each layer stand in the state."""
+
+    def embed(self, tokens: TokenIds) -> Floats:
+        """Return the embeddings (B,E) of ``tokens`` (B,), which the first layer reads."""
 
 
 @runtime_checkable

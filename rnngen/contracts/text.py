@@ -98,6 +98,8 @@ class Task(Protocol):
     def examples(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Cut a file's chunks into examples, each beginning with a chunk that ``starts_document``.
 
+        Between examples white space may go; everything else of the text stays, in its order.
+
         Raises:
             ValueError: if the text is not as the task needs it; the message names the place in the file, the
                 error, and the mend.

@@ -25,12 +25,13 @@ from rnngen.data.summary import Sides, check_labels, check_pairs, summarise, too
 from rnngen.data.survey import Survey, survey
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_pairs
 from rnngen.encodings import BYTES
-from rnngen.errors import CorpusError, ModelError, OptionError
+from rnngen.errors import CorpusError, ModelError, OptionError, PluginError
 from rnngen.events import Surveyed
+from rnngen.hookspecs import PROJECT
 from rnngen.options import describe
 from rnngen.options.corpus import CorpusOptions, NormalForm
 from rnngen.paths import corpora, name_of, spooled
-from rnngen.registry import Registered, Registry
+from rnngen.registry import Distribution, Registered, Registry
 from rnngen.registry.components import (
     Component,
     Tokenizers,
@@ -40,13 +41,14 @@ from rnngen.registry.components import (
     reader_for,
     suffixes,
 )
+from rnngen.registry.fingerprints import code_of
 from rnngen.store import caches
 from rnngen.store.checkpoint import fingerprint, read_sealed, write_sealed, write_text
 from rnngen.store.config import CorpusRecord
 from rnngen.store.folders import discard
 
-READER_OPTIONS = ("encoding", "field", "source_field", "label_field", "header")
-"""Fields of ``CorpusOptions`` that are for the readers."""
+READER_OPTIONS = ("reader", "encoding", "field", "source_field", "label_field", "header")
+"""Fields of ``CorpusOptions`` that are for the readers, or choose one."""
 _READER_NAMES = {"label_field": "source_field"}
 """Names that the readers have for them: to these a label is a source."""
 TOKENIZERS = ("tokenizer", "source_tokenizer")
@@ -137,12 +139,20 @@ class CorpusFiles:
     def readers(self) -> list[Registered[Any]]:
         """The readers of the files, each once, in order."""
         every = (*self.paths, *self.val_paths, *self.sources, *self.val_sources)
-        found = (find_reader(self.registry, self._kind(path), earlier=self.earlier) for path in every)
+        how: dict[str, Any] = {"earlier": self.earlier, "chosen": self._chosen}
+        found = (find_reader(self.registry, self._kind(path), **how) for path in every)
         return list({one.qualified: one for one in found}.values())
 
+    @property
+    def _chosen(self) -> str | None:
+        """The reader that was chosen by name, with its options."""
+        return self.reader_options.get("reader")
+
     def check_options(self) -> None:
-        """Raise ``OptionError`` at an option of readers that none of the files' readers has."""
-        for option in self.reader_options:
+        """Raise ``UsageError`` at an option of readers that none of the files' readers has."""
+        if self._chosen is not None:
+            reader_for(self.registry, {}, chosen=self._chosen)("")
+        for option in self.reader_options.keys() - {"reader"}:
             name = _READER_NAMES.get(option, option)
             if not any(_has_option(reader, name) for reader in self.readers):
                 able = [one.spec.name for one in self.registry.all("reader") if _has_option(one, name)]
@@ -160,6 +170,11 @@ class CorpusFiles:
                     f"{names}: not the text that the model was trained on; restore it, "
                     "or train a new model with --init-from and another --name"
                 )
+        now = [one.qualified for one in self.readers]
+        for reader in record.readers:
+            if reader not in now and (owner := reader.partition("/")[0]) != PROJECT:
+                why = self.registry.why_missing(Distribution(owner, ""), mend="get it from where you had it")
+                raise PluginError(f"the text of this model was read by {reader}, which is not there; {why}")
 
     @cached_property
     def _corpus(self) -> Corpus:
@@ -179,13 +194,15 @@ class CorpusFiles:
 
     def _read(self, paths: Sequence[Path], sources: Sequence[Path]) -> Corpus:
         given = {_READER_NAMES.get(key, key): str(value) for key, value in self.reader_options.items()}
+        given.pop("reader", None)
+        how: dict[str, Any] = {"earlier": self.earlier, "chosen": self._chosen}
         spec = self.task_part.registered.spec
         if not sources and (spec.has_source or spec.has_labels):
             given["beside"] = "source" if spec.has_source else "label"
 
         def reader(path: Path) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
             settings = {**given, "encoding": self._encodings.of(path)}
-            return reader_for(self.registry, settings, earlier=self.earlier)(self._kind(path))
+            return reader_for(self.registry, settings, **how)(self._kind(path))
 
         return Corpus(paths, self.task, reader, sources, self._encodings, self.normalize)
 
@@ -238,6 +255,7 @@ class CorpusFiles:
         limit: int | None = None,
         record: CorpusRecord | None = None,
         extend: bool = False,
+        fresh: bool = False,
     ) -> EncodedDataset:
         """Split the text, learn the vocabulary from the train split alone, and encode both splits.
 
@@ -248,6 +266,7 @@ class CorpusFiles:
             limit: most tokens on a side of a pair; longer ones are left out of both splits.
             record: that of a run which goes on, to split the text as it did.
             extend: whether these get tokens for what the text has and they lack, where they can.
+            fresh: make everything again, whatever is in the cache.
 
         Raises:
             CorpusError: if a side is left without an example, or with none that fits.
@@ -256,19 +275,23 @@ class CorpusFiles:
         digests = _digest(self._corpus), _digest(self._validation)
         files = [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
         tokenizers = [asdict(parts[kind].component) for kind in TOKENIZERS if kind in parts]
+        made_by = [parts[kind].registered for kind in TOKENIZERS if kind in parts]
         made_from = {
             "corpus": [*digests, dict(self.reader_options)],
             "endings": [suffix_of(path) for path in files],  # they choose the reader
-            "readers": [one.qualified for one in self.readers],
+            "code": [code_of(one) for one in (*self.readers, self.task_part.registered, *made_by)],
             "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
             "split": recipe.key,
             "tokenizer": [*tokenizers, tokenizer_json],
-            "format": 3,
+            "format": 4,
             **({"normalize": self.normalize} if self.normalize else {}),
         }
         folder = corpora() / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
+        if fresh:
+            with caches.making(folder):
+                self._make(folder, parts, recipe, tokenizer_json)
         try:
             encoded = opened()
         except ModelError:  # not made yet, or damaged since

@@ -9,7 +9,7 @@
 
 Nothing is repaired in silence. A byte order mark at the head goes, and says how the text is encoded; line
 ends stay as they are. Under ``bytes`` there is nothing to decode: each byte is a character, U+0000 to U+00FF,
-and ``to_bytes`` is the way back.
+and ``to_bytes`` is the way back; from any other text it is ``utf8``, which refuses what has no bytes.
 """
 
 from rnngen.encodings.decoder import BLOCK as BLOCK
@@ -20,3 +20,4 @@ from rnngen.encodings.decoder import decode as decode
 from rnngen.encodings.decoder import lines as lines
 from rnngen.encodings.decoder import read as read
 from rnngen.encodings.decoder import to_bytes as to_bytes
+from rnngen.encodings.decoder import utf8 as utf8

@@ -104,6 +104,21 @@ def decode(data: bytes, name: str, encoding: str = "utf-8") -> str:
     return Decoder(name, encoding, BY_ICONV).decode(data, final=True)
 
 
+def utf8(text: str) -> bytes:
+    """Return the bytes of a text.
+
+    Raises:
+        CorpusError: if it holds half of a surrogate pair, which stands for no character.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise CorpusError(
+            f"the text holds U+{ord(text[error.start]):04X} at offset {error.start}, half of a surrogate "
+            "pair, which UTF-8 cannot write; repair its source, or read it with errors='replace'"
+        ) from None
+
+
 def to_bytes(text: str) -> bytes:
     """Return the bytes that a text of the encoding ``bytes`` stands for.
 

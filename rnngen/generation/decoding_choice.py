@@ -12,6 +12,7 @@ Nothing here names a filter or a strategy: what there is, and what it can stand 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from rnngen.contracts import AnyFilter, FilterSpec, Flag, Strategy, StrategySpec, Tokenizer
@@ -20,10 +21,19 @@ from rnngen.options import IdleOption, build, describe, divide
 from rnngen.registry import Registry
 from rnngen.registry.components import choose_filters, make_filters, parse_component
 from rnngen.requests.conflicts import Conflict, ConflictError, Need
-from rnngen.requests.sample import ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
+from rnngen.requests.sample import (
+    ADAPTING,
+    FIELDS,
+    ComponentChoice,
+    DecodingChoice,
+    FilterChoices,
+    SampleRequest,
+)
 
 ORDERS = ("hf", "llama")
 """The orders of filters: as in transformers, temperature before truncation, or as in llama.cpp, after."""
+RESERVED = FIELDS | ADAPTING | {"strategy", "filters", "order"}
+"""Options that no filter can have as its flag."""
 DRAWING = "sample"
 """The strategy of draws, for filters that ask for them."""
 
@@ -34,10 +44,31 @@ class DecodingFlags:
 
     registry: Registry
 
+    @cached_property
+    def _claims(self) -> tuple[list[FilterSpec], list[str]]:
+        """The filters that have a flag, each the first that claims it, and a line about each other claim."""
+        taken = dict.fromkeys(RESERVED, "an option of rnngen's own")
+        first, lost = [], []
+        for spec in self.registry.specs(FilterSpec):
+            if spec.flag and (owner := taken.get(spec.flag.parameter)):
+                lost.append(
+                    f"the filter {spec.name!r} has no flag --{spec.flag.name}, which is {owner}; give "
+                    f"--filters {spec.name}=…"
+                )
+            elif spec.flag:
+                taken[spec.flag.parameter] = f"the filter {spec.name!r}'s"
+                first.append(spec)
+        return first, lost
+
     @property
     def filters(self) -> list[FilterSpec]:
-        """The filters that have a flag."""
-        return [spec for spec in self.registry.specs(FilterSpec) if spec.flag]
+        """The filters that have a flag; of several that claim one, the first."""
+        return self._claims[0]
+
+    @property
+    def lost_flags(self) -> list[str]:
+        """A line about each filter's flag that is taken."""
+        return self._claims[1]
 
     @property
     def strategies(self) -> list[StrategySpec]:
@@ -173,7 +204,7 @@ class DecodingFlags:
         self, values: Mapping[str, Any], asked: str | None
     ) -> tuple[ComponentChoice | None, str, dict[str, Any]]:
         """The strategy that is asked for, the option that does so, and the values that are not its own."""
-        choosing = {s.flag.parameter: s for s in self.strategies if s.flag}
+        choosing = {s.flag.parameter: s for s in reversed(self.strategies) if s.flag}  # the first counts
         off = [name for name in values if name in choosing and _is_off(values[name])]
         rest = {name: value for name, value in values.items() if name not in off}
         chosen = [name for name in rest if name in choosing]

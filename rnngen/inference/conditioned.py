@@ -50,7 +50,7 @@ def conditioned(
     spellings = Spellings(pieces, forbidden)
     if not spellings.cross_characters:
         return network
-    kind: type[Any] = _Plain
+    kind: type[Any] = Conditioned
     if isinstance(network, FeatureStep):
         kind = _FeatureChunk if isinstance(network, ChunkStep) else _Feature
     elif isinstance(network, ChunkStep):
@@ -77,7 +77,7 @@ class _Way(NamedTuple):
     """The log-probability of all of them."""
 
 
-class _Plain:
+class Conditioned:
     """A ``rnngen.contracts.ConditionedStep`` of a network."""
 
     def __init__(self, network: Any, spellings: Spellings, forbidden: TokenIds, arrays: int) -> None:
@@ -202,7 +202,7 @@ def _worth_following(ways: Sequence[_Way], found: Doubles) -> list[_Way]:
 # ── What the network can do besides ────────────────────────────────────────────────────────────────────────
 
 
-class _Feature(_Plain):
+class _Feature(Conditioned):
     """The step of a ``FeatureStep``, which is one too."""
 
     def __init__(self, network: FeatureStep, spellings: Spellings, forbidden: TokenIds, arrays: int) -> None:
@@ -219,7 +219,7 @@ class _Feature(_Plain):
         return self.condition(self.network.logits(features, state[: self.arrays]), state)
 
 
-class _Chunk(_Plain):
+class _Chunk(Conditioned):
     """The step of a ``ChunkStep``, which is one too."""
 
     def forward_chunk(self, tokens: TokenIds, state: State) -> tuple[Floats, list[State]]:

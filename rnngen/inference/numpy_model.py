@@ -128,7 +128,7 @@ class NumpyStep:
         self.head = make_head(weights)
         self.feature_size = self.head.inputs
         ends = [0, *accumulate(len(layer.initial_state(1)) for layer in layers)]
-        self.spans = [slice(*span) for span in pairwise(ends)]
+        self.layer_spans = [slice(*span) for span in pairwise(ends)]
         learnt = sum(name.startswith("initial.") for name in weights)
         self.initial = [weights[f"initial.{i}"] for i in range(learnt)]
 
@@ -145,8 +145,8 @@ class NumpyStep:
 
     def features(self, tokens: TokenIds, state: State) -> tuple[Floats, State]:
         """``tokens`` (B,), state → the last layer's outputs (B,H), state."""
-        y, after = self.first.advance(self._project(tokens), state[self.spans[0]])
-        for layer, span in zip(self.rest, self.spans[1:], strict=True):
+        y, after = self.first.advance(self._project(tokens), state[self.layer_spans[0]])
+        for layer, span in zip(self.rest, self.layer_spans[1:], strict=True):
             y, more = layer.advance(layer.project(y), state[span])
             after += more
         return y, after
@@ -160,7 +160,7 @@ class NumpyStep:
         """
         rows = self._project(tokens)
         states: list[State] = [() for _ in tokens]
-        for layer, span in zip(self.layers, self.spans, strict=True):
+        for layer, span in zip(self.layers, self.layer_spans, strict=True):
             rows = rows if layer is self.first else _by_rows(layer.project, rows)
             outputs, past = [], state[span]
             for place in range(len(tokens)):
@@ -173,6 +173,11 @@ class NumpyStep:
     def logits(self, features: Floats, state: State) -> Floats:  # noqa: ARG002
         """Features (B,H) and the state after their tokens → logits (B,V)."""
         return self.head(features)
+
+    def embed(self, tokens: TokenIds) -> Floats:
+        """``tokens`` (B,) → their embeddings (B,E)."""
+        rows: Floats = self.embedding.take(tokens, axis=0)
+        return rows
 
     def _project(self, tokens: TokenIds) -> Floats:
         """Project tokens (B,) for the first layer; for one row, ``take`` is 3 times as fast as ``[]``."""

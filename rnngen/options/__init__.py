@@ -46,6 +46,8 @@ PENALTY: Final = "penalty"
 """The key of a field's metadata that is true where the option adds to the loss of training."""
 
 
+HELP: Final = "help"
+"""The key of a field's metadata that holds its documentation, where the class has no source."""
 NEEDS: Final = "needs"
 """The key of a field's metadata that holds its ``Needs``, where it has no effect beside some others."""
 
@@ -218,13 +220,15 @@ def describe(options: type[Any]) -> tuple[Option, ...]:
 
 @cache
 def _described(options: type[Any]) -> tuple[Option, ...]:
-    hints, documented = get_type_hints(options), _field_docstrings(options)
+    hints = get_type_hints(options)
+    told = all(HELP in field.metadata for field in fields(options))  # then there is no source to look for
+    documented = {} if told else _field_docstrings(options)
     described = []
     for field in fields(options):
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         kind, choices, optional = _reading(hints[field.name], field.name)
         search = _filled(field.metadata.get(SEARCH), kind, choices, field.name)
-        help_ = documented.get(field.name, "").replace("``", "'")
+        help_ = documented.get(field.name, field.metadata.get(HELP, "")).replace("``", "'")
         needs = field.metadata.get(NEEDS, ())
         described.append(Option(field.name, kind, default, help_, choices, optional, search, needs))
     return tuple(described)

@@ -41,6 +41,8 @@ class CorpusOptions:
     """Validation text in a file of its own; all of the corpus is then training text."""
     val_fraction: float = 0.1
     """Share of the corpus, at its end, that is validation text."""
+    reader: str | None = None
+    """Reader of the files, by name, with options as NAME;key=value; by default that of each file's ending."""
     encoding: str | None = None
     """Encoding of the text, by Python's name, utf-8 by default; "utf-8;old/*.txt=cp1251" for files with their
     own; bytes learns what is no text, byte by byte."""

@@ -1,19 +1,23 @@
-"""Pictures of alignments in files, drawn as PNG, SVG or HTML by the end of the file's name."""
+"""Pictures in files, drawn as PNG, SVG or HTML by the end of the file's name.
 
-from collections.abc import Callable, Sequence
+::
+
+    Grids · ColouredText · Chart ─▸ compose ─▸ Sheet of boxes, words and lines ─▸ SVG, PNG
+                                 ─▸ page ───────────────────────────────────────▸ HTML
+"""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from rnngen.errors import UsageError
+from rnngen.plots.sheet import Picture
 
-if TYPE_CHECKING:
-    from rnngen.generation.alignment import Alignment
-
-Draw: TypeAlias = "Callable[[Sequence[Alignment], str], str | bytes]"
+Draw: TypeAlias = Callable[[Picture], str | bytes]
 
 
-def save(alignments: "Sequence[Alignment]", path: Path, title: str) -> None:
-    """Draw alignments below one another into a file, which is replaced at once or not at all.
+def save(picture: Picture, path: Path) -> None:
+    """Draw a picture into a file, which is replaced at once or not at all.
 
     Raises:
         UsageError: if the name ends in none of .png, .svg and .html, or the picture would be too large.
@@ -22,14 +26,14 @@ def save(alignments: "Sequence[Alignment]", path: Path, title: str) -> None:
     """
     from rnngen.store.checkpoint import atomic
 
-    drawn = chosen(path)(alignments, title)
+    drawn = chosen(path)(picture)
     with atomic(path) as file:
         file.write(drawn.encode() if isinstance(drawn, str) else drawn)
 
 
 def chosen(path: Path) -> Draw:
     """Return the function that draws a file, with errors as in ``save``; call it before long work."""
-    from rnngen.plots import html, png, svg
+    from rnngen.plots import png, svg
 
     if path.is_dir():
         raise UsageError(f"{path} is a folder; give the name of a file")
@@ -40,5 +44,5 @@ def chosen(path: Path) -> Draw:
         case ".svg":
             return svg.draw
         case ".html" | ".htm":
-            return html.draw
+            return lambda picture: picture.page()
     raise UsageError(f"{path}: a picture is drawn as .png, .svg or .html; give a name that ends in one")

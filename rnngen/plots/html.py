@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
-from rnngen.generation.alignment import Alignment
-from rnngen.plots.sheet import label, legend_of, one_line
+from rnngen.plots.sheet import Grid, label, legend_of, one_line
 
 STRONG, FAINT = 0.65, 0.05
 """The weight from which the ink of a cell is inverted, and that below which it is muted."""
 
 
-def draw(alignments: Sequence[Alignment], title: str) -> str:
+def draw(alignments: Sequence[Grid], title: str) -> str:
     """Write a page that shows every alignment: both sentences, and the grid of their weights."""
     page = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     page = page.replace("<!--title-->", escape(one_line(title)))
@@ -24,7 +23,7 @@ def draw(alignments: Sequence[Alignment], title: str) -> str:
     return page.replace("<!--sections-->", sections)
 
 
-def _section(alignment: Alignment, number: int) -> str:
+def _section(alignment: Grid, number: int) -> str:
     lines = [
         f'<section aria-label="Sentence {number}">',
         _line(alignment.source, "source"),
@@ -49,7 +48,7 @@ def _line(texts: Sequence[str], side: str) -> str:
     )
 
 
-def _table(alignment: Alignment) -> Iterator[str]:
+def _table(alignment: Grid) -> Iterator[str]:
     # The box scrolls by itself where the table is too wide, so keys must be able to reach it.
     yield '<div class="scroll" tabindex="0" role="region" aria-label="Weights">'
     yield '<table aria-label="Weights in percent: a row a target word, a column a source word">'

@@ -1,9 +1,9 @@
-"""An alignment as PNG, through Pillow, which the extra ``plot`` brings."""
+"""A picture as PNG, through Pillow, which the extra ``plot`` brings."""
 
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import groupby, islice
@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rnngen.errors import RnngenError, UsageError
-from rnngen.plots.sheet import PAPER, Box, Words, compose
+from rnngen.plots.sheet import PAPER, Box, Columns, Mark, Picture, Stroke, Words
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont
 
-    from rnngen.generation.alignment import Alignment
-
 SCALE = 2
 """Pixels of the picture for one of the sheet, for high-resolution screens."""
 MOST = 100_000_000
 """The largest number of pixels; few programs open larger pictures."""
+
+OPTIMIZED = 8_000_000
+"""The number of pixels from which on a file is not made as small as it could be, which takes long."""
 
 
 def check() -> None:
@@ -37,32 +38,55 @@ def check() -> None:
         ) from None
 
 
-def draw(alignments: "Sequence[Alignment]", title: str) -> bytes:
-    """Draw alignments below one another; errors as in ``rnngen.plots.save``."""
+def draw(picture: Picture) -> bytes:
+    """Draw a picture; errors as in ``rnngen.plots.save``."""
     check()
     from PIL import Image
 
     # Once to collect the characters, and once more with the fonts that have them.
-    plain = compose(alignments, title, lambda text, size: size * len(text))
-    fonts = Fonts(char for mark in plain.marks if isinstance(mark, Words) for char in mark.text)
-    sheet = compose(alignments, title, lambda text, size: fonts.measure(text, SCALE * size) / SCALE)
+    plain = picture.compose(lambda text, size: size * len(text))
+    fonts = Fonts(char for mark in plain.marks if isinstance(mark, Words | Columns) for char in mark.text)
+    sheet = picture.compose(lambda text, size: fonts.measure(text, SCALE * size) / SCALE)
     width, height = round(SCALE * sheet.width), round(SCALE * sheet.height)
     if width * height > MOST:
         raise UsageError(
             f"a PNG of {width}×{height} pixels is more than programs open; "
-            "write a .html or a .svg, or draw fewer sentences"
+            "write a .html or a .svg, or draw less of it"
         )
     image = Image.new("RGB", (width, height), PAPER)
     for mark in sheet.marks:
-        if isinstance(mark, Box):
+        _draw(image, mark, fonts)
+    file = BytesIO()
+    image.save(file, "PNG", optimize=width * height < OPTIMIZED)
+    return file.getvalue()
+
+
+def _draw(image: "Image", mark: Mark, fonts: "Fonts") -> None:
+    from PIL import ImageDraw
+
+    match mark:
+        case Box():
             left, top = round(SCALE * mark.x), round(SCALE * mark.y)
             right, bottom = round(SCALE * (mark.x + mark.width)), round(SCALE * (mark.y + mark.height))
             image.paste(mark.fill, (left, top, right, bottom))
-        else:
+        case Words():
             _write(image, mark, fonts)
-    file = BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return file.getvalue()
+        case Columns():
+            _set(image, mark, fonts)
+        case Stroke():
+            points = [(SCALE * x, SCALE * y) for x, y in mark.points]
+            width = max(round(SCALE * mark.width), 1)
+            ImageDraw.Draw(image).line(points, mark.ink, width, "curve")
+
+
+def _set(image: "Image", line: Columns, fonts: "Fonts") -> None:
+    """Draw characters, each at its place."""
+    size = SCALE * line.size
+    for x, char in line.places():
+        if not char.isspace():
+            mask = fonts.glyph(char, size)
+            corner = round(SCALE * x - mask.width / 2), round(SCALE * line.y - mask.height / 2)
+            image.paste(line.ink, corner, mask)
 
 
 def _write(image: "Image", words: Words, fonts: "Fonts") -> None:
@@ -153,6 +177,7 @@ class Fonts:
 
     def __init__(self, characters: Iterable[str]) -> None:
         self._faces: dict[str, Face] = {}
+        self._glyphs: dict[tuple[str, float], Image] = {}
         wanted = {char for char in (*characters, *"".join(STAND_INS.values())) if not _rides(char)}
         for place in islice(_places("".join(sorted(wanted))), TRIED):
             self._take(Face(*place), wanted)
@@ -185,6 +210,12 @@ class Fonts:
         for _, group in groupby(zip(faces, text, strict=True), key=lambda pair: id(pair[0])):
             pairs = list(group)
             yield pairs[0][0], "".join(char for _, char in pairs)
+
+    def glyph(self, char: str, size: float) -> "Image":
+        """Draw a character as opacities, once for all of its places."""
+        if (char, size) not in self._glyphs:
+            self._glyphs[char, size] = _mask(char, size, self)
+        return self._glyphs[char, size]
 
     def measure(self, text: str, size: float) -> float:
         """Return the width of a text in pixels."""

@@ -1,21 +1,13 @@
-"""The layout of a drawn picture, for PNG and SVG: rectangles and words, in pixels.
-
-::
-
-    title
-              It  's very easy          the source, slanted where its words are long
-         听   ▓▓  ░░
-         起       ▓▓                    the target
-    weight in %  0 25 50 75 100
-"""
+"""The layout of a drawn picture, for PNG and SVG: rectangles, words and lines, in pixels."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Literal, TypeAlias
-from unicodedata import category
+from typing import Any, Literal, Protocol, TypeAlias
+from unicodedata import category, combining, east_asian_width
 
-from rnngen.generation.alignment import Alignment
+from numpy.typing import NDArray
+
 from rnngen.printable import printable
 
 Measure: TypeAlias = Callable[[str, float], float]
@@ -29,10 +21,10 @@ LONGEST = 40
 INK, MUTED, PAPER = "#1a1a1a", "#5a5a5a", "#ffffff"
 GRADIENT = ((243, 246, 250), (158, 202, 225), (66, 146, 198), (8, 81, 156), (4, 36, 84))
 """From light to dark, on white paper."""
-WRITTEN = 0.05
-"""The smallest weight that is written into its cell."""
-DRAWN = 0.0005
-"""The smallest weight that is drawn as a cell upon the ground."""
+TWO_SIDED = ((179, 88, 6), (241, 163, 64), (255, 255, 255), (103, 169, 207), (33, 102, 172))
+"""From orange over white to blue, which all kinds of colour blindness tell apart."""
+LINES = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7a6a00", "#1a1a1a")
+"""Colours of lines that all kinds of colour blindness tell apart (Okabe and Ito 2008)."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +55,40 @@ class Words:
     """Rising by 45 degrees from there."""
 
 
+@dataclass(frozen=True)
+class Columns:
+    """A text in columns of one width, of which a wide character takes two; its middle line at ``y``."""
+
+    x: float
+    y: float
+    text: str
+    width: float
+    size: float = SIZE
+    ink: str = INK
+
+    def places(self) -> list[tuple[float, str]]:
+        """Return the characters, each with the middle of its columns."""
+        found, at = [], 0
+        for char in self.text:
+            cells = columns_of(char)
+            found.append((self.x + (at + (cells or -1) / 2) * self.width, char))
+            at += cells
+        return found
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line through points."""
+
+    points: tuple[tuple[float, float], ...]
+    ink: str = INK
+    width: float = 1.0
+    about: str = ""
+
+
+Mark: TypeAlias = Box | Words | Columns | Stroke
+
+
 @dataclass
 class Sheet:
     """A picture under construction, as large as the marks on it."""
@@ -70,17 +96,23 @@ class Sheet:
     measure: Measure
     width: float = 0.0
     height: float = PAD
-    marks: list[Box | Words] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
 
-    def put(self, mark: Box | Words) -> None:
+    def put(self, mark: Mark) -> None:
         """Add a mark, and room for it to the right."""
         self.marks.append(mark)
+        self.width = max(self.width, self._reach(mark) + PAD)
+
+    def _reach(self, mark: Mark) -> float:
+        """Return where a mark ends on the right."""
         if isinstance(mark, Box):
-            reach = mark.width
-        else:
-            share = {"start": 1.0, "middle": 0.5, "end": 0.0}[mark.anchor]
-            reach = self.measure(mark.text, mark.size) * share / (sqrt(2) if mark.slanted else 1)
-        self.width = max(self.width, mark.x + reach + PAD)
+            return mark.x + mark.width
+        if isinstance(mark, Columns):
+            return mark.x + mark.width * sum(map(columns_of, mark.text))
+        if isinstance(mark, Stroke):
+            return max(x for x, _ in mark.points)
+        share = {"start": 1.0, "middle": 0.5, "end": 0.0}[mark.anchor]
+        return mark.x + self.measure(mark.text, mark.size) * share / (sqrt(2) if mark.slanted else 1)
 
     def line(self, text: str, size: float, ink: str = INK) -> None:
         """Add a line of text below what is there."""
@@ -89,69 +121,40 @@ class Sheet:
             self.height += size + PAD / 2
 
 
-def compose(alignments: Sequence[Alignment], title: str, measure: Measure) -> Sheet:
-    """Lay several alignments out on one sheet, from top to bottom."""
-    sheet = Sheet(measure)
-    sheet.line(cut(one_line(title), 2 * LONGEST), LARGE)
-    for number, alignment in enumerate(alignments, 1):
-        sheet.line(f"{number}" if len(alignments) > 1 else "", SIZE, MUTED)
-        _grid(sheet, alignment)
-    _scale(sheet)
-    sheet.line("   ".join(legend_of(alignments)), SMALL, MUTED)
-    sheet.height += PAD / 2
-    return sheet
+class Picture(Protocol):
+    """A picture, for any kind of file."""
+
+    @property
+    def title(self) -> str:
+        """Its heading, one line."""
+
+    def compose(self, measure: Measure) -> Sheet:
+        """Lay it out, for PNG and SVG."""
+
+    def describe(self) -> str:
+        """Describe it for those who do not see it."""
+
+    def page(self) -> str:
+        """Write it as one HTML page."""
 
 
-def _grid(sheet: Sheet, alignment: Alignment) -> None:
-    sources = [cut(label(text), LONGEST) for text in alignment.source]
-    targets = [cut(label(text), LONGEST) for text in alignment.target]
-    left = PAD + max((sheet.measure(name, SIZE) for name in targets), default=0.0) + PAD / 2
-    _heading(sheet, sources, left)
-    top = sheet.height
-    for row, name in enumerate(targets):
-        sheet.put(Words(left - PAD / 2, top + (row + 0.5) * CELL, name, anchor="end"))
-    width, height = len(sources) * CELL, len(targets) * CELL
-    sheet.put(Box(left, top, width, height, colour(0.0)))
-    for row, (target, weights) in enumerate(zip(targets, alignment.weights.tolist(), strict=True)):
-        for column, (source, weight) in enumerate(zip(sources, weights, strict=True)):
-            about = f"{target} ← {source}: {weight:.3f}"
-            _cell(sheet, left + column * CELL, top + row * CELL, weight, about)
-    for column in range(1, len(sources)):
-        sheet.put(Box(left + column * CELL - 0.5, top, 1, height, PAPER))
-    for row in range(1, len(targets)):
-        sheet.put(Box(left, top + row * CELL - 0.5, width, 1, PAPER))
-    sheet.height = top + height + PAD
+class Grid(Protocol):
+    """Numbers from 0 to 1 with names, for a map of colours; ``Alignment`` is one."""
 
+    @property
+    def source(self) -> tuple[str, ...]:
+        """The names of S columns."""
 
-def _heading(sheet: Sheet, names: Sequence[str], left: float) -> None:
-    """Write the source above its columns."""
-    longest = max((sheet.measure(name, SIZE) for name in names), default=0.0)
-    slanted = longest > CELL - 4
-    sheet.height += longest / sqrt(2) + SIZE if slanted else SIZE + PAD / 2
-    anchor: Literal["start", "middle"] = "start" if slanted else "middle"
-    y = sheet.height - (PAD / 4 if slanted else SIZE)
-    for column, name in enumerate(names):
-        sheet.put(Words(left + (column + 0.5) * CELL, y, name, anchor=anchor, slanted=slanted))
+    @property
+    def target(self) -> tuple[str, ...]:
+        """The names of T rows."""
 
+    @property
+    def weights(self) -> NDArray[Any]:
+        """The numbers (T,S)."""
 
-def _cell(sheet: Sheet, x: float, y: float, weight: float, about: str) -> None:
-    if weight >= DRAWN:
-        sheet.put(Box(x, y, CELL, CELL, colour(weight), about))
-    if weight >= WRITTEN:
-        sheet.put(Words(x + CELL / 2, y + CELL / 2, f"{100 * weight:.0f}", SMALL, ink(weight), "middle"))
-
-
-def _scale(sheet: Sheet) -> None:
-    """Explain the colours."""
-    text = "weight in %"
-    sheet.put(Words(PAD, sheet.height + CELL / 4, text, SMALL, MUTED))
-    left = PAD + sheet.measure(text, SMALL) + PAD / 2
-    for step in range(5):
-        weight, x = step / 4, left + step * CELL
-        sheet.put(Box(x, sheet.height, CELL, CELL / 2, colour(weight)))
-        number = f"{100 * weight:.0f}"
-        sheet.put(Words(x + CELL / 2, sheet.height + CELL / 4, number, SMALL, ink(weight), "middle"))
-    sheet.height += CELL / 2 + PAD / 2
+    def best(self, row: int) -> int:
+        """Return the column of the largest number of a row."""
 
 
 def colour(weight: float) -> str:
@@ -167,6 +170,11 @@ def blend(gradient: Sequence[tuple[int, int, int]], weight: float) -> list[int]:
     return [round(a + (b - a) * (place - low)) for a, b in pairs]
 
 
+def two_sided(value: float) -> str:
+    """Return the colour of a number from -1 to 1, ``#rrggbb``: orange, white, blue."""
+    return "#" + "".join(f"{part:02x}" for part in blend(TWO_SIDED, (value + 1) / 2))
+
+
 def ink(weight: float) -> str:
     """Return the ink that stands out from the colour of a weight."""
     return PAPER if weight > 0.56 else INK
@@ -175,6 +183,13 @@ def ink(weight: float) -> str:
 def cut(text: str, limit: int) -> str:
     """Return the text, or its beginning and ``…``."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def columns_of(char: str) -> int:
+    """Return the columns that a character takes: none if it is drawn upon its neighbour, two if wide."""
+    if combining(char) or category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if east_asian_width(char) in "WF" else 1
 
 
 # ── Labels ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -204,7 +219,7 @@ def legend(labels: Iterable[str]) -> list[str]:
     return [f"{sign} {meaning}" for sign, meaning in MEANINGS.items() if sign in used]
 
 
-def legend_of(alignments: Iterable[Alignment]) -> list[str]:
+def legend_of(alignments: Iterable[Grid]) -> list[str]:
     """Explain the signs in the labels of alignments."""
     return legend(label(text) for one in alignments for text in (*one.source, *one.target))
 

@@ -1,11 +1,9 @@
-"""An alignment as SVG: one file that any browser and most editors open, with nothing outside it."""
+"""A picture as SVG: one file that any browser and most editors open, with nothing outside it."""
 
-from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 from xml.sax.saxutils import escape, quoteattr
 
-from rnngen.generation.alignment import Alignment
-from rnngen.plots.sheet import PAPER, Box, Words, compose, label, one_line
+from rnngen.plots.sheet import PAPER, Box, Columns, Mark, Picture, Stroke, Words, one_line
 
 FAMILY = (
     "system-ui, 'Noto Sans', 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans CJK SC', 'PingFang SC', "
@@ -14,16 +12,16 @@ FAMILY = (
 """Common fonts, Chinese, Japanese and Korean ones among them."""
 
 
-def draw(alignments: Sequence[Alignment], title: str) -> str:
-    """Draw alignments below one another. Weights under 0.0005 are left to the ground of the grid."""
-    sheet = compose(alignments, title, estimate)
+def draw(picture: Picture) -> str:
+    """Draw a picture."""
+    sheet = picture.compose(estimate)
     size = f'width="{sheet.width:g}" height="{sheet.height:g}" viewBox="0 0 {sheet.width:g} {sheet.height:g}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family={quoteattr(FAMILY)}>',
-        f"<title>{escape(one_line(title))}</title>",
-        f"<desc>{escape(peaks(alignments))}</desc>",
+        f"<title>{escape(one_line(picture.title))}</title>",
+        f"<desc>{escape(picture.describe())}</desc>",
         f'<rect width="100%" height="100%" fill="{PAPER}"/>',
-        *(_box(mark) if isinstance(mark, Box) else _words(mark) for mark in sheet.marks),
+        *map(_mark, sheet.marks),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -42,14 +40,34 @@ def _breadth(char: str) -> float:
     return 0.8 if char.isupper() or char in "mw%@…←∎" else 0.58
 
 
-def peaks(alignments: Sequence[Alignment]) -> str:
-    """Describe the picture for screen readers: the strongest source of each target."""
-    return "; ".join(
-        f"{label(target)} ← {label(one.source[best])} ({one.weights[row, best]:.2f})"
-        for one in alignments
-        for row, target in enumerate(one.target)
-        if one.source and one.weights[row, best := one.best(row)]
-    )
+def _mark(mark: Mark) -> str:
+    match mark:
+        case Box():
+            return _box(mark)
+        case Words():
+            return _words(mark)
+        case Columns():
+            return _columns(mark)
+        case Stroke():
+            return _stroke(mark)
+
+
+def _columns(line: Columns) -> str:
+    """Write a line whose characters have places of their own, so that columns hold in any font."""
+    drawn = [(x, char) for x, char in line.places() if not char.isspace()]
+    # A character outside the basic plane counts as two in SVG 1.1.
+    xs = " ".join(f"{x:g}" for x, char in drawn for _ in char.encode("utf-16-le")[::2])
+    text = escape("".join(char for _, char in drawn))
+    place = f'x="{xs}" y="{line.y:g}" dy=".35em" font-size="{line.size:g}" fill="{line.ink}"'
+    look = 'text-anchor="middle" font-family="monospace" pointer-events="none"'
+    return f"<text {place} {look}>{text}</text>" if drawn else ""
+
+
+def _stroke(stroke: Stroke) -> str:
+    points = " ".join(f"{x:g},{y:g}" for x, y in stroke.points)
+    about = f"<title>{escape(stroke.about)}</title>" if stroke.about else ""
+    look = f'fill="none" stroke="{stroke.ink}" stroke-width="{stroke.width:g}" stroke-linejoin="round"'
+    return f'<polyline points="{points}" {look}>{about}</polyline>'
 
 
 def _box(box: Box) -> str:

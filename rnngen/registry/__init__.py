@@ -1,21 +1,29 @@
-"""Owns the plugin manager: from a kind and a name to its spec, and from a spec to the thing itself.
+"""Owns the plugins: from a kind and a name to its spec, and from a spec to the thing itself.
 
-Plugins are imported when a name is first looked up, each on its own: one that fails is recorded in
-``failures`` and costs nobody else anything. Nothing here is process-wide: make as many as you like.
+::
+
+    all, names, specs    from what is kept of plugins (``rnngen.discovery.summaries``): nothing is imported
+    find                 the plugin that brings the name is imported, and no other
+
+A plugin that is not kept yet, or has changed, is imported at the first look-up, on its own: one that fails is
+recorded in ``failures`` and costs nobody else anything. Nothing here is process-wide: make as many as you
+like.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, Generic, TypeVar
 
-import pluggy
-
-from rnngen import contracts, hookspecs
+from rnngen import contracts, discovery, hookspecs
 from rnngen.contracts import Spec, imported
-from rnngen.errors import PluginError, UnknownName
+from rnngen.discovery import Distribution as Distribution
+from rnngen.discovery import Given, Installed, Selection, Source, summaries
+from rnngen.errors import MissingPlugin, PluginError, RnngenError, UnknownName, UsageError
+from rnngen.registry import light
+from rnngen.registry.loading import Failure as Failure
+from rnngen.registry.loading import Loaded, calling, load, one_line
 from rnngen.version import __version__
 
 S = TypeVar("S", bound=Spec)
@@ -38,15 +46,9 @@ KINDS: dict[str, type[Spec]] = {
     "command": contracts.CommandSpec,
 }
 """Every kind of thing that a plugin can bring; ``hook_of`` names its hook."""
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """The package that a plugin came with."""
-
-    name: str
-    """Its name for ``pip install``."""
-    version: str
+HOOKS = {hook_of(kind): spec_type for kind, spec_type in KINDS.items()}
+KIND_OF_HOOK = {hook_of(kind): kind for kind in KINDS}
+BUILT_IN = Distribution(hookspecs.PROJECT, __version__)
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Registered(Generic[S]):
         """``distribution/name``, which is never ambiguous."""
         return f"{self.distribution.name}/{self.spec.name}"
 
+    @property
+    def built_in(self) -> bool:
+        """True for what rnngen itself brings."""
+        return self.distribution.name == hookspecs.PROJECT
+
     def resolve(self, target: str | None = None) -> Any:
         """Import what the spec's ``load`` (or ``target``, another import string of the same spec) names.
 
@@ -69,21 +76,60 @@ class Registered(Generic[S]):
         """
         target = target or self.spec.load
         try:
-            return imported(target)
-        except (Exception, SystemExit) as error:
+            return imported(target) if self.built_in else calling(lambda: imported(target))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a stranger's code, as in `loading`
+            reason = one_line(f"{type(error).__name__}: {error}")
             raise PluginError(
                 f"{self.spec.name!r} from {self.distribution.name}: {target} cannot be loaded "
-                f"({type(error).__name__}: {error}); reinstall or remove {self.distribution.name}"
+                f"({reason}); reinstall or remove {self.distribution.name}"
             ) from error
 
+    def call(self, *arguments: Any, target: str | None = None) -> Any:
+        """Call what the spec loads, to build the thing.
 
-@dataclass(frozen=True)
-class Failure:
-    """A plugin that could not be used, and why."""
+        Raises:
+            UsageError: if it refuses its arguments with a ``ValueError``, as an options dataclass does.
+            PluginError: if it raises anything else, naming the distribution.
+        """
+        made = self.resolve(target)
+        try:
+            return made(*arguments)
+        except RnngenError:
+            raise
+        except Exception as error:
+            if self.built_in:
+                raise
+            raise self.failed(error) from error
 
-    plugin: str
-    distribution: Distribution
-    reason: str
+    def failed(self, error: Exception) -> RnngenError:
+        """Return the error for one that the thing raised when it was built."""
+        if isinstance(error, ValueError):
+            return UsageError(f"{self.spec.name!r} from {self.distribution.name}: {one_line(str(error))}")
+        reason = one_line(f"{type(error).__name__}: {error}")
+        return PluginError(
+            f"{self.spec.name!r} from {self.distribution.name} failed ({reason}); report it to its author"
+        )
+
+
+@dataclass
+class Entry:
+    """A plugin, and what it brings: from the cache until it is needed."""
+
+    source: Source
+    failure: Failure | None
+    seconds: float
+    """Time that importing it took."""
+    light: "list[tuple[str, Spec | light.Json]]"
+    """What it brings, with the kinds, to be listed; from the cache as JSON."""
+    real: list[tuple[str, Spec]] | None
+    """The same, to be built; None as long as the plugin is not imported."""
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``broken`` or ``incompatible``."""
+        return self.failure.status if self.failure else "ok"
 
 
 @dataclass
@@ -94,93 +140,226 @@ class Registry:
         plugins: modules or objects with hook implementations, by the distribution that they count as.
             The built-ins are always there.
         entry_points: entry points to load besides; see ``discover``.
+        sources: plugins that were found elsewhere.
+        selection: those of them that count.
+        cached: whether what they bring may come from the cache.
     """
 
     plugins: Iterable[tuple[Distribution, object]] = ()
     entry_points: Iterable[EntryPoint] = ()
-    failures: list[Failure] = field(default_factory=list, init=False)
-    """Plugins that could not be used; complete after the first look-up."""
+    sources: Iterable[Source] = ()
+    selection: Selection = field(default_factory=Selection)
+    cached: bool = False
 
     @classmethod
-    def discover(cls) -> "Registry":
-        """A registry of everything that is installed."""
-        return cls(entry_points=entry_points(group=hookspecs.PROJECT))
+    def discover(cls, selection: Selection | None = None, *, cached: bool = True) -> "Registry":
+        """A registry of everything that is installed, or lies in the folders of single files.
+
+        ``selection`` says which of them count, beside what the environment says.
+        """
+        wanted = Selection.of_environment() & (selection or Selection())
+        none = wanted.only is not None and not wanted.only
+        found = () if none else discovery.sources()
+        return cls(sources=tuple(found), selection=wanted, cached=cached)
 
     @cached_property
-    def _specs(self) -> dict[str, list[Registered[Any]]]:
-        """Every usable spec, by kind, built-ins first."""
-        table: dict[str, list[Registered[Any]]] = {kind: [] for kind in KINDS}
-        for distribution, plugin in self._plugins():
-            try:
-                brought = list(_collect(plugin))
-            except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises stays with it
-                self._fail(getattr(plugin, "__name__", type(plugin).__name__), distribution, error)
-                continue
-            for kind, spec in brought:
-                table[kind].append(Registered(spec, distribution))
-        return table
+    def found(self) -> list[Source]:
+        """Every plugin beside the built-ins, those included that do not count."""
+        given = [Given(distribution, plugin) for distribution, plugin in self.plugins]
+        return [*given, *map(Installed, self.entry_points), *self.sources]
 
-    def _plugins(self) -> Iterator[tuple[Distribution, object]]:
-        builtins = import_module("rnngen.builtins")
-        yield Distribution(hookspecs.PROJECT, __version__), builtins
-        yield from self.plugins
-        for point in self.entry_points:
-            owner = point.dist
-            distribution = Distribution(owner.name, owner.version) if owner else Distribution(point.name, "?")
-            try:
-                yield distribution, point.load()
-            except (Exception, SystemExit) as error:  # as above
-                self._fail(point.name, distribution, error)
+    @cached_property
+    def disabled(self) -> list[Source]:
+        """Plugins that do not count, as somebody asked for."""
+        return [source for source in self.found if not self.selection.takes(source)]
 
-    def _fail(self, plugin: str, distribution: Distribution, error: BaseException) -> None:
-        self.failures.append(Failure(plugin, distribution, f"{type(error).__name__}: {error}"))
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """Every plugin that counts, in order, the built-ins first."""
+        builtins = load(Given(BUILT_IN, "rnngen.builtins"), HOOKS, trusted=True)
+        if builtins.failure:
+            raise PluginError(f"rnngen itself is broken: {builtins.failure.reason}; install it again")
+        own = _by_kind(builtins)
+        first = Entry(Given(BUILT_IN, "rnngen.builtins"), None, builtins.seconds, [*own], own)
+        others = [self._entry(source) for source in self.found if self.selection.takes(source)]
+        return [first, *others]
+
+    def check_selection(self) -> None:
+        """Raise ``UnknownName`` if a plugin is chosen, or left out, that there is not."""
+        if self.selection.only != frozenset():
+            self.selection.check(self.found)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Plugins that could not be used."""
+        return [entry.failure for entry in self.entries if entry.failure]
+
+    def _entry(self, source: Source) -> Entry:
+        kept = summaries.read(source) if self.cached and not discovery.strict() else None
+        return (_from_summary(source, kept) if kept else None) or self._load(source)
+
+    def _load(self, source: Source) -> Entry:
+        loaded = load(source, HOOKS)
+        brought = _by_kind(loaded)
+        if self.cached:
+            _keep(source, loaded, brought)
+        return Entry(source, loaded.failure, loaded.seconds, [*brought], brought)
+
+    def load_all(self) -> None:
+        """Import every plugin, so that ``failures`` tells what is broken now."""
+        for number, entry in enumerate(self.entries):
+            if entry.real is None:
+                self.entries[number] = self._load(entry.source)
+        self._tables.clear()
+
+    @cached_property
+    def _tables(self) -> dict[str, list[tuple[int, Registered[Any]]]]:
+        return {}
+
+    def _registered(self, kind: str) -> list[tuple[int, Registered[Any]]]:
+        """Return every usable spec of a kind with the number of its entry; the kinds asked for are read."""
+        if kind not in self._tables:
+            try:
+                self._tables[kind] = [*self._read(kind)]
+            except (AttributeError, KeyError, TypeError, ValueError):  # what was kept is damaged
+                self.load_all()
+                self._tables[kind] = [*self._read(kind)]
+        return self._tables[kind]
+
+    def _read(self, kind: str) -> Iterator[tuple[int, Registered[Any]]]:
+        for number, entry in enumerate(self.entries):
+            for found, spec in entry.light:
+                if found == kind:
+                    whole = light.read(spec) if isinstance(spec, dict) else spec
+                    yield number, Registered(whole, entry.source.distribution)
 
     def all(self, kind: str) -> list[Registered[Any]]:
-        """Everything of one kind, built-ins first."""
-        return list(self._specs[kind])
+        """Everything of one kind, built-ins first, to be listed; ``find`` gives what can be built."""
+        return [found for _, found in self._registered(kind)]
 
     def specs(self, spec_type: type[S]) -> list[S]:
-        """Return the specs of one type, built-ins first."""
+        """Return the specs of one type that their bare name means, built-ins first, to be listed."""
         (kind,) = (kind for kind, one in KINDS.items() if one is spec_type)
-        return [found.spec for found in self._specs[kind]]
+        own = {found.spec.name for found in self.all(kind) if found.built_in}
+        return [found.spec for found in self.all(kind) if found.built_in or found.spec.name not in own]
 
     def names(self, kind: str) -> list[str]:
         """The names of one kind, without repetition."""
-        return list(dict.fromkeys(registered.spec.name for registered in self._specs[kind]))
+        return list(dict.fromkeys(found.spec.name for found in self.all(kind)))
+
+    def conflicts(self) -> list[str]:
+        """Return a line for each name that several plugins bring."""
+        lines = []
+        for kind in KINDS:
+            for name in self.names(kind):
+                owners = {r.qualified: r for r in self.all(kind) if r.spec.name == name}
+                if len(owners) > 1:
+                    first = next(iter(owners.values()))
+                    meant = "means rnngen's own" if first.built_in else "is not known alone"
+                    others = " and ".join(one for one, r in owners.items() if not r.built_in)
+                    lines.append(f"the {kind} {name!r} {meant}; say {others} for the other")
+        return lines
 
     def find(self, kind: str, name: str) -> Registered[Any]:
-        """Look up ``name`` or ``distribution/name``.
+        """Look up ``name`` or ``distribution/name``; the plugin that brings it is imported.
+
+        A bare name that a built-in has is the built-in's.
 
         Raises:
             UnknownName: if there is none; the closest is named.
-            PluginError: if two distributions bring the same name and it was not qualified.
+            PluginError: if two distributions bring the same name and it was not qualified, or the one that
+                did is not there now.
         """
-        candidates = self._specs[kind]
         # two entry points may lead to one module: the same thing twice is no conflict
-        found = list(dict.fromkeys(r for r in candidates if name in (r.spec.name, r.qualified)))
-        if not found:
-            raise UnknownName(kind, name, self.names(kind))
-        if len(found) > 1:
-            owners = " and ".join(r.distribution.name for r in found)
-            choice = " or ".join(repr(r.qualified) for r in found)
+        found: dict[tuple[str, str], tuple[int, Registered[Any]]] = {}
+        for number, r in self._registered(kind):
+            if name in (r.spec.name, r.qualified):
+                found.setdefault((r.qualified, r.spec.load), (number, r))
+        own = [one for one in found.values() if one[1].built_in]
+        several = own or [*found.values()]
+        if not several:
+            raise self._missing(kind, name)
+        if len(several) > 1:
+            owners = " and ".join(r.distribution.name for _, r in several)
+            choice = " or ".join(repr(r.qualified) for _, r in several)
             raise PluginError(f"the {kind} {name!r} comes from both {owners}; say {choice}")
-        return found[0]
+        number, registered = several[0]
+        return self._real(number, kind, registered)
+
+    def _real(self, number: int, kind: str, registered: Registered[Any]) -> Registered[Any]:
+        """Return what can be built for what was listed."""
+        entry = self.entries[number]
+        if entry.real is None:
+            entry = self.entries[number] = self._load(entry.source)
+        if entry.failure:
+            raise PluginError(broken(entry.failure))
+        for found, spec in entry.real or ():
+            if found == kind and spec.name == registered.spec.name:
+                return replace(registered, spec=spec)
+        raise UnknownName(kind, registered.spec.name, self.names(kind))  # it has changed meanwhile
+
+    def _missing(self, kind: str, name: str) -> RnngenError:
+        """Return the error for a name that no plugin brings now, though one may have once."""
+        bare = name.rpartition("/")[2]
+        for distribution, spec in self.absent(kind):
+            if bare == spec["name"] and name in (bare, f"{distribution.name}/{bare}"):
+                return MissingPlugin(kind, bare, distribution.name, self.why_missing(distribution))
+        return UnknownName(kind, name, self.names(kind))
+
+    def absent(self, kind: str) -> Iterator[tuple[Distribution, dict[str, Any]]]:
+        """Yield what plugins brought that are known, and not there now: removed, disabled or broken."""
+        if not self.cached:
+            return
+        usable = [entry.source for entry in self.entries if not entry.failure]
+        for kept in summaries.absent(usable):
+            for found, spec in kept["specs"]:
+                if found == kind:
+                    yield Distribution(**kept["distribution"]), spec
+
+    def why_missing(self, distribution: Distribution, *, mend: str = "") -> str:
+        """Return why a distribution cannot be used, and the mend, as a clause.
+
+        ``mend`` stands for an installation where the name comes from elsewhere than this user's plugins.
+        """
+        name = distribution.name
+        for failure in self.failures:
+            if failure.distribution.name == name:
+                return f"{name} is installed but does not work ({failure.reason})"
+        if any(source.distribution.name == name for source in self.disabled):
+            return f"{name} is switched off, by -p, --no-plugins or RNNGEN_PLUGINS"
+        return f"it is not installed: {mend or distribution.mend}"
 
 
-def _collect(plugin: object) -> Iterator[tuple[str, Spec]]:
-    """Call every hook of one plugin, each in its own manager so that a failure has one owner.
+def broken(failure: Failure) -> str:
+    """Return the line about a plugin that failed: which, why, and how to get rid of it."""
+    return (
+        f"the plugin {failure.plugin!r} of {failure.distribution.name} cannot be used: {failure.reason} "
+        f"(-p no:{failure.plugin} leaves it out)"
+    )
 
-    Raises:
-        pluggy.PluginValidationError: if it implements a hook that does not exist.
-        TypeError: if a hook returns what is not a spec of its kind.
-    """
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(plugin)
-    manager.check_pending()
-    for kind, spec_type in KINDS.items():
-        for specs in getattr(manager.hook, hook_of(kind))():
-            for spec in specs:
-                if not isinstance(spec, spec_type):
-                    raise TypeError(f"{hook_of(kind)} returned {spec!r}, which is no {spec_type.__name__}")
-                yield kind, spec
+
+def _by_kind(loaded: Loaded) -> list[tuple[str, Spec]]:
+    return [(KIND_OF_HOOK[hook], spec) for hook, spec in loaded.specs]
+
+
+def _keep(source: Source, loaded: Loaded, brought: list[tuple[str, Spec]]) -> None:
+    """Keep what a plugin brings, if it can be read back."""
+    try:
+        specs = [[kind, light.written(spec)] for kind, spec in brought]
+    except TypeError:
+        return
+    summary: dict[str, Any] = {"specs": specs, "seconds": loaded.seconds}
+    if loaded.failure:
+        failure = asdict(loaded.failure)
+        summary["failure"] = {name: failure[name] for name in ("reason", "status", "traceback")}
+    summaries.write(source, summary, loaded.files)
+
+
+def _from_summary(source: Source, kept: dict[str, Any]) -> Entry | None:
+    try:
+        failed = kept.get("failure")
+        specs = [] if failed else [(kind, values) for kind, values in kept["specs"] if kind in KINDS]
+        failure = Failure(source.name, source.distribution, **failed) if failed else None
+        return Entry(source, failure, float(kept["seconds"]), specs, [] if failure else None)
+    except (AttributeError, KeyError, TypeError, ValueError):  # damaged: the plugin is imported again
+        return None

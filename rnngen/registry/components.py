@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, BinaryIO, NamedTuple
 
-from rnngen.contracts import AnyFilter, Chunk, FilterSpec, NetworkSpec, Task, Tokenizer, Weights
+from rnngen.contracts import AnyFilter, Chunk, FilterSpec, NetworkSpec, Task, Tokenizer, Weights, note
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
 from rnngen.options import build, construct, describe, divide
 from rnngen.options.typed import check_types
-from rnngen.registry import Registered, Registry
+from rnngen.registry import Distribution, Registered, Registry
 
 KIND_OF = {"source_tokenizer": "tokenizer"}
 """Of the parts of a model, those that are not called after their kind."""
@@ -66,7 +66,7 @@ class Component:
 
     def build(self, *arguments: Any) -> Any:
         """Call what the spec loads with some arguments and the options."""
-        return self.registered.resolve()(*arguments, self.options)
+        return self.registered.call(*arguments, self.options)
 
     @property
     def has_numpy(self) -> bool:
@@ -76,7 +76,7 @@ class Component:
     def numpy(self, weights: Weights, prefix: str = "", *arguments: Any) -> Any:
         """The NumPy face, from those of the weights whose names begin with ``prefix``."""
         own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
-        return self.registered.resolve(self.registered.spec.numpy)(own, *arguments, self.options)
+        return self.registered.call(own, *arguments, self.options, target=self.registered.spec.numpy)
 
 
 def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Component]:
@@ -145,13 +145,12 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
     """
     try:
         found = registry.find(KIND_OF.get(kind, kind), component.qualified)
-    except UnknownName:
-        broken = [f for f in registry.failures if f.distribution.name == component.distribution]
-        mend = "it is not installed: get it from where you have the model, if you trust that"
-        if broken:
-            mend = f"{component.distribution} is installed but does not work ({broken[0].reason})"
-        origin = f"{component.distribution} {component.version}"
-        raise PluginError(f"this model needs the {kind} {component.name!r} from {origin}; {mend}") from None
+    except (UnknownName, PluginError):
+        origin = Distribution(component.distribution, component.version)
+        raise PluginError(
+            f"this model needs the {kind} {component.name!r} from {origin.name} {origin.version}; "
+            f"{registry.why_missing(origin, mend='get it from where you have the model, if you trust that')}"
+        ) from None
     try:
         owner = f"{kind} {component.name!r}"
         named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
@@ -173,29 +172,50 @@ LATER_SUFFIXES = (".csv", ".tsv", ".tab", ".json")
 """Endings of files that were plain text to earlier versions."""
 
 
-def find_reader(registry: Registry, suffix: str, *, earlier: bool = False) -> Registered[Any]:
+def find_reader(
+    registry: Registry, suffix: str, *, earlier: bool = False, chosen: str | None = None
+) -> Registered[Any]:
     """Find the reader of a file ending; what none claims is plain text.
+
+    Where rnngen itself reads the ending, a plugin's reader has to be chosen by its name.
 
     Args:
         registry: the plugins.
         suffix: as ``data.corpus.suffix_of`` returns it.
         earlier: read as earlier versions did.
+        chosen: a reader by its name, with options as ``NAME;key=value``, whatever the ending.
+
+    Raises:
+        PluginError: if several plugins read the ending and none is chosen.
     """
+    if chosen is not None:
+        return registry.find("reader", parse_component(chosen)[0])
     claims = [r for r in registry.all("reader") if suffix in r.spec.suffixes]
     if not claims or (earlier and suffix in LATER_SUFFIXES):
         return registry.find("reader", "text")
-    return claims[-1]
+    own = [one for one in claims if one.built_in]
+    if len(claims) > 1 and not own:
+        owners = " and ".join(one.qualified for one in claims)
+        raise PluginError(
+            f"files that end in {suffix} are read by both {owners}; say which with "
+            f"`reader={claims[0].qualified}`"
+        )
+    for other in claims if own else ():
+        if not other.built_in:
+            note(f"{suffix} is read as {own[0].spec.name}; `reader={other.qualified}` reads it as well")
+    return registry.find("reader", (own or claims)[0].qualified)
 
 
 def reader_for(
-    registry: Registry, settings: Mapping[str, str], *, earlier: bool = False
+    registry: Registry, settings: Mapping[str, str], *, earlier: bool = False, chosen: str | None = None
 ) -> Callable[[str], Callable[[BinaryIO, str], Iterator[Chunk]]]:
-    """Map a file ending to its reader, which takes the settings it knows."""
+    """Map a file ending to its reader, which takes the settings it knows; ``chosen`` as above."""
+    own = parse_component(chosen)[1] if chosen is not None else {}
 
     def reader(suffix: str) -> Callable[[BinaryIO, str], Iterator[Chunk]]:
-        found = find_reader(registry, suffix, earlier=earlier)
+        found = find_reader(registry, suffix, earlier=earlier, chosen=chosen)
         known = {option.name for option in describe(found.spec.options)}
-        given = {key: value for key, value in settings.items() if key in known}
+        given = {**{key: value for key, value in settings.items() if key in known}, **own}
         options = build(found.spec.options, given, owner=f"reader {found.spec.name!r}")
         read = found.resolve()
         return lambda stream, name: read(stream, name, options)
@@ -268,7 +288,7 @@ def make_filters(chain: Sequence[Component], tokenizer: Tokenizer) -> list[AnyFi
     made = []
     for part in chain:
         text = [tokenizer] if part.registered.spec.needs_text else []
-        made.append(part.registered.resolve()(part.options, *text))
+        made.append(part.registered.call(part.options, *text))
     return made
 
 

@@ -126,6 +126,8 @@ class TrainRequest:
     """Pairs: the file of texts whose sources are in ``source``; another name for the corpus."""
     val_target: str | None = None
     """The same as ``val``, beside ``val_source``."""
+    no_cache: bool = False
+    """Read, learn the vocabulary and encode again, whatever the cache of corpora has."""
     nproc: int = 1
     """Processes on this machine that train together."""
     from_study: str | None = None

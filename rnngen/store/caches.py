@@ -1,12 +1,12 @@
-"""What can be made again: encoded corpora, states after prompts, the list of plugins' commands; and piped text.
+"""What can be made again: encoded corpora, states after prompts, what plugins bring; and piped text.
 
 ::
 
-    corpora/KEY/          an encoded corpus; verified by digests when it is opened, made anew where they differ
+    corpora/KEY/          an encoded corpus; verified by digests when opened, made anew where they differ
     corpora/.KEY.lock     held by the process that makes it; others wait for that
     prefixes/*            states after long prompts
     stdin/stdin-SHA.txt   text that came through a pipe, which its model needs to be resumed
-    commands-*.json       the commands of plugins
+    plugins-*/*.json      what each plugin brings
 
 Corpora and texts that no model needs are removed, those not used for the longest time first, when all of it
 takes more than ``LIMIT``; but nothing that was used in the last hour.
@@ -30,7 +30,7 @@ LIMIT = 10 * 10**9
 """Bytes that the cache may take before some of it goes."""
 RECENT = 3600
 """Seconds within which something that was used is kept, whatever its size."""
-KINDS = ("corpora", "prefixes", "stdin", "commands")
+KINDS = ("corpora", "prefixes", "stdin", "plugins")
 """The kinds of what is kept."""
 _MADE = "survey.json"
 """The file of an encoded corpus that is written last, and whose time is that of its last use."""
@@ -63,7 +63,7 @@ def entries() -> list[Entry]:
         *(_folder(path) for path in paths.corpora().glob("[!.]*") if path.is_dir()),
         *_files("prefixes", paths.prefixes().glob("[!.]*")),
         *_files("stdin", paths.spooled().glob("[!.]*")),
-        *_files("commands", paths.cache().glob("commands-*.json")),
+        *_files("plugins", paths.cache().glob("plugins-*/*.json")),
     ]
     return sorted(found, key=lambda entry: entry.used)
 

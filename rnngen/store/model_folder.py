@@ -36,6 +36,8 @@ CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors
 METRICS, CARD = "metrics.jsonl", "README.md"
 TRAINING, PLACES, TEACHERS = "last/training.safetensors", "last/corpus.json", "last/teachers.json"
 MEMBERS = "last/members"
+SPEED = "last/speed.jsonl"
+"""One line an evaluation that depends on the clock: step, seconds so far, tokens a second."""
 
 DEFAULT = ".default"
 """The file that names the default model, beside the models' folders."""
@@ -100,7 +102,7 @@ def _read_model(path: Path) -> StoredModel:
 def require_own(folder: Path) -> None:
     """Raise ``ModelError`` if a file of a model is a link to one outside its folder."""
     root = folder.resolve()
-    for name in (CONFIG, TOKENIZER, WEIGHTS, METRICS, CARD, TRAINING, PLACES, TEACHERS, MEMBERS):
+    for name in (CONFIG, TOKENIZER, WEIGHTS, METRICS, CARD, TRAINING, PLACES, TEACHERS, MEMBERS, SPEED):
         if not (folder / name).resolve().is_relative_to(root):
             raise ModelError(f"{folder / name} is a link to what is not in the model; put the file there")
 
@@ -202,7 +204,15 @@ def last_evaluation(folder: Path) -> float | None:
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the evaluations so far, a row each; ``ModelError`` if the record of them is damaged."""
-    path = folder / METRICS
+    return _rows(folder / METRICS)
+
+
+def read_speed(folder: Path) -> list[dict[str, Any]]:
+    """Return what is known of the time that a run took; errors as in ``read_metrics``."""
+    return _rows(folder / SPEED)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
     text = _read_text(path).removesuffix("\n") if path.exists() else ""
     rows = [checkpoint.parse(path, line) for line in text.split("\n")] if text else []
     if not all(isinstance(row.get("step"), int) for row in rows):

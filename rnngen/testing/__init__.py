@@ -13,7 +13,11 @@ Each takes a spec, as a hook returns it, and option values as a user would type 
 
 from rnngen.testing.attentions import check_attention
 from rnngen.testing.cells import check_cell
+from rnngen.testing.checks import light as check_light
+from rnngen.testing.filters import check_filter
+from rnngen.testing.listeners import check_command, check_listener
 from rnngen.testing.networks import check_network
+from rnngen.testing.readers import check_reader
 from rnngen.testing.strategies import check_strategy
 from rnngen.testing.tasks import check_task
 from rnngen.testing.tokenizers import check_tokenizer
@@ -21,7 +25,12 @@ from rnngen.testing.tokenizers import check_tokenizer
 __all__ = [
     "check_attention",
     "check_cell",
+    "check_command",
+    "check_filter",
+    "check_light",
+    "check_listener",
     "check_network",
+    "check_reader",
     "check_strategy",
     "check_task",
     "check_tokenizer",

@@ -17,6 +17,7 @@ Result: TypeAlias = tuple[Any, Any, State]
 """Contexts, weights, and the state after."""
 
 
+@checks.suite
 def check_attention(spec: AttentionSpec, **options: str) -> None:
     """Check an attention against its contract.
 
@@ -55,6 +56,11 @@ def _check_torch(attention: Any, query: Any, memory: Any, mask: Any) -> Result:
     checks.state(attention.prepare(memory, mask), BATCH, "what prepare() returns")
     checks.state(attention.initial_state(mask), BATCH)
     contexts, weights, state = whole = _attend(attention, query, memory, mask)
+    _attend(attention, query[:1] + 1, memory[:1], mask[:1])
+    again = _attend(attention, query, memory, mask)
+    _check_same(
+        again, whole, "in evaluation the same call gives another result, after one with other streams"
+    )
     checks.state(state, BATCH)
     expected = (BATCH, TIME, attention.size)
     assert tuple(contexts.shape) == expected, f"contexts are {tuple(contexts.shape)}, not {expected}"
@@ -138,14 +144,26 @@ def _check_numpy(step: Any, query: Any, memory: Any, mask: Any, whole: Result) -
     prepared, state = step.prepare(dirty, mask), step.initial_state(mask)
     checks.state(prepared, BATCH, "what the NumPy step's prepare() returns")
     checks.state(state, BATCH, "a state of the NumPy step")
+    checks.read_only(prepared)
+    others = step.prepare(memory[::-1].copy(), mask[::-1].copy()), step.initial_state(mask[::-1].copy())
     for t in range(TIME):
         given = [query[:, t], *prepared, *state]
         before = checks.copies(given)
-        context, weights, state = step(query[:, t], prepared, state)
+        checks.read_only(state)
+        context, weights, state = checks.called(step.__call__, query[:, t].copy(), prepared, state)
+        step(query[::-1, t].copy(), *others)  # of other texts, in between
+        assert context.dtype == query.dtype, f"in the NumPy step, contexts are {context.dtype}, not float32"
         expected = whole[0][:, t].numpy(), whole[1][:, t].numpy(), ()
         _check_same((context, weights, ()), expected, f"the NumPy step's answer {t} differs from torch's")
         assert not weights[~mask].any(), "in the NumPy step, padding receives weight"
         checks.unchanged(before, given, "the NumPy step's arguments")
+    rows = [2, 0]
+    picked = step.prepare(dirty[rows], mask[rows]), step.initial_state(mask[rows])
+    for t in range(TIME):
+        context, weights, after = step(query[rows, t], *picked)
+        picked = picked[0], after
+        expected = whole[0][rows, t].numpy(), whole[1][rows, t].numpy(), ()
+        _check_same((context, weights, ()), expected, "in the NumPy step, streams disturb one another:")
 
 
 def _check_same(one: Result, other: Result, message: str) -> None:

@@ -37,6 +37,7 @@ ROWS = [2, 0, 2]
 """A choice of rows."""
 
 
+@checks.suite
 def check_network(
     spec: NetworkSpec, *parts: Spec, shared: bool = False, tied: bool = False, **options: str
 ) -> None:

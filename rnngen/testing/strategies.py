@@ -24,6 +24,7 @@ from rnngen.contracts import (
 from rnngen.decoding.prefill import next_logits, prefill
 from rnngen.decoding.sampler import Sampler
 from rnngen.options import build
+from rnngen.testing import checks
 
 END, OPENING, NEVER = 0, 1, 2
 """The token that ends a text; one that only prefixes have, as the network gives it no chance; one that jobs
@@ -39,6 +40,7 @@ Texts = list[tuple[int, tuple[int, ...]]]
 """Texts with the numbers of their prompts."""
 
 
+@checks.suite
 def check_strategy(spec: StrategySpec, **options: str) -> None:
     """Check a strategy against its contract; one that generates several texts of a prompt is asked for two.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rnngen.contracts import Chunk, Task, TaskSpec, imported
 from rnngen.options import build
+from rnngen.testing import checks
 
 DOCUMENTS = (
     "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate:\n\n \nRough winds\n",
@@ -25,6 +26,7 @@ PATIENCE = 10_000
 """Documents that a task may read before its first example, in repetitions of the five."""
 
 
+@checks.suite
 def check_task(spec: TaskSpec, **options: str) -> None:
     """Check a task against its contract."""
     chosen = build(spec.options, options, owner=f"task {spec.name!r}")
@@ -41,6 +43,7 @@ def check_task(spec: TaskSpec, **options: str) -> None:
         assert found == whole, f"read in chunks of {size} characters, {_difference(found, whole)}"
     assert _joined(task, _pieces(documents)) == whole, "the same text read again gives other examples"
     assert not list(task.examples([])), "no text at all should give no examples"
+    _check_lossless(whole, documents)
     if spec.has_source:
         _check_sources(task)
     if spec.has_labels:
@@ -66,6 +69,16 @@ def _joined(task: Task, chunks: Iterable[Chunk]) -> list[str]:
             found.append(chunk.source)
         found[-1] += chunk.text
     return found
+
+
+def _check_lossless(examples: list[str], documents: Iterable[str]) -> None:
+    """Check that nothing but white space goes, and nothing comes."""
+    found, given = ("".join("".join(texts).split()) for texts in (examples, documents))
+    at = next((i for i, (a, b) in enumerate(zip(found, given, strict=False)) if a != b), len(found))
+    if found != given:
+        raise AssertionError(
+            f"text is lost or added: {given[at : at + 20]!r} of a document comes as {found[at : at + 20]!r}"
+        )
 
 
 def _difference(found: list[str], whole: list[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from rnngen.contracts import Chunk, ExtendableTokenizer, Tokenizer, TokenizerSpec, imported
 from rnngen.errors import CorpusError
 from rnngen.options import build
+from rnngen.testing import checks
 
 SAMPLE = (
     "Shall I compare thee to a summer's day?\nThou art more lovely and more temperate:\n",
@@ -43,6 +44,7 @@ GARBAGE = ("", "no JSON", "null", "[]", "{}", "1", OTHER_KIND, "[" * 5000)
 """Texts that are no ``tokenizer.json``."""
 
 
+@checks.suite
 def check_tokenizer(spec: TokenizerSpec, **options: str) -> None:
     """Check a tokenizer against its contract."""
     chosen = build(spec.options, options, owner=f"tokenizer {spec.name!r}")
@@ -58,6 +60,23 @@ def check_tokenizer(spec: TokenizerSpec, **options: str) -> None:
     _check_law(cls.train(iter(()), chosen), NASTY[4])
     if isinstance(tokenizer, ExtendableTokenizer):
         _check_extended(tokenizer, tokenizer.extended(iter([Chunk(LATER, True)]), chosen))
+
+
+def check_hash_seed(spec: TokenizerSpec, **options: str) -> None:
+    """Check, in two processes of their own, that training does not depend on the order of sets (seconds)."""
+    code = (
+        f"{checks.importing(imported(spec.load).__module__)}\n"
+        "import sys; from rnngen.contracts import imported; from rnngen.options import build\n"
+        "from rnngen.testing.tokenizers import _chunks\n"
+        f"options = build(imported({_target(spec.options)!r}), {options!r}, owner='')\n"
+        f"sys.stdout.write(imported({spec.load!r}).train(_chunks(), options).to_json())"
+    )
+    trained = [checks.in_process(code, PYTHONHASHSEED=seed) for seed in ("1", "2")]
+    assert trained[0] == trained[1], "trained in two processes (PYTHONHASHSEED), its JSON differs; sort sets"
+
+
+def _target(options: type) -> str:
+    return f"{options.__module__}:{options.__qualname__}"
 
 
 def _check_extended(tokenizer: Tokenizer, grown: Tokenizer) -> None:

@@ -158,7 +158,8 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     if request.training.options.ensemble:
         _refuse_penalties(parts["cell"].options, "ensemble")
     limit = request.training.options.max_length
-    encoded = replace(texts, task_part=parts["task"]).encode(parts, text.val_fraction, limit=limit)
+    texts, fresh = replace(texts, task_part=parts["task"]), request.no_cache
+    encoded = texts.encode(parts, text.val_fraction, limit=limit, fresh=fresh)
     config = _config(parts, request.network.options, encoded, request.training.options)
     return Plan(name, path, config, parts, encoded, resumed=False)
 
@@ -211,7 +212,8 @@ def _encoded_like(
     """Read a text as another model's was, in its vocabulary, which may grow."""
     text, limit = _text_like(base, _text(request)), request.training.options.max_length
     texts = CorpusFiles.find(registry, parts["task"], request.files, text)
-    return texts.encode(parts, text.val_fraction, base.tokenizer_json, limit=limit, extend=extend)
+    how: dict[str, Any] = {"limit": limit, "extend": extend, "fresh": request.no_cache}
+    return texts.encode(parts, text.val_fraction, base.tokenizer_json, **how)
 
 
 def _text_like(base: StoredModel, text: CorpusOptions) -> CorpusOptions:
@@ -344,7 +346,8 @@ def _resumed(registry: Registry, models: ModelStore, name: str, path: Path, requ
     tokenizer_json = read_tokenizer(path)
     given = None if record.own_vocabulary else tokenizer_json
     limit = config.training.max_length if record.split else None  # earlier versions left pairs out later
-    encoded = texts.encode(parts, record.val_fraction, given, limit=limit, record=record)
+    how: dict[str, Any] = {"limit": limit, "record": record, "fresh": request.no_cache}
+    encoded = texts.encode(parts, record.val_fraction, given, **how)
     if encoded.tokenizer_json != tokenizer_json:
         raise ModelError(f"{path}: tokenizer.json is not the one that this corpus gives; restore it")
     training = _changed(config.training, request.training)

@@ -18,11 +18,13 @@ from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import (
     CARD,
     METRICS,
+    SPEED,
     TOKENIZER,
     TRAINING,
     WEIGHTS,
     read_metrics,
     read_model,
+    read_speed,
     write_config,
     write_weights,
 )
@@ -63,7 +65,7 @@ class RunFolder:
         if not self.begun:
             self.folder = self._new
             folders.discard(self.folder)
-        for left in (METRICS, WEIGHTS, TRAINING):  # by a run that died before it had saved all
+        for left in (METRICS, SPEED, WEIGHTS, TRAINING):  # by a run that died before it had saved all
             (self.folder / left).unlink(missing_ok=True)
         self.write_config()
         checkpoint.write_text(self.folder / TOKENIZER, self.tokenizer_json)
@@ -89,9 +91,11 @@ class RunFolder:
         """Save the weights if they are the best, and always what resuming needs."""
         self.check()
         if row:
-            path = self.folder / METRICS
-            before = path.read_text(encoding="utf-8") if path.exists() else ""
-            checkpoint.write_text(path, before + row.as_line())
+            self._append(METRICS, row.as_line())
+            clock = {"step": row.step, "seconds": round(trainer.progress.seconds, 3)}
+            self._append(
+                SPEED, json.dumps(clock | {"tokens_per_second": round(trainer.tokens_per_second)}) + "\n"
+            )
         if (row and row.best) or not (self.folder / WEIGHTS).exists():
             weights = {**trainer.weights(), **trainer.beside(), **self.extra}
             self.write_weights(weights)
@@ -102,6 +106,11 @@ class RunFolder:
             folders.replace_folder(self.folder, self.target)
             self._settle(self.target)
         yield Saved(trainer.progress.step, str(self.target / TRAINING))
+
+    def _append(self, name: str, line: str) -> None:
+        path = self.folder / name
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        checkpoint.write_text(path, before + line)
 
     def write_weights(self, weights: Tensors) -> None:
         """Replace the weights of the model, with all that belongs to them."""
@@ -128,8 +137,9 @@ class RunFolder:
         checkpoint.write_text(self.folder / CARD, text)
 
     def _forget_after(self, step: int) -> None:
-        kept = [row for row in read_metrics(self.folder) if row["step"] <= step]
-        checkpoint.write_text(self.folder / METRICS, "".join(json.dumps(row) + "\n" for row in kept))
+        for name, rows in ((METRICS, read_metrics(self.folder)), (SPEED, read_speed(self.folder))):
+            kept = [row for row in rows if row["step"] <= step]
+            checkpoint.write_text(self.folder / name, "".join(json.dumps(row) + "\n" for row in kept))
 
 
 class ReadOnlyRun(RunFolder):

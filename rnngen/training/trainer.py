@@ -68,6 +68,8 @@ class Progress:
     """Sum of training losses, in which older steps count less and less…"""
     counted: float = 0.0
     """…and of their weights."""
+    grad_norm: float | None = None
+    """The norm of the last gradient that was looked at, before clipping."""
 
     def add_loss(self, loss: float, steps: int) -> None:
         """Take in a training loss, which stands for some steps."""
@@ -96,6 +98,8 @@ class MetricsRow:
     """The score of outputs for validation sources, where that decides."""
     val_network_nats_per_token: float | None = None
     """The validation loss of the network alone, where an n-gram is beside it."""
+    grad_norm: float | None = None
+    """The norm of the last gradient before clipping."""
 
     def as_line(self) -> str:
         """The line, with its end."""
@@ -257,10 +261,16 @@ class Trainer:
         if looked_at:
             if (batch.targets != IGNORE).any():
                 p.add_loss(loss.item(), 1 if self.device.type == "cpu" else GPU_STRIDE)
-            spent, speed = self._spent(), self._speed.tokens_per_second
+            p.grad_norm = norm.item()
+            spent, speed = self._spent(), self.tokens_per_second
             left = p.seconds * (1 - spent) / spent if spent and p.seconds else None
-            figures = (lr, norm.item(), speed, left, loss.item())
+            figures = (lr, p.grad_norm, speed, left, loss.item())
             yield Step(p.step, self._epoch(), spent, p.train_loss or 0.0, *figures)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The speed of the last steps."""
+        return self._speed.tokens_per_second
 
     def _learn(self, batch: Batch) -> torch.Tensor:
         """The batch's mean loss, with its gradient: of this process's share part by part, then of all."""
@@ -343,7 +353,9 @@ class Trainer:
         yield Evaluated(p.step, *found)
         alone = loss.network_nats
         network = None if alone is None else alone / max(1, loss.tokens)
-        yield from self.save(self, MetricsRow(p.step, self._epoch(), lr, p.train_loss, *found, network))
+        yield from self.save(
+            self, MetricsRow(p.step, self._epoch(), lr, p.train_loss, *found, network, p.grad_norm)
+        )
 
     def weights(self) -> Tensors:
         """Return the parameters to evaluate and save, in fp32: their running mean, if there is one."""

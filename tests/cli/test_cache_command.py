@@ -32,4 +32,4 @@ def test_a_text_from_a_pipe_stays_as_long_as_a_model_needs_it(run, tiny, home):
 def test_all_means_all(run, tiny):
     run("train", "-", "--name", "piped", "-q", *tiny, "--steps", "2", stdin=TEXT)
     run("cache", "clear", "--all")
-    assert listed(run) == {"corpora": 0, "prefixes": 0, "stdin": 0, "commands": 0}
+    assert listed(run) == {"corpora": 0, "prefixes": 0, "stdin": 0, "plugins": 0}

@@ -41,7 +41,17 @@ def names(shelf):
 
 def test_the_list_has_a_row_a_model(run, shelf):
     header, *rows = run("models", "list").out.splitlines()
-    assert header.split() == ["name", "task", "cell", "size", "tokenizer", "nats/char", "disk", "age"]
+    assert header.split() == [
+        "name",
+        "task",
+        "cell",
+        "size",
+        "tokenizer",
+        "nats/char",
+        "course",
+        "disk",
+        "age",
+    ]
     assert [row.lstrip("* ").split()[:5] for row in rows] == [
         ["names", "lines", "lstm", "1×16", "char"],
         ["tale", "continue", "lstm", "1×16", "char"],

@@ -74,7 +74,7 @@ def test_no_option_is_shown_with_the_marks_of_its_docstring(capsys):
 def test_a_failure_is_a_row_and_a_line(broken, capsys):
     assert main(["plugins", "list"]) == 0
     shown = capsys.readouterr()
-    assert shown.out.splitlines()[-1].startswith("failed")
+    assert shown.out.splitlines()[-1].startswith("broken")
     assert "RuntimeError: no good" in shown.out
     assert "lstm" in shown.out
     assert len(shown.err.splitlines()) == 1

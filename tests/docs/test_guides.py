@@ -24,7 +24,6 @@ SMALL = {"STEPS": 20, "HIDDEN": 16, "BATCH": 4, "SEQ": 16, "EVALUATIONS": 1}
 """Settings that make a training of the guides take a second."""
 BEGINNING = ("tutorial", "training")
 """Guides whose reader has no model yet."""
-SLOW = ("tutorial", "data", "training", "evaluation")
 
 
 def blocks(text, language):
@@ -133,19 +132,14 @@ def shell(home, tmp_path, models):
     return go
 
 
-@pytest.mark.parametrize(
-    "topic",
-    [
-        pytest.param(topic, marks=pytest.mark.slow if topic in SLOW else ())
-        for topic in TOPICS
-        if blocks(guide(topic)[1], "sh")
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if blocks(guide(topic)[1], "sh")])
 def test_the_shell_blocks_of_a_guide_run(topic, shell):
     script = "\n".join(blocks(guide(topic)[1], "sh"))
     shell(["bash", "-euc"], f"set -x\n{script}", topic)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if blocks(guide(topic)[1], "python")])
 def test_the_python_blocks_of_a_guide_run(topic, shell):
     shell([sys.executable, "-c"], "\n".join(blocks(guide(topic)[1], "python")), topic)

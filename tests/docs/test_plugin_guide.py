@@ -1,86 +1,71 @@
-"""The plugins in the guide work as they stand there."""
+"""The plugins in the guide work as they stand there, each short enough to be read."""
 
 import re
-import sys
-from importlib import import_module
 
 import pytest
+from fixtures.plugins import forget
 
-from rnngen.api import Session
+from rnngen import discovery
 from rnngen.cli.commands.help import guide
-from rnngen.registry import Distribution, Registry
-from rnngen.requests.train import TrainRequest
-from rnngen.store.model_folder import ModelStore
+from rnngen.cli.commands.plugin_new import EXAMPLES, example
+from rnngen.contracts import AttentionSpec, CellSpec
+from rnngen.registry import Registry
+from rnngen.testing.suites import check
 
 GUIDE = guide("plugins")[1]
+TEXT = "the sea, the sky, and the sand between them. " * 60
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """Writes a package that the guide shows, as a reader would type it; returns its module of hooks."""
-    written = []
+def install(home):
+    """Puts examples of the guide into the user's folder, as its reader would."""
 
-    def write(name):
-        blocks = re.findall(rf"```python\n# ({name}/\S+\.py)\n(.*?)```", GUIDE, re.DOTALL)
-        assert len(blocks) == 2
-        for path, text in blocks:
-            (tmp_path / path).parent.mkdir(exist_ok=True)
-            (tmp_path / path).write_text(text, encoding="utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
-        written.append(name)
-        return import_module(name)
+    def put(*kinds):
+        discovery.user_folder().mkdir(parents=True, exist_ok=True)
+        for kind in kinds:
+            (discovery.user_folder() / f"{EXAMPLES[kind]}.py").write_text(example(kind))
 
-    yield write
-    for module in [module for module in sys.modules if module.partition(".")[0] in written]:
-        del sys.modules[module]
+    yield put
+    forget(*(f"rnngen_plugins.{name}" for name in EXAMPLES.values()))
 
 
-@pytest.fixture
-def model(tmp_path):
-    """Trains a model with a plugin installed; what is given are further options of the training."""
-
-    def train(plugin, **options):
-        corpus = tmp_path / "corpus.txt"
-        corpus.write_text("the sea, the sky, and the sand between them. " * 40)
-        registry = Registry(plugins=[(Distribution(plugin.__name__, "0.1"), plugin)])
-        session = Session(registry, ModelStore(tmp_path / "models"))
-        request = TrainRequest.of(
-            str(corpus), hidden=16, steps=4, batch=2, seq=16, seed=1, device="cpu", **options
-        )
-        events = list(session.train(session.plan(request)))
-        assert events[-1].reason == "budget"
-        return session.load("corpus")
-
-    return train
+def lines_of(source):
+    return [line for line in source.splitlines() if line.strip()]
 
 
-def test_the_cell_in_the_guide_passes_its_own_test(package):
-    package("rnngen_mgu")
-    source = re.search(r"```python\n(def test_mgu.*?)```", GUIDE, re.DOTALL)
-    names: dict = {}
-    exec(source[1], names)
-    names["test_mgu"]()
+def test_a_cell_takes_twenty_lines_on_the_first_screen_and_nothing_takes_forty():
+    assert GUIDE.index("# mgu.py") < 400
+    assert len(lines_of(example("cell"))) <= 20
+    assert {
+        kind: len(lines_of(example(kind))) for kind in EXAMPLES if len(lines_of(example(kind))) >= 40
+    } == {}
 
 
-def test_the_cell_in_the_guide_trains_and_generates(package, model):
-    trained = model(package("rnngen_mgu"), cell="mgu")
-    assert len(trained.generate("the", include_prompt=False, length=20, seed=0)) == 20
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_an_example_keeps_the_promises_of_its_kind(install, kind):
+    install(kind)
+    here = Registry.discover()
+    (found,) = [one for one in here.all(kind) if not one.built_in]
+    parts = [*here.specs(CellSpec), *here.specs(AttentionSpec)]
+    check(here.find(kind, found.spec.name).spec, parts)
 
 
-def test_the_filter_in_the_guide_has_a_flag_and_does_what_it_says(package, model):
-    trained = model(package("rnngen_lipogram"))
-    text = trained.generate("the", include_prompt=False, length=200, seed=0, lipogram="et")
-    assert len(text) == 200
+def test_the_examples_are_used_as_the_guide_says(install, run, place, tiny):
+    install("cell", "task", "reader", "filter", "strategy", "listener", "command", "tokenizer")
+    blocks = "\n\n".join(f"{n}\n0:0{n} --> 0:0{n + 1}\n- {TEXT[:45]}." for n in range(99))
+    (place / "film.srt").write_text(blocks)
+    flags = ["film.srt", "--cell", "mgu", "--task", "sentences", "--tokenizer", "digraph", *tiny]
+    run("train", *flags, "--listener", "csvlog;file=film.csv", "--reader", "srt;dashes=false")
+    assert (place / "film.csv").read_text().startswith("step,nats_per_char\n")
+    text = run("sample", "-m", "film", "--count", "3", "--seed", "1", "--lipogram", "et").out
     assert not {"e", "t"} & set(text)
-    assert {"e", "t"} & set(trained.generate("the", include_prompt=False, length=200, seed=0))
+    assert run("sample", "-m", "film", "--cooling", "5", "--seed", "1").out
+    assert run("riddle", "the sea", "xqzj wvk").out == "the sea\n"
 
 
-def test_the_strategy_in_the_guide_has_a_flag_and_becomes_greedy(package, model):
-    trained = model(package("rnngen_cooling"))
-    texts = trained.generate("the", include_prompt=False, length=80, seed=0, cooling=5, count=2)
-    assert [len(text) for text in texts] == [80, 80]
-    assert texts[0] != texts[1]
-    options = {"include_prompt": False, "seed": 1, "length": 80}
-    assert trained.generate("the", strategy="cooling;tokens=5", **options) == trained.generate(
-        "the", cooling=5, **options
-    )
+def test_an_option_of_the_guide_is_refused_in_its_words():
+    source = re.search(r"```python\n(@dataclass\(frozen=True\)\nclass MGUOptions.*?)```", GUIDE, re.DOTALL)
+    names: dict = {}
+    exec("from dataclasses import dataclass\n" + source[1], names)
+    with pytest.raises(ValueError, match="forget_bias=11"):
+        names["MGUOptions"](11)

@@ -13,7 +13,8 @@ from PIL import Image
 from rnngen import plots
 from rnngen.errors import RnngenError, UsageError
 from rnngen.generation.alignment import Alignment
-from rnngen.plots import png, sheet, svg
+from rnngen.plots import grid, html, png, sheet, svg
+from rnngen.plots.grid import Alignments
 from rnngen.plots.sheet import label
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -29,7 +30,7 @@ def saved(tmp_path):
 
     def go(alignments, kind, title=TITLE):
         path = tmp_path / f"map.{kind}"
-        plots.save(alignments, path, title)
+        plots.save(Alignments(alignments, title), path)
         return path
 
     return go
@@ -99,12 +100,12 @@ def test_svg_keeps_all_that_it_draws_inside(saved):
 def test_several_sentences_stand_below_one_another_in_svg(saved):
     root = ET.parse(saved([PLAIN, PLAIN], "svg", "two")).getroot()
     heights = [float(text.get("y")) for text in root.iter(f"{SVG}text") if text.text == "wie"]
-    assert heights[1] - heights[0] > len(PLAIN.target) * sheet.CELL
+    assert heights[1] - heights[0] > len(PLAIN.target) * grid.CELL
 
 
 def test_long_words_are_slanted_and_short_ones_are_not():
     for words, slanted in ((("a", "你"), False), (("a", "natural"), True)):
-        drawn = sheet.compose([Alignment(words, ("x",), WEIGHTS[:1, :2])], "", svg.estimate)
+        drawn = grid.compose([Alignment(words, ("x",), WEIGHTS[:1, :2])], "", svg.estimate)
         texts = [mark for mark in drawn.marks if isinstance(mark, sheet.Words) and mark.text in words]
         assert [mark.slanted for mark in texts] == [slanted] * 2
 
@@ -136,7 +137,7 @@ def test_html_can_be_read_by_ear_and_by_keys(saved):
 
 def test_the_page_and_its_script_turn_ink_over_at_one_weight(saved):
     script = saved([PLAIN], "html").read_text("utf-8").partition("<script>")[2]
-    assert f"weight >= {plots.html.STRONG})" in script
+    assert f"weight >= {html.STRONG})" in script
 
 
 @pytest.mark.parametrize("kind", ["svg", "html"])
@@ -154,7 +155,7 @@ def test_nothing_outside_the_file_is_referred_to(saved, kind):
 def cells_of(alignment):
     """The cells on the sheet that the PNG of an alignment is drawn from."""
     used = png.Fonts("".join(map(label, (*alignment.source, *alignment.target))) + "0123456789weight in%")
-    drawn = sheet.compose([alignment], "", lambda text, size: used.measure(text, 2 * size) / 2)
+    drawn = grid.compose([alignment], "", lambda text, size: used.measure(text, 2 * size) / 2)
     return [mark for mark in drawn.marks if isinstance(mark, sheet.Box) and mark.about]
 
 
@@ -279,7 +280,7 @@ def test_nothing_is_a_picture_too(saved, kind, alignments):
 @pytest.mark.parametrize("name", ["map", "map.jpg", "map.pdf", ".svg"])
 def test_another_name_is_refused_with_those_that_are_not(tmp_path, name):
     with pytest.raises(UsageError, match=r"\.png, \.svg or \.html"):
-        plots.save([PLAIN], tmp_path / name, "")
+        plots.save(Alignments([PLAIN], ""), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rnngen import hookimpl
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
-from rnngen.contracts import CellSpec, ReaderSpec, TokenizerSpec
+from rnngen.contracts import CellSpec, ReaderSpec, TokenizerSpec, collected_notes
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
 from rnngen.inference.build import numpy_layers
 from rnngen.registry import Distribution, Registry, components
@@ -158,16 +158,40 @@ def test_each_reader_takes_the_settings_that_it_knows():
     assert read(reader, ".jsonl", '{"body": "é"}'.encode("latin-1")) == "é"
 
 
-def test_a_plugins_reader_wins_its_suffix_over_a_built_in():
-    spec = ReaderSpec(name="loud", summary="", load=f"{__name__}:read_loud", suffixes=(".txt",))
-    assert read(components.reader_for(registry(readers=[spec]), {}), ".txt", b"hi") == "HI"
-    assert ".txt" in components.suffixes(registry(readers=[spec]))
+def loud(suffix, name="loud"):
+    return ReaderSpec(
+        name=name, summary="", load=f"{__name__}:read_loud", suffixes=(suffix,), options=LoudOptions
+    )
+
+
+def test_a_plugins_reader_takes_its_own_endings_and_a_built_ins_when_it_is_chosen():
+    here = registry(readers=[loud(".txt")])
+    with collected_notes() as notes:
+        assert read(components.reader_for(here, {}), ".txt", b"hi") == "hi"
+    assert notes == [".txt is read as text; `reader=acme-cells/loud` reads it as well"]
+    chosen = components.reader_for(here, {}, chosen="loud;mark=?")
+    assert read(chosen, ".txt", b"hi") == "HI?"
+    assert read(components.reader_for(registry(readers=[loud(".epub")]), {}), ".epub", b"hi") == "HI"
+    with pytest.raises(UnknownName, match="did you mean 'mark'"):
+        components.reader_for(here, {}, chosen="loud;makr=?")(".txt")
+
+
+def test_two_readers_of_one_ending_are_told():
+    here = registry(readers=[loud(".epub"), loud(".epub", "louder")])
+    with pytest.raises(PluginError, match=r"\.epub are read by both acme-cells/loud and acme-cells/louder"):
+        components.reader_for(here, {})(".epub")
+
+
+@dataclass(frozen=True)
+class LoudOptions:
+    mark: str = ""
+    """Put at the end."""
 
 
 def read_loud(stream, name, options):
     from rnngen.contracts import Chunk
 
-    yield Chunk(stream.read().decode().upper(), starts_document=True)
+    yield Chunk(stream.read().decode().upper() + options.mark, starts_document=True)
 
 
 # ── Filters ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -216,7 +240,6 @@ def test_what_makes_no_filter_is_refused(chain, says):
 def test_the_tokenizers_of_a_plugin_are_found_by_their_full_name():
     spec = TokenizerSpec(name="char", summary="", load="x:y")
     here = registry(tokenizers=[spec])
-    with pytest.raises(PluginError, match="comes from both rnngen and acme-cells"):
-        components.choose(here, NAMES, {})
+    assert components.choose(here, NAMES, {})["tokenizer"].registered.built_in
     found = components.choose(here, {**NAMES, "tokenizer": "acme-cells/char"}, {})
     assert found["tokenizer"].component.qualified == "acme-cells/char"

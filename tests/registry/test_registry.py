@@ -2,6 +2,7 @@
 
 import sys
 import types
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -29,6 +30,11 @@ def registry(*plugins):
     return Registry(
         plugins=[(Distribution(name, "1.0"), p) for name, p in zip("abcdef", plugins, strict=False)]
     )
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    sizes: list
 
 
 def raises(error):
@@ -75,11 +81,12 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both():
     assert [r.qualified for r in both.all("cell")][-2:] == ["a/mine", "b/mine"]
 
 
-def test_a_plugin_cannot_take_a_built_ins_place_in_silence():
+def test_a_bare_name_that_a_built_in_has_stays_the_built_ins():
     shadowed = registry(plugin(rnngen_cells=lambda: [cell("lstm")]))
-    with pytest.raises(PluginError, match="comes from both rnngen and a"):
-        shadowed.find("cell", "lstm")
-    assert shadowed.find("cell", "rnngen/lstm").distribution.name == "rnngen"
+    assert shadowed.find("cell", "lstm").built_in
+    assert shadowed.find("cell", "a/lstm").distribution.name == "a"
+    assert shadowed.conflicts() == ["the cell 'lstm' means rnngen's own; say a/lstm for the other"]
+    assert shadowed.specs(CellSpec) == Registry().specs(CellSpec)
 
 
 def test_one_module_by_two_entry_points_is_no_conflict():
@@ -111,8 +118,12 @@ def test_registries_share_nothing():
         ({"rnngen_cells": lambda: ["lstm"]}, "TypeError: rnngen_cells returned 'lstm', which is no CellSpec"),
         ({"rnngen_cells": lambda: [FilterSpec(name="x", summary="", load="")]}, "which is no CellSpec"),
         ({"rnngen_cells": lambda: 7}, "not iterable"),
-        ({"rnngen_cels": lambda: [cell()]}, "PluginValidationError"),
-        ({"rnngen_cells": lambda surplus: [cell()]}, "PluginValidationError"),
+        ({"rnngen_cells": raises(BaseException("a\nskip"))}, "BaseException: a skip"),
+        ({"rnngen_cels": lambda: [cell()]}, "unknown hook 'rnngen_cels'; did you mean 'rnngen_cells'?"),
+        ({"rnngen_cells": lambda surplus: [cell()]}, "rnngen_cells(surplus): this hook takes no arguments"),
+        ({"rnngen_cells": lambda: [cell(options=Unreadable)]}, "which cannot be read from text"),
+        ({"rnngen_cells": lambda: [cell("A Cell")]}, "'A Cell' is no name"),
+        ({"rnngen_cells": lambda: [cell(), cell()]}, "brings 'mine' twice"),
         ({"rnngen_cells": lambda: iter([cell(), 1 / 0])}, "ZeroDivisionError"),
     ],
 )

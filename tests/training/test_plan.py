@@ -373,11 +373,12 @@ def test_a_plugin_that_no_longer_takes_the_options_is_told_with_both_versions(wi
 
 
 def test_two_plugins_of_one_name_are_told_apart_by_their_distributions(session, ask):
-    copies = [(Distribution(name, "1"), plugin("lstm")) for name in ("rnngen-mine",)]
+    copies = [(Distribution(name, "1"), plugin(cell)) for name in ("a", "b") for cell in ("lstm", "mine")]
     doubled = Session(Registry(plugins=copies), session.models)
-    with pytest.raises(PluginError, match="'lstm' comes from both rnngen and rnngen-mine"):
-        doubled.plan(ask())
-    assert doubled.plan(ask(cell="rnngen/lstm")).config.cell.distribution == "rnngen"
+    with pytest.raises(PluginError, match="'mine' comes from both a and b"):
+        doubled.plan(ask(cell="mine"))
+    assert doubled.plan(ask(name="1", cell="b/mine")).config.cell.distribution == "b"
+    assert doubled.plan(ask(name="2", cell="lstm")).config.cell.distribution == "rnngen"
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class Run:
     """As much of a trainer as saving sees. Its tensors say whose they are and of which step."""
 
     def __init__(self, label, step):
-        self.label, self.progress = label, Progress(step=step)
+        self.label, self.progress, self.tokens_per_second = label, Progress(step=step), 1.0
 
     def weights(self):
         return {"network": np.array([self.label, self.progress.step], np.float32)}

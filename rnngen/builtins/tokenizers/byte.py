@@ -7,8 +7,9 @@ import numpy as np
 
 from rnngen.builtins.tokenizers import tokenizer_json
 from rnngen.builtins.tokenizers.char import byte_fallback
-from rnngen.builtins.tokenizers.tokenizer_json import Ids, utf8
+from rnngen.builtins.tokenizers.tokenizer_json import Ids
 from rnngen.contracts import Chunk
+from rnngen.encodings import utf8
 from rnngen.options import NoOptions
 
 

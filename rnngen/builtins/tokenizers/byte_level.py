@@ -16,9 +16,10 @@ import numpy as np
 
 from rnngen.builtins.options import VocabularyOptions
 from rnngen.builtins.tokenizers import tokenizer_json
-from rnngen.builtins.tokenizers.tokenizer_json import Ids, Parts, utf8
+from rnngen.builtins.tokenizers.tokenizer_json import Ids, Parts
 from rnngen.builtins.tokenizers.words import PRE_TOKENIZER, by_frequency, count_words, sample, stretches
 from rnngen.contracts import Chunk
+from rnngen.encodings import utf8
 from rnngen.errors import UsageError
 
 Merges: TypeAlias = Sequence[Sequence[str]]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from rnngen.builtins.options import CharOptions
 from rnngen.builtins.tokenizers import tokenizer_json
-from rnngen.builtins.tokenizers.tokenizer_json import Ids, Parts, utf8
+from rnngen.builtins.tokenizers.tokenizer_json import Ids, Parts
 from rnngen.contracts import Chunk
+from rnngen.encodings import utf8
 
 BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
 """The library's spelling of single bytes. Their ids are 0 to 255 in every built-in tokenizer."""

@@ -16,25 +16,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.errors import CorpusError
-
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
 Parts: TypeAlias = dict[str, Any]
-
-
-def utf8(text: str) -> bytes:
-    """Return the bytes of a text.
-
-    Raises:
-        CorpusError: if it holds half of a surrogate pair, which stands for no character.
-    """
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise CorpusError(
-            f"the text holds U+{ord(text[error.start]):04X} at offset {error.start}, half of a surrogate "
-            "pair, which UTF-8 cannot write; repair its source, or read it with errors='replace'"
-        ) from None
 
 
 def id_type(vocabulary: int) -> type[np.unsignedinteger[Any]]:

@@ -10,8 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from rnngen.builtins.tokenizers.tokenizer_json import Parts, utf8
+from rnngen.builtins.tokenizers.tokenizer_json import Parts
 from rnngen.contracts import Chunk
+from rnngen.encodings import utf8
 
 PATTERN = (
     r"'(?:[sdmt]|ll|ve|re)"

@@ -74,9 +74,10 @@ def attend(
     Without SOURCE, every line of standard input is one. On a terminal the picture is a map of colours; in a
     file it is a PNG, an SVG, or a page on which hovering a word shows its weights.
     """
-    if output:
-        from rnngen import plots
+    from rnngen import plots
+    from rnngen.plots.grid import Alignments
 
+    if output:
         plots.chosen(output)  # refuses what cannot be drawn before the model is read
     options = resolve(ctx, flags.given(OutputOptions, search), partial(_search, text))
     loaded = load(session(ctx), [model], device, quiet=quiet)
@@ -92,7 +93,7 @@ def attend(
         prompts.warn_unseen(loaded.generator, text, "--text")
     drawn = loaded.attention(sources, text=text, unit=unit, **options)
     if output:
-        plots.save(drawn, output, f"{loaded.name}: attention weights")
+        plots.save(Alignments(drawn, f"{loaded.name}: attention weights"), output)
     for alignment in drawn:
         if json:
             streams.output().write(streams.json_line(alignment.as_json()) + "\n")

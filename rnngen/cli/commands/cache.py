@@ -16,7 +16,7 @@ SUMMARIES = {
     "corpora": "encoded texts, for the next training on them",
     "prefixes": "states after long prompts",
     "stdin": "texts from standard input, for --resume",
-    "commands": "the commands of plugins",
+    "plugins": "what each plugin brings",
 }
 """What each kind is."""
 COLUMNS = ("kind", "number", "disk", "last used", "what it is")

@@ -14,6 +14,7 @@ from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS, app
 from rnngen.cli.commands.help import TOPICS, guide
 from rnngen.cli.context import Program
+from rnngen.discovery import Selection
 from rnngen.errors import RnngenError
 from rnngen.version import __version__
 
@@ -103,7 +104,8 @@ def _guide_page(topic: str) -> str:
 
 def root_context() -> click.Context:
     """Return the program's context without arguments, settings or plugins."""
-    return click.Context(app, info_name="rnngen", obj=Program(plugins=False), **app.context_settings)
+    alone = Program(selection=Selection(only=frozenset()))
+    return click.Context(app, info_name="rnngen", obj=alone, **app.context_settings)
 
 
 def command_page(

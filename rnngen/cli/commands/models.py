@@ -1,7 +1,9 @@
 """``rnngen models``: the models on this machine; ``rnngen export``: one of them in one file."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
     from rnngen.store.checkpoint import Tensors
     from rnngen.store.model_folder import ModelStore
 
-COLUMNS = ("", "name", "task", "cell", "size", "tokenizer", "nats/char", "disk", "age")
+COLUMNS = ("", "name", "task", "cell", "size", "tokenizer", "nats/char", "course", "disk", "age")
 """Headings of the listing; the first column marks the default model."""
+
+SPARKS, HEIGHTS = 12, "▁▂▃▄▅▆▇█"
+"""The losses that a course shows at most, and their signs from low to high."""
 
 name_argument = click.argument("name", shell_complete=completers.models)
 
@@ -38,7 +43,7 @@ def _store() -> "ModelStore":
 @models.command("list", cls=flags.Command)
 @flags.json_flag
 def list_models(json: bool) -> None:
-    """List all models: task, cell, size, tokenizer, validation loss, size on disk and age.
+    """List all models: task, cell, size, tokenizer, validation loss and its course, size on disk and age.
 
     The model that commands take where none is named has a star: the default one, or the one trained last.
     """
@@ -60,12 +65,15 @@ def _taken(store: "ModelStore") -> Path | None:
 
 
 def _summary(path: Path) -> dict[str, Any]:
-    from rnngen.store.model_folder import WEIGHTS, last_evaluation, read_config
+    from rnngen.store.model_folder import WEIGHTS, last_evaluation, read_config, read_metrics
 
+    course: list[float] = []
     try:
         config = read_config(path)
     except RnngenError:
         return {"name": path.name, "task": "damaged"}  # models show says how
+    with suppress(RnngenError, KeyError, TypeError):
+        course = [float(row["val_nats_per_char"]) for row in read_metrics(path)]
     weights = path / WEIGHTS
     written = weights.stat() if weights.is_file() else None
     return {
@@ -76,6 +84,7 @@ def _summary(path: Path) -> dict[str, Any]:
         "size": f"{config.network.layers}×{config.network.hidden}",
         "tokenizer": config.tokenizer.name,
         "nats_per_char": last_evaluation(path),
+        "course": course,
         "bytes": written and written.st_size,
         "modified": written and round(written.st_mtime, 3),
     }
@@ -88,9 +97,23 @@ def _row(summary: dict[str, Any], taken: str) -> list[object]:
         "*" if summary.get("path") == taken else None,
         *(summary.get(key) for key in ("name", "task", "cell", "size", "tokenizer")),
         None if loss is None else f"{loss:.4f}",
+        sparkline(summary.get("course") or []) or None,
         None if count is None else disk_size(count),
         None if modified is None else age(time.time() - modified),
     ]
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Draw a series with eight heights, at most ``SPARKS`` of its values."""
+    finite = [value for value in values if isfinite(value)]
+    count = min(len(finite), SPARKS)
+    if count < 2:
+        return ""
+    picked = [finite[round(at * (len(finite) - 1) / (count - 1))] for at in range(count)]
+    low, high = min(picked), max(picked)
+    return "".join(
+        HEIGHTS[round((value - low) / ((high - low) or 1) * (len(HEIGHTS) - 1))] for value in picked
+    )
 
 
 @models.command(cls=flags.Command)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from rnngen.cli import completers, flags
-from rnngen.cli.context import session
+from rnngen.cli.context import plugin_flags, session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
 from rnngen.cli.settings import given, overrule, rank_of, resolve
@@ -129,6 +129,11 @@ parts_flags = flags.options_from(
     help="Send every event to a plugin's listener; options as NAME;key=value;key=value.",
 )
 @flags.rare_option(
+    "--no-cache",
+    is_flag=True,
+    help="Read the text, learn its vocabulary and encode it again, whatever is kept of it.",
+)
+@flags.rare_option(
     "--nproc",
     type=click.IntRange(min=1),
     default=1,
@@ -183,7 +188,8 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     if request.plan:
         return
     if request.nproc > 1 and not launched():
-        ctx.exit(launch(request.nproc, [str(ctx.info_name), *ctx.meta[flags.ARGUMENTS]]))
+        arguments = [*plugin_flags(ctx), str(ctx.info_name), *ctx.meta[flags.ARGUMENTS]]
+        ctx.exit(launch(request.nproc, arguments))
     if restarted() and not request.force:
         request = replace(request, resume=True, from_study=None, storage=None, params=None)
     listeners = [make_listener(here, text) for text in request.listener if first()]
@@ -337,7 +343,7 @@ def _plan_together(
         raise click.exceptions.Exit(-sent)
     if sent < CHOSEN and "seed" not in request.training:
         request = replace(request, training=request.training.adding({"seed": sent}))
-    return here.plan(request)
+    return here.plan(replace(request, no_cache=False))  # the first has just encoded it
 
 
 @contextmanager

@@ -12,8 +12,9 @@ import sys
 import time
 import unicodedata
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from rnngen.generation.alignment import Alignment
+    from rnngen.cli.render.heatmap import Line
+    from rnngen.plots.chart import Chart, Map
+    from rnngen.plots.sheet import Grid
+    from rnngen.plots.text import ColouredText
 
 Mode: TypeAlias = Literal["live", "plain", "json", "quiet"]
 Row: TypeAlias = Sequence[object]
@@ -213,15 +217,42 @@ def page(text: str) -> None:
         click.echo(text)
 
 
-def heat_map(alignment: "Alignment") -> None:
-    """Draw an alignment on stdout, in the colours that it takes."""
-    from rich.text import Text
-
+def heat_map(alignment: "Grid", *, scale: str = "weight in %", peaks: bool = True) -> None:
+    """Draw a map of colours on stdout, in the colours that it takes."""
     from rnngen.cli.render.heatmap import draw, paint
+
+    drawing(lambda width, colours: draw(alignment, width, paint(colours), scale=scale, peaks=peaks))
+
+
+def coloured_texts(pictures: "Iterable[ColouredText]") -> None:
+    """Draw texts in colours, or with signs, on stdout."""
+    from rnngen.cli.render.coloured import draw
+
+    for picture in pictures:
+        drawing(partial(draw, picture))
+
+
+def chart(picture: "Chart") -> None:
+    """Draw lines on stdout with characters."""
+    from rnngen.cli.render.chart import draw
+
+    drawing(partial(draw, picture))
+
+
+def map_of_points(picture: "Map") -> None:
+    """Draw points by their names on stdout."""
+    from rnngen.cli.render.chart import draw_map
+
+    drawing(partial(draw_map, picture))
+
+
+def drawing(draw: "Callable[[int, str | None], list[Line]]") -> None:
+    """Write lines on stdout that are drawn for its width, in the colours that it takes; None for none."""
+    from rich.text import Text
 
     console = rich_console(sys.stdout)
     colours = console.color_system if coloured(sys.stdout) else None
-    for line in draw(alignment, console.width, paint(colours)):
+    for line in draw(console.width, colours):
         console.print(Text.assemble(*line), no_wrap=True, crop=False, overflow="ignore")
 
 

@@ -13,14 +13,11 @@ Widths are in terminal cells, of which a Chinese character takes two.
 
 from collections.abc import Callable, Iterator
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from rich.cells import cell_len
 
-from rnngen.plots.sheet import blend, label, legend
-
-if TYPE_CHECKING:
-    from rnngen.generation.alignment import Alignment
+from rnngen.plots.sheet import Grid, blend, label, legend
 
 Piece: TypeAlias = tuple[str, str]
 """Some characters and their style, as rich names it."""
@@ -61,16 +58,18 @@ def paint(colours: str | None) -> Paint:
     return lambda weight: (" ", SIXTEEN[_level(weight)])
 
 
-def draw(alignment: "Alignment", width: int, paint: Paint) -> list[Line]:
-    """Draw an alignment in lines of at most ``width`` cells; below several panels, list the peaks."""
+def draw(
+    alignment: Grid, width: int, paint: Paint, *, scale: str = "weight in %", peaks: bool = True
+) -> list[Line]:
+    """Draw an alignment in lines of at most ``width`` cells; below several panels, list the ``peaks``."""
     if not alignment.source or not alignment.target:
         return []
-    grid = _Grid(alignment, width - 1, paint)
+    grid = _Grid(alignment, width - 1, paint, scale)
     lines: list[Line] = []
     for number, columns in enumerate(grid.panels, 1):
         rows = (grid.row(row, columns) for row in range(len(grid.targets)))
         lines += [grid.heading(columns, number), *rows, []]
-    if len(grid.panels) > 1 or not grid.gap:
+    if peaks and (len(grid.panels) > 1 or not grid.gap):
         lines += [*grid.peaks(alignment), []]
     return [_stripped(line) for line in [*lines, *grid.legend()]]
 
@@ -78,12 +77,12 @@ def draw(alignment: "Alignment", width: int, paint: Paint) -> list[Line]:
 class _Grid:
     """Names cut to size, and the places of the columns, in lines of ``width`` cells."""
 
-    def __init__(self, alignment: "Alignment", width: int, paint: Paint) -> None:
-        self.paint = paint
+    def __init__(self, alignment: Grid, width: int, paint: Paint, scale: str) -> None:
+        self.paint, self.scale = paint, scale
         limit = max(min(LONGEST, width // SHARE), 2)
         self.weights: list[list[float]] = alignment.weights.tolist()
-        self.sources = [_clip(label(text), limit) for text in alignment.source]
-        self.targets = [_clip(label(text), limit) for text in alignment.target]
+        self.sources = [clip(label(text), limit) for text in alignment.source]
+        self.targets = [clip(label(text), limit) for text in alignment.target]
         self.margin = max(map(cell_len, [*self.targets, "1/9"]))
         self.room = max(width - self.margin - 1, limit + 1)
         sizes = [max(cell_len(name), 1) for name in self.sources]
@@ -107,7 +106,7 @@ class _Grid:
         cells = (self._cell(self.weights[row][at], self.widths[at], self.gap) for at in columns)
         return [(" " * (self.margin - cell_len(name)) + name + " ", "bold"), *cells]
 
-    def peaks(self, alignment: "Alignment") -> list[Line]:
+    def peaks(self, alignment: Grid) -> list[Line]:
         """List for every target its strongest source, with its place where several have that name."""
         texts = []
         for row, name in enumerate(self.targets):
@@ -121,7 +120,7 @@ class _Grid:
 
     def legend(self) -> Iterator[Line]:
         """Explain the shades and the signs."""
-        room, title = self.margin + 1 + self.room, "weight in % "
+        room, title = self.margin + 1 + self.room, f"{self.scale} "
         scale = [self._cell(weight, 4, gap=1) for weight in (*STEPS, 1.0)]
         if len(title) + 5 * len(scale) <= room:
             yield [(title, DIM), *scale]
@@ -130,7 +129,7 @@ class _Grid:
         signs = legend([*self.sources, *self.targets])
         line = "   ".join(signs)
         for text in signs if cell_len(line) > room else [line] * bool(signs):
-            yield [(_clip(text, room), DIM)]
+            yield [(clip(text, room), DIM)]
 
     def _cell(self, weight: float, size: int, gap: int) -> Piece:
         """Draw a cell and the gap behind it, which has the cell's colour but not its shade."""
@@ -173,7 +172,7 @@ def _style(weight: float) -> str:
     return f"{'#000000' if green > 120 else '#ffffff'} on #{red:02x}{green:02x}{blue:02x}"
 
 
-def _clip(text: str, limit: int) -> str:
+def clip(text: str, limit: int) -> str:
     """Return the text, or its beginning and ``…``."""
     if cell_len(text) <= limit:
         return text

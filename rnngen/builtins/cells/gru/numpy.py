@@ -26,6 +26,23 @@ class GRUStep(CellStep):
     def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """What ``project`` returned and the state → (B,H), state."""
         (h,) = state
+        r, z, candidate, n = self._gates(projected, h)
+        n *= r
+        n += candidate
+        np.tanh(n, out=n)
+        y = h - n
+        y *= z
+        y += n  # n + z ∘ (h − n)
+        y = zoned(h, y, self.new_h)
+        return y, (y,)
+
+    def gates(self, projected: Floats, state: State) -> dict[str, Floats]:
+        """Return the gates of a step by name, each (B,H) from 0 to 1; an open update gate keeps the state."""
+        r, z, _, _ = self._gates(projected, state[0])
+        return {"reset": r, "update": z}
+
+    def _gates(self, projected: Floats, h: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return r, z and the candidate's products of input and of ``h`` (B,H); all but the third are new."""
         projected, recurrent = self.projections(projected, h)
         size = self.size
         gates = recurrent[:, :-size]
@@ -33,13 +50,4 @@ class GRUStep(CellStep):
         np.tanh(gates, out=gates)
         gates *= HALF
         gates += HALF
-        r, z = gates[:, :size], gates[:, size:]
-        n = recurrent[:, -size:]
-        n *= r
-        n += projected[:, -size:]
-        np.tanh(n, out=n)
-        y = h - n
-        y *= z
-        y += n  # n + z ∘ (h − n)
-        y = zoned(h, y, self.new_h)
-        return y, (y,)
+        return gates[:, :size], gates[:, size:], projected[:, -size:], recurrent[:, -size:]

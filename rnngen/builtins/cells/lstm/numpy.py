@@ -41,14 +41,7 @@ class LSTMStep(CellStep):
     def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """What ``project`` returned and the state → (B,H), state."""
         h, c = state
-        projected, gates = self.projections(projected, h)
-        gates += projected
-        np.tanh(gates, out=gates)
-        size = self.size
-        i, f, o, g = gates[:, :size], gates[:, size : 2 * size], gates[:, 2 * size : -size], gates[:, -size:]
-        sigmoids = gates[:, :-size]
-        sigmoids *= HALF
-        sigmoids += HALF
+        i, f, o, g = self._gates(projected, h)
         memory = f * c
         i *= g
         memory += i
@@ -56,6 +49,22 @@ class LSTMStep(CellStep):
         y *= o
         y, c = zoned(h, y, self.new_h), zoned(c, memory, self.new_c)
         return y, (y, c)
+
+    def gates(self, projected: Floats, state: State) -> dict[str, Floats]:
+        """Return the gates of a step by name, each (B,H) from 0 to 1."""
+        i, f, o, _ = self._gates(projected, state[0])
+        return {"input": i, "forget": f, "output": o}
+
+    def _gates(self, projected: Floats, h: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """What ``project`` returned and the last output → i, f, o and the candidate (B,H), the caller's."""
+        projected, gates = self.projections(projected, h)
+        gates += projected
+        np.tanh(gates, out=gates)
+        size = self.size
+        sigmoids = gates[:, :-size]
+        sigmoids *= HALF
+        sigmoids += HALF
+        return gates[:, :size], gates[:, size : 2 * size], gates[:, 2 * size : -size], gates[:, -size:]
 
     def _normalized(self, memory: Floats) -> Floats:
         """Return the normalised cell state (B,H), a new array."""

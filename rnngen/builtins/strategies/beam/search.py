@@ -38,6 +38,7 @@ from rnngen.builtins.strategies.beam.hypotheses import (
     assembled,
     coverage_penalty,
 )
+from rnngen.builtins.strategies.beam.trace import Trace
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.contracts import (
     NO_TOKEN,
@@ -47,6 +48,7 @@ from rnngen.contracts import (
     Generated,
     Hypothesis,
     NetworkStep,
+    SearchNode,
     State,
     TokenIds,
 )
@@ -92,7 +94,9 @@ class Search:
         chain: FilterChain,
         forbidden: TokenIds,
         attention: bool,
+        trace: list[SearchNode] | None = None,
     ) -> None:
+        self.trace = None if trace is None else Trace(trace)
         self.step, self.sentences, self.options, self.eos_id = step, sentences, options, eos_id
         self.chain, self.forbidden, self.attention = chain, forbidden, attention
         self.groups, self.width = self.options.groups, self.options.width // self.options.groups
@@ -141,13 +145,17 @@ class Search:
     def _step(self, made: int) -> None:
         """Choose the ``made``-th token of all hypotheses, and compute what may follow it."""
         log_probs = self._next_log_probs(made)
-        found = self.choose(self.active, log_probs, self.width if self.eos_id is None else 2 * self.width)
+        more = self.eos_id is not None or self.trace is not None
+        found = self.choose(self.active, log_probs, (1 + more) * self.width)
         ended = found.possible & (found.tokens == (NO_TOKEN if self.eos_id is None else self.eos_id))
         self._set_aside(made, found, ended & (np.arange(ended.shape[1]) < self.width), log_probs)
         alive = found.first(self.width, found.possible & ~ended)
         over = self.limits[self.active.beams] == made
         self._set_aside(made, alive, alive.possible & over[:, None], log_probs)
+        totals, active = self._totals(found, log_probs), self.active
         self._go_on(alive, np.flatnonzero(~over & ~self._settled(made, alive, log_probs)), log_probs)
+        if self.trace:
+            self.trace.note(found, totals, ended, active, self.active, over=bool(over.any()))
 
     def _next_log_probs(self, made: int) -> NextTokenLogProbs:
         """The distributions of the ``made``-th token, filtered."""
@@ -243,6 +251,7 @@ def beam_search(
     seeds: Sequence[int] | None = None,
     sources: Sequence[int] | None = None,
     attention: bool = False,
+    trace: list[SearchNode] | None = None,
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of N sentences, best first, at most K each.
 
@@ -259,6 +268,7 @@ def beam_search(
         sources: how many source tokens each sentence has, where they were padded; only these are looked at
             for ``attention`` and the coverage penalty. By default all.
         attention: whether to keep the attention weights.
+        trace: where everything that is weighed is noted, for one sentence.
 
     An end token counts only among the K best candidates, as in fairseq and transformers: so a beam of one
     without a length penalty is greedy. Of equals that win which go on from the better hypothesis, then those
@@ -286,7 +296,16 @@ def beam_search(
         state = covering.begin(state, len(sentences))
     for members, logits, begun in read_prefixes(step, state, prompts):
         some = [sentences[member] for member in members]
-        search = Search(step, some, options, eos_id=eos_id, chain=chain, forbidden=never, attention=attention)
+        search = Search(
+            step,
+            some,
+            options,
+            eos_id=eos_id,
+            chain=chain,
+            forbidden=never,
+            attention=attention,
+            trace=trace,
+        )
         for member, hypotheses in zip(members, search.run(logits, begun), strict=True):
             found[member] = hypotheses
     return found
@@ -329,4 +348,5 @@ class BeamSearch:
             seeds=[job.seeds[row] for row in rows],
             sources=None if lengths is None else [lengths[row] for row in rows],
             attention=job.attention,
+            trace=job.trace,
         )

@@ -1,0 +1,58 @@
+"""Word documents and PDF."""
+
+import io
+import logging
+import zipfile
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from rnngen.contracts import Chunk
+from rnngen.errors import CorpusError
+
+
+def read_docx(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]:  # noqa: ARG001
+    """Read one document: a paragraph on a line, a row of a table on a line.
+
+    Raises:
+        CorpusError: if it is no Word document.
+    """
+    import docx
+    from docx.opc.exceptions import PackageNotFoundError
+    from lxml.etree import LxmlError
+
+    try:
+        document = docx.Document(io.BytesIO(stream.read()))
+    except (PackageNotFoundError, LxmlError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise CorpusError(f"{name}: not a Word document (.docx) that can be read; save it anew") from error
+    yield Chunk("".join(f"{line}\n" for part in document.iter_inner_content() for line in _lines(part)), True)
+
+
+def _lines(part: Any) -> Iterator[str]:
+    if hasattr(part, "rows"):
+        for row in part.rows:
+            yield "\t".join(cell.text.replace("\n", " ") for cell in row.cells)
+    else:
+        yield part.text
+
+
+def read_pdf(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]:  # noqa: ARG001
+    """Read one document, page by page.
+
+    Raises:
+        CorpusError: if it is no PDF, needs a password, or has pictures of text alone.
+    """
+    import pypdf
+    from pypdf.errors import PyPdfError
+
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # what it mends by itself is told to nobody
+    try:
+        file = pypdf.PdfReader(io.BytesIO(stream.read()))
+        if file.is_encrypted and not file.decrypt(""):
+            raise CorpusError(f"{name}: the file needs a password; save it without one")
+        texts = [page.extract_text() for page in file.pages]
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CorpusError(f"{name}: not a PDF that can be read ({error}); save it anew") from error
+    if not any(text.strip() for text in texts):
+        raise CorpusError(f"{name}: {len(texts)} pages without text, pictures perhaps: run OCR on it first")
+    for number, text in enumerate(texts):
+        yield Chunk(f"{text.rstrip()}\n", not number)

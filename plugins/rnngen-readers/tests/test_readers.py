@@ -1,0 +1,187 @@
+"""What the readers promise: rnngen's contract, the text of each format, and errors that name file and mend."""
+
+import io
+import subprocess
+import sys
+import zipfile
+from typing import Any
+
+import docx
+import pypdf
+import pytest
+from rnngen.contracts import imported
+from rnngen.errors import CorpusError
+from rnngen.testing import check_reader
+
+from rnngen_readers import rnngen_readers
+
+READERS = {spec.name: spec for spec in rnngen_readers()}
+PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>no text</title><style>p {}</style></head><body>
+<h1>The  harbour</h1><p>It is <b>cold</b>,\n and wet.<script>let x = "<p>";</script><br>Old boats lie here.</p>
+<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table><pre>  two\n  lines</pre>Šibenik 港</body></html>"""
+SUBTITLES = "1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>Who is</i>\r\nthere?\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\n{\\an8}Me.\r\n"
+WIKI = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/">
+<page><title>Harbour</title><ns>0</ns><revision><text>A '''harbour''' is [[sea|water]]{{cite}} with walls.</text></revision></page>
+<page><title>Port</title><ns>0</ns><redirect title="Harbour"/><revision><text>#REDIRECT</text></revision></page>
+<page><title>Talk:Harbour</title><ns>1</ns><revision><text>Hello.</text></revision></page></mediawiki>"""
+
+
+def read(name: str, data: bytes, **options: Any) -> list[str]:
+    """The documents in the bytes of a file."""
+    spec = READERS[name]
+    documents: list[str] = []
+    for chunk in imported(spec.load)(io.BytesIO(data), "the-file", spec.options(**options)):
+        if chunk.starts_document:
+            documents.append("")
+        documents[-1] += chunk.text
+    return documents
+
+
+def epub(chapters: dict[str, str], **others: str) -> bytes:
+    items = "".join(f'<item id="{key}" href="{key}.xhtml"/>' for key in chapters)
+    order = "".join(f'<itemref idref="{key}"/>' for key in sorted(chapters))
+    files = {
+        "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+        '<rootfile full-path="in/book.opf"/></rootfiles></container>',
+        "in/book.opf": f'<package xmlns="http://www.idpf.org/2007/opf"><manifest>{items}</manifest>'
+        f"<spine>{order}</spine></package>",
+        **{f"in/{key}.xhtml": f"<html><body><p>{text}</p></body></html>" for key, text in chapters.items()},
+        **others,
+    }
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return data.getvalue()
+
+
+def word() -> bytes:
+    document, data = docx.Document(), io.BytesIO()
+    document.add_paragraph("First.")
+    table = document.add_table(1, 2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "a", "b"
+    document.add_paragraph("Last.")
+    document.save(data)
+    return data.getvalue()
+
+
+def pdf(text: str = "", password: str = "") -> bytes:
+    writer, data = pypdf.PdfWriter(), io.BytesIO()
+    page = writer.add_blank_page(200, 200)
+    if text:
+        font = pypdf.generic.DictionaryObject(
+            {
+                pypdf.generic.NameObject(f"/{key}"): pypdf.generic.NameObject(f"/{value}")
+                for key, value in (("Type", "Font"), ("Subtype", "Type1"), ("BaseFont", "Helvetica"))
+            }
+        )
+        fonts = pypdf.generic.DictionaryObject({pypdf.generic.NameObject("/F"): font})
+        page[pypdf.generic.NameObject("/Resources")] = pypdf.generic.DictionaryObject(
+            {pypdf.generic.NameObject("/Font"): fonts}
+        )
+        content = pypdf.generic.DecodedStreamObject()
+        content.set_data(f"BT /F 12 Tf 20 100 Td ({text}) Tj ET".encode())
+        page[pypdf.generic.NameObject("/Contents")] = content
+    if password:
+        writer.encrypt(password, algorithm="RC4-128")
+    writer.write(data)
+    return data.getvalue()
+
+
+SAMPLES = {
+    "html": PAGE.encode(),
+    "epub": epub({"a": "One.", "b": "Two."}),
+    "docx": word(),
+    "pdf": pdf("A harbour"),
+    "subtitles": SUBTITLES.encode(),
+    "wiki": WIKI.encode(),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_contract(name: str) -> None:
+    check_reader(READERS[name], SAMPLES[name])
+
+
+def test_a_page_is_its_visible_text() -> None:
+    (text,) = read("html", PAGE.encode())
+    assert text == (
+        "The harbour\n\nIt is cold, and wet.\nOld boats lie here.\n\na\tb\nc\n\ntwo\nlines\n\nŠibenik 港\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding"), [("utf-8", "utf-8"), ("iso-8859-2", "iso-8859-2"), ("", "utf-8")]
+)
+def test_a_page_is_read_in_its_encoding(declared: str, encoding: str) -> None:
+    page = (
+        f'<html><meta charset="{declared}"><p>Šibenik</p></html>'
+        if declared
+        else "<html><p>Šibenik</p></html>"
+    )
+    assert read("html", page.encode(encoding)) == ["Šibenik\n"]
+
+
+def test_a_book_is_its_chapters_in_the_order_of_its_spine() -> None:
+    assert read("epub", epub({"b": "Two.", "a": "One."})) == ["One.\nTwo.\n"]
+
+
+def test_a_word_document_is_its_paragraphs_and_tables_in_order() -> None:
+    assert read("docx", word()) == ["First.\na\tb\nLast.\n"]
+
+
+def test_a_pdf_is_its_text_layer() -> None:
+    assert read("pdf", pdf("A harbour")) == ["A harbour\n"]
+
+
+def test_subtitles_are_what_is_said() -> None:
+    assert read("subtitles", SUBTITLES.encode()) == ["Who is there?\nMe.\n"]
+    vtt = "WEBVTT\n\nintro\n00:01.000 --> 00:02.000 align:start\n<v Ann>Hello,\nall.\n\nNOTE none\n"
+    assert read("subtitles", vtt.encode()) == ["Hello, all.\n"]
+    assert read("subtitles", SUBTITLES.replace("Me", "Señor").encode("cp1252"), encoding="cp1252") == [
+        "Who is there?\nSeñor.\n"
+    ]
+
+
+def test_a_dump_is_its_articles_without_markup_and_redirects() -> None:
+    assert read("wiki", WIKI.encode()) == ["Harbour\n\nA harbour is water with walls.\n"]
+    assert read("wiki", WIKI.encode(), namespace="1") == ["Talk:Harbour\n\nHello.\n"]
+
+
+BAD = {
+    "a book that is locked": ("epub", epub({"a": "One."}, **{"META-INF/rights.xml": "<x/>"}), "locked"),
+    "a book whose chapter is missing": (
+        "epub",
+        epub({"a": "One."}).replace(b"in/a.xhtml", b"in/z.xhtml"),
+        "in/a.xhtml",
+    ),
+    "a cut archive": ("epub", SAMPLES["epub"][:200], "not an epub"),
+    "a cut document": ("docx", SAMPLES["docx"][:500], "save it anew"),
+    "an archive that is no document": ("docx", SAMPLES["epub"], "Word document"),
+    "a pdf with pictures alone": ("pdf", pdf(), "OCR"),
+    "a pdf with a password": ("pdf", pdf("x", "secret"), "password"),
+    "text that is no pdf": ("pdf", b"just text", "not a PDF"),
+    "text without times": ("subtitles", b"just text\n", "no subtitles"),
+    "xml of another kind": ("wiki", b"<a><b/></a>", "no page of namespace 0"),
+    "a cut dump": ("wiki", WIKI.encode()[:250], "not a MediaWiki dump"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_cannot_be_read_is_an_error_that_names_file_and_mend(kind: str) -> None:
+    name, data, words = BAD[kind]
+    with pytest.raises(CorpusError, match=words) as caught:
+        read(name, data)
+    assert str(caught.value).startswith("the-file")
+
+
+def test_xml_reads_no_other_file_and_no_bomb(tmp_path: Any) -> None:
+    (tmp_path / "secret").write_text("secret")
+    entity = f'<!DOCTYPE x [<!ENTITY e SYSTEM "file://{tmp_path}/secret">]>'
+    (text,) = read("wiki", (entity + WIKI.replace("with walls", "with &e;")).encode())
+    assert "secret" not in text
+
+
+def test_import_needs_no_library() -> None:
+    code = "import sys, rnngen_readers; sys.exit(bool({'lxml', 'docx', 'pypdf', 'torch'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

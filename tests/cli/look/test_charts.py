@@ -1,0 +1,66 @@
+"""``rnngen look gradients`` and ``look training``: lines in any width, figures in JSON, clear errors."""
+
+import json
+
+import pytest
+from rich.cells import cell_len
+
+from rnngen.cli.render.chart import draw, draw_map
+from rnngen.plots.chart import Axis, Chart, Map, Point, Series
+
+
+def test_gradients_are_drawn_and_reported(run, place):
+    told = json.loads(run("look", "gradients", "--cells", "rnn", "--length", 20, "--hidden", 8, "--json").out)
+    assert [(one["name"], len(one["norms"])) for one in told] == [("rnn tanh", 20)]
+    run("look", "gradients", "--cells", "rnn", "--length", 20, "--hidden", 8, "-o", "g.svg")
+    assert "<polyline" in (place / "g.svg").read_text()
+
+
+def test_a_trained_model_stands_beside_fresh_cells(run, shelf, models):
+    args = ("look", "gradients", "--cells", "gru", "--length", 9, "--hidden", 8, "--json", "-m")
+    assert [one["name"] for one in json.loads(run(*args, "tale").out)] == ["gru", "tale"]
+    assert "reads a source" in run(*args, "pairs", status=2).err
+
+
+def test_training_shows_every_figure_of_each_run(run, shelf, place):
+    told = json.loads(run("look", "training", "tale", "names", "--align", "minute", "--json").out)
+    assert [one["name"] for one in told] == ["tale", "names"]
+    row = told[0]["evaluations"][-1]
+    assert row["step"] == 40
+    assert {"val_nats_per_token", "lr", "grad_norm", "seconds", "tokens_per_second"} <= row.keys()
+    shown = run("look", "training", "tale", "names").out
+    assert all(text in shown for text in ("tale val", "names train", "Learning rate", "tokens/s"))
+
+
+def test_training_that_is_not_there_is_refused(run, shelf, place):
+    (shelf / "tale" / "last" / "speed.jsonl").unlink()
+    assert "kept no time" in run("look", "training", "tale", "--align", "minute", status=2).err
+    run("export", "tale")
+    assert "one file" in run("look", "training", "./tale.safetensors", status=2).err
+    run("look", "training", "nosuch", status=3)
+
+
+@pytest.mark.parametrize("width", [20, 80])
+@pytest.mark.parametrize("colours", [None, "truecolor"])
+def test_lines_and_maps_fit(width, colours):
+    lines = (Series("中文 name", (0.0, 1.0), (1.0, 1e-9)), Series("flat", (0.0,), (float("nan"),)))
+    drawn = draw(
+        Chart("a title that is long " * 3, "x", "y", lines, log=True, notes=("n " * 40,)), width, colours
+    )
+    points = tuple(
+        Point(text, float(at), float(at % 3)) for at, text in enumerate(["中文", "é", " ", "word" * 9])
+    )
+    drawn += draw_map(Map("title " * 9, points), width, colours)
+    assert all(cell_len("".join(text for text, _ in line)) < width for line in drawn)
+
+
+def test_numbers_of_axes_are_round_and_inside():
+    assert [text for _, text in Axis(0.0, 1.0).ticks(5)] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+    assert [text for _, text in Axis.over([-3.2, 0.5], log=True).ticks()] == [
+        "1e-4",
+        "1e-3",
+        "1e-2",
+        "1e-1",
+        "1e0",
+        "1e1",
+    ]
