@@ -252,6 +252,9 @@ class SavedState:
         tokens, known = self.arrays["history"].tolist(), range(len(generator.tokenizers.target.pieces))
         if not tokens or not all(token in known for token in tokens):
             raise ValueError("tokens that the model has not, or none at all")
+        for name, shape in (("logits", (1, len(known))), ("surprise", (1,))):
+            if name in self.arrays and self.arrays[name].shape != shape:
+                raise ValueError(f"{name} {self.arrays[name].shape}")
         history = TokenHistory(tokens)
         start = generator.start([Prompt("", self.source)])
         if isinstance(generator.model, ConditionedStep) and f"state.{len(start)}" in self.arrays:

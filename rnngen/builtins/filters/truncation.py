@@ -52,7 +52,7 @@ def _only_the_best(logits: Floats) -> Floats:
     """Keep the best token, of equals the first; the others are there for filters that then forbid it."""
     best = logits.argmax(axis=-1)[:, None]
     gaps = logits - np.take_along_axis(logits, best, axis=-1)
-    far: Floats = np.maximum(gaps, np.float32(-1e6)) * np.float32(_HUGE) - np.float32(_HUGE)
+    far: Floats = np.minimum(np.maximum(gaps, np.float32(-1e6)) * np.float32(_HUGE), np.float32(-1e3))
     np.put_along_axis(far, best, 0, axis=-1)
     return np.where(np.isneginf(logits), FORBIDDEN, far)
 
