@@ -27,6 +27,7 @@ def rnngen_cells() -> Iterable[CellSpec]:
             load=f"{home}.lstm.torch:lstm",
             numpy=f"{home}.lstm.numpy:LSTMStep",
             options=LSTMOptions,
+            web=f"{home}.web:LSTM",
         ),
         CellSpec(
             name="gru",
@@ -34,6 +35,7 @@ def rnngen_cells() -> Iterable[CellSpec]:
             load=f"{home}.gru.torch:gru",
             numpy=f"{home}.gru.numpy:GRUStep",
             options=GRUOptions,
+            web=f"{home}.web:GRU",
         ),
         CellSpec(
             name="rnn",
@@ -41,6 +43,7 @@ def rnngen_cells() -> Iterable[CellSpec]:
             load=f"{home}.rnn.torch:rnn",
             numpy=f"{home}.rnn.numpy:RNNStep",
             options=RNNOptions,
+            web=f"{home}.web:RNN",
         ),
         NetworkSpec(
             name="seq2seq",

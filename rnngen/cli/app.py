@@ -46,6 +46,7 @@ COMMANDS: dict[str, Builtin] = {
         "rnngen.cli.commands.report:report", "Write a page with all that look shows of a model."
     ),
     "attend": Builtin("rnngen.cli.commands.attend:attend", "Draw the attention weights of a seq2seq model."),
+    "log": Builtin("rnngen.cli.commands.log:log", "List and repeat what was generated with --log."),
     "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure the speed of training and generation."),
     "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
     "cache": Builtin("rnngen.cli.commands.cache:cache", "Show or clear what can be made again."),

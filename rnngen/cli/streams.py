@@ -189,6 +189,12 @@ def output() -> TextIO:
     return sys.stdout
 
 
+class ForTerminal(str):
+    """Text that only a terminal gets, and a file or a pipe does not."""
+
+    __slots__ = ()
+
+
 class Dimmed(str):
     """A text that a terminal shows dimmed, beside what is generated."""
 
@@ -204,9 +210,11 @@ class Output:
     Args:
         encoding: UTF-8, or ``bytes`` for texts of which each character is one.
         raw: whether a terminal gets them too.
+        copy: takes what is written, but not what is there for a terminal only.
     """
 
-    def __init__(self, encoding: str = "utf-8", *, raw: bool = False) -> None:
+    def __init__(self, encoding: str = "utf-8", *, raw: bool = False, copy: list[str] | None = None) -> None:
+        self.copy = copy
         self.stream, self.bytes = output(), encoding == encodings.BYTES
         self.shown = Symbols() if self.stream.isatty() and not raw else None
         self.last = 0.0
@@ -227,6 +235,8 @@ class Output:
     def write(self, text: str, *, flush: bool = False) -> None:
         """Write, and flush if the last flush is a while ago."""
         shown: str = text
+        if self.copy is not None and not isinstance(text, ForTerminal):
+            self.copy.append(str(text))
         if self.bytes:  # what standard output writes as the bytes that they are: see ``__main__``
             shown = encodings.to_bytes(text).decode("ascii", "surrogateescape")
         if self.shown:

@@ -39,6 +39,11 @@ class CellSpec(Spec):
 
     numpy: str | None = None
     """Names a ``LayerStep`` class. Without one the cell still generates, through torch."""
+    web: str | None = None
+    """Names a text in JavaScript, ``(weights, options) => ({state, step})``, for ``rnngen export --web``.
+
+    It gets the parameters by name as ``{shape, data}``; ``state()`` returns the arrays of a stream before its
+    first token, ``step(x, state)`` the output and the next state. Without one a model is not exported so."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,8 @@ class SampleRequest:
     """End each text with a NUL byte."""
     raw: bool = False
     """Write control characters to a terminal as they are, not as symbols."""
+    log: bool = False
+    """Keep what is written, and what it takes to write it again, in the user's log."""
     quiet: bool = False
 
     def __post_init__(self) -> None:
@@ -163,6 +165,10 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("dynamic", "several_models"),
     Conflict("cache", "several_models", "a cache remembers what one network was like"),
     Conflict("cache", "blend"),
+    *(
+        Conflict("log", other, "the log keeps whole texts, with all that it takes to write them again")
+        for other in ("save_state", "from_state", "interactive", "endless")
+    ),
     Conflict("interactive", "json"),
     Conflict("interactive", "null"),
     Conflict("interactive", "blend"),

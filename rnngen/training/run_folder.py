@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import (
     CARD,
+    CONFIG,
     METRICS,
     SPEED,
     TOKENIZER,
@@ -82,10 +84,21 @@ class RunFolder:
     def check(self) -> None:
         """Raise ``ModelError`` if the folder was removed, or another took its place, since the run began."""
         if folders.identity(self.folder) != self._identity:
+            self._remove_half()
             raise ModelError(
                 f"{self.target} was removed or replaced by another program in training; the run ends "
                 "here, and saves nothing more"
             )
+
+    def _remove_half(self) -> None:
+        """Remove what a save has written into the place of a folder that was removed meanwhile."""
+        if (self.folder / CONFIG).exists():
+            return
+        for name in (METRICS, WEIGHTS, TRAINING):
+            (self.folder / name).unlink(missing_ok=True)
+        for folder in ((self.folder / TRAINING).parent, self.folder):
+            with suppress(OSError):
+                folder.rmdir()
 
     def save(self, trainer: Trainer, row: MetricsRow | None) -> Iterator[Event]:
         """Save the weights if they are the best, and always what resuming needs."""

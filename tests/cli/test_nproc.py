@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -154,4 +155,21 @@ def test_a_killed_process_ends_the_others_and_leaves_the_model_whole(run, long, 
     assert "--resume" in err
     assert not any(map(is_running, started))
     read_model(home / "models" / "long")
+    assert run("sample", "-m", "long", "-n", "5", "the").out
+
+
+@needs_gloo
+@needs_proc
+@pytest.mark.slow
+def test_processes_whose_launcher_is_killed_save_and_end(run, long, home):
+    started = workers(long.pid)
+    assert len(started) == 2
+    long.kill()
+    long.communicate()
+    deadline = time.monotonic() + 60
+    while any(map(is_running, started)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    read_model(home / "models" / "long")
+    assert not (home / "models" / ".long.lock").exists()
     assert run("sample", "-m", "long", "-n", "5", "the").out

@@ -22,6 +22,7 @@ TOPICS: Final = (
     "plugins",
     "python",
     "files",
+    "reliability",
     "benchmarks",
     "internals",
 )

@@ -250,6 +250,7 @@ def path(name: str) -> None:
     "rnngen export diary",
     "rnngen export diary -o ~/models/diary.safetensors",
     "rnngen sample -m ./diary.safetensors",
+    "rnngen export diary --web -o diary-page",
 )
 @click.command(cls=flags.Command)
 @click.argument("name", shell_complete=completers.models)
@@ -261,9 +262,20 @@ def path(name: str) -> None:
     metavar="FILE",
     help="The file to write, or - for standard output; by default NAME.safetensors in this folder.",
 )
+@click.option(
+    "--web", is_flag=True, help="Write a folder with one page that generates in a browser, without a server."
+)
 @flags.option("--force", is_flag=True, sensitive=True, help="Replace FILE if it exists.")
-def export(name: str, output: Path | None, force: bool) -> None:
-    """Pack a model into one .safetensors file that -m takes."""
+@click.pass_context
+def export(ctx: click.Context, name: str, output: Path | None, web: bool, force: bool) -> None:
+    """Pack a model into one .safetensors file that -m takes, or with --web into one page.
+
+    The page holds the model itself and needs neither a server nor a network: open FOLDER/index.html. It
+    writes the same text as 'rnngen sample' for the same prompt, seed and settings.
+    """
+    if web:
+        _export_page(ctx, name, output, force=force)
+        return
     from rnngen.store import model_folder
 
     model = _store().open(name)
@@ -281,3 +293,27 @@ def export(name: str, output: Path | None, force: bool) -> None:
         raise UsageError(f"{output} exists already; --force replaces it")
     model_folder.export(model, output)
     console.note(f"wrote {output} ({disk_size(output.stat().st_size)})")
+
+
+def _export_page(ctx: click.Context, name: str, output: Path | None, *, force: bool) -> None:
+    from rnngen.cli.context import load, session
+    from rnngen.generation.web import page
+    from rnngen.registry.components import restore
+    from rnngen.store.checkpoint import write_text
+
+    here = session(ctx)
+    loaded = load(here, [name], "cpu")
+    stored = loaded.stored[0]
+    if stored.config.reads_source:
+        raise UsageError(f"{name} reads sources, which the page cannot; export it without --web")
+    folder = output or Path(f"{stored.path.stem}-page")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; --web writes a folder")
+    target = folder / "index.html"
+    if target.exists() and not force:
+        raise UsageError(f"{target} exists already; --force replaces it")
+    cell = restore(here.registry, "cell", stored.config.cell)
+    text = page(loaded.generator, stored, cell, loaded.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(target, text)
+    console.note(f"wrote {target} ({disk_size(target.stat().st_size)}); open it in a browser")

@@ -12,6 +12,7 @@ import click
 
 from rnngen.cli import completers, context, flags, interactive, prompts, streams
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
+from rnngen.cli.keeping import Logging
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
 from rnngen.encodings import BYTES
@@ -100,6 +101,11 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     sensitive=True,
     help="Write control characters to a terminal as they are, which obeys them; by default as symbols.",
 )
+@flags.rare_option(
+    "--log",
+    is_flag=True,
+    help="Keep it in the log, with all that it takes to write it again (see rnngen log).",
+)
 @flags.rare_option("-0", "--null", is_flag=True, help="End each text with a NUL byte instead of a line end.")
 @flags.rare_option(
     "--nbest", type=click.IntRange(1), help="The best N texts of each prompt, best first (with --beam)."
@@ -164,15 +170,19 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
     if not (request.models or request.quiet):
         console.note(f"model {stored[0].path.name}")
 
+    settled: dict[str, Any] = {}
+
     def fitting(generator: "Generator") -> "Decoder":
         """Make the decoder, without what settings files ask of other models."""
-        return resolve(
-            ctx,
-            given,
-            lambda found: here.decoder(generator, _given(here.sample_request(**found), generator), saved),
-        )
 
-    run(here, request, stored, saved, fitting)
+        def build(found: dict[str, Any]) -> "Decoder":
+            settled.clear()
+            settled.update(found)
+            return here.decoder(generator, _given(here.sample_request(**found), generator), saved)
+
+        return resolve(ctx, given, build)
+
+    run(here, request, stored, saved, fitting, log=Logging(settled) if request.log else None)
 
 
 def given_of(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
@@ -191,8 +201,14 @@ def run(
     stored: "list[StoredModel]",
     saved: "SavedState | None",
     decoder_of: "Callable[[Generator], Decoder]",
+    *,
+    log: Logging | None = None,
 ) -> None:
-    """Load the models, and generate."""
+    """Load the models, and generate; what is written is logged, or compared with what was.
+
+    Raises:
+        RnngenError: if a model is not the one that wrote what is to be compared.
+    """
     from rnngen.generation.loading import LoadOptions
 
     encoding = stored[0].config.encoding
@@ -204,6 +220,8 @@ def run(
         request.device, request.quantize, adapting if adapting.cache else None, adapt=adapting.adapt
     )
     model = here.open(*stored, options=options, cached=True)
+    if log:
+        log.check([str(one.path) for one in stored], here.fingerprint(model))
     decoder = decoder_of(model.generator)
     request = decoder.request
     if prompt is None and not saved and (request.interactive or not model.generator.reads_source):
@@ -218,7 +236,10 @@ def run(
         pools = _pools(model, request, prompt)
         if prompt is not None and request.count == 1 and "endless" in decoder.spec.can:
             context.take_one_thread()
-        Writer(decoder).write(pools)
+        if log:
+            log.write(Writer(decoder, log.written).write, decoder, pools, prompt)
+        else:
+            Writer(decoder).write(pools)
     if not request.quiet and (report := decoder.report()):
         console.note(report)
 
@@ -303,7 +324,8 @@ def _labelled(output: "Output") -> dict[str, str]:
 class Writer:
     """Writes outputs: texts as they come, lines in the order of their sources, or JSON lines."""
 
-    def __init__(self, decoder: "Decoder") -> None:
+    def __init__(self, decoder: "Decoder", copy: list[str] | None = None) -> None:
+        self.copy = copy
         self.decoder, self.request, self.generator = decoder, decoder.request, decoder.generator
         self.escaped = 0
         """Outputs about sources in which line ends were escaped."""
@@ -329,7 +351,7 @@ class Writer:
 
     def _output(self) -> streams.Output:
         encoding = "utf-8" if self.request.json else self.generator.encoding
-        return streams.Output(encoding, raw=self.request.raw)
+        return streams.Output(encoding, raw=self.request.raw, copy=self.copy)
 
     def _note(self, output: "Output") -> None:
         """Take note of an output that was written: whether it ended too early."""
@@ -386,7 +408,7 @@ class Writer:
         if self.request.null:
             return "\0" if ends else ""
         several = (self.request.nbest or self.request.count) > 1 or (self.generator.has_eos and ends)
-        return "\n" if several or sys.stdout.isatty() else ""
+        return "\n" if several else streams.ForTerminal("\n") if sys.stdout.isatty() else ""
 
     @property
     def _separator(self) -> str:

@@ -123,7 +123,7 @@ def live_table(listings: Iterable[tuple[Sequence[Row], Sequence[str]]]) -> None:
     from rich.live import Live
 
     console = rich_console(sys.stderr)
-    with Live(console=console, auto_refresh=False, redirect_stdout=False) as live, _suspendable(live):
+    with Live(console=console, auto_refresh=False, redirect_stdout=False) as live, suspendable(live):
         for rows, columns in listings:
             live.update(_drawn(rows, columns), refresh=True)
 
@@ -323,7 +323,7 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
 
     console = rich_console(sys.stderr)
     drawing = Live(Frame(progress), console=console, auto_refresh=False, redirect_stdout=False)
-    with drawing as live, _suspendable(live):
+    with drawing as live, suspendable(live):
         size, drawn = console.size, 0.0
         for event in with_warnings(events):
             if verbose and isinstance(event, Saved):
@@ -339,7 +339,7 @@ def _live(events: Iterable[Event], progress: Progress, verbose: int) -> None:
 
 
 @contextmanager
-def _suspendable(live: "Live") -> Iterator[None]:
+def suspendable(live: "Live") -> Iterator[None]:
     """Give the cursor back while Ctrl-Z stops the program, and draw anew when it goes on."""
     stop = getattr(signal, "SIGTSTP", None)
     if stop is None or signal.getsignal(stop) != signal.SIG_DFL:
