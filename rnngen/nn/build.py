@@ -99,12 +99,13 @@ def load_network(cell: Component, model: StoredModel, device: str) -> nn.Module:
         DeviceError: if the device is not there.
         ModelError: if the weights do not fit.
     """
-    check_weights(cell, model.config, model.weights)
+    weights = cell.upgraded(model.weights, model.config.network.layers)
+    check_weights(cell, model.config, weights)
     try:
-        network = _build_bounded(cell, model.config, model.weights)
+        network = _build_bounded(cell, model.config, weights)
     except RnngenError:
         raise
     except Exception as error:  # options that a cell only refuses by failing
         raise _misfit(f"{type(error).__name__}: {error}") from error
-    load_weights(network, model.weights)
+    load_weights(network, weights)
     return network.to(choose_device(device)).eval()

@@ -342,10 +342,11 @@ def _with_teachers(plan: Plan, network: nn.Module, device: torch.device) -> Dist
 
 def _first_weights(plan: Plan, base: StoredModel) -> Tensors:
     """The weights of the other model, with rows for the tokens that it has not."""
+    weights = plan.parts["cell"].upgraded(base.weights, base.config.network.layers)
     if (plan.config.grown, plan.config.source_grown) == (base.config.grown, base.config.source_grown):
-        return base.weights
+        return weights
     fresh = weights_of(build_network(plan.parts["cell"], plan.config))
-    return grown(base.weights, fresh, base.weights.get(TRAINED_TOKENS))
+    return grown(weights, fresh, base.weights.get(TRAINED_TOKENS))
 
 
 def make_batches(plan: Plan) -> Batches:

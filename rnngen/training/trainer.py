@@ -26,7 +26,7 @@ from torch import nn
 
 from rnngen.contracts import IGNORE, State
 from rnngen.data.batches import Batch, Batches
-from rnngen.errors import DivergedError
+from rnngen.errors import DivergedError, ModelError
 from rnngen.evaluation.perplexity import Loss
 from rnngen.events import Evaluated, Event, Finished, Step
 from rnngen.nn.loss import batch_loss, initial_states
@@ -381,7 +381,13 @@ class Trainer:
 
     def restore(self, tensors: Tensors, record: dict[str, Any]) -> None:
         """Go on from a snapshot."""
-        self.network.load_state_dict(_tensors(tensors, "network."))
+        try:
+            self.network.load_state_dict(_tensors(tensors, "network."))
+        except RuntimeError as error:
+            raise ModelError(
+                f"the saved weights are not this network's ({' '.join(str(error).split())}); install the "
+                "version of its cell's package that config.json names"
+            ) from error
         means = _tensors(tensors, "mean.")
         self.mean.restore(record.get("mean", {}), [means[str(i)] for i in range(len(means))])
         slots: dict[int, dict[str, torch.Tensor]] = {}
