@@ -58,6 +58,17 @@ def check_weights(cell: Component, config: ModelConfig, weights: Tensors) -> Non
             )
 
 
+def check_stored(cell: Component, model: StoredModel) -> Tensors:
+    """Return the weights of a model, as its cell's version takes them, once they are compared.
+
+    Raises:
+        ModelError: as ``check_weights`` does.
+    """
+    weights = cell.upgraded(model.weights, model.config.network.layers)
+    check_weights(cell, model.config, weights)
+    return weights
+
+
 def _build_bounded(cell: Component, config: ModelConfig, weights: Tensors) -> nn.Module:
     """Build a network whose weights are stored; ``ModelError`` at parameters beyond those."""
     left = SPARE + REPEATED * sum(array.size for name, array in weights.items() if not is_fact(name))
@@ -99,8 +110,7 @@ def load_network(cell: Component, model: StoredModel, device: str) -> nn.Module:
         DeviceError: if the device is not there.
         ModelError: if the weights do not fit.
     """
-    weights = cell.upgraded(model.weights, model.config.network.layers)
-    check_weights(cell, model.config, weights)
+    weights = check_stored(cell, model)
     try:
         network = _build_bounded(cell, model.config, weights)
     except RnngenError:

@@ -42,8 +42,9 @@ class NetworkOptions:
     """Number of softmaxes of the head mixture (K); 4 by default."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "embed", "mixture"):
+        for name in ("hidden", "embed", "mixture"):
             require_range(name, getattr(self, name), 1)
+        require_range("layers", self.layers, 1, 1000)
         shared = self.tied and self.head == "adaptive"
         require(not shared, "head=adaptive has several matrices, and tied=True shares one; leave one out")
         require_range("dropout", self.dropout, 0, 1, below=True)

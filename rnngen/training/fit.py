@@ -31,7 +31,7 @@ from rnngen.events import (
     Step,
     Warned,
 )
-from rnngen.nn.build import build_network, check_weights, load_weights
+from rnngen.nn.build import build_network, check_stored, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.distillation import Distillation
 from rnngen.nn.growth import grown
@@ -176,7 +176,7 @@ def _train(plan: Plan, stop: Callable[[], bool], *, extras: bool = True) -> Iter
     begun = staged(plan.path) if plan.config.training.ensemble and not plan.resumed else None
     folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra, begun)
     if plan.resumed:
-        check_weights(plan.parts["cell"], plan.config, read_model(plan.path).weights)
+        check_stored(plan.parts["cell"], read_model(plan.path))
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
         if plan.resumed:
@@ -296,7 +296,7 @@ def make_trainer(
     # where the vocabulary is another model's, its tokens have to be unlearnt
     setup = TrainingSetup(counts, options, restricted=plan.config.corpus.own_vocabulary)
     if base := plan.start_from:
-        check_weights(plan.parts["cell"], base.config, base.weights)
+        check_stored(plan.parts["cell"], base)
     network = build_network(plan.parts["cell"], plan.config, setup)
     if plan.start_from:
         load_weights(network, _first_weights(plan, plan.start_from))
