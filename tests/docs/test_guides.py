@@ -13,7 +13,7 @@ import pytest
 
 from rnngen.__main__ import main
 from rnngen.cli.app import COMMANDS, app
-from rnngen.cli.commands.help import TOPICS, guide
+from rnngen.cli.commands.help import TOPICS, TRANSLATIONS, guide
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -22,7 +22,7 @@ FENCE = re.compile(r"^```(\w+)( run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """A fenced block: its language, whether it is marked to run, its text."""
 SMALL = {"STEPS": 20, "HIDDEN": 16, "BATCH": 4, "SEQ": 16, "EVALUATIONS": 1}
 """Settings that make a training of the guides take a second."""
-BEGINNING = ("tutorial", "training")
+BEGINNING = ("tutorial", "教程", "training")
 """Guides whose reader has no model yet."""
 
 
@@ -31,8 +31,9 @@ def blocks(text, language):
 
 
 def test_every_topic_is_a_guide_and_every_guide_a_topic():
-    assert sorted(path.stem for path in GUIDES.glob("*.md")) == sorted(TOPICS)
-    for topic in TOPICS:
+    assert sorted(path.stem for path in GUIDES.glob("*.md")) == sorted([*TOPICS, *TRANSLATIONS])
+    assert set(TRANSLATIONS.values()) <= set(TOPICS)
+    for topic in (*TOPICS, *TRANSLATIONS):
         summary, markdown = guide(topic)
         assert summary
         assert markdown.startswith(f"# {topic.capitalize()}: {summary}\n")
@@ -133,7 +134,9 @@ def shell(home, tmp_path, models):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("topic", [topic for topic in TOPICS if blocks(guide(topic)[1], "sh")])
+@pytest.mark.parametrize(
+    "topic", [topic for topic in (*TOPICS, *TRANSLATIONS) if blocks(guide(topic)[1], "sh")]
+)
 def test_the_shell_blocks_of_a_guide_run(topic, shell):
     script = "\n".join(blocks(guide(topic)[1], "sh"))
     shell(["bash", "-euc"], f"set -x\n{script}", topic)
