@@ -22,7 +22,7 @@ FENCE = re.compile(r"^```(\w+)( run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """A fenced block: its language, whether it is marked to run, its text."""
 SMALL = {"STEPS": 20, "HIDDEN": 16, "BATCH": 4, "SEQ": 16, "EVALUATIONS": 1}
 """Settings that make a training of the guides take a second."""
-BEGINNING = ("tutorial", "教程", "training")
+BEGINNING = ("tutorial", "training")
 """Guides whose reader has no model yet."""
 
 
@@ -134,12 +134,24 @@ def shell(home, tmp_path, models):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "topic", [topic for topic in (*TOPICS, *TRANSLATIONS) if blocks(guide(topic)[1], "sh")]
-)
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if blocks(guide(topic)[1], "sh")])
 def test_the_shell_blocks_of_a_guide_run(topic, shell):
     script = "\n".join(blocks(guide(topic)[1], "sh"))
     shell(["bash", "-euc"], f"set -x\n{script}", topic)
+
+
+@pytest.mark.parametrize(("other", "topic"), TRANSLATIONS.items())
+def test_a_translation_runs_what_its_original_runs(other, topic):
+    theirs, original = (
+        [
+            line.partition(" #")[0].rstrip()
+            for block in blocks(guide(one)[1], "sh")
+            for line in block.splitlines()
+        ]
+        for one in (other, topic)
+    )
+    assert theirs
+    assert set(theirs) <= set(original)
 
 
 @pytest.mark.slow

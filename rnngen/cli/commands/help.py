@@ -44,15 +44,15 @@ def guide(topic: str) -> tuple[str, str]:
     return markdown.partition("\n")[0].partition(": ")[2], markdown
 
 
-def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-
+def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete topics and commands."""
     names = (*TOPICS, *TRANSLATIONS, *COMMANDS)
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 @flags.examples("rnngen help", "rnngen help tutorial", "rnngen help 教程", "rnngen help sampling | less")
 @click.command("help")
-@click.argument("topic", required=False, shell_complete=_complete)
+@click.argument("topic", required=False, shell_complete=complete_names)
 @click.pass_context
 def show_help(ctx: click.Context, topic: str | None) -> None:
     """Show the guide to TOPIC; without one, list the guides.
