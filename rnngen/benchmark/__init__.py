@@ -6,7 +6,7 @@ This module is light: the results, and rates measured by turns. ``generation`` a
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rnngen.errors import UsageError
@@ -34,6 +34,7 @@ class Compared:
         return {
             **asdict(self.network),
             "embed": self.network.embedding,
+            **({} if self.network.cell in GATES else {"plain_cell": plain_sizes(self.network).cell}),
             "rnngen_tokens_per_second": self.rnngen,
             "plain_tokens_per_second": self.plain,
             "ratio": self.ratio,
@@ -121,11 +122,17 @@ class Learning(Compared):
         }
 
 
-def require_plain(cell: str) -> None:
-    """Refuse a cell that plain PyTorch has no module of, by a UsageError."""
-    if cell not in GATES:
-        names = ", ".join(GATES)
-        raise UsageError(f"cell {cell!r}: torch has no module of it to compare with; bench takes {names}")
+def plain_sizes(sizes: BenchNetwork) -> BenchNetwork:
+    """Return the sizes of the plain network: of a cell that torch has no module of, those of an LSTM."""
+    return sizes if sizes.cell in GATES else replace(sizes, cell="lstm")
+
+
+def require_layer(cell: str, *, whole: bool) -> None:
+    """Refuse a whole network, by a UsageError: what is measured are stacked layers."""
+    if whole:
+        raise UsageError(
+            f"cell {cell!r} is a whole network; bench takes a recurrent layer, as lstm or a plugin's"
+        )
 
 
 Work = Callable[[int], int]

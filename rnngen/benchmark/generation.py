@@ -8,11 +8,11 @@ from itertools import islice
 import numpy as np
 import torch
 
-from rnngen.benchmark import GATES, Generation, Work, rates, require_plain
+from rnngen.benchmark import GATES, Generation, Work, plain_sizes, rates, require_layer
 from rnngen.benchmark.plain import PlainNetwork, generate
 from rnngen.contracts import AnyFilter, StreamStep, Weights
 from rnngen.decoding.sampler import sample, sample_many
-from rnngen.errors import OptionError, UsageError
+from rnngen.errors import OptionError
 from rnngen.inference.build import numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
 from rnngen.inference.quantized import quantize, quantized_step
@@ -42,17 +42,17 @@ def bench_sample(
 
     Raises:
         UnknownName: if there is no such cell.
-        UsageError: if torch has no module of that cell to compare with, or a format is for the CPU alone.
+        UsageError: if the cell is a whole network, or a format is for the CPU alone.
         PluginError: if what a format of weights needs is not installed.
         DeviceError: if the device is not there.
     """
     options, network, device = request.bench, request.network.options, choose_device(request.bench.device)
     if options.quantize and not by_numpy(device):
         raise OptionError(f"`quantize={options.quantize}` is for NumPy on the CPU; leave it or `device` out")
-    sizes, make = _opened(registry, model, device) if model else _made(registry, network, device)
+    sizes, make, weights = _opened(registry, model, device) if model else _made(registry, network, device)
     step = make()
     filters = [part.build() for part in choose_filters(registry, [("temp", str(TEMPERATURE))])]
-    numbers = numbers_read(sizes)
+    numbers = numbers_read(sizes) if sizes.cell in GATES else _numbers_of(weights)
     works: dict[str, Work] = {"rnngen": one_stream(step, filters)}
     if by_numpy(device):
         works["product"] = _product(numbers, sizes.hidden)
@@ -65,7 +65,7 @@ def bench_sample(
         if options.count:
             works["both"] = many_streams(quantized_step(quantized), filters, options.count)
     with _one_thread():
-        plain = PlainNetwork(sizes).to(device)
+        plain = PlainNetwork(plain_sizes(sizes)).to(device)
         works["plain"] = lambda length: len(generate(plain, length, TEMPERATURE))
         found = rates(works, options.seconds)
     return Generation(
@@ -125,6 +125,13 @@ def numbers_read(sizes: BenchNetwork) -> int:
     return sizes.hidden * (matrices * GATES[sizes.cell] * sizes.hidden + sizes.vocab)
 
 
+def _numbers_of(weights: Weights) -> int:
+    """Return the number of weights of a network but the embedding, of which a step reads a row."""
+    own = sum(array.size for name, array in weights.items() if name.startswith(("layers.", "projection.")))
+    head = weights.get("head.weight", weights["embedding.weight"])
+    return own + head.size
+
+
 Making = Callable[[], StreamStep]
 """Builds a new step at each call."""
 
@@ -134,32 +141,34 @@ def by_numpy(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def _made(registry: Registry, sizes: BenchNetwork, device: torch.device) -> tuple[BenchNetwork, Making]:
+def _made(
+    registry: Registry, sizes: BenchNetwork, device: torch.device
+) -> tuple[BenchNetwork, Making, Weights]:
     """A network of random weights."""
     cell = choose(registry, {"cell": sizes.cell}, {})["cell"]
-    require_plain(sizes.cell)
+    require_layer(sizes.cell, whole=cell.whole)
     network = RecurrentNetwork(sizes.vocab, sizes.sizes(), cell.build)
-    if not by_numpy(device):
-        return sizes, lambda: torch_step(network.to(device))
-    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    return sizes, partial(_step, cell, weights, sizes)
+    weights = {name: tensor.detach().numpy().copy() for name, tensor in network.state_dict().items()}
+    if not (by_numpy(device) and cell.has_numpy):
+        return sizes, lambda: torch_step(network.to(device)), weights
+    return sizes, partial(_step, cell, weights, sizes), weights
 
 
-def _opened(registry: Registry, model: StoredModel, device: torch.device) -> tuple[BenchNetwork, Making]:
+def _opened(
+    registry: Registry, model: StoredModel, device: torch.device
+) -> tuple[BenchNetwork, Making, Weights]:
     config, cell = model.config, restore(registry, "cell", model.config.cell)
-    require_plain(config.cell.name)
+    require_layer(config.cell.name, whole=cell.whole)
     network, vocabulary = config.network, config.vocabulary
     embed = network.embedding(vocabulary)
     sizes = BenchNetwork(config.cell.name, network.layers, network.hidden, embed, vocabulary)
-    if not by_numpy(device):
-        return sizes, lambda: torch_step(load_network(cell, model, str(device)))
-    return sizes, partial(_step, cell, model.weights, sizes)
+    if not (by_numpy(device) and cell.has_numpy):
+        return sizes, lambda: torch_step(load_network(cell, model, str(device))), model.weights
+    return sizes, partial(_step, cell, model.weights, sizes), model.weights
 
 
 def _step(cell: Component, weights: Weights, sizes: BenchNetwork) -> NumpyStep:
-    if layers := numpy_layers(cell, weights, sizes.layers):
-        return NumpyStep(weights, layers)
-    raise UsageError(f"cell {sizes.cell!r} has no NumPy step to measure; install the one of rnngen itself")
+    return NumpyStep(weights, numpy_layers(cell, weights, sizes.layers) or [])
 
 
 @contextmanager

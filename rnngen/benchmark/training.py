@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from rnngen.benchmark import Learning, Work, plain, rates, require_plain
+from rnngen.benchmark import Learning, Work, plain, plain_sizes, rates, require_layer
 from rnngen.data.batches import StreamBatches
 from rnngen.data.token_store import TokenStore
 from rnngen.evaluation.perplexity import Loss
@@ -30,7 +30,7 @@ def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
 
     Raises:
         UnknownName: if there is no such cell, or it has no such option.
-        UsageError: if torch has no module of that cell to compare with.
+        UsageError: if the cell is a whole network.
         DeviceError: if the device is not there.
     """
     network, options = request.network, request.bench
@@ -40,7 +40,9 @@ def bench_train(registry: Registry, request: TrainBenchRequest) -> Learning:
     batches = StreamBatches(text, options.batch, options.seq)
     trainer = make_trainer(registry, network, batches, precision, device, settings=request.settings)
     rest = torch.from_numpy(text.tokens[1:-1].astype(np.int64)).to(device)
-    plain_steps = plain.train(plain.PlainNetwork(network).to(device), rest, options.batch, options.seq)
+    plain_steps = plain.train(
+        plain.PlainNetwork(plain_sizes(network)).to(device), rest, options.batch, options.seq
+    )
     works = {
         "rnngen": _steps(trainer),
         "plain": lambda steps: len([next(plain_steps) for _ in range(steps)]),
@@ -82,7 +84,7 @@ def make_trainer(
 ) -> Trainer:
     """The trainer of ``rnngen train``, with a budget that does not end."""
     cell = choose(registry, {"cell": sizes.cell}, settings)["cell"]
-    require_plain(sizes.cell)
+    require_layer(sizes.cell, whole=cell.whole)
     training = TrainingOptions(batch=batches.batch, seq=batches.seq, steps=1 << 40, patience=0)
     setup = TrainingSetup(torch.ones(sizes.vocab, dtype=torch.long), training)
     network = RecurrentNetwork(sizes.vocab, sizes.sizes(), cell.build, setup).to(device)

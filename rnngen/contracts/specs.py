@@ -39,6 +39,13 @@ class CellSpec(Spec):
 
     numpy: str | None = None
     """Names a ``LayerStep`` class. Without one the cell still generates, through torch."""
+    upgrade: str | None = None
+    """Names a function ``(options, weights, version) → (options, weights)`` for models that another version
+    of the plugin made: their options and the weights of one layer (of a whole network, all), as dictionaries.
+    The weights are empty where the options alone are asked for.
+
+    Without one, an option that the model lacks has its default, which must then do what that version did.
+    """
     web: str | None = None
     """Names a text in JavaScript, ``(weights, options) => ({state, step})``, for ``rnngen export --web``.
 
@@ -48,11 +55,16 @@ class CellSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec(CellSpec):
-    """A whole network that reads a source, under the name of a cell.
+    """A whole network, under the name of a cell; it reads a source, unless it says otherwise.
 
-    ``load`` names a ``SourceNetwork`` class, built as ``Network(blueprint, modules, options)``; ``numpy``
-    names a ``SourceStep`` class, built as ``Step(weights, blueprint, options)``.
+    ``load`` names a ``SourceNetwork`` class, or a ``Network`` whose ``start`` takes a number of streams,
+    built as ``Network(blueprint, modules, options)``; ``numpy`` a ``SourceStep`` or ``StreamStep`` class,
+    built as ``Step(weights, blueprint, options)``. It reads each window of free text in the state that the
+    window before left, or in what its ``carry`` makes of that (``CarryingNetwork``).
     """
+
+    reads_source: bool = True
+    """False for a network of texts without a source; it has no use for options of stacked layers."""
 
     parts: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The options that name other plugins, with their kinds: ``{"encoder": "cell"}``.
@@ -87,6 +99,15 @@ class TaskSpec(Spec):
     """The cell where the user names none."""
     strategy: str = "sample"
     """The decoding strategy of its models where the user names none."""
+    split: Literal["example", "source"] | None = None
+    """How examples are held out: each by itself, or all of one source on the same side, so that no source is
+    on both; by default as the text suggests."""
+
+    def __post_init__(self) -> None:
+        if self.split not in (None, "example", "source"):
+            raise ValueError(f"task {self.name!r}: split={self.split!r}: example or source expected")
+        if self.split == "source" and not self.has_source:
+            raise ValueError(f"task {self.name!r}: split='source' is for tasks whose examples have one")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -308,7 +308,8 @@ class CorpusFiles:
         self, folder: Path, parts: Mapping[str, Component], recipe: "_Recipe", tokenizer_json: str | None
     ) -> None:
         discard(folder)
-        divided = recipe.split(self.survey, has_val=bool(self.val_paths))
+        by = self.task_part.registered.spec.split
+        divided = recipe.split(self.survey, has_val=bool(self.val_paths), by=by)
         self._check_sides(divided)
         text = tokenizer_json or self._learn(parts, divided)
         if recipe.extend:
@@ -452,10 +453,10 @@ class _Recipe:
         rule = self.record and [self.record.split, self.record.threshold]
         return [self.fraction, self.limit, rule, self.extend]
 
-    def split(self, survey: Survey, *, has_val: bool) -> Split:
+    def split(self, survey: Survey, *, has_val: bool, by: str | None) -> Split:
         if self.record:
             return recorded_split(survey, self.record)
-        return split(survey, self.fraction, has_val=has_val)
+        return split(survey, self.fraction, has_val=has_val, by=by)
 
     def cut(self, divided: Split, survey: Survey) -> int:
         """Return the characters that are trained on or, of an earlier version, what it recorded."""

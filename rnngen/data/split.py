@@ -93,13 +93,13 @@ def _placed(chunks: Iterable[Chunk]) -> Iterator[tuple[int, int, Chunk]]:
         at += len(chunk.text)
 
 
-def split(survey: Survey, fraction: float, *, has_val: bool = False) -> Split:
-    """Split a text, holding out about a share of it.
+def split(survey: Survey, fraction: float, *, has_val: bool = False, by: str | None = None) -> Split:
+    """Split a text, holding out about a share of it; ``by`` is what the task asks for (``TaskSpec.split``).
 
     The share is of examples where they end by themselves, else of characters. Where there are two examples
     or more, each side gets one at least.
     """
-    rule = "file" if has_val else _rule(survey, fraction)
+    rule = "file" if has_val else _asked(survey, by) or _rule(survey, fraction)
     threshold = 0 if rule in ("file", "place") else _threshold(survey, rule, fraction)
     return _by_rule(survey, rule, threshold, fraction)
 
@@ -112,6 +112,13 @@ def recorded_split(survey: Survey, record: CorpusRecord) -> Split:
 
 
 # ── Rules ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _asked(survey: Survey, by: str | None) -> str | None:
+    """Return the rule that a task asks for, if it does."""
+    if by == "example" and survey.has_eos:
+        return "pairs" if survey.sources is not None and not survey.labels else "examples"
+    return "sources" if by == "source" else None
 
 
 def _rule(survey: Survey, fraction: float) -> str:

@@ -1,11 +1,13 @@
 """Filters one after another, with the state of those that have one."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.contracts import AnyFilter, Filter, Floats, State, StatefulFilter, TextConstraint, TokenIds
+from rnngen.errors import PluginError
 
 Histories = Sequence[Sequence[int]]
 
@@ -32,7 +34,9 @@ class FilterChain:
     def __init__(self, filters: Sequence[AnyFilter] = ()) -> None:
         self.constraints = constraints_of(filters)
         """Those that say what a whole text has to be."""
-        self.filters = [one if isinstance(one, StatefulFilter) else _Stateless(one) for one in filters]
+        self.filters = [
+            one if isinstance(one, StatefulFilter) else _Stateless(one) for one in map(_watched, filters)
+        ]
         sizes = [len(one.initial(np.zeros(1, np.int64))) for one in self.filters]
         ends = np.cumsum(sizes).tolist()
         spans = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
@@ -54,6 +58,45 @@ class FilterChain:
         """Return the state after these tokens (B,), each of a surprisal (B,) in nats."""
         after = (one.observe(tokens, surprisal, state[span]) for one, span in self.parts)
         return tuple(array for arrays in after for array in arrays)
+
+
+def _watched(one: AnyFilter) -> AnyFilter:
+    """Return a stranger's filter so that it is named where it returns what are no logits."""
+    module = str(getattr(one, "__module__", type(one).__module__))
+    if module.partition(".")[0] == "rnngen":
+        return one
+    name = str(getattr(one, "__qualname__", type(one).__qualname__)).partition(".<locals>")[0]
+    return (_WatchedState if isinstance(one, StatefulFilter) else _Watched)(one, f"{module}:{name}")
+
+
+class _Watched:
+    """A pure filter whose results are looked at."""
+
+    def __init__(self, one: Any, name: str) -> None:
+        self.one, self.name = one, name
+
+    def __call__(self, logits: Floats, *arguments: Any) -> Floats:
+        made: Floats = self.one(logits, *arguments)
+        fault = ""
+        if getattr(made, "shape", None) != logits.shape:
+            fault = f"logits of shape {getattr(made, 'shape', type(made).__name__)}, not {logits.shape}"
+        elif np.isnan(made).any() and not np.isnan(logits).any():
+            fault = "logits that are not numbers (NaN)"
+        if fault:
+            raise PluginError(f"the filter {self.name} returns {fault}; leave it out, or tell its author")
+        return made
+
+
+class _WatchedState(_Watched):
+    """The same with a state."""
+
+    def initial(self, seeds: TokenIds) -> State:
+        state: State = self.one.initial(seeds)
+        return state
+
+    def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:
+        after: State = self.one.observe(tokens, surprisal, state)
+        return after
 
 
 class _Stateless:

@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, BinaryIO, NamedTuple
 
-from rnngen.contracts import AnyFilter, Chunk, FilterSpec, NetworkSpec, Task, Tokenizer, Weights, note
+from rnngen.contracts import (
+    AnyFilter,
+    CellSpec,
+    Chunk,
+    FilterSpec,
+    NetworkSpec,
+    Task,
+    Tokenizer,
+    Weights,
+    note,
+)
 from rnngen.errors import ModelError, PluginError, UnknownName, UsageError
 from rnngen.options import build, construct, describe, divide
 from rnngen.options.typed import check_types
@@ -46,6 +56,8 @@ class Component:
     options: Any
     parts: "Mapping[str, Component]" = field(default_factory=dict)
     """Other plugins' parts that it is made of, by the option that names them."""
+    made_with: ComponentRecord | None = None
+    """The record of a model that another version of the plugin made, where there is something to upgrade."""
 
     @property
     def component(self) -> ComponentRecord:
@@ -75,8 +87,36 @@ class Component:
 
     def numpy(self, weights: Weights, prefix: str = "", *arguments: Any) -> Any:
         """The NumPy face, from those of the weights whose names begin with ``prefix``."""
-        own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+        own = self._upgraded(weights, prefix)
         return self.registered.call(own, *arguments, self.options, target=self.registered.spec.numpy)
+
+    def upgraded(self, weights: Weights, layers: int) -> Weights:
+        """Return the weights of a network, those of this cell as the installed version names them."""
+        if self.made_with is None:
+            return weights
+        prefixes = tuple([""] if self.whole else [f"layers.{i}." for i in range(layers)])
+        kept = {name: array for name, array in weights.items() if not name.startswith(prefixes)}
+        for prefix in prefixes:
+            own = self._upgraded(weights, prefix)
+            kept |= {f"{prefix}{name}": array for name, array in own.items()}
+        return kept
+
+    def _upgraded(self, weights: Weights, prefix: str) -> Weights:
+        """Return the weights whose names begin with a prefix, without it."""
+        own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+        return own if self.made_with is None else _upgrade(self.registered, self.made_with, own)[1]
+
+
+def _upgrade(
+    found: Registered[Any], record: ComponentRecord, weights: Weights
+) -> tuple[dict[str, Any], Weights]:
+    """Ask a plugin for the options and the weights of a model that another version made."""
+    target, given = found.spec.upgrade, (dict(record.options), dict(weights), record.version)
+    made = found.call(*given, target=target)
+    if not (isinstance(made, tuple) and len(made) == 2):
+        raise PluginError(f"{target} of {found.distribution.name} should return options and weights")
+    options, changed = made
+    return options, changed
 
 
 def choose(registry: Registry, names: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Component]:
@@ -155,9 +195,12 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
         owner = f"{kind} {component.name!r}"
         named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
         parts = {name: restore(registry, named[name], one) for name, one in component.parts.items()}
-        options = construct(found.spec.options, component.options, owner=owner)
+        changed = isinstance(found.spec, CellSpec) and found.spec.upgrade
+        older = component if changed and component.version != found.distribution.version else None
+        values = _upgrade(found, older, {})[0] if older else component.options
+        options = construct(found.spec.options, values, owner=owner)
         check_types(options)
-        return Component(found, options, parts)
+        return Component(found, options, parts, older)
     except (TypeError, UsageError) as error:
         raise ModelError(
             f"this model was made with {component.distribution} {component.version}, and "
@@ -243,7 +286,7 @@ def load_tokenizers(parts: Mapping[str, Component], text: str, place: object) ->
     try:
         both = json.loads(text)
         written, read = (str(both[side]) for side in ("target", "source"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, RecursionError, TypeError) as error:
         raise ModelError(f"{place}: tokenizer.json is damaged ({error}); restore it") from error
     return Tokenizers(
         load_tokenizer(parts["tokenizer"], written, place),
@@ -255,7 +298,9 @@ def load_tokenizer(part: Component, text: str, place: object) -> Tokenizer:
     """Build a tokenizer from its saved form; ``ModelError`` if that is damaged."""
     try:
         tokenizer: Tokenizer = part.registered.resolve().from_json(text)
-    except ValueError as error:
+    except PluginError:
+        raise
+    except Exception as error:  # a file can hold anything, and a plugin's code raise anything
         raise ModelError(f"{place}: tokenizer.json is damaged ({error}); restore it") from error
     return tokenizer
 

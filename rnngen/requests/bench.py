@@ -15,7 +15,7 @@ class BenchNetwork:
     """The network that is measured, where no model is given; its weights are random."""
 
     cell: str = "lstm"
-    """The recurrent layer: lstm, gru or rnn, the ones that torch has a module of."""
+    """The recurrent layer; of a plugin's the plain network beside it is an LSTM."""
     layers: int = 2
     """Number of stacked recurrent layers (L)."""
     hidden: int = 256

@@ -86,6 +86,12 @@ _SOURCE = {
     "max_length": "it leaves out long pairs",
     **dict.fromkeys(("best=bleu", "best=chrf", "best=accuracy"), "it scores outputs for sources"),
 }
+OF_LAYERS = tuple(
+    Requires(option, "no source", "a whole network builds its own layers and its own state, without it")
+    for option in (*_NO_SOURCE, "head")
+    if not option.startswith("head=")
+)
+"""Options of networks that are made of stacked layers."""
 REQUIREMENTS = (
     *(Requires(option, "source", reason, _PAIRS) for option, reason in _SOURCE.items()),
     *(Requires(option, "no source", reason) for option, reason in _NO_SOURCE.items()),

@@ -153,25 +153,34 @@ def settled(path: Path, read: Callable[[], Read]) -> Read:
         ModelError: if it is exchanged each time.
     """
     for _ in range(TRIES):
-        before = identity(path)
+        before = _state(path)
         try:
             found = read()
         except (ModelError, OSError):
-            if identity(path) == before:
+            if _state(path) == before:
                 raise
         else:
-            if identity(path) == before:
+            if _state(path) == before:
                 return found
     raise ModelError(f"{path} is replaced again and again while it is read; try again later")
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from another that takes its place; None where there is none."""
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes with everything that happens in a folder, and with every exchange.
+
+    Its number alone would not do: a new folder may get that of one which was removed.
+    """
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another that takes its place; None where there is none."""
+    state = _state(path)
+    return state and state[:2]
 
 
 # ── Leftovers ──────────────────────────────────────────────────────────────────────────────────────────────

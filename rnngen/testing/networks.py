@@ -24,6 +24,7 @@ from rnngen.contracts import (
 from rnngen.errors import UnknownName
 from rnngen.options import build, divide
 from rnngen.testing import checks
+from rnngen.testing.stream_networks import check_stream_network
 
 LENGTHS = (6, 2, 4, 1)
 """Lengths of the sources, the end token included; the last has no other."""
@@ -41,7 +42,7 @@ ROWS = [2, 0, 2]
 def check_network(
     spec: NetworkSpec, *parts: Spec, shared: bool = False, tied: bool = False, **options: str
 ) -> None:
-    """Check a network that reads a source against its contract.
+    """Check a whole network against its contract: one that reads a source, or one without.
 
     ``parts`` are the cells and attentions that the options may name. With ``shared`` both sides have one
     vocabulary; with ``tied`` the embedding is the output matrix too.
@@ -59,6 +60,10 @@ def check_network(
         network = imported(spec.load)(blueprint, ModuleFactory(), chosen)
         checks.module(network, spec.load)
         perturb(network)
+        if not spec.reads_source:
+            numpy = spec.numpy if all(one.has_numpy for one in made.values()) else None
+            check_stream_network(network, numpy, blueprint, chosen)
+            return
         source = sources(blueprint.source_vocabulary)
         tokens = torch.randint(1, blueprint.vocabulary, (BATCH, TIME))
         with torch.no_grad():

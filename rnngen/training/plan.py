@@ -22,7 +22,7 @@ from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, choose, make_task, restore
 from rnngen.requests.conflicts import Capability, Conflict, ConflictError, check_requirements
-from rnngen.requests.train import CHANGEABLE, REQUIREMENTS, TrainRequest
+from rnngen.requests.train import CHANGEABLE, OF_LAYERS, REQUIREMENTS, TrainRequest
 from rnngen.store import folders
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import (
@@ -268,7 +268,8 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
         task = choose(registry, {"task": request.parts.options.task}, {})["task"]
     spec: TaskSpec = task.registered.spec
     cell = request.parts.options.cell or spec.cell
-    reads = isinstance(registry.find("cell", cell).spec, NetworkSpec)
+    found = registry.find("cell", cell).spec
+    reads = isinstance(found, NetworkSpec) and found.reads_source
     if spec.has_source and not reads:
         raise OptionError(
             f"`task={spec.name}` needs a cell that reads a source: leave `cell` out and set the options "
@@ -276,6 +277,8 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
         )
     if reads and not spec.has_source:
         raise OptionError(f"`cell={cell}` reads a source, and `task={spec.name}` has none; give `task=pairs`")
+    if isinstance(found, NetworkSpec) and not reads:
+        check_requirements(request, OF_LAYERS, (), f"`cell={cell}`")
     _check_task(task, request)
 
 
@@ -327,6 +330,12 @@ def _resumed(registry: Registry, models: ModelStore, name: str, path: Path, requ
     config = read_config(path)
     config = config.replace(teachers=located_teachers(path, config))
     parts = _restored(registry, config)
+    if (cell := parts["cell"]).made_with is not None:
+        package, before = cell.registered.distribution, cell.made_with.version
+        raise ModelError(
+            f"{path} was begun with {package.name} {before}, and {package.version} makes other weights: "
+            f"install {before} to go on, or train another with init_from"
+        )
     _refuse_other_teachers(models, config, request)
     _refuse_changes(registry, parts, config, request)
     record = located(path, config.corpus)

@@ -83,7 +83,7 @@ class RunFolder:
 
     def check(self) -> None:
         """Raise ``ModelError`` if the folder was removed, or another took its place, since the run began."""
-        if folders.identity(self.folder) != self._identity:
+        if folders.identity(self.folder) != self._identity or not (self.folder / CONFIG).exists():
             self._remove_half()
             raise ModelError(
                 f"{self.target} was removed or replaced by another program in training; the run ends "

@@ -1,16 +1,20 @@
 """Benchmarks: what they report hangs together, and both programs run the same network. None checks a time."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from rnngen import hookimpl
 from rnngen.benchmark import generation, rates
 from rnngen.benchmark.generation import bench_sample, many_streams, numbers_read, one_stream
 from rnngen.benchmark.plain import PlainNetwork, train
 from rnngen.benchmark.training import LARGE, bench_train, make_trainer, random_text
+from rnngen.builtins.cells.options import GRUOptions
 from rnngen.builtins.filters.options import TemperatureOptions
 from rnngen.builtins.filters.truncation import temperature
-from rnngen.contracts import IGNORE
+from rnngen.contracts import IGNORE, CellSpec
 from rnngen.data.batches import StreamBatches
 from rnngen.errors import DeviceError, UnknownName, UsageError
 from rnngen.inference.build import numpy_layers
@@ -18,6 +22,7 @@ from rnngen.inference.numpy_model import NumpyStep
 from rnngen.nn.devices import choose_precision
 from rnngen.nn.loss import batch_loss
 from rnngen.options.given import Given
+from rnngen.registry import Distribution, Registry
 from rnngen.registry.components import choose
 from rnngen.requests.bench import (
     BenchNetwork,
@@ -204,11 +209,24 @@ def test_senseless_numbers_are_refused_by_name(make, message):
         make()
 
 
-def test_a_cell_without_a_plain_module_is_refused(session):
-    with pytest.raises(UsageError, match="'seq2seq': torch has no module"):
+def test_a_whole_network_is_refused(session):
+    with pytest.raises(UsageError, match="'seq2seq' is a whole network"):
         bench_sample(session.registry, sampling(small("seq2seq"), SampleBench()))
-    with pytest.raises(UsageError, match="'seq2seq': torch has no module"):
+    with pytest.raises(UsageError, match="'seq2seq' is a whole network"):
         bench_train(session.registry, TrainBenchRequest(small("seq2seq"), TrainBench(device="cpu")))
+
+
+def test_a_plugins_cell_is_measured_beside_an_lstm_though_it_has_no_numpy_implementation():
+    spec = CellSpec(name="mine", summary="x", load="rnngen.builtins.cells.gru.torch:gru", options=GRUOptions)
+    plugin = SimpleNamespace(rnngen_cells=hookimpl(lambda: [spec]))
+    registry = Registry([(Distribution("acme", "1"), plugin)])
+    found = bench_sample(registry, sampling(small("mine"), SampleBench(seconds=0.05))).as_json()
+    assert found["plain_cell"] == "lstm"
+    assert found["weight_bytes"] == 4 * (3 * 8 * (6 + 8 + 8 + 8 + 4) + 11 * 8)
+    learnt = bench_train(
+        registry, TrainBenchRequest(small("mine"), TrainBench(2, 4, device="cpu", seconds=0.05))
+    )
+    assert learnt.rnngen > 0
 
 
 def test_an_unknown_cell_is_named_with_the_closest(session):

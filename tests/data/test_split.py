@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.contracts import Chunk
+from rnngen.contracts import Chunk, TaskSpec
 from rnngen.data.split import recorded_split, split
 from rnngen.data.survey import survey
 from rnngen.errors import CorpusError
@@ -267,6 +267,21 @@ def test_with_a_source_that_is_large_pairs_are_held_out_one_by_one():
 def test_nine_pairs_leave_one_to_validate_on():
     _, before, after = pairs([(f"s{k}", f"t{k}") for k in range(9)])
     assert (len(before), len(after)) == (8, 1)
+
+
+def test_a_task_may_say_how_it_is_split():
+    texts = [(f"source {n % 5}", f"text {n}") for n in range(60)]
+    made = survey(chunks(texts), has_eos=True, has_source=True)
+    assert split(made, 0.1).rule == "pairs"
+    by_source = split(made, 0.2, by="source")
+    train, val = (joined(side(chunks(texts))) for side in (by_source.train, by_source.validation))
+    assert by_source.rule == "sources"
+    assert not {source for source, _ in train} & {source for source, _ in val}
+    many = survey(chunks([(f"s {n}", f"text {n}") for n in range(300)]), has_eos=True, has_source=True)
+    assert split(many, 0.1).rule == "sources"
+    assert split(many, 0.1, by="example").rule == "pairs"
+    with pytest.raises(ValueError, match="for tasks whose examples have one"):
+        TaskSpec(name="x", summary="", load="", split="source")
 
 
 def test_every_label_keeps_an_example_in_training():

@@ -15,6 +15,7 @@ from rnngen.builtins.strategies.beam.search import beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import sample, surprisal
+from rnngen.errors import PluginError
 from rnngen.numerics import log_softmax
 
 V, END = 6, 5
@@ -211,3 +212,29 @@ def test_no_hypothesis_ends_too_soon(toy, length):
         filters=[min_length(options.MinLengthOptions(length), Pieces())],
     )
     assert min(len(h.tokens) for h in found) == length
+
+
+def sick(logits, history):
+    return np.where(logits > 0, np.nan, logits)
+
+
+class Narrow:
+    """A filter with a state that loses a token."""
+
+    def initial(self, seeds):
+        return (seeds,)
+
+    def __call__(self, logits, history, state):
+        return logits[:, 1:]
+
+    def observe(self, tokens, surprisal, state):
+        return state
+
+
+def test_a_strangers_filter_that_returns_no_logits_is_named(toy):
+    for one, says in (
+        (sick, r"test_filter_chain:sick returns .*NaN"),
+        (Narrow(), r":Narrow returns .* of shape"),
+    ):
+        with pytest.raises(PluginError, match=says):
+            next(sample(toy(5), toy(5).start(1), [1], [one], np.random.default_rng(0)))

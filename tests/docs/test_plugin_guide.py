@@ -17,10 +17,11 @@ TEXT = "the sea, the sky, and the sand between them. " * 60
 
 
 @pytest.fixture
-def install(home):
-    """Puts examples of the guide into the user's folder, as its reader would."""
+def install(home, monkeypatch):
+    """Puts examples of the guide into the user's folder, as its reader would; other plugins do not count."""
 
     def put(*kinds):
+        monkeypatch.setenv("RNNGEN_PLUGINS", ",".join(EXAMPLES[kind] for kind in kinds))
         discovery.user_folder().mkdir(parents=True, exist_ok=True)
         for kind in kinds:
             (discovery.user_folder() / f"{EXAMPLES[kind]}.py").write_text(example(kind))

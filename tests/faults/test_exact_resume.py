@@ -8,7 +8,7 @@ import random
 from typing import get_args
 
 import pytest
-from faults.injection import KILLED, count, ran, stopped
+from faults.injection import KILLED, count, stopped
 from faults.scenes import prepared, well
 from fixtures.commands import reversals, tale
 
@@ -56,7 +56,8 @@ def test_a_run_that_is_killed_and_resumed_ends_like_an_unbroken_one(tmp_path, fl
     command = ["train", "tale.txt", "--resume", *STEPS, *flags]
     if task:
         command[1] = "tale.tsv" if task in TEXTS else "tale.txt"
-    before = prepared(tmp_path / "before", tale()[:2000], ())
+    text = tale()[:2000].replace(".\n", ".\n\n" if task == "documents" else ".\n")
+    before = prepared(tmp_path / "before", text, ())
     (before.folder / "tale.tsv").write_text(TEXTS.get(task, ""))
     whole = before.copied(tmp_path / "whole")
     calls, kills = count(command), 0
@@ -89,4 +90,3 @@ def test_an_ensemble_that_is_killed_and_resumed_ends_like_an_unbroken_one(tmp_pa
         pass
     assert done.status == 0, done.err
     assert broken.model("tale") == whole.model("tale")
-    assert ran(["train", "--resume", "--name", "tale"]).status == 0

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from rnngen.errors import ModelError, NotFoundError, UsageError
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry.components import ComponentRecord
+from rnngen.store import folders
 from rnngen.store.config import CorpusRecord, ModelConfig
 from rnngen.store.model_folder import (
     CONFIG,
@@ -225,6 +227,37 @@ def test_a_removed_model_does_not_come_back(store, folder):
     write(store.root / ".verse.old")
     store.remove("verse")
     assert store.names() == []
+
+
+def test_a_link_to_a_model_is_removed_and_not_the_model(store, tmp_path):
+    real = write(tmp_path / "elsewhere" / "verse")
+    store.root.mkdir()
+    (store.root / "verse").symlink_to(real)
+    assert store.open("verse").config == config_of()
+    store.remove("verse")
+    assert list(store.root.iterdir()) == []
+    assert read_model(real).config == config_of()
+
+
+def test_a_model_that_is_replaced_meanwhile_is_read_whole(store, folder):
+    done, met, failed = threading.Event(), set(), []
+
+    def read():
+        while not done.is_set():
+            try:
+                met.add(store.open("verse").config.network.hidden)
+            except (ModelError, NotFoundError) as error:
+                failed.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(100):
+        new = write(store.root / ".verse.new-1", hidden=9 if number % 2 else 8, matrix=MATRIX + number)
+        folders.replace_folder(new, folder)
+    done.set()
+    reader.join()
+    assert failed == []
+    assert met == {8, 9}
 
 
 @pytest.mark.parametrize("name", [".", "./precious", "x.safetensors"])

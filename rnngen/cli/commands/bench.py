@@ -13,7 +13,7 @@ from rnngen.cli.settings import given, resolve
 from rnngen.requests.bench import BenchNetwork, SampleBench, SampleBenchRequest, TrainBench, TrainBenchRequest
 
 if TYPE_CHECKING:
-    from rnngen.benchmark import Generation, Learning
+    from rnngen.benchmark import Compared, Generation, Learning
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Variables that give NumPy's libraries their number of threads, read once, when they are loaded."""
@@ -99,11 +99,19 @@ def _hold_to_one_thread() -> None:
         )
 
 
+def _plain(found: "Compared") -> str:
+    """Return which network stands beside one that torch has no module of."""
+    from rnngen.benchmark import plain_sizes
+
+    cell = plain_sizes(found.network).cell
+    return "" if cell == found.network.cell else f" ({cell})"
+
+
 def _show_generation(found: "Generation") -> None:
     many, form = f"{found.count} texts", found.quantize
     rates = {
         "rnngen": found.rnngen,
-        "plain PyTorch": found.plain,
+        f"plain PyTorch{_plain(found)}": found.plain,
         f"rnngen, {many}": found.batched,
         f"rnngen, {form}": found.quantized,
         f"rnngen, {form}, {many}": found.both,
@@ -126,7 +134,7 @@ def _show_generation(found: "Generation") -> None:
 
 def _show_learning(found: "Learning") -> None:
     ours = [f"rnngen, {found.precision}", f"{found.rnngen:,.0f}", f"{found.ratio:.2f}"]
-    rows = [ours, ["plain PyTorch, fp32", f"{found.plain:,.0f}", "1.00"]]
+    rows = [ours, [f"plain PyTorch{_plain(found)}, fp32", f"{found.plain:,.0f}", "1.00"]]
     console.table(rows, [found.device, "tokens/s", "ratio"])
     speed = f"{found.gemm / 1e9:,.0f} GFLOP/s"
     console.note(
