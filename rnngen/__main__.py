@@ -102,7 +102,10 @@ def _guarded(work: Callable[[], int]) -> int:
 def _unexpected(error: Exception) -> int:
     """Report what nobody raised on purpose: a plugin's failure, or a bug."""
     from rnngen.cli.blame import owner_of
+    from rnngen.errors import out_of_memory
 
+    if lacks := out_of_memory(error):
+        return _failed(f"there is not enough memory {lacks}; give less text at a time", 1)
     what = f"{type(error).__name__}: {error}"
     if owner := owner_of(error):
         mend = f"RNNGEN_DEBUG=1 shows where, -p no:{owner} leaves it out"

@@ -12,7 +12,7 @@
      ├── CorpusError           1   a text cannot be read, or is too small to train on
      ├── ModelError            1   a model on disk is damaged, or from a newer rnngen
      ├── DeviceError           1   the device asked for is not there, or cannot do what was asked
-     ├── DivergedError         1   the loss is no longer a number
+     ├── DivergedError         1   loss, gradient or weights are no longer numbers, or the loss is absurd
      └── ConstraintError       1   a text ended before it was what a constraint asks for
 
 A message names the thing, the place and the mend, in that order.
@@ -67,7 +67,7 @@ class DeviceError(RnngenError):
 
 
 class DivergedError(RnngenError):
-    """The loss is no longer a number."""
+    """The loss, the gradient or the weights are no longer numbers, or the loss is absurd."""
 
 
 class ConstraintError(RnngenError):
@@ -122,6 +122,20 @@ def os_reason(error: OSError) -> str:
     files = " → ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
     reason = error.strerror or str(error)
     return f"{files}: {reason}" if files else reason
+
+
+def out_of_memory(error: Exception) -> str | None:
+    """Return what memory did not suffice for, where an error says so; torch's are no ``MemoryError``."""
+    text = str(error)
+    if type(error).__name__ == "OutOfMemoryError":
+        found = re.search(r"[Tt]ried to allocate [\d.]+ \w+", text)
+        return f"on the GPU, {found[0].lower()}" if found else "on the GPU"
+    if found := re.search(r"can't allocate memory: you tried to allocate (\d+) bytes", text):
+        return f"for an array of {int(found[1]) / 2**30:,.1f} GiB"
+    if not isinstance(error, MemoryError):
+        return None
+    size = re.search(r"Unable to allocate ([\d.]+ \w+) for an array", text)
+    return f"for an array of {size[1]}" if size else "for a text or an array"
 
 
 def with_options(text: str, name: Callable[[str], str]) -> str:

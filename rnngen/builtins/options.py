@@ -36,6 +36,7 @@ class CharOptions:
 def _require_room(size: int | None) -> None:
     enough = size is None or size >= 257
     require(enough, f"vocab_size={size}: at least 257 are needed (256 bytes and the end)")
+    require(size is None or size <= 1 << 24, f"vocab_size={size}: no more than 16,777,216 expected")
 
 
 @dataclass(frozen=True)

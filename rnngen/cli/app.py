@@ -64,7 +64,7 @@ COMMANDS: dict[str, Builtin] = {
         "rnngen.cli.commands.completion:completion", "Print the completion script of a shell."
     ),
     "help": Builtin("rnngen.cli.commands.help:show_help", "Show a guide: tutorial, training, sampling …"),
-    "man": Builtin("rnngen.cli.commands.man:man", "Write the manual pages.", hidden=True),
+    "man": Builtin("rnngen.cli.commands.man:man", "Read the manual page of a command or a guide."),
 }
 """The commands that ship with rnngen, in the order in which ``--help`` shows them."""
 

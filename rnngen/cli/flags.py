@@ -25,9 +25,9 @@ from click.shell_completion import CompletionItem
 from rnngen.cli import completers
 from rnngen.cli.completers import Completer
 from rnngen.cli.streams import require_utf8
-from rnngen.errors import CorpusError, OptionError, UsageError, with_options
+from rnngen.errors import CorpusError, OptionError, RnngenError, UsageError, out_of_memory, with_options
+from rnngen.options import WHOLE, describe
 from rnngen.options import Option as Field
-from rnngen.options import describe
 from rnngen.options.given import Given
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -35,6 +35,19 @@ K = TypeVar("K", bound=click.Command)
 T = TypeVar("T")
 AnyType: TypeAlias = "click.ParamType[Any]"  # generic only since click 8.5
 HELP_ALL: Final = "--help-all"
+SIZES: Final = (
+    "hidden",
+    "batch",
+    "seq",
+    "vocab_size",
+    "beam",
+    "best_of",
+    "mbr",
+    "count",
+    "cache_size",
+    "top",
+)
+"""Options on which memory depends."""
 ARGUMENTS: Final = "rnngen.arguments"
 """The key of a context's ``meta`` that holds a command's arguments as they were given."""
 
@@ -146,6 +159,10 @@ class Command(click.Command):
         ctx.meta[ARGUMENTS] = tuple(args)
         ctx.allow_extra_args = True
         left = super().parse_args(ctx, args)
+        for param in self.params:
+            value = ctx.params.get(str(param.name))
+            if type(value) is int and abs(value) >= WHOLE:
+                raise UsageError(f"{max(param.opts, key=len)} {str(value)[:20]}…: below 2^63 expected")
         if left and not ctx.resilient_parsing:
             raise click.UsageError(self._too_many(ctx, left), ctx)
         return left
@@ -170,6 +187,20 @@ class Command(click.Command):
             raise UsageError(error.message(flag_of)) from error
         except CorpusError as error:
             raise CorpusError(with_options(str(error), flag_of)) from error
+        except (MemoryError, RuntimeError) as error:
+            if (what := out_of_memory(error)) is None:
+                raise
+            raise RnngenError(f"there is not enough memory {what}; {self._smaller(ctx)}") from error
+
+    def _smaller(self, ctx: click.Context) -> str:
+        """Return what to do where memory does not suffice: the flags of sizes that the command has."""
+        names = {str(param.name) for param in self.get_params(ctx)}
+        flags = [f"--{name.replace('_', '-')}" for name in SIZES if name in names]
+        return (
+            f"give a smaller {', '.join(flags)}, or less text at a time"
+            if flags
+            else "give less text at a time"
+        )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, those without a heading first."""

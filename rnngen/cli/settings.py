@@ -26,6 +26,7 @@ from click.core import ParameterSource
 
 from rnngen.discovery import Selection
 from rnngen.errors import MissingPlugin, UnknownName, UsageError, os_reason
+from rnngen.options.typed import deeper
 from rnngen.paths import config, read_regular
 from rnngen.requests.conflicts import Conflict, Row, settle
 
@@ -114,17 +115,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: {error}; this is not TOML") from error
     except OSError as error:
         raise UsageError(f"{os_reason(error)}; settings are TOML, in a file") from error
-    if deep or _deeper(tables, DEEPEST):
+    if deep or deeper(tables, DEEPEST):
         raise UsageError(f"{path}: tables or lists within more than {DEEPEST} others; flatten it")
     return tables
-
-
-def _deeper(value: Any, levels: int) -> bool:
-    """Return whether tables and lists are nested in more levels."""
-    if not isinstance(value, dict | list):
-        return False
-    items = value.values() if isinstance(value, dict) else value
-    return not levels or any(_deeper(item, levels - 1) for item in items)
 
 
 def _check_tables(tables: Mapping[str, Any], path: Path, builtins: Collection[str]) -> None:

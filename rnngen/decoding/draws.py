@@ -13,7 +13,8 @@ def nothing_to_draw(highest: float) -> RnngenError:
     """Return the error for logits of which none can be drawn, by the highest of them."""
     if highest == -np.inf:
         return RnngenError(
-            "no token can be drawn: the filters forbid all of them; loosen one, or leave it out"
+            "no token can be drawn: the filters forbid all of them; loosen one, leave it out, or put those "
+            "that forbid before those that keep the best"
         )
     return RnngenError(
         f"no token can be drawn: the highest logit is {highest}, so that the model's weights are not numbers "

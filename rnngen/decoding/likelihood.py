@@ -59,5 +59,6 @@ def length_penalty(
     """
     offset = {"gnmt": 5.0, "average": 0.0}.get(penalty, offset)
     base = (offset + np.asarray(length, np.float64)) / (offset + 1)
-    penalties: NDArray[np.float64] = base ** (0 if penalty == "none" else alpha)
-    return penalties
+    with np.errstate(over="ignore", under="ignore"):
+        penalties: NDArray[np.float64] = base ** (0 if penalty == "none" else alpha)
+    return penalties.clip(1e-300, 1e300)

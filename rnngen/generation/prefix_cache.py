@@ -102,7 +102,7 @@ class PrefixCache:
 
 def arrays_of(state: State, name: str = "state") -> Arrays:
     """Return a state's arrays, NumPy's or torch's, by name: ``state.0`` and so on."""
-    return {f"{name}.{place}": _numpy(array) for place, array in enumerate(state)}
+    return {f"{name}.{place}": as_numpy(array) for place, array in enumerate(state)}
 
 
 def state_from(arrays: Mapping[str, NDArray[Any]], like: State, name: str = "state") -> State:
@@ -117,14 +117,17 @@ def state_from(arrays: Mapping[str, NDArray[Any]], like: State, name: str = "sta
     return tuple(_as(arrays[f"{name}.{place}"], model) for place, model in enumerate(like))
 
 
-def _numpy(array: Any) -> NDArray[Any]:
+def as_numpy(array: Any) -> NDArray[Any]:
+    """Return an array of a state, NumPy's or torch's, as NumPy's."""
     found: NDArray[Any] = array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
     return found
 
 
 def _as(array: NDArray[Any], like: Any) -> Any:
     """An array of one stream, where another one is kept."""
-    same = array.dtype.kind == _numpy(like).dtype.kind and array.ndim == like.ndim and len(array) == len(like)
+    same = (
+        array.dtype.kind == as_numpy(like).dtype.kind and array.ndim == like.ndim and len(array) == len(like)
+    )
     if not same:
         raise ValueError(f"an array {array.dtype}{array.shape} does not fit")
     if isinstance(like, np.ndarray):

@@ -8,6 +8,7 @@ A state file is written whole or not at all, and tied to the model that made it:
               skip                                            version 3, where tokens were given back
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +23,9 @@ from rnngen.decoding.draws import UniformDraws
 from rnngen.decoding.filter_chain import unmet
 from rnngen.decoding.sampler import Sampler, SamplerState, TokenHistory
 from rnngen.decoding.text_stream import TextStream, first_tokens, until
-from rnngen.errors import ModelError, NotFoundError, UsageError
+from rnngen.errors import ModelError, NotFoundError, RnngenError, UsageError
 from rnngen.generation.generator import Generator
-from rnngen.generation.prefix_cache import Arrays, arrays_of, state_from
+from rnngen.generation.prefix_cache import Arrays, arrays_of, as_numpy, state_from
 from rnngen.generation.prompts import Prompt
 from rnngen.requests.sample import ComponentChoice, FilterChoices
 from rnngen.store import checkpoint
@@ -238,16 +239,23 @@ class SavedState:
             state = self._state(generator, sampler)
             given, shown = int(self.record["given"]), int(self.record["shown"])
             ended, skip = bool(self.record["over"]), int(self.record.get("skip", 0))
-        except (KeyError, TypeError, ValueError) as error:
+            _try(sampler, state, given, min(shown, skip))
+        except RnngenError:
+            raise
+        except Exception as error:  # a file can hold anything, and arrays of wrong shapes lead to anything
             raise self._damaged(error) from error
         return ResumableGeneration(
             sampler, state, generator.tokenizers.target, given, shown, ended=ended, skip=skip
         )
 
     def _state(self, generator: Generator, sampler: Sampler) -> SamplerState:
-        history = TokenHistory(self.arrays["history"].tolist())
-        if not len(history):
-            raise ValueError("no tokens at all")
+        tokens, known = self.arrays["history"].tolist(), range(len(generator.tokenizers.target.pieces))
+        if not tokens or not all(token in known for token in tokens):
+            raise ValueError("tokens that the model has not, or none at all")
+        for name, shape in (("logits", (1, len(known))), ("surprise", (1,))):
+            if name in self.arrays and self.arrays[name].shape != shape:
+                raise ValueError(f"{name} {self.arrays[name].shape}")
+        history = TokenHistory(tokens)
         start = generator.start([Prompt("", self.source)])
         if isinstance(generator.model, ConditionedStep) and f"state.{len(start)}" in self.arrays:
             start = generator.model.expect(start, [b" "])  # as one that waits for bytes
@@ -262,6 +270,17 @@ class SavedState:
 
     def _damaged(self, error: Exception) -> ModelError:
         return ModelError(f"{self.path} is damaged ({error}); write the state again with --save-state")
+
+
+def _try(sampler: Sampler, state: SamplerState, given: int, counted: int) -> None:
+    """Draw two tokens, in which all that a state is made of takes part; or ``Exception``."""
+    if not 0 <= given <= len(state.histories[0]) or counted < 0:
+        raise ValueError("numbers of tokens or characters that cannot be")
+    if not all(np.isfinite(array).all() for array in map(as_numpy, state.network)):
+        raise ValueError("NaN or infinity")
+    with np.errstate(all="ignore"), contextlib.suppress(RnngenError):  # filters may leave no token
+        _, state = sampler.step(state)
+        sampler.step(state)
 
 
 def _family(strategy: ComponentChoice) -> str:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from rnngen.errors import ModelError
+from rnngen.errors import ModelError, RnngenError
 from rnngen.inference.build import blueprint
 from rnngen.nn.devices import choose_device
 from rnngen.nn.heads import TorchModuleFactory
@@ -58,6 +58,17 @@ def check_weights(cell: Component, config: ModelConfig, weights: Tensors) -> Non
             )
 
 
+def check_stored(cell: Component, model: StoredModel) -> Tensors:
+    """Return the weights of a model, as its cell's version takes them, once they are compared.
+
+    Raises:
+        ModelError: as ``check_weights`` does.
+    """
+    weights = cell.upgraded(model.weights, model.config.network.layers)
+    check_weights(cell, model.config, weights)
+    return weights
+
+
 def _build_bounded(cell: Component, config: ModelConfig, weights: Tensors) -> nn.Module:
     """Build a network whose weights are stored; ``ModelError`` at parameters beyond those."""
     left = SPARE + REPEATED * sum(array.size for name, array in weights.items() if not is_fact(name))
@@ -99,8 +110,12 @@ def load_network(cell: Component, model: StoredModel, device: str) -> nn.Module:
         DeviceError: if the device is not there.
         ModelError: if the weights do not fit.
     """
-    weights = cell.upgraded(model.weights, model.config.network.layers)
-    check_weights(cell, model.config, weights)
-    network = _build_bounded(cell, model.config, weights)
+    weights = check_stored(cell, model)
+    try:
+        network = _build_bounded(cell, model.config, weights)
+    except RnngenError:
+        raise
+    except Exception as error:  # options that a cell only refuses by failing
+        raise _misfit(f"{type(error).__name__}: {error}") from error
     load_weights(network, weights)
     return network.to(choose_device(device)).eval()

@@ -52,6 +52,10 @@ NEEDS: Final = "needs"
 """The key of a field's metadata that holds its ``Needs``, where it has no effect beside some others."""
 
 
+WHOLE = 1 << 63
+"""Whole numbers of options are below this, in both directions."""
+
+
 @dataclass(frozen=True)
 class Needs:
     """A condition without which an option has no effect."""
@@ -163,9 +167,18 @@ class Option:
                 raise UnknownName(f"value for {self.name!r}", text, self.choices)
             return text
         try:
-            return _BOOLEANS[text.lower()] if self.type is bool else self.type(text)
+            value = _BOOLEANS[text.lower()] if self.type is bool else self.type(text)
         except (KeyError, ValueError):
-            raise UsageError(f"option {self.name}={text}: {_EXPECTED[self.type]} expected") from None
+            raise UsageError(f"option {self.name}={text[:80]}: {_EXPECTED[self.type]} expected") from None
+        if self.type is int and abs(value) >= WHOLE:
+            raise UsageError(f"option {self.name}={text[:20]}…: a number below 2^63 expected")
+        if (
+            self.type is str
+            and not text.startswith("@")
+            and any("\ud800" <= sign <= "\udfff" for sign in text)
+        ):
+            raise UsageError(f"option {self.name}={text[:80]!r}: a text in UTF-8 expected")
+        return value
 
     def space(self, text: str) -> Range | OneOf:
         """Read what to try from ``low..high``, ``low..high:log``, ``low..high:STEP`` or ``one|another``.
@@ -338,6 +351,8 @@ def require_range(
     """
     if value is None:
         return
+    if isinstance(value, int) and abs(value) >= WHOLE:
+        raise ValueError(f"{name}={str(value)[:20]}…: a number below 2^63 expected")
     enough = low < value if above else low <= value
     if not (enough and (value < high if below else value <= high) and abs(value) < inf):
         typed = f"{value:.0f}" if abs(value) < 1e15 and value == round(value) else value

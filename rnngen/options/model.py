@@ -42,8 +42,9 @@ class NetworkOptions:
     """Number of softmaxes of the head mixture (K); 4 by default."""
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "embed", "mixture"):
+        for name in ("hidden", "embed", "mixture"):
             require_range(name, getattr(self, name), 1)
+        require_range("layers", self.layers, 1, 1000)
         shared = self.tied and self.head == "adaptive"
         require(not shared, "head=adaptive has several matrices, and tied=True shares one; leave one out")
         require_range("dropout", self.dropout, 0, 1, below=True)
@@ -163,9 +164,10 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         for name in ("seq", "batch", "accumulate", "evaluations", "max_length"):
             require_range(name, getattr(self, name), 1)
-        pulls = ("l1", "activation_reg", "temporal_reg", "gradient_noise")
-        for name in ("clip", "weight_decay", "patience", *pulls):
+        for name in ("clip", "patience"):
             require_range(name, getattr(self, name), 0)
+        for name in ("weight_decay", "l1", "activation_reg", "temporal_reg", "gradient_noise"):
+            require_range(name, getattr(self, name), 0, 1e6)
         for name in ("lr", "teacher_temp"):
             require_range(name, getattr(self, name), 0, above=True)
         require_range("teacher_weight", self.teacher_weight, 0, 1)
@@ -242,6 +244,5 @@ class OutputOptions:
     Wu et al. 2016)."""
 
     def __post_init__(self) -> None:
-        require(self.beam >= 0, f"beam={self.beam}: 0 or more expected")
-        penalty = self.length_penalty
-        require(0 <= penalty < float("inf"), f"length_penalty={penalty}: 0 or more expected")
+        require_range("beam", self.beam, 0, 10_000)
+        require_range("length_penalty", self.length_penalty, 0)

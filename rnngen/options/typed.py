@@ -1,5 +1,6 @@
 """Types of what a file held: a dataclass from JSON takes any value, and is only then looked at."""
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
@@ -39,7 +40,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, one) for one in inner)
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(one, inner[0]) for one in value)
-    if origin is dict:
+    if origin in (dict, Mapping):
         return isinstance(value, dict) and all(
             _fits(key, inner[0]) and _fits(one, inner[1]) for key, one in value.items()
         )
@@ -53,3 +54,11 @@ def _is(value: Any, kind: Any) -> bool:
     if type(value) is int:
         return kind in (int, float, Any) and abs(value) < LARGEST
     return kind is Any or type(value) is kind
+
+
+def deeper(value: Any, levels: int) -> bool:
+    """Return whether objects and lists of JSON or TOML are nested in more levels."""
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return not levels or any(deeper(item, levels - 1) for item in items)

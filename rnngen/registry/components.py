@@ -286,7 +286,7 @@ def load_tokenizers(parts: Mapping[str, Component], text: str, place: object) ->
     try:
         both = json.loads(text)
         written, read = (str(both[side]) for side in ("target", "source"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, RecursionError, TypeError) as error:
         raise ModelError(f"{place}: tokenizer.json is damaged ({error}); restore it") from error
     return Tokenizers(
         load_tokenizer(parts["tokenizer"], written, place),
@@ -298,7 +298,9 @@ def load_tokenizer(part: Component, text: str, place: object) -> Tokenizer:
     """Build a tokenizer from its saved form; ``ModelError`` if that is damaged."""
     try:
         tokenizer: Tokenizer = part.registered.resolve().from_json(text)
-    except ValueError as error:
+    except PluginError:
+        raise
+    except Exception as error:  # a file can hold anything, and a plugin's code raise anything
         raise ModelError(f"{place}: tokenizer.json is damaged ({error}); restore it") from error
     return tokenizer
 

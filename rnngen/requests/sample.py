@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 from rnngen.errors import OptionError, UnknownName
+from rnngen.options import WHOLE
 from rnngen.options.corpus import AdaptingOptions
 from rnngen.requests.conflicts import Conflict, ConflictError, Need, Requires, check
 
@@ -96,6 +97,8 @@ class SampleRequest:
     quiet: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("length", "count", "nbest", "sentences"):
+            _require((getattr(self, name) or 0) < WHOLE, f"`{name}`: a number below 2^63 expected")
         _require(
             self.length is None or self.length >= -1,
             f"`length={self.length}`: 0 or more, or -1 for ever, expected",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.errors import ModelError, os_reason
+from rnngen.options.typed import deeper
 from rnngen.paths import read_regular, require_regular
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
@@ -25,6 +26,8 @@ RECORD = "rnngen"
 """The one metadata key: safetensors writes several in no fixed order; the same model is the same bytes."""
 LARGEST_JSON = 1 << 28
 """Bytes of a JSON file, at most: a tokenizer of some million tokens."""
+DEEPEST = 64
+"""Levels of JSON, at most."""
 
 
 @contextlib.contextmanager
@@ -139,8 +142,9 @@ def parse(path: Path, text: str | bytes) -> dict[str, Any]:
         value = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} is damaged (no JSON object); restore it, or train the model again")
+    if not isinstance(value, dict) or deeper(value, DEEPEST):
+        reason = f"no JSON object, or one of more than {DEEPEST} levels"
+        raise ModelError(f"{path} is damaged ({reason}); restore it, or train the model again")
     return value
 
 
@@ -154,7 +158,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def fingerprint(text: str) -> str:
     """Return the SHA-256 of a text, in hexadecimal."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _digest(tensors: Tensors, record: Mapping[str, Any]) -> str:

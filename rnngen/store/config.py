@@ -166,6 +166,8 @@ class ModelConfig:
         Raises:
             ModelError: naming ``place``, if it is of a newer format, or not what ``to_json`` wrote.
         """
+        if not isinstance(values, dict):
+            raise ModelError(f"{place} is damaged (no JSON object); restore it, or train the model again")
         version = values.get("format")
         if isinstance(version, int) and version > FORMAT:
             raise ModelError(

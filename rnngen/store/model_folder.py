@@ -87,9 +87,10 @@ def _read_model(path: Path) -> StoredModel:
     else:
         weights, record = checkpoint.read_tensors(path)
         try:
-            config, tokenizer = ModelConfig.from_json(record["config"], str(path)), record["tokenizer"]
+            found, tokenizer = record["config"], str(record["tokenizer"])
         except KeyError:
             raise ModelError(f"{path} holds weights alone; give the model's folder or export it") from None
+        config = ModelConfig.from_json(found, str(path))
     if record.get("config_sha256") != checkpoint.fingerprint(config.identity):
         raise ModelError(f"{path}: {CONFIG} does not belong to {WEIGHTS}; restore the one that does")
     if record.get("tokenizer_sha256") != checkpoint.fingerprint(tokenizer):

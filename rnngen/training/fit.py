@@ -31,7 +31,7 @@ from rnngen.events import (
     Step,
     Warned,
 )
-from rnngen.nn.build import build_network, load_weights
+from rnngen.nn.build import build_network, check_stored, load_weights
 from rnngen.nn.devices import choose_precision, denormals_flushed, kept_memory
 from rnngen.nn.distillation import Distillation
 from rnngen.nn.growth import grown
@@ -48,6 +48,7 @@ from rnngen.store.model_folder import (
     TRAINING,
     StoredModel,
     read_metrics,
+    read_model,
     staged,
 )
 from rnngen.training import ensembles, evaluating
@@ -174,6 +175,8 @@ def _train(plan: Plan, stop: Callable[[], bool], *, extras: bool = True) -> Iter
     extra = {TRAINED_TOKENS: _trained_tokens(plan), **_alphabets(plan), **_examples(plan)}
     begun = staged(plan.path) if plan.config.training.ensemble and not plan.resumed else None
     folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra, begun)
+    if plan.resumed:
+        check_stored(plan.parts["cell"], read_model(plan.path))
     trainer = make_trainer(plan, device, folder.save, stop, group)
     try:
         if plan.resumed:
@@ -292,6 +295,8 @@ def make_trainer(
     counts = torch.from_numpy(plan.encoded.train.counts(plan.config.vocabulary))
     # where the vocabulary is another model's, its tokens have to be unlearnt
     setup = TrainingSetup(counts, options, restricted=plan.config.corpus.own_vocabulary)
+    if base := plan.start_from:
+        check_stored(plan.parts["cell"], base)
     network = build_network(plan.parts["cell"], plan.config, setup)
     if plan.start_from:
         load_weights(network, _first_weights(plan, plan.start_from))

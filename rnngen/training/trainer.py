@@ -42,6 +42,9 @@ GPU_STRIDE = 10
 """On a GPU the loss is read once in that many steps, since reading means waiting for it."""
 WARM_UP_STEPS = 2
 """Steps that set things up, and do not count for the speed."""
+ABSURD = 50.0
+"""Nats a token from which on a validation loss is that of a network that has diverged: a network that knows
+nothing has the logarithm of its vocabulary, 12 at 200,000 tokens."""
 LOSS_WINDOW = 50
 """Steps over which the training loss is averaged, each counting a fiftieth less than the one after it."""
 
@@ -246,8 +249,8 @@ class Trainer:
             add_l1(self.parameters, self.options.l1)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.options.clip or math.inf)
         looked_at = self.device.type == "cpu" or (p.step + 1) % GPU_STRIDE == 0
-        if looked_at and not math.isfinite(loss.item()):
-            self._diverged(f"the loss became {loss.item()} at step {p.step + 1} (learning rate {lr:.2g})")
+        if looked_at:
+            self._refuse_nan(loss.item(), norm.item())
         if self.options.gradient_noise:
             ordered = [p for group in self.optimizer.param_groups for p in group["params"]]
             add_noise(ordered, self.options.gradient_noise, p.step, self.options.seed or 0)
@@ -304,11 +307,27 @@ class Trainer:
         if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
             self._diverged(f"the weights are no longer numbers after step {self.progress.step}")
 
+    def _refuse_nan(self, loss: float, norm: float) -> None:
+        """No update is made of a loss or a gradient that is no number."""
+        for name, value in (("loss", loss), ("gradient", norm)):
+            if not math.isfinite(value):
+                self._diverged(f"the {name} became {value} at step {self.progress.step + 1}")
+
+    def _refuse_absurd(self, loss: Loss) -> None:
+        """A state that nothing is to be learnt from any more must not take the place of a good one."""
+        nats = loss.nats_per_token if loss.network_nats is None else loss.network_nats / max(1, loss.tokens)
+        if loss.tokens and not nats < ABSURD:
+            self._diverged(f"the validation loss became {nats:.3g} nats a token at step {self.progress.step}")
+
     def _diverged(self, what: str) -> NoReturn:
-        raise DivergedError(
-            f"{what}; the last saved state is kept. "
-            f"Try --lr {self.options.lr / 3:.1g}, --clip 1 or --precision fp32"
-        )
+        rate, best = self.optimizer.param_groups[0]["lr"], self.progress.best_step
+        tries = [f"--lr {rate / 3:.1g}", *["--clip 1"] * (not self.options.clip)]
+        tries += ["--precision fp32"] * (self.precision == "bf16")
+        mend = f"start again with {' or '.join(tries)}"
+        if best or self.starts_trained:
+            kept = f"the weights of step {best} are kept"
+            mend = f"{kept}: go on from them by --init-from, with {' or '.join(tries)}"
+        raise DivergedError(f"{what}, at the learning rate {rate:.2g}; {mend}")
 
     def _epoch(self) -> float:
         return self.progress.step / self.batches.steps_per_epoch
@@ -319,7 +338,8 @@ class Trainer:
         self._refuse_broken_weights()
         p = self.progress
         with self.mean.applied():
-            loss, score = self.evaluate(), self.score() if self.score else None
+            self._refuse_absurd(loss := self.evaluate())
+            score = self.score() if self.score else None
         merit = loss.nats_per_token if score is None else -score
         self.mean.observe(p.step, merit)
         best = merit < p.best

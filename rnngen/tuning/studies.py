@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnngen.errors import NotFoundError, OptionError, PluginError, RnngenError, UnknownName, UsageError
-from rnngen.paths import home
+from rnngen.options.typed import check_types
+from rnngen.paths import home, require_regular
 from rnngen.requests.tune import TuneRequest
 from rnngen.training.plan import PLACES, Plan
 from rnngen.tuning import Best, request_from, stages_of
@@ -72,6 +73,8 @@ def open_storage(place: str) -> "BaseStorage":
             raise OptionError(f"`storage={place}`: {reason}; give the path of a file or a URL") from error
     path = Path(place).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        require_regular(path)
     with _reading(place):
         return JournalStorage(WholeLines(path))
 
@@ -143,7 +146,7 @@ def find_best(name: str, storage: str | None) -> Best:
         raise NotFoundError(f"study storage {storage}: no such file")
     held = open_storage(place) if there else None
     with _reading(place):
-        names = optuna.get_all_study_names(held) if held else []
+        names = [str(one) for one in optuna.get_all_study_names(held)] if held else []
         found = optuna.load_study(study_name=name, storage=held) if held and name in names else None
         best = best_of(found) if found else None
     if found is None:
@@ -236,6 +239,7 @@ def agree(study: "Study", asked: Record, request: TuneRequest) -> Record:
         return asked
     with _reading(study.study_name):
         record = Record(**held)
+        check_types(record)
     given = request.fixed.training.names | request.tuning.names
     if "seed" not in given:
         asked = replace(asked, seed=record.seed)

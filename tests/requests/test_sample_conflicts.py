@@ -4,6 +4,7 @@ import pytest
 
 from rnngen.api import Session
 from rnngen.cli import interactive
+from rnngen.cli.settings import user_file
 from rnngen.errors import OptionError, UnknownName, UsageError
 from rnngen.registry import Registry
 from rnngen.requests.conflicts import Conflict, ConflictError, Need
@@ -126,7 +127,8 @@ def test_what_a_settings_file_says_gives_way_to_a_flag(run, place, monkeypatch, 
     if toml(below) is None:
         return
     monkeypatch.setattr(interactive, "check", lambda: None)
-    (place / "rnngen.toml").write_text(toml(below))
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    user_file().write_text(toml(below))  # a folder's own may not say where to write
     went_on = run("sample", *words(above), status=3)  # as far as the model or the state, which is not there
     assert "cannot stand together" not in went_on.err
 
@@ -142,7 +144,7 @@ def test_what_a_settings_file_says_gives_way_to_a_flag(run, place, monkeypatch, 
         ({"blend": ("a", 2.0)}, "blend: weight 2.0: a number from 0 to 1"),
         ({"cache_size": 9}, "cache_size needs cache: it says how to adapt"),
         ({"cache": True, "cache_weight": 2.0}, "cache_weight=2: a number"),
-        ({"beam": -1}, "beam=-1: 1 or more"),
+        ({"beam": -1}, "beam=-1: a number from 1"),
         ({"length_penalty": 1}, "length_penalty needs beam"),
         ({"penalty_alpha": 0.5}, "penalty_alpha needs strategy=contrastive"),
         ({"beam": 3, "mbr": 4}, "beam and mbr cannot stand together"),

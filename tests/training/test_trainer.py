@@ -22,7 +22,7 @@ from rnngen.nn.network import RecurrentNetwork, weights_of
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training.averaging import TriggeredMean
 from rnngen.training.budget import planned_steps
-from rnngen.training.trainer import LOSS_WINDOW, Trainer, rate
+from rnngen.training.trainer import ABSURD, LOSS_WINDOW, Trainer, rate
 
 TEXT = "so much depends upon a red wheel barrow glazed with rain water beside the white chickens " * 4
 OPTIMIZERS = ["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
@@ -341,7 +341,7 @@ def test_a_budget_in_minutes_and_its_schedule_end_with_the_passes_that_pay(store
 
 def test_a_loss_that_is_no_number_says_what_to_try(store):
     trainer = make(store, steps=50, evaluations=1, lr=1e30, optimizer="sgd", clip=0, warmup=0)
-    with pytest.raises(DivergedError, match=r"loss became (nan|inf) at step \d+.*--lr 3e\+29"):
+    with pytest.raises(DivergedError, match=r"loss became (nan|inf) at step \d+.*--lr 3e\+29 or --clip 1"):
         list(trainer.run())
     assert trainer.save.snapshots == []
 
@@ -353,11 +353,33 @@ def test_divergence_keeps_the_last_good_state(store):
         return False
 
     trainer = make(store, evaluations=12, stop=break_after_four)
-    with pytest.raises(DivergedError, match="loss became nan at step 5"):
+    with pytest.raises(
+        DivergedError, match=r"loss became nan at step 5.*step 4 are kept.*--init-from, with --lr"
+    ):
         list(trainer.run())
     tensors, record = trainer.save.snapshots[-1]
     assert record["progress"]["step"] == 4
     assert all(np.isfinite(array).all() for name, array in tensors.items() if name.startswith("network."))
+
+
+def test_an_absurd_loss_never_takes_the_place_of_a_good_state(store):
+    trainer = make(store, steps=12, evaluations=12)
+    losses = iter([3.0, 2.5, ABSURD, 2.0])
+    trainer.evaluate = lambda: Loss(next(losses) * 10, 10, 10)
+    with pytest.raises(
+        DivergedError, match=r"validation loss became 50 nats a token at step 3.*step 2 are kept"
+    ):
+        list(trainer.run())
+    assert trainer.save.snapshots[-1][1]["progress"]["step"] == 2
+
+
+def test_no_update_is_made_of_a_gradient_that_is_no_number(store, monkeypatch):
+    norms = iter([1.0, 1.0, math.inf])
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", lambda *_: torch.tensor(next(norms)))
+    trainer = make(store, steps=12, evaluations=1)
+    with pytest.raises(DivergedError, match="the gradient became inf at step 3"):
+        list(trainer.run())
+    assert trainer.progress.step == 2
 
 
 @pytest.mark.parametrize("stop_at", [None, 3])

@@ -41,11 +41,20 @@ def keep_where(kept: NDArray[Any], logits: Floats) -> Floats:
 
 
 def temperature(options: TemperatureOptions) -> Filter:
-    """Divide logits by the temperature; at 0 only the most probable token is left (greedy)."""
+    """Divide logits by the temperature; at 0 only the most probable token is drawn (greedy)."""
     if options.temperature < 1 / _HUGE:
-        return top_k(TopKOptions(1))
+        return of_logits(_only_the_best)
     factor = np.float32(1 / min(options.temperature, _HUGE))
     return of_logits(lambda logits: logits * factor)
+
+
+def _only_the_best(logits: Floats) -> Floats:
+    """Keep the best token, of equals the first; the others are there for filters that then forbid it."""
+    best = logits.argmax(axis=-1)[:, None]
+    gaps = logits - np.take_along_axis(logits, best, axis=-1)
+    far: Floats = np.minimum(np.maximum(gaps, np.float32(-1e6)) * np.float32(_HUGE), np.float32(-1e3))
+    np.put_along_axis(far, best, 0, axis=-1)
+    return np.where(np.isneginf(logits), FORBIDDEN, far)
 
 
 def dynatemp(options: DynatempOptions) -> Filter:

@@ -1,11 +1,14 @@
 """The options of the built-in strategies."""
 
 from dataclasses import dataclass, field
-from math import inf, isfinite
 from typing import Literal, TypeAlias, get_args
 
 from rnngen.options import NEEDS, Needs, require, require_range
 
+MOST = 10_000
+"""Texts that are written side by side, at most: each has a state and a row of logits."""
+LARGEST = 1e6
+"""The largest weight of a penalty."""
 Penalty: TypeAlias = Literal["gnmt", "average", "power", "none"]
 Diversity: TypeAlias = Literal["hamming", "cumulative"]
 
@@ -59,14 +62,12 @@ class BeamOptions:
     Kool et al. 2019); lengths are not penalised."""
 
     def __post_init__(self) -> None:
-        require(self.width >= 1, f"width={self.width}: 1 or more expected")
+        require_range("width", self.width, 1, MOST)
         require_range("least", self.least, 0)
-        require(isfinite(self.alpha), f"alpha={self.alpha}: a number expected")
+        require_range("alpha", self.alpha)
         for name in ("offset", "coverage", "diversity"):
-            require_range(name, getattr(self, name), 0)
-        require(
-            0 < self.diversity_range < inf, f"diversity_range={self.diversity_range}: more than 0 expected"
-        )
+            require_range(name, getattr(self, name), 0, LARGEST)
+        require_range("diversity_range", self.diversity_range, 0, LARGEST, above=True)
         for name, kind in {"penalty": Penalty, "diversity_kind": Diversity}.items():
             value, names = getattr(self, name), get_args(kind)
             require(value in names, f"{name}={value}: one of {names} expected")
@@ -94,9 +95,9 @@ class ContrastiveOptions:
     """With how many of the latest tokens candidates are compared."""
 
     def __post_init__(self) -> None:
-        require(self.top_k >= 1, f"top_k={self.top_k}: 1 or more expected")
+        require_range("top_k", self.top_k, 1, MOST)
         require_range("alpha", self.alpha, 0, 1)
-        require(self.window >= 1, f"window={self.window}: 1 or more expected")
+        require_range("window", self.window, 1)
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class BestOfOptions:
     log-probability is the network's own, before any filter."""
 
     def __post_init__(self) -> None:
-        require(self.size >= 1, f"size={self.size}: 1 or more expected")
+        require_range("size", self.size, 1, MOST)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class MBROptions:
     (Eikema and Aziz 2020). Draws from the model as it is, --temp 1, show best what it believes."""
 
     def __post_init__(self) -> None:
-        require(self.size >= 1, f"size={self.size}: 1 or more expected")
+        require_range("size", self.size, 1, MOST)
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class SpeculativeOptions:
 
     def __post_init__(self) -> None:
         require(bool(self.draft), "draft is empty; name a model, or lookup")
-        require(self.draft_length >= 1, f"draft_length={self.draft_length}: 1 or more expected")
+        require_range("draft_length", self.draft_length, 1, MOST)
 
 
 GREEDY = BeamOptions(width=1, penalty="none")

@@ -99,11 +99,17 @@ def test_temperature_divides_the_logits(batch, temperature):
 
 
 @given(batch=batches())
-def test_temperature_0_leaves_the_argmax_alone(batch):
+def test_temperature_0_draws_the_argmax_and_the_next_best_where_that_is_forbidden(batch):
     logits, history = batch
     cold = truncation.temperature(options.TemperatureOptions(0.0))(logits, history)
     for row, result in zip(logits, cold, strict=True):
-        assert kept(result) == {int(row.argmax())}
+        best, p = int(row.argmax()), np.array(softmax(result.tolist()))
+        assert (p[best], p.sum()) == (1, 1)
+        assert kept(result) == kept(row)
+        rest, others = result.copy(), row.copy()
+        rest[best] = others[best] = -np.inf
+        if kept(others):
+            assert others[rest.argmax()] == pytest.approx(others.max(), abs=1e-20)
 
 
 @given(batch=batches(), temperature=st.sampled_from([1e-320, 1e-46, 1e-40, 1e-25, 1e25, 1e40, 1e300]))

@@ -1,0 +1,58 @@
+"""What the cell promises: rnngen's contract, the paper's equation, and a window that ends where it should."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from rnngen.testing import check_cell
+
+from rnngen_conv import ConvOptions, rnngen_cells
+from rnngen_conv.torch import Conv
+
+(SPEC,) = rnngen_cells()
+INPUT, HIDDEN = 5, 8
+
+
+def layer(inputs: int = INPUT, **options: Any) -> Conv:
+    torch.manual_seed(0)
+    return Conv(inputs, HIDDEN, ConvOptions(**options)).double()
+
+
+@pytest.mark.parametrize("width", ["1", "2", "4", "9"])
+def test_contract(width: str) -> None:
+    check_cell(SPEC, width=width)
+
+
+@pytest.mark.parametrize("inputs", [INPUT, HIDDEN])
+def test_outputs_are_those_of_the_papers(inputs: int) -> None:
+    cell, steps, width = layer(inputs, width=3), 7, 3
+    x = torch.randn(2, steps, inputs, dtype=torch.float64)
+    padded = torch.cat((x.new_zeros(2, width - 1, inputs), x), 1)
+    expected = []
+    for t in range(steps):
+        sums = [padded[:, t + j] @ cell.taps.weight[:, :, j].T for j in range(width)]
+        a, b = (torch.stack(sums).sum(0) + cell.state_dict()["taps.bias"]).chunk(2, 1)
+        expected.append((a * b.sigmoid() + cell.short(x[:, t])) / 2**0.5)
+    torch.testing.assert_close(cell(x, cell.initial_state(2))[0], torch.stack(expected, 1))
+
+
+def test_a_layer_sees_its_window_and_nothing_before() -> None:
+    cell = layer(width=4)
+    x = torch.randn(1, 12, INPUT, dtype=torch.float64)
+    changed = x.clone()
+    changed[:, 5] += 1
+    one, other = (cell(given, cell.initial_state(1))[0] for given in (x, changed))
+    assert ((one - other).abs().amax((0, 2)) > 1e-12).tolist() == [5 <= place < 9 for place in range(12)]
+
+
+def test_the_width_is_at_least_one() -> None:
+    with pytest.raises(ValueError, match="width"):
+        ConvOptions(width=0)
+
+
+@pytest.mark.parametrize("module", ["rnngen_conv", "rnngen_conv.numpy"])
+def test_import_needs_no_torch(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
