@@ -114,7 +114,7 @@ def _shown(kind: str, found: Registered[Any]) -> dict[str, Any]:
     spec = found.spec
     flagged = isinstance(spec, FilterSpec | StrategySpec)
     shown = [f"--{flag.name}" for flag in flags_of(spec)] if flagged else []
-    first = (type(spec).__doc__ or "").partition("\n")[0]
+    first = (type(spec).__doc__ or "").partition("\n")[0].replace("``", "'")
     facts = {"numpy": getattr(spec, "numpy", None), "suffixes": " ".join(getattr(spec, "suffixes", ()))}
     described = _described(kind, found)
     return {**described, "flags": " ".join(shown), "implementation": spec.load, **facts, "contract": first}
