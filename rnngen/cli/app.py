@@ -55,7 +55,7 @@ COMMANDS: dict[str, Builtin] = {
     "doctor": Builtin("rnngen.cli.commands.doctor:doctor", "Show what is installed, and what to mend."),
     "config": Builtin("rnngen.cli.commands.config:config", "Show the settings, and where each comes from."),
     "plugins": Builtin(
-        "rnngen.cli.commands.plugins:plugins", "List cells, tokenizers, filters and other plugins."
+        "rnngen.cli.commands.plugins:plugins", "List, check, write and install plugins: cells, filters …"
     ),
     "corpora": Builtin(
         "rnngen.cli.commands.corpora:corpora", "List the corpora that ship with rnngen; build others."

@@ -23,9 +23,10 @@ from rnngen.registry import KINDS, Entry, Failure, Registered
 
 @click.group()
 def plugins() -> None:
-    """Show cells, attentions, tokenizers, tasks, filters and everything else that plugins add.
+    """Show, check, write and install plugins: cells, attentions, tokenizers, tasks, filters and more.
 
-    A plugin is a Python package: 'pip install' it and its names appear here.
+    A plugin is a Python package, which 'rnngen plugins install' or pip installs, or one file in the folder
+    that 'rnngen plugins folder' prints.
     """
 
 
