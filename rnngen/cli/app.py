@@ -55,7 +55,7 @@ COMMANDS: dict[str, Builtin] = {
     "doctor": Builtin("rnngen.cli.commands.doctor:doctor", "Show what is installed, and what to mend."),
     "config": Builtin("rnngen.cli.commands.config:config", "Show the settings, and where each comes from."),
     "plugins": Builtin(
-        "rnngen.cli.commands.plugins:plugins", "List cells, tokenizers, filters and other plugins."
+        "rnngen.cli.commands.plugins:plugins", "List, check, write and install plugins: cells, filters …"
     ),
     "corpora": Builtin(
         "rnngen.cli.commands.corpora:corpora", "List the corpora that ship with rnngen; build others."
@@ -64,7 +64,7 @@ COMMANDS: dict[str, Builtin] = {
         "rnngen.cli.commands.completion:completion", "Print the completion script of a shell."
     ),
     "help": Builtin("rnngen.cli.commands.help:show_help", "Show a guide: tutorial, training, sampling …"),
-    "man": Builtin("rnngen.cli.commands.man:man", "Write the manual pages.", hidden=True),
+    "man": Builtin("rnngen.cli.commands.man:man", "Read the manual page of a command or a guide."),
 }
 """The commands that ship with rnngen, in the order in which ``--help`` shows them."""
 

@@ -33,6 +33,7 @@ from rnngen.contracts.decoding import Generated as Generated
 from rnngen.contracts.decoding import GenerationState as GenerationState
 from rnngen.contracts.decoding import Hypothesis as Hypothesis
 from rnngen.contracts.decoding import Listener as Listener
+from rnngen.contracts.decoding import PromptedFilter as PromptedFilter
 from rnngen.contracts.decoding import ReportingStrategy as ReportingStrategy
 from rnngen.contracts.decoding import SearchNode as SearchNode
 from rnngen.contracts.decoding import StatefulFilter as StatefulFilter

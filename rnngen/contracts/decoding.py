@@ -43,6 +43,17 @@ class StatefulFilter(Protocol):
 
 
 @runtime_checkable
+class PromptedFilter(StatefulFilter, Protocol):
+    """A stateful filter that begins with what the prompts say; the vocabulary it has by ``needs_text``."""
+
+    def initial_for(self, seeds: TokenIds, histories: Sequence[Sequence[int]]) -> State:
+        """The state before the first token that is drawn, after the tokens of B prompts.
+
+        ``initial`` is still asked where there are none yet; its arrays are of the same number and kind.
+        """
+
+
+@runtime_checkable
 class TextConstraint(Protocol):
     """A filter that can tell whether a text, as it ended, is one of those that it allows.
 

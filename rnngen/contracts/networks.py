@@ -174,7 +174,7 @@ class Attention(Protocol):
         """Compute all that calls need of the source; it never changes.
 
         Args:
-            memory: (B,S,M), the encoder's output for each source token.
+            memory: (B,S,M), the encoder's output for each source token; padding holds anything, NaN too.
             mask: (B,S) bool, true where there is a token; padding must never receive weight.
         """
 

@@ -35,7 +35,11 @@ class Tokenizer(Protocol):
     """The end token, between examples. ``encode`` never returns it, whatever the text."""
 
     def encode(self, text: str) -> "NDArray[np.integer[Any]]":
-        """Return the ids of a text, as a one-dimensional integer array."""
+        """Return the ids of a text, as a one-dimensional integer array.
+
+        Raises:
+            CorpusError: at a lone surrogate, which has no bytes, with its offset (``rnngen.encodings.utf8``).
+        """
 
     def to_json(self) -> str:
         """Return all that is needed to build it again, as the text of ``tokenizer.json``."""
@@ -54,7 +58,7 @@ class Tokenizer(Protocol):
 
         Args:
             chunks: the training text; it is read once, and may be larger than memory.
-            options: an instance of the spec's options dataclass.
+            options: an instance of the spec's options dataclass; ``--vocab-size`` sets its ``vocab_size``.
         """
 
 

@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnngen.contracts import AnyFilter, Filter, Floats, State, StatefulFilter, TextConstraint, TokenIds
+from rnngen.contracts import (
+    AnyFilter,
+    Filter,
+    Floats,
+    PromptedFilter,
+    State,
+    StatefulFilter,
+    TextConstraint,
+    TokenIds,
+)
 from rnngen.errors import PluginError
 
 Histories = Sequence[Sequence[int]]
@@ -44,9 +53,13 @@ class FilterChain:
         self.stateful = any(sizes)
         """True if any filter has to observe tokens."""
 
-    def initial(self, seeds: TokenIds) -> State:
-        """Return the state before the first token; each filter has random numbers of its own."""
-        return tuple(array for place, one in enumerate(self.filters) for array in one.initial(seeds + place))
+    def initial(self, seeds: TokenIds, histories: Histories | None = None) -> State:
+        """Return the state before the first token that is drawn, after prompts where these are there.
+
+        Each filter has random numbers of its own.
+        """
+        made = (_begun(one, seeds + place, histories) for place, one in enumerate(self.filters))
+        return tuple(array for arrays in made for array in arrays)
 
     def __call__(self, logits: Floats, history: Histories, state: State = ()) -> Floats:
         """Pass logits (B,V) through the chain."""
@@ -60,12 +73,20 @@ class FilterChain:
         return tuple(array for arrays in after for array in arrays)
 
 
+def _begun(one: StatefulFilter, seeds: TokenIds, histories: Histories | None) -> State:
+    if histories is not None and isinstance(one, PromptedFilter):
+        return one.initial_for(seeds, histories)
+    return one.initial(seeds)
+
+
 def _watched(one: AnyFilter) -> AnyFilter:
     """Return a stranger's filter so that it is named where it returns what are no logits."""
     module = str(getattr(one, "__module__", type(one).__module__))
     if module.partition(".")[0] == "rnngen":
         return one
     name = str(getattr(one, "__qualname__", type(one).__qualname__)).partition(".<locals>")[0]
+    if isinstance(one, PromptedFilter):
+        return _WatchedPrompts(one, f"{module}:{name}")
     return (_WatchedState if isinstance(one, StatefulFilter) else _Watched)(one, f"{module}:{name}")
 
 
@@ -97,6 +118,14 @@ class _WatchedState(_Watched):
     def observe(self, tokens: TokenIds, surprisal: NDArray[np.float64], state: State) -> State:
         after: State = self.one.observe(tokens, surprisal, state)
         return after
+
+
+class _WatchedPrompts(_WatchedState):
+    """The same of a filter that begins with prompts."""
+
+    def initial_for(self, seeds: TokenIds, histories: Histories) -> State:
+        state: State = self.one.initial_for(seeds, histories)
+        return state
 
 
 class _Stateless:

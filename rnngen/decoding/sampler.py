@@ -124,7 +124,7 @@ class Sampler:
         return SamplerState(
             tuple(map(TokenHistory, given.histories)),
             given.state,
-            self.chain.initial(np.array(seeds, np.int64)),
+            self.chain.initial(np.array(seeds, np.int64), given.histories),
             tuple(map(UniformDraws, rngs)),
             given.logits,
         )

@@ -142,7 +142,7 @@ class DecodingFlags:
         """Build a strategy."""
         found = self.registry.find("strategy", choice.name)
         options = build(found.spec.options, dict(choice.options), owner=f"strategy {choice.name!r}")
-        made: Strategy = found.resolve()(options)
+        made: Strategy = found.call(options)
         return made
 
     def filter_builder(self, chain: FilterChoices) -> Callable[[Tokenizer], list[AnyFilter]]:

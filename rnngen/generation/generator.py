@@ -408,7 +408,8 @@ class Generator:
         logits = given.logits.copy()
         logits[:, list(self.forbidden)] = -np.inf
         chain = FilterChain(filters)
-        shaped = chain(logits, given.histories, chain.initial(np.zeros(1, np.int64)))
+        begun = chain.initial(np.zeros(1, np.int64), given.histories)
+        shaped = chain(logits, given.histories, begun)
         require_choice(shaped)
         found: NDArray[np.float64] = log_softmax(shaped)[0]
         return found

@@ -56,7 +56,8 @@ def _after_rest(
     """The pieces behind the bytes of a prompt that were given back: all ways to spell these, side by side."""
     model, pieces = generator.model, generator.tokenizers.target.pieces
     given, chain = next_logits(model, generator.prefill(prompt)), FilterChain(filters)
-    logits, state, memory = given.logits, given.state, chain.initial(np.zeros(1, np.int64))
+    logits, state = given.logits, given.state
+    memory = chain.initial(np.zeros(1, np.int64), given.histories)
     ways = [(list(given.histories[0]), rest, 0.0)]  # history, bytes to come, log-probability
     found: dict[bytes, NextPiece] = {}
     while ways:

@@ -53,7 +53,7 @@ def explain(generator: Generator, prompt: Prompt, filters: Sequence[tuple[str, A
         stages.append(_stage(NEVER, logits, trained))
         logits = trained
     chain = FilterChain([one for _, one in filters])
-    state = chain.initial(np.zeros(1, np.int64))
+    state = chain.initial(np.zeros(1, np.int64), given.histories)
     for (name, _), (one, span) in zip(filters, chain.parts, strict=True):
         shaped = one(logits.copy(), given.histories, state[span])
         stages.append(_stage(name, logits, shaped))

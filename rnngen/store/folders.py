@@ -15,6 +15,7 @@ Whoever holds the lock of a name may remove all of these: the process that made 
 
 import ctypes
 import errno
+import glob
 import os
 import re
 import shutil
@@ -160,7 +161,7 @@ def settled(path: Path, read: Callable[[], Read]) -> Read:
             if _state(path) == before:
                 raise
         else:
-            if _state(path) == before:
+            if before is None or identity(path) == before[:2]:  # its files may have been saved anew
                 return found
     raise ModelError(f"{path} is replaced again and again while it is read; try again later")
 
@@ -209,9 +210,9 @@ def sweep(root: Path, held: str = "") -> None:
                 _sweep_one(path, root / path.relative_to(root).parts[0], held)
 
 
-def sweep_files(folder: Path) -> None:
-    """Remove the files that dead processes were writing into a folder."""
-    for path in folder.glob(".*.tmp"):
+def sweep_files(folder: Path, name: str = "*") -> None:
+    """Remove the files that dead processes were writing into a folder: all, or those for one file."""
+    for path in folder.glob(f".{name if name == '*' else glob.escape(name)}.*.tmp"):
         if (found := _FILE.fullmatch(path.name)) and not _alive(int(found["pid"])):
             path.unlink(missing_ok=True)
 

@@ -246,6 +246,7 @@ def write_weights(folder: Path, weights: Tensors, config: ModelConfig, tokenizer
 
 def export(model: StoredModel, target: Path) -> None:
     """Write a model as one file that ``-m`` takes."""
+    folders.sweep_files(target.parent, target.name)
     record = {"config": model.config.shared().as_json(), "tokenizer": model.tokenizer_json}
     checkpoint.write_tensors(target, model.weights, _seal(model.config, model.tokenizer_json) | record)
 

@@ -7,7 +7,7 @@ A quantized step, which may be compiled, computes what one of the same rounded w
 from functools import partial
 from typing import Any
 
-from rnngen.contracts import CarryingLayer, CellSpec, State, imported
+from rnngen.contracts import CarryingLayer, CellSpec, GatedStep, State, imported
 from rnngen.options import build
 from rnngen.testing import checks
 
@@ -145,6 +145,8 @@ def _check_numpy(step: Any, x: Any, whole: Any) -> None:
     for t in range(TIME):
         checks.read_only(state)
         projected = checks.read_only((step.project(checks.read_only((x[:, t].copy(),))[0]),))[0]
+        if isinstance(step, GatedStep):
+            _check_gates(checks.called(step.gates, projected, state))
         y, after = checks.called(step.advance, projected, state)
         _, other = checks.called(step.advance, step.project(x[:1, 0]), other)
         checks.close(y, whole[:, t], f"the NumPy step's output {t} differs from torch's")
@@ -159,6 +161,13 @@ def _check_numpy(step: Any, x: Any, whole: Any) -> None:
         state = after
     for copies, arrays in kept:
         checks.unchanged(copies, arrays, "arrays that an earlier step returned")
+
+
+def _check_gates(gates: Any) -> None:
+    for name, values in gates.items():
+        shape = tuple(values.shape)
+        assert shape[:1] == (BATCH,), f"gate {name!r} is {shape}, not (B,…)"
+        assert 0 <= values.min() <= values.max() <= 1, f"gate {name!r} leaves the range from 0 to 1"
 
 
 def _check_fork(step: Any, state: State, x: Any, whole: Any) -> None:

@@ -11,12 +11,14 @@ The networks train one after another; an interrupted run goes on in the one that
 when the model is done.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from rnngen.store import checkpoint
+from rnngen.store import checkpoint, folders
 from rnngen.store.model_folder import CONFIG, MEMBERS, TOKENIZER, WEIGHTS, read_model, staged, write_config
 from rnngen.training.budget import share_of
 from rnngen.training.plan import Plan
@@ -57,8 +59,11 @@ def taught(plan: Plan) -> Plan:
 
 
 def clear(path: Path) -> None:
-    """Remove the members of a run that is done."""
-    shutil.rmtree(path / MEMBERS, ignore_errors=True)
+    """Remove the members of a run that is done, all at one instant: half of them teach nothing."""
+    doomed = path.with_name(f".{path.name}.removed-{os.getpid()}")
+    with suppress(FileNotFoundError):
+        (path / MEMBERS).rename(doomed)
+    folders.discard(doomed)
 
 
 def discard(path: Path) -> None:

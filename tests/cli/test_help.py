@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS, app
-from rnngen.cli.commands.help import TOPICS, guide
+from rnngen.cli.commands.help import TOPICS, TRANSLATIONS, guide
 
 
 def commands():
@@ -83,7 +83,7 @@ def test_long_choices_leave_the_first_column():
 
 def test_topics_are_listed_with_their_summaries(run):
     lines = run("help").out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == list(TOPICS)
+    assert [line.split()[0] for line in lines[1:]] == [*TOPICS, *TRANSLATIONS]
     assert "from a text to a generator" in lines[1]
 
 

@@ -147,6 +147,55 @@ def test_a_command_that_raises_names_its_plugin(run, install):
     assert "Usage" not in run("hello", "--nothing", status=2).out
 
 
+CELL = """
+from torch import nn
+
+class Cell(nn.Module):
+    def __init__(self, input_size, hidden_size, options):
+        super().__init__()
+        if hidden_size % 5:
+            raise ValueError(f"hidden={hidden_size}: a multiple of 5 expected")
+        if hidden_size == 25:
+            {}["constructor"]
+        self.x = nn.Linear(input_size, hidden_size)
+
+    def initial_state(self, batch):
+        return (self.x.weight.new_zeros(batch, 1),)
+
+    def forward(self, x, state):
+        return self.x(x), {}["forward"]
+
+"""
+
+
+def test_what_a_cell_raises_is_its_own_and_what_it_refuses_the_users(run, place, install):
+    install("acme", CELL + brings("cell", "acme", load="acme_plugin:Cell"))
+    (place / "sea.txt").write_text("the sea and the sky. " * 80)
+    flags = [
+        "sea.txt",
+        "-q",
+        "--cell",
+        "acme",
+        "--steps",
+        "2",
+        "--seq",
+        "8",
+        "--batch",
+        "2",
+        "--ngram",
+        "none",
+    ]
+    refused = run("train", *flags, "--hidden", "16", status=2).err
+    assert "'acme' from acme: hidden=16: a multiple of 5 expected" in refused
+    assert (
+        "'acme' from acme failed (KeyError: 'constructor')"
+        in run("train", *flags, "--hidden", "25", status=4).err
+    )
+    failed = run("train", *flags, "--hidden", "20", status=4).err
+    assert "the plugin acme failed: KeyError: 'forward'" in failed
+    assert "-p no:acme leaves it out" in failed
+
+
 @pytest.mark.usefixtures("shelf")
 def test_a_filter_called_as_a_built_in_leaves_the_built_in_alone(run, install):
     source = f"{OPTIONS}def make(options): return lambda logits, history: logits / 8\n"

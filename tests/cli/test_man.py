@@ -1,5 +1,6 @@
 """The manual pages: made from the commands, the same everywhere, valid roff, and fresh in the repository."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,8 @@ from rnngen.cli.commands.help import TOPICS
 from rnngen.cli.commands.man import Page, escaped
 from rnngen.errors import RnngenError
 
+AS_IN_THE_PROGRAM = {"standalone_mode": False, "help_option_names": ["-h", "--help"]}
+"""How the program calls a command, which remembers the names of its help."""
 PAGES = Path(__file__).parents[2] / "man"
 BEFORE, AFTER = ["NAME", "SYNOPSIS", "DESCRIPTION"], ["EXIT STATUS", "ENVIRONMENT", "FILES"]
 SECTIONS = [*BEFORE, "OPTIONS", *AFTER, "EXAMPLES", "SEE ALSO"]
@@ -124,7 +127,7 @@ def test_check_names_what_is_missing_stale_or_left_over(two_pages, tmp_path):
     (folder / "rnngen.1").write_text("old")
     (folder / "rnngen-gone.1").write_text("left over")
     with pytest.raises(RnngenError, match=r"rnngen-gone\.1, man1/rnngen-work\.1, man1/rnngen\.1 out of date"):
-        man.man.main(["--check", "-o", str(tmp_path)], standalone_mode=False)
+        man.man.main(["--check", "-o", str(tmp_path)], **AS_IN_THE_PROGRAM)
     assert (folder / "rnngen.1").read_text() == "old"
 
 
@@ -132,8 +135,8 @@ def test_writing_makes_the_folder_pass_the_check(two_pages, tmp_path):
     folder = tmp_path / "new" / "man"
     (folder / "man1").mkdir(parents=True)
     (folder / "man1" / "rnngen-gone.1").write_text("left over")
-    man.man.main(["-o", str(folder)], standalone_mode=False)
-    man.man.main(["--check", "-o", str(folder)], standalone_mode=False)
+    man.man.main(["-o", str(folder)], **AS_IN_THE_PROGRAM)
+    man.man.main(["--check", "-o", str(folder)], **AS_IN_THE_PROGRAM)
     assert sorted(path.name for path in (folder / "man1").iterdir()) == ["rnngen-work.1", "rnngen.1"]
 
 
@@ -143,3 +146,17 @@ def test_every_command_has_a_fresh_page_in_the_repository():
     assert len(commands) == 1 + sum(not builtin.hidden for builtin in COMMANDS.values())
     assert len(wanted) == len(commands) + len(TOPICS)
     assert man.stale_pages(PAGES, wanted) == []
+
+
+def test_a_page_is_read_and_an_unknown_one_named(run, monkeypatch, tmp_path):
+    reader = tmp_path / "man"
+    reader.write_text('#!/bin/sh\ncat "$2" > "$OUT"\n')
+    reader.chmod(0o755)
+    monkeypatch.setenv("OUT", str(tmp_path / "read"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    run("man", "sample")
+    assert "RNNGEN\\-SAMPLE" in (tmp_path / "read").read_text()
+    assert "did you mean 'sample'" in run("man", "sampel", status=2).err
+    assert "name it with -o" in run("man", "--check", status=2).err
+    monkeypatch.setattr("rnngen.cli.commands.man.which", lambda _: None)
+    assert "Usage: rnngen next" in run("man", "next").out

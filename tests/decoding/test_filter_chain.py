@@ -238,3 +238,24 @@ def test_a_strangers_filter_that_returns_no_logits_is_named(toy):
     ):
         with pytest.raises(PluginError, match=says):
             next(sample(toy(5), toy(5).start(1), [1], [one], np.random.default_rng(0)))
+
+
+class Other:
+    """A filter that forbids what the prompt ends with."""
+
+    def initial(self, seeds):
+        return (np.zeros(len(seeds), np.int64),)
+
+    def initial_for(self, seeds, histories):
+        return (np.array([history[-1] for history in histories]),)
+
+    def __call__(self, logits, history, state):
+        return np.where(np.arange(logits.shape[1]) == state[0][:, None], -np.inf, logits)
+
+    def observe(self, tokens, surprisal, state):
+        return state
+
+
+def test_a_filter_may_begin_with_the_prompt(toy):
+    drawn = [*islice(sample(toy(3), toy(3).start(1), [0, 2], [Other()], np.random.default_rng(0)), 40)]
+    assert set(drawn) == {0, 1}

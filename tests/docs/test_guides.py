@@ -13,7 +13,7 @@ import pytest
 
 from rnngen.__main__ import main
 from rnngen.cli.app import COMMANDS, app
-from rnngen.cli.commands.help import TOPICS, guide
+from rnngen.cli.commands.help import TOPICS, TRANSLATIONS, guide
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -31,8 +31,9 @@ def blocks(text, language):
 
 
 def test_every_topic_is_a_guide_and_every_guide_a_topic():
-    assert sorted(path.stem for path in GUIDES.glob("*.md")) == sorted(TOPICS)
-    for topic in TOPICS:
+    assert sorted(path.stem for path in GUIDES.glob("*.md")) == sorted([*TOPICS, *TRANSLATIONS])
+    assert set(TRANSLATIONS.values()) <= set(TOPICS)
+    for topic in (*TOPICS, *TRANSLATIONS):
         summary, markdown = guide(topic)
         assert summary
         assert markdown.startswith(f"# {topic.capitalize()}: {summary}\n")
@@ -137,6 +138,20 @@ def shell(home, tmp_path, models):
 def test_the_shell_blocks_of_a_guide_run(topic, shell):
     script = "\n".join(blocks(guide(topic)[1], "sh"))
     shell(["bash", "-euc"], f"set -x\n{script}", topic)
+
+
+@pytest.mark.parametrize(("other", "topic"), TRANSLATIONS.items())
+def test_a_translation_runs_what_its_original_runs(other, topic):
+    theirs, original = (
+        [
+            line.partition(" #")[0].rstrip()
+            for block in blocks(guide(one)[1], "sh")
+            for line in block.splitlines()
+        ]
+        for one in (other, topic)
+    )
+    assert theirs
+    assert set(theirs) <= set(original)
 
 
 @pytest.mark.slow

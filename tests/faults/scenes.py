@@ -29,8 +29,12 @@ class Scene:
     """Commands that came before it."""
     again: Command | None = None
     """What is called after the interruption; the same command if not given."""
+    done: str = "?"
+    """What it answers, as an error, where all was done already."""
 
 
+DONE = "whose networks are gone since it is done"
+"""What an ensemble that is done answers to ``--resume``."""
 SCENES = {
     "first run": Scene([*TRAIN, "--resume", "--steps=6"]),
     "going on": Scene(
@@ -40,7 +44,9 @@ SCENES = {
     ),
     "replacing": Scene([*TRAIN, "--force", "--hidden=12", "--steps=4"], before=[[*TRAIN, "--steps=4"]]),
     "ensemble": Scene(
-        [*TRAIN, "--resume", "--ensemble=2", "--steps=6"], before=[[*TRAIN, "--name=other", "--steps=2"]]
+        [*TRAIN, "--resume", "--ensemble=2", "--steps=6"],
+        before=[[*TRAIN, "--name=other", "--steps=2"]],
+        done=DONE,
     ),
     "copying": Scene(["models", "cp", "tale", "copy"], before=[[*TRAIN, "--steps=4"]]),
     "renaming": Scene(["models", "mv", "tale", "other"], before=[[*TRAIN, "--steps=4"]]),

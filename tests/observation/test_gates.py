@@ -50,3 +50,12 @@ def test_cells_without_gates_and_networks_without_layers_are_refused(shelf, mode
     monkeypatch.setattr(unwrapped(generator.model)[0], "layers", ("no cell",))
     with pytest.raises(UsageError, match=r"layer 1, a str, has none"):
         observe_gates(generator, Text("the"), "tale")
+
+
+def test_a_cell_whose_gates_leave_their_range_fails_the_conformance_suite(monkeypatch):
+    from rnngen.builtins.cells.gru.numpy import GRUStep
+    from rnngen.testing import check_cell
+
+    monkeypatch.setattr(GRUStep, "gates", lambda self, projected, state: {"z": projected * 9})
+    with pytest.raises(AssertionError, match="gate 'z' leaves the range"):
+        check_cell(Registry().find("cell", "gru").spec)

@@ -35,6 +35,10 @@ class MinStep:
         h = keep * h + added
         return h, (h,)
 
+    def gates(self, projected: Floats, state: State) -> dict[str, Floats]:  # noqa: ARG002
+        """Return the share of the old state that is kept, for ``rnngen look gates``."""
+        return {"keep": np.split(projected, 2, -1)[0]}
+
 
 class MinGRUStep(MinStep):
     """The cell ``mingru``, with rows z, h."""

@@ -82,7 +82,8 @@ def _tokens(
     for token in prompt:
         features, state = step.features(np.array([token]), state)
         seen.add(features[0])
-    memory, history = chain.initial(np.array([seed])), [list(prompt)]
+    history = [list(prompt)]
+    memory = chain.initial(np.array([seed]), history)
     while True:
         logits = step.logits(features, state)
         logits[:, never] = -np.inf

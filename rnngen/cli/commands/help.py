@@ -27,6 +27,8 @@ TOPICS: Final = (
     "internals",
 )
 """The guides, in the order in which one may read them."""
+TRANSLATIONS: Final = {"教程": "tutorial"}
+"""Guides in other languages, and the topics that they translate."""
 
 
 def guide(topic: str) -> tuple[str, str]:
@@ -42,14 +44,15 @@ def guide(topic: str) -> tuple[str, str]:
     return markdown.partition("\n")[0].partition(": ")[2], markdown
 
 
-def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete topics and commands."""
+    names = (*TOPICS, *TRANSLATIONS, *COMMANDS)
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
-    return [CompletionItem(name) for name in (*TOPICS, *COMMANDS) if name.startswith(incomplete)]
 
-
-@flags.examples("rnngen help", "rnngen help tutorial", "rnngen help sampling | less")
+@flags.examples("rnngen help", "rnngen help tutorial", "rnngen help 教程", "rnngen help sampling | less")
 @click.command("help")
-@click.argument("topic", required=False, shell_complete=_complete)
+@click.argument("topic", required=False, shell_complete=complete_names)
 @click.pass_context
 def show_help(ctx: click.Context, topic: str | None) -> None:
     """Show the guide to TOPIC; without one, list the guides.
@@ -57,8 +60,8 @@ def show_help(ctx: click.Context, topic: str | None) -> None:
     The name of a command shows that command's help. Guides are man pages too: man rnngen-tutorial.
     """
     if topic is None:
-        console.table([[name, guide(name)[0]] for name in TOPICS], ("topic", "guide"))
-    elif topic in TOPICS:
+        console.table([[name, guide(name)[0]] for name in (*TOPICS, *TRANSLATIONS)], ("topic", "guide"))
+    elif topic in TOPICS or topic in TRANSLATIONS:
         console.markdown(guide(topic)[1])
     elif command := app.get_command(ctx, topic):
         command.main(
@@ -67,4 +70,4 @@ def show_help(ctx: click.Context, topic: str | None) -> None:
             standalone_mode=False,
         )
     else:
-        raise UnknownName("topic", topic, (*TOPICS, *COMMANDS))
+        raise UnknownName("topic", topic, (*TOPICS, *TRANSLATIONS, *COMMANDS))

@@ -1,21 +1,25 @@
-"""``rnngen man``: writes the manual pages, from the commands themselves and from the guides.
+"""``rnngen man``: reads and writes the manual pages, from the commands themselves and from the guides.
 
 A page is the same on every machine and on every day; ``--check`` names those that are out of date.
 """
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
+from shutil import which
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
 from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS, app
-from rnngen.cli.commands.help import TOPICS, guide
+from rnngen.cli.commands.help import TOPICS, complete_names, guide, show_help
 from rnngen.cli.context import Program
 from rnngen.discovery import Selection
-from rnngen.errors import RnngenError
+from rnngen.errors import RnngenError, UnknownName, UsageError
 from rnngen.version import __version__
 
 if TYPE_CHECKING:
@@ -43,21 +47,52 @@ FILES = {
 }
 
 
-@flags.examples("rnngen man -o man", "rnngen man --check -o man")
-@click.command(hidden=True)
+@flags.examples("rnngen man sample", "rnngen man tutorial", "rnngen man -o man")
+@click.command(cls=flags.Command)
+@click.argument("name", required=False, metavar="[COMMAND]", shell_complete=complete_names)
 @flags.option(
     "-o",
     "--output",
     sensitive=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("man"),
-    help="The folder of the pages.",
+    help="Write all pages into a folder: one a command in man1, one a guide in man7.",
 )
-@click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
-def man(output: Path, check: bool) -> None:
-    """Write the manual pages: one a command in man1, one a guide in man7."""
-    wanted = pages()
+@click.option("--check", is_flag=True, help="Write nothing; fail if a page in the folder is out of date.")
+def man(name: str | None, output: Path | None, check: bool) -> None:
+    """Read the manual page of COMMAND, or of a guide; without one, that of rnngen.
+
+    The system's man shows it; where there is none, the help stands in.
+    """
+    if output is None:
+        if check:
+            raise UsageError("--check compares the pages of a folder; name it with -o")
+        _read(name)
+        return
+    if name is not None:
+        raise UsageError(f"{name} and -o both; -o writes all pages")
+    _write(output, pages(), check=check)
+
+
+def _read(name: str | None) -> None:
+    """Show a page with the system's ``man``, or the help that it is made of."""
+    names = {"rnngen": "man1/rnngen.1"} | {one: f"man1/rnngen-{one}.1" for one in COMMANDS}
+    names |= {topic: f"man7/rnngen-{topic}.7" for topic in TOPICS}
+    if name is not None and name not in names:
+        raise UnknownName("manual page", name, names)
+    program = which("man")
+    if program is None:
+        show_help.main([name] if name else [], "rnngen help", standalone_mode=False)
+        return
+    with TemporaryDirectory() as folder:
+        place = Path(folder, PurePath(names[name or "rnngen"]).name)
+        place.write_text(pages()[names[name or "rnngen"]], encoding="utf-8")
+        sys.stdout.flush()
+        subprocess.run([program, "-l", str(place)], check=False)
+
+
+def _write(output: Path, wanted: Mapping[str, str], *, check: bool) -> None:
+    """Write pages that are out of date, and remove others; with ``check`` only name them."""
     stale = stale_pages(output, wanted)
     if check and stale:
         raise RnngenError(f"{output}: {', '.join(stale)} out of date; run 'rnngen man -o {output}'")

@@ -23,9 +23,10 @@ from rnngen.registry import KINDS, Entry, Failure, Registered
 
 @click.group()
 def plugins() -> None:
-    """Show cells, attentions, tokenizers, tasks, filters and everything else that plugins add.
+    """Show, check, write and install plugins: cells, attentions, tokenizers, tasks, filters and more.
 
-    A plugin is a Python package: 'pip install' it and its names appear here.
+    A plugin is a Python package, which 'rnngen plugins install' or pip installs, or one file in the folder
+    that 'rnngen plugins folder' prints.
     """
 
 
@@ -114,7 +115,7 @@ def _shown(kind: str, found: Registered[Any]) -> dict[str, Any]:
     spec = found.spec
     flagged = isinstance(spec, FilterSpec | StrategySpec)
     shown = [f"--{flag.name}" for flag in flags_of(spec)] if flagged else []
-    first = (type(spec).__doc__ or "").partition("\n")[0]
+    first = (type(spec).__doc__ or "").partition("\n")[0].replace("``", "'")
     facts = {"numpy": getattr(spec, "numpy", None), "suffixes": " ".join(getattr(spec, "suffixes", ()))}
     described = _described(kind, found)
     return {**described, "flags": " ".join(shown), "implementation": spec.load, **facts, "contract": first}

@@ -248,7 +248,7 @@ def make_listener(here: "Session", text: str) -> "Listener":
     old = colon and ";" not in name  # NAME:key=value,key=value, of earlier versions
     name, settings = parse_component(f"{name};{rest.replace(',', ';')}" if old else text)
     found = here.registry.find("listener", name)
-    made: Listener = found.resolve()(build(found.spec.options, settings, owner=f"listener {name!r}"))
+    made: Listener = found.call(build(found.spec.options, settings, owner=f"listener {name!r}"))
     return made
 
 

@@ -264,8 +264,16 @@ def test_a_logit_that_is_no_number_is_an_error(toy):
     def broken(logits, history):
         return logits + np.float32(np.nan)
 
-    with pytest.raises(RnngenError, match="the highest logit is nan"):
+    with pytest.raises(RnngenError, match=r"the filter \S+ returns logits that are not numbers"):
         search(toy(V), BeamOptions(3), filters=[broken])
+
+    class Broken(toy):
+        def __call__(self, tokens, state):
+            logits, state = super().__call__(tokens, state)
+            return logits + np.float32(np.nan), state
+
+    with pytest.raises(RnngenError, match="the highest logit is nan"):
+        search(Broken(V), BeamOptions(3))
 
 
 # ── Many sentences ─────────────────────────────────────────────────────────────────────────────────────────

@@ -131,7 +131,7 @@ class Search:
         beams = np.flatnonzero(self.limits > 0)
         rows = self.owners[beams]
         seeds = np.array([sentence.seed for sentence in self.sentences], np.int64)
-        filters = self.chain.initial(seeds[rows])
+        filters = self.chain.initial(seeds[rows], [self.sentences[row].prompt for row in rows])
         self.streams = SamplerState((), select_rows(state, rows), filters, (), logits[rows])
         self.choose: Chooser = Diverse(self.options) if self.groups > 1 else plain
         keys = np.zeros(len(beams))

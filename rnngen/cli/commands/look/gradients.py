@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @flags.examples(
     "rnngen look gradients --cells rnn,lstm,gru",
-    "rnngen look gradients --cells rnn --activations tanh,relu,sigmoid -o gradients.svg",
+    "rnngen look gradients --cells rnn --activations tanh,relu,sigmoid -o g.svg",
     "rnngen look gradients -m diary --cells lstm --length 100",
 )
 @click.command(cls=flags.Command)
