@@ -93,7 +93,12 @@ def observe(generator: Generator, texts: Sequence[Text]) -> Units:
             continue
         if kept is None:
             after = network(np.array(tokens[:1]), state)[1]
-            kept = [at for at in range(network.fixed, len(state)) if _fixed(state[at], after[at])]
+            varying = _varying(reading)
+            kept = [
+                at
+                for at in range(network.fixed, len(state))
+                if at not in varying and _fixed(state[at], after[at])
+            ]
             left_out = len(state) - network.fixed - len(kept)
             if not kept:
                 raise UsageError("the state of this model holds no units of a fixed number to look at")
@@ -108,6 +113,14 @@ def observe(generator: Generator, texts: Sequence[Text]) -> Units:
     if kept is None:
         raise UsageError("there is nothing to read in the text; give one with some")
     return Units(tuple(pieces), np.concatenate(rows), tuple(_places(network, state, kept)), left_out)
+
+
+def _varying(reading: Reading) -> set[int]:
+    """Return the arrays of a state that are as long as the source, as the weights of an attention."""
+    if not reading.generator.reads_source:
+        return set()
+    short, long = (reading.network.start(np.zeros((1, size), np.int64)) for size in (1, 2))
+    return {at for at, (one, two) in enumerate(zip(short, long, strict=True)) if one.shape != two.shape}
 
 
 def _fixed(before: Any, after: Any) -> bool:

@@ -17,7 +17,7 @@ def test_a_report_holds_every_section_and_nothing_from_outside(run, shelf, place
 
 
 def test_a_model_of_pairs_shows_its_attention_and_names_what_it_has_not(run, models, place):
-    (place / "two.tsv").write_text("abc\tCBA\nfed\tDEF\n")
+    (place / "two.tsv").write_text("abc\tCBA\nfedcb\tBCDEF\n")
     run("report", "-m", "pairs", "two.tsv", "-o", "report.html", "-q")
     page = (place / "report.html").read_text()
     reasons = re.findall(r"Not shown: ([^<]*)", page)

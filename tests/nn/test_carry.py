@@ -11,15 +11,16 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from rnngen import hookimpl
 from rnngen.api import Session
-from rnngen.contracts import CellSpec
+from rnngen.contracts import AttentionSpec, CellSpec
 from rnngen.data.batches import Batch
-from rnngen.errors import OptionError, PluginError
+from rnngen.errors import OptionError, PluginError, UsageError
 from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import NetworkOptions
 from rnngen.registry import Distribution, Registry
 from rnngen.requests.train import TrainRequest
 from rnngen.store.model_folder import ModelStore
+from rnngen.testing import check_network
 
 LIMIT = 12
 
@@ -68,9 +69,11 @@ class Clock(nn.Module):
         return self.x.weight.new_zeros(batch, self.x.out_features), torch.zeros(batch, 1, dtype=torch.int32)
 
     def forward(self, x, state):
-        h, ticks = state
-        y = h[:, None] + torch.tanh(self.x(x)).cumsum(1)
-        return y, (y[:, -1], ticks + x.shape[1])
+        (h, ticks), outputs = state, []
+        for xt in self.x(x).unbind(1):
+            h = 0.5 * h + torch.tanh(xt)
+            outputs.append(h)
+        return torch.stack(outputs, 1), (h, ticks + x.shape[1])
 
 
 def cells():
@@ -169,6 +172,15 @@ def test_integers_stay_integers():
 def test_a_clock_trains_with_a_learnt_state(session, request_to_train):
     assert train(session, request_to_train("clock", learn_state=True))[-1].reason == "budget"
     assert len(session.load("sea").generate("the", length=20, include_prompt=False)) == 20
+
+
+def test_pairs_are_learnt_with_states_that_grow_or_count_but_those_that_grow_are_not_copied():
+    seq2seq = Registry().find("cell", "seq2seq").spec
+    parts = [*cells(), *Registry().specs(AttentionSpec)]
+    check_network(seq2seq, *parts, encoder="cached", decoder="clock")
+    check_network(seq2seq, *parts, encoder="clock", decoder="cached")
+    with pytest.raises(UsageError, match="bridge=copy needs states of one shape"):
+        check_network(seq2seq, *parts, encoder="cached", decoder="cached", bridge="copy")
 
 
 def test_a_state_with_a_carry_is_not_learnt():

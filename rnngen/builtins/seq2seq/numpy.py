@@ -232,7 +232,7 @@ class BridgeStep:
         zeros = [array for layer in layers for array in layer.initial_state(1)]
         self.maps = [
             (_transposed(weights[f"bridge.maps.{i}.weight"]), weights[f"bridge.maps.{i}.bias"])
-            if kind == "dense" and array.ndim == 2
+            if kind == "dense" and array.ndim == 2 and array.dtype.kind == "f"
             else None
             for i, array in enumerate(zeros)
         ]

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from rnngen.builtins.seq2seq.options import Seq2SeqOptions
-from rnngen.contracts import IGNORE, NO_TOKEN, Blueprint, ModuleFactory, State
+from rnngen.contracts import IGNORE, NO_TOKEN, Blueprint, CarryingLayer, ModuleFactory, State
 from rnngen.errors import UsageError
 
 
@@ -126,7 +126,7 @@ class Bridge(nn.Module):
     ::
 
         dense   tanh(W·last + b) for every vector of the state (Bahdanau et al. 2015, A.2.2); other arrays,
-                such as a matrix memory, begin as their cell defines
+                such as a matrix memory or a clock, begin as their cell defines
         copy    layer by layer the encoder's own states after the last token (Sutskever et al. 2014)
         none    the cell's own state, whatever the source
 
@@ -138,18 +138,22 @@ class Bridge(nn.Module):
         super().__init__()
         self.kind = kind
         self._layers = layers  # a list hides them from torch: they are the decoder's
-        made, needed = (
-            [array.shape for layer in stack for array in layer.initial_state(1)]
-            for stack in (encoder.forth, layers)
-        )
-        if kind == "copy" and made != needed:
+        stacks = [*encoder.forth], layers
+        made, needed = ([a for layer in stack for a in layer.initial_state(1)] for stack in stacks)
+        if kind == "copy" and any(isinstance(one, CarryingLayer) for stack in stacks for one in stack):
+            raise UsageError(
+                "-o bridge=copy needs states of one shape, and this cell's grow; use bridge=dense"
+            )
+        if kind == "copy" and [a.shape for a in made] != [a.shape for a in needed]:
             raise UsageError(
                 "-o bridge=copy needs an encoder and a decoder of the same cell with as many layers; "
                 "use bridge=dense"
             )
         self.maps = nn.ModuleList(
-            nn.Linear(encoder.size, shape[1]) if kind == "dense" and len(shape) == 2 else nn.Identity()
-            for shape in needed
+            nn.Linear(encoder.size, array.shape[1])
+            if kind == "dense" and array.ndim == 2 and array.is_floating_point()
+            else nn.Identity()
+            for array in needed
         )
 
     def forward(self, encoded: Encoded) -> State:
