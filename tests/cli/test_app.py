@@ -144,7 +144,7 @@ def test_builtin_commands_do_not_look_at_plugins(plugin, imports):
 def test_a_damaged_cache_is_ignored(plugin, tmp_path, damage):
     plugin("greeter")
     run("--help")
-    (cache,) = (tmp_path / "home" / "cache").glob("plugins-*/*.json")
+    (cache,) = (tmp_path / "home" / "cache").glob("plugins-*/greeter-*.json")
     cache.write_text(damage)
     assert "hello" in run("--help").stdout
 

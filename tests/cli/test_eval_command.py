@@ -97,7 +97,7 @@ def test_the_model_trained_last_is_taken_and_named(run, shelf):
 
 def test_nothing_is_left_behind(run, shelf, home, held_out):
     def files():
-        return {path for path in home.rglob("*") if path.is_file()}
+        return {path for path in home.rglob("*") if path.is_file() and not path.match("plugins-*/*")}
 
     before = files()
     run("eval", "-m", "tale", held_out, "--json")

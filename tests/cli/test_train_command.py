@@ -94,6 +94,7 @@ def test_a_model_is_a_folder_of_these_files(run, tale, models, tiny):
         "tale/README.md",
         "tale/last/training.safetensors",
         "tale/last/corpus.json",
+        "tale/last/speed.jsonl",
     }
     assert "# tale\n" in (models / "tale" / "README.md").read_text()
     rows = (models / "tale" / "metrics.jsonl").read_text().splitlines()
