@@ -42,7 +42,7 @@ def read(argument: str | None, file: str | None, encoding: str = "utf-8") -> str
     if place is None and (sys.stdin is None or streams.stdin_is_terminal()):
         return ""
     with streams.source(place or "-") as (stream, name), streams.usage_errors():
-        return encodings.decode(stream.read(), name, encoding)
+        return encodings.decode(streams.whole(stream, name), name, encoding)
 
 
 def sources(

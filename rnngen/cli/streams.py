@@ -16,7 +16,7 @@ from math import isfinite
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import Any, BinaryIO, Self, TextIO
+from typing import Any, BinaryIO, Final, Self, TextIO
 
 import click
 
@@ -24,6 +24,8 @@ from rnngen import encodings
 from rnngen.errors import NotFoundError, RnngenError, UsageError
 from rnngen.printable import symbols
 
+LONGEST: Final = 1 << 26
+"""Bytes of a text that is read as a whole, at most."""
 FLUSH_SECONDS = 0.02
 """Seconds that text may wait in the buffer; a system call for every character would cost more."""
 
@@ -50,6 +52,16 @@ def source(file: str) -> Iterator[tuple[BinaryIO, str]]:
         raise NotFoundError(f"{file}: no such file")
     with Path(file).open("rb") as stream:
         yield stream, file
+
+
+def whole(stream: BinaryIO, name: str) -> bytes:
+    """Return all bytes of a stream; ``UsageError`` if they are more than ``LONGEST``."""
+    found = stream.read(LONGEST + 1)
+    if len(found) > LONGEST:
+        raise UsageError(
+            f"{name} has more than {LONGEST:,} bytes, which no model reads at once; give its end"
+        )
+    return found
 
 
 class _BySize(Queue["str | Exception | None"]):

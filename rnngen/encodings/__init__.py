@@ -14,6 +14,7 @@ and ``to_bytes`` is the way back; from any other text it is ``utf8``, which refu
 
 from rnngen.encodings.decoder import BLOCK as BLOCK
 from rnngen.encodings.decoder import BYTES as BYTES
+from rnngen.encodings.decoder import LONGEST as LONGEST
 from rnngen.encodings.decoder import EncodingError as EncodingError
 from rnngen.encodings.decoder import canonical as canonical
 from rnngen.encodings.decoder import decode as decode

@@ -29,6 +29,8 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 """Byte order marks, and the encodings of the text behind them."""
+LONGEST = 10_000_000
+"""Characters of a line, at most, where lines are read one by one."""
 CONTEXT = 4096
 """Bytes before a place that are kept to judge it by."""
 _BEYOND = re.compile(r"[^\x00-\x7f]+")
@@ -89,12 +91,19 @@ def read(stream: BinaryIO, name: str, encoding: str = "utf-8") -> Iterator[str]:
 
 
 def lines(stream: BinaryIO, name: str, encoding: str = "utf-8") -> Iterator[str]:
-    r"""Yield the lines of a stream as they arrive, without ``\n`` or ``\r\n``; errors as of ``read``."""
+    r"""Yield the lines of a stream as they arrive, without ``\n`` or ``\r\n``; errors as of ``read``.
+
+    ``CorpusError`` at a line of more than ``LONGEST`` characters, so that input without an end ends.
+    """
     decoder, held = Decoder(name, encoding, BY_ICONV), ""
     carriage_return = "" if encoding == BYTES else "\r"
-    for raw in stream:
+    number = 1
+    while raw := stream.readline(LONGEST + 1):
         *whole, held = (held + decoder.decode(raw)).split("\n")
         yield from (line.removesuffix(carriage_return) for line in whole)
+        number += len(whole)
+        if len(held) > LONGEST:
+            raise CorpusError(f"{name}: line {number} has more than {LONGEST:,} characters; divide it")
     if held := held + decoder.decode(b"", final=True):
         yield held.removesuffix(carriage_return)
 

@@ -46,6 +46,8 @@ from rnngen.requests.conflicts import Capability
 
 BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
+MOST_SOURCE_TOKENS = 1 << 16
+"""Tokens of a source, at most: the network keeps what it made of each."""
 BATCH_TOKENS = 64 * 512
 """…and tokens that they may have together when all are padded to the longest."""
 BATCH_TEXTS, BATCH_LOGITS = 512, 1 << 22
@@ -206,7 +208,7 @@ class Generator:
         """The state before the prefixes, sources read.
 
         Raises:
-            UsageError: if a source is missing or blank, or given to a model that reads none.
+            UsageError: if a source is missing, blank or too long, or given to a model that reads none.
         """
         sources = [prompt.source for prompt in prompts]
         if not self.reads_source:
@@ -217,7 +219,12 @@ class Generator:
             raise UsageError("this model reads a source; give one")
         if any(prompt.is_blank for prompt in prompts):
             raise UsageError(BLANK)
-        return tuple(self.model.start(padded([self.source_tokens(source or "") for source in sources])))
+        read = [self.source_tokens(source or "") for source in sources]
+        if (longest := max(map(len, read))) > MOST_SOURCE_TOKENS:
+            raise UsageError(
+                f"a source of {longest:,} tokens, and no more than {MOST_SOURCE_TOKENS:,} are read; divide it"
+            )
+        return tuple(self.model.start(padded(read)))
 
     def prefill(self, prompt: Prompt) -> GenerationState:
         """Read one prompt, or find in the cache what was made of it; mix in another one if it says so."""

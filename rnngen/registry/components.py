@@ -191,9 +191,12 @@ def restore(registry: Registry, kind: str, component: ComponentRecord) -> Compon
             f"this model needs the {kind} {component.name!r} from {origin.name} {origin.version}; "
             f"{registry.why_missing(origin, mend='get it from where you have the model, if you trust that')}"
         ) from None
+    named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
+    if component.parts.keys() != named.keys():
+        parts_of = f"{kind} {component.name!r} has the parts {[*named]}, and the model {[*component.parts]}"
+        raise ModelError(f"{parts_of}; restore its config.json")
     try:
         owner = f"{kind} {component.name!r}"
-        named = found.spec.parts if isinstance(found.spec, NetworkSpec) else {}
         parts = {name: restore(registry, named[name], one) for name, one in component.parts.items()}
         changed = isinstance(found.spec, CellSpec) and found.spec.upgrade
         older = component if changed and component.version != found.distribution.version else None

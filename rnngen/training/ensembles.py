@@ -27,10 +27,11 @@ from rnngen.training.teachers import teacher
 
 def begin(plan: Plan) -> None:
     """Write what resuming needs before the first member trains, in place of an earlier run."""
-    folder = staged(plan.path)
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = plan.path.with_name(f".{plan.path.name}.new-{os.getpid()}")
+    folders.discard(folder)
     write_config(folder, plan.config)
     checkpoint.write_text(folder / TOKENIZER, plan.encoded.tokenizer_json)
+    folders.replace_folder(folder, staged(plan.path))
 
 
 def members(plan: Plan) -> Iterator[Plan]:

@@ -328,7 +328,8 @@ def _config(
 
 def _resumed(registry: Registry, models: ModelStore, name: str, path: Path, request: TrainRequest) -> Plan:
     config = read_config(path)
-    config = config.replace(teachers=located_teachers(path, config))
+    taught = path != staged(models.path(name))  # an ensemble's model learns from networks that come first
+    config = config.replace(teachers=located_teachers(path, config) if taught else ())
     parts = _restored(registry, config)
     if (cell := parts["cell"]).made_with is not None:
         package, before = cell.registered.distribution, cell.made_with.version

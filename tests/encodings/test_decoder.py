@@ -84,13 +84,21 @@ def test_lines_end_at_line_feeds_alone(data, lines):
 
 def test_lines_are_given_as_they_arrive():
     class Waiting(io.BytesIO):
-        def __next__(self):
-            read.append(line := super().__next__())
+        def readline(self, size=-1):
+            read.append(line := super().readline(size))
             return line
 
     read = []
     arriving = encodings.lines(Waiting(b"a\nb\nc\n"), "a.txt")
     assert (next(arriving), read) == ("a", [b"a\n"])
+
+
+def test_input_without_a_line_end_ends_in_an_error(monkeypatch):
+    monkeypatch.setattr("rnngen.encodings.decoder.LONGEST", 10)
+    arriving = encodings.lines(io.BytesIO(b"ab\n" + b"x" * 1000), "a.txt")
+    assert next(arriving) == "ab"
+    with pytest.raises(CorpusError, match=r"a\.txt: line 2 has more than 10 characters; divide it"):
+        next(arriving)
 
 
 @pytest.mark.usefixtures("block")

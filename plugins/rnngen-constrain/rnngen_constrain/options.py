@@ -14,6 +14,9 @@ from rnngen.options import divide, unescape
 
 from rnngen_constrain.language import Language, json_language, one_of, regular
 
+LARGEST = 1 << 22
+"""Bytes of a file that holds a constraint, at most."""
+
 
 @dataclass(frozen=True)
 class RegexOptions:
@@ -118,7 +121,11 @@ def _given(owner: str, name: str, value: str) -> str:
         return _plain(value)
     path = Path(_plain(value[1:]))
     try:
-        return encodings.decode(path.read_bytes(), str(path))
+        with path.open("rb") as file:
+            found = file.read(LARGEST + 1)
+        if len(found) > LARGEST:
+            raise ValueError(f"{name}: {path} has more than {LARGEST:,} bytes; name another file")
+        return encodings.decode(found, str(path))
     except OSError as error:
         raise ValueError(f"{name}: {path} cannot be read ({error.strerror}); name another file") from error
     except encodings.EncodingError as error:

@@ -78,6 +78,8 @@ def _ended_by_null(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
     while block := stream.read(encodings.BLOCK):
         *whole, held = (held + block).split(b"\0")
         yield from (encodings.decode(text, name, encoding) for text in whole)
+        if len(held) > encodings.LONGEST:
+            raise CorpusError(f"{name}: a text has more than {encodings.LONGEST:,} bytes; divide it")
     if held:
         yield encodings.decode(held, name, encoding)
 
