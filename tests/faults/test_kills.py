@@ -16,7 +16,7 @@ from fixtures.commands import tale
 from rnngen.store.checkpoint import read_tensors
 from rnngen.store.model_folder import TRAINING, read_model
 
-KILLS = int(os.environ.get("FAULTS_KILLS", "20"))
+KILLS = int(os.environ.get("FAULTS_KILLS", "6"))
 RUN = [*TRAIN, "--steps=100000", "--evaluations=20000", "--resume"]
 """Evaluates, and saves, at every fifth step."""
 
