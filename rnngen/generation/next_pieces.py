@@ -45,7 +45,7 @@ def next_pieces(generator: Generator, prompt: Prompt, filters: Sequence[AnyFilte
         found = _after_rest(generator, prompt, filters, rest)
     else:
         nats, pieces = generator.next_token_log_probs(prompt, filters), generator.tokenizers.target.pieces
-        possible = np.flatnonzero(nats > -np.inf).tolist()
+        possible = np.flatnonzero(np.exp(nats)).tolist()
         found = [NextPiece(pieces[token], token, float(nats[token])) for token in possible]
     return sorted(found, key=lambda one: (-one.nats, one.token))
 

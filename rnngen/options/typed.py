@@ -6,8 +6,8 @@ from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-LARGEST = 1 << 63
-"""Whole numbers are below this in both directions, as in the arrays that they are sizes of."""
+WHOLE = range(-(1 << 63), 1 << 64)
+"""Whole numbers that an array can hold."""
 
 
 def check_types(made: Any) -> None:
@@ -52,7 +52,7 @@ def _is(value: Any, kind: Any) -> bool:
     if kind is str:
         return isinstance(value, str) and not any("\ud800" <= sign <= "\udfff" for sign in value)
     if type(value) is int:
-        return kind in (int, float, Any) and abs(value) < LARGEST
+        return kind in (int, float, Any) and value in WHOLE
     return kind is Any or type(value) is kind
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,16 @@ class RunFolder:
                 "here, and saves nothing more"
             )
 
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Write into the folder; where that fails since it was removed just then, say so."""
+        self.check()
+        try:
+            yield
+        except (OSError, ModelError):
+            self.check()
+            raise
+
     def _remove_half(self) -> None:
         """Remove what a save has written into the place of a folder that was removed meanwhile."""
         if (self.folder / CONFIG).exists():
@@ -102,23 +112,23 @@ class RunFolder:
 
     def save(self, trainer: Trainer, row: MetricsRow | None) -> Iterator[Event]:
         """Save the weights if they are the best, and always what resuming needs."""
-        self.check()
-        if row:
-            self._append(METRICS, row.as_line())
-            clock = {"step": row.step, "seconds": round(trainer.progress.seconds, 3)}
-            self._append(
-                SPEED, json.dumps(clock | {"tokens_per_second": round(trainer.tokens_per_second)}) + "\n"
-            )
-        if (row and row.best) or not (self.folder / WEIGHTS).exists():
-            weights = {**trainer.weights(), **trainer.beside(), **self.extra}
-            self.write_weights(weights)
-            yield Saved(trainer.progress.step, str(self.target / WEIGHTS))
-        tensors, record = trainer.snapshot()
-        checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
-        if self.folder != self.target:  # a new run moves to its place
-            folders.replace_folder(self.folder, self.target)
-            self._settle(self.target)
-        yield Saved(trainer.progress.step, str(self.target / TRAINING))
+        with self._watched():
+            if row:
+                self._append(METRICS, row.as_line())
+                clock = {"step": row.step, "seconds": round(trainer.progress.seconds, 3)}
+                self._append(
+                    SPEED, json.dumps(clock | {"tokens_per_second": round(trainer.tokens_per_second)}) + "\n"
+                )
+            if (row and row.best) or not (self.folder / WEIGHTS).exists():
+                weights = {**trainer.weights(), **trainer.beside(), **self.extra}
+                self.write_weights(weights)
+                yield Saved(trainer.progress.step, str(self.target / WEIGHTS))
+            tensors, record = trainer.snapshot()
+            checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
+            if self.folder != self.target:  # a new run moves to its place
+                folders.replace_folder(self.folder, self.target)
+                self._settle(self.target)
+            yield Saved(trainer.progress.step, str(self.target / TRAINING))
 
     def _append(self, name: str, line: str) -> None:
         path = self.folder / name
@@ -127,8 +137,8 @@ class RunFolder:
 
     def write_weights(self, weights: Tensors) -> None:
         """Replace the weights of the model, with all that belongs to them."""
-        self.check()
-        write_weights(self.folder, weights, self.config, self.tokenizer_json)
+        with self._watched():
+            write_weights(self.folder, weights, self.config, self.tokenizer_json)
 
     def load(self) -> tuple[Tensors, dict[str, Any]]:
         """Read what ``save`` saved for resuming; metrics after it are forgotten.
@@ -146,8 +156,8 @@ class RunFolder:
 
     def write_card(self, text: str) -> None:
         """Write the model card."""
-        self.check()
-        checkpoint.write_text(self.folder / CARD, text)
+        with self._watched():
+            checkpoint.write_text(self.folder / CARD, text)
 
     def _forget_after(self, step: int) -> None:
         for name, rows in ((METRICS, read_metrics(self.folder)), (SPEED, read_speed(self.folder))):

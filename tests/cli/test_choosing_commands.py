@@ -64,11 +64,11 @@ def mean_chrf(text, others):
     [
         (["--best-of", "4", "--beam", "3"], "--beam and --best-of cannot stand together"),
         (["--best-of", "0", "--beam", "0", "--strategy", "best-of"], "--strategy best-of and --best-of"),
-        (["--best-of", "-1"], "--best-of -1: 1 or more expected"),
+        (["--best-of", "-1"], "--best-of -1: a number from 1 to 10000 expected"),
         (["--best-of", "4", "-n", "-1"], "--best-of and --length -1 cannot stand together"),
         (["--mbr", "4", "-n", "-1", "--stop", "x"], "--mbr and --length -1 cannot stand together"),
         (["--mbr", "4", "--beam", "3"], "--beam and --mbr cannot stand together"),
-        (["--mbr", "-1"], "--mbr -1: 1 or more expected"),
+        (["--mbr", "-1"], "--mbr -1: a number from 1 to 10000 expected"),
         (["--mbr", "4", "--best-of", "3"], "--best-of and --mbr cannot stand together"),
         (["--mbr", "4", "--from-state", "a"], "--mbr and --from-state cannot stand together"),
         (["--best-of", "4", "--save-state", "a"], "--best-of and --save-state cannot stand together"),

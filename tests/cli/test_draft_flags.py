@@ -90,4 +90,4 @@ def test_a_model_that_is_not_there_cannot_draft(run):
 
 def test_a_draft_guesses_one_token_at_least(run):
     done = run(*TALE, "--draft", "lookup", "--draft-length", "0", status=2)
-    assert "--draft-length 0: 1 or more expected" in done.err
+    assert "--draft-length 0: a number from 1 to 10000 expected" in done.err

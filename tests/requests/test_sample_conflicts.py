@@ -34,6 +34,7 @@ VALUES = {
     "order": {"order": "llama"},
     "stop": {"stop": ("x",)},
     "keep_stop": {"keep_stop": True},
+    "log": {"log": True},
     "sentences": {"sentences": 2},
     "novel": {"novel": True},
     "with_filters": {"top_p": 0.9},

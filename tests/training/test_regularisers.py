@@ -258,7 +258,7 @@ def test_a_share_is_from_zero_to_below_one(name, value):
 @pytest.mark.parametrize("name", ["activation_reg", "temporal_reg", "gradient_noise"])
 @pytest.mark.parametrize("value", [-0.1, float("inf"), float("nan")])
 def test_a_strength_is_finite_and_not_negative(name, value):
-    with pytest.raises(ValueError, match=f"{name}={value}: 0 or more"):
+    with pytest.raises(ValueError, match=f"{name}={value}: a number from 0 to"):
         TrainingOptions(**{name: value})
 
 

@@ -109,7 +109,8 @@ def test_temperature_0_draws_the_argmax_and_the_next_best_where_that_is_forbidde
         rest, others = result.copy(), row.copy()
         rest[best] = others[best] = -np.inf
         if kept(others):
-            assert others[rest.argmax()] == pytest.approx(others.max(), abs=1e-20)
+            near = 1e-6 * float(np.abs(row[np.isfinite(row)]).max())  # gaps from the best are rounded to float32
+            assert others[rest.argmax()] == pytest.approx(others.max(), abs=max(near, 1e-20))
 
 
 @given(batch=batches(), temperature=st.sampled_from([1e-320, 1e-46, 1e-40, 1e-25, 1e25, 1e40, 1e300]))
