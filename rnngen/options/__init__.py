@@ -355,17 +355,21 @@ def require_range(
         raise ValueError(f"{name}={str(value)[:20]}…: a number below 2^63 expected")
     enough = low < value if above else low <= value
     if not (enough and (value < high if below else value <= high) and abs(value) < inf):
-        typed = f"{value:.0f}" if abs(value) < 1e15 and value == round(value) else value
-        raise ValueError(f"{name}={typed}: {_range(low, high, above, below)} expected")
+        raise ValueError(f"{name}={_spelt(value)}: {_range(low, high, above, below)} expected")
+
+
+def _spelt(value: float) -> str:
+    return f"{value:.0f}" if abs(value) < 1e15 and value == round(value) else str(value)
 
 
 def _range(low: float, high: float, above: bool, below: bool) -> str:
     if low == -inf and high == inf:
         return "a finite number"
     if high == inf:
-        return f"a number above {low:g}" if above else "0 or more" if low == 0 else f"at least {low:g}"
+        least = f"a number above {_spelt(low)}" if above else f"at least {_spelt(low)}"
+        return "0 or more" if low == 0 and not above else least
     if above and below:
-        return f"a number between {low:g} and {high:g}"
+        return f"a number between {_spelt(low)} and {_spelt(high)}"
     if above:
-        return f"a number above {low:g} and up to {high:g}"
-    return f"a number from {low:g} to {'below ' * below}{high:g}"
+        return f"a number above {_spelt(low)} and up to {_spelt(high)}"
+    return f"a number from {_spelt(low)} to {'below ' * below}{_spelt(high)}"

@@ -311,7 +311,7 @@ def test_filters_with_memory_depend_on_no_other_text(run):
         (["--filters", "temp=1", "--order", "hf"], "--filters is the whole chain"),
         (["--typical", "0"], "--typical 0: a number above 0 and up to 1 expected"),
         (["--mirostat", "3"], "--mirostat 3: 1 or 2 expected"),
-        (["--dry", "-1"], "--dry -1: a number from 0 to 1e+06 expected"),
+        (["--dry", "-1"], "--dry -1: a number from 0 to 1000000 expected"),
         (["--frequency-penalty", "inf"], "--frequency-penalty inf"),
         (["--order", "lama"], "'lama'"),
     ],

@@ -109,7 +109,9 @@ def test_temperature_0_draws_the_argmax_and_the_next_best_where_that_is_forbidde
         rest, others = result.copy(), row.copy()
         rest[best] = others[best] = -np.inf
         if kept(others):
-            near = 1e-6 * float(np.abs(row[np.isfinite(row)]).max())  # gaps from the best are rounded to float32
+            near = 1e-6 * float(
+                np.abs(row[np.isfinite(row)]).max()
+            )  # gaps from the best are rounded to float32
             assert others[rest.argmax()] == pytest.approx(others.max(), abs=max(near, 1e-20))
 
 
