@@ -46,7 +46,7 @@ from rnngen.requests.conflicts import Capability
 
 BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
-MOST_SOURCE_TOKENS = 1 << 16
+MOST_SOURCE_TOKENS = 1 << 17
 """Tokens of a source, at most: the network keeps what it made of each."""
 BATCH_TOKENS = 64 * 512
 """…and tokens that they may have together when all are padded to the longest."""
