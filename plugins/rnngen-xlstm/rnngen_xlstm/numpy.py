@@ -59,7 +59,7 @@ class MLSTMStep:
 
     def __init__(self, weights: Weights, options: XLSTMOptions) -> None:
         self.weight: Any = np.ascontiguousarray(weights["qkvo.weight"].T)
-        self.gates = np.ascontiguousarray(weights["gates.weight"].T)
+        self.gate_weight = np.ascontiguousarray(weights["gates.weight"].T)
         self.bias = np.concatenate((weights["qkvo.bias"], weights["gates.bias"]))
         self.heads, self.hidden = options.heads, len(weights["qkvo.bias"]) // 4
 
@@ -79,7 +79,7 @@ class MLSTMStep:
 
     def project(self, x: Floats) -> Floats:
         """``x`` (B,I) → all products (B,4H+2·heads)."""
-        projected: Floats = np.concatenate((np.dot(x, self.weight), np.dot(x, self.gates)), 1) + self.bias
+        projected: Floats = np.concatenate((np.dot(x, self.weight), np.dot(x, self.gate_weight)), 1) + self.bias
         return projected
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
