@@ -79,7 +79,9 @@ class MLSTMStep:
 
     def project(self, x: Floats) -> Floats:
         """``x`` (B,I) → all products (B,4H+2·heads)."""
-        projected: Floats = np.concatenate((np.dot(x, self.weight), np.dot(x, self.gate_weight)), 1) + self.bias
+        projected: Floats = (
+            np.concatenate((np.dot(x, self.weight), np.dot(x, self.gate_weight)), 1) + self.bias
+        )
         return projected
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
