@@ -43,7 +43,7 @@ class Distribution:
 
     @property
     def mend(self) -> str:
-        """What to do where it is missing."""
+        """The step to take where it is missing."""
         if self.name.endswith(".py"):
             return f"put {self.name} into {user_folder()} or ./{LOCAL}"
         return f"pip install {self.name}"
@@ -192,7 +192,7 @@ def sources() -> Iterator[Source]:
 
 
 def untrusted() -> list[Path]:
-    """Return single files of the working folder that are not loaded, as nobody has said that they may be."""
+    """Return single files of the working folder that are not loaded, until the user says that they may be."""
     return [] if is_trusted() else _files(LOCAL)
 
 

@@ -111,5 +111,5 @@ def _stamp(path: str) -> list[int]:
 
 
 def _environment() -> list[Any]:
-    """What a failed import may have hung on: folders of packages, to which something may have been added."""
+    """Folders of packages on which a failed import may have hung: something may have been added to them."""
     return [[path, _stamp(path)] for path in sys.path if path]

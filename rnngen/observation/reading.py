@@ -64,6 +64,11 @@ class Read(NamedTuple):
     """The state after each."""
 
 
+def tokens_of(generator: Generator, text: str) -> list[int]:
+    """Return the tokens that are read before a text, and those of the text."""
+    return [*generator.prefix_tokens(""), *generator.tokenizers.target.encode(text).tolist()]
+
+
 @dataclass(frozen=True)
 class Reading:
     """A network, without its n-gram, that reads texts."""

@@ -44,7 +44,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What came of loading a plugin."""
+    """The outcome of loading a plugin."""
 
     specs: Brought
     failure: Failure | None

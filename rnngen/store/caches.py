@@ -146,8 +146,7 @@ def sweep() -> None:
     """Remove what dead processes have left, here and beside models."""
     folders.sweep(paths.home() / "models")
     for lock in paths.corpora().glob(".*.lock"):
-        with suppress(RnngenError, OSError):
-            locks.check(lock)  # which removes it
+        locks.sweep(lock)
     for scratch in paths.spooled().glob(".stdin-*"):
         with suppress(locks.Busy, OSError), locks.hold(scratch / "lock"):
             folders.discard(scratch)

@@ -202,8 +202,7 @@ def sweep(root: Path, held: str = "") -> None:
         if (found := _FOLDER.fullmatch(path.name)) and not _alive(int(found["pid"])):
             _sweep_one(path, root / found["name"], held)
         elif path.name.endswith(".lock"):
-            with suppress(RnngenError, OSError):
-                locks.check(path)  # which removes it
+            locks.sweep(path)
     for pattern in (".*.tmp", "[!.]*/.*.tmp", "[!.]*/last/.*.tmp"):
         for path in root.glob(pattern):
             if (found := _FILE.fullmatch(path.name)) and not _alive(int(found["pid"])):

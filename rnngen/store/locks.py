@@ -56,6 +56,12 @@ def check(path: Path) -> None:
             pass
 
 
+def sweep(path: Path) -> None:
+    """Remove a lock's file if no process holds the lock, as far as that can be."""
+    with suppress(RnngenError, OSError):
+        check(path)
+
+
 def _acquire(path: Path, *, wait: bool) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:

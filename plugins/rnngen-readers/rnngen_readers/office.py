@@ -44,7 +44,7 @@ def read_pdf(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]:  
     import pypdf
     from pypdf.errors import PyPdfError
 
-    logging.getLogger("pypdf").setLevel(logging.ERROR)  # what it mends by itself is told to nobody
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # no word of what it mends by itself
     try:
         file = pypdf.PdfReader(io.BytesIO(stream.read()))
         if file.is_encrypted and not file.decrypt(""):

@@ -62,7 +62,7 @@ class TransformerStep:
         """A query (B,H) over the last ``count`` (B,) of W keys and values → (B,H)."""
         most = int(count.max())
         shape = (len(query), most, self.heads, -1)
-        kept, told = keys[:, -most:].reshape(shape), values[:, -most:].reshape(shape)
+        kept, read = keys[:, -most:].reshape(shape), values[:, -most:].reshape(shape)
         turned = self._turned(query.reshape(len(query), 1, self.heads, -1), slice(-1, None))
         scores = np.einsum("bqhd,bkhd->bhk", turned, self._turned(kept, slice(-most, None)))
         scores /= np.sqrt(np.float32(kept.shape[-1]))
@@ -70,7 +70,7 @@ class TransformerStep:
         scores = np.where(hidden[:, None], np.float32(-np.inf), scores)
         shares = np.exp(scores - scores.max(-1, keepdims=True))
         shares /= shares.sum(-1, keepdims=True)
-        attended: Floats = np.einsum("bhk,bkhd->bhd", shares, told)
+        attended: Floats = np.einsum("bhk,bkhd->bhd", shares, read)
         return attended.reshape(len(query), -1)
 
     def _turned(self, rows: Floats, places: slice) -> Floats:

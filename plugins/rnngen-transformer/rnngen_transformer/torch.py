@@ -74,7 +74,7 @@ class Transformer(nn.Module):
         return keys, values, count.masked_fill(reset.to(count.device), 0)
 
     def _visible(self, steps: int, count: Tensor) -> Tensor:
-        """What each of T tokens attends to, of W kept ones and these: (B,1,T,W+T) bool."""
+        """Mask of what each of T tokens attends to, of W kept ones and these: (B,1,T,W+T) bool."""
         place = torch.arange(self.window + steps, device=count.device)
         distance = place[self.window :, None] - place
         near = (distance >= 0) & (distance < self.window)

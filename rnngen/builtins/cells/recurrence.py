@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from rnngen.builtins.cells.fused import product_type, state_buffers
+from rnngen.builtins.cells.fused import product_type, state_buffers, weight_gradient
 from rnngen.builtins.cells.threads import Steps, chunks_of
 from rnngen.contracts import State
 
@@ -77,7 +77,7 @@ class _Products(torch.autograd.Function):
     def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
         by_bias = None if ctx.bias_type is None else d.flatten(0, 1).sum(0).to(ctx.bias_type)
-        return d @ w.to(d.dtype) if ctx.needs_input_grad[0] else None, gradient_by_matrix(x, d, w), by_bias
+        return d @ w.to(d.dtype) if ctx.needs_input_grad[0] else None, weight_gradient(d, x, w.dtype), by_bias
 
 
 class _Recurrence(torch.autograd.Function):
@@ -116,16 +116,8 @@ class _Recurrence(torch.autograd.Function):
         for t, da_now in reversed(list(enumerate(da.unbind()))):
             step(t, ctx.products[t], product)
             product = multiply(da_now)
-        du = gradient_by_matrix(lows[:-1], da, u)
+        du = weight_gradient(da, lows[:-1], u.dtype)
         return None, dx, du, sums.sum(0), dh.add_(product), *([dc] if kernels.memory else [])
-
-
-def gradient_by_matrix(x: Tensor, d: Tensor, matrix: Tensor) -> Tensor:
-    """Gradients by products (T,B,G), and what was multiplied (T,B,I) → by the matrix (G,I), in its type.
-
-    The smaller of the two is transposed: the same sums with the other one take up to twice the time.
-    """
-    return (x.flatten(0, 1).T @ d.flatten(0, 1)).T.contiguous().to(matrix.dtype)
 
 
 def product_by(matrix: Tensor, x: Tensor) -> Callable[[Tensor], Tensor]:

@@ -178,12 +178,13 @@ class Report:
         """How far its gradient reaches back, beside that of its cell with fresh weights."""
         from rnngen.cli.commands.look.gradients import picture_of
         from rnngen.observation.gradients import COLUMNS, rows, trained
+        from rnngen.observation.reading import tokens_of
         from rnngen.plots.chart import table
 
         generator, stored = self.model.generator, self.model.stored[0]
         text = "".join(one.text for one in self.texts)
-        tokens = [*generator.prefix_tokens(""), *generator.tokenizers.target.encode(text).tolist()]
-        found = {self.model.name: trained(self.registry, stored, self.model.name, tokens[: BACK + 1])}
+        tokens = tokens_of(generator, text)[: BACK + 1]
+        found = {self.model.name: trained(self.registry, stored, self.model.name, tokens)}
         return picture_of(found, 1.0).body() + table(rows(found, 1.0), COLUMNS)
 
     def attention(self) -> str:

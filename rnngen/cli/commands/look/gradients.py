@@ -102,10 +102,11 @@ def gradients(
 
 def _tokens(loaded: Any, length: int, seed: int) -> list[int]:
     """Return tokens that a model writes, one more than the steps."""
+    from rnngen.observation.reading import tokens_of
+
     generator = loaded.generator
     text = loaded.generate(length=length + 1, seed=max(seed, 0))
-    tokens = [*generator.prefix_tokens(""), *generator.tokenizers.target.encode(text).tolist()]
-    return tokens[: length + 1]
+    return tokens_of(generator, text)[: length + 1]
 
 
 def picture_of(found: "dict[str, Gradient]", clip: float) -> "Chart":
