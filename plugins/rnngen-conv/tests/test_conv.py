@@ -11,7 +11,7 @@ from rnngen.testing import check_cell
 from rnngen_conv import ConvOptions, rnngen_cells
 from rnngen_conv.torch import Conv
 
-(SPEC,) = rnngen_cells()
+SPEC, _ = rnngen_cells()
 INPUT, HIDDEN = 5, 8
 
 
