@@ -1,6 +1,7 @@
 """``rnngen serve``: the flags, the socket and the server's life."""
 
 import ipaddress
+import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -108,9 +109,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         mend = "choose another --port, or 0 for any that is free" if port else "choose another --host"
-        raise RnngenError(
-            f"cannot listen at {host}, port {port}: {error.strerror or error}; {mend}"
-        ) from error
+        raise RnngenError(f"cannot listen at {host}, port {port}: {reason}; {mend}") from error
 
 
 def _load(names: Sequence[str], device: str, quantize: str | None) -> "dict[str, Model]":
