@@ -108,8 +108,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        mend = "choose another --port, or 0 for any that is free" if port else "choose another --host"
-        raise RnngenError(f"cannot listen at {host}, port {port}: {reason}; {mend}") from error
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise RnngenError(
+            f"cannot listen at {host}, port {port}: {reason}; choose another address or port (0: any)"
+        ) from error
 
 
 def _load(names: Sequence[str], device: str, quantize: str | None) -> "dict[str, Model]":
