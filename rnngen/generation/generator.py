@@ -224,8 +224,8 @@ class Generator:
         for source, tokens in zip(sources, read, strict=True):
             if len(tokens) > MOST_SOURCE_TOKENS:
                 raise UsageError(
-                    f"the source '{shown((source or '')[:30])}…' has {len(tokens):,} tokens, and no more than "
-                    f"{MOST_SOURCE_TOKENS:,} are read; divide it"
+                    f"the source '{shown((source or '')[:30])}…' has {len(tokens):,} tokens, and no more "
+                    f"than {MOST_SOURCE_TOKENS:,} are read; divide it"
                 )
         return tuple(self.model.start(padded(read)))
 

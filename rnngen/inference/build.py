@@ -59,9 +59,9 @@ def _check_sizes(config: ModelConfig, weights: Weights) -> None:
         "head.contexts.weight": network.head == "mixture",
         "initial.0": network.learn_state,
     }
-    for name, wanted in parts.items():
-        if (name in weights) != wanted:
-            raise ValueError(f"{name} is missing" if wanted else f"{name} is there, and not expected")
+    for name, needed in parts.items():
+        if (name in weights) != needed:
+            raise ValueError(f"{name} is missing" if needed else f"{name} is there, and not expected")
 
 
 def blueprint(cell: Component, config: ModelConfig) -> Blueprint:

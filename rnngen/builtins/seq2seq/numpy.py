@@ -38,9 +38,7 @@ def _check_sizes(weights: Weights, plan: Blueprint, options: Seq2SeqOptions) -> 
         if (shape := weights[name].shape) != wanted:
             raise ValueError(f"{name} is {shape}, and {wanted} expected")
     if ("projection.weight" in weights) != (plan.tied and plan.embed != plan.hidden):
-        raise ValueError(
-            "projection.weight belongs to a tied output layer of another size than the embedding"
-        )
+        raise ValueError("a projection is there where an embedding of another size is tied, and only there")
     if options.bridge == "copy" and any(name.startswith("bridge.maps.") for name in weights):
         raise ValueError("a bridge that copies has no maps")
 
