@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import completers, flags, streams
+from rnngen.cli.commands.card import card
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import age, clock, disk_size
 from rnngen.errors import RnngenError, UsageError
@@ -187,6 +188,9 @@ def _spelt(value: Any) -> str:
 def _component(record: dict[str, Any]) -> str:
     options = " ".join(f"{key}={_spelt(value)}" for key, value in record["options"].items())
     return f"{record['name']} ({record['distribution']} {record['version']}) {options}".rstrip()
+
+
+models.add_command(card)
 
 
 @models.command(cls=flags.Command)
