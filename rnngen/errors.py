@@ -128,11 +128,13 @@ def out_of_memory(error: Exception) -> str | None:
     """Return what memory did not suffice for, where an error says so; torch's are no ``MemoryError``."""
     text = str(error)
     if type(error).__name__ == "OutOfMemoryError":
-        found = re.search(r"[Tt]ried to allocate [\d.]+ \w+", text)
-        return f"on the GPU, {found[0].lower()}" if found else "on the GPU"
-    if found := re.search(r"can't allocate memory: you tried to allocate (\d+) bytes", text):
+        found = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", text)
+        return f"on the GPU, tried to allocate {found[1]}" if found else "on the GPU"
+    if re.search(r"CU\w+_STATUS_ALLOC_FAILED|CUDA error: out of memory|MPS backend out of memory", text):
+        return "on the GPU"
+    if found := re.search(r"(?:can't allocate|not enough) memory: you tried to allocate (\d+) bytes", text):
         return f"for an array of {int(found[1]) / 2**30:,.1f} GiB"
-    if not isinstance(error, MemoryError):
+    if not isinstance(error, MemoryError) and not re.search("std::bad_alloc|failed to map segment", text):
         return None
     size = re.search(r"Unable to allocate ([\d.]+ \w+) for an array", text)
     return f"for an array of {size[1]}" if size else "for a text or an array"

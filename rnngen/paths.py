@@ -64,11 +64,17 @@ def read_regular(path: Path, limit: int) -> bytes:
         OSError: if it cannot be read, is no regular file, or has more than ``limit`` bytes.
     """
     require_regular(path)
+    found = bytearray()
     with path.open("rb") as file:
-        found = file.read(limit + 1)
-    if len(found) > limit:
-        raise OSError(errno.EFBIG, f"more than {limit:,} bytes, which is not plausible", str(path))
-    return found
+        while part := file.read(PIECE):  # to ask for all that it may be would take as much memory
+            found += part
+            if len(found) > limit:
+                raise OSError(errno.EFBIG, f"more than {limit:,} bytes, which is not plausible", str(path))
+    return bytes(found)
+
+
+PIECE = 1 << 20
+"""Bytes that are read at once."""
 
 
 def config() -> Path:

@@ -25,7 +25,15 @@ from click.shell_completion import CompletionItem
 from rnngen.cli import completers
 from rnngen.cli.completers import Completer
 from rnngen.cli.streams import require_utf8
-from rnngen.errors import CorpusError, OptionError, RnngenError, UsageError, out_of_memory, with_options
+from rnngen.errors import (
+    CorpusError,
+    DeviceError,
+    OptionError,
+    RnngenError,
+    UsageError,
+    out_of_memory,
+    with_options,
+)
 from rnngen.options import WHOLE, describe
 from rnngen.options import Option as Field
 from rnngen.options.given import Given
@@ -179,14 +187,14 @@ class Command(click.Command):
         """Run the command.
 
         Raises:
-            UsageError, CorpusError: with flags, where the names of options are in the message.
+            UsageError, CorpusError, DeviceError: with flags, where the names of options are in the message.
         """
         try:
             return super().invoke(ctx)
         except OptionError as error:
             raise UsageError(error.message(flag_of)) from error
-        except CorpusError as error:
-            raise CorpusError(with_options(str(error), flag_of)) from error
+        except (CorpusError, DeviceError) as error:
+            raise type(error)(with_options(str(error), flag_of)) from error
         except (MemoryError, RuntimeError) as error:
             if (what := out_of_memory(error)) is None:
                 raise

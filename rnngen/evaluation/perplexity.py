@@ -14,12 +14,13 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from rnngen.contracts import IGNORE, FeatureNetwork
+from rnngen.contracts import IGNORE, FeatureNetwork, State
 from rnngen.data.batches import (
     Batch,
     SourceBatches,
@@ -32,6 +33,7 @@ from rnngen.data.batches import (
 from rnngen.data.token_store import TokenStore
 from rnngen.errors import OptionError
 from rnngen.nn.loss import batch_loss, initial_states
+from rnngen.nn.parts import Parts
 from rnngen.options.model import EvaluationOptions
 
 WINDOW = 256
@@ -121,12 +123,29 @@ class LossEvaluator:
     def total(self, batches: Iterable[Batch]) -> tuple[float, int]:
         """Return the summed nats of all targets, and their number."""
         nats, tokens, state = 0.0, 0, None
+        parts, device = (
+            Parts(1, "use a smaller model, or shorter texts"),
+            next(self.network.parameters()).device,
+        )
         with evaluating(self.network), torch.inference_mode():
             for batch in batches:
-                loss, state = batch_loss(self.network, batch, state, self.precision, reduction="sum")
-                nats += float(loss)
+                read = partial(self._read, batch, state)
+                loss, state = parts.run(read, len(batch.reset_state), device)
+                nats += loss
                 tokens += int((batch.targets != IGNORE).sum())
         return nats, tokens
+
+    def _read(self, batch: Batch, state: State | None, parts: list[slice]) -> tuple[float, State]:
+        """Return the summed nats of a batch, read in parts, and the state after it."""
+        if state and len(state[0]) != len(batch.reset_state):  # of another number of examples
+            state = None
+        nats, states = 0.0, []
+        for rows in parts:
+            before = state and tuple(array[rows] for array in state)
+            loss, after = batch_loss(self.network, batch.rows(rows), before, self.precision, reduction="sum")
+            nats += float(loss)
+            states.append(after)
+        return nats, tuple(torch.cat(arrays) for arrays in zip(*states, strict=True))
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.printable import counted
 from rnngen.store import folders
+from rnngen.store.card import model_card
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import (
     ALPHABET,
@@ -57,7 +58,7 @@ from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.mixing import Mixing
 from rnngen.training.plan import Plan
-from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
+from rnngen.training.run_folder import ReadOnlyRun, RunFolder
 from rnngen.training.trainer import MetricsRow, Trainer
 from rnngen.training.vocabulary import cut_vocabulary, new_characters
 
@@ -247,7 +248,7 @@ def _conclusion(plan: Plan, trainer: Trainer, folder: RunFolder, finished: Finis
     """Evaluate the weights that are kept, write the model's card, and end with what held them back."""
     result = evaluating.final_evaluation(plan, trainer, folder)
     copied = evaluating.novelty_of(plan, trainer, folder)
-    folder.write_card(model_card(plan.name, plan.config, result, finished, copied))
+    folder.write_card(model_card(plan.name, plan.config, result, finished, str(copied or "")))
     yield result
     if copied:
         yield Copied(str(copied), **copied.as_json())

@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -28,9 +29,10 @@ from rnngen.contracts import IGNORE, State
 from rnngen.data.batches import Batch, Batches
 from rnngen.errors import DivergedError, ModelError
 from rnngen.evaluation.perplexity import Loss
-from rnngen.events import Evaluated, Event, Finished, Step
+from rnngen.events import Evaluated, Event, Finished, Step, Warned
 from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import weights_of
+from rnngen.nn.parts import Parts
 from rnngen.options.model import TrainingOptions
 from rnngen.store.checkpoint import Tensors
 from rnngen.training.averaging import make_mean
@@ -47,6 +49,8 @@ ABSURD = 50.0
 nothing has the logarithm of its vocabulary, 12 at 200,000 tokens."""
 LOSS_WINDOW = 50
 """Steps over which the training loss is averaged, each counting a fiftieth less than the one after it."""
+NO_ROW = "give a smaller `hidden`, `layers`, `seq` or, for pairs, `max_length`"
+"""What to do where not even a row fits."""
 
 
 @dataclass
@@ -70,6 +74,8 @@ class Progress:
     """…and of their weights."""
     grad_norm: float | None = None
     """The norm of the last gradient that was looked at, before clipping."""
+    parts: int = 1
+    """Parts in which each batch's gradient is computed since memory did not suffice for fewer."""
 
     def add_loss(self, loss: float, steps: int) -> None:
         """Take in a training loss, which stands for some steps."""
@@ -173,7 +179,7 @@ class Trainer:
         self.steps = planned_steps(self.options, self.batches.steps_per_epoch, len(self.batches.store))
         self.interval = max(1, (self.steps or 0) // self.options.evaluations, self.pause)
         self.most_steps = most_steps(self.options, self.batches.steps_per_epoch)
-        self._speed = Speed()
+        self._speed, self._parts = Speed(), Parts(self.options.accumulate, NO_ROW)
         self._rows = 0
         """Rows of the last batch, over all processes."""
 
@@ -243,8 +249,10 @@ class Trainer:
         lr = rate(self.options, self._progress_of_next(), p.cuts)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self.optimizer.zero_grad(set_to_none=True)
+        parts = self._parts.count
         loss = self._learn(batch)
+        if self._parts.count != parts:
+            yield self._halved(batch)
         if self.options.l1:
             add_l1(self.parameters, self.options.l1)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.options.clip or math.inf)
@@ -278,14 +286,29 @@ class Trainer:
         if batch.reset_state.all():  # in every process and part alike, so that all states have one shape
             self.state = None
         count = max(1, int((batch.targets != IGNORE).sum()))
-        loss, states = torch.zeros((), device=self.device), []
+        learn = partial(self._learn_share, share, count)
         with self.group.own_draws(self.options.seed or 0, self.progress.step, self.device):
-            for rows in _parts(len(share.reset_state), self.options.accumulate):
-                mean, state = self._learn_part(share.rows(rows), rows, count)
-                loss += mean.detach()
-                states.append(state)
-        self.state = tuple(torch.cat(arrays) for arrays in zip(*states, strict=True))
+            loss, self.state = self._parts.run(learn, len(share.reset_state), self.device)
         return self.group.sum_gradients(self.parameters, loss)
+
+    def _learn_share(self, share: Batch, count: int, parts: list[slice]) -> tuple[torch.Tensor, State]:
+        """Set the gradient of all rows' surprisal over ``count``, part by part → it, and the state after."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, states = torch.zeros((), device=self.device), []
+        for rows in parts:
+            mean, state = self._learn_part(share.rows(rows), rows, count)
+            loss += mean.detach()
+            states.append(state)
+        return loss, tuple(torch.cat(arrays) for arrays in zip(*states, strict=True))
+
+    def _halved(self, batch: Batch) -> Warned:
+        """Keep that memory did not suffice, for the steps to come and for resuming."""
+        p, parts = self.progress, self._parts.count
+        p.parts = parts
+        return Warned(
+            f"memory did not suffice for a batch of {len(batch.reset_state)} rows at step {p.step + 1}: from "
+            f"there on each gradient is computed in {parts} parts, as by --accumulate {parts}"
+        )
 
     def _learn_part(self, part: Batch, rows: slice, count: int) -> tuple[torch.Tensor, State]:
         """Add the gradient of some rows' surprisal over ``count`` → it, and their state after."""
@@ -404,13 +427,8 @@ class Trainer:
         if self.device.type == "cuda" and "rng.cuda" in tensors:
             torch.cuda.set_rng_state(torch.from_numpy(tensors["rng.cuda"]), self.device)
         self.progress = Progress(**record["progress"])
+        self._parts.count = max(self.options.accumulate, self.progress.parts)
         self.batches.restore(record["position"])
-
-
-def _parts(rows: int, count: int) -> list[slice]:
-    """Cut rows into ``count`` parts, or fewer, of which none is empty."""
-    count = min(rows, count)
-    return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:

@@ -93,6 +93,23 @@ def test_stream_loss_is_the_same_however_many_tokens_are_read_at_a_time(network,
     assert (loss.tokens, loss.chars_per_token) == (whole.tokens, whole.chars_per_token)
 
 
+def test_a_batch_that_does_not_fit_is_read_in_parts(network, store, monkeypatch):
+    """Of three streams, whose states are carried."""
+    whole = LossEvaluator(network).stream(store, has_eos=False, streams=3, seq=5)
+    read, rows = network.nll, []
+
+    def cramped(tokens, targets, state):
+        rows.append(len(tokens))
+        if len(tokens) > 1:
+            raise MemoryError
+        return read(tokens, targets, state)
+
+    monkeypatch.setattr(network, "nll", cramped)
+    found = LossEvaluator(network).stream(store, has_eos=False, streams=3, seq=5)
+    assert found.nats == pytest.approx(whole.nats, rel=1e-6)
+    assert (rows[:4], {*rows[4:]}) == ([3, 1, 2, 1], {1})
+
+
 @pytest.mark.parametrize("budget", [1, 10, 100_000])
 def test_window_loss_is_the_same_whatever_is_batched_together(network, store, budget, monkeypatch):
     whole = LossEvaluator(network).window(store, has_eos=False)

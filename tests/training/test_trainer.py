@@ -14,9 +14,9 @@ from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.contracts import IGNORE, Chunk
 from rnngen.data.batches import SpanBatches, StreamBatches, example_spans
 from rnngen.data.token_store import TokenStore
-from rnngen.errors import DivergedError
+from rnngen.errors import DeviceError, DivergedError
 from rnngen.evaluation.perplexity import Loss, LossEvaluator
-from rnngen.events import Evaluated, Finished, Step
+from rnngen.events import Evaluated, Finished, Step, Warned
 from rnngen.nn.loss import batch_loss
 from rnngen.nn.network import RecurrentNetwork, weights_of
 from rnngen.options.model import NetworkOptions, TrainingOptions
@@ -58,11 +58,11 @@ class Saves:
         return iter(())
 
 
-def make(store, *, has_eos=False, evaluate=None, stop=lambda: False, dropout=0.0, **options):
+def make(store, *, has_eos=False, evaluate=None, stop=lambda: False, dropout=0.0, cell=LSTM, **options):
     options = TrainingOptions(**{"batch": 2, "seq": 8, "steps": 12, "evaluations": 3, "seed": 1, **options})
     torch.manual_seed(options.seed)
     sizes = NetworkOptions(hidden=8, embed=8, dropout=dropout, learn_state=True)
-    network = RecurrentNetwork(257, sizes, lambda i, h: LSTM(i, h, LSTMOptions()))
+    network = RecurrentNetwork(257, sizes, lambda i, h: cell(i, h, LSTMOptions()))
     if has_eos:
         batches = SpanBatches(store, example_spans(store, 16), 16, seed=1)
     else:
@@ -481,3 +481,54 @@ def test_another_seed_is_another_run(store):
     same, again, other = (bits(run)[0]["network.head.weight"] for run in runs)
     assert same == again
     assert same != other
+
+
+# ── a batch that does not fit ──────────────────────────────────────────────────────────────────────────────
+
+
+class Cramped(LSTM):
+    """Has no memory for more than some rows at once."""
+
+    rows = 99
+
+    def forward(self, x, state):
+        torch.rand(3)  # as dropout does: the draws of what failed must not count
+        if self.training and len(x) > self.rows:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return super().forward(x, state)
+
+
+def cramped(store, rows, at=0, **options):
+    """A finished trainer whose network had memory for ``rows`` after a step, and what it warned of."""
+    trainer, events = make(store, dropout=0.3, batch=8, cell=Cramped, **options), []
+    for event in itertools.chain([None], trainer.run()):  # before the first step, too
+        events.append(event)
+        if trainer.progress.step == at:
+            trainer.network.layers[0].rows = rows
+    return trainer, [event.message for event in events if isinstance(event, Warned)]
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_parts_and_told_once(store):
+    """As by ``accumulate``, to the bit."""
+    found, told = cramped(store, 2)
+    expected = make(store, dropout=0.3, batch=8, accumulate=4, cell=Cramped)
+    finished(expected)
+    assert bits(found)[0] == bits(expected)[0]
+    assert len(told) == 1
+    assert "at step 1:" in told[0]
+    assert "--accumulate 4" in told[0]
+
+
+def test_a_run_whose_batches_were_halved_resumes_to_the_bit(store):
+    unbroken, told = cramped(store, 2, at=5)
+    assert "at step 6:" in told[0]
+    stopped, _ = cramped(store, 2, at=5, stop=after(7))
+    resumed = make(store, dropout=0.3, batch=8, cell=Cramped)  # where there is memory enough
+    resumed.restore(*stopped.save.snapshots[-1])
+    finished(resumed)
+    assert bits(resumed) == bits(unbroken)
+
+
+def test_a_single_row_that_does_not_fit_is_an_error_that_says_what_to_make_smaller(store):
+    with pytest.raises(DeviceError, match=r"a single row.*on the GPU, tried to allocate 2\.00 GiB.*`hidden`"):
+        cramped(store, 0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen.cli import completers, flags, streams
+from rnngen.cli.commands.card import card
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import age, clock, disk_size
 from rnngen.errors import RnngenError, UsageError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("", "name", "task", "cell", "size", "tokenizer", "nats/char", "course", "disk", "age")
 """Headings of the listing; the first column marks the default model."""
+
+RARE = ("tokenizer", "cell", "disk", "task", "size", "nats/char", "course")
+"""Those that narrow terminals leave out, the first first."""
 
 SPARKS, HEIGHTS = 12, "▁▂▃▄▅▆▇█"
 """The losses that a course shows at most, and their signs from low to high."""
@@ -45,7 +49,8 @@ def _store() -> "ModelStore":
 def list_models(json: bool) -> None:
     """List all models: task, cell, size, tokenizer, validation loss and its course, size on disk and age.
 
-    The model that commands take where none is named has a star: the default one, or the one trained last.
+    The model that commands take where none is named has a star: the default one, or the one trained last. A
+    narrow terminal shows fewer columns.
     """
     store = _store()
     found = [_summary(store.path(name)) for name in store.names()]
@@ -54,7 +59,7 @@ def list_models(json: bool) -> None:
     elif not found:
         console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
-        console.table([_row(one, str(_taken(store))) for one in found], COLUMNS)
+        console.table([_row(one, str(_taken(store))) for one in found], COLUMNS, rare=RARE)
 
 
 def _taken(store: "ModelStore") -> Path | None:
@@ -187,6 +192,9 @@ def _spelt(value: Any) -> str:
 def _component(record: dict[str, Any]) -> str:
     options = " ".join(f"{key}={_spelt(value)}" for key, value in record["options"].items())
     return f"{record['name']} ({record['distribution']} {record['version']}) {options}".rstrip()
+
+
+models.add_command(card)
 
 
 @models.command(cls=flags.Command)
