@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from rnngen.contracts import FeatureStep, NetworkStep, Tokenizer
+from rnngen.contracts import FeatureStep, NetworkStep, SourceTask, Tokenizer
 from rnngen.data.normalization import NormalizingTokenizer
 from rnngen.errors import ModelError, OptionError, UsageError
 from rnngen.generation.generator import Generator
@@ -90,6 +90,8 @@ def load_generator(
         normalize=config.corpus.normalize,
         separator=task.separator,
     )
+    if isinstance(task, SourceTask):
+        generator = replace(generator, check_source=task.check_source)
     pieces, example = generator.tokenizers.target.pieces, _example(reads_source)
     return replace(generator, model=conditioned(generator.model, pieces, generator.forbidden, example))
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rnngen.contracts import ClosingListener, Listener
+from rnngen.contracts import ClosingListener, Listener, PieceNetwork
 from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
 from rnngen.data.spelling import alphabet
@@ -301,6 +301,7 @@ def make_trainer(
     network = build_network(plan.parts["cell"], plan.config, setup)
     if plan.start_from:
         load_weights(network, _first_weights(plan, plan.start_from))
+    _set_pieces(network, plan)
     network.to(device)
     learner = _with_teachers(plan, network, device) if plan.teachers else None
     val, streams = evaluating.part_of(plan.encoded, evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
@@ -324,6 +325,16 @@ def make_trainer(
         starts_trained=plan.start_from is not None,
         learner=learner,
     )
+
+
+def _set_pieces(network: nn.Module, plan: Plan) -> None:
+    """Tell a network that has to know them the bytes of its tokens; ``UsageError`` if it cannot use such."""
+    if not isinstance(network, PieceNetwork):
+        return
+    try:
+        network.set_pieces(plan.encoded.tokenizer.pieces, plan.encoded.source_tokenizer.pieces)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
 
 
 def _with_teachers(plan: Plan, network: nn.Module, device: torch.device) -> Distillation:
