@@ -60,6 +60,7 @@ def sources(
     first, take = 0, _lines(argument, file, generator.encoding)
     watched = Watched(generator.watch(sources=True), "source", quiet=quiet)
     while lines := take(POOL):
+        generator.check_sources(lines, first + 1)
         for number, line in enumerate(lines, start=first + 1):
             if line.strip() and generator.exceeds_training(line):
                 limit = generator.max_source_tokens

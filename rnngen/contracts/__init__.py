@@ -20,7 +20,7 @@ clock.
 ::
 
     networks   Layer · Attention · Network, SourceNetwork · the steps of each · Blueprint
-    text       Chunk · Tokenizer, ExtendableTokenizer · Task · Reader · note
+    text       Chunk · Tokenizer, ExtendableTokenizer · Task, SourceTask · Reader · note
     decoding   Filter, StatefulFilter, TextConstraint · Strategy, DecodingJob · Listener
     specs      what hooks return
 """
@@ -61,6 +61,7 @@ from rnngen.contracts.networks import LayerStep as LayerStep
 from rnngen.contracts.networks import ModuleFactory as ModuleFactory
 from rnngen.contracts.networks import Network as Network
 from rnngen.contracts.networks import NetworkStep as NetworkStep
+from rnngen.contracts.networks import PieceNetwork as PieceNetwork
 from rnngen.contracts.networks import Quantizable as Quantizable
 from rnngen.contracts.networks import SourceNetwork as SourceNetwork
 from rnngen.contracts.networks import SourceStep as SourceStep
@@ -87,5 +88,6 @@ from rnngen.contracts.specs import imported as imported
 from rnngen.contracts.text import Chunk as Chunk
 from rnngen.contracts.text import ExtendableTokenizer as ExtendableTokenizer
 from rnngen.contracts.text import Reader as Reader
+from rnngen.contracts.text import SourceTask as SourceTask
 from rnngen.contracts.text import Task as Task
 from rnngen.contracts.text import Tokenizer as Tokenizer

@@ -3,7 +3,7 @@
 Each has a *torch implementation*, which trains over whole sequences, and may have a *NumPy implementation*,
 which generates one token at a time and starts at once. A capability that only some have is a Protocol to ask
 with ``isinstance``: ``CarryingLayer``, ``GatedStep``, ``FeatureStep``, ``ChunkStep``, ``LayeredStep``,
-``Quantizable``, ``CompiledMatrix``, ``CarryingNetwork``, ``FeatureNetwork``.
+``Quantizable``, ``CompiledMatrix``, ``CarryingNetwork``, ``FeatureNetwork``, ``PieceNetwork``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -266,6 +266,24 @@ class FeatureNetwork(Protocol):
 
     def predict(self, x: "Tensor") -> "Tensor":
         """Features (…,H) → logits (…,V)."""
+
+
+@runtime_checkable
+class PieceNetwork(Protocol):
+    """A network that has to know the bytes of its tokens, as where a bracket opens or a word begins.
+
+    What it needs of them it keeps in buffers, which are stored with the model: a restored network and the
+    NumPy implementation find them among the weights.
+    """
+
+    def set_pieces(self, target: Sequence[bytes], source: Sequence[bytes]) -> None:
+        """Take in the bytes of each token, V of the output's and V of the source's, before training begins.
+
+        Without a source both are the same. More tokens may come to them when a model is trained further.
+
+        Raises:
+            ValueError: if such tokens cannot be used; the message tells which option to change.
+        """
 
 
 # ── One step of a network ──────────────────────────────────────────────────────────────────────────────────

@@ -19,6 +19,8 @@ class Chunk(NamedTuple):
     one."""
     is_record: bool = False
     """True if a reader gives the whole of a record, as a cell of a table, and not a part of a file's text."""
+    line: int = 0
+    """The line of its file in which a record begins, for messages; 0 where a reader does not say."""
 
 
 class Tokenizer(Protocol):
@@ -107,6 +109,22 @@ class Task(Protocol):
         Raises:
             ValueError: if the text is not as the task needs it; the message names the place in the file, the
                 error, and the mend.
+        """
+
+
+@runtime_checkable
+class SourceTask(Task, Protocol):
+    """A task whose sources have a form of their own, as trees in brackets have.
+
+    Sources are checked before training, evaluation and generation. Of a line that ``examples`` cuts in two it
+    is the task that checks the source and names the line; everywhere else rnngen does.
+    """
+
+    def check_source(self, source: str) -> None:
+        """Check a source.
+
+        Raises:
+            ValueError: if it has another form; the message names the error and the mend, and no file or line.
         """
 
 

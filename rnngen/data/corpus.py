@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from rnngen.contracts import Chunk, Task
+from rnngen.contracts import Chunk, SourceTask, Task
 from rnngen.data import shipped_corpora
 from rnngen.data.file_encodings import UTF8, FileEncodings, all_wrong
 from rnngen.data.normalization import normalized
@@ -59,7 +59,7 @@ class Corpus:
 
     def _chunks(self) -> Iterator[Chunk]:
         if self.sources:
-            both = _side_by_side(self._lines(self.sources), self._lines(self.paths))
+            both = self._checked(_side_by_side(self._lines(self.sources), self._lines(self.paths)))
             yield from self.task.examples(both)
             return
         for path in self.paths:
@@ -76,13 +76,33 @@ class Corpus:
                 yield _Line(text.removesuffix("\r"), f"{name}: line {number}")
 
     def _document(self, path: Path) -> Iterator[Chunk]:
-        read, starts_document = self.reader_for(path), True
+        read, starts_document, records = self.reader_for(path), True, 0
         with opened(path) as raw:
             for chunk in normalized(read(decompressed(raw), name_of(path)), self.normalize):
+                if chunk.source:
+                    records += 1
+                    self._check(chunk.source, f"line {chunk.line}" if chunk.line else f"record {records}")
                 yield chunk._replace(starts_document=starts_document or chunk.starts_document)
                 starts_document = False
                 if self.watch:
                     self.watch(path, len(chunk.text), raw.tell())
+
+    def _checked(self, pairs: Iterable[tuple[str, Chunk]]) -> Iterator[Chunk]:
+        """Yield pairs, each with the place of its source, whose sources have the form that the task needs."""
+        for place, pair in pairs:
+            try:
+                self._check(pair.source, place)
+            except ValueError as error:
+                raise CorpusError(str(error)) from error
+            yield pair
+
+    def _check(self, source: str, place: str) -> None:
+        """Check a source that came with its text; ``ValueError`` that names the place."""
+        if isinstance(self.task, SourceTask):
+            try:
+                self.task.check_source(source)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from error
 
     def _all_wrong(self, error: EncodingError) -> CorpusError:
         """Read the other files to their end, too, and return one error for all that are wrong."""
@@ -119,8 +139,12 @@ def _cut(chunks: Iterable[Chunk]) -> Iterator[str]:
         yield held
 
 
-def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[Chunk]:
-    """Join line k of both, lines blank in both skipped; ``CorpusError`` at the first without a partner."""
+def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[tuple[str, Chunk]]:
+    """Join line k of both, with the source's place, lines blank in both skipped.
+
+    Raises:
+        CorpusError: at the first line without a partner.
+    """
     for source, text in zip_longest(sources, texts):
         if source is None or text is None:
             line, ended = (source, "texts") if source else (text, "sources")
@@ -132,7 +156,7 @@ def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[
         if any(blank):
             empty, other = (source, text) if blank[0] else (text, source)
             raise CorpusError(f"{empty.place} is empty, but {other.place} is not; remove both or fill it in")
-        yield Chunk(text.text, True, source.text)
+        yield source.place, Chunk(text.text, True, source.text)
 
 
 # ── Sources of text: files, folders and patterns, and standard input ───────────────────────────────────

@@ -84,6 +84,7 @@ class Generator:
         encoding: in which texts enter and leave: UTF-8, or ``bytes``, of which each is one character.
         normalize: the Unicode normal form that the tokenizers bring texts to.
         separator: what is written between texts.
+        check_source: raises ValueError at a source that has not the form that the task needs.
     """
 
     model: Any
@@ -103,6 +104,7 @@ class Generator:
     encoding: str = "utf-8"
     normalize: NormalForm | None = None
     separator: str = "\n"
+    check_source: Callable[[str], None] = lambda _: None
 
     @cached_property
     def capabilities(self) -> "tuple[Capability, ...]":
@@ -209,7 +211,8 @@ class Generator:
         """The state before the prefixes, sources read.
 
         Raises:
-            UsageError: if a source is missing, blank or too long, or given to a model that reads none.
+            UsageError: if a source is missing, blank, too long or of another form than the task needs, or
+                given to a model that reads none.
         """
         sources = [prompt.source for prompt in prompts]
         if not self.reads_source:
@@ -220,6 +223,7 @@ class Generator:
             raise UsageError("this model reads a source; give one")
         if any(prompt.is_blank for prompt in prompts):
             raise UsageError(BLANK)
+        self.check_sources([source or "" for source in sources])
         read = [self.source_tokens(source or "") for source in sources]
         for source, tokens in zip(sources, read, strict=True):
             if len(tokens) > MOST_SOURCE_TOKENS:
@@ -228,6 +232,21 @@ class Generator:
                     f"than {MOST_SOURCE_TOKENS:,} are read; divide it"
                 )
         return tuple(self.model.start(padded(read)))
+
+    def check_sources(self, sources: Sequence[str], first: int | None = None) -> None:
+        """Check that sources have the form that the task needs; blank ones have no output, and so any form.
+
+        Raises:
+            UsageError: at one that has not, with its number where the ``first`` has one.
+        """
+        for number, source in enumerate(sources, start=first or 0):
+            try:
+                if source.strip():
+                    self.check_source(source)
+            except ValueError as error:
+                raise UsageError(
+                    f"{'the source' if first is None else f'source {number}'}: {error}"
+                ) from error
 
     def prefill(self, prompt: Prompt) -> GenerationState:
         """Read one prompt, or find in the cache what was made of it; mix in another one if it says so."""
@@ -461,6 +480,10 @@ class Generator:
         source, *texts = line.split("\t")
         if len(texts) != 1 or not source.strip():
             raise ValueError("is no pair: a source, a tab and a text are expected")
+        try:
+            self.check_source(source)
+        except ValueError as error:
+            raise ValueError(f"has a source of another form: {error}") from error
         return source, texts[0]
 
     # ── attention ──────────────────────────────────────────────────────────────────────────────────────────

@@ -233,6 +233,12 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def read_card(path: Path) -> str:
+    """Return the card in a model's folder; nothing where there is none, as of a model in one file."""
+    card = path / CARD
+    return _read_text(card) if card.is_file() else ""
+
+
 def read_tokenizer(folder: Path) -> str:
     """Read the tokenizer alone, as text."""
     return _read_text(folder / TOKENIZER)

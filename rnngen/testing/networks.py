@@ -16,6 +16,7 @@ from rnngen.contracts import (
     FeatureNetwork,
     FeatureStep,
     NetworkSpec,
+    PieceNetwork,
     Spec,
     State,
     Weights,
@@ -60,6 +61,8 @@ def check_network(
         network = imported(spec.load)(blueprint, ModuleFactory(), chosen)
         checks.module(network, spec.load)
         perturb(network)
+        if isinstance(network, PieceNetwork):
+            network.set_pieces(pieces(blueprint.vocabulary), pieces(blueprint.source_vocabulary))
         if not spec.reads_source:
             numpy = spec.numpy if all(one.has_numpy for one in made.values()) else None
             check_stream_network(network, numpy, blueprint, chosen)
@@ -346,6 +349,11 @@ def perturb(network: Any) -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+def pieces(vocabulary: int) -> list[bytes]:
+    """Return the bytes of each token: the end token, then a letter each."""
+    return [b"", *(bytes([ord("a") + number]) for number in range(vocabulary - 1))]
 
 
 def sources(vocabulary: int) -> Any:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rnngen.contracts import ClosingListener, Listener
+from rnngen.contracts import ClosingListener, Listener, PieceNetwork
 from rnngen.data.batches import Batches, SourceBatches, SpanBatches, StreamBatches, example_spans
 from rnngen.data.dataset import named
 from rnngen.data.spelling import alphabet
@@ -39,6 +39,7 @@ from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
 from rnngen.printable import counted
 from rnngen.store import folders
+from rnngen.store.card import model_card
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import (
     ALPHABET,
@@ -57,7 +58,7 @@ from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.mixing import Mixing
 from rnngen.training.plan import Plan
-from rnngen.training.run_folder import ReadOnlyRun, RunFolder, model_card
+from rnngen.training.run_folder import ReadOnlyRun, RunFolder
 from rnngen.training.trainer import MetricsRow, Trainer
 from rnngen.training.vocabulary import cut_vocabulary, new_characters
 
@@ -247,7 +248,7 @@ def _conclusion(plan: Plan, trainer: Trainer, folder: RunFolder, finished: Finis
     """Evaluate the weights that are kept, write the model's card, and end with what held them back."""
     result = evaluating.final_evaluation(plan, trainer, folder)
     copied = evaluating.novelty_of(plan, trainer, folder)
-    folder.write_card(model_card(plan.name, plan.config, result, finished, copied))
+    folder.write_card(model_card(plan.name, plan.config, result, finished, str(copied or "")))
     yield result
     if copied:
         yield Copied(str(copied), **copied.as_json())
@@ -300,6 +301,7 @@ def make_trainer(
     network = build_network(plan.parts["cell"], plan.config, setup)
     if plan.start_from:
         load_weights(network, _first_weights(plan, plan.start_from))
+    _set_pieces(network, plan)
     network.to(device)
     learner = _with_teachers(plan, network, device) if plan.teachers else None
     val, streams = evaluating.part_of(plan.encoded, evaluating.EVAL_TOKENS), evaluating.EVAL_STREAMS
@@ -323,6 +325,16 @@ def make_trainer(
         starts_trained=plan.start_from is not None,
         learner=learner,
     )
+
+
+def _set_pieces(network: nn.Module, plan: Plan) -> None:
+    """Tell a network that has to know them the bytes of its tokens; ``UsageError`` if it cannot use such."""
+    if not isinstance(network, PieceNetwork):
+        return
+    try:
+        network.set_pieces(plan.encoded.tokenizer.pieces, plan.encoded.source_tokenizer.pieces)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
 
 
 def _with_teachers(plan: Plan, network: nn.Module, device: torch.device) -> Distillation:

@@ -4,15 +4,12 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rnngen.errors import ModelError
-from rnngen.evaluation.novelty import Novelty
-from rnngen.events import Event, FinalEvaluation, Finished, Saved
-from rnngen.options import describe
-from rnngen.registry.components import ComponentRecord
+from rnngen.events import Event, Saved
 from rnngen.store import checkpoint, folders
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.config import ModelConfig
@@ -187,54 +184,3 @@ class ReadOnlyRun(RunFolder):
 
     def _forget_after(self, step: int) -> None:
         """Leave it to the other process."""
-
-
-def model_card(
-    name: str, config: ModelConfig, result: FinalEvaluation, finished: Finished, copied: Novelty | None = None
-) -> str:
-    """Return the card in Markdown; nothing in it differs between two runs of the same training."""
-    copies = f"\n\nNovelty: {copied}." if copied else ""
-    corpus = config.corpus
-    files = ", ".join(Path(path).name for path in corpus.paths[:5]) + (" …" if len(corpus.paths) > 5 else "")
-    held_out = ", ".join(Path(path).name for path in corpus.val_paths)
-    held_out = held_out or f"the last {100 * corpus.val_fraction:.3g}%"
-    parts = [_part("cell", config.cell), _part("tokenizer", config.tokenizer), _part("task", config.task)]
-    parts += [f"- learnt from `{one.name}` (SHA-256 `{one.sha256[:16]}…`)" for one in config.teachers]
-    return f"""# {name}
-
-A recurrent text generator, made with rnngen {config.rnngen}.
-
-    rnngen sample -m {name}
-
-|  | nats per character |
-|---|---|
-| held-out text, state carried through (`stream`) | {result.stream:.4f} |
-| held-out text, windows of 256 tokens (`window`) | {result.window:.4f} |
-
-Trained on {files}: {corpus.chars:,} characters (SHA-256 `{corpus.sha256[:16]}…`), {held_out}
-held out. The weights are those of step {result.step:,} of {finished.step:,}.{copies}
-
-## Made of
-
-{chr(10).join(parts)}
-
-## Network
-
-{_table(config.network)}
-
-## Training
-
-{_table(config.training)}
-"""
-
-
-def _part(kind: str, component: ComponentRecord) -> str:
-    options = "".join(f", {key}={value}" for key, value in component.options.items())
-    return f"- {kind} `{component.name}` ({component.distribution} {component.version}){options}"
-
-
-def _table(options: Any) -> str:
-    """An options dataclass as a table, with the documentation of each field."""
-    helps = {option.name: option.help for option in describe(type(options))}
-    rows = [f"| {f.name} | {getattr(options, f.name)} | {helps[f.name]} |" for f in fields(options)]
-    return "\n".join(["| option | value | what it is |", "|---|---|---|", *rows])

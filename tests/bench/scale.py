@@ -27,23 +27,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-SMALL = [
-    "--hidden",
-    "16",
-    "--layers",
-    "1",
-    "--batch",
-    "4",
-    "--seq",
-    "16",
-    "--device",
-    "cpu",
-    "--ngram",
-    "none",
-    "--quiet",
-    "--seed",
-    "1",
-]
+SMALL = (
+    *("--hidden", "16", "--layers", "1", "--batch", "4", "--seq", "16"),
+    *("--device", "cpu", "--ngram", "none", "--quiet", "--seed", "1"),
+)
 TEXT = "the quick brown fox jumps over the lazy dog\n"
 LIMITED = """
 import resource, sys

@@ -7,7 +7,9 @@ import re
 import shutil
 import sys
 
+import click
 import pytest
+from rich.cells import cell_len
 
 from rnngen.__main__ import main
 
@@ -56,6 +58,19 @@ def test_the_list_has_a_row_a_model(run, shelf):
         ["names", "lines", "lstm", "1×16", "char"],
         ["tale", "continue", "lstm", "1×16", "char"],
     ]
+
+
+def test_columns_hold_in_narrow_terminals(run, shelf, monkeypatch):
+    run("models", "cp", "tale", "ein-langer-Name-für-愛愛愛")
+    listed = run("models", "list", "--json").out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for width, shown in ((120, "tokenizer"), (80, "task"), (40, "course"), (20, "age")):
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = click.unstyle(run("models", "list").out).splitlines()
+        assert max(map(cell_len, lines)) <= width
+        assert shown in lines[1]
+        assert any("names" in line.split()[:2] for line in lines)  # whole, in its row
+    assert run("models", "list", "--json").out == listed
 
 
 def test_the_model_that_is_taken_by_default_has_a_star(run, shelf):

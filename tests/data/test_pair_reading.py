@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnngen.builtins.options import JSONLinesOptions, TextReaderOptions
-from rnngen.builtins.readers import read_json_lines, read_text
+from rnngen.builtins.options import JSONLinesOptions, TableOptions, TextReaderOptions
+from rnngen.builtins.readers import read_csv, read_json_lines, read_text
 from rnngen.builtins.tasks import Pairs
 from rnngen.contracts import Chunk
 from rnngen.data.corpus import Corpus
@@ -152,3 +152,38 @@ def test_several_files_of_each_side_are_read_one_after_another(tmp_path):
     sources = [written(tmp_path, "c.txt", "x\n"), written(tmp_path, "d.txt", "y\nz\n")]
     chunks = Corpus(texts, Pairs(NoOptions()), reader_for, sources).chunks()
     assert [(chunk.source, chunk.text) for chunk in chunks] == [("x", "1"), ("y", "2"), ("z", "3")]
+
+
+# ── a task whose sources have a form ───────────────────────────────────────────────────────────────────────
+
+
+class Figures(Pairs):
+    def check_source(self, source):
+        if not source.isdigit():
+            raise ValueError(f"{source!r} is no number; write figures")
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "sources", "place"),
+    [
+        ("de.txt", "eins\n\nzwei\n", "1\n\ntwo\n", "sources.txt: line 3"),
+        ("pairs.csv", "1,eins\n\ntwo,zwei\n", None, "pairs.csv: line 3"),
+        (
+            "pairs.jsonl",
+            '{"en": "1", "de": "eins"}\n{"en": "two", "de": "zwei"}\n',
+            None,
+            "pairs.jsonl: record 2",
+        ),
+    ],
+)
+def test_a_source_of_another_form_is_named_with_its_place(tmp_path, name, texts, sources, place):
+    def reader(path):
+        options = TableOptions(beside="source")
+        csv = path.suffix == ".csv"
+        return (lambda stream, name: read_csv(stream, name, options)) if csv else reader_for(path)
+
+    beside = [] if sources is None else [written(tmp_path, "sources.txt", sources)]
+    corpus = Corpus([written(tmp_path, name, texts)], Figures(NoOptions()), reader, beside)
+    with pytest.raises(CorpusError, match="'two' is no number; write figures") as error:
+        list(corpus.chunks())
+    assert f"{place}: " in str(error.value)

@@ -96,6 +96,20 @@ def test_a_source_is_needed_and_refused_where_there_is_none(session, train, gene
         text(session.load("verse").generator, "a", source="abc")
 
 
+def test_a_source_of_another_form_than_the_task_needs_is_refused_wherever_one_is_read(generator):
+    def figures(source):
+        if not source.isdigit():
+            raise ValueError(f"{source!r} is no number")
+
+    strict = replace(generator, check_source=figures)
+    with pytest.raises(UsageError, match=r"^the source: 'abc' is no number"):
+        strict.prefill(Prompt("", "abc"))
+    with pytest.raises(UsageError, match=r"^source 7: 'abc' is no number"):
+        strict.check_sources(["1", " ", "abc"], 5)
+    with pytest.raises(ValueError, match="'abc' is no number"):
+        strict.split_source("abc\tx")
+
+
 def test_translate_gives_one_output_for_each_source(model):
     outputs = model.translate(SOURCES)
     assert len(outputs) == len(SOURCES)

@@ -13,7 +13,10 @@ from rnngen import hookimpl
 from rnngen.api import Session
 from rnngen.contracts import AttentionSpec, CellSpec
 from rnngen.data.batches import Batch
+from rnngen.decoding.sampler import Sampler
 from rnngen.errors import OptionError, PluginError, UsageError
+from rnngen.generation.prompts import Prompt
+from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
 from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import NetworkOptions
@@ -125,6 +128,29 @@ def test_a_cache_that_grows_trains_on_free_text_and_generates_in_every_way(
     assert texts[0] == model.generate("the", length=30, seed=1)
     assert len(model.generate("the", length=20, beam=3)) > 0
     assert "dynamic" in json.dumps(model.evaluate(dynamic=True).as_json())
+
+
+def test_a_text_goes_on_from_a_file_with_all_of_its_cache_as_if_it_had_never_stopped(
+    session, request_to_train, tmp_path
+):
+    train(session, request_to_train())
+    generator, path = session.load("sea").generator, tmp_path / "sea.state"
+    sampler = Sampler(generator.model, [])
+
+    def begun():
+        given = generator.prefill(Prompt("the "))
+        state = sampler.start(given, [np.random.default_rng(3)])
+        return ResumableGeneration(sampler, state, generator.tokenizers.target, len(given.histories[0]))
+
+    whole, first = "".join(begun().write(60)), begun()
+    shown = "".join(first.write(20))
+    for _ in range(2):  # a state that was read is saved and read again
+        save_state(path, first, "sea", ())
+        first = SavedState.read(path).resume(generator, sampler, model="sea", filters=())
+        shown += "".join(first.write(20))
+    assert shown == whole
+    kept = [array.shape for array in SavedState.read(path).arrays.values() if array.ndim == 3]
+    assert kept == [(1, len(first.state.histories[0]) - 21, 16)] * 2, "what was read is kept, the last 20 not"
 
 
 def test_a_run_with_a_cache_is_resumed_to_the_same_bytes(session, request_to_train):

@@ -1,6 +1,7 @@
 """A model across versions of its plugin: upgraded where the plugin says how, and told where it does not."""
 
 import types
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from rnngen import hookimpl
 from rnngen.api import Session
 from rnngen.contracts import CellSpec, NetworkSpec
-from rnngen.errors import ModelError, RnngenError
+from rnngen.errors import ModelError, RnngenError, UsageError
 from rnngen.registry import Distribution, Registry
 from rnngen.requests.conflicts import ConflictError
 from rnngen.requests.train import TrainRequest
@@ -79,6 +80,20 @@ class Windows(nn.Module):
 
     def attended(self, state):
         return None
+
+
+class Pieces(Windows):
+    """One that counts the bytes of its tokens, and refuses long ones."""
+
+    def __init__(self, blueprint, modules, options):
+        super().__init__(blueprint, modules, options)
+        self.register_buffer("sizes", torch.zeros(blueprint.vocabulary))
+
+    def set_pieces(self, target, source):
+        if max(map(len, target)) > 1:
+            raise ValueError("long tokens; use `tokenizer=byte`")
+        assert target == source
+        self.sizes.copy_(torch.tensor([len(piece) for piece in target]))
 
 
 def cell(made, **more):
@@ -151,3 +166,14 @@ def test_a_whole_network_without_a_source_trains_resumes_and_generates(session, 
 
 def test_a_whole_network_without_a_source_passes_its_suite():
     check_network(WINDOWS)
+
+
+def test_a_network_that_asks_for_the_bytes_of_its_tokens_has_them_when_it_trains_and_ever_after(session, ask):
+    made = session(replace(WINDOWS, name="mine", load=f"{__name__}:Pieces"))
+    train(made, ask())
+    kept = made.read("sea").weights["sizes"]
+    assert kept.tolist() == [len(piece) for piece in made.load("sea").generator.tokenizers.target.pieces]
+    train(made, tuned(ask))
+    assert made.read("tuned").weights["sizes"].tolist() == kept.tolist()
+    with pytest.raises(UsageError, match="long tokens; use tokenizer=byte"):
+        train(made, ask(tokenizer="bpe", vocab_size=260, name="long"))

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import rnngen
 import torch
 from rnngen.testing import check_cell
 
@@ -83,6 +85,24 @@ def test_heads_that_do_not_divide_the_hidden_size_are_refused() -> None:
 def test_sizes_are_at_least_one(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         TransformerOptions(**{name: 0})
+
+
+def test_a_text_goes_on_from_a_file_as_if_it_had_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNGEN_HOME", str(tmp_path))
+    (tmp_path / "sea.txt").write_text("the sea, the sky, and the sand between them. " * 60)
+    settings = {"window": "6"}  # shorter than what is written before the break
+    options: dict[str, Any] = {"hidden": 16, "steps": 10, "seq": 16, "ngram": "none", "settings": settings}
+    rnngen.train(str(tmp_path / "sea.txt"), name="sea", cell="transformer", layers=2, **options)
+
+    def sample(*arguments: str) -> bytes:
+        command = [sys.executable, "-m", "rnngen", "sample", "-m", "sea", *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout.rstrip(b"\n")
+
+    how = ["--seed", "1", "--temp", "1.5", "the "]
+    first = sample("-n", "20", "--save-state", "sea.state", *how)
+    assert first + sample("-n", "20", "--from-state", "sea.state") == sample("-n", "40", *how)
 
 
 @pytest.mark.parametrize("module", ["rnngen_transformer", "rnngen_transformer.numpy"])

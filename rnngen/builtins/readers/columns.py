@@ -130,7 +130,7 @@ class Columns:
                 if not cell.strip():
                     where = f"{self.name}: line {number}: {self._called(column)}"
                     raise CorpusError(f"{where} is empty; fill it in, or remove the row")
-            yield Chunk(text, True, source, is_record=True)
+            yield Chunk(text, True, source, is_record=True, line=number)
         if empty:
             note("rows left out, as their text is empty: {rows:,}", self.name, rows=empty)
 

@@ -1,16 +1,16 @@
-"""``rnngen models``: the models on this machine; ``rnngen export``: one of them in one file."""
+"""``rnngen models``: the models on this machine."""
 
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnngen.cli import completers, flags, streams
+from rnngen.cli.commands.card import card
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import age, clock, disk_size
 from rnngen.errors import RnngenError, UsageError
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("", "name", "task", "cell", "size", "tokenizer", "nats/char", "course", "disk", "age")
 """Headings of the listing; the first column marks the default model."""
+
+RARE = ("tokenizer", "cell", "disk", "task", "size", "nats/char", "course")
+"""Those that narrow terminals leave out, the first first."""
 
 SPARKS, HEIGHTS = 12, "▁▂▃▄▅▆▇█"
 """The losses that a course shows at most, and their signs from low to high."""
@@ -45,7 +48,8 @@ def _store() -> "ModelStore":
 def list_models(json: bool) -> None:
     """List all models: task, cell, size, tokenizer, validation loss and its course, size on disk and age.
 
-    The model that commands take where none is named has a star: the default one, or the one trained last.
+    The model that commands take where none is named has a star: the default one, or the one trained last. A
+    narrow terminal shows fewer columns.
     """
     store = _store()
     found = [_summary(store.path(name)) for name in store.names()]
@@ -55,7 +59,7 @@ def list_models(json: bool) -> None:
         console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
         taken = str(_taken(store))
-        console.table([_row(one, taken) for one in found], COLUMNS)
+        console.table([_row(one, taken) for one in found], COLUMNS, rare=RARE)
 
 
 def _taken(store: "ModelStore") -> Path | None:
@@ -190,6 +194,9 @@ def _component(record: dict[str, Any]) -> str:
     return f"{record['name']} ({record['distribution']} {record['version']}) {options}".rstrip()
 
 
+models.add_command(card)
+
+
 @models.command(cls=flags.Command)
 @click.argument("names", nargs=-1, required=True, shell_complete=completers.models)
 @flags.option("-y", "--yes", is_flag=True, sensitive=True, help="Do not ask.")
@@ -245,76 +252,3 @@ def default(name: str | None, unset: bool) -> None:
 def path(name: str) -> None:
     """Print the folder of a model."""
     console.line(str(_store().find(name)))
-
-
-@flags.examples(
-    "rnngen export diary",
-    "rnngen export diary -o ~/models/diary.safetensors",
-    "rnngen sample -m ./diary.safetensors",
-    "rnngen export diary --web -o diary-page",
-)
-@click.command(cls=flags.Command)
-@click.argument("name", shell_complete=completers.models)
-@flags.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    sensitive=True,
-    metavar="FILE",
-    help="The file to write, or - for standard output; by default NAME.safetensors in this folder.",
-)
-@click.option(
-    "--web", is_flag=True, help="Write a folder with one page that generates in a browser, without a server."
-)
-@flags.option("--force", is_flag=True, sensitive=True, help="Replace FILE if it exists.")
-@click.pass_context
-def export(ctx: click.Context, name: str, output: Path | None, web: bool, force: bool) -> None:
-    """Pack a model into one .safetensors file that -m takes, or with --web into one page.
-
-    The page holds the model itself and needs neither a server nor a network: open FOLDER/index.html. It
-    writes the same text as 'rnngen sample' for the same prompt, seed and settings.
-    """
-    if web:
-        _export_page(ctx, name, output, force=force)
-        return
-    from rnngen.store import model_folder
-
-    model = _store().open(name)
-    if output == Path("-"):
-        with TemporaryDirectory() as place:
-            model_folder.export(model, packed := Path(place, "model.safetensors"))
-            streams.output().buffer.write(packed.read_bytes())
-        return
-    output = output or Path(f"{model.path.stem}.safetensors")
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder; give the name of a file")
-    if output.suffix != ".safetensors":
-        raise UsageError(f"{output}: the name must end in .safetensors, so that -m knows it is a file")
-    if output.exists() and not force:
-        raise UsageError(f"{output} exists already; --force replaces it")
-    model_folder.export(model, output)
-    console.note(f"wrote {output} ({disk_size(output.stat().st_size)})")
-
-
-def _export_page(ctx: click.Context, name: str, output: Path | None, *, force: bool) -> None:
-    from rnngen.cli.context import load, session
-    from rnngen.generation.web import page
-    from rnngen.registry.components import restore
-    from rnngen.store.checkpoint import write_text
-
-    here = session(ctx)
-    loaded = load(here, [name], "cpu")
-    stored = loaded.stored[0]
-    if stored.config.reads_source:
-        raise UsageError(f"{name} reads sources, which the page cannot; export it without --web")
-    folder = output or Path(f"{stored.path.stem}-page")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; --web writes a folder")
-    target = folder / "index.html"
-    if target.exists() and not force:
-        raise UsageError(f"{target} exists already; --force replaces it")
-    cell = restore(here.registry, "cell", stored.config.cell)
-    text = page(loaded.generator, stored, cell, loaded.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(target, text)
-    console.note(f"wrote {target} ({disk_size(target.stat().st_size)}); open it in a browser")

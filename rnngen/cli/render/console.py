@@ -39,6 +39,8 @@ Mode: TypeAlias = Literal["live", "plain", "json", "quiet"]
 Row: TypeAlias = Sequence[object]
 END = "<end>"
 FRAMES_PER_SECOND = 6
+FOLDED = 16
+"""Columns of a name in a table that has no room for more."""
 WIDEST_TEXT = 90
 """Columns of running text; longer lines are hard to read."""
 
@@ -106,14 +108,16 @@ def line(text: str) -> None:
     click.echo(shown(text) if sys.stdout.isatty() else text)
 
 
-def table(rows: Iterable[Row], columns: Sequence[str]) -> None:
+def table(rows: Iterable[Row], columns: Sequence[str], *, rare: Sequence[str] = ()) -> None:
     """Write a table on stdout: drawn on a terminal, aligned plain text elsewhere.
 
-    ``None`` is an empty cell, numbers are aligned to the right.
+    ``None`` is an empty cell, numbers are aligned to the right. A terminal that is too narrow for all columns
+    shows none of ``rare``, as few of these from the beginning as it takes.
     """
     listed = [list(row) for row in rows]
     if _drawable(sys.stdout):
-        rich_console(sys.stdout).print(_drawn(listed, columns))
+        console = rich_console(sys.stdout)
+        console.print(_fitting(console, listed, columns, rare) if rare else _drawn(listed, columns))
     else:
         click.echo("\n".join(_plain_table(listed, columns)))
 
@@ -128,12 +132,32 @@ def live_table(listings: Iterable[tuple[Sequence[Row], Sequence[str]]]) -> None:
             live.update(_drawn(rows, columns), refresh=True)
 
 
-def _drawn(rows: Sequence[Row], columns: Sequence[str]) -> "Table":
+def _fitting(console: "Console", rows: Sequence[Row], columns: Sequence[str], rare: Sequence[str]) -> "Table":
+    """Draw a table as wide as fits: closer together, the second column folded, with fewer columns."""
+    from rich.measure import Measurement
+
+    endless = console.options.update(max_width=10_000)
+    for count in range(len(rare) + 1):
+        kept = [index for index, name in enumerate(columns) if name not in rare[:count]]
+        some, names = [[row[index] for index in kept] for row in rows], [columns[index] for index in kept]
+        for gap, widest in ((1, None), (0, None), (0, FOLDED)):
+            drawn = _drawn(some, names, padding=(0, gap, 0, 0))
+            drawn.columns[1].max_width = widest
+            if Measurement.get(console, endless, drawn).maximum <= console.width:
+                return drawn
+    for column in (*drawn.columns[:1], *drawn.columns[2:]):
+        column.no_wrap = True
+    return drawn
+
+
+def _drawn(
+    rows: Sequence[Row], columns: Sequence[str], padding: tuple[int, int, int, int] = (0, 1, 0, 1)
+) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, header_style="bold")
     for index, name in enumerate(columns):
         right = _numeric([row[index] for row in rows])
         drawn.add_column(Text(name), justify="right" if right else "left", overflow="fold")

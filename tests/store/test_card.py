@@ -7,8 +7,8 @@ import pytest
 from rnngen.events import FinalEvaluation, Finished
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.registry.components import ComponentRecord
+from rnngen.store.card import model_card, with_sections
 from rnngen.store.config import CorpusRecord, ModelConfig
-from rnngen.training.run_folder import model_card
 
 CONFIG = ModelConfig(
     cell=ComponentRecord("lstm", "rnngen", "0.1.0", {"forget_bias": 1.5}),
@@ -56,6 +56,29 @@ def test_every_option_is_told_with_its_value():
     for options in (CONFIG.network, CONFIG.training):
         for field in fields(options):
             assert f"| {field.name} | {getattr(options, field.name)} | " in text
+
+
+def test_the_losses_of_its_parts_are_told_where_there_are_some():
+    assert "alone (`stream`)" not in card()
+    mixed = model_card("odes", CONFIG, replace(JUDGED, network=1.5, ngram=1.75), FINISHED)
+    assert "network alone (`stream`) | 1.5000 |" in mixed
+    assert "n-gram alone (`stream`) | 1.7500 |" in mixed
+
+
+def test_a_card_takes_sections_and_the_name_that_the_model_has_now():
+    found = with_sections(card(), "songs", ["## Samples\n\nla", "## More"])
+    assert found.startswith("# songs\n\nA recurrent text generator")
+    assert "odes\n" not in found
+    headings = [line for line in found.splitlines() if line.startswith("#")]
+    assert headings == ["# songs", "## Samples", "## More", "## Made of", "## Network", "## Training"]
+    assert found.endswith(card()[card().index("## Made of") :])
+    assert with_sections("# odes\n\nBy hand.\n", "odes", ["## More"]) == "# odes\n\nBy hand.\n\n## More\n"
+
+
+def test_a_card_of_a_model_without_a_verdict_has_no_losses():
+    found = model_card("odes", CONFIG)
+    assert "nats per character" not in found
+    assert "123,456 characters" in found
 
 
 def test_nothing_of_the_clock_or_of_this_machines_folders_is_told():
