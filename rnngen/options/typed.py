@@ -58,7 +58,10 @@ def _is(value: Any, kind: Any) -> bool:
 
 def deeper(value: Any, levels: int) -> bool:
     """Return whether objects and lists of JSON or TOML are nested in more levels."""
-    if not isinstance(value, dict | list):
-        return False
-    items = value.values() if isinstance(value, dict) else value
-    return not levels or any(deeper(item, levels - 1) for item in items)
+    inner: list[Any] = [value]
+    while inner := [one for one in inner if type(one) in (dict, list)]:
+        if not levels:
+            return True
+        inner = [item for one in inner for item in (one.values() if type(one) is dict else one)]
+        levels -= 1
+    return False

@@ -19,7 +19,7 @@ from rnngen.decoding.text_stream import decode
 from rnngen.evaluation import seq2seq_metrics
 from rnngen.evaluation.mixture import MixtureEvaluator
 from rnngen.evaluation.ngram import witten_bell
-from rnngen.evaluation.novelty import Novelty, measure
+from rnngen.evaluation.novelty import SEARCHED, Novelty, measure
 from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import FinalEvaluation
 from rnngen.generation.generator import Generator
@@ -177,7 +177,7 @@ def novelty_of(plan: Plan, trainer: Trainer, folder: RunFolder) -> Novelty | Non
         return None
     generator = _generator(plan, trainer.network, read_model(folder.folder).weights)
     typical = encoded.train.text_tokens / max(1, encoded.train.examples)
-    found = measure(generator, chunks_of(encoded.train, encoded), typical=typical)
+    found = measure(generator, chunks_of(encoded.train, encoded, SEARCHED), typical=typical)
     trainer.network.train()
     return found
 
@@ -241,7 +241,8 @@ def _strangers(known: list[Chunk], unseen: list[Chunk]) -> str:
     )
 
 
-def chunks_of(store: TokenStore, encoded: EncodedDataset) -> Iterator[Chunk]:
-    """Yield the examples of a store as text."""
-    texts = (decode(encoded.tokenizer.pieces, store.example(number)) for number in range(store.examples))
+def chunks_of(store: TokenStore, encoded: EncodedDataset, most: int | None = None) -> Iterator[Chunk]:
+    """Yield the examples of a store as text, of each no more than its first ``most`` tokens."""
+    pieces = encoded.tokenizer.pieces
+    texts = (decode(pieces, store.example(number)[:most]) for number in range(store.examples))
     return (Chunk(text, starts_document=True) for text in texts)
