@@ -50,7 +50,7 @@ COMMANDS: dict[str, Builtin] = {
     "bench": Builtin("rnngen.cli.commands.bench:bench", "Measure the speed of training and generation."),
     "models": Builtin("rnngen.cli.commands.models:models", "List, show, copy and remove models."),
     "cache": Builtin("rnngen.cli.commands.cache:cache", "Show or clear what can be made again."),
-    "export": Builtin("rnngen.cli.commands.models:export", "Pack a model into one file."),
+    "export": Builtin("rnngen.cli.commands.export:export", "Pack a model into one file, a page, or ONNX."),
     "devices": Builtin("rnngen.cli.commands.devices:devices", "List the devices of this machine."),
     "doctor": Builtin("rnngen.cli.commands.doctor:doctor", "Show what is installed, and what to mend."),
     "config": Builtin("rnngen.cli.commands.config:config", "Show the settings, and where each comes from."),

@@ -26,6 +26,10 @@ from rnngen.data.token_store import TokenStore
 Ints = NDArray[np.int64]
 
 
+NEARLY = 0.75
+"""Share of the rows that would fit which a batch has at least, for a number that other batches have too."""
+
+
 class Batch(NamedTuple):
     """Tokens that one step of training or evaluation reads."""
 
@@ -171,6 +175,10 @@ class SpanBatches:
     def _lengths(self) -> Ints:
         return self.stops - self.starts
 
+    def _width(self, lengths: Ints) -> int:
+        """Return the T of a batch."""
+        return int(lengths.max())
+
     def _shuffled(self) -> list[Ints]:
         """Return this epoch's batches, each an array of span numbers."""
         rng = np.random.default_rng([self.seed, self.epoch])
@@ -186,7 +194,7 @@ class SpanBatches:
     def batch(self, rows: Ints) -> Batch:
         """Return the spans of some numbers side by side."""
         lengths = self.stops[rows] - self.starts[rows]
-        inputs, targets = gather(self.store, self.starts[rows], lengths, int(lengths.max()))
+        inputs, targets = gather(self.store, self.starts[rows], lengths, self._width(lengths))
         return Batch(inputs, targets, np.ones(len(rows), bool))
 
     def __next__(self) -> Batch:
@@ -214,6 +222,9 @@ class SpanBatches:
 class SourceBatches(SpanBatches):
     """Examples with their sources, in batches in which both sides are of similar length.
 
+    Both sides are padded to one of few lengths: the library of matrix products prepares its kernels anew for
+    every shape that it has not met lately, which took half of a step where nearly every batch had its own.
+
     ``budget`` holds on either side. Examples with more than ``limit`` tokens on a side are left out;
     ``left_out`` counts them.
     """
@@ -229,13 +240,15 @@ class SourceBatches(SpanBatches):
         super().__init__(store, (store.starts[:-1][kept], store.starts[1:][kept]), budget, seed)
 
     def _lengths(self) -> Ints:
-        longer: Ints = np.maximum(self.stops - self.starts, self.source_lengths)
-        return longer
+        return _rounded(np.maximum(self.stops - self.starts, self.source_lengths))
+
+    def _width(self, lengths: Ints) -> int:
+        return int(_rounded(lengths).max())
 
     def batch(self, rows: Ints) -> Batch:
         """Return the examples of some numbers side by side, with their sources."""
         lengths = self.source_lengths[rows]
-        columns = np.arange(lengths.max())
+        columns = np.arange(self._width(lengths))
         places = np.minimum(self.source_starts[rows][:, None] + columns, len(self.source) - 1)
         tokens = self.source.tokens[places].astype(np.int64)
         source = np.where(columns < lengths[:, None], tokens, NO_TOKEN)
@@ -299,10 +312,26 @@ def _cut(starts: Ints, stops: Ints, limit: int) -> tuple[Ints, Ints]:
     return first, np.minimum(first + limit, np.asarray(stops)[which])
 
 
+def _rounded(lengths: Ints) -> Ints:
+    """Round lengths up to a multiple of 4 or, from 64 on, to one of an eighth of a power of two."""
+    grid: Ints = 2 ** np.maximum(2, np.log2(np.maximum(lengths, 1)).astype(np.int64) - 3)
+    rounded: Ints = -(-lengths // grid) * grid
+    return rounded
+
+
 def _packed(rows: Ints, lengths: Ints, budget: int) -> Iterator[Ints]:
-    """Cut rows, sorted by length, into batches whose longest row times their number is within the budget."""
+    """Cut rows, sorted by length, into batches whose longest row times their number is within the budget.
+
+    A batch that a longer row ends has as many rows as fit of those, if that leaves few of its own to the
+    next one: equal numbers make equal shapes.
+    """
     begin = 0
-    for i in range(1, len(rows) + 1):
-        if i == len(rows) or int(lengths[rows[i]]) * (i - begin + 1) > budget:
-            yield rows[begin:i]
-            begin = i
+    while begin < len(rows):
+        end = begin + 1
+        while end < len(rows) and int(lengths[rows[end]]) * (end - begin + 1) <= budget:
+            end += 1
+        usual = budget // int(lengths[rows[end]]) if end < len(rows) else 0
+        if NEARLY * (end - begin) <= usual < end - begin:
+            end = begin + usual
+        yield rows[begin:end]
+        begin = end

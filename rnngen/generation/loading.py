@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from rnngen.contracts import FeatureStep, NetworkStep, SourceTask, Tokenizer
+from rnngen.contracts import FeatureStep, NetworkStep, SourceTask, Tokenizer, imported
 from rnngen.data.normalization import NormalizingTokenizer
 from rnngen.errors import ModelError, OptionError, UsageError
 from rnngen.generation.generator import Generator
@@ -18,6 +18,7 @@ from rnngen.inference.neural_cache import CachedStep
 from rnngen.inference.ngram import Mixture, mixed_step
 from rnngen.inference.quantized import quantize, quantized_step
 from rnngen.inference.torch_model import TorchStep, torch_step
+from rnngen.matrices import has_numba
 from rnngen.options.model import EvaluationOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import Component, Tokenizers, load_tokenizers, make_task, restore
@@ -176,6 +177,8 @@ def _network(registry: Registry, model: StoredModel, options: LoadOptions) -> An
 
 def _with_ngram(step: Any, model: StoredModel, options: LoadOptions) -> Any:
     if (mixture := mixture_of(model)) is not None:
+        if options.quantize is not None and has_numba():
+            mixture = imported("rnngen.inference.ngram.compiled:compiled_mixture")(mixture)
         return mixed_step(step, mixture, adaptive=options.adapt)
     if options.adapt:
         raise OptionError(without_ngram(model))

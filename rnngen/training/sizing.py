@@ -26,10 +26,12 @@ import math
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import cycle
+from typing import Any, cast
 
 import torch
 
+from rnngen.data.batches import Batch, Batches
 from rnngen.errors import OptionError
 from rnngen.events import Step, report
 from rnngen.nn.build import build_network
@@ -221,8 +223,22 @@ def parameters_of(plan: Plan) -> int:
         return sum(p.numel() for p in build_network(cell, plan.config).parameters())
 
 
+class _Again:
+    """The first batches of others, again and again: as much of ``Batches`` as training without end reads."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.store, self.steps_per_epoch = batches.store, batches.steps_per_epoch
+        self._batches = cycle([next(batches) for _ in range(WARM_UP_STEPS)])
+
+    def __next__(self) -> Batch:
+        return next(self._batches)
+
+
 def _rate(plan: Plan, seconds: float) -> float:
-    """Tokens a second of training on this machine: the trainer itself, run for a moment."""
+    """Tokens a second of training on this machine: the trainer itself, run for a moment.
+
+    It reads the same batches again and again, since a shape that comes for the first time takes much longer.
+    """
     training = replace(plan.config.training, steps=1 << 40, epochs=None, minutes=None)  # no evaluation
     training = replace(training, ngram="none")
     plan = replace(plan, config=plan.config.replace(training=training))
@@ -230,6 +246,7 @@ def _rate(plan: Plan, seconds: float) -> float:
     report(work)
     with torch.random.fork_rng(devices=[]), kept_memory(), denormals_flushed():
         trainer = make_trainer(plan, choose_device(training.device))
+        trainer.batches = cast(Batches, _Again(trainer.batches))
         until, timed, rate = time.monotonic() + seconds, False, 0.0
         for event in trainer.run():
             if isinstance(event, Step):

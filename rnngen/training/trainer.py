@@ -47,6 +47,8 @@ WARM_UP_STEPS = 2
 ABSURD = 50.0
 """Nats a token from which on a validation loss is that of a network that has diverged: a network that knows
 nothing has the logarithm of its vocabulary, 12 at 200,000 tokens."""
+EVALUATION_PAUSE = 8
+"""Where the clock decides, training lasts that many times as long as the evaluation before it."""
 LOSS_WINDOW = 50
 """Steps over which the training loss is averaged, each counting a fiftieth less than the one after it."""
 NO_ROW = "give a smaller `hidden`, `layers`, `seq` or, for pairs, `max_length`"
@@ -195,9 +197,10 @@ class Trainer:
             yield from self._step()
             self.progress.seconds = self._since(began)
             if self._elapsed() >= next_evaluation or self._spent() >= 1:
+                before = self.progress.seconds
                 yield from self._evaluate()
                 self.progress.seconds = self._since(began)
-                next_evaluation = self._next_evaluation()
+                next_evaluation = self._next_evaluation(self.progress.seconds - before)
                 reason = self._ended() or ("interrupt" if self._asked_to_stop() else None)
             elif self._asked_to_stop():
                 reason = "interrupt"
@@ -236,10 +239,15 @@ class Trainer:
     def _spent(self) -> float:
         return min(1.0, self._elapsed() / self._budget())
 
-    def _next_evaluation(self) -> float:
-        """At multiples of the interval, wherever the run was stopped and resumed in between."""
+    def _next_evaluation(self, took: float = 0.0) -> float:
+        """At multiples of the interval, wherever the run was stopped and resumed in between.
+
+        Args:
+            took: seconds of the last evaluation.
+        """
         interval = self.interval if self.steps else self._budget() / self.options.evaluations
-        return interval * (math.floor(self._elapsed() / interval + 1e-9) + 1)
+        earliest = self._elapsed() + (0.0 if self.steps else EVALUATION_PAUSE * took)
+        return interval * (math.floor(earliest / interval + 1e-9) + 1)
 
     # ── one step ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -64,6 +64,18 @@ def test_an_epoch_holds_every_pair_once_each_beside_its_own_source(store, budget
         assert set(found) == expected(store)
 
 
+def test_few_shapes_come_again_and_again():
+    """A matrix library prepares kernels for every new shape, which costs more than padding."""
+    rng = np.random.default_rng(5)
+    store = store_of(rng.integers(5, 30, 8_000).tolist(), rng.integers(5, 30, 8_000).tolist())
+    batches = epoch(SourceBatches(store, 2_048))
+    shapes = {(batch.inputs.shape, batch.source.shape) for batch in batches}
+    assert len(shapes) < len(batches) / 2
+    targets = sum(int((batch.targets != IGNORE).sum()) for batch in batches)
+    sources = sum(int((batch.source != NO_TOKEN).sum()) for batch in batches)
+    assert targets + sources > 0.6 * sum(batch.inputs.size + batch.source.size for batch in batches)
+
+
 def test_a_sweep_holds_every_pair_once(store):
     found = [row for batch in SourceBatches(store, 100).sweep() for row in rows(batch)]
     assert len(found) == store.examples
@@ -95,7 +107,7 @@ def test_padding_stands_at_the_end_of_sources_alone(store):
         padded = batch.source == NO_TOKEN
         assert (np.diff(padded.astype(int), axis=1) >= 0).all()
         assert not padded.all(axis=1).any()
-        assert not padded.all(axis=0).any()
+        assert padded.all(axis=0).sum() < 4  # few columns more than the longest needs
         assert (batch.inputs >= 0).all()
 
 

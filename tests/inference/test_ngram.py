@@ -3,13 +3,14 @@
 import math
 from collections import Counter
 from fractions import Fraction
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from rnngen.inference.ngram import NGram
 from rnngen.inference.ngram.counts import Prediction
-from rnngen.inference.ngram.mixture import PRIOR, features, fitted, surprisals
+from rnngen.inference.ngram.mixture import ADAPTIVE_PRIOR, PRIOR, Mixture, features, fitted, surprisals
 from rnngen.inference.ngram.recent import LONGEST, SHORTEST, Recent
 from rnngen.numerics import log_softmax32
 
@@ -216,3 +217,25 @@ def test_fitted_weights_are_better_than_either_expert_and_than_weights_nearby():
 def test_few_tokens_leave_the_weights_near_the_prior():
     experts, known, targets = experts_and_targets(3)
     assert abs(fitted(experts, known, targets, PRIOR) - PRIOR).max() < 1
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba")
+@pytest.mark.parametrize("order", [2, 5])
+def test_compiled_functions_say_what_numpy_says(order):
+    from rnngen.inference.ngram.compiled import compiled_mixture
+
+    rng = np.random.default_rng(3)
+    plain = Mixture(counted(text(1), order), rng.normal([[0.5, 0.2, 0.1]], 0.5, (2, 3)), ADAPTIVE_PRIOR)
+    quick = compiled_mixture(plain)
+    nodes = plain.ngram.start(3)
+    for tokens in rng.integers(0, V, (60, 3)):
+        nodes, other = plain.ngram.advance(nodes, tokens), quick.ngram.advance(nodes, tokens)
+        np.testing.assert_array_equal(other, nodes)
+        known, found = plain.ngram.predict(nodes), quick.ngram.predict(other)
+        np.testing.assert_array_equal(found.lengths, known.lengths)
+        np.testing.assert_array_equal(found.counts, known.counts)
+        np.testing.assert_allclose(found.log_probs, known.log_probs, rtol=1e-5, atol=1e-5)
+        logits = rng.normal(size=(3, V)).astype(np.float32)
+        np.testing.assert_allclose(
+            quick.mixed(logits, found), plain.mixed(logits, known), rtol=1e-4, atol=1e-5
+        )

@@ -23,8 +23,8 @@ TYPES = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 
 def use_kernels(low: torch.dtype, wide: torch.dtype) -> bool:
-    """Return whether there are kernels for products and states of these types."""
-    return low in TYPES and wide == torch.float32 and has_numba()
+    """Return whether there are kernels for products and states of these types; none where torch traces."""
+    return low in TYPES and wide == torch.float32 and has_numba() and not torch.compiler.is_compiling()
 
 
 class Steps:

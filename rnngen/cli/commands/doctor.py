@@ -22,6 +22,7 @@ PACKAGES = ("torch", "numpy", "tokenizers", "safetensors", "click", "pluggy", "r
 OPTIONAL = {
     "numba": "compiled kernels and --quantize; pip install 'rnngen[fast]'",
     "pillow": "pictures as PNG; pip install 'rnngen[plot]'",
+    "onnxscript": "export --onnx; pip install 'rnngen[onnx]'",
     "optuna": "rnngen tune; pip install 'rnngen[tune]'",
 }
 """Packages that may be missing, with what they are for."""

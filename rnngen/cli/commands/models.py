@@ -1,11 +1,10 @@
-"""``rnngen models``: the models on this machine; ``rnngen export``: one of them in one file."""
+"""``rnngen models``: the models on this machine."""
 
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -252,76 +251,3 @@ def default(name: str | None, unset: bool) -> None:
 def path(name: str) -> None:
     """Print the folder of a model."""
     console.line(str(_store().find(name)))
-
-
-@flags.examples(
-    "rnngen export diary",
-    "rnngen export diary -o ~/models/diary.safetensors",
-    "rnngen sample -m ./diary.safetensors",
-    "rnngen export diary --web -o diary-page",
-)
-@click.command(cls=flags.Command)
-@click.argument("name", shell_complete=completers.models)
-@flags.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    sensitive=True,
-    metavar="FILE",
-    help="The file to write, or - for standard output; by default NAME.safetensors in this folder.",
-)
-@click.option(
-    "--web", is_flag=True, help="Write a folder with one page that generates in a browser, without a server."
-)
-@flags.option("--force", is_flag=True, sensitive=True, help="Replace FILE if it exists.")
-@click.pass_context
-def export(ctx: click.Context, name: str, output: Path | None, web: bool, force: bool) -> None:
-    """Pack a model into one .safetensors file that -m takes, or with --web into one page.
-
-    The page holds the model itself and needs neither a server nor a network: open FOLDER/index.html. It
-    writes the same text as 'rnngen sample' for the same prompt, seed and settings.
-    """
-    if web:
-        _export_page(ctx, name, output, force=force)
-        return
-    from rnngen.store import model_folder
-
-    model = _store().open(name)
-    if output == Path("-"):
-        with TemporaryDirectory() as place:
-            model_folder.export(model, packed := Path(place, "model.safetensors"))
-            streams.output().buffer.write(packed.read_bytes())
-        return
-    output = output or Path(f"{model.path.stem}.safetensors")
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder; give the name of a file")
-    if output.suffix != ".safetensors":
-        raise UsageError(f"{output}: the name must end in .safetensors, so that -m knows it is a file")
-    if output.exists() and not force:
-        raise UsageError(f"{output} exists already; --force replaces it")
-    model_folder.export(model, output)
-    console.note(f"wrote {output} ({disk_size(output.stat().st_size)})")
-
-
-def _export_page(ctx: click.Context, name: str, output: Path | None, *, force: bool) -> None:
-    from rnngen.cli.context import load, session
-    from rnngen.generation.web import page
-    from rnngen.registry.components import restore
-    from rnngen.store.checkpoint import write_text
-
-    here = session(ctx)
-    loaded = load(here, [name], "cpu")
-    stored = loaded.stored[0]
-    if stored.config.reads_source:
-        raise UsageError(f"{name} reads sources, which the page cannot; export it without --web")
-    folder = output or Path(f"{stored.path.stem}-page")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; --web writes a folder")
-    target = folder / "index.html"
-    if target.exists() and not force:
-        raise UsageError(f"{target} exists already; --force replaces it")
-    cell = restore(here.registry, "cell", stored.config.cell)
-    text = page(loaded.generator, stored, cell, loaded.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(target, text)
-    console.note(f"wrote {target} ({disk_size(target.stat().st_size)}); open it in a browser")

@@ -6,6 +6,7 @@
     recent    what followed each context in the text that was read and written since
     mixture   how much the network and both of them count, by length of context and number of times seen
     step      one step of the whole
+    compiled  counts and mixture by Numba, beside a network that is compiled as well
 """
 
 from rnngen.inference.ngram.counts import NGram, Prediction
