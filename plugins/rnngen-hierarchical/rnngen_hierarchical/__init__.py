@@ -17,9 +17,9 @@ class HierarchicalOptions:
 
     cell: str = "lstm;layer_norm=true"
     """The cell of the fast layers; any recurrent one, with its own options."""
-    slow: str = "lstm;layer_norm=true;forget_bias=3"
-    """The slow cell; with its forget gate open it keeps what it has read for longer."""
-    period: int = 8
+    slow: str = "lstm;layer_norm=true"
+    """The slow cell; any recurrent one too."""
+    period: int = 4
     """Tokens between two steps of the slow layer, which reads so many at once."""
 
     def __post_init__(self) -> None:

@@ -19,7 +19,8 @@ class HierarchicalStep:
         self.period, self.feature_size = options.period, blueprint.hidden
         self.embedding = weights["embedding.weight"]
         self.frame: Any = _turned(weights["frame.weight"])
-        self.frame_bias, self.gain = weights["frame.bias"], weights["gain"]
+        self.frame_bias = weights["frame.bias"]
+        self.told: Any = _turned(weights["told.weight"])
         self.slow, fast = blueprint.parts["slow"].numpy(weights, "slow."), blueprint.parts["cell"]
         self.fast = [fast.numpy(weights, f"fast.{i}.") for i in range(blueprint.layers)]
         head = weights.get("head.weight", self.embedding)  # tied weights are stored once
@@ -34,7 +35,7 @@ class HierarchicalStep:
         """Replace all matrices; ``UsageError`` if the cell's cannot be."""
         for layer in quantizable([self.slow, *self.fast]):
             layer.quantize(make)
-        self.frame, self.head = make(self.frame), make(self.head)
+        self.frame, self.told, self.head = map(make, (self.frame, self.told, self.head))
 
     def start(self, about: int) -> State:
         """Return the state before the first token of ``about`` streams."""
@@ -50,7 +51,7 @@ class HierarchicalStep:
         """``tokens`` (B,), state → what the output layer reads (B,H), state."""
         x = self.embedding[tokens]
         before = self._slow(x, state)
-        y, after = np.concatenate((x, self.gain * before[2]), 1), list(before)
+        y, after = np.concatenate((x, np.dot(before[2], self.told)), 1), list(before)
         for layer, span in zip(self.fast, self.spans[4:], strict=True):
             y, more = layer.advance(layer.project(y), state[span])
             after.extend(more)

@@ -6,11 +6,10 @@ at every token and read with it what the slow cell said last::
 
     tokens       x₀  x₁  x₂  x₃ │ x₄  x₅  x₆  x₇ │ x₈                      k = 4
     slow cell    u₀ ──────────────▸ u₁ ─────────────▸ u₂                   u = slow(W [x_{t−k+1}; …; x_t] + b)
-    fast         y₀  y₁  y₂  y₃   y₄  y₅  y₆  y₇   y₈                      y = fast([x; g ⊙ u])
+    fast         y₀  y₁  y₂  y₃   y₄  y₅  y₆  y₇   y₈                      y = fast([x; V u])
 
-The gains g are 0 at first: the network begins as its fast layers, and learns what the slow cell is good for.
-What it remembers of T tokens it remembers over T/k steps, and gradients take that way back. It does not read
-the fast layers, and so a whole window of it is computed before theirs. The state::
+What the slow cell remembers of T tokens it remembers over T/k steps, and gradients take that way back. It
+does not read the fast layers, and so a whole window of it is computed before theirs. The state::
 
     ( phase (B,), the last inputs (B,k−1,E), u (B,H), the slow cell's state …, the fast layers' states … )
 
@@ -43,7 +42,7 @@ class Hierarchical(nn.Module):
         self.slow = blueprint.parts["slow"].build(hidden, hidden)
         stack = [build(size, hidden) for size in [embed + hidden] + [hidden] * (layers - 1)]
         self.fast: Any = nn.ModuleList(stack)
-        self.gain = nn.Parameter(torch.zeros(hidden))
+        self.told = nn.Linear(hidden, hidden, bias=False)
         self.dropout = modules.dropout()
         narrowed = blueprint.tied and embed != hidden
         self.projection = nn.Linear(hidden, embed, bias=False) if narrowed else nn.Identity()
@@ -65,9 +64,9 @@ class Hierarchical(nn.Module):
 
     def hidden(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """``tokens`` (B,T), state → what ``predict`` reads (B,T,H), state."""
-        x = self.dropout(self.embedding(tokens))
+        x = self.embedding(tokens)
         u, before = self._slow(x, state)
-        y, after = torch.cat((x, self.gain * u), 2), list(before)
+        y, after = torch.cat((x, self.told(u)), 2), list(before)
         for layer, span in zip(self.fast, self.spans[4:], strict=True):
             y, more = layer(y, _full(state[span]))
             y = self.dropout(y)

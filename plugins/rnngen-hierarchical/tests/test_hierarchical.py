@@ -59,9 +59,7 @@ class Parts:
 def network() -> Any:
     torch.manual_seed(0)
     plan = Blueprint(V, V, True, H, 1, E, E, 0.0, False, {"cell": Parts(), "slow": Parts()})
-    made = Hierarchical(plan, Parts(), HierarchicalOptions(period=PERIOD)).eval()
-    nn.init.normal_(made.gain)
-    return made
+    return Hierarchical(plan, Parts(), HierarchicalOptions(period=PERIOD)).eval()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +83,7 @@ def test_the_slow_cell_steps_at_every_kth_token_and_reads_the_last_k() -> None:
         for t in range(steps):
             if t % PERIOD == 0:
                 u = u + net.slow.map(net.frame(e[t : t + PERIOD].flatten()))
-            fast = fast + net.fast[0].map(torch.cat((e[t + PERIOD - 1], net.gain * u)))
+            fast = fast + net.fast[0].map(torch.cat((e[t + PERIOD - 1], net.told(u))))
             expected.append(fast)
         found, _ = net.hidden(tokens, net.start(1))
     torch.testing.assert_close(found[0], torch.stack(expected))
