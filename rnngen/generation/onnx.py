@@ -6,13 +6,16 @@
     state.0 (batch, …) … ──────┴─▸ step ───┴─▸ next_state.0 (batch, …) …
 
 The graph is what torch's own exporter makes of the network in torch, so that any cell has one, a plugin's
-too, as long as its operations are known there. An n-gram beside the network is no part of it.
+too, as long as its operations are known there: of any number of streams or, of a cell that takes this for a
+constant, of one. An n-gram beside the network is no part of it.
 """
 
 import base64
 import json
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -46,7 +49,7 @@ def graph(generator: Generator, stored: StoredModel, cell: Component, name: str)
         raise UsageError(
             f"{name}: the state of its cell grows with the text, and a graph's does not; leave --onnx out"
         )
-    proto = _exported(network, len(initial), name)
+    proto = _exported(network, name)
     record = {
         "model": name,
         "rnngen": stored.config.rnngen,
@@ -76,8 +79,30 @@ def _values(array: Any) -> Any:
     return values[0] if len(set(values)) == 1 else values
 
 
-def _exported(network: Any, arrays: int, name: str) -> Any:
-    """Return the graph as onnx has it, of any number of streams."""
+def _exported(network: Any, name: str) -> Any:
+    """Return the graph as onnx has it: of any number of streams or, of a cell that fixes that, of one.
+
+    Raises:
+        RnngenError: if there is none.
+    """
+    from torch.onnx.errors import OnnxExporterError
+
+    with suppress(OnnxExporterError):
+        proto = _program(network, streams=2, flexible=True)
+        if all(given.type.tensor_type.shape.dim[0].dim_param for given in proto.graph.input):
+            return proto
+    try:
+        return _program(network, streams=1, flexible=False)
+    except OnnxExporterError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = " ".join(str(cause).split("\n")[0].split())
+        raise RnngenError(f"{name} has no graph in ONNX ({reason}); leave --onnx out") from error
+
+
+def _program(network: Any, *, streams: int, flexible: bool) -> Any:
+    """Let torch write the graph of a step of some streams, or with ``flexible`` of any number."""
     import torch
 
     class Step(torch.nn.Module):
@@ -89,31 +114,31 @@ def _exported(network: Any, arrays: int, name: str) -> Any:
             logits, after = self.network(token[:, None], state)
             return logits[:, 0], *after
 
-    states = [f"state.{at}" for at in range(arrays)]
-    batch = {0: torch.export.Dim("batch")}
-    example = torch.zeros(2, dtype=torch.int64), *(array.clone() for array in network.start(2))
+    example = [array.clone() for array in network.start(streams)]
+    names, batch = [f"state.{at}" for at in range(len(example))], {0: torch.export.Dim("batch")}
+    with torch.no_grad(), _quiet():
+        program = torch.onnx.export(
+            Step().eval(),
+            (torch.zeros(streams, dtype=torch.int64), *example),
+            dynamo=True,
+            verbose=False,
+            input_names=["token", *names],
+            output_names=["logits", *(f"next_{name}" for name in names)],
+            dynamic_shapes={"token": batch, "state": (batch,) * len(example)} if flexible else None,
+        )
+    assert program is not None
+    return program.model_proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's warnings, which are about torch's own code, from the user."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                Step().eval(),
-                example,
-                dynamo=True,
-                verbose=False,
-                input_names=["token", *states],
-                output_names=["logits", *(f"next_{state}" for state in states)],
-                dynamic_shapes={"token": batch, "state": (batch,) * arrays},
-            )
-    except torch.onnx.errors.OnnxExporterError as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        reason = " ".join(str(cause).split("\n")[0].split())
-        raise RnngenError(f"{name} has no graph in ONNX ({reason}); leave --onnx out") from error
+            yield
     finally:
         log.setLevel(level)
-    assert program is not None
-    return program.model_proto

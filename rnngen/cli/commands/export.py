@@ -44,8 +44,9 @@ def export(
     writes the same text as 'rnngen sample' for the same prompt, seed and settings.
 
     The ONNX graph takes 'token' (batch) and the state before it, 'state.0', 'state.1' …, and returns 'logits'
-    (batch, vocabulary) and 'next_state.0' …; what else it takes to generate, the initial state and the bytes
-    of each token, is JSON under the key 'rnngen' of its metadata. The model's n-gram is no part of it.
+    (batch, vocabulary) and 'next_state.0' …; of a few cells the batch is 1. What else it takes to generate,
+    the initial state and the bytes of each token, is JSON under the key 'rnngen' of its metadata. The model's
+    n-gram is no part of it.
     """
     if web and onnx:
         raise UsageError("--web and --onnx both; give one")
