@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -22,6 +23,8 @@ PIPE_CLOSED = 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program on ``argv``, by default the arguments of the process, and return its exit status."""
     _speak_utf8()
+    if argv is None:  # NumPy's, of numbers that overflow: what comes of them is an error, or nothing
+        warnings.filterwarnings("ignore", r".* encountered in ", RuntimeWarning)
     status = _guarded(lambda: _run(sys.argv[1:] if argv is None else list(argv)))
     status = _guarded(_flush) or status
     if argv is None:  # the process ends here: another Ctrl-C has nothing left to stop

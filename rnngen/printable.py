@@ -6,6 +6,8 @@ import unicodedata
 
 def printable(text: str) -> str:
     r"""Return the text with control characters spelled out, as ``\x1b``."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
         char if _harmless(char) else char.encode("unicode_escape").decode() for char in text.expandtabs(4)
     )

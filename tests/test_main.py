@@ -141,3 +141,10 @@ def test_streams_may_be_closed():
 def test_text_is_utf8_whatever_the_locale():
     done = run("愛", stdout=subprocess.PIPE, env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
     assert "'愛'" in done.stderr.decode("utf-8")
+
+
+def test_numbers_that_overflow_leave_no_warning_on_a_terminal():
+    """Weights of 3e38 saturate a gate, or end as an error that says so."""
+    program = "from rnngen.__main__ import main; main(); import numpy; numpy.float32(3e38) * numpy.float32(9)"
+    done = subprocess.run([sys.executable, "-c", program, "--version"], stderr=subprocess.PIPE, check=True)
+    assert done.stderr == b""

@@ -407,7 +407,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{path}: no token store here ({error.strerror}); prepare the corpus again"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
     if version != VERSION:
         raise ModelError(f"{path}: layout {version} of another rnngen; prepare the corpus again")

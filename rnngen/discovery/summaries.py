@@ -35,7 +35,7 @@ def read(source: Source) -> Summary | None:
             return None
         if not all(isinstance(spec, dict) for _, spec in kept["specs"]):
             return None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     return kept
 
@@ -51,7 +51,7 @@ def write(source: Source, summary: Summary, files: Iterable[str]) -> None:
     }
     path = _file(source)
     if "failure" in summary:  # what it brought when it last worked, for messages that name it
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             record["specs"] = json.loads(path.read_bytes())["specs"]
     draft = path.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError, TypeError, ValueError):  # without it the next call is slow, no more
@@ -65,7 +65,7 @@ def absent(present: list[Source]) -> Iterator[Summary]:
     """Yield what is kept of plugins that are not there now, for messages that name them."""
     here = {_file(source) for source in present}
     for path in sorted(set(_folder().glob("*.json")) - here):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             kept = json.loads(path.read_bytes())
             if isinstance(kept, dict) and isinstance(kept.get("specs"), list):
                 yield kept

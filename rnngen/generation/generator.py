@@ -41,6 +41,7 @@ from rnngen.generation.prompts import BLANK, GenerationSettings, Output, Prefix,
 from rnngen.generation.unseen import Known, Unseen
 from rnngen.numerics import log_softmax
 from rnngen.options.corpus import NormalForm
+from rnngen.printable import shown
 from rnngen.registry.components import Tokenizers
 from rnngen.requests.conflicts import Capability
 
@@ -224,10 +225,12 @@ class Generator:
             raise UsageError(BLANK)
         self.check_sources([source or "" for source in sources])
         read = [self.source_tokens(source or "") for source in sources]
-        if (longest := max(map(len, read))) > MOST_SOURCE_TOKENS:
-            raise UsageError(
-                f"a source of {longest:,} tokens, and no more than {MOST_SOURCE_TOKENS:,} are read; divide it"
-            )
+        for source, tokens in zip(sources, read, strict=True):
+            if len(tokens) > MOST_SOURCE_TOKENS:
+                raise UsageError(
+                    f"the source '{shown((source or '')[:30])}…' has {len(tokens):,} tokens, and no more "
+                    f"than {MOST_SOURCE_TOKENS:,} are read; divide it"
+                )
         return tuple(self.model.start(padded(read)))
 
     def check_sources(self, sources: Sequence[str], first: int | None = None) -> None:

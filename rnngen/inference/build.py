@@ -45,14 +45,23 @@ def tried_step(cell: Component, config: ModelConfig, weights: Weights) -> Any:
 
 
 def _check_sizes(config: ModelConfig, weights: Weights) -> None:
-    """Compare what a step does not show: rows of the embedding and layers that would never be read."""
-    embed = config.network.embedding(config.first_vocabulary)
+    """Compare what a step does not show: what would never be read, or is read wherever it is."""
+    network, embed = config.network, config.network.embedding(config.first_vocabulary)
     shape, wanted = weights["embedding.weight"].shape, (config.vocabulary, embed)
     if shape != wanted:
         raise ValueError(f"an embedding {shape}, and {wanted} expected")
     layers = {name.split(".")[1] for name in weights if name.startswith("layers.")}
-    if not layers <= {str(number) for number in range(config.network.layers)}:
-        raise ValueError(f"{len(layers)} layers, and {config.network.layers} expected")
+    if not layers <= {str(number) for number in range(network.layers)}:
+        raise ValueError(f"{len(layers)} layers, and {network.layers} expected")
+    parts = {
+        "projection.weight": network.tied and embed != network.hidden,
+        "head.rank": network.head == "adaptive",
+        "head.contexts.weight": network.head == "mixture",
+        "initial.0": network.learn_state,
+    }
+    for name, needed in parts.items():
+        if (name in weights) != needed:
+            raise ValueError(f"{name} is missing" if needed else f"{name} is there, and not expected")
 
 
 def blueprint(cell: Component, config: ModelConfig) -> Blueprint:

@@ -190,6 +190,19 @@ def write_config(folder: Path, config: ModelConfig) -> None:
         checkpoint.write_text(folder / TEACHERS, record + "\n")
 
 
+def read_outline(folder: Path) -> dict[str, str]:
+    """Return the names of a model's task, cell and tokenizer, and its size, for listings of many models.
+
+    The rest of the configuration is not looked at; ``ModelError`` if these are not there.
+    """
+    values = checkpoint.read_json(folder / CONFIG)
+    try:
+        names = {kind: str(values[kind]["name"]) for kind in ("task", "cell", "tokenizer")}
+        return names | {"size": f"{values['network']['layers']}×{values['network']['hidden']}"}
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{folder / CONFIG} is damaged ({error}); restore it, or train again") from error
+
+
 def last_evaluation(folder: Path) -> float | None:
     """Return the validation loss of the weights that are kept, in nats per character.
 

@@ -215,3 +215,6 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path, change):
     header.write_text(json.dumps(json.loads(header.read_text()) | change))
     with pytest.raises(ModelError):
         TokenStore.open(tmp_path)
+    header.write_text("[" * 5000)
+    with pytest.raises(ModelError):
+        TokenStore.open(tmp_path)

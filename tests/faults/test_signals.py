@@ -1,6 +1,7 @@
 """A run goes on, or saves and ends, whatever its terminal does."""
 
 import io
+import json
 import os
 import signal
 from pathlib import Path
@@ -106,3 +107,16 @@ def test_a_model_that_is_removed_ends_its_training_at_once_and_its_name_is_free(
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
     assert "was removed or replaced" in last
     assert list(stage.models.iterdir()) == []
+
+
+def test_samples_of_one_model_at_once_write_the_same_text_and_are_all_logged(stage):
+    well(*TRAIN, "--steps=2")
+    command = ["sample", "-m", "tale", "-n", "9", "--seed=1", "--log", "--prompt-file", "tale.txt"]
+    outputs = [stage.folder / f"{number}.out" for number in range(8)]
+    pids = []
+    for path in outputs:
+        with path.open("wb") as out:
+            pids.append(begun(command, out=out.fileno()))
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * 8
+    assert len({path.read_bytes() for path in outputs}) == 1
+    assert {one["number"] for one in json.loads(well("log", "list", "--json").out)} == {*range(1, 9)}

@@ -78,6 +78,7 @@ def put(*path, value):
         put("network", "hidden", value=16.0),
         put("network", "layers", value=900),
         put("network", "layers", value=10**9),
+        put("network", "embed", value=13),
         put("network", "tied", value=1),
         put("vocabulary", value=5_000_000_000),
         put("vocabulary", value=2),
@@ -91,6 +92,25 @@ def put(*path, value):
     ids=lambda change: change.__name__,
 )
 def test_a_configuration_that_lies_is_refused(forge, kind, use, change):
+    with pytest.raises(ModelError):
+        use(forge(kind, config=change))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("places-rnn", put("network", "tied", value=True)),
+        ("places-rnn", put("network", "head", value="adaptive")),
+        ("places-rnn", put("network", "head", value="mixture")),
+        ("places-rnn", put("network", "learn_state", value=True)),
+        ("qinghe-gru", put("network", "learn_state", value=False)),
+        ("dates", put("network", "tied", value=True)),
+        ("dates", put("cell", "options", "bridge", value="copy")),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("use", [used, evaluated])
+def test_a_configuration_of_another_network_is_refused_by_every_use(forge, kind, use, change):
     with pytest.raises(ModelError):
         use(forge(kind, config=change))
 

@@ -75,6 +75,8 @@ def json_language(name: str, schema: str, whitespace: bool) -> Language:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"schema: {error.msg} at {place}; a JSON schema expected") from error
+    except RecursionError:
+        raise ValueError("schema: it is nested too deeply to be read; a JSON schema expected") from None
     if not whitespace and isinstance(parsed, dict):
         parsed = {**parsed, "x-guidance": {"whitespace_flexible": False}}
     return Language(name, "schema", f"start: %json {json.dumps(parsed)}")

@@ -436,6 +436,7 @@ def test_what_another_filter_cut_at_first_is_not_taken_for_unknown() -> None:
         ("choices", "|", "no text to choose"),
         ("json_schema", '{"type"', "line 1, column 8"),
         ("json_schema", '{"type": "objekt"}', "objekt"),
+        ("json_schema", "[" * 5000, "nested too deeply"),
         ("json_schema", '{"enum": []}', "anyOf is empty"),
         ("grammar", 'start: "a" b\nb: "b" (', "line 2, column 9"),
         ("grammar", "start: foo", 'line 1, column 8: unknown name: "foo"'),

@@ -29,10 +29,25 @@ def seq2seq_step(weights: Weights, blueprint: Blueprint, options: Seq2SeqOptions
     return (CopyingSeq2SeqStep if options.copying else Seq2SeqStep)(weights, blueprint, options)
 
 
+def _check_sizes(weights: Weights, plan: Blueprint, options: Seq2SeqOptions) -> None:
+    """Raise ``ValueError`` for what a step would not show: it reads weights of any size, if they agree."""
+    shapes = {"embedding.weight": (plan.vocabulary, plan.embed)}
+    if not (plan.tied and plan.shared):
+        shapes["source_embedding.weight"] = (plan.source_vocabulary, plan.source_embed)
+    for name, wanted in shapes.items():
+        if (shape := weights[name].shape) != wanted:
+            raise ValueError(f"{name} is {shape}, and {wanted} expected")
+    if ("projection.weight" in weights) != (plan.tied and plan.embed != plan.hidden):
+        raise ValueError("a projection is there where an embedding of another size is tied, and only there")
+    if options.bridge == "copy" and any(name.startswith("bridge.maps.") for name in weights):
+        raise ValueError("a bridge that copies has no maps")
+
+
 class EncoderDecoderStep:
     """All of the network but its prediction."""
 
     def __init__(self, weights: Weights, blueprint: Blueprint, options: Seq2SeqOptions) -> None:
+        _check_sizes(weights, blueprint, options)
         self.options, parts = options, blueprint.parts
         self.feature_size = blueprint.hidden
         self.embedding = weights["embedding.weight"]

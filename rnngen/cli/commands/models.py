@@ -58,7 +58,8 @@ def list_models(json: bool) -> None:
     elif not found:
         console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
-        console.table([_row(one, str(_taken(store))) for one in found], COLUMNS, rare=RARE)
+        taken = str(_taken(store))
+        console.table([_row(one, taken) for one in found], COLUMNS, rare=RARE)
 
 
 def _taken(store: "ModelStore") -> Path | None:
@@ -69,25 +70,25 @@ def _taken(store: "ModelStore") -> Path | None:
 
 
 def _summary(path: Path) -> dict[str, Any]:
-    from rnngen.store.model_folder import WEIGHTS, last_evaluation, read_config, read_metrics
+    from rnngen.store.model_folder import WEIGHTS, read_metrics, read_outline
 
     course: list[float] = []
+    best: list[float] = []
     try:
-        config = read_config(path)
+        outline = read_outline(path)
     except RnngenError:
         return {"name": path.name, "task": "damaged"}  # models show says how
-    with suppress(RnngenError, KeyError, TypeError):
-        course = [float(row["val_nats_per_char"]) for row in read_metrics(path)]
+    with suppress(RnngenError, KeyError, TypeError, ValueError):
+        rows = read_metrics(path)
+        best = [float(row["val_nats_per_char"]) for row in rows if row["best"]]
+        course = [float(row["val_nats_per_char"]) for row in rows]
     weights = path / WEIGHTS
     written = weights.stat() if weights.is_file() else None
     return {
         "name": path.name,
         "path": str(path),
-        "task": config.task.name,
-        "cell": config.cell.name,
-        "size": f"{config.network.layers}×{config.network.hidden}",
-        "tokenizer": config.tokenizer.name,
-        "nats_per_char": last_evaluation(path),
+        **{key: outline[key] for key in ("task", "cell", "size", "tokenizer")},
+        "nats_per_char": best[-1] if best else None,
         "course": course,
         "bytes": written and written.st_size,
         "modified": written and round(written.st_mtime, 3),
