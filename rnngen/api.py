@@ -17,11 +17,13 @@ which plugins and which models there are.
 """
 
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rnngen.errors import ConstraintError, UnknownName, UsageError
 from rnngen.paths import cache, home, prefixes
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from rnngen.training.plan import Plan
     from rnngen.training.sizing import Proposal
 
+Names: TypeAlias = str | PurePath | Sequence[str | PurePath]
+"""A file, a folder, a pattern or the name of a model, or several."""
 LOADING = "loading torch"
 """The work of the first import, which takes a second or several."""
 __all__ = ["Model", "Session", "cache", "home", "load", "model_names", "models", "train"]
@@ -65,13 +69,11 @@ def model_names() -> list[str]:
     return models().names()
 
 
-def load(
-    name: str | Sequence[str] | None = None, *, device: str = "cpu", quantize: str | None = None
-) -> "Model":
+def load(name: Names | None = None, *, device: str = "cpu", quantize: str | None = None) -> "Model":
     """Load a model by name or path; without either, the one trained last. Several generate together.
 
     Args:
-        name: of the model, or of several.
+        name: of the model, or of several; a ``Path`` is never taken for a name.
         device: ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``.
         quantize: ``int8`` or ``bf16``, to hold the weights in 8 or 16 bits and take compiled steps.
 
@@ -80,11 +82,11 @@ def load(
     """
     from rnngen.generation.loading import LoadOptions
 
-    names = (name,) if isinstance(name, str) or name is None else tuple(name)
+    names = (None,) if name is None else _names(name)
     return Session.here().load(*names, options=LoadOptions(device, quantize))
 
 
-def train(corpus: str | Sequence[str], *, progress: bool = False, **options: Any) -> "Model":
+def train(corpus: Names, *, progress: bool = False, **options: Any) -> "Model":
     """Train a model, and load it; an ``RnngenError`` of any kind leaves what was saved before.
 
     Args:
@@ -96,8 +98,8 @@ def train(corpus: str | Sequence[str], *, progress: bool = False, **options: Any
     from rnngen.events import Evaluated, Warned
     from rnngen.requests.train import TrainRequest
 
-    here, files = Session.here(), (corpus,) if isinstance(corpus, str) else tuple(corpus)
-    request, _ = here.with_sizes(TrainRequest.of(*files, **options))
+    here = Session.here()
+    request, _ = here.with_sizes(TrainRequest.of(*_names(corpus), **options))
     plan = here.plan(request)
     for event in here.train(plan):
         if progress and isinstance(event, Evaluated):
@@ -106,6 +108,15 @@ def train(corpus: str | Sequence[str], *, progress: bool = False, **options: Any
         elif progress and isinstance(event, Warned):
             sys.stderr.write(f"warning: {event.message}\n")
     return here.load(str(plan.path))
+
+
+def _names(given: Names) -> tuple[str, ...]:
+    """Return names and paths as text, in which a ``Path`` is seen to be one."""
+    if isinstance(given, str):
+        return (given,)
+    if isinstance(given, PurePath):
+        return (str(given) if len(given.parts) > 1 else f".{os.sep}{given}",)
+    return tuple(name for one in given for name in _names(one))
 
 
 @dataclass(frozen=True)
@@ -241,15 +252,15 @@ class Model:
         found = next_pieces(self.generator, start, decoding.filter_builder(filters)(target))[:top]
         return [(one.piece.decode(errors="replace"), math.exp(one.nats)) for one in found]
 
-    def evaluate(self, corpus: str | Sequence[str] = (), **options: Any) -> "Evaluation":
+    def evaluate(self, corpus: Names = (), **options: Any) -> "Evaluation":
         """Evaluate the model on files, or on the validation text of its training.
 
         ``options`` are those of ``rnngen eval``, by its flags' names: ``dynamic``, ``cache``, ``beam`` …
         """
         from rnngen.requests.evaluate import EvaluateRequest
 
-        files = (corpus,) if isinstance(corpus, str) else tuple(corpus)
-        return self.session.evaluate(self.stored[0], EvaluateRequest.of(*files, **options))
+        request = EvaluateRequest.of(*_names(corpus), **options)
+        return self.session.evaluate(self.stored[0], request)
 
     def fill(
         self, left: str, right: str, *, source: str | None = None, **options: Any

@@ -12,7 +12,7 @@ of these hooks::
         return [CellSpec(name="mine", summary="…", load="rnngen_mine.layer:Mine")]
 
 Keep that module light: what imports torch belongs in the module that ``load`` names. A single file in the
-user's folder of plugins needs no entry point, and may hold all of it. ``rnngen_api = "1.1"`` in the module
+user's folder of plugins needs no entry point, and may hold all of it. ``rnngen_api = "1.2"`` in the module
 says which version of these hooks and contracts it needs (``rnngen.version.API``). The built-ins come in
 through these hooks too (``rnngen.builtins``).
 """

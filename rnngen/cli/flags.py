@@ -194,7 +194,8 @@ class Command(click.Command):
         except OptionError as error:
             raise UsageError(error.message(flag_of)) from error
         except (CorpusError, DeviceError) as error:
-            raise type(error)(with_options(str(error), flag_of)) from error
+            kind = CorpusError if isinstance(error, CorpusError) else DeviceError  # kinds of theirs take more
+            raise kind(with_options(str(error), flag_of)) from error
         except (MemoryError, RuntimeError) as error:
             if (what := out_of_memory(error)) is None:
                 raise

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import sqrt
 from typing import Any, Literal, Protocol, TypeAlias
 from unicodedata import category, combining, east_asian_width
@@ -185,6 +186,7 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+@lru_cache(4096)
 def columns_of(char: str) -> int:
     """Return the columns that a character takes: none if it is drawn upon its neighbour, two if wide."""
     if combining(char) or category(char) in ("Mn", "Me", "Cf"):

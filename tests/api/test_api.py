@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +114,18 @@ def test_the_model_trained_last_is_loaded_without_a_name(shelf):
     assert rnngen.load(str(shelf / "tale")).name == "tale"
     with pytest.raises(NotFoundError, match="did you mean 'tale'"):
         rnngen.load("tael")
+
+
+def test_a_path_is_a_path_wherever_a_name_may_stand(shelf, place, monkeypatch):
+    monkeypatch.chdir(place)
+    (place / "corpus.txt").write_text("a tale of two towns. " * 60, encoding="utf-8")
+    sizes = {"hidden": 8, "batch": 2, "seq": 8, "steps": 2, "ngram": "none"}
+    made = rnngen.train(Path("corpus.txt"), name="towns", **sizes)
+    again = rnngen.load(shelf / "towns")
+    assert again.generate("a", seed=1, length=5) == made.generate("a", seed=1, length=5)
+    assert made.evaluate([Path("corpus.txt")]).as_json() == made.evaluate("corpus.txt").as_json()
+    with pytest.raises(NotFoundError, match=r"\./towns"):
+        rnngen.load(Path("towns"))
 
 
 def test_a_text_is_scored_as_by_the_command_line(run, tale, pairs):

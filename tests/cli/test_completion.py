@@ -96,7 +96,7 @@ def test_files_complete_where_a_file_is_named(kinds, words):
         ("train -o zoneout_h", {"zoneout_h="}),
         ("train --normalize nf", {"nfc", "nfd", "nfkc", "nfkd"}),
         ("train --device c", {"cpu", "cuda"}),
-        ("train --source-tokenizer b", {"byte", "bpe"}),
+        ("train --source-tokenizer word", {"word", "wordpiece"}),
         ("train --encoding utf-8", {"utf-8"}),
         ("sample --filters min_p=0.1,te", {"min_p=0.1,temp="}),
         ("sample --filters dry=1;ba", {"dry=1;base="}),

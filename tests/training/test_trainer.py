@@ -300,6 +300,25 @@ def test_the_clock_decides_where_minutes_are_the_budget(store, monkeypatch):
     assert trainer.steps is None
 
 
+def test_slow_evaluations_do_not_take_the_time_of_training(store, monkeypatch):
+    seconds = [0.0]
+
+    def evaluate():
+        seconds[0] += 10
+        return Loss(1.0, 1, 1.0)
+
+    def stop():  # asked after each step
+        seconds[0] += 0.5
+        return False
+
+    monkeypatch.setattr("rnngen.training.trainer.time.monotonic", lambda: seconds[0])
+    given = {"steps": None, "minutes": 10, "evaluations": 100, "patience": 0, "schedule": "constant"}
+    trainer = make(store, evaluate=evaluate, stop=stop, **given)
+    done = finished(trainer)
+    assert done.step * 0.5 > 0.8 * done.seconds
+    assert len(trainer.save.evaluations) >= 5
+
+
 @pytest.mark.parametrize(
     ("options", "steps"),
     [
