@@ -107,7 +107,7 @@ def test_a_configuration_that_lies_is_refused(forge, kind, use, change):
         ("dates", put("network", "tied", value=True)),
         ("dates", put("cell", "options", "bridge", value="copy")),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", value),
 )
 @pytest.mark.parametrize("use", [used, evaluated])
 def test_a_configuration_of_another_network_is_refused_by_every_use(forge, kind, use, change):
