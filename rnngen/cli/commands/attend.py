@@ -1,4 +1,4 @@
-"""``rnngen attend``: draw where a model looked while it wrote."""
+"""``rnngen look attention``, or ``rnngen attend``: draw where a model looked while it wrote."""
 
 from functools import partial
 from pathlib import Path
@@ -22,9 +22,9 @@ MOST = 64
 
 
 @flags.examples(
-    'rnngen attend -m en-zh "It\'s very easy to sound natural."',
-    'rnngen attend -m en-zh "How are you?" -o map.html',
-    "rnngen attend -m en-zh --json < english.txt",
+    'rnngen look attention -m en-zh "It\'s very easy to sound natural."',
+    'rnngen look attention -m en-zh "How are you?" -o map.html',
+    "rnngen look attention -m en-zh --json < english.txt",
 )
 @click.command(cls=flags.Command)
 @flags.text_argument("source")
