@@ -48,11 +48,12 @@ def test_nobody_who_reads_standard_error_ends_no_training(stage):
 
 
 def test_a_terminal_that_is_closed_is_a_wish_to_stop_but_not_under_nohup():
-    with interruptible() as stopped:
-        signal.raise_signal(signal.SIGHUP)
-        assert stopped()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
+        with interruptible() as stopped:
+            signal.raise_signal(signal.SIGHUP)
+            assert stopped()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with interruptible() as stopped:
             signal.raise_signal(signal.SIGHUP)
             assert not stopped()
