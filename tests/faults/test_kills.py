@@ -45,7 +45,7 @@ def test_a_run_that_is_killed_again_and_again_never_goes_back(tmp_path, how):
         if step:
             read_model(stage.models / "tale")
             assert well("sample", "-m", "tale", "-n", "5", "-q").out
-        if how != signal.SIGKILL:  # where a run had begun, it put away all by itself
+        if status == 130:  # a run that had begun ended by itself; one that was still reading is swept later
             assert not [name for name in stage.hidden() if ".new-" in name or name.endswith(".tmp")]
     assert last > 0
     well("train", "--resume", "--name", "tale", f"--steps={last + 10}", "-q")
