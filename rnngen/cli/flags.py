@@ -17,6 +17,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import click
@@ -413,6 +414,22 @@ model_flag = click.option(
     shell_complete=completers.models,
     help="The model's name, or the path of its folder or file; without it, the model trained last.",
 )
+
+
+def output_flag(text: str, *, required: bool = False) -> Callable[[C], C]:
+    """The option ``-o FILE``, with its help; no settings file of a folder may give it."""
+    return option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        sensitive=True,
+        metavar="FILE",
+        required=required,
+        help=text,
+    )
+
+
+picture_flag = output_flag("Draw into a .png, .svg or .html file.")
 
 
 class OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5

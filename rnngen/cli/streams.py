@@ -54,6 +54,14 @@ def source(file: str) -> Iterator[tuple[BinaryIO, str]]:
         yield stream, file
 
 
+def require_new(file: Path, *, force: bool) -> None:
+    """Raise ``UsageError`` at a folder, and at a file that is there unless ``force`` replaces it."""
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder; give the name of a file")
+    if file.exists() and not force:
+        raise UsageError(f"{file} exists already; --force replaces it")
+
+
 def whole(stream: BinaryIO, name: str) -> bytes:
     """Return all bytes of a stream; ``UsageError`` if they are more than ``LONGEST``."""
     found = stream.read(LONGEST + 1)

@@ -123,10 +123,8 @@ class LossEvaluator:
     def total(self, batches: Iterable[Batch]) -> tuple[float, int]:
         """Return the summed nats of all targets, and their number."""
         nats, tokens, state = 0.0, 0, None
-        parts, device = (
-            Parts(1, "use a smaller model, or shorter texts"),
-            next(self.network.parameters()).device,
-        )
+        parts = Parts(1, "use a smaller model, or shorter texts")
+        device = next(self.network.parameters()).device
         with evaluating(self.network), torch.inference_mode():
             for batch in batches:
                 read = partial(self._read, batch, state)

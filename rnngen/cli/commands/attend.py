@@ -29,14 +29,7 @@ MOST = 64
 @click.command(cls=flags.Command)
 @flags.text_argument("source")
 @flags.model_flag
-@flags.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    sensitive=True,
-    metavar="FILE",
-    help="Draw into a .png, .svg or .html file.",
-)
+@flags.picture_flag
 @click.option(
     "--unit",
     type=click.Choice(["token", "character", "word"]),

@@ -10,7 +10,6 @@ import click
 from rnngen.cli import completers, flags, streams
 from rnngen.cli.context import load, session
 from rnngen.cli.render import console
-from rnngen.errors import UsageError
 from rnngen.printable import symbols
 
 if TYPE_CHECKING:
@@ -35,14 +34,7 @@ LENGTH, TEXTS, EXAMPLES = 300, 2, 8
     help="Go on from this in a sample, or read it as the source. Repeatable.",
 )
 @flags.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the samples.")
-@flags.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    sensitive=True,
-    metavar="FILE",
-    help="The file to write; by default standard output.",
-)
+@flags.output_flag("The file to write; by default standard output.")
 @flags.option("--force", is_flag=True, sensitive=True, help="Replace FILE if it exists.")
 @click.pass_context
 def card(
@@ -64,10 +56,8 @@ def card(
     from rnngen.store.checkpoint import write_text
     from rnngen.store.model_folder import read_card
 
-    if output and output.is_dir():
-        raise UsageError(f"{output} is a folder; give the name of a file")
-    if output and output.exists() and not force:
-        raise UsageError(f"{output} exists already; --force replaces it")
+    if output:
+        streams.require_new(output, force=force)
     model = load(session(ctx), [name], "cpu")
     stored = model.stored[0]
     called, named = stored.path.stem, stored.path.name

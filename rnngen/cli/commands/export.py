@@ -20,14 +20,9 @@ from rnngen.errors import UsageError
 )
 @click.command(cls=flags.Command)
 @click.argument("name", shell_complete=completers.models)
-@flags.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    sensitive=True,
-    metavar="FILE",
-    help="The file to write, or - for standard output; by default NAME.safetensors here, NAME.onnx, "
-    "or the folder NAME-page.",
+@flags.output_flag(
+    "The file to write, or - for standard output; by default NAME.safetensors here, NAME.onnx, or the folder "
+    "NAME-page."
 )
 @click.option(
     "--web", is_flag=True, help="Write a folder with one page that generates in a browser, without a server."
@@ -75,12 +70,9 @@ def _export_file(name: str, output: Path | None, *, force: bool) -> None:
 
 
 def _check_target(output: Path, ending: str, reason: str, *, force: bool) -> None:
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder; give the name of a file")
-    if output.suffix != ending:
+    if output.suffix != ending and not output.is_dir():
         raise UsageError(f"{output}: the name must end in {ending}, {reason}")
-    if output.exists() and not force:
-        raise UsageError(f"{output} exists already; --force replaces it")
+    streams.require_new(output, force=force)
 
 
 def _export_graph(ctx: click.Context, name: str, output: Path | None, *, force: bool) -> None:
@@ -119,8 +111,7 @@ def _export_page(ctx: click.Context, name: str, output: Path | None, *, force: b
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; --web writes a folder")
     target = folder / "index.html"
-    if target.exists() and not force:
-        raise UsageError(f"{target} exists already; --force replaces it")
+    streams.require_new(target, force=force)
     cell = restore(here.registry, "cell", stored.config.cell)
     text = page(loaded.generator, stored, cell, loaded.name)
     folder.mkdir(parents=True, exist_ok=True)

@@ -28,15 +28,7 @@ CHARACTERS, GATED, BACK = 1500, 60, 100
 @click.command(cls=flags.Command)
 @inputs.file_argument
 @flags.model_flag
-@flags.option(
-    "-o",
-    "--output",
-    sensitive=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    required=True,
-    help="The page to write, with the ending .html.",
-)
+@flags.output_flag("The page to write, with the ending .html.", required=True)
 @click.option(
     "--seed", type=click.INT, default=0, show_default=True, help="Of the text that the model writes."
 )

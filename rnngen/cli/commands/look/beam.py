@@ -34,7 +34,7 @@ SIGNS = {"kept": "", "finished": "∎", "pruned": "✂"}
     "-n", "--length", type=click.IntRange(1, 200), default=12, show_default=True, help="Tokens at most."
 )
 @click.option("--length-penalty", type=click.FLOAT, help="As in rnngen sample.")
-@inputs.output_flag
+@flags.picture_flag
 @flags.device_flag
 @flags.json_flag
 @flags.quiet_flag

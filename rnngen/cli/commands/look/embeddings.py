@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--near", type=click.IntRange(1), default=5, show_default=True, help="Neighbours of each token."
 )
-@inputs.output_flag
+@flags.picture_flag
 @flags.json_flag
 @flags.quiet_flag
 @click.pass_context

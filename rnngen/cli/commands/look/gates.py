@@ -27,7 +27,7 @@ MOST = 2000
 @click.command(cls=flags.Command)
 @flags.text_argument("text")
 @flags.model_flag
-@inputs.output_flag
+@flags.picture_flag
 @flags.json_flag
 @flags.quiet_flag
 @click.pass_context

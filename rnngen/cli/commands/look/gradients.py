@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="A trained model beside them; may be given several times.",
 )
-@inputs.output_flag
+@flags.picture_flag
 @flags.json_flag
 @flags.quiet_flag
 @click.pass_context

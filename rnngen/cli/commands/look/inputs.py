@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnngen import encodings
-from rnngen.cli import flags, prompts, streams
+from rnngen.cli import prompts, streams
 from rnngen.cli.render import console
 from rnngen.errors import UsageError
 
@@ -20,14 +20,6 @@ CHARACTERS = 10_000
 """Characters of a file that are read by default."""
 
 file_argument = click.argument("file", required=False, type=click.Path())
-output_flag = flags.option(
-    "-o",
-    "--output",
-    sensitive=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Draw into a .png, .svg or .html file.",
-)
 length_flag = click.option(
     "-n",
     "--length",

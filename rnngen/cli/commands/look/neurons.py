@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @inputs.file_argument
 @flags.model_flag
 @click.option("--neuron", type=click.INT, metavar="UNIT", help="The unit that is drawn, counted from 0.")
-@inputs.output_flag
+@flags.picture_flag
 @inputs.length_flag
 @flags.device_flag
 @flags.json_flag

@@ -28,7 +28,7 @@ MOST = 12.0
 @click.command(cls=flags.Command)
 @inputs.file_argument
 @flags.model_flag
-@inputs.output_flag
+@flags.picture_flag
 @click.option(
     "--by",
     type=click.Choice(["network", "n-gram", "mixture", "all"]),

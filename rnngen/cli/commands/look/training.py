@@ -38,7 +38,7 @@ COLUMNS = ("run", "steps", "best at", "val", "train", "gap", "grad norm", "token
     show_default=True,
     help="What runs are laid beside one another by.",
 )
-@inputs.output_flag
+@flags.picture_flag
 @flags.json_flag
 @click.pass_context
 def training(
