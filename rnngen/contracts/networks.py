@@ -33,7 +33,7 @@ class Layer(Protocol):
 
     It is built as ``Layer(input_size, hidden_size, options)``. The network stacks as many as the user asks
     for, with the embedding below, dropout between and the output layer above. A ``ValueError`` of the
-    constructor is an error of the user, whom its text tells which option to change.
+    constructor is an error of the user, whose text names the option to change.
 
     Names of parameters mean something to two options. ``--weight-drop`` thins the matrices ``weight_hh…``,
     which a layer multiplies its own past with, and is refused without any. ``--optimizer muon`` makes updates
@@ -282,7 +282,7 @@ class PieceNetwork(Protocol):
         Without a source both are the same. More tokens may come to them when a model is trained further.
 
         Raises:
-            ValueError: if such tokens cannot be used; the message tells which option to change.
+            ValueError: if such tokens cannot be used; the message names the option to change.
         """
 
 

@@ -221,8 +221,8 @@ def describe(options: type[Any]) -> tuple[Option, ...]:
 @cache
 def _described(options: type[Any]) -> tuple[Option, ...]:
     hints = get_type_hints(options)
-    told = all(HELP in field.metadata for field in fields(options))  # then there is no source to look for
-    documented = {} if told else _field_docstrings(options)
+    complete = all(HELP in field.metadata for field in fields(options))  # then there is no source to look for
+    documented = {} if complete else _field_docstrings(options)
     described = []
     for field in fields(options):
         default = field.default_factory() if field.default_factory is not MISSING else field.default

@@ -179,7 +179,7 @@ def _state(path: Path) -> tuple[int, int, int] | None:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from another that takes its place; None where there is none."""
+    """Return what distinguishes a folder from another that takes its place; None where there is none."""
     state = _state(path)
     return state and state[:2]
 

@@ -136,20 +136,20 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURES))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    told: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     for name in given.names or MEASURES:
         with tempfile.TemporaryDirectory() as place:
             found = MEASURES[name](Path(place))
-        told[name] = {
+        measured[name] = {
             what: {key: one[key] for key in ("seconds", "cpu", "mib")} for what, one in found.items()
         }
-        for what, one in told[name].items():
+        for what, one in measured[name].items():
             print(
                 f"{name:<12}{what:<18}{one['seconds']:>8.2f} s {one['cpu']:>8.2f} s {one['mib']:>6} MiB",
                 flush=True,
             )
     if given.json:
-        given.json.write_text(json.dumps(told) + "\n")
+        given.json.write_text(json.dumps(measured) + "\n")
 
 
 if __name__ == "__main__":

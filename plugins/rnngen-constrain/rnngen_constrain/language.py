@@ -1,4 +1,4 @@
-"""Sets of texts, as llguidance is told them: its dialect of Lark's notation, whatever they came as."""
+"""Sets of texts, in the form that llguidance reads: its dialect of Lark's notation, whatever they came as."""
 
 import json
 import re
@@ -24,7 +24,7 @@ class Language:
     """Whether it is given by a regular expression, and can be narrowed to an alphabet."""
 
     def grammar(self, alphabet: str = "") -> str:
-        """What llguidance reads; of a regular language only what a class of characters spells, if given."""
+        """Return llguidance's grammar; of a regular language only what a class of characters spells."""
         from llguidance import LLMatcher
 
         rules = self.rules
@@ -37,13 +37,13 @@ class Language:
         """Raise ``ValueError`` that says what is wrong with it and where, if anything is."""
         from llguidance import LLMatcher
 
-        wrong, told = LLMatcher.validate_grammar_with_warnings(self.grammar())
+        wrong, messages = LLMatcher.validate_grammar_with_warnings(self.grammar())
         if wrong:
-            raise ValueError(f"{self.source}: {_reason(told[0])}")
+            raise ValueError(f"{self.source}: {_reason(messages[0])}")
 
 
 def regular(name: str, pattern: str) -> Language:
-    """What a regular expression matches as a whole.
+    """Return what a regular expression matches as a whole.
 
     Raises:
         ValueError: if there is none.
@@ -89,11 +89,11 @@ def _lark_pattern(pattern: str) -> str:
     return regex_to_lark(pattern.replace("\n", r"\n"), "")
 
 
-def _reason(told: str) -> str:
-    """What llguidance says of a mistake, in one line: the place that a caret marks, and the mistake."""
-    marked = re.search(r"regex parse error:\n    (.*)\n    ( *)\^.*\nerror: (.*)", told)
+def _reason(message: str) -> str:
+    """Return a message of llguidance's in one line: the place that a caret marks, and the mistake."""
+    marked = re.search(r"regex parse error:\n    (.*)\n    ( *)\^.*\nerror: (.*)", message)
     if marked:
         return f"{marked[3]}, at character {len(marked[2]) + 1}"
-    first = told.split("\n", 1)[0]
+    first = message.split("\n", 1)[0]
     schema = re.search(r"failed to compile JSON schema: (.*)", first)
     return schema[1] if schema else re.sub(r"^(?:at )?(\d+)\((\d+)\): ", r"line \1, column \2: ", first)

@@ -12,7 +12,7 @@ In the decoder every block attends for itself, and adds what it found to its y b
 
     d = √½ · (W y + e_t)        α = softmax(d·z) over S        y ← √½ · (y + W Σ α √S (z + e_s) √½)
 
-Places are told by the sines of Vaswani et al. 2017, which know no end, where the paper learns an embedding
+Places are encoded by the sines of Vaswani et al. 2017, which know no end, where the paper learns an embedding
 for each. Weight normalisation is left out. ``attended`` gives the weights α, the mean of all blocks.
 
 The state is finite, however long the target: each block keeps its last k−1 inputs::

@@ -20,7 +20,7 @@ class HierarchicalStep:
         self.embedding = weights["embedding.weight"]
         self.frame: Any = _turned(weights["frame.weight"])
         self.frame_bias = weights["frame.bias"]
-        self.told: Any = _turned(weights["told.weight"])
+        self.context: Any = _turned(weights["context.weight"])
         self.slow, fast = blueprint.parts["slow"].numpy(weights, "slow."), blueprint.parts["cell"]
         self.fast = [fast.numpy(weights, f"fast.{i}.") for i in range(blueprint.layers)]
         head = weights.get("head.weight", self.embedding)  # tied weights are stored once
@@ -35,14 +35,14 @@ class HierarchicalStep:
         """Replace all matrices; ``UsageError`` if the cell's cannot be."""
         for layer in quantizable([self.slow, *self.fast]):
             layer.quantize(make)
-        self.frame, self.told, self.head = map(make, (self.frame, self.told, self.head))
+        self.frame, self.context, self.head = map(make, (self.frame, self.context, self.head))
 
     def start(self, about: int) -> State:
         """Return the state before the first token of ``about`` streams."""
         window = np.zeros((about, self.period - 1, self.embedding.shape[1]), np.float32)
-        said = np.zeros((about, self.feature_size), np.float32)
+        last = np.zeros((about, self.feature_size), np.float32)
         layers = (array for layer in (self.slow, *self.fast) for array in layer.initial_state(about))
-        return np.zeros(about, np.int64), window, said, *layers
+        return np.zeros(about, np.int64), window, last, *layers
 
     def attended(self, state: State) -> None:
         """Return None: there is no source to attend to."""
@@ -51,7 +51,7 @@ class HierarchicalStep:
         """``tokens`` (B,), state → what the output layer reads (B,H), state."""
         x = self.embedding[tokens]
         before = self._slow(x, state)
-        y, after = np.concatenate((x, np.dot(before[2], self.told)), 1), list(before)
+        y, after = np.concatenate((x, np.dot(before[2], self.context)), 1), list(before)
         for layer, span in zip(self.fast, self.spans[4:], strict=True):
             y, more = layer.advance(layer.project(y), state[span])
             after.extend(more)
@@ -59,16 +59,16 @@ class HierarchicalStep:
 
     def _slow(self, x: Floats, state: State) -> State:
         """Inputs (B,E), state → the slow cell's part of the state; it steps in rows where that is due."""
-        (phase,), (window,), (said,), slow = (state[span] for span in self.spans[:4])
+        (phase,), (window,), (last,), slow = (state[span] for span in self.spans[:4])
         seen = np.concatenate((window, x[:, None]), 1)
         rows = np.flatnonzero(phase == 0)
         if len(rows):
             frames = np.dot(seen[rows].reshape(len(rows), -1), self.frame) + self.frame_bias
             u, after = self.slow.advance(self.slow.project(frames), tuple(array[rows] for array in slow))
-            pairs = zip((said, *slow), (u, *after), strict=True)
-            said, *others = (_replaced(old, rows, new) for old, new in pairs)
+            pairs = zip((last, *slow), (u, *after), strict=True)
+            last, *others = (_replaced(old, rows, new) for old, new in pairs)
             slow = tuple(others)
-        return (phase + 1) % self.period, seen[:, 1:], said, *slow
+        return (phase + 1) % self.period, seen[:, 1:], last, *slow
 
     def logits(self, features: Floats, state: State) -> Floats:  # noqa: ARG002 - they depend on features alone
         """Features (B,H) and the state after their tokens → logits (B,V)."""

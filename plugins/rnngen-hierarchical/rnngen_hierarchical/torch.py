@@ -2,7 +2,7 @@ r"""The network in torch, a window of text at a time.
 
 The two upper tiers of SampleRNN (Mehri et al. 2017, arXiv:1612.07837, section 2.1), for tokens. A slow cell
 steps at every k-th token, the first included, and reads the last k embeddings at once; the fast layers step
-at every token and read with it what the slow cell said last::
+at every token and read with it the slow cell's last output::
 
     tokens       x₀  x₁  x₂  x₃ │ x₄  x₅  x₆  x₇ │ x₈                      k = 4
     slow cell    u₀ ──────────────▸ u₁ ─────────────▸ u₂                   u = slow(W [x_{t−k+1}; …; x_t] + b)
@@ -42,7 +42,7 @@ class Hierarchical(nn.Module):
         self.slow = blueprint.parts["slow"].build(hidden, hidden)
         stack = [build(size, hidden) for size in [embed + hidden] + [hidden] * (layers - 1)]
         self.fast: Any = nn.ModuleList(stack)
-        self.told = nn.Linear(hidden, hidden, bias=False)
+        self.context = nn.Linear(hidden, hidden, bias=False)
         self.dropout = modules.dropout()
         narrowed = blueprint.tied and embed != hidden
         self.projection = nn.Linear(hidden, embed, bias=False) if narrowed else nn.Identity()
@@ -55,9 +55,9 @@ class Hierarchical(nn.Module):
         """Return the state before the first token of ``about`` streams."""
         zeros = self.frame.weight.new_zeros(about, self.period - 1, self.embed)
         phase = torch.zeros(about, dtype=torch.int64, device=zeros.device)
-        said = zeros.new_zeros(about, self.feature_size)
+        last = zeros.new_zeros(about, self.feature_size)
         layers = (self.slow, *self.fast)
-        return phase, zeros, said, *(array for layer in layers for array in layer.initial_state(about))
+        return phase, zeros, last, *(array for layer in layers for array in layer.initial_state(about))
 
     def attended(self, state: State) -> None:
         """Return None: there is no source to attend to."""
@@ -66,7 +66,7 @@ class Hierarchical(nn.Module):
         """``tokens`` (B,T), state → what ``predict`` reads (B,T,H), state."""
         x = self.embedding(tokens)
         u, before = self._slow(x, state)
-        y, after = torch.cat((x, self.told(u)), 2), list(before)
+        y, after = torch.cat((x, self.context(u)), 2), list(before)
         for layer, span in zip(self.fast, self.spans[4:], strict=True):
             y, more = layer(y, _full(state[span]))
             y = self.dropout(y)
@@ -74,8 +74,8 @@ class Hierarchical(nn.Module):
         return y, tuple(after)
 
     def _slow(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Inputs (B,T,E), state → what the slow cell has said last (B,T,H), and its part of the state."""
-        (phase,), (window,), (said,), slow = (state[span] for span in self.spans[:4])
+        """Inputs (B,T,E), state → the slow cell's last output (B,T,H), and its part of the state."""
+        (phase,), (window,), (last,), slow = (state[span] for span in self.spans[:4])
         steps, wait = x.shape[1], -phase % self.period  # tokens before a row's first step
         seen = torch.cat((window.to(x.dtype), x), 1)
         counts = (steps - 1 + self.period - wait) // self.period  # of steps in the window, at most one apart
@@ -84,7 +84,7 @@ class Hierarchical(nn.Module):
         places = first.clamp(max=steps - 1)[:, :, None] + torch.arange(self.period, device=x.device)
         rows = torch.arange(len(x), device=x.device)
         frames = self.frame(seen[rows[:, None, None], places].flatten(2))
-        outputs, slow = [said[:, None]], _full(slow)
+        outputs, slow = [last[:, None]], _full(slow)
         if least:
             u, slow = self.slow(frames[:, :least], slow)
             outputs.append(u)

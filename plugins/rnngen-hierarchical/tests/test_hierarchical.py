@@ -83,7 +83,7 @@ def test_the_slow_cell_steps_at_every_kth_token_and_reads_the_last_k() -> None:
         for t in range(steps):
             if t % PERIOD == 0:
                 u = u + net.slow.map(net.frame(e[t : t + PERIOD].flatten()))
-            fast = fast + net.fast[0].map(torch.cat((e[t + PERIOD - 1], net.told(u))))
+            fast = fast + net.fast[0].map(torch.cat((e[t + PERIOD - 1], net.context(u))))
             expected.append(fast)
         found, _ = net.hidden(tokens, net.start(1))
     torch.testing.assert_close(found[0], torch.stack(expected))

@@ -30,7 +30,7 @@ OPTIONAL = {
 
 @dataclass
 class Findings:
-    """What was found, by section, and what to mend."""
+    """Facts by section, and what to mend."""
 
     sections: dict[str, dict[str, str]] = field(default_factory=dict)
     mend: list[str] = field(default_factory=list)

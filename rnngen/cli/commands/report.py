@@ -156,7 +156,7 @@ class Report:
         return "\n".join(f"<h3>{escape(one.title)}</h3>{one.body()}" for one in pictures)
 
     def gates(self) -> str:
-        """How open they are at the beginning of the text."""
+        """Return the gates at the beginning of the text: how open they are."""
         from rnngen.cli.commands.look.gates import picture_of
         from rnngen.observation.gates import observe_gates
 
@@ -167,7 +167,7 @@ class Report:
         return picture_of(pieces, found, self.model.name).body()
 
     def gradients(self) -> str:
-        """How far its gradient reaches back, beside that of its cell with fresh weights."""
+        """Return how far its gradient reaches back, beside that of its cell with fresh weights."""
         from rnngen.cli.commands.look.gradients import picture_of
         from rnngen.observation.gradients import COLUMNS, rows, trained
         from rnngen.observation.reading import tokens_of
@@ -180,7 +180,7 @@ class Report:
         return picture_of(found, 1.0).body() + table(rows(found, 1.0), COLUMNS)
 
     def attention(self) -> str:
-        """Where it looks in the first source."""
+        """Return its attention on the first source."""
         from rnngen.plots.grid import Alignments
 
         if not self.model.generator.attends:
