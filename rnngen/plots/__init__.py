@@ -2,7 +2,7 @@
 
 ::
 
-    Grids · ColouredText · Chart ─▸ compose ─▸ Sheet of boxes, words and lines ─▸ SVG, PNG
+    Grids · ColouredText · Chart ─▸ lay_out ─▸ Sheet of boxes, words and lines ─▸ SVG, PNG
                                  ─▸ page ───────────────────────────────────────▸ HTML
 """
 

@@ -17,7 +17,6 @@ from rnngen.plots.sheet import (
     PAD,
     SMALL,
     Box,
-    Measure,
     Sheet,
     Stroke,
     Words,
@@ -106,13 +105,12 @@ class Chart:
         points = [point for one in self.series for point in one.points(log=self.log)]
         return Axis.over([x for x, _ in points]), Axis.over([y for _, y in points], log=self.log)
 
-    def compose(self, measure: Measure) -> Sheet:
+    def lay_out(self, sheet: Sheet) -> None:
         """Lay it out."""
-        sheet = Sheet(measure)
         sheet.line(cut(one_line(self.title), 2 * LONGEST), LARGE)
         across, up = self.axes()
         sheet.line("" if self.y.lower() == self.title.lower() else self.y, SMALL, MUTED)
-        left = PAD + max((measure(text, SMALL) for _, text in up.ticks()), default=0.0) + PAD / 2
+        left = PAD + max((sheet.measure(text, SMALL) for _, text in up.ticks()), default=0.0) + PAD / 2
         frame = Frame(left, sheet.height, across, up)
         frame.axes(sheet)
         for series, ink in zip(self.series, _inks(), strict=False):
@@ -124,7 +122,6 @@ class Chart:
         for text in self.notes:
             sheet.line(one_line(text), SMALL, MUTED)
         sheet.height += PAD / 2
-        return sheet
 
     def describe(self) -> str:
         """Name each line, with its last value."""
@@ -161,9 +158,8 @@ class Map:
         """Return both axes."""
         return Axis.over([one.x for one in self.points]), Axis.over([one.y for one in self.points])
 
-    def compose(self, measure: Measure) -> Sheet:
+    def lay_out(self, sheet: Sheet) -> None:
         """Lay it out."""
-        sheet = Sheet(measure)
         sheet.line(cut(one_line(self.title), 2 * LONGEST), LARGE)
         across, up = self.axes()
         frame = Frame(2 * PAD, sheet.height + PAD, across, up)
@@ -177,7 +173,6 @@ class Map:
         for text in self.notes:
             sheet.line(one_line(text), SMALL, MUTED)
         sheet.height += PAD / 2
-        return sheet
 
     def describe(self) -> str:
         """Name the points."""

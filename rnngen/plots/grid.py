@@ -26,7 +26,6 @@ from rnngen.plots.sheet import (
     SMALL,
     Box,
     Grid,
-    Measure,
     Sheet,
     Words,
     colour,
@@ -54,12 +53,17 @@ class Grids:
     """The meaning of the colours."""
     notes: tuple[str, ...] = ()
 
-    def compose(self, measure: Measure) -> Sheet:
-        """Lay them out."""
-        sheet = compose(self.alignments, self.title, measure, self.scale)
+    def lay_out(self, sheet: Sheet) -> None:
+        """Lay them out from top to bottom."""
+        sheet.line(cut(one_line(self.title), 2 * LONGEST), LARGE)
+        for number, alignment in enumerate(self.alignments, 1):
+            sheet.line(f"{number}" if len(self.alignments) > 1 else "", SIZE, MUTED)
+            _grid(sheet, alignment)
+        _scale(sheet, self.scale)
+        sheet.line("   ".join(legend_of(self.alignments)), SMALL, MUTED)
+        sheet.height += PAD / 2
         for text in self.notes:
             sheet.line(one_line(text), SMALL, MUTED)
-        return sheet
 
     def describe(self) -> str:
         """Name the strongest source of each target."""
@@ -88,19 +92,6 @@ class Alignments(Grids):
         from rnngen.plots.html import draw
 
         return draw(self.alignments, self.title)
-
-
-def compose(alignments: Sequence[Grid], title: str, measure: Measure, scale: str = WEIGHT) -> Sheet:
-    """Lay several alignments out on one sheet, from top to bottom."""
-    sheet = Sheet(measure)
-    sheet.line(cut(one_line(title), 2 * LONGEST), LARGE)
-    for number, alignment in enumerate(alignments, 1):
-        sheet.line(f"{number}" if len(alignments) > 1 else "", SIZE, MUTED)
-        _grid(sheet, alignment)
-    _scale(sheet, scale)
-    sheet.line("   ".join(legend_of(alignments)), SMALL, MUTED)
-    sheet.height += PAD / 2
-    return sheet
 
 
 def _grid(sheet: Sheet, alignment: Grid) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rnngen.errors import RnngenError, UsageError
-from rnngen.plots.sheet import PAPER, Box, Columns, Mark, Picture, Stroke, Words
+from rnngen.plots.sheet import PAPER, Box, Columns, Mark, Picture, Sheet, Stroke, Words
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,9 +46,11 @@ def draw(picture: Picture) -> bytes:
     from PIL import Image
 
     # Once to collect the characters, and once more with the fonts that have them.
-    plain = picture.compose(lambda text, size: size * len(text))
+    plain = Sheet(lambda text, size: size * len(text))
+    picture.lay_out(plain)
     fonts = Fonts(char for mark in plain.marks if isinstance(mark, Words | Columns) for char in mark.text)
-    sheet = picture.compose(lambda text, size: fonts.measure(text, SCALE * size) / SCALE)
+    sheet = Sheet(lambda text, size: fonts.measure(text, SCALE * size) / SCALE)
+    picture.lay_out(sheet)
     width, height = round(SCALE * sheet.width), round(SCALE * sheet.height)
     if width * height > MOST:
         raise UsageError(

@@ -129,8 +129,8 @@ class Picture(Protocol):
     def title(self) -> str:
         """Its heading, one line."""
 
-    def compose(self, measure: Measure) -> Sheet:
-        """Lay it out, for PNG and SVG."""
+    def lay_out(self, sheet: Sheet) -> None:
+        """Put its marks below what is on a sheet, for PNG and SVG."""
 
     def describe(self) -> str:
         """Describe it for those who do not see it."""

@@ -3,7 +3,7 @@
 from unicodedata import combining, east_asian_width
 from xml.sax.saxutils import escape, quoteattr
 
-from rnngen.plots.sheet import PAPER, Box, Columns, Mark, Picture, Stroke, Words, one_line
+from rnngen.plots.sheet import PAPER, Box, Columns, Mark, Picture, Sheet, Stroke, Words, one_line
 
 FAMILY = (
     "system-ui, 'Noto Sans', 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans CJK SC', 'PingFang SC', "
@@ -14,7 +14,8 @@ FAMILY = (
 
 def draw(picture: Picture) -> str:
     """Draw a picture."""
-    sheet = picture.compose(estimate)
+    sheet = Sheet(estimate)
+    picture.lay_out(sheet)
     size = f'width="{sheet.width:g}" height="{sheet.height:g}" viewBox="0 0 {sheet.width:g} {sheet.height:g}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family={quoteattr(FAMILY)}>',

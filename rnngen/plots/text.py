@@ -24,7 +24,6 @@ from rnngen.plots.sheet import (
     SMALL,
     Box,
     Columns,
-    Measure,
     Sheet,
     Words,
     colour,
@@ -69,9 +68,8 @@ class ColouredText:
     signs: bool = True
     """Whether signs stand for the colours where there are none; False where the text says it all."""
 
-    def compose(self, measure: Measure) -> Sheet:
+    def lay_out(self, sheet: Sheet) -> None:
         """Lay it out in columns, line below line."""
-        sheet = Sheet(measure)
         sheet.line(cut(one_line(self.title), 2 * LONGEST), LARGE)
         self._scale(sheet)
         for line in wrapped(self.runs, WIDE):
@@ -80,7 +78,6 @@ class ColouredText:
         for text in self.notes:
             sheet.line(one_line(text), SMALL, MUTED)
         sheet.height += PAD / 2
-        return sheet
 
     def _scale(self, sheet: Sheet) -> None:
         left, middle = PAD, sheet.height + ROW / 2

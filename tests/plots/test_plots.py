@@ -103,9 +103,15 @@ def test_several_sentences_stand_below_one_another_in_svg(saved):
     assert heights[1] - heights[0] > len(PLAIN.target) * grid.CELL
 
 
+def laid_out(alignments, measure):
+    drawn = sheet.Sheet(measure)
+    grid.Grids(alignments, "").lay_out(drawn)
+    return drawn
+
+
 def test_long_words_are_slanted_and_short_ones_are_not():
     for words, slanted in ((("a", "你"), False), (("a", "natural"), True)):
-        drawn = grid.compose([Alignment(words, ("x",), WEIGHTS[:1, :2])], "", svg.estimate)
+        drawn = laid_out([Alignment(words, ("x",), WEIGHTS[:1, :2])], svg.estimate)
         texts = [mark for mark in drawn.marks if isinstance(mark, sheet.Words) and mark.text in words]
         assert [mark.slanted for mark in texts] == [slanted] * 2
 
@@ -155,7 +161,7 @@ def test_nothing_outside_the_file_is_referred_to(saved, kind):
 def cells_of(alignment):
     """The cells on the sheet that the PNG of an alignment is drawn from."""
     used = png.Fonts("".join(map(label, (*alignment.source, *alignment.target))) + "0123456789weight in%")
-    drawn = grid.compose([alignment], "", lambda text, size: used.measure(text, 2 * size) / 2)
+    drawn = laid_out([alignment], lambda text, size: used.measure(text, 2 * size) / 2)
     return [mark for mark in drawn.marks if isinstance(mark, sheet.Box) and mark.about]
 
 
