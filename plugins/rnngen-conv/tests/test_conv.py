@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rnngen
 import torch
 from rnngen.testing import check_cell
 
@@ -50,6 +53,27 @@ def test_a_layer_sees_its_window_and_nothing_before() -> None:
 def test_the_width_is_at_least_one() -> None:
     with pytest.raises(ValueError, match="width"):
         ConvOptions(width=0)
+
+
+def test_a_step_in_onnx_is_that_of_the_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed (rnngen[onnx])")
+    runtime = pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("RNNGEN_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sea.txt").write_text("the sea, the sky, and the sand between them. " * 60)
+    options: dict[str, Any] = {"hidden": 16, "layers": 2, "steps": 5, "seq": 16, "ngram": "none"}
+    model = rnngen.train(str(tmp_path / "sea.txt"), cell="conv", settings={"width": "3"}, **options)
+    subprocess.run([sys.executable, "-m", "rnngen", "export", "sea", "--onnx"], check=True)
+    graph = runtime.InferenceSession(tmp_path / "sea.onnx", providers=["CPUExecutionProvider"])
+    names = [given.name for given in graph.get_inputs()][1:]
+    step = model.generator.model
+    state = step.start(1)
+    feed = dict(zip(names, state, strict=True))
+    for token in (3, 1, 4, 1, 5):
+        expected, state = step(np.array([token]), state)
+        logits, *after = graph.run(None, {"token": np.array([token]), **feed})
+        feed = dict(zip(names, after, strict=True))
+        np.testing.assert_allclose(logits, expected, atol=2e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("module", ["rnngen_conv", "rnngen_conv.numpy"])

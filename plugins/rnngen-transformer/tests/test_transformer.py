@@ -1,7 +1,9 @@
 """What the cell promises: rnngen's contract, the papers' equations, and a window that holds."""
 
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -87,22 +89,41 @@ def test_sizes_are_at_least_one(name: str) -> None:
         TransformerOptions(**{name: 0})
 
 
-def test_a_text_goes_on_from_a_file_as_if_it_had_never_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RNNGEN_HOME", str(tmp_path))
-    (tmp_path / "sea.txt").write_text("the sea, the sky, and the sand between them. " * 60)
-    settings = {"window": "6"}  # shorter than what is written before the break
-    options: dict[str, Any] = {"hidden": 16, "steps": 10, "seq": 16, "ngram": "none", "settings": settings}
-    rnngen.train(str(tmp_path / "sea.txt"), name="sea", cell="transformer", layers=2, **options)
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models with one, whose window is shorter than the texts that are written here."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "sea.txt").write_text("the sea, the sky, and the sand between them. " * 60)
+    options: dict[str, Any] = {"hidden": 16, "steps": 10, "seq": 16, "ngram": "none", "layers": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNGEN_HOME", str(folder))
+        rnngen.train(str(folder / "sea.txt"), cell="transformer", settings={"window": "6"}, **options)
+    return folder
 
+
+def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    environment = {**os.environ, "RNNGEN_HOME": str(home)}
+    command = [sys.executable, "-m", "rnngen", *arguments]
+    return subprocess.run(command, cwd=home, env=environment, check=False, capture_output=True)
+
+
+def test_a_text_goes_on_from_a_file_as_if_it_had_never_stopped(home: Path) -> None:
     def sample(*arguments: str) -> bytes:
-        command = [sys.executable, "-m", "rnngen", "sample", "-m", "sea", *arguments]
-        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout.rstrip(b"\n")
+        done = run(home, "sample", "-m", "sea", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.rstrip(b"\n")
 
     how = ["--seed", "1", "--temp", "1.5", "the "]
     first = sample("-n", "20", "--save-state", "sea.state", *how)
     assert first + sample("-n", "20", "--from-state", "sea.state") == sample("-n", "40", *how)
+
+
+@pytest.mark.skipif(find_spec("onnxscript") is None, reason="onnxscript is not installed (rnngen[onnx])")
+def test_a_state_that_grows_is_no_graph(home: Path) -> None:
+    done = run(home, "export", "sea", "--onnx")
+    assert done.returncode == 2
+    assert b"state of its cell grows" in done.stderr
+    assert not list(home.glob("*.onnx"))
 
 
 @pytest.mark.parametrize("module", ["rnngen_transformer", "rnngen_transformer.numpy"])
