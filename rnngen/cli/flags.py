@@ -17,6 +17,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
@@ -96,6 +97,27 @@ class OrNone(click.ParamType):  # type: ignore[type-arg]  # generic only since c
         """Complete what the inner type does, and ``none`` beside values that it knows."""
         found = self.inner.shell_complete(ctx, param, incomplete)
         return [*found, CompletionItem("none")] if found and "none".startswith(incomplete) else found
+
+
+class OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A name or a path; one from the environment is not cut at its spaces."""
+
+    name = "name"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """The whole value is one name."""
+        return [rv]
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers that ``nan`` and ``inf`` lie outside of."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a finite number."""
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 class Option(click.Option):
@@ -407,9 +429,19 @@ def _settings(_: click.Context, param: click.Parameter, values: tuple[str, ...])
     return settings
 
 
+def _one(_: click.Context, param: click.Parameter, names: tuple[str, ...]) -> str | None:
+    """Return the only name, or none."""
+    if len(names) > 1:
+        raise click.BadParameter(f"{len(names)} models, where this command takes one", param=param)
+    return names[0] if names else None
+
+
 model_flag = click.option(
     "-m",
     "--model",
+    multiple=True,
+    type=OneName(),
+    callback=_one,
     metavar="NAME",
     shell_complete=completers.models,
     help="The model's name, or the path of its folder or file; without it, the model trained last.",
@@ -430,16 +462,6 @@ def output_flag(text: str, *, required: bool = False) -> Callable[[C], C]:
 
 
 picture_flag = output_flag("Draw into a .png, .svg or .html file.")
-
-
-class OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
-    """A name or a path; one from the environment is not cut at its spaces."""
-
-    name = "name"
-
-    def split_envvar_value(self, rv: str) -> list[str]:
-        """The whole value is one name."""
-        return [rv]
 
 
 models_flag = click.option(

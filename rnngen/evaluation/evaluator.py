@@ -142,7 +142,7 @@ class Evaluator:
         for side, known in sides.items():
             if known is None or not self._given:
                 continue
-            unseen = Unseen(known, known.strange)
+            unseen = Unseen(known, known.strange, sources=side == "source")
             for chunk in self._all_given():
                 unseen.add(chunk.text if side == "text" else chunk.source)
             if unseen.held:

@@ -191,7 +191,7 @@ class Generator:
         """
         known = self.known_of_sources if sources else self.known
         if sources:
-            return Unseen(known, known.strange) if known else Unseen(NOTHING, lambda _: ())
+            return Unseen(known, known.strange, sources=True) if known else Unseen(NOTHING, lambda _: ())
         trained = [] if self.trained_tokens is None else np.flatnonzero(self.trained_tokens).tolist()
         pieces = self.tokenizers.target.pieces
         known = known or Known(frozenset("".join(pieces[one].decode(errors="ignore") for one in trained)))

@@ -82,7 +82,7 @@ def _kind(one: str, known: Collection[str]) -> Kind:
     if one in "\t\n\r":
         return "tab" if one == "\t" else "line end" if one == "\n" or "\n" not in known else "crlf"
     if unicodedata.category(one) == "Zs":
-        return "blank"
+        return "blank" if one != " " and " " in known else "other"
     if unicodedata.category(one) == "Cf":
         return "invisible"
     if any(other in known for other in _signs(one)):
@@ -130,6 +130,8 @@ class Unseen:
     known: Known
     strange: Callable[[str], Sequence[str]]
     """Returns the strange characters of a text, every occurrence."""
+    sources: bool = False
+    """The texts are sources, so that a tab may have come with the targets of pairs."""
     texts: int = 0
     """Texts that were looked at…"""
     held: int = 0
@@ -143,7 +145,7 @@ class Unseen:
 
     def anew(self) -> "Unseen":
         """Return one that has looked at nothing yet."""
-        return Unseen(self.known, self.strange)
+        return Unseen(self.known, self.strange, self.sources)
 
     def add(self, text: str) -> bool:
         """Take in a text → whether it holds a strange character that none before it held."""
@@ -174,7 +176,8 @@ class Unseen:
     def _remarks(self) -> Iterator[str]:
         for kind, characters in self.kinds.items():
             some = " ".join(map(shown, [*characters][:SHOWN])) + (" …" if len(characters) > SHOWN else "")
-            remark = REMARKS[kind].format(form=self._form(characters), plain=self._plain(characters))
+            remark = "" if kind == "tab" and not self.sources else REMARKS[kind]
+            remark = remark.format(form=self._form(characters), plain=self._plain(characters))
             yield f"{some}, {remark}" if remark else some
 
     def _form(self, characters: Iterable[str]) -> str:

@@ -72,28 +72,34 @@ class Gradient:
         return self.norms * (limit / self.whole) if self.whole > limit else None
 
 
-def named_cells(registry: Registry, cells: str, activations: str) -> dict[str, Component]:
+def named_cells(registry: Registry, cells: str, activations: str | None) -> dict[str, Component]:
     """Return cells by the names of their lines, one for each activation of those that have a choice.
 
     Args:
         registry: the plugins.
         cells: ``rnn,lstm;forget_bias=0``.
-        activations: ``tanh,relu``.
+        activations: ``tanh,relu``; None is tanh.
 
     Raises:
         UnknownName: for a cell, an option or an activation that there is not.
-        UsageError: for a cell that is a whole network, or a value that is refused.
+        UsageError: for a cell that is a whole network, a value that is refused, or activations that no cell
+            has a choice of.
     """
     found: dict[str, Component] = {}
+    chosen = False
     for text in divide(cells, ","):
         name, settings = parse_component(text.strip())
         spec = registry.find("cell", name).spec
         if isinstance(spec, NetworkSpec):
             raise UsageError(f"cell {name!r} is a whole network; name a recurrent layer, as lstm or gru")
         has_choice = "activation" in {option.name for option in describe(spec.options)}
-        for one in divide(activations, ",") if has_choice and "activation" not in settings else [""]:
+        chooses = has_choice and "activation" not in settings
+        chosen |= chooses
+        for one in divide(activations or "tanh", ",") if chooses else [""]:
             given = {**settings, **({"activation": one.strip()} if one else {})}
             found[f"{text.strip()} {one.strip()}".strip()] = choose(registry, {"cell": name}, given)["cell"]
+    if activations is not None and not chosen:
+        raise UsageError(f"no cell of {cells!r} has a choice of activation; leave {activations!r} out")
     return found
 
 
@@ -117,18 +123,19 @@ def fresh(name: str, cell: Component, *, hidden: int, length: int, seed: int) ->
     )
 
 
-def trained(registry: Registry, model: "StoredModel", name: str, tokens: Sequence[int]) -> Gradient:
-    """Measure a model on a text.
+def check_text_alone(model: "StoredModel", name: str) -> None:
+    """Raise ``UsageError`` if a model reads a source."""
+    if model.config.reads_source:
+        raise UsageError(f"{name} reads a source, whose gradient takes other ways; give a model without one")
 
-    Raises:
-        UsageError: if the model reads a source.
-    """
+
+def trained(registry: Registry, model: "StoredModel", name: str, tokens: Sequence[int]) -> Gradient:
+    """Measure a model on a text; errors as in ``check_text_alone``."""
     import torch
 
     from rnngen.nn.build import load_network
 
-    if model.config.reads_source:
-        raise UsageError(f"{name} reads a source, whose gradient takes other ways; give a model without one")
+    check_text_alone(model, name)
     network: Any = load_network(restore(registry, "cell", model.config.cell), model, "cpu")
     return _measured(name, network, torch.tensor([list(tokens)]), network.start(1), network)
 

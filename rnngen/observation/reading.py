@@ -39,8 +39,7 @@ def texts_of(generator: Generator, whole: str, place: str) -> list[Text]:
     """
     if not whole.strip():
         raise UsageError(f"{place} holds no text; give one with some")
-    by_line = generator.ends_with_line or generator.reads_source or bool(generator.labels)
-    if not by_line:
+    if not _by_line(generator):
         return [Text(whole)]
     found = []
     for number, line in enumerate(whole.split("\n"), start=1):
@@ -52,6 +51,19 @@ def texts_of(generator: Generator, whole: str, place: str) -> list[Text]:
             raise UsageError(f"{place}: line {number} {error}") from error
         found.append(Text(text, source))
     return found
+
+
+def shortened(generator: Generator, whole: str, length: int) -> str:
+    """Return the beginning of what a file holds; of a model of lines or pairs, whole lines, at least one."""
+    end = min(length, len(whole))
+    if _by_line(generator) and end < len(whole):
+        end = whole.rfind("\n", 0, end + 1)
+        end = whole.find("\n") if end < 0 else end
+    return whole[:end] if end >= 0 else whole
+
+
+def _by_line(generator: Generator) -> bool:
+    return generator.ends_with_line or generator.reads_source or bool(generator.labels)
 
 
 class Read(NamedTuple):

@@ -70,12 +70,13 @@ class TrainingOptions:
     seq: int = field(default=64, metadata={SEARCH: Range(32, 192, step=32)})
     """Tokens of a window (T), for truncated backpropagation through time."""
     batch: int = field(default=32, metadata={SEARCH: Range(16, 128, step=16)})
-    """Streams, or examples, in a batch (B)."""
+    """Streams, or examples, in a batch (B). By default 16 of pairs, and 64 of a long text with minutes."""
     accumulate: int = 1
     """Compute each batch's gradient in N parts, one after another: the same gradient in less memory. Each of
     several processes does so with its share."""
     lr: float = field(default=0.003, metadata={SEARCH: Range(3e-4, 3e-2, log=True)})
-    """Peak learning rate, reached after the warm-up."""
+    """Peak learning rate, reached after the warm-up. By default 0.006 with batches of pairs, and
+    0.005 with those of a long text with minutes."""
     optimizer: OptimizerName = field(default="adamw", metadata={SEARCH: OneOf(("adamw", "muon"))})
     """The optimizer. muon makes the updates of recurrent matrices orthogonal, each gate alone (Jordan et al.
     2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982). nt-asgd is sgd
@@ -98,7 +99,7 @@ class TrainingOptions:
     """L1 regularization of weight matrices."""
     label_smoothing: float = 0.0
     """Label smoothing: share of the target's probability that is spread over all tokens (Szegedy et al.
-    2016)."""
+    2016); of pairs 0.1 by default."""
     embed_dropout: float = 0.0
     """Embedding dropout: share of the vocabulary that is dropped, the same tokens throughout a batch (Gal and
     Ghahramani 2016)."""

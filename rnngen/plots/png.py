@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import groupby, islice
@@ -45,10 +45,7 @@ def draw(picture: Picture) -> bytes:
     check()
     from PIL import Image
 
-    # Once to collect the characters, and once more with the fonts that have them.
-    plain = Sheet(lambda text, size: size * len(text))
-    picture.lay_out(plain)
-    fonts = Fonts(char for mark in plain.marks if isinstance(mark, Words | Columns) for char in mark.text)
+    fonts = Fonts()
     sheet = Sheet(lambda text, size: fonts.measure(text, SCALE * size) / SCALE)
     picture.lay_out(sheet)
     width, height = round(SCALE * sheet.width), round(SCALE * sheet.height)
@@ -150,7 +147,7 @@ class Face:
 
     path: str
     index: int = 0
-    _sizes: "dict[float, FreeTypeFont]" = field(default_factory=dict)
+    _sizes: "dict[float, FreeTypeFont]" = field(default_factory=dict, compare=False)
 
     def at(self, size: float) -> "FreeTypeFont":
         """Return the font in a size; raise OSError if it cannot be opened or has no such size."""
@@ -176,22 +173,43 @@ class Face:
 
 
 class Fonts:
-    """Fonts that together draw some characters, each with the first that has it.
+    """Fonts that together draw all characters that they are asked for, each with the first that has it."""
 
-    Raises:
-        RnngenError: if no font has one of them.
-    """
-
-    def __init__(self, characters: Iterable[str]) -> None:
+    def __init__(self) -> None:
+        self._opened: list[Face] = []
         self._faces: dict[str, Face] = {}
+        self._signs: dict[int, str] = {}
         self._glyphs: dict[tuple[str, float], Image] = {}
-        wanted = {char for char in (*characters, *"".join(STAND_INS.values())) if not _rides(char)}
-        for place in islice(_places("".join(sorted(wanted))), TRIED):
+
+    def runs(self, text: str) -> Iterator[tuple[Face, str]]:
+        """Split a text where its face changes; combining characters stay with their letter.
+
+        Raises:
+            RnngenError: if no font has a character, and no other sign stands in for it.
+        """
+        if not all(map(self._is_known, text)):
+            self._find(text)
+        text = text.translate(self._signs)
+        face = next((self._faces[char] for char in text if char in self._faces), Face(""))
+        faces = [face := self._faces.get(char, face) for char in text]
+        for _, group in groupby(zip(faces, text, strict=True), key=lambda pair: id(pair[0])):
+            pairs = list(group)
+            yield pairs[0][0], "".join(char for _, char in pairs)
+
+    def _is_known(self, char: str) -> bool:
+        return char in self._faces or ord(char) in self._signs or _rides(char)
+
+    def _find(self, text: str) -> None:
+        """Find faces for the characters of a text: among those that are open, then among others."""
+        wanted = {char for char in (*text, *"".join(STAND_INS.values())) if not self._is_known(char)}
+        for face in self._opened:
+            self._take(face, wanted)
+        for place in islice(_places("".join(sorted(wanted))), TRIED) if wanted else ():
             self._take(Face(*place), wanted)
             if not wanted:
                 break
         self._take(Face(""), wanted)
-        self._signs = str.maketrans({sign: STAND_INS[sign] for sign in wanted & STAND_INS.keys()})
+        self._signs |= {ord(sign): STAND_INS[sign] for sign in wanted & STAND_INS.keys()}
         if missing := sorted(wanted - STAND_INS.keys()):
             shown = ", ".join(f"{char} (U+{ord(char):04X})" for char in missing[:5])
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
@@ -206,17 +224,10 @@ class Fonts:
             drawn = {char for char in wanted if face.draws(char)}
         except OSError:  # not a font, or one of bitmaps in other sizes
             return
+        if drawn and face not in self._opened:
+            self._opened.append(face)
         self._faces |= dict.fromkeys(drawn, face)
         wanted -= drawn
-
-    def runs(self, text: str) -> Iterator[tuple[Face, str]]:
-        """Split a text where its face changes; combining characters stay with their letter."""
-        text = text.translate(self._signs)
-        face = next((self._faces[char] for char in text if char in self._faces), Face(""))
-        faces = [face := self._faces.get(char, face) for char in text]
-        for _, group in groupby(zip(faces, text, strict=True), key=lambda pair: id(pair[0])):
-            pairs = list(group)
-            yield pairs[0][0], "".join(char for _, char in pairs)
 
     def glyph(self, char: str, size: float) -> "Image":
         """Draw a character as opacities, once for all of its places."""

@@ -1,7 +1,8 @@
 """The conformance suites for listeners, which hear every kind of event, and for commands."""
 
 import io
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
+from tempfile import TemporaryDirectory
 
 from rnngen import events
 from rnngen.contracts import ClosingListener, CommandSpec, ListenerSpec, imported
@@ -26,12 +27,15 @@ RUN = (
 
 @checks.suite
 def check_listener(spec: ListenerSpec, **options: str) -> None:
-    """Check a listener against its contract: it takes every event, prints nothing, can be closed early."""
+    """Check a listener against its contract: it takes every event, prints nothing, can be closed early.
+
+    It does so in a folder that is gone afterwards, with the files that it writes.
+    """
     chosen = build(spec.options, options, owner=f"listener {spec.name!r}")
     for heard in (RUN, RUN[:2], ()):
         listener = imported(spec.load)(chosen)
         assert callable(listener), f"{spec.load} makes {type(listener).__name__}, which cannot be called"
-        with redirect_stdout(io.StringIO()) as output:
+        with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(io.StringIO()) as output:
             for event in heard:
                 listener(event)
             if isinstance(listener, ClosingListener):

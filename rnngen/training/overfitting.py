@@ -1,17 +1,20 @@
-"""What keeps a network from learning its text by heart: passes, dropout and weight decay, by one rule each.
+"""What keeps a network from learning its text by heart, by one rule each.
 
 ::
 
     tokens to train on ─┬─▸ most passes that lower the validation loss ─┐
     budget ─────────────┼───────────────────────────────────────────────┴─▸ passes ─▸ dropout
     batch, rate ────────┴─▸ updates a pass ─▸ weight decay
+    sources ──────────────▸ small batches at a higher rate, label smoothing
 
 The rules are in tokens and passes and not in seconds, so that a faster machine gets the same advice. The
 measurements are in the guide "benchmarks".
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rnngen.data.dataset import EncodedDataset
 from rnngen.options.model import NetworkOptions, TrainingOptions
@@ -29,6 +32,10 @@ DROPOUT_OF_PAIRS = 0.02
 """…and for each over pairs, whose networks drop embeddings too, and on either side."""
 DECOUPLED = ("adamw", "muon")
 """Optimizers whose weight decay is not part of the gradient, and follows the text."""
+PACE_OF_PAIRS: dict[str, Any] = {"batch": 16, "lr": 0.006}
+"""Of pairs there are few; many long steps, each from few of them, find more in them."""
+SMOOTHING_OF_PAIRS = 0.1
+"""Label smoothing of pairs, whose beams go astray after a word that the network is too sure of."""
 LEAST_DECAY, MOST_DECAY = 0.01, 1.5
 """The weakest weight decay, which other optimizers have, and the strongest."""
 DECAY_EPOCHS = 7
@@ -54,16 +61,26 @@ class TrainingText:
 
 
 def with_data_defaults(
-    network: NetworkOptions, training: TrainingOptions, text: TrainingText, epochs: float | None = None
+    network: NetworkOptions,
+    training: TrainingOptions,
+    text: TrainingText,
+    epochs: float | None = None,
+    *,
+    given: Collection[str] = (),
 ) -> tuple[NetworkOptions, TrainingOptions]:
     """Return the options with those filled in that depend on the text and the budget; what is given stands.
 
     Args:
         network: ``dropout`` is filled in.
-        training: ``max_epochs`` and ``weight_decay`` are.
+        training: ``max_epochs`` and ``weight_decay`` are; of pairs ``batch``, ``lr`` and ``label_smoothing``.
         text: the text to train on.
         epochs: passes that the budget allows, where that was measured.
+        given: the names of options that were given.
     """
+    if text.has_source and not PACE_OF_PAIRS.keys() & {*given}:
+        training = replace(training, **PACE_OF_PAIRS)
+    if text.has_source and "label_smoothing" not in given and network.head != "adaptive":
+        training = replace(training, label_smoothing=SMOOTHING_OF_PAIRS)
     bounded = not (training.epochs or training.steps)
     if bounded and training.max_epochs is None:
         training = replace(training, max_epochs=most_epochs(text, network.hidden))

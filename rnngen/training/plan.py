@@ -4,7 +4,7 @@ Nothing here imports torch, and nothing is written but the cache: a request that
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,8 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     limit = request.training.options.max_length
     texts, fresh = replace(texts, task_part=parts["task"]), request.no_cache
     encoded = texts.encode(parts, text.val_fraction, limit=limit, fresh=fresh)
-    config = _config(parts, request.network.options, encoded, request.training.options)
+    training = request.training
+    config = _config(parts, request.network.options, encoded, training.options, training.names)
     return Plan(name, path, config, parts, encoded, resumed=False)
 
 
@@ -177,7 +178,7 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     training = request.training.options
     if training.weight_decay is None:  # a strong one would undo what the weights know
         training = replace(training, weight_decay=LEAST_DECAY)
-    config = _config(parts, network, encoded, training)
+    config = _config(parts, network, encoded, training, request.training.names)
     config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
 
@@ -192,7 +193,8 @@ def _taught(
     parts |= choose(registry, {"cell": cell}, request.settings)
     _refuse_penalties(parts["cell"].options, "teacher")
     encoded = _encoded_like(registry, base, parts, request, extend=False)
-    config = _config(parts, request.network.options, encoded, request.training.options)
+    training = request.training
+    config = _config(parts, request.network.options, encoded, training.options, training.names)
     config = config.replace(teachers=tuple(teacher.record for teacher in teachers))
     return Plan(name, path, config, parts, encoded, resumed=False, teachers=teachers)
 
@@ -302,12 +304,18 @@ def _check_task(task: Component, request: TrainRequest) -> None:
 
 
 def _config(
-    parts: dict[str, Component], network: NetworkOptions, encoded: EncodedDataset, training: TrainingOptions
+    parts: dict[str, Component],
+    network: NetworkOptions,
+    encoded: EncodedDataset,
+    training: TrainingOptions,
+    given: Collection[str],
 ) -> ModelConfig:
     if training.seed is None:
         training = replace(training, seed=secrets.randbelow(2**31))
-    network, shared = with_data_defaults(network, share_of(training), TrainingText.of(encoded))
-    training = replace(training, max_epochs=shared.max_epochs, weight_decay=shared.weight_decay)
+    text = TrainingText.of(encoded)
+    network, shared = with_data_defaults(network, share_of(training), text, given=given)
+    budget = {name: getattr(training, name) for name in BUDGETS}  # of all networks of an ensemble together
+    training = replace(shared, **budget)
     return ModelConfig(
         cell=parts["cell"].component,
         tokenizer=parts["tokenizer"].component,

@@ -49,6 +49,8 @@ LONG = 500_000
 """Tokens of free text above which…"""
 PACE: dict[str, Any] = {"batch": 64, "lr": 0.005}
 """…this is the pace: larger products are faster, and a cleaner gradient bears a longer step."""
+PASSES_OF_PAIRS = 8
+"""Passes over pairs that a network should read: they are few, and all of them have something to say."""
 PARAMETERS_A_TOKEN = 10
 """Most parameters for each token of the text, in networks wider than ``ANY_TEXT``."""
 ANY_TEXT = 384
@@ -125,11 +127,7 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
     if parameters is not None:
         plan = _sized(plan, _nearest(plan, parameters))
         reasons.append(f"hidden {plan.config.network.hidden}: the width nearest to {parameters:,} parameters")
-    elif (
-        plan.config.training.minutes
-        and not {"hidden", "layers"} & {*given}
-        and plan.encoded.train.source is None
-    ):
+    elif plan.config.training.minutes and not {"hidden", "layers"} & {*given}:
         plan, why = _affordable(_paced(plan, given))
         reasons += why
     plan = _regularized(plan, given)
@@ -164,7 +162,8 @@ def _regularized(plan: Plan, given: Collection[str], epochs: float | None = None
     network = config.network if "dropout" in given else replace(config.network, dropout=None)
     opened: dict[str, Any] = dict.fromkeys({"max_epochs", "weight_decay"} - {*given})
     training = replace(config.training, **opened)
-    network, training = with_data_defaults(network, training, TrainingText.of(plan.encoded), epochs)
+    text = TrainingText.of(plan.encoded)
+    network, training = with_data_defaults(network, training, text, epochs, given=given)
     return replace(plan, config=config.replace(network=network, training=training))
 
 
@@ -187,16 +186,17 @@ def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     each = max(1e-12, (slow - quick) / (large - small))
     fixed = max(0.0, quick - each * small)
     seconds, text = (plan.config.training.minutes or 0) * 60, len(plan.encoded.train)
+    pairs = plan.encoded.train.source is not None
     chosen = SIZES[0]
-    for hidden in SIZES:
+    for hidden in SIZES[: SIZES.index(ANY_TEXT) + 1] if pairs else SIZES:
         count = parameters_of(_sized(plan, hidden))
         tokens = seconds / (fixed + each * count)
         suits = hidden <= ANY_TEXT or count <= PARAMETERS_A_TOKEN * text
-        if suits and tokens >= TOKENS_A_PARAMETER * count:
+        if suits and tokens >= (PASSES_OF_PAIRS * text if pairs else TOKENS_A_PARAMETER * count):
             chosen = hidden
-    why = f"hidden {chosen}: the widest that reads {TOKENS_A_PARAMETER} tokens a parameter in that time"
+    amount = f"all pairs {PASSES_OF_PAIRS} times" if pairs else f"{TOKENS_A_PARAMETER} tokens a parameter"
     bound = f" and suits a text of {text:,} tokens" if chosen >= ANY_TEXT else ""
-    return _sized(plan, chosen), [why + bound]
+    return _sized(plan, chosen), [f"hidden {chosen}: the widest that reads {amount} in that time{bound}"]
 
 
 def _nearest(plan: Plan, parameters: int) -> int:

@@ -33,27 +33,33 @@ class Screen:
 
     def until(self, text):
         """What is shown from now on, up to this text."""
-        limit = time.monotonic() + PATIENCE
+        assert self.comes(text, PATIENCE), self.seen
+        shown, _, self.seen = self.seen.partition(text)
+        return shown
+
+    def comes(self, text, seconds):
+        """Whether this text is shown within so many seconds."""
+        limit = time.monotonic() + seconds
         while text not in self.seen:
-            assert select.select([self.own], [], [], max(0, limit - time.monotonic()))[0], self.seen
+            if not select.select([self.own], [], [], max(0, limit - time.monotonic()))[0]:
+                return False
             try:
                 data = os.read(self.own, 4096)
             except OSError:  # Linux says so when the other side is closed
                 data = b""
             assert data, f"it ended: {self.seen}"
             self.seen = re.sub(r"\x1b\[\?2004[hl]\r?|\r(?=\n)", "", self.seen + data.decode())
-        shown, _, self.seen = self.seen.partition(text)
-        return shown
+        return True
 
     def interrupt(self):
         """Press Ctrl-C at a prompt until there is a new one.
 
-        CPython misses a signal that comes between a key and its waiting for the next one.
+        CPython misses a signal that comes between a key and its waiting for the next one, though readline
+        hears it.
         """
         for _ in range(PATIENCE):
-            time.sleep(0.3)
             self.type("\x03")
-            if select.select([self.own], [], [], 1)[0]:
+            if self.comes(PROMPT, 1):
                 break
         self.until(PROMPT)
 

@@ -43,12 +43,15 @@ def test_a_cell_takes_twenty_lines_on_the_first_screen_and_nothing_takes_forty()
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
-def test_an_example_keeps_the_promises_of_its_kind(install, kind):
+def test_an_example_keeps_the_promises_of_its_kind_and_leaves_no_file(install, kind, tmp_path, monkeypatch):
     install(kind)
-    here = Registry.discover()
-    (found,) = [one for one in here.all(kind) if not one.built_in]
-    parts = [*here.specs(CellSpec), *here.specs(AttentionSpec)]
-    check(here.find(kind, found.spec.name).spec, parts)
+    (here := tmp_path / "here").mkdir()
+    monkeypatch.chdir(here)
+    registry = Registry.discover()
+    (found,) = [one for one in registry.all(kind) if not one.built_in]
+    parts = [*registry.specs(CellSpec), *registry.specs(AttentionSpec)]
+    check(registry.find(kind, found.spec.name).spec, parts)
+    assert [*here.iterdir()] == []
 
 
 def test_the_examples_are_used_as_the_guide_says(install, run, place, tiny):

@@ -78,6 +78,15 @@ def test_several_kinds_are_told_apart_in_one_text():
     assert found == kinds
 
 
+def test_what_no_advice_fits_has_none():
+    assert (
+        looked(Known(frozenset("ab")), "a b")
+        .message("it holds")
+        .endswith("little of: U+0020 (1 of 3 characters)")
+    )
+    assert "cut -f 1" not in looked(PLAIN, "a\tb").message("it holds")
+
+
 def test_figures_add_up_over_texts():
     unseen = looked(PLAIN, "abc", "水 a", "火水")
     assert (unseen.texts, unseen.held, unseen.characters) == (3, 2, 8)

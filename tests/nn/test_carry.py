@@ -15,12 +15,14 @@ from rnngen.contracts import AttentionSpec, CellSpec
 from rnngen.data.batches import Batch
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import OptionError, PluginError, UsageError
+from rnngen.generation.onnx import graph
 from rnngen.generation.prompts import Prompt
 from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
 from rnngen.nn.loss import batch_loss, initial_states
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.options.model import NetworkOptions
 from rnngen.registry import Distribution, Registry
+from rnngen.registry.components import restore
 from rnngen.requests.train import TrainRequest
 from rnngen.store.model_folder import ModelStore
 from rnngen.testing import check_network
@@ -151,6 +153,15 @@ def test_a_text_goes_on_from_a_file_with_all_of_its_cache_as_if_it_had_never_sto
     assert shown == whole
     kept = [array.shape for array in SavedState.read(path).arrays.values() if array.ndim == 3]
     assert kept == [(1, len(first.state.histories[0]) - 21, 16)] * 2, "what was read is kept, the last 20 not"
+
+
+def test_a_step_whose_state_grows_is_no_graph_in_onnx(session, request_to_train):
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed (rnngen[onnx])")
+    train(session, request_to_train())
+    stored = session.read("sea")
+    cell = restore(session.registry, "cell", stored.config.cell)
+    with pytest.raises(UsageError, match="sea: the state of its cell grows with the text"):
+        graph(session.load("sea").generator, stored, cell, "sea")
 
 
 def test_a_run_with_a_cache_is_resumed_to_the_same_bytes(session, request_to_train):

@@ -160,7 +160,7 @@ def test_nothing_outside_the_file_is_referred_to(saved, kind):
 
 def cells_of(alignment):
     """The cells on the sheet that the PNG of an alignment is drawn from."""
-    used = png.Fonts("".join(map(label, (*alignment.source, *alignment.target))) + "0123456789weight in%")
+    used = png.Fonts()
     drawn = laid_out([alignment], lambda text, size: used.measure(text, 2 * size) / 2)
     return [mark for mark in drawn.marks if isinstance(mark, sheet.Box) and mark.about]
 
@@ -203,7 +203,7 @@ def test_chinese_is_drawn_or_refused_but_never_as_boxes(saved):
             saved([alignment], "png")
         return
     assert saved([alignment], "png").stat().st_size > 0
-    assert png.Fonts("易").measure("易", 20) > 10
+    assert png.Fonts().measure("易", 20) > 10
 
 
 def test_a_character_that_no_font_has_is_named_with_the_way_out(saved, monkeypatch, tmp_path):
@@ -218,19 +218,19 @@ def test_signs_of_our_own_need_no_font(saved, monkeypatch):
     monkeypatch.setattr(png, "_places", lambda characters: iter(()))
     odd = Alignment(("", " ", "\n", "\t"), ("\r", "\ufffd", "long" * 20), WEIGHTS)
     assert saved([odd], "png", "").stat().st_size > 0
-    assert [part for _, part in png.Fonts("∎a").runs("∎a")] == ["(end)a"]
+    assert [part for _, part in png.Fonts().runs("∎a")] == ["(end)a"]
 
 
 def test_files_that_are_no_fonts_are_passed_over(monkeypatch, tmp_path):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     monkeypatch.setattr(png, "_asked", lambda characters: iter([(str(tmp_path / "gone.ttf"), 0)]))
     monkeypatch.setattr(png, "FOLDERS", (str(tmp_path), str(tmp_path / "nowhere")))
-    assert png.Fonts("abc").measure("abc", 20) > 20
+    assert png.Fonts().measure("abc", 20) > 20
 
 
 def test_runs_join_to_the_text_and_accents_stay_with_their_letters():
     text = "ae\u0301 z"
-    runs = list(png.Fonts(text).runs(text))
+    runs = list(png.Fonts().runs(text))
     assert "".join(part for _, part in runs) == text
     assert not any(part.startswith("\u0301") for _, part in runs)
 

@@ -9,6 +9,7 @@ from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training.overfitting import (
     LEAST_DECAY,
     MOST_DECAY,
+    PACE_OF_PAIRS,
     TrainingText,
     dropout,
     most_epochs,
@@ -59,6 +60,23 @@ def test_of_pairs_less_is_dropped_and_decayed():
     pairs = TrainingText(1000, has_eos=True, has_source=True)
     assert dropout(10, has_source=True) < dropout(10)
     assert weight_decay(TrainingOptions(), pairs) == LEAST_DECAY
+
+
+def test_pairs_have_a_pace_of_their_own_and_smoothed_targets_unless_others_are_given():
+    pairs = TrainingText(1000, has_eos=True, has_source=True)
+
+    def filled(given=(), training=None, **network):
+        options = training or TrainingOptions()
+        made = with_data_defaults(NetworkOptions(**network), options, pairs, given=given)[1]
+        return {"batch": made.batch, "lr": made.lr}, made.label_smoothing
+
+    pace, smoothing = filled()
+    assert pace == PACE_OF_PAIRS
+    assert 0 < smoothing < 0.5
+    assert filled(head="adaptive") == (pace, 0)  # which computes no probabilities to smooth
+    other = TrainingOptions(batch=40, label_smoothing=0.3)
+    assert filled({"batch"}, other) == ({"batch": 40, "lr": other.lr}, smoothing)
+    assert filled({"label_smoothing"}, other) == (pace, 0.3)
 
 
 @pytest.mark.parametrize("budget", [{"minutes": 3.0}, {}])

@@ -1,6 +1,7 @@
 """A plan fits its budget and its text, and says why; what a person gave stands."""
 
 import pytest
+from fixtures.commands import reversals
 
 from rnngen.errors import UsageError
 from rnngen.nn.build import build_network
@@ -12,8 +13,8 @@ from rnngen.training.sizing import ANY_TEXT, PARAMETERS_A_TOKEN, TOKENS_A_PARAME
 
 @pytest.fixture
 def planned(session, ask):
-    def make(**given):
-        return session.plan(ask(**given))
+    def make(*path, **given):
+        return session.plan(ask(*path, **given))
 
     return make
 
@@ -158,3 +159,17 @@ def test_no_more_passes_are_planned_than_pay(planned, machine):
     most = plan.config.training.max_epochs
     assert proposal.tokens == most * len(plan.encoded.train)
     assert any("less than the time given" in reason for reason in proposal.reasons)
+
+
+def test_the_network_of_pairs_is_the_widest_that_reads_them_often_enough(planned, machine, tmp_path):
+    (tmp_path / "pairs.tsv").write_text(reversals(200))
+    plan = planned(tmp_path / "pairs.tsv", task="pairs", steps=None, minutes=1.0)
+    length, widths = len(plan.encoded.train), []
+    for power in (1e6, 1e8, 1e18):
+        machine(power)
+        proposal = propose(plan, given={"dropout"})
+        widths.append(proposal.plan.config.network.hidden)
+        if widths[-1] > sizing.SIZES[0]:
+            assert 60 * proposal.tokens_per_second >= sizing.PASSES_OF_PAIRS * length
+    assert widths == sorted(widths)
+    assert widths[0] == sizing.SIZES[0] < widths[1] < widths[2] == ANY_TEXT

@@ -81,8 +81,8 @@ def attend(
     sources = _sources(source)
     if not any(one.strip() for one in sources):
         raise UsageError("the source is blank: there is nothing to attend to; give one with text")
-    prompts.warn_of_all(loaded.generator.watch(sources=True), sources, "source")
-    if text is not None:
+    prompts.warn_of_all(loaded.generator.watch(sources=True), sources, "source", quiet=quiet)
+    if text is not None and not quiet:
         prompts.warn_unseen(loaded.generator, text, "--text")
     drawn = loaded.attention(sources, text=text, unit=unit, **options)
     if output:

@@ -46,8 +46,12 @@ def guide(topic: str) -> tuple[str, str]:
 
 def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete topics and commands."""
-    names = (*TOPICS, *TRANSLATIONS, *COMMANDS)
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in _names() if name.startswith(incomplete)]
+
+
+def _names() -> list[str]:
+    """Return topics and commands, once each: ``plugins`` is both."""
+    return list(dict.fromkeys((*TOPICS, *TRANSLATIONS, *COMMANDS)))
 
 
 @flags.examples("rnngen help", "rnngen help tutorial", "rnngen help 教程", "rnngen help sampling | less")
@@ -70,4 +74,4 @@ def show_help(ctx: click.Context, topic: str | None) -> None:
             standalone_mode=False,
         )
     else:
-        raise UnknownName("topic", topic, (*TOPICS, *TRANSLATIONS, *COMMANDS))
+        raise UnknownName("topic", topic, _names())

@@ -131,7 +131,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
 @state_flag("--from-state", help="Go on from a saved generation state, to the byte.")
 @flags.rare_option(
     "--blend",
-    type=(str, click.FloatRange(0, 1)),
+    type=(str, flags.FiniteRange(0, 1)),
     metavar="PROMPT WEIGHT",
     heading=STATES,
     help="Mix in the state after another prompt, with a weight from 0 to 1.",

@@ -22,6 +22,18 @@ def test_a_trained_model_stands_beside_fresh_cells(run, shelf, models):
     assert "reads a source" in run(*args, "pairs", status=2).err
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--cells", ""], "name some with --cells or -m"),
+        (["--cells", "lstm", "--activations", "relu"], "leave 'relu' out"),
+        (["--clip", "nan"], "nan is not a finite number"),
+    ],
+)
+def test_what_nothing_could_be_measured_by_is_refused(run, words, named):
+    assert named in run("look", "gradients", *words, status=2).err
+
+
 def test_training_shows_every_figure_of_each_run(run, shelf, place):
     told = json.loads(run("look", "training", "tale", "names", "--align", "minute", "--json").out)
     assert [one["name"] for one in told] == ["tale", "names"]

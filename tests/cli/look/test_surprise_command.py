@@ -42,6 +42,17 @@ def test_what_cannot_be_drawn_is_refused_before_reading(look, place):
     assert "no n-gram" in look("--by", "n-gram", stdin="the cat\n", status=2).err
 
 
+def test_pairs_and_lines_are_never_cut(run, models):
+    told = run("look", "surprise", "-m", "pairs", "-n", 12, "--json", stdin="abc\tCBA\n" * 5)
+    assert "the first 7 of 40 characters" in told.err
+    assert "".join(one["text"] for one in json.loads(told.out)["text"]) == "CBA"
+    assert run("look", "surprise", "-m", "pairs", "-n", 2, stdin="abc\tCBA\n" * 5).status == 0
+
+
+def test_one_model_is_one(look):
+    assert "2 models, where this command takes one" in look("-m", "names", stdin="x", status=2).err
+
+
 @pytest.mark.parametrize("width", [20, 80])
 @pytest.mark.parametrize("colours", [None, "standard", "256", "truecolor"])
 @pytest.mark.parametrize("kind", ["heat", "two-sided"])

@@ -56,9 +56,9 @@ def gates(
         raise UsageError("no text to read; give one as an argument, or pipe it in")
     if len(given) > MOST:
         raise UsageError(f"{len(given):,} characters are more than the {MOST:,} that one picture takes")
+    pieces, found = observe_gates(loaded.generator, Text(given), loaded.name)
     if not quiet:
         prompts.warn_unseen(loaded.generator, given, "the text")
-    pieces, found = observe_gates(loaded.generator, Text(given), loaded.name)
     grid = gate_map(pieces, found)
     picture = picture_of(pieces, found, loaded.name)
     record = [

@@ -10,6 +10,7 @@ from rnngen.cli import flags
 from rnngen.cli.commands.look import inputs
 from rnngen.cli.context import load, registry, session
 from rnngen.cli.render import console
+from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
     from rnngen.observation.gradients import Gradient
@@ -31,10 +32,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--activations",
-    default="tanh",
-    show_default=True,
     metavar="NAMES",
-    help="Those of cells that have a choice, the plain RNN: tanh, relu, sigmoid.",
+    help="Those of cells that have a choice, the plain RNN: tanh (the default), relu, sigmoid.",
 )
 @click.option("--length", type=click.IntRange(2, 2000), default=200, show_default=True, help="Steps back.")
 @click.option(
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--clip",
-    type=click.FloatRange(min=0, min_open=True),
+    type=flags.FiniteRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="The norm that clipping leaves.",
@@ -65,7 +64,7 @@ def gradients(
     /,
     *,
     cells: str,
-    activations: str,
+    activations: str | None,
     length: int,
     hidden: int,
     clip: float,
@@ -85,12 +84,15 @@ def gradients(
 
     inputs.check_output(output)
     chosen = observed.named_cells(registry(ctx), cells, activations)
+    if not chosen and not model:
+        raise UsageError("no cell and no model: there is nothing to measure; name some with --cells or -m")
     found = {
         name: observed.fresh(name, cell, hidden=hidden, length=length, seed=seed)
         for name, cell in chosen.items()
     }
     for name in model:
         loaded = load(session(ctx), [name], "cpu", quiet=quiet)
+        observed.check_text_alone(loaded.stored[0], loaded.name)
         found[loaded.name] = observed.trained(
             registry(ctx), loaded.stored[0], loaded.name, _tokens(loaded, length, seed)
         )

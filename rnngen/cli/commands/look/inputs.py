@@ -46,17 +46,16 @@ def read_texts(generator: "Generator", file: str | None, length: int, *, quiet: 
         NotFoundError: if there is no such file.
         CorpusError: if it is not in the model's encoding.
     """
-    from rnngen.observation.reading import texts_of
+    from rnngen.observation.reading import shortened, texts_of
 
     if file is None and streams.stdin_is_terminal():
         raise UsageError("no text to read; give a file, or pipe one in")
     with streams.source(file or "-") as (stream, name):
         whole = encodings.decode(stream.read(), name, generator.encoding)
-    if len(whole) > length:
-        if not quiet:
-            console.note(f"{name}: the first {length:,} of {len(whole):,} characters; -n reads more")
-        whole = whole[:length]
-    texts = texts_of(generator, whole, name)
+    some = shortened(generator, whole, length)
+    if len(whole) > len(some) and len(whole) > length and not quiet:
+        console.note(f"{name}: the first {len(some):,} of {len(whole):,} characters are read")
+    texts = texts_of(generator, some, name)
     prompts.warn_of_all(generator.watch(), [one.text for one in texts], "text", quiet=quiet)
     return texts
 
