@@ -40,7 +40,7 @@ pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (400 << 20),) * 2)
 sys.exit(main([*sys.argv[1:], "--force"]))
 """
-"""Leaves the program 400 MiB beyond what a small batch took: all is compiled by then, where LLVM would abort."""
+"""Leaves the program 400 MiB beyond what a small batch took: all is compiled then, where LLVM would abort."""
 
 
 def run(home: Path, *arguments: Any, program: tuple[str, ...] = ("-m", "rnngen")) -> dict[str, Any]:
