@@ -36,6 +36,12 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_a_dumb_terminal_has_its_own_width(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "40")
+    assert console.rich_console(Terminal()).width == 40
+
+
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
     for name in ("NO_COLOR", "FORCE_COLOR"):

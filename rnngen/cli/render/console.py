@@ -67,7 +67,12 @@ def rich_console(stream: TextIO) -> "Console":
     """Make a rich console that prints text as it is."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, markup=False, emoji=False, no_color=not coloured(stream))
+    plain: Any = {"highlight": False, "markup": False, "emoji": False, "no_color": not coloured(stream)}
+    console = Console(file=stream, **plain)
+    if not console.is_dumb_terminal:
+        return console
+    width, height = get_terminal_size()  # rich takes every dumb terminal for one of 80 columns
+    return Console(file=stream, width=width, height=height, **plain)
 
 
 # ── Notes ──────────────────────────────────────────────────────────────────────────────────────────────────
