@@ -1,3 +1,6 @@
+import tracemalloc
+from itertools import repeat
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +53,14 @@ def test_what_was_streamed_is_what_decode_gives(ids):
 @given(ids=ids_of_any_kind)
 def test_decode_is_pythons_own_reading_of_the_bytes(ids):
     assert decode(PIECES, ids) == b"".join(PIECES[i] for i in ids).decode("utf-8", "replace")
+
+
+def test_decoding_a_long_text_holds_no_list_of_its_pieces():
+    tracemalloc.start()
+    text = decode([b"x"], repeat(0, 300_000))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4 * len(text)
 
 
 @given(text=st.text())
