@@ -94,6 +94,12 @@ def warn_unseen(generator: "Generator", text: str, what: str = "the prompt", *, 
         console.warn(unseen.message(f"{what} holds"))
 
 
+def require_source(generator: "Generator", source: str | None) -> None:
+    """Raise ``UsageError`` if a model reads a source, and ``--source`` gives none."""
+    if generator.reads_source and source is None:
+        raise UsageError("this model reads a source; give one with --source")
+
+
 def by_line(text: str) -> list[str]:
     """Return the lines of a text, without their ends; an empty text is one."""
     lines = [line.removesuffix("\r") for line in text.split("\n")]

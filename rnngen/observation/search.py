@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from rnngen.contracts import Generated, SearchNode
@@ -40,7 +41,7 @@ class Tree:
         self._best = set(self._path_of_best())
 
     def _path_of_best(self) -> Iterator[int]:
-        """Yield the nodes of the best text."""
+        """Yield the nodes of the best text, that of its end included."""
         best = next((one.hypothesis for one in self.found if one.hypothesis), None)
         parent: int | None = None
         for token in best.tokens if best else ():
@@ -49,6 +50,9 @@ class Tree:
                 return
             parent = here[0]
             yield parent
+        if best:
+            ends = (child for child in self.children.get(parent, []) if self.nodes[child].fate == "finished")
+            yield from islice(ends, 1)
 
     def branches(self, parent: int | None = None, depth: int = 0) -> Iterator[Branch]:
         """Yield the tree line by line: what lives longest goes straight on, the others stand beside it."""

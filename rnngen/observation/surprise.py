@@ -58,7 +58,10 @@ class Surprise:
 
     def _peak(self, predictor: str, listed: Sequence[tuple[Piece, float]], at: int) -> "Peak":
         piece, bits = listed[at]
-        before = "".join(one.text for one in self.pieces[max(at - CONTEXT, 0) : at])[-CONTEXT:]
+        before = ""
+        for one in self.pieces[max(at - CONTEXT, 0) : at]:
+            before = before + one.text if one.text else ""  # the model has not read another text
+        before = before[-CONTEXT:]
         first = piece.tokens.start
         expected = self.vocabulary[int(self.expected[predictor][first])]
         return Peak(at, before, piece.text, bits, expected, float(self.chances[predictor][first]))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -34,6 +35,32 @@ def a_run(*, model="shake[bold]\x1bspeare", text="[red]To be\x1b[31m 愛" * 40):
 class Terminal(io.StringIO):
     def isatty(self):
         return True
+
+
+def test_a_dumb_terminal_has_its_own_width(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "40")
+    assert console.rich_console(Terminal()).width == 40
+
+
+def test_a_table_cuts_no_word_where_it_has_no_room(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    console.table(
+        [["rnn", "vanishes", None, 1.5], ["lstm", "keeps", "a note", 9]], ["cell", "so it", "note", "factor"]
+    )
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", sys.stdout.getvalue()).splitlines()
+    assert [line.rstrip() for line in lines] == [
+        "cell rnn",
+        "so it vanishes",
+        "factor 1.5",
+        "",
+        "cell lstm",
+        "so it keeps",
+        "note a note",
+        "factor 9",
+    ]
 
 
 @pytest.fixture(autouse=True)

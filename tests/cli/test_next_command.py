@@ -12,6 +12,11 @@ def rows(run, *args, **options):
     return json.loads(run("next", "-m", "tale", "--json", *args, **options).out)["next"]
 
 
+def test_a_model_of_pairs_wants_its_source_by_name(run, models):
+    for words in (["next", "A"], ["fill", "A ___ B"]):
+        assert "give one with --source" in run(*words, "-m", "pairs", status=2).err
+
+
 def test_the_most_probable_come_first_and_all_of_them_sum_to_one(run):
     found = rows(run, "the cat", "--top", "1000")
     chances = [row["probability"] for row in found]

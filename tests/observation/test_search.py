@@ -25,6 +25,7 @@ def test_every_text_is_a_path_of_the_tree(models, name, prompt):
     assert {"kept", "finished", "pruned"} <= set(fates)
     assert all(node.why for node in tree.nodes if node.fate == "pruned")
     assert len([*tree.branches()]) == len(tree.nodes)
+    assert [branch.node for branch in tree.branches() if branch.best][-1].fate == "finished"
 
 
 def test_no_more_are_kept_of_a_step_than_the_beam_is_wide(models):

@@ -41,6 +41,11 @@ def test_peaks_are_the_largest_with_what_stands_before_them(generator):
     assert "the cat sees a qed door."[: first.place].endswith(first.before)
 
 
+def test_what_stands_before_a_peak_is_of_its_own_text(generator):
+    found = surprise(generator("names"), [Text("An"), Text("Be")])
+    assert {one.place: one.before for one in found.peaks("network", 6)}[4] == "B"
+
+
 def test_lines_and_pairs_are_texts_of_their_own_and_free_text_is_one(generator, models):
     whole = "ab\n\ncd\n"
     assert texts_of(generator("tale"), whole, "x") == [Text(whole)]

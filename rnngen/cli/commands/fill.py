@@ -51,6 +51,7 @@ def fill(
 
     options = flags.collect(FillOptions, search)
     generator = load(session(ctx), model, device, quiet=quiet).generator
+    prompts.require_source(generator, source)
     left, right = _around(prompts.read(text, prompt_file, generator.encoding), gap)
     if not quiet:
         prompts.warn_unseen(generator, left + right, "the text")

@@ -78,6 +78,7 @@ def next_token(
     choice = resolve(ctx, values_of(ctx, flags_of_filters) | whole, partial(_choice, here))
     loaded = load(here, model, device, quiet=quiet)
     generator = loaded.generator
+    prompts.require_source(generator, source)
     text = prompts.read(prompt, prompt_file, generator.encoding)
     if not quiet:
         prompts.warn_unseen(generator, text)

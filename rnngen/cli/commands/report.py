@@ -112,7 +112,7 @@ class Report:
             ["task", config.task.name],
             ["cell", f"{config.cell.name} ({config.cell.distribution} {config.cell.version})"],
             ["tokenizer", f"{config.tokenizer.name}, {config.vocabulary:,} tokens"],
-            ["size", f"{network.layers} layers of {network.hidden} units, dropout {network.dropout or 0:g}"],
+            ["size", f"{network.layers} × {network.hidden} units, dropout {network.dropout or 0:g}"],
             ["parameters", f"{count:,}"],
             ["trained on", f"{corpus.chars:,} characters, SHA-256 {corpus.sha256[:16]}…"],
             ["seed", config.training.seed],

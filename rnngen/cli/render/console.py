@@ -67,7 +67,12 @@ def rich_console(stream: TextIO) -> "Console":
     """Make a rich console that prints text as it is."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, markup=False, emoji=False, no_color=not coloured(stream))
+    plain: Any = {"highlight": False, "markup": False, "emoji": False, "no_color": not coloured(stream)}
+    console = Console(file=stream, **plain)
+    if not console.is_dumb_terminal:
+        return console
+    width, height = get_terminal_size()  # rich takes every dumb terminal for one of 80 columns
+    return Console(file=stream, width=width, height=height, **plain)
 
 
 # ── Notes ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -112,14 +117,42 @@ def table(rows: Iterable[Row], columns: Sequence[str], *, rare: Sequence[str] = 
     """Write a table on stdout: drawn on a terminal, aligned plain text elsewhere.
 
     ``None`` is an empty cell, numbers are aligned to the right. A terminal that is too narrow for all columns
-    shows none of ``rare``, as few of these from the beginning as it takes.
+    shows none of ``rare``, as few of these from the beginning as it takes; without these, where words were
+    cut, it writes a line for each cell.
     """
     listed = [list(row) for row in rows]
     if _drawable(sys.stdout):
         console = rich_console(sys.stdout)
-        console.print(_fitting(console, listed, columns, rare) if rare else _drawn(listed, columns))
+        if rare:
+            console.print(_fitting(console, listed, columns, rare))
+        elif len(columns) > 2 and _least(listed, columns) > console.width:
+            _print_records(console, listed, columns)
+        else:
+            console.print(_drawn(listed, columns))
     else:
         click.echo("\n".join(_plain_table(listed, columns)))
+
+
+def _least(rows: Sequence[Row], columns: Sequence[str]) -> int:
+    """Return the cells that a drawn table needs if none but long words are cut."""
+    texts = [list(columns), *([_cell(value) for value in row] for row in rows)]
+    words = [
+        max((_width(word) for text in column for word in text.split()), default=0)
+        for column in zip(*texts, strict=True)
+    ]
+    return sum(min(word, FOLDED) + 2 for word in words)
+
+
+def _print_records(console: "Console", rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Print a line for each cell that is not empty, and a blank one between rows."""
+    from rich.text import Text
+
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
+        for name, value in zip(columns, row, strict=True):
+            if value not in (None, ""):
+                console.print(Text.assemble((name, "bold"), " " * bool(name), _cell(value)))
 
 
 def live_table(listings: Iterable[tuple[Sequence[Row], Sequence[str]]]) -> None:

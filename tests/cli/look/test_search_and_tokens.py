@@ -2,6 +2,11 @@
 
 import json
 
+import numpy as np
+
+from rnngen.cli.commands.look.embeddings import picture_of
+from rnngen.observation.embeddings import Embeddings
+
 
 def test_beam_is_drawn_and_reported(run, models, place):
     told = json.loads(run("look", "beam", "-m", "tale", "the ", "--beam", 2, "-n", 4, "--json").out)
@@ -34,3 +39,9 @@ def test_next_explains_its_filters(run, shelf):
     shown = run(*args).out
     assert "MOST PROBABLE REMOVED" in shown
     assert "top_k=3" in shown
+
+
+def test_a_part_of_a_character_is_spelt_on_the_map():
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], np.float32)
+    found = Embeddings((0, 1, 2), (b"\xe4", "水".encode(), b" "), vectors)
+    assert [point.name for point in picture_of(found, "m").points] == [r"\xe4", "水", " "]

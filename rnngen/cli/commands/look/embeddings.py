@@ -70,11 +70,18 @@ def picture_of(found: "Embeddings", model: str) -> "Map":
 
     flat, share = found.plane()
     points = tuple(
-        Point(piece.decode(errors="replace"), float(x), float(y))
-        for piece, (x, y) in zip(found.pieces, flat, strict=True)
+        Point(_name(piece), float(x), float(y)) for piece, (x, y) in zip(found.pieces, flat, strict=True)
     )
     note = f"{len(points)} tokens; the plane shows {100 * share:.0f} % of what their embeddings differ by"
     return Map(f"{model}: embeddings", points, (note,))
+
+
+def _name(piece: bytes) -> str:
+    """Return a token as it is, or spelt out where it is a part of a character."""
+    try:
+        return piece.decode()
+    except UnicodeDecodeError:
+        return console.spelled(piece)
 
 
 def _spelled(found: "Embeddings", place: int) -> str:
