@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import signal
 import time
 
 import pytest
@@ -78,10 +79,11 @@ class Screen:
 
 
 def leads():
-    """The terminal is that of the new process, and Ctrl-C there is for it."""
+    """The terminal is that of the new process, and Ctrl-C there is for it, though a job's may be ignored."""
     import fcntl
     import termios
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
