@@ -57,7 +57,7 @@ class Gradient:
 
     @property
     def verdict(self) -> str:
-        """What becomes of it."""
+        """Its fate: it keeps, vanishes or explodes."""
         if abs(self.rate - 1) < KEPT:
             return "keeps"
         return "vanishes" if self.rate < 1 else "explodes"

@@ -60,7 +60,7 @@ class Surprise:
         piece, bits = listed[at]
         before = ""
         for one in self.pieces[max(at - CONTEXT, 0) : at]:
-            before = before + one.text if one.text else ""  # the model has not read another text
+            before = (before + one.text) if one.text else ""  # the model has not read another text
         before = before[-CONTEXT:]
         first = piece.tokens.start
         expected = self.vocabulary[int(self.expected[predictor][first])]

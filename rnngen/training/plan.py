@@ -406,7 +406,7 @@ def _refuse_other_teachers(models: ModelStore, config: ModelConfig, request: Tra
 
 
 def _made_with(parts: dict[str, Component], config: ModelConfig, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model was made with, by option; its parts are named as they were given."""
+    """Return the options that a model was made with, by name; its parts are named as they were given."""
     was = {
         "vocab_size": config.tokenizer.options.get("vocab_size"),
         "separator": config.task.options.get("separator"),

@@ -104,10 +104,10 @@ def _line(branch: Any, tree: "Tree", generator: Any) -> "list[Run]":
     chance = math.exp(min(node.total - before, 0.0))
     edge = "│ " * max(branch.depth - branch.begins, 0) + "├─" * branch.begins
     edge += "━" if branch.best else " "
-    told = f" {100 * chance:.0f} %  {node.total:.2f} {SIGNS[node.fate]} {node.why}"
+    figures = f" {100 * chance:.0f} %  {node.total:.2f} {SIGNS[node.fate]} {node.why}"
     piece = console.spelled(generator.tokenizers.target.pieces[node.token])
     about = f"{100 * chance:.1f} %; {node.fate}: {node.why}"
-    return [Run(edge, None), Run(piece, chance, about), Run(f"{told.rstrip()}\n", None)]
+    return [Run(edge, None), Run(piece, chance, about), Run(f"{figures.rstrip()}\n", None)]
 
 
 def _record(tree: "Tree", generator: Any) -> dict[str, Any]:

@@ -88,10 +88,10 @@ def picture_of(pieces: "list[str]", found: "list[Gates]", model: str) -> "Grids"
     from rnngen.observation.gates import gate_map
     from rnngen.plots.grid import Grids
 
-    return Grids([gate_map(pieces, found)], f"{model}: gates", SCALE, tuple(_told(one) for one in found))
+    return Grids([gate_map(pieces, found)], f"{model}: gates", SCALE, tuple(_described(one) for one in found))
 
 
-def _told(one: "Gates") -> str:
+def _described(one: "Gates") -> str:
     return (
         f"layer {one.layer}, {one.name} gate: {_percent(one.values.mean())} % open on average, "
         f"{_percent(one.shut)} % of its values shut, {_percent(one.open)} % open"

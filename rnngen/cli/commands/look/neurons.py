@@ -85,14 +85,14 @@ def picture_of(units: "Units", found: "list[Finding]", unit: int, model: str) ->
     )
     scale = tuple((share, f"{share * limit:.2g}") for share in (-1.0, -0.5, 0.0, 0.5, 1.0))
     notes = [f"{len(units.places):,} units; correlation on the second half of the text:"]
-    notes += [told(one, units) for one in found]
+    notes += [described(one, units) for one in found]
     if units.left_out:
         notes.append(f"{units.left_out} arrays of the state are left out: they grow, or hold no such units")
     title = f"{model}: unit {unit} ({units.places[unit]})"
     return ColouredText(title, runs, "two-sided", scale, "activation", tuple(notes))
 
 
-def told(one: "Finding", units: "Units") -> str:
+def described(one: "Finding", units: "Units") -> str:
     """Describe a finding in a line."""
     if one.unit is None:
         return f"{one.name}: the text has too little of it to tell"

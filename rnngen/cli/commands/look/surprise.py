@@ -96,11 +96,11 @@ def picture_of(found: "Surprise", predictor: str, top: int, model: str) -> "Colo
     scale = tuple((bits / MOST, f"{bits:g}") for bits in (0.0, 3.0, 6.0, 9.0, MOST))
     means = ", ".join(f"{name} {found.mean(name):.3f}" for name in found.bits)
     notes = [f"{means} bits per character"]
-    notes += [_told(peak) for peak in found.peaks(predictor, top)]
+    notes += [_described(peak) for peak in found.peaks(predictor, top)]
     return ColouredText(f"{model}: surprisal, {predictor}", runs, "heat", scale, "bits", tuple(notes))
 
 
-def _told(peak: "Peak") -> str:
+def _described(peak: "Peak") -> str:
     written = console.spelled(peak.text.encode())
     before = "".join(console.spelled(char.encode()) if char.isspace() else char for char in peak.before)
     expected = console.spelled(peak.expected)
