@@ -49,12 +49,19 @@ def events(text):
     return [event for event in map(json.loads, text.splitlines()) if event["event"] != "preparing"]
 
 
+def stat(number):
+    """What the system says of a process from its state on, or nothing where it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def workers(launcher):
     """The processes that it started, the first one first."""
-    rows = [stat.read_text().rpartition(")")[2].split() for stat in Path("/proc").glob("[0-9]*/stat")]
-    numbers = [int(stat.parent.name) for stat in Path("/proc").glob("[0-9]*/stat")]
-    found = [number for number, row in zip(numbers, rows, strict=True) if row[1] == str(launcher)]
-    return sorted(found, key=_rank)
+    numbers = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    rows = {number: stat(number) for number in numbers}
+    return sorted((number for number, row in rows.items() if row and row[1] == str(launcher)), key=_rank)
 
 
 def _rank(number):
@@ -65,8 +72,8 @@ def _rank(number):
 
 
 def is_running(number):
-    stat = Path(f"/proc/{number}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    row = stat(number)
+    return row is not None and row[0] != "Z"
 
 
 def ended(process):
