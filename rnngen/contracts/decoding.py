@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 Filter: TypeAlias = "Callable[[Floats, Sequence[Sequence[int]]], Floats]"
 """A pure function ``(logits (B,V), history) → logits (B,V)``; ``history[b]`` holds stream b's tokens so far,
-its prompt included. ``-inf`` forbids a token. It must not write to its arguments."""
+its prompt included. ``-inf`` forbids a token. It must not write to its arguments.
+
+A filter of either kind that looks at the latest tokens only may have an attribute ``lookback``, their number:
+a stream that runs for ever then keeps no more than these, and its filters may get fewer than all."""
 
 
 @runtime_checkable

@@ -52,6 +52,8 @@ class FilterChain:
         self.parts = list(zip(self.filters, spans, strict=True))
         self.stateful = any(sizes)
         """True if any filter has to observe tokens."""
+        self.lookback = _farthest(getattr(one, "lookback", None) for one in filters)
+        """The number of latest tokens that the filters look at; None for all."""
 
     def initial(self, seeds: TokenIds, histories: Histories | None = None) -> State:
         """Return the state before the first token that is drawn, after prompts where these are there.
@@ -71,6 +73,12 @@ class FilterChain:
         """Return the state after these tokens (B,), each of a surprisal (B,) in nats."""
         after = (one.observe(tokens, surprisal, state[span]) for one, span in self.parts)
         return tuple(array for arrays in after for array in arrays)
+
+
+def _farthest(lookbacks: Iterable[int | None]) -> int | None:
+    """Return the largest of some numbers; None, for all tokens, is larger than any."""
+    known = list(lookbacks)
+    return max((one for one in known if one is not None), default=0) if None not in known else None
 
 
 def _begun(one: StatefulFilter, seeds: TokenIds, histories: Histories | None) -> State:

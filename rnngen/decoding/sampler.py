@@ -22,6 +22,9 @@ from rnngen.decoding.draws import BLOCK, UniformDraws, draw, draw_rows, surprisa
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.prefill import prefill, select_rows
 
+FEWEST = 4096
+"""Tokens that a history keeps at least, so that forgetting costs next to nothing."""
+
 
 class TokenHistory(Sequence[int]):
     """An immutable sequence of token ids at four bytes each; appending to the newest one copies nothing.
@@ -53,6 +56,10 @@ class TokenHistory(Sequence[int]):
     def extend(self, tokens: Sequence[int]) -> "TokenHistory":
         """Return the history with more tokens."""
         return TokenHistory([*self.view(), *tokens])
+
+    def latest(self, count: int) -> "TokenHistory":
+        """Return a history of the latest tokens, in a buffer of its own."""
+        return TokenHistory(self.view()[-count:])
 
     def view(self) -> Sequence[int]:
         """Return the tokens for reading: the buffer itself where this is the newest history."""
@@ -111,6 +118,8 @@ class Sampler:
         self, model: NetworkStep, filters: Sequence[AnyFilter] = (), *, forbidden: Sequence[int] = ()
     ) -> None:
         self.model, self.chain = model, FilterChain(filters)
+        self.lookback = self.chain.lookback
+        """The number of latest tokens that drawing depends on beside the states; None for all."""
         self.forbidden = np.array(sorted({*forbidden}), np.int64)
 
     def start(self, given: GenerationState, rngs: Sequence[np.random.Generator]) -> SamplerState:
@@ -148,17 +157,22 @@ class Sampler:
             surprisal(shaped, tokens) if self.chain.stateful else None,
         )
 
-    def stream(self, state: SamplerState) -> Iterator[tuple[int, SamplerState]]:
+    def stream(self, state: SamplerState, *, forget: bool = False) -> Iterator[tuple[int, SamplerState]]:
         """Draw the tokens of one text, for ever: each with the state after it.
 
-        They are those that ``step`` draws, at a lower cost for one text.
+        They are those that ``step`` draws, at a lower cost for one text. With ``forget``, histories lose the
+        old tokens that no filter looks back to, so that memory does not grow with the text.
         """
+        most = max(self.lookback, FEWEST) if forget and self.lookback is not None else None
         while True:
             shaped, network, filters = self._distribution(state)
             (draws,) = state.draws
             token = draw(shaped[0], draws.number)
+            history = state.histories[0].append(token)
+            if most is not None and len(history) >= 2 * most:
+                history = history.latest(most)
             state = SamplerState(
-                (state.histories[0].append(token),),
+                (history,),
                 network,
                 filters,
                 (draws.next(),),

@@ -46,6 +46,9 @@ def check_filter(spec: FilterSpec, **options: str) -> None:
         expected = [logits[rows] for logits in whole]
         _same(alone, expected, "what a stream gets depends on the other streams")
     _check_fork(make(), whole, vocabulary)
+    if (lookback := getattr(make(), "lookback", None)) is not None:
+        fewer = _run(make(), range(BATCH), vocabulary, latest=lookback)
+        _same(fewer, whole, f"it looks farther back than its lookback of {lookback} tokens")
     if isinstance(kept, TextConstraint):
         clause = kept.unmet(list(PROMPTS[0]))
         assert clause is None or isinstance(clause, str), f"unmet() returns {clause!r}, neither text nor None"
@@ -59,8 +62,13 @@ def _tokens(step: int) -> TokenIds:
     return np.frombuffer(b"aeiout"[step : step + 1] * BATCH, np.uint8).astype(np.int64) + np.arange(BATCH)
 
 
-def _run(one: Any, rows: Sequence[int], vocabulary: int, *, fork: Sequence[int] = ()) -> list[Floats]:
-    """Filter a few steps of some of the streams → the logits of each; ``fork`` reorders them on the way."""
+def _run(
+    one: Any, rows: Sequence[int], vocabulary: int, *, fork: Sequence[int] = (), latest: int | None = None
+) -> list[Floats]:
+    """Filter a few steps of some of the streams → the logits of each.
+
+    ``fork`` reorders them on the way; with ``latest`` the filter gets that number of tokens of each text.
+    """
     chosen = list(rows)
     seeds = np.array([70 + row for row in chosen], np.int64)
     histories = [list(PROMPTS[row]) for row in chosen]
@@ -76,8 +84,11 @@ def _run(one: Any, rows: Sequence[int], vocabulary: int, *, fork: Sequence[int] 
             state = tuple(array[[*fork]] for array in state)
         given = checks.read_only((_logits(step, vocabulary)[chosen],))[0]
         checks.read_only(tuple(array for array in state if isinstance(array, np.ndarray)))
-        told = [tuple(history) for history in histories]
-        shaped = checks.called(one, given, told, *([state] if stateful else []))
+        seen = [
+            tuple(history if latest is None else history[max(0, len(history) - latest) :])
+            for history in histories
+        ]
+        shaped = checks.called(one, given, seen, *([state] if stateful else []))
         _check_shaped(shaped, given)
         found.append(shaped)
         tokens = _tokens(step)[chosen]

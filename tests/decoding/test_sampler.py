@@ -69,6 +69,29 @@ def test_a_draw_does_not_write(values, number):
     np.testing.assert_array_equal(logits, np.array(values, np.float32))
 
 
+@pytest.mark.parametrize("filters", [[], [no_repeat_ngram(NoRepeatOptions(n=3, window=40)), GREEDY]])
+def test_a_text_of_any_length_is_the_same_where_its_beginning_is_forgotten(toy, filters):
+    step = toy(6)
+    sampler = Sampler(step, filters)
+    begun = sampler.start(prefill(step, step.start(1), [[1, 2]]), [np.random.default_rng(3)])
+    kept, forgotten = (list(islice(sampler.stream(begun, forget=forget), 20_000)) for forget in (False, True))
+    assert [token for token, _ in forgotten] == [token for token, _ in kept]
+    assert len(kept[-1][1].histories[0]) == 20_002
+    assert len(forgotten[-1][1].histories[0]) < 10_000
+
+
+def test_nothing_is_forgotten_where_a_filter_may_look_at_all(toy):
+    step = toy(6)
+
+    def every_so_often(logits, history):
+        return logits + np.float32(len(history[0]) % 7)
+
+    sampler = Sampler(step, [GREEDY, every_so_often])
+    begun = sampler.start(prefill(step, step.start(1), [[1, 2]]), [np.random.default_rng(3)])
+    _, after = next(islice(sampler.stream(begun, forget=True), 20_000, None))
+    assert len(after.histories[0]) == 20_003
+
+
 @pytest.mark.parametrize("filters", [[], [GREEDY]])
 def test_a_token_takes_one_random_number(toy, filters):
     step, rng = toy(6), np.random.default_rng(3)

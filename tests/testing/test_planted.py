@@ -92,6 +92,18 @@ class Coin:
         return state
 
 
+class Lookback:
+    """Looks at all tokens, and says that it looks at the last one."""
+
+    lookback = 1
+
+    def __init__(self, options):
+        pass
+
+    def __call__(self, logits, history):
+        return logits + np.float32([[sum(tokens)] for tokens in history])
+
+
 @pytest.mark.parametrize(
     ("planted", "says"),
     [
@@ -102,6 +114,7 @@ class Coin:
         (remembers, "the second time|remembers other texts"),
         (of_the_batch, "depends on the other streams"),
         (Coin, "no batch on axis 0"),
+        (Lookback, "farther back than its lookback of 1 tokens"),
     ],
 )
 def test_a_fault_of_a_filter_is_found(planted, says):

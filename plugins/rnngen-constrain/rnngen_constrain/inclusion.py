@@ -21,6 +21,8 @@ class Inclusion:
         tokenizer: text ↔ ids.
     """
 
+    lookback = 0
+
     def __init__(self, words: Sequence[str], tokenizer: Tokenizer) -> None:
         self.words = [word.encode() for word in words]
         self.pieces, self.eos_id = tokenizer.pieces, tokenizer.eos_id

@@ -13,6 +13,8 @@ from rnngen.numerics import FORBIDDEN, Doubles, log_softmax, softmax
 class _XTC:
     """Its state: a seed for each stream (B,), and the number of coins tossed (B,)."""
 
+    lookback = 0
+
     def __init__(self, options: XTCOptions) -> None:
         self.options = options
 
@@ -49,6 +51,8 @@ class _Mirostat:
 
     CONSIDERED = 100
     """The number of most probable tokens from which version 1 estimates Zipf's exponent."""
+
+    lookback = 0
 
     def __init__(self, options: MirostatOptions) -> None:
         self.options = options

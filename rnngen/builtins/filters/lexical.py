@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnngen.builtins.filters.options import BanOptions, BiasOptions, ForceOptions, MinLengthOptions
-from rnngen.builtins.filters.truncation import of_logits
+from rnngen.builtins.filters.truncation import OfLogits
 from rnngen.contracts import Filter, Floats, State, StatefulFilter, TokenIds, Tokenizer
 from rnngen.errors import UsageError
 from rnngen.numerics import FORBIDDEN
@@ -65,7 +65,7 @@ def force(options: ForceOptions, tokenizer: Tokenizer) -> Filter:
     for text in texts:
         outside[tokenizer.encode(text)] = False
     outside[tokenizer.eos_id] = False
-    return of_logits(lambda logits: np.where(outside, FORBIDDEN, logits))
+    return OfLogits(lambda logits: np.where(outside, FORBIDDEN, logits))
 
 
 def logit_bias(options: BiasOptions, tokenizer: Tokenizer) -> Filter:
@@ -83,11 +83,13 @@ def logit_bias(options: BiasOptions, tokenizer: Tokenizer) -> Filter:
             )
             raise UsageError(f"filter 'logit_bias': no single token is {text!r}; to this model it is {parts}")
         bias[named] += np.float32(number)
-    return of_logits(lambda logits: logits + bias)
+    return OfLogits(lambda logits: logits + bias)
 
 
 class _MinLength:
     """Counts the generated tokens; its state is that count (B,)."""
+
+    lookback = 0
 
     def __init__(self, length: int, end: int) -> None:
         self.length, self.eos_id = length, end

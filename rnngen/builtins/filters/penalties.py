@@ -23,21 +23,24 @@ _LARGEST = 69.0
 """ln 1e30, the largest exponent of a penalty."""
 
 
-def of_history(window: int, penalize: Callable[[Floats, Ids], None]) -> Filter:
-    """Make a filter of what changes a stream's logits (V,) in place by its latest tokens.
+class OfHistory:
+    """A filter that changes a stream's logits (V,) in place by its latest tokens.
 
     Args:
         window: the number of latest tokens; 0 is all of them.
         penalize: called with the logits, and the tokens as an array.
     """
 
-    def apply(logits: Floats, history: Sequence[Sequence[int]]) -> Floats:
+    def __init__(self, window: int, penalize: Callable[[Floats, Ids], None]) -> None:
+        self.window, self.penalize = window, penalize
+        self.lookback = window or None
+
+    def __call__(self, logits: Floats, history: Sequence[Sequence[int]]) -> Floats:
+        """Logits (B,V) → logits (B,V)."""
         changed = logits.copy()
         for row, past in zip(changed, history, strict=True):
-            penalize(row, np.array(past[-window:], np.int64))
+            self.penalize(row, np.array(past[-self.window :], np.int64))
         return changed
-
-    return apply
 
 
 def repetition(options: RepetitionOptions) -> Filter:
@@ -48,7 +51,7 @@ def repetition(options: RepetitionOptions) -> Filter:
         seen = np.unique(ids)
         row[seen] = np.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
 
-    return of_history(options.window, penalize)
+    return OfHistory(options.window, penalize)
 
 
 def frequency(options: CountOptions) -> Filter:
@@ -58,7 +61,7 @@ def frequency(options: CountOptions) -> Filter:
         seen, counts = np.unique(ids, return_counts=True)
         row[seen] -= (options.penalty * counts).astype(np.float32)
 
-    return of_history(options.window, penalize)
+    return OfHistory(options.window, penalize)
 
 
 def presence(options: CountOptions) -> Filter:
@@ -67,7 +70,7 @@ def presence(options: CountOptions) -> Filter:
     def penalize(row: Floats, ids: Ids) -> None:
         row[np.unique(ids)] -= np.float32(options.penalty)
 
-    return of_history(options.window, penalize)
+    return OfHistory(options.window, penalize)
 
 
 def no_repeat_ngram(options: NoRepeatOptions) -> Filter:
@@ -79,7 +82,7 @@ def no_repeat_ngram(options: NoRepeatOptions) -> Filter:
             places = places[ids[places - back] == ids[-back]]
         row[ids[places]] = FORBIDDEN
 
-    return of_history(options.window, forbid)
+    return OfHistory(options.window, forbid)
 
 
 def escape_loops(options: EscapeLoopsOptions) -> Filter:
@@ -98,7 +101,7 @@ def escape_loops(options: EscapeLoopsOptions) -> Filter:
         if others.any():
             row[ids[-period]] = FORBIDDEN
 
-    return of_history(max(options.longest * options.repeats, options.span + options.longest), forbid)
+    return OfHistory(max(options.longest * options.repeats, options.span + options.longest), forbid)
 
 
 def _loop(ids: Ids, options: EscapeLoopsOptions) -> int:
@@ -132,7 +135,7 @@ def dry(options: DryOptions, tokenizer: Tokenizer) -> Filter:
         powers = (lengths[tokens] - options.allowed) * growth
         row[tokens] -= (options.multiplier * np.exp(np.minimum(powers, _LARGEST))).astype(np.float32)
 
-    return of_history(options.window, penalize)
+    return OfHistory(options.window, penalize)
 
 
 def repeated(ids: Ids, breaks: NDArray[np.bool_], longest: int) -> Ids:

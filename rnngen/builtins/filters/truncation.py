@@ -1,6 +1,7 @@
 """Temperature and truncation: functions of the distribution alone, logits (B,V) → logits (B,V)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,16 @@ _BOUND = 1e37
 """Far beyond any logit, and still a float32."""
 
 
-def of_logits(change: Callable[[Floats], Floats]) -> Filter:
-    """Make a filter that does not look at the tokens so far."""
+@dataclass(frozen=True)
+class OfLogits:
+    """A filter that does not look at the tokens so far."""
 
-    def apply(logits: Floats, history: Sequence[Sequence[int]]) -> Floats:  # noqa: ARG001
-        return change(logits)
+    change: Callable[[Floats], Floats]
+    lookback = 0
 
-    return apply
+    def __call__(self, logits: Floats, history: Sequence[Sequence[int]]) -> Floats:  # noqa: ARG002
+        """Logits (B,V) → logits (B,V)."""
+        return self.change(logits)
 
 
 def keep_where(kept: NDArray[Any], logits: Floats) -> Floats:
@@ -43,9 +47,9 @@ def keep_where(kept: NDArray[Any], logits: Floats) -> Floats:
 def temperature(options: TemperatureOptions) -> Filter:
     """Divide logits by the temperature; at 0 only the most probable token is drawn (greedy)."""
     if options.temperature < 1 / _HUGE:
-        return of_logits(_only_the_best)
+        return OfLogits(_only_the_best)
     factor = np.float32(1 / min(options.temperature, _HUGE))
-    return of_logits(lambda logits: logits * factor)
+    return OfLogits(lambda logits: logits * factor)
 
 
 def _only_the_best(logits: Floats) -> Floats:
@@ -71,7 +75,7 @@ def dynatemp(options: DynatempOptions) -> Filter:
         finite = np.clip(logits / np.maximum(heat, 1 / _BOUND), -_BOUND, _BOUND).astype(np.float32)
         return np.where(np.isneginf(logits), FORBIDDEN, finite)
 
-    return of_logits(scale)
+    return OfLogits(scale)
 
 
 def top_k(options: TopKOptions) -> Filter:
@@ -88,7 +92,7 @@ def top_k(options: TopKOptions) -> Filter:
         np.put_along_axis(kept, places, np.take_along_axis(logits, places, axis=-1), axis=-1)
         return kept
 
-    return of_logits(keep)
+    return OfLogits(keep)
 
 
 def top_p(options: TopPOptions) -> Filter:
@@ -104,7 +108,7 @@ def top_p(options: TopPOptions) -> Filter:
         np.put_along_axis(kept, order, descending, axis=-1)
         return kept
 
-    return of_logits(keep)
+    return OfLogits(keep)
 
 
 def min_p(options: MinPOptions) -> Filter:
@@ -114,7 +118,7 @@ def min_p(options: MinPOptions) -> Filter:
     def keep(logits: Floats) -> Floats:
         return np.where(logits >= logits.max(axis=-1, keepdims=True) + distance, logits, FORBIDDEN)
 
-    return of_logits(keep)
+    return OfLogits(keep)
 
 
 def typical(options: TypicalOptions) -> Filter:
@@ -131,12 +135,12 @@ def typical(options: TypicalOptions) -> Filter:
         np.put_along_axis(kept, order, p.cumsum(axis=-1) - p < options.p * p.sum(-1, keepdims=True), axis=-1)
         return np.where(kept, logits, FORBIDDEN)
 
-    return of_logits(keep)
+    return OfLogits(keep)
 
 
 def epsilon(options: EpsilonOptions) -> Filter:
     """Keep tokens with p ≥ ε, and the most probable one (Hewitt et al. 2022, arXiv 2210.15191)."""
-    return of_logits(lambda logits: keep_where(softmax(logits) >= options.epsilon, logits))
+    return OfLogits(lambda logits: keep_where(softmax(logits) >= options.epsilon, logits))
 
 
 def eta(options: EtaOptions) -> Filter:
@@ -147,7 +151,7 @@ def eta(options: EtaOptions) -> Filter:
         least = np.minimum(options.epsilon, options.epsilon**0.5 * np.exp(-entropy(log_p)))
         return keep_where(np.exp(log_p) >= least, logits)
 
-    return of_logits(keep)
+    return OfLogits(keep)
 
 
 def top_nsigma(options: TopNSigmaOptions) -> Filter:
@@ -162,4 +166,4 @@ def top_nsigma(options: TopNSigmaOptions) -> Filter:
         distance = logits.max(axis=-1, keepdims=True).astype(np.float64) - np.where(possible, logits, 0)
         return keep_where(possible & (distance <= options.n * sigma), logits)
 
-    return of_logits(keep)
+    return OfLogits(keep)

@@ -13,6 +13,7 @@ from itertools import islice
 
 import numpy as np
 
+from rnngen.builtins.filters.truncation import OfLogits
 from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY
 from rnngen.contracts import DecodingJob, Floats, Generated
@@ -54,7 +55,7 @@ class Greedy(Sample):
 
     def sampler(self, job: DecodingJob) -> Sampler:
         """Return what takes the most probable token, one at a time."""
-        return Sampler(job.model, [*job.filters, keep_best], forbidden=job.forbidden)
+        return Sampler(job.model, [*job.filters, OfLogits(_keep_best)], forbidden=job.forbidden)
 
     def generate(self, job: DecodingJob) -> Iterator[Generated]:
         """Generate the greedy text of each prompt; with scores it is a beam search of width 1."""
@@ -63,7 +64,7 @@ class Greedy(Sample):
         return super().generate(job)
 
 
-def keep_best(logits: Floats, history: object) -> Floats:  # noqa: ARG001
+def _keep_best(logits: Floats) -> Floats:
     """Forbid all tokens but the most probable of each row (B,V)."""
     best = logits.argmax(axis=-1)[:, None]
     kept = np.full_like(logits, -np.inf)
@@ -79,7 +80,7 @@ def rng_of(job: DecodingJob, prompt: int, number: int) -> np.random.Generator:
 def one_text(job: DecodingJob, sampler: Sampler, prompt: int, number: int) -> Iterator[int]:
     """Yield the tokens of a prompt's text as they are drawn."""
     state = sampler.start(select_streams(job.prefill(), [prompt]), [rng_of(job, prompt, number)])
-    for token, _ in islice(sampler.stream(state), job.max_tokens[prompt]):
+    for token, _ in islice(sampler.stream(state, forget=True), job.max_tokens[prompt]):
         if token == job.eos_id:
             return
         yield token

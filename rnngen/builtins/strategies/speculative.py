@@ -184,6 +184,7 @@ class SpeculativeSampler(Sampler):
     ) -> None:
         super().__init__(model, filters, forbidden=forbidden)
         self.chunks, self.draft, self.length = model, draft, length
+        self.lookback = None  # drafts know places of the text
         self.proposed = self.accepted = 0
         """Tokens that were guessed, and those of them that were right."""
         self._read: deque[tuple[int, Floats, State]] = deque()
