@@ -21,7 +21,8 @@ from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.printable import counted
 
 EXAMPLES, LENGTH = 100, 2_000
-"""Examples that are generated at most, and tokens of free text or of an example."""
+"""Examples that are generated at most, and tokens of free text or of an example; fewer where the training
+text is shorter than that."""
 TEMP = 0.8
 """The temperature of the draws, which is that of ``rnngen sample``."""
 SPAN = 50
@@ -69,8 +70,10 @@ def measure(generator: Generator, training: Iterable[Chunk], *, typical: float) 
         typical: mean number of tokens in its examples, which decides how many are generated.
     """
     text, examples = _read(training)
-    length = round(min(LENGTH, 50 + 4 * typical)) if generator.has_eos else LENGTH
-    count = min(EXAMPLES, max(10, round(10 * LENGTH / (1 + typical)))) if generator.has_eos else 1
+    length, count = min(LENGTH, len(text)), 1
+    if generator.has_eos:
+        length = round(min(LENGTH, 50 + 4 * typical))
+        count = min(EXAMPLES, len(examples), max(10, round(10 * LENGTH / (1 + typical))))
     settings = GenerationSettings(length=length, count=count, filters=[temperature(TemperatureOptions(TEMP))])
     outputs = generator.generate([Prompt()], Sample(), settings)
     return novelty([output.text for output in outputs], text, examples, has_eos=generator.has_eos)

@@ -1,9 +1,10 @@
 """Optimizers by name and Muon, the learning rate over the budget, and L1 and noise added to gradients."""
 
+import inspect
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,17 +30,30 @@ def make_optimizer(network: nn.Module, options: TrainingOptions) -> Optimizer:
     fused = parameters[0].device.type in ("cpu", "cuda")
     match options.optimizer:
         case "sgd" | "nt-asgd":
-            return SGD(groups, options.lr, fused=fused)
+            return _plain(SGD)(groups, options.lr, fused=fused)
         case "momentum":
-            return SGD(groups, options.lr, momentum=0.9, nesterov=True, fused=fused)
+            return _plain(SGD)(groups, options.lr, momentum=0.9, nesterov=True, fused=fused)
         case "rmsprop":
-            return RMSprop(groups, options.lr, alpha=0.95)
+            return _plain(RMSprop)(groups, options.lr, alpha=0.95)
         case "adam":
-            return Adam(groups, options.lr, betas=(0.9, 0.99), fused=fused)
+            return _plain(Adam)(groups, options.lr, betas=(0.9, 0.99), fused=fused)
         case "adamw":
-            return AdamW(groups, options.lr, betas=(0.9, 0.99), fused=fused)
+            return _plain(AdamW)(groups, options.lr, betas=(0.9, 0.99), fused=fused)
         case "muon":
             return _muon(network, groups, options)
+
+
+Kind = TypeVar("Kind", bound=Optimizer)
+
+
+def _plain(kind: type[Kind]) -> type[Kind]:
+    """Return a kind of optimizer whose methods do not tell torch's compiler to leave them alone.
+
+    To tell it imports it, more than a second for every training, and nothing here is compiled.
+    """
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(inspect.unwrap(kind.step))})
 
 
 def _muon(network: nn.Module, groups: list[dict[str, Any]], options: TrainingOptions) -> "Muon":
@@ -56,7 +70,7 @@ def _muon(network: nn.Module, groups: list[dict[str, Any]], options: TrainingOpt
     rest = [{**group, "params": [p for p in group["params"] if p not in rows]} for group in groups]
     precision = choose_precision(options.precision, groups[0]["params"][0].device)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    return Muon([*own, *(group for group in rest if group["params"])], options.lr, dtype=dtype)
+    return _plain(Muon)([*own, *(group for group in rest if group["params"])], options.lr, dtype=dtype)
 
 
 def rate(options: TrainingOptions, progress: float, cuts: int = 0) -> float:
