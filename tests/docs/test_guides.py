@@ -20,7 +20,7 @@ README = ROOT / "README.md"
 GUIDES = ROOT / "man" / "guides"
 FENCE = re.compile(r"^```(\w+)( run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """A fenced block: its language, whether it is marked to run, its text."""
-SMALL = {"STEPS": 6, "HIDDEN": 16, "BATCH": 4, "SEQ": 16, "EVALUATIONS": 1}
+SMALL = {"STEPS": 6, "HIDDEN": 16, "BATCH": 8, "SEQ": 64, "EVALUATIONS": 1, "NGRAM": "none"}
 """Settings that make a training of the guides take a second."""
 BEGINNING = ("tutorial", "training")
 """Guides whose reader has no model yet."""
