@@ -21,8 +21,9 @@ from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.printable import counted
 
 EXAMPLES, LENGTH = 100, 2_000
-"""Examples that are generated at most, and tokens of free text or of an example; fewer where the training
-text is shorter than that."""
+"""Examples that are generated at most, and tokens of free text or of an example."""
+SHARE, LEAST = 0.25, 200
+"""Tokens of free text as a share of the training text's characters where that is shorter, but no fewer."""
 TEMP = 0.8
 """The temperature of the draws, which is that of ``rnngen sample``."""
 SPAN = 50
@@ -70,7 +71,7 @@ def measure(generator: Generator, training: Iterable[Chunk], *, typical: float) 
         typical: mean number of tokens in its examples, which decides how many are generated.
     """
     text, examples = _read(training)
-    length, count = min(LENGTH, len(text)), 1
+    length, count = round(min(LENGTH, max(LEAST, SHARE * len(text)))), 1
     if generator.has_eos:
         length = round(min(LENGTH, 50 + 4 * typical))
         count = min(EXAMPLES, len(examples), max(10, round(10 * LENGTH / (1 + typical))))
