@@ -55,6 +55,10 @@ class GateMap:
     """The gates."""
     weights: Floats
 
+    def part(self, begin: int, end: int) -> "GateMap":
+        """Return the map of some of the pieces."""
+        return GateMap(self.source[begin:end], self.target, self.weights[:, begin:end])
+
     def best(self, row: int) -> int:
         """Return the piece at which a gate was most open."""
         return int(self.weights[row].argmax())

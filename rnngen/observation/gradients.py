@@ -183,11 +183,11 @@ def rows(found: Mapping[str, Gradient], clip: float) -> list[list[object]]:
             one.verdict,
             None if one.half_life is None else f"{one.half_life:.1f}",
             f"{one.whole:.3g}",
-            "not clipped" if one.whole <= clip else f"× {clip / one.whole:.2g}",
+            "none" if one.whole <= clip else f"× {clip / one.whole:.2g}",
         ]
         for name, one in found.items()
     ]
 
 
-COLUMNS = ("cell", "factor a step", "so it", "half left after", "norm of all", "clipping")
+COLUMNS = ("cell", "factor a step", "so it", "steps to half", "norm of all", "clipping")
 """Headings of ``rows``."""

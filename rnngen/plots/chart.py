@@ -27,6 +27,8 @@ from rnngen.plots.sheet import (
 
 WIDTH, HEIGHT = 720.0, 360.0
 """Pixels of the area between the axes."""
+NAME = SMALL + 2
+"""The size of the name of a point."""
 GROUND = "#d9dde2"
 TICKS = 6
 """Numbers on an axis, about."""
@@ -163,13 +165,21 @@ class Map:
         sheet.line(cut(one_line(self.title), 2 * LONGEST), LARGE)
         across, up = self.axes()
         frame = Frame(2 * PAD, sheet.height + PAD, across, up)
+        taken: list[tuple[float, float, float]] = []
         for point in self.points:
-            x, y = frame.place(point.x, point.y)
-            sheet.put(Words(x, y, cut(label(point.name), LONGEST), SMALL + 2, anchor="middle"))
+            name = cut(label(point.name), LONGEST)
+            x, y, half = *frame.place(point.x, point.y), sheet.measure(name, NAME) / 2
+            if any(abs(x - left) < half + other and abs(y - up) < NAME for left, up, other in taken):
+                sheet.put(Box(x - 1.5, y - 1.5, 3, 3, MUTED, name))
+                continue
+            taken.append((x, y, half))
+            sheet.put(Words(x, y, name, NAME, anchor="middle"))
         sheet.put(Box(PAD, sheet.height, WIDTH + 2 * PAD, 1, GROUND))
         sheet.height += HEIGHT + 2 * PAD
         sheet.put(Box(PAD, sheet.height, WIDTH + 2 * PAD, 1, GROUND))
         sheet.height += PAD / 2
+        if hidden := len(self.points) - len(taken):
+            sheet.line(f"{hidden} would cover others and are dots", SMALL, MUTED)
         for text in self.notes:
             sheet.line(one_line(text), SMALL, MUTED)
         sheet.height += PAD / 2
@@ -224,9 +234,12 @@ def _end_names(sheet: Sheet, frame: Frame, chart: Chart) -> None:
         if points := series.points(log=chart.log):
             x, y = frame.place(*points[-1])
             ends.append((y, x, series.name, ink))
-    lowest, step = frame.top - SMALL, SMALL + 3
-    for y, x, name, ink in sorted(ends):
-        lowest = max(y, lowest + step)
+    ends.sort()
+    step, bottom = SMALL + 3, frame.top + HEIGHT
+    lowest = frame.top - SMALL
+    for place, (y, x, name, ink) in enumerate(ends, 1):
+        # Room is left for the names below: at the bottom stand the numbers of the axis.
+        lowest = max(min(y, bottom - step * (len(ends) - place)), lowest + step)
         sheet.put(Words(x + PAD / 3, lowest, cut(name, LONGEST), SMALL + 1, ink))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import sqrt
 from typing import Any, Literal, Protocol, TypeAlias
-from unicodedata import category, combining, east_asian_width
+from unicodedata import bidirectional, category, combining, east_asian_width
 
 from numpy.typing import NDArray
 
@@ -213,6 +213,14 @@ def label(text: str) -> str:
     if all(category(char) == "Cf" for char in shown):
         return shown.encode("unicode_escape").decode()
     return "◌" + shown if category(shown[0]).startswith("M") else shown
+
+
+def bounded(text: str) -> str:
+    """Return a text that is quoted in a line, with marks around it where it runs from right to left.
+
+    Without them, what follows would be drawn before it: figures and brackets have no direction of their own.
+    """
+    return f"\u200f{text}\u200f\u200e" if any(bidirectional(char) in ("R", "AL") for char in text) else text
 
 
 def legend(labels: Iterable[str]) -> list[str]:

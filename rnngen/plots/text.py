@@ -129,8 +129,11 @@ class ColouredText:
         )
         text = "".join(map(self._span, self.runs))
         notes = "".join(f"<li>{escape(one_line(note))}</li>" for note in self.notes)
-        return f'<p class="scale">{escape(self.meaning)} {scale}</p><p class="text" dir="auto">{text}</p>' + (
-            f"<ul>{notes}</ul>" if notes else ""
+        # A tree is drawn from left to right, whatever the direction of its tokens.
+        way = "ltr" if any(run.value is None for run in self.runs) else "auto"
+        return (
+            f'<p class="scale">{escape(self.meaning)} {scale}</p><p class="text" dir="{way}">{text}</p>'
+            + (f"<ul>{notes}</ul>" if notes else "")
         )
 
     def _span(self, run: Run) -> str:
@@ -162,8 +165,11 @@ def wrapped(runs: Sequence[Run], width: int) -> Iterator[list[Run]]:
                 continue
             size = columns_of(char)
             if used + size > width:
-                yield [*line, Run(text, run.value, run.about)] if text else line
-                line, text, used = [], "", 0
+                head, rest = _broken(text, char) if run.value is None else (text, "")
+                yield [*line, Run(head, run.value, run.about)] if head else line
+                line, text, used = [], rest, sum(map(columns_of, rest))
+                if run.value is None and char == " ":
+                    continue
             text += char
             used += size
             if char == "⏎":
@@ -173,3 +179,11 @@ def wrapped(runs: Sequence[Run], width: int) -> Iterator[list[Run]]:
             line.append(Run(text, run.value, run.about))
     if line:
         yield line
+
+
+def _broken(text: str, then: str) -> tuple[str, str]:
+    """Split words where a line is full: what stays, and the beginning of the word that goes on."""
+    if then == " " or " " not in text.strip():
+        return text, ""
+    head, _, rest = text.rpartition(" ")
+    return head, rest

@@ -299,3 +299,13 @@ def test_the_live_display_leaves_its_summary_and_the_warnings(monkeypatch):
     assert "saved m/x/model.safetensors" in shown
     assert "done: 20 steps" in shown[shown.rindex("seed 1337") :]
     assert stdout.getvalue() == ""
+
+
+def test_a_table_fits_a_dumb_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    console.table([["a name", "many words that take more room"]], ["name", "meaning"])
+    drawn = sys.stdout.getvalue()
+    assert "\x1b" not in drawn
+    assert max(map(len, drawn.splitlines())) <= 30

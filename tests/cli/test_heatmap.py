@@ -55,7 +55,7 @@ def columns_of(heading, names):
 
 
 @pytest.mark.parametrize("colours", [None, "standard", "256", "truecolor"])
-@pytest.mark.parametrize("width", [30, 80, 200])
+@pytest.mark.parametrize("width", [20, 80, 200])
 @pytest.mark.parametrize(
     "alignment", [SHORT, peaked(LONG, TARGET, range(6)), peaked("你好" * 60, "ab", (3, 100))]
 )

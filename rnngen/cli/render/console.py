@@ -121,7 +121,7 @@ def table(rows: Iterable[Row], columns: Sequence[str], *, rare: Sequence[str] = 
     cut, it writes a line for each cell.
     """
     listed = [list(row) for row in rows]
-    if _drawable(sys.stdout):
+    if _drawable(sys.stdout) or sys.stdout.isatty():  # a dumb terminal has a width too
         console = rich_console(sys.stdout)
         if rare:
             console.print(_fitting(console, listed, columns, rare))

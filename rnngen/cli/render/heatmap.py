@@ -43,6 +43,8 @@ DIM = "bright_black"
 
 SHARE = 3
 """The part of the width, one in so many, that the names of targets take at most."""
+PEAK = 10
+"""The cells that a peak takes besides its two names."""
 LONGEST = 24
 """The cells that a name takes at most."""
 
@@ -79,7 +81,7 @@ class _Grid:
 
     def __init__(self, alignment: Grid, width: int, paint: Paint, scale: str) -> None:
         self.paint, self.scale = paint, scale
-        limit = max(min(LONGEST, width // SHARE), 2)
+        limit = max(min(LONGEST, width // SHARE, (width - PEAK) // 2), 2)
         self.weights: list[list[float]] = alignment.weights.tolist()
         self.sources = [clip(label(text), limit) for text in alignment.source]
         self.targets = [clip(label(text), limit) for text in alignment.target]
@@ -125,7 +127,9 @@ class _Grid:
         if len(title) + 5 * len(scale) <= room:
             yield [(title, DIM), *scale]
         else:
-            yield from ([(title, DIM)], scale)
+            count = max(room // 5, 1)
+            yield [(clip(title, room), DIM)]
+            yield from (scale[at : at + count] for at in range(0, len(scale), count))
         signs = legend([*self.sources, *self.targets])
         line = "   ".join(signs)
         for text in signs if cell_len(line) > room else [line] * bool(signs):

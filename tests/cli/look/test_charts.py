@@ -1,12 +1,16 @@
 """``rnngen look gradients`` and ``look training``: lines in any width, figures in JSON, clear errors."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from rich.cells import cell_len
 
 from rnngen.cli.render.chart import draw, draw_map
 from rnngen.plots.chart import Axis, Chart, Map, Point, Series
+from rnngen.plots.sheet import SMALL, Sheet, Words
+from rnngen.plots.svg import draw as draw_svg
+from rnngen.plots.svg import estimate
 
 
 def test_gradients_are_drawn_and_reported(run, place):
@@ -76,3 +80,27 @@ def test_numbers_of_axes_are_round_and_inside():
         "1e0",
         "1e1",
     ]
+
+
+def test_each_line_has_a_sign_of_its_own_also_where_colours_run_out():
+    lines = tuple(Series(f"line {at}", (0.0, 1.0), (at, at)) for at in range(12))
+    named = draw(Chart("t", "x", "y", lines), 60, None)[-len(lines) :]
+    assert len({line[0][0] for line in named}) == len(lines)
+
+
+def test_names_stand_apart_in_files_and_above_the_numbers_of_the_axis():
+    sheet = Sheet(estimate)
+    lines = tuple(Series(f"line {at}", (0.0, 1.0), (1.0, 0.001 * at)) for at in range(3))
+    Chart("t", "x", "y", lines).lay_out(sheet)
+    words = [mark for mark in sheet.marks if isinstance(mark, Words)]
+    names = sorted(mark.y for mark in words if mark.text.startswith("line"))
+    assert all(below - above > SMALL for above, below in pairwise(names))
+    assert names[-1] < min(mark.y for mark in words if mark.anchor == "middle")
+
+
+def test_a_name_that_would_cover_another_is_a_dot_that_tells_it():
+    points = Point("here", 0.0, 0.0), Point("covered", 0.001, 0.0), Point("there", 1.0, 1.0)
+    drawn = draw_svg(Map("t", points))
+    assert ">covered</text>" not in drawn
+    assert "<title>covered</title>" in drawn
+    assert "1 would cover others" in drawn

@@ -8,7 +8,8 @@ import pytest
 from rich.cells import cell_len
 
 from rnngen.cli.render.coloured import draw
-from rnngen.plots.text import ColouredText, Run
+from rnngen.plots.sheet import bounded
+from rnngen.plots.text import ColouredText, Run, wrapped
 
 TEXT = "the cat sees 中文 é שלום\ta red door.\n"
 
@@ -65,3 +66,19 @@ def test_lines_fit_and_signs_stand_below_their_characters(width, colours, kind):
         above, below = next(pair for pair in pairwise(texts) if "文" in pair[0])
         start = cell_len(above[: above.index("文")])
         assert below[start : start + 2] == "##"
+
+
+def test_words_beside_the_text_are_not_cut():
+    runs = (Run("ab", 0.5), Run(" behind the last one kept\n", None), Run("cd", 0.5), Run(" it ends\n", None))
+    lines = ["".join(run.text for run in line) for line in wrapped(runs, 15)]
+    assert lines == ["ab behind the", "last one kept", "cd it ends"]
+
+
+def test_a_tree_runs_from_left_to_right_whatever_its_tokens():
+    assert 'dir="ltr"' in ColouredText("t", (Run("שלום", 0.5), Run(" 50 %\n", None))).page()
+    assert 'dir="auto"' in ColouredText("t", (Run("שלום", 0.5),)).page()
+
+
+def test_what_is_quoted_from_right_to_left_ends_before_the_figures_behind_it():
+    assert bounded("שלום").endswith("\u200e")
+    assert bounded("peace") == "peace"

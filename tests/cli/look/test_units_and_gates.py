@@ -1,6 +1,7 @@
 """``rnngen look neurons`` and ``look gates`` at the command line."""
 
 import json
+import re
 
 TEXT = 'the cat sees "the sea".\n' * 20
 
@@ -26,3 +27,10 @@ def test_gates_are_drawn_and_reported(run, shelf):
     assert all(len(one["means"]) == len("the cat") for one in told["gates"])
     assert "open in %" in run("look", "gates", "-m", "tale", "the cat").out
     run("look", "gates", "-m", "tale", "", status=2)
+
+
+def test_gates_of_a_long_text_stand_in_panels_that_fit_a_page(run, shelf, place):
+    run("look", "gates", "-m", "tale", "the cat sat " * 5, "-o", "gates.svg")
+    drawn = (place / "gates.svg").read_text()
+    assert float(re.search(r'width="([\d.]+)"', drawn)[1]) < 1000
+    assert drawn.count(">1 input</text>") == 3

@@ -82,6 +82,7 @@ def beam(
 def picture_of(tree: "Tree", generator: Any, title: str) -> "ColouredText":
     """Return a line for each node: its token, as dark as it is probable, its fate and the reason."""
     from rnngen.observation.search import texts
+    from rnngen.plots.sheet import bounded
     from rnngen.plots.text import ColouredText, Run
 
     runs: list[Run] = []
@@ -89,7 +90,7 @@ def picture_of(tree: "Tree", generator: Any, title: str) -> "ColouredText":
         runs += _line(branch, tree, generator)
     scale = tuple((share, f"{100 * share:.0f}") for share in (0.0, 0.25, 0.5, 0.75, 1.0))
     found = texts(tree, generator.decode)
-    notes = [f"found {console.spelled(text.encode())}, score {score:.3f}" for text, score in found]
+    notes = [f"found {bounded(console.spelled(text.encode()))}, score {score:.3f}" for text, score in found]
     notes.append("✂ pruned   ∎ finished   ━ the best text")
     return ColouredText(
         title, tuple(runs), "heat", scale, "probability of the token in %", tuple(notes), signs=False

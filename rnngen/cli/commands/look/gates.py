@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 SCALE = "open in %"
 MOST = 2000
-"""Characters that are drawn at most."""
+"""Characters that are drawn at most…"""
+ACROSS = 22
+"""…and those beside one another in a file: as many as a page has room for."""
 
 
 @flags.examples(
@@ -84,11 +86,13 @@ def gates(
 
 
 def picture_of(pieces: "list[str]", found: "list[Gates]", model: str) -> "Grids":
-    """Return the map, with the share of saturated values below."""
+    """Return the map, in panels below one another, with the share of saturated values below."""
     from rnngen.observation.gates import gate_map
     from rnngen.plots.grid import Grids
 
-    return Grids([gate_map(pieces, found)], f"{model}: gates", SCALE, tuple(_described(one) for one in found))
+    whole = gate_map(pieces, found)
+    panels = [whole.part(at, at + ACROSS) for at in range(0, len(pieces), ACROSS)]
+    return Grids(panels, f"{model}: gates", SCALE, tuple(_described(one) for one in found))
 
 
 def _described(one: "Gates") -> str:

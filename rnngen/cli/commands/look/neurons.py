@@ -10,6 +10,7 @@ from rnngen.cli import flags
 from rnngen.cli.commands.look import inputs
 from rnngen.cli.context import load, session
 from rnngen.cli.render import console
+from rnngen.printable import counted
 
 if TYPE_CHECKING:
     from rnngen.observation.neurons import Finding, Units
@@ -87,7 +88,8 @@ def picture_of(units: "Units", found: "list[Finding]", unit: int, model: str) ->
     notes = [f"{len(units.places):,} units; correlation on the second half of the text:"]
     notes += [described(one, units) for one in found]
     if units.left_out:
-        notes.append(f"{units.left_out} arrays of the state are left out: they grow, or hold no such units")
+        left_out = counted(units.left_out, "arrays")
+        notes.append(f"left out of the state: {left_out}, growing or without such units")
     title = f"{model}: unit {unit} ({units.places[unit]})"
     return ColouredText(title, runs, "two-sided", scale, "activation", tuple(notes))
 

@@ -97,14 +97,19 @@ def picture_of(found: "Surprise", predictor: str, top: int, model: str) -> "Colo
     means = ", ".join(f"{name} {found.mean(name):.3f}" for name in found.bits)
     notes = [f"{means} bits per character"]
     notes += [_described(peak) for peak in found.peaks(predictor, top)]
+    if any(not piece.text for piece in found.pieces):
+        notes.append("∎ end")
     return ColouredText(f"{model}: surprisal, {predictor}", runs, "heat", scale, "bits", tuple(notes))
 
 
 def _described(peak: "Peak") -> str:
+    from rnngen.plots.sheet import bounded
+
     written = console.spelled(peak.text.encode())
     before = "".join(console.spelled(char.encode()) if char.isspace() else char for char in peak.before)
     expected = console.spelled(peak.expected)
-    return f"{peak.bits:5.1f} bits  {before}[{written}]  expected {expected} ({100 * peak.chance:.0f} %)"
+    place, expected = bounded(f"{before}[{written}]"), bounded(expected)
+    return f"{peak.bits:5.1f} bits  {place}  expected {expected} ({100 * peak.chance:.0f} %)"
 
 
 def _record(found: "Surprise", top: int) -> dict[str, Any]:
