@@ -52,6 +52,16 @@ def model(furnished, monkeypatch):
     monkeypatch.setenv("RNNGEN_HOME", str(furnished))
 
 
+@pytest.mark.slow
+def test_what_goes_on_with_a_model_trains_without_torchs_compiler(model, tmp_path):
+    (tmp_path / "verse.txt").write_text("the night and a rose\n" * 20)
+    arguments = ["train", str(tmp_path / "verse.txt"), "--init-from", "verse", "--name=new", "--steps=2", "-q"]
+    status, modules, _ = modules_of(*arguments)
+    assert status == 0
+    assert "torch" in modules
+    assert "torch._dynamo" not in modules
+
+
 def test_importing_rnngen_imports_nothing_heavy():
     code = "import sys, rnngen; rnngen.__version__; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

@@ -1,8 +1,13 @@
 """From a configuration and stored weights to a network in torch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from rnngen.errors import ModelError, RnngenError
 from rnngen.inference.build import blueprint
@@ -18,6 +23,8 @@ from rnngen.store.model_folder import StoredModel, is_fact
 REPEATED, SPARE = 4, 10_000
 """Factor, and number of parameters, by which more may be registered than are stored: a tied matrix counts
 several times, and replaces others."""
+FILLS: tuple[Any, ...] = (torch.Tensor.normal_, nn.init.normal_)
+"""Functions that fill a tensor with random numbers, and are slow to do so where it has no memory."""
 
 
 def build_network(cell: Component, config: ModelConfig, setup: TrainingSetup | None = None) -> nn.Module:
@@ -32,19 +39,38 @@ def build_network(cell: Component, config: ModelConfig, setup: TrainingSetup | N
     return made
 
 
+class _NotFilled(TorchFunctionMode):
+    """Leaves tensors without memory as they are where they would be filled with random numbers.
+
+    Torch does so itself, but looks the way up in its compiler, whose import takes more than a second.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if func in FILLS and (tensor := args[0] if args else given["tensor"]).is_meta:
+            return tensor
+        return func(*args, **given)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Build networks on the device ``meta``, where arrays have sizes and no memory; draws are undone."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), _NotFilled():
+        yield
+
+
 def check_weights(cell: Component, config: ModelConfig, weights: Tensors) -> None:
     """Compare names and shapes of stored weights with what a configuration describes.
 
-    The network is built on the device ``meta``, where arrays have sizes and no memory: so a configuration
-    that lies costs nothing. A plugin's cell that looks at values cannot be built there, and is compared when
-    it is built.
+    The network is built without memory: so a configuration that lies costs nothing. A plugin's cell that
+    looks at values cannot be built there, and is compared when it is built.
 
     Raises:
         ModelError: naming the first tensor that does not fit.
     """
     stored = {name: tuple(array.shape) for name, array in weights.items() if not is_fact(name)}
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with without_memory():
             network = _build_bounded(cell, config, weights)
     except ModelError:
         raise

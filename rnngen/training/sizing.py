@@ -34,7 +34,7 @@ import torch
 from rnngen.data.batches import Batch, Batches
 from rnngen.errors import OptionError
 from rnngen.events import Step, report
-from rnngen.nn.build import build_network
+from rnngen.nn.build import build_network, without_memory
 from rnngen.nn.devices import choose_device, denormals_flushed, kept_memory
 from rnngen.requests.train import TrainRequest
 from rnngen.training.budget import planned_steps
@@ -219,7 +219,7 @@ def _sized(plan: Plan, hidden: int) -> Plan:
 def parameters_of(plan: Plan) -> int:
     """Return the number of parameters of the network; those of layers are not allocated."""
     cell = plan.parts["cell"]
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if cell.whole else "meta"):
+    with torch.random.fork_rng(devices=[]) if cell.whole else without_memory():
         return sum(p.numel() for p in build_network(cell, plan.config).parameters())
 
 
