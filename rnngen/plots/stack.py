@@ -34,5 +34,7 @@ class Stack:
 
     def page(self) -> str:
         """Write a page with a heading for each."""
-        bodies = (f"<h2>{escape(one_line(part.title))}</h2>\n{part.body()}" for part in self.parts)
+        bodies = (
+            f'<h2 class="title">{escape(one_line(part.title))}</h2>\n{part.body()}' for part in self.parts
+        )
         return plain_page(self.title, "\n".join(bodies))

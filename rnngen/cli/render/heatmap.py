@@ -43,8 +43,6 @@ DIM = "bright_black"
 
 SHARE = 3
 """The part of the width, one in so many, that the names of targets take at most."""
-PEAK = 10
-"""The cells that a peak takes besides its two names."""
 LONGEST = 24
 """The cells that a name takes at most."""
 
@@ -81,7 +79,7 @@ class _Grid:
 
     def __init__(self, alignment: Grid, width: int, paint: Paint, scale: str) -> None:
         self.paint, self.scale = paint, scale
-        limit = max(min(LONGEST, width // SHARE, (width - PEAK) // 2), 2)
+        limit = max(min(LONGEST, width // SHARE), 2)
         self.weights: list[list[float]] = alignment.weights.tolist()
         self.sources = [clip(label(text), limit) for text in alignment.source]
         self.targets = [clip(label(text), limit) for text in alignment.target]
@@ -114,7 +112,9 @@ class _Grid:
         for row, name in enumerate(self.targets):
             best = alignment.best(row)
             place = f"#{best + 1}" if self.sources.count(self.sources[best]) > 1 else ""
-            texts.append(f"{name} ← {self.sources[best]}{place} ({self.weights[row][best]:.2f})")
+            head, tail = f"{name} ← ", f"{place} ({self.weights[row][best]:.2f})"
+            free = self.margin + 1 + self.room - cell_len(head + tail)
+            texts.append(head + clip(self.sources[best], max(free, 2)) + tail)
         size = max(map(cell_len, texts)) + 3
         count = max((self.margin + self.room) // size, 1)
         padded = [text + " " * (size - cell_len(text)) for text in texts]

@@ -23,6 +23,8 @@ def test_gradients_are_drawn_and_reported(run, place):
 def test_a_trained_model_stands_beside_fresh_cells(run, shelf, models):
     args = ("look", "gradients", "--cells", "gru", "--length", 9, "--hidden", 8, "--json", "-m")
     assert [one["name"] for one in json.loads(run(*args, "tale").out)] == ["gru", "tale"]
+    run("models", "mv", "tale", "gru")
+    assert [one["name"] for one in json.loads(run(*args, "gru").out)] == ["gru", "model gru"]
     assert "reads a source" in run(*args, "pairs", status=2).err
 
 

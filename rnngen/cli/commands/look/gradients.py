@@ -93,9 +93,11 @@ def gradients(
     for name in model:
         loaded = load(session(ctx), [name], "cpu", quiet=quiet)
         observed.check_text_alone(loaded.stored[0], loaded.name)
-        found[loaded.name] = observed.trained(
-            registry(ctx), loaded.stored[0], loaded.name, _tokens(loaded, length, seed)
-        )
+        label = loaded.name
+        while label in found:  # a model may be called as its cell
+            label = f"model {label}"
+        tokens = _tokens(loaded, length, seed)
+        found[label] = observed.trained(registry(ctx), loaded.stored[0], label, tokens)
     picture = picture_of(found, clip)
     rows = observed.rows(found, clip)
     record = [_record(one, clip) for one in found.values()] if json else None
