@@ -55,7 +55,15 @@ def model(furnished, monkeypatch):
 @pytest.mark.slow
 def test_what_goes_on_with_a_model_trains_without_torchs_compiler(model, tmp_path):
     (tmp_path / "verse.txt").write_text("the night and a rose\n" * 20)
-    arguments = ["train", str(tmp_path / "verse.txt"), "--init-from", "verse", "--name=new", "--steps=2", "-q"]
+    arguments = [
+        "train",
+        str(tmp_path / "verse.txt"),
+        "--init-from",
+        "verse",
+        "--name=new",
+        "--steps=2",
+        "-q",
+    ]
     status, modules, _ = modules_of(*arguments)
     assert status == 0
     assert "torch" in modules

@@ -50,7 +50,9 @@ LONG = 500_000
 PACE: dict[str, Any] = {"batch": 64, "lr": 0.005}
 """…this is the pace: larger products are faster, and a cleaner gradient bears a longer step."""
 PASSES_OF_PAIRS = 8
-"""Passes over pairs that a network should read: they are few, and all of them have something to say."""
+"""Passes over pairs that a network should read: they are few, and all of them have something to say…"""
+PAIRED_TOKENS_A_PARAMETER = 10
+"""…or the tokens for each parameter, where there are more of them than it takes."""
 PARAMETERS_A_TOKEN = 10
 """Most parameters for each token of the text, in networks wider than ``ANY_TEXT``."""
 ANY_TEXT = 384
@@ -186,15 +188,19 @@ def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     each = max(1e-12, (slow - quick) / (large - small))
     fixed = max(0.0, quick - each * small)
     seconds, text = (plan.config.training.minutes or 0) * 60, len(plan.encoded.train)
-    pairs = plan.encoded.train.source is not None
+    pairs, amount = plan.encoded.train.source is not None, f"{TOKENS_A_PARAMETER} tokens a parameter"
+    if pairs:
+        amount = f"all pairs {PASSES_OF_PAIRS} times, or {PAIRED_TOKENS_A_PARAMETER} tokens a parameter,"
     chosen = SIZES[0]
     for hidden in SIZES[: SIZES.index(ANY_TEXT) + 1] if pairs else SIZES:
         count = parameters_of(_sized(plan, hidden))
         tokens = seconds / (fixed + each * count)
         suits = hidden <= ANY_TEXT or count <= PARAMETERS_A_TOKEN * text
-        if suits and tokens >= (PASSES_OF_PAIRS * text if pairs else TOKENS_A_PARAMETER * count):
+        needed = TOKENS_A_PARAMETER * count
+        if pairs:
+            needed = min(PASSES_OF_PAIRS * text, PAIRED_TOKENS_A_PARAMETER * count)
+        if suits and tokens >= needed:
             chosen = hidden
-    amount = f"all pairs {PASSES_OF_PAIRS} times" if pairs else f"{TOKENS_A_PARAMETER} tokens a parameter"
     bound = f" and suits a text of {text:,} tokens" if chosen >= ANY_TEXT else ""
     return _sized(plan, chosen), [f"hidden {chosen}: the widest that reads {amount} in that time{bound}"]
 
