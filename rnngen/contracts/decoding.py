@@ -177,7 +177,7 @@ class DecodingJob:
     text: Callable[[Iterable[int]], Iterator[str]] = lambda _: iter(())
     """Turns tokens into text, piece by piece."""
     trace: "list[SearchNode] | None" = None
-    """Where a search that can be looked at notes, for one prompt, what it weighed; None if nobody looks."""
+    """Where a search that can be looked at notes, for one prompt, what it weighed; None if not asked for."""
     load_model: Callable[[str], NetworkStep] | None = None
     """Opens another model of the same vocabulary by its name, for strategies that need two."""
 

@@ -309,7 +309,7 @@ def sample(
     """
     sampler = Sampler(model, filters, forbidden=forbidden)
     begun = sampler.start(prefill(model, state, [prompt]), [rng])
-    return (token for token, _ in sampler.stream(begun))
+    return (token for token, _ in sampler.stream(begun, forget=True))
 
 
 def sample_many(

@@ -57,7 +57,7 @@ PARAMETERS_A_TOKEN = 10
 """Most parameters for each token of the text, in networks wider than ``ANY_TEXT``."""
 ANY_TEXT = 384
 """A width that any text can have; the default of ``NetworkOptions``."""
-SIZES = (64, 96, 128, 192, 256, 384, 448, 512, 640, 768, 1024, 1280, 1536)
+SIZES: tuple[int, ...] = (64, 96, 128, 192, 256, 384, 448, 512, 640, 768, 1024, 1280, 1536)
 """The widths to choose from."""
 TIMED = (128, 512)
 """The widths that are timed."""
@@ -188,18 +188,18 @@ def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     each = max(1e-12, (slow - quick) / (large - small))
     fixed = max(0.0, quick - each * small)
     seconds, text = (plan.config.training.minutes or 0) * 60, len(plan.encoded.train)
-    pairs, amount = plan.encoded.train.source is not None, f"{TOKENS_A_PARAMETER} tokens a parameter"
-    if pairs:
-        amount = f"all pairs {PASSES_OF_PAIRS} times, or {PAIRED_TOKENS_A_PARAMETER} tokens a parameter,"
+    passes, each_parameter, widths = math.inf, TOKENS_A_PARAMETER, SIZES
+    amount = f"{each_parameter} tokens a parameter"
+    if plan.encoded.train.source is not None:
+        passes, each_parameter = PASSES_OF_PAIRS, PAIRED_TOKENS_A_PARAMETER
+        widths = SIZES[: SIZES.index(ANY_TEXT) + 1]
+        amount = f"all pairs {passes} times, or {each_parameter} tokens a parameter,"
     chosen = SIZES[0]
-    for hidden in SIZES[: SIZES.index(ANY_TEXT) + 1] if pairs else SIZES:
+    for hidden in widths:
         count = parameters_of(_sized(plan, hidden))
         tokens = seconds / (fixed + each * count)
         suits = hidden <= ANY_TEXT or count <= PARAMETERS_A_TOKEN * text
-        needed = TOKENS_A_PARAMETER * count
-        if pairs:
-            needed = min(PASSES_OF_PAIRS * text, PAIRED_TOKENS_A_PARAMETER * count)
-        if suits and tokens >= needed:
+        if suits and tokens >= min(passes * text, each_parameter * count):
             chosen = hidden
     bound = f" and suits a text of {text:,} tokens" if chosen >= ANY_TEXT else ""
     return _sized(plan, chosen), [f"hidden {chosen}: the widest that reads {amount} in that time{bound}"]

@@ -112,7 +112,7 @@ def shell(home, tmp_path, models):
         (tools / "rnngen").chmod(0o755)
         if topic not in BEGINNING:
             shutil.copytree(models, home)
-        done = subprocess.run(
+        return subprocess.run(
             [*program, script],
             check=False,
             cwd=place,
@@ -128,7 +128,6 @@ def shell(home, tmp_path, models):
                 "OMP_NUM_THREADS": "1",
             },
         )
-        assert done.returncode == 0, done.stdout + done.stderr
 
     return go
 
@@ -137,7 +136,8 @@ def shell(home, tmp_path, models):
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if blocks(guide(topic)[1], "sh")])
 def test_the_shell_blocks_of_a_guide_run(topic, shell):
     script = "\n".join(blocks(guide(topic)[1], "sh"))
-    shell(["bash", "-euc"], f"set -x\n{script}", topic)
+    done = shell(["bash", "-euc"], f"set -x\n{script}", topic)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("other", "topic"), TRANSLATIONS.items())
@@ -157,4 +157,5 @@ def test_a_translation_runs_what_its_original_runs(other, topic):
 @pytest.mark.slow
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if blocks(guide(topic)[1], "python")])
 def test_the_python_blocks_of_a_guide_run(topic, shell):
-    shell([sys.executable, "-c"], "\n".join(blocks(guide(topic)[1], "python")), topic)
+    done = shell([sys.executable, "-c"], "\n".join(blocks(guide(topic)[1], "python")), topic)
+    assert done.returncode == 0, done.stdout + done.stderr

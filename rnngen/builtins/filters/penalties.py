@@ -1,6 +1,7 @@
 """Penalties for repetition, by the tokens so far; those of the prompt count too, as in llama.cpp."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +24,19 @@ _LARGEST = 69.0
 """ln 1e30, the largest exponent of a penalty."""
 
 
+@dataclass(frozen=True)
 class OfHistory:
-    """A filter that changes a stream's logits (V,) in place by its latest tokens.
+    """A filter that changes a stream's logits (V,) in place by its latest tokens."""
 
-    Args:
-        window: the number of latest tokens; 0 is all of them.
-        penalize: called with the logits, and the tokens as an array.
-    """
+    window: int
+    """The number of latest tokens; 0 is all of them."""
+    penalize: Callable[[Floats, Ids], None]
+    """Called with the logits, and the tokens as an array."""
 
-    def __init__(self, window: int, penalize: Callable[[Floats, Ids], None]) -> None:
-        self.window, self.penalize = window, penalize
-        self.lookback = window or None
+    @property
+    def lookback(self) -> int | None:
+        """The number of latest tokens; None is all of them."""
+        return self.window or None
 
     def __call__(self, logits: Floats, history: Sequence[Sequence[int]]) -> Floats:
         """Logits (B,V) → logits (B,V)."""

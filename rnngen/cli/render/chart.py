@@ -6,10 +6,10 @@ from rnngen.plots.chart import Axis, Chart, Map
 from rnngen.plots.sheet import LINES, columns_of, label, one_line
 
 SIGNS = "ox+*#@%&=~$^abcdefghijklmn"
-"""More than there are colours: without these, a sign is all that tells two lines apart."""
+"""More than there are colours: without these, only its sign distinguishes a line from others."""
 ROWS = 16
 STYLES = ("#56b4e9", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#0072b2", "#f0e442", "#999999")
-"""Colours that all kinds of colour blindness tell apart, on dark and on light ground."""
+"""Colours that are different with all kinds of colour blindness, on dark and on light ground."""
 Canvas = list[list[tuple[str, str]]]
 EMPTY = (" ", "")
 assert len(STYLES) == len(LINES)

@@ -100,7 +100,7 @@ def test_names_stand_apart_in_files_and_above_the_numbers_of_the_axis():
     assert names[-1] < min(mark.y for mark in words if mark.anchor == "middle")
 
 
-def test_a_name_that_would_cover_another_is_a_dot_that_tells_it():
+def test_a_name_that_would_cover_another_is_a_dot_with_a_tooltip():
     points = Point("here", 0.0, 0.0), Point("covered", 0.001, 0.0), Point("there", 1.0, 1.0)
     drawn = draw_svg(Map("t", points))
     assert ">covered</text>" not in drawn
