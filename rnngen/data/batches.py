@@ -86,6 +86,7 @@ class StreamBatches:
         self.pointers = self.edges[:-1].copy()
         self._arrange()
         self.steps_per_epoch = max(map(self._windows, self.edges[:-1], self.edges[1:]))
+        self.tokens_per_epoch = int(last)
 
     def _arrange(self) -> None:
         """Lay the documents of this pass one behind another: their order, and where each begins."""
@@ -171,6 +172,12 @@ class SpanBatches:
         self.epoch = self.index = 0
         self.order = self._shuffled()
         self.steps_per_epoch = len(self.order)
+
+    @property
+    def tokens_per_epoch(self) -> int:
+        """The inputs of a pass, padding included."""
+        lengths = self.stops - self.starts
+        return sum(len(rows) * self._width(lengths[rows]) for rows in self.order)
 
     def _lengths(self) -> Ints:
         return self.stops - self.starts

@@ -11,16 +11,16 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from rnngen.errors import ModelError, os_reason
 from rnngen.options.typed import deeper
 from rnngen.paths import read_regular, require_regular
 
-Tensors: TypeAlias = Mapping[str, NDArray[Any]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Tensors: TypeAlias = "Mapping[str, NDArray[Any]]"
 
 RECORD = "rnngen"
 """The one metadata key: safetensors writes several in no fixed order; the same model is the same bytes."""
@@ -68,6 +68,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_tensors(path: Path, tensors: Tensors, record: Mapping[str, Any]) -> None:
     """Replace a tensor file; the same tensors and record give the same bytes."""
+    import numpy as np
     from safetensors.numpy import save
 
     whole = {name: np.asarray(array, order="C") for name, array in tensors.items()}
@@ -77,7 +78,7 @@ def write_tensors(path: Path, tensors: Tensors, record: Mapping[str, Any]) -> No
         file.write(content)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def read_tensors(path: Path) -> "tuple[dict[str, NDArray[Any]], dict[str, Any]]":
     """Read a tensor file and its record.
 
     Raises:
@@ -163,6 +164,8 @@ def fingerprint(text: str) -> str:
 
 def _digest(tensors: Tensors, record: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the record and of every tensor with its name, type and shape."""
+    import numpy as np
+
     digest = hashlib.sha256(json.dumps(dict(record), sort_keys=True).encode())
     for name in sorted(tensors):
         array = tensors[name]

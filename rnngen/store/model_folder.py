@@ -23,14 +23,14 @@ import sys
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from rnngen.errors import ModelError, NotFoundError, UnknownName, UsageError
 from rnngen.store import checkpoint, folders
 from rnngen.store.checkpoint import Tensors
-from rnngen.store.config import PATHS, CorpusRecord, ModelConfig, TeacherRecord
+
+if TYPE_CHECKING:
+    from rnngen.store.config import CorpusRecord, ModelConfig, TeacherRecord
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
 METRICS, CARD = "metrics.jsonl", "README.md"
@@ -63,7 +63,7 @@ class StoredModel:
     """A whole model, as read from disk and verified."""
 
     path: Path
-    config: ModelConfig
+    config: "ModelConfig"
     tokenizer_json: str
     weights: Tensors
 
@@ -79,6 +79,8 @@ def read_model(path: Path) -> StoredModel:
 
 
 def _read_model(path: Path) -> StoredModel:
+    from rnngen.store.config import ModelConfig
+
     if path.is_dir():
         require_own(path)
         config = read_config(path)
@@ -107,12 +109,14 @@ def require_own(folder: Path) -> None:
             raise ModelError(f"{folder / name} is a link to what is not in the model; put the file there")
 
 
-def _check_tensors(path: Path, config: ModelConfig, weights: Tensors) -> None:
+def _check_tensors(path: Path, config: "ModelConfig", weights: Tensors) -> None:
     """Compare tensors with the configuration, as far as no component is needed for it.
 
     Raises:
         ModelError: if a number is none, or what is beside the network's weights has another shape or type.
     """
+    import numpy as np
+
     for name, array in weights.items():
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
             raise ModelError(
@@ -141,18 +145,22 @@ def _is_fact(array: Any, shape: tuple[int, ...]) -> bool:
     return like and array.dtype.kind in "bui" and not (array < 0).any()
 
 
-def read_config(folder: Path) -> ModelConfig:
+def read_config(folder: Path) -> "ModelConfig":
     """Read the configuration alone."""
+    from rnngen.store.config import ModelConfig
+
     place = folder / CONFIG
     return ModelConfig.from_json(checkpoint.read_json(place), str(place))
 
 
-def located(path: Path, record: CorpusRecord) -> CorpusRecord:
+def located(path: Path, record: "CorpusRecord") -> "CorpusRecord":
     """Return a model's record with the places of its text, where its folder holds those of the same names.
 
     Raises:
         ModelError: if they are damaged.
     """
+    from rnngen.store.config import PATHS
+
     place = path / PLACES
     if not place.is_file():
         return record
@@ -163,12 +171,14 @@ def located(path: Path, record: CorpusRecord) -> CorpusRecord:
     return found if found.named() == record.named() else record
 
 
-def located_teachers(path: Path, config: ModelConfig) -> tuple[TeacherRecord, ...]:
+def located_teachers(path: Path, config: "ModelConfig") -> "tuple[TeacherRecord, ...]":
     """Return a model's teachers with their places, where its folder holds those of the same names.
 
     Raises:
         ModelError: if they are damaged.
     """
+    from rnngen.store.config import TeacherRecord
+
     place = path / TEACHERS
     if not config.teachers or not place.is_file():
         return config.teachers
@@ -180,7 +190,7 @@ def located_teachers(path: Path, config: ModelConfig) -> tuple[TeacherRecord, ..
     return found if [(one.name, one.sha256) for one in found] == known else config.teachers
 
 
-def write_config(folder: Path, config: ModelConfig) -> None:
+def write_config(folder: Path, config: "ModelConfig") -> None:
     """Write ``config.json`` and, apart from it, the places of the text and of the teachers."""
     checkpoint.write_text(folder / CONFIG, config.shared().to_json())
     places = json.dumps(config.corpus.places, indent=2, ensure_ascii=False)
@@ -256,7 +266,7 @@ def staged(path: Path) -> Path:
     return path.with_name(f".{path.name}.ensemble")
 
 
-def write_weights(folder: Path, weights: Tensors, config: ModelConfig, tokenizer_json: str) -> Path:
+def write_weights(folder: Path, weights: Tensors, config: "ModelConfig", tokenizer_json: str) -> Path:
     """Replace the weights of a model; returns the file."""
     path = folder / WEIGHTS
     checkpoint.write_tensors(path, weights, _seal(config, tokenizer_json))
@@ -270,7 +280,7 @@ def export(model: StoredModel, target: Path) -> None:
     checkpoint.write_tensors(target, model.weights, _seal(model.config, model.tokenizer_json) | record)
 
 
-def _seal(config: ModelConfig, tokenizer_json: str) -> dict[str, str]:
+def _seal(config: "ModelConfig", tokenizer_json: str) -> dict[str, str]:
     """Return the digests that tie weights to their configuration and tokenizer."""
     return {
         "config_sha256": checkpoint.fingerprint(config.identity),

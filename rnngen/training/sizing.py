@@ -36,6 +36,7 @@ from rnngen.errors import OptionError
 from rnngen.events import Step, report
 from rnngen.nn.build import build_network, without_memory
 from rnngen.nn.devices import choose_device, denormals_flushed, kept_memory
+from rnngen.options.model import TrainingOptions
 from rnngen.requests.train import TrainRequest
 from rnngen.training.budget import planned_steps
 from rnngen.training.fit import make_batches, make_trainer
@@ -49,9 +50,9 @@ LONG = 500_000
 """Tokens of free text above which…"""
 PACE: dict[str, Any] = {"batch": 64, "lr": 0.005}
 """…this is the pace: larger products are faster, and a cleaner gradient bears a longer step."""
-PASSES_OF_PAIRS = 8
+PASSES_OF_PAIRS = 7
 """Passes over pairs that a network should read: they are few, and all of them have something to say…"""
-PAIRED_TOKENS_A_PARAMETER = 10
+PAIRED_TOKENS_A_PARAMETER = 6
 """…or the tokens for each parameter, where there are more of them than it takes."""
 PARAMETERS_A_TOKEN = 10
 """Most parameters for each token of the text, in networks wider than ``ANY_TEXT``."""
@@ -72,9 +73,9 @@ class Proposal:
     plan: Plan
     parameters: int
     tokens: int
-    """Tokens that training will read."""
+    """Tokens that training will read, padding not counted."""
     tokens_per_second: float
-    """Measured on this machine."""
+    """Measured on this machine, padding counted, as training tells it."""
     seconds: float
     """Time for them, evaluations not included."""
     reasons: tuple[str, ...]
@@ -134,18 +135,19 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
         reasons += why
     plan = _regularized(plan, given)
     count, rate = parameters_of(plan), _rate(plan, SECONDS)
-    tokens = _tokens(plan, rate)
-    share = tokens / max(1, len(plan.encoded.train))
-    plan = _regularized(plan, given, share)
-    reasons += _regularization(plan, given, share, tokens / count)
-    if tokens < 0.95 * 60 * (plan.config.training.minutes or 0) * rate:
+    batches = make_batches(plan)
+    passes = _passes(plan.config.training, batches, rate, len(plan.encoded.train))
+    tokens, seconds = round(passes * len(plan.encoded.train)), passes * batches.tokens_per_epoch / rate
+    plan = _regularized(plan, given, passes)
+    reasons += _regularization(plan, given, passes, tokens / count)
+    if seconds < 0.95 * 60 * (plan.config.training.minutes or 0):
         reasons.append("that takes less than the time given: more passes lower the validation loss no more")
     if count > PARAMETERS_A_TOKEN * len(plan.encoded.train):
         reasons.append(
             "a network of this size learns so short a text by heart: the held-out part decides which weights "
             "are kept, and a warning at the end says if a 5-gram does as well"
         )
-    return Proposal(plan, count, tokens, rate, tokens / rate, tuple(reasons))
+    return Proposal(plan, count, tokens, rate, seconds, tuple(reasons))
 
 
 def _paced(plan: Plan, given: Collection[str]) -> Plan:
@@ -188,6 +190,7 @@ def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     each = max(1e-12, (slow - quick) / (large - small))
     fixed = max(0.0, quick - each * small)
     seconds, text = (plan.config.training.minutes or 0) * 60, len(plan.encoded.train)
+    padded = make_batches(plan).tokens_per_epoch / max(1, text)
     passes, each_parameter, widths = math.inf, TOKENS_A_PARAMETER, SIZES
     amount = f"{each_parameter} tokens a parameter"
     if plan.encoded.train.source is not None:
@@ -197,7 +200,7 @@ def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
     chosen = SIZES[0]
     for hidden in widths:
         count = parameters_of(_sized(plan, hidden))
-        tokens = seconds / (fixed + each * count)
+        tokens = seconds / (fixed + each * count) / padded
         suits = hidden <= ANY_TEXT or count <= PARAMETERS_A_TOKEN * text
         if suits and tokens >= min(passes * text, each_parameter * count):
             chosen = hidden
@@ -264,11 +267,10 @@ def _rate(plan: Plan, seconds: float) -> float:
     return rate
 
 
-def _tokens(plan: Plan, rate: float) -> int:
-    options, train = plan.config.training, plan.encoded.train
+def _passes(options: TrainingOptions, batches: Batches, rate: float, tokens: int) -> float:
+    """Passes over a text of so many tokens in a budget, at a number of tokens a second, padding included."""
     if options.minutes:
-        most = (options.max_epochs or math.inf) * len(train)
-        return round(min(options.minutes * 60 * rate, most))
-    batches = make_batches(plan)
-    steps = planned_steps(options, batches.steps_per_epoch, len(train)) or 0
-    return round(steps / batches.steps_per_epoch * len(train))
+        return min(
+            options.minutes * 60 * rate / max(1, batches.tokens_per_epoch), options.max_epochs or math.inf
+        )
+    return (planned_steps(options, batches.steps_per_epoch, tokens) or 0) / batches.steps_per_epoch

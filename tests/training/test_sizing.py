@@ -7,6 +7,7 @@ from rnngen.errors import UsageError
 from rnngen.nn.build import build_network
 from rnngen.options.model import NetworkOptions
 from rnngen.training import sizing
+from rnngen.training.fit import make_batches
 from rnngen.training.overfitting import dropout
 from rnngen.training.sizing import ANY_TEXT, PARAMETERS_A_TOKEN, TOKENS_A_PARAMETER, parameters_of, propose
 
@@ -174,3 +175,17 @@ def test_the_network_of_pairs_is_the_widest_that_reads_them_often_enough(planned
             assert 60 * proposal.tokens_per_second >= min(enough)
     assert widths == sorted(widths)
     assert widths[0] == sizing.SIZES[0] < widths[1] < widths[2] == ANY_TEXT
+
+
+def test_padding_is_no_reading(planned, machine, tmp_path):
+    """Rows of unequal targets: a pass costs what its batches hold, and tells of the tokens that it has."""
+    path = tmp_path / "uneven.tsv"
+    path.write_text("".join(f"{n}\t{'long' * (n % 40)}x\n" for n in range(2000)))
+    machine(30_000 * 20_000)
+    plan = planned(path, task="pairs", hidden=16, steps=None, minutes=0.01, max_epochs=100.0)
+    proposal = propose(plan, given=("hidden",))
+    held = sum(batch.inputs.size for batch in make_batches(proposal.plan).sweep())
+    read = 0.6 * proposal.tokens_per_second / held
+    assert held > 1.1 * len(plan.encoded.train)
+    assert proposal.tokens == pytest.approx(read * len(plan.encoded.train), rel=1e-4)
+    assert proposal.seconds == pytest.approx(0.6)
