@@ -87,6 +87,13 @@ def test_help_and_version_import_nothing_heavy(arguments):
     assert not modules & (HEAVY - {"pluggy"} if len(arguments) > 1 else HEAVY)
 
 
+def test_models_are_listed_without_anything_heavy(model):
+    status, modules, shown = modules_of("models", "list")
+    assert status == 0
+    assert "verse" in shown
+    assert not modules & HEAVY
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
