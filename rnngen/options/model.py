@@ -75,8 +75,8 @@ class TrainingOptions:
     """Compute each batch's gradient in N parts, one after another: the same gradient in less memory. Each of
     several processes does so with its share."""
     lr: float = field(default=0.003, metadata={SEARCH: Range(3e-4, 3e-2, log=True)})
-    """Peak learning rate, reached after the warm-up. By default 0.005 with batches of a long text with
-    minutes and, of pairs, 0.006, or less the longer they are."""
+    """Peak learning rate, reached after the warm-up. By default 0.006 with batches of pairs, and
+    0.005 with those of a long text with minutes."""
     optimizer: OptimizerName = field(default="adamw", metadata={SEARCH: OneOf(("adamw", "muon"))})
     """The optimizer. muon makes the updates of recurrent matrices orthogonal, each gate alone (Jordan et al.
     2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982). nt-asgd is sgd

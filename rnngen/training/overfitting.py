@@ -5,7 +5,7 @@
     tokens to train on ─┬─▸ most passes that lower the validation loss ─┐
     budget ─────────────┼───────────────────────────────────────────────┴─▸ passes ─▸ dropout
     batch, rate ────────┴─▸ updates a pass ─▸ weight decay
-    length of the pairs ──▸ pairs in a batch, which is small ─▸ rate; label smoothing
+    sources ──────────────▸ small batches at a higher rate, label smoothing
 
 The rules are in tokens and passes and not in seconds, so that a faster machine gets the same advice. The
 measurements are in the guide "benchmarks".
@@ -14,8 +14,7 @@ measurements are in the guide "benchmarks".
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import Any
 
 from rnngen.data.dataset import EncodedDataset
 from rnngen.options.model import NetworkOptions, TrainingOptions
@@ -33,11 +32,8 @@ DROPOUT_OF_PAIRS = 0.02
 """…and for each over pairs, whose networks drop embeddings too, and on either side."""
 DECOUPLED = ("adamw", "muon")
 """Optimizers whose weight decay is not part of the gradient, and follows the text."""
-BATCH_OF_PAIRS = 16
-"""Of pairs there are few; many steps, each from few of them, find more in them."""
-RATE_OF_ONE_PAIR, HIGHEST_RATE = 0.00065, 0.006
-"""The rate for a batch of one pair, and the highest: it rises with the root of the number of pairs, as the
-noise of their gradient falls (Malladi et al. 2022, arXiv 2205.10330)."""
+PACE_OF_PAIRS: dict[str, Any] = {"batch": 16, "lr": 0.006}
+"""Of pairs there are few; many long steps, each from few of them, find more in them."""
 SMOOTHING_OF_PAIRS = 0.1
 """Label smoothing of pairs, whose beams go astray after a word that the network is too sure of."""
 LEAST_DECAY, MOST_DECAY = 0.01, 1.5
@@ -55,22 +51,13 @@ class TrainingText:
     """Its length, of the targets where there are sources."""
     has_eos: bool = False
     """Its examples end by themselves."""
-    pair: float | None = None
-    """Mean tokens of the longer side of its pairs; None where examples have no sources."""
+    has_source: bool = False
+    """Its examples have sources."""
 
     @classmethod
     def of(cls, encoded: EncodedDataset) -> "TrainingText":
         """Return that of an encoded corpus."""
-        train = encoded.train
-        if train.source is None:
-            return cls(len(train), encoded.has_eos)
-        longer = np.maximum(np.diff(train.starts), np.diff(train.source.starts))
-        return cls(len(train), encoded.has_eos, float(longer.mean()))
-
-    @property
-    def has_source(self) -> bool:
-        """Its examples have sources."""
-        return self.pair is not None
+        return cls(len(encoded.train), encoded.has_eos, encoded.train.source is not None)
 
 
 def with_data_defaults(
@@ -90,9 +77,8 @@ def with_data_defaults(
         epochs: passes that the budget allows, where that was measured.
         given: the names of options that were given.
     """
-    if text.pair is not None and not {"batch", "lr"} & {*given}:
-        pairs = BATCH_OF_PAIRS * training.seq / text.pair
-        training = replace(training, batch=BATCH_OF_PAIRS, lr=rate_of_pairs(pairs))
+    if text.has_source and not PACE_OF_PAIRS.keys() & {*given}:
+        training = replace(training, **PACE_OF_PAIRS)
     if text.has_source and "label_smoothing" not in given and network.head != "adaptive":
         training = replace(training, label_smoothing=SMOOTHING_OF_PAIRS)
     bounded = not (training.epochs or training.steps)
@@ -105,11 +91,6 @@ def with_data_defaults(
         epochs = min(epochs or planned_epochs(training, text.tokens) or most, most)
         network = replace(network, dropout=dropout(epochs, network.hidden, has_source=text.has_source))
     return network, training
-
-
-def rate_of_pairs(pairs: float) -> float:
-    """Return the peak learning rate for batches of so many pairs, in two digits."""
-    return float(f"{min(HIGHEST_RATE, RATE_OF_ONE_PAIR * math.sqrt(max(1.0, pairs))):.2g}")
 
 
 def most_epochs(text: TrainingText, hidden: int = WIDTH) -> float:

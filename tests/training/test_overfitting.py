@@ -7,9 +7,9 @@ import pytest
 
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training.overfitting import (
-    BATCH_OF_PAIRS,
     LEAST_DECAY,
     MOST_DECAY,
+    PACE_OF_PAIRS,
     TrainingText,
     dropout,
     most_epochs,
@@ -57,13 +57,13 @@ def test_examples_that_end_are_read_more_often_than_free_text():
 
 
 def test_of_pairs_less_is_dropped_and_decayed():
-    pairs = TrainingText(1000, has_eos=True, pair=20)
+    pairs = TrainingText(1000, has_eos=True, has_source=True)
     assert dropout(10, has_source=True) < dropout(10)
     assert weight_decay(TrainingOptions(), pairs) == LEAST_DECAY
 
 
 def test_pairs_have_a_pace_of_their_own_and_smoothed_targets_unless_others_are_given():
-    pairs = TrainingText(1000, has_eos=True, pair=20)
+    pairs = TrainingText(1000, has_eos=True, has_source=True)
 
     def filled(given=(), training=None, **network):
         options = training or TrainingOptions()
@@ -71,22 +71,12 @@ def test_pairs_have_a_pace_of_their_own_and_smoothed_targets_unless_others_are_g
         return {"batch": made.batch, "lr": made.lr}, made.label_smoothing
 
     pace, smoothing = filled()
-    assert pace["batch"] == BATCH_OF_PAIRS
+    assert pace == PACE_OF_PAIRS
     assert 0 < smoothing < 0.5
     assert filled(head="adaptive") == (pace, 0)  # which computes no probabilities to smooth
     other = TrainingOptions(batch=40, label_smoothing=0.3)
     assert filled({"batch"}, other) == ({"batch": 40, "lr": other.lr}, smoothing)
     assert filled({"label_smoothing"}, other) == (pace, 0.3)
-
-
-def test_the_longer_pairs_are_the_fewer_stand_in_a_batch_and_the_lower_is_the_rate():
-    lengths = (1, 10, 40, 160, 640, 100_000)
-    texts = [TrainingText(10**6, has_eos=True, pair=length) for length in lengths]
-    rates = [with_data_defaults(NetworkOptions(), TrainingOptions(), text)[1].lr for text in texts]
-    assert rates == sorted(rates, reverse=True)
-    assert rates[2] == pytest.approx(2 * rates[3], rel=0.05)
-    assert rates[0] <= 2 * TrainingOptions().lr
-    assert 0 < rates[-1] < rates[3]
 
 
 @pytest.mark.parametrize("budget", [{"minutes": 3.0}, {}])
