@@ -75,7 +75,7 @@ class Proposal:
     tokens: int
     """Tokens that training will read, padding not counted."""
     tokens_per_second: float
-    """Measured on this machine, padding counted, as training tells it."""
+    """Measured on this machine, padding counted, as training reports it."""
     seconds: float
     """Time for them, evaluations not included."""
     reasons: tuple[str, ...]

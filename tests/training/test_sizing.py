@@ -178,7 +178,7 @@ def test_the_network_of_pairs_is_the_widest_that_reads_them_often_enough(planned
 
 
 def test_padding_is_no_reading(planned, machine, tmp_path):
-    """Rows of unequal targets: a pass costs what its batches hold, and tells of the tokens that it has."""
+    """Rows of unequal targets: a pass costs what its batches hold, and its tokens are those of the text."""
     path = tmp_path / "uneven.tsv"
     path.write_text("".join(f"{n}\t{'long' * (n % 40)}x\n" for n in range(2000)))
     machine(30_000 * 20_000)
