@@ -190,12 +190,14 @@ class SpanBatches:
         """Return this epoch's batches, each an array of span numbers."""
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.starts))
-        lengths, own = self.lengths, self.stops - self.starts
-        mean = int(lengths.sum()) // max(1, len(lengths))
-        pool = max(1, self.POOL * self.budget // max(1, mean))
-        pools = [order[i : i + pool] for i in range(0, len(order), pool)]
-        by_length = [pool[np.lexsort((own[pool], lengths[pool]))] for pool in pools]
-        batches = [batch for pool in by_length for batch in _packed(pool, lengths, self.budget)]
+        mean = int(self.lengths.sum()) // max(1, len(order))
+        size = max(1, self.POOL * self.budget // max(1, mean))
+        batches: list[Ints] = []
+        for begin in range(0, len(order), size):
+            pool = order[begin : begin + size]
+            own = self.stops[pool] - self.starts[pool]
+            pool = pool[np.lexsort((own, self.lengths[pool]))]
+            batches.extend(_packed(pool, self.lengths, self.budget))
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def batch(self, rows: Ints) -> Batch:
@@ -312,6 +314,9 @@ def window_spans(store: TokenStore, window: int) -> tuple[Ints, Ints]:
 def _cut(starts: Ints, stops: Ints, limit: int) -> tuple[Ints, Ints]:
     """Cut spans into pieces of at most ``limit``; empty ones vanish."""
     lengths = np.maximum(stops - starts, 0)
+    if lengths.max(initial=0) <= limit:  # what follows takes several times the memory
+        whole = lengths > 0
+        return np.asarray(starts)[whole], np.asarray(stops)[whole]
     pieces = -(-lengths // limit)
     which = np.repeat(np.arange(len(starts)), pieces)
     nth = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)

@@ -171,25 +171,36 @@ class _Groups:
 
     hashes: Hashes
     """(groups,) sorted."""
-    of: NDArray[np.intp]
-    """(examples,) the group of each."""
-    weights: NDArray[np.float64]
+    order: NDArray[np.intp]
+    """(examples,) their numbers, those of a group side by side, the groups in the order of their hashes."""
+    counts: Ints
+    """(groups,) examples of each."""
+    weights: Ints
     """(groups,) examples, or characters of free text."""
     eligible: Mask
     """(groups,) false for those that are too large to be held out; true for the smallest at least."""
 
     @classmethod
     def by(cls, survey: Survey, rule: str, fraction: float) -> "_Groups":
-        hashes, of, counts = np.unique(_keys(survey, rule), return_inverse=True, return_counts=True)
-        chars = np.bincount(of, survey.lengths + survey.has_eos)
+        keys = _keys(survey, rule)
+        order = keys.argsort()
+        keys = keys[order]
+        begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        counts = np.diff(begins, append=len(keys))
+        chars = np.add.reduceat((survey.lengths + survey.has_eos)[order], begins)
         if survey.has_eos:
             few = counts <= max(1, _most(counts, fraction))
             eligible = few & (chars <= LARGE * fraction * survey.chars)
             eligible = eligible if eligible.any() else chars == chars.min()
         else:
             eligible = chars <= _most(chars, fraction)
-        weights = counts.astype(np.float64) if survey.has_eos else chars.astype(np.float64)
-        return cls(hashes, of, weights, eligible)
+        return cls(keys[begins], order, counts, counts if survey.has_eos else chars, eligible)
+
+    def examples(self, groups: Mask) -> Mask:
+        """Return which examples are in some of the groups: (groups,) → (examples,)."""
+        members = np.empty(len(self.order), np.bool_)
+        members[self.order] = np.repeat(groups, self.counts)
+        return members
 
 
 def _most(weights: NDArray[Any], fraction: float) -> float:
@@ -218,19 +229,23 @@ def _threshold(survey: Survey, rule: str, fraction: float) -> int:
 
 
 def _by_rule(survey: Survey, rule: str, threshold: int, fraction: float) -> Split:
-    kept = np.full(survey.examples, TRAIN)
-    ends = (survey.lengths * (1 - fraction)).astype(np.int64)
+    if rule == "file":
+        return Split(rule, threshold, np.full(survey.examples, TRAIN))
     if rule == "place":
-        kept = ends
-    elif rule != "file":
-        groups = _Groups.by(survey, rule, fraction)
-        held = (groups.eligible & (groups.hashes <= np.uint64(threshold)))[groups.of]
-        if survey.sources is not None and rule != "sources":
-            held = _sparing_sources(survey, held, fraction)
-        kept[held] = 0
-        if not survey.has_eos:
-            kept = np.where(groups.eligible[groups.of], kept, ends)
+        return Split(rule, threshold, _beginnings(survey, fraction))
+    groups = _Groups.by(survey, rule, fraction)
+    held = groups.examples(groups.eligible & (groups.hashes <= np.uint64(threshold)))
+    if survey.sources is not None and rule != "sources":
+        held = _sparing_sources(survey, held, fraction)
+    kept = np.where(held, 0, TRAIN)
+    if not survey.has_eos:
+        kept = np.where(groups.examples(groups.eligible), kept, _beginnings(survey, fraction))
     return Split(rule, threshold, kept)
+
+
+def _beginnings(survey: Survey, fraction: float) -> Ints:
+    """Return the characters of each example that training keeps where the end of each is held out."""
+    return (survey.lengths * (1 - fraction)).astype(np.int64)
 
 
 def _sparing_sources(survey: Survey, held: Mask, fraction: float) -> Mask:

@@ -9,6 +9,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -51,10 +52,11 @@ class Survey:
         """Number of documents, or of whatever the task takes for an example."""
         return len(self.lengths)
 
-    @property
+    @cached_property
     def duplicates(self) -> int:
         """Number of examples that repeat an earlier one."""
-        return self.examples - len(np.unique(self.keys))
+        keys = np.sort(self.keys)  # np.unique builds a table of several times their size
+        return int((keys[1:] == keys[:-1]).sum())
 
 
 class Observer(Protocol):

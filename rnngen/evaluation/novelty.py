@@ -82,17 +82,19 @@ def measure(generator: Generator, training: Iterable[Chunk], *, typical: float) 
 
 def _read(training: Iterable[Chunk]) -> tuple[str, set[str]]:
     r"""Return the beginning of a training text, its examples divided by ``\n``, and these as a set."""
-    texts: list[list[str]] = []
+    texts: list[str] = []
+    parts: list[str] = []
     chars = 0
     for chunk in training:
-        if chunk.starts_document:
-            texts.append([])
-        texts[-1].append(chunk.text)
+        if chunk.starts_document and parts:
+            texts.append("".join(parts))
+            parts.clear()
+        parts.append(chunk.text)
         chars += len(chunk.text)
         if chars >= SEARCHED:
             break
-    whole = ["".join(parts) for parts in texts]
-    return "\n".join(whole), set(whole)
+    texts.append("".join(parts))
+    return "\n".join(texts), set(texts)
 
 
 def novelty(generated: Iterable[str], training: str, examples: set[str], *, has_eos: bool) -> Novelty:
