@@ -285,10 +285,13 @@ def make_trainer(
     save: Callable[[Trainer, MetricsRow | None], Iterator[Event]] = lambda *_: iter(()),
     stop: Callable[[], bool] = lambda: False,
     group: ProcessGroup | None = None,
+    *,
+    batches: Batches | None = None,
 ) -> Trainer:
     """Build the trainer of a plan, its network initialised from torch's global generator.
 
-    ``save`` and ``stop`` are as ``Trainer`` takes them; by default nothing is saved.
+    ``save`` and ``stop`` are as ``Trainer`` takes them; by default nothing is saved. ``batches`` are those of
+    ``make_batches`` by default.
     """
     options = share_of(plan.config.training, student=True)
     group = group or ProcessGroup()
@@ -312,7 +315,7 @@ def make_trainer(
     beside: Callable[[], Tensors] = mixing.tensors if mixing else dict
     return Trainer(
         network,
-        make_batches(plan),
+        batches or make_batches(plan),
         mixing or evaluate,
         options,
         precision,

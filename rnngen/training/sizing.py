@@ -127,15 +127,17 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
     """
     reasons: list[str] = []
     plan = plan.with_device_defaults(choose_device(plan.config.training.device).type)
+    free = parameters is None and plan.config.training.minutes and not {"hidden", "layers"} & {*given}
+    plan = _regularized(_paced(plan, given) if free else plan, given)
+    batches = _Again(make_batches(plan))
     if parameters is not None:
         plan = _sized(plan, _nearest(plan, parameters))
         reasons.append(f"hidden {plan.config.network.hidden}: the width nearest to {parameters:,} parameters")
-    elif plan.config.training.minutes and not {"hidden", "layers"} & {*given}:
-        plan, why = _affordable(_paced(plan, given))
+    elif free:
+        plan, why = _affordable(plan, batches)
         reasons += why
     plan = _regularized(plan, given)
-    count, rate = parameters_of(plan), _rate(plan, SECONDS)
-    batches = make_batches(plan)
+    count, rate = parameters_of(plan), _rate(plan, batches)
     passes = _passes(plan.config.training, batches, rate, len(plan.encoded.train))
     tokens, seconds = round(passes * len(plan.encoded.train)), passes * batches.tokens_per_epoch / rate
     plan = _regularized(plan, given, passes)
@@ -183,14 +185,14 @@ def _regularization(plan: Plan, given: Collection[str], epochs: float, each: flo
     return reasons
 
 
-def _affordable(plan: Plan) -> tuple[Plan, list[str]]:
+def _affordable(plan: Plan, batches: "_Again") -> tuple[Plan, list[str]]:
     """The plan with the largest width that its minutes and its text can feed."""
     timed = [_sized(plan, hidden) for hidden in TIMED]
-    (small, quick), (large, slow) = ((parameters_of(one), 1 / _rate(one, SECONDS)) for one in timed)
+    (small, quick), (large, slow) = ((parameters_of(one), 1 / _rate(one, batches)) for one in timed)
     each = max(1e-12, (slow - quick) / (large - small))
     fixed = max(0.0, quick - each * small)
     seconds, text = (plan.config.training.minutes or 0) * 60, len(plan.encoded.train)
-    padded = make_batches(plan).tokens_per_epoch / max(1, text)
+    padded = batches.tokens_per_epoch / max(1, text)
     passes, each_parameter, widths = math.inf, TOKENS_A_PARAMETER, SIZES
     amount = f"{each_parameter} tokens a parameter"
     if plan.encoded.train.source is not None:
@@ -233,41 +235,41 @@ def parameters_of(plan: Plan) -> int:
 
 
 class _Again:
-    """The first batches of others, again and again: as much of ``Batches`` as training without end reads."""
+    """The first batches of others, again and again: as much of ``Batches`` as training without end reads.
+
+    A shape that comes for the first time takes much longer.
+    """
 
     def __init__(self, batches: Batches) -> None:
         self.store, self.steps_per_epoch = batches.store, batches.steps_per_epoch
+        self.tokens_per_epoch = batches.tokens_per_epoch
         self._batches = cycle([next(batches) for _ in range(WARM_UP_STEPS)])
 
     def __next__(self) -> Batch:
         return next(self._batches)
 
 
-def _rate(plan: Plan, seconds: float) -> float:
-    """Tokens a second of training on this machine: the trainer itself, run for a moment.
-
-    It reads the same batches again and again, since a shape that comes for the first time takes much longer.
-    """
+def _rate(plan: Plan, batches: _Again) -> float:
+    """Tokens a second of training on this machine: the trainer itself, run for a moment."""
     training = replace(plan.config.training, steps=1 << 40, epochs=None, minutes=None)  # no evaluation
     training = replace(training, ngram="none")
     plan = replace(plan, config=plan.config.replace(training=training))
     work = f"timing training at hidden {plan.config.network.hidden}"
     report(work)
     with torch.random.fork_rng(devices=[]), kept_memory(), denormals_flushed():
-        trainer = make_trainer(plan, choose_device(training.device))
-        trainer.batches = cast(Batches, _Again(trainer.batches))
-        until, timed, rate = time.monotonic() + seconds, False, 0.0
+        trainer = make_trainer(plan, choose_device(training.device), batches=cast(Batches, batches))
+        until, timed, rate = time.monotonic() + SECONDS, False, 0.0
         for event in trainer.run():
             if isinstance(event, Step):
                 rate, timed = event.tokens_per_second, event.step > WARM_UP_STEPS
             left = until - time.monotonic()
-            report(work, min(1.0, 1 - left / seconds))
+            report(work, min(1.0, 1 - left / SECONDS))
             if timed and left < 0:
                 break
     return rate
 
 
-def _passes(options: TrainingOptions, batches: Batches, rate: float, tokens: int) -> float:
+def _passes(options: TrainingOptions, batches: _Again, rate: float, tokens: int) -> float:
     """Passes over a text of so many tokens in a budget, at a number of tokens a second, padding included."""
     if options.minutes:
         return min(
