@@ -5,7 +5,7 @@
     tokens to train on ─┬─▸ most passes that lower the validation loss ─┐
     budget ─────────────┼───────────────────────────────────────────────┴─▸ passes ─▸ dropout
     batch, rate ────────┴─▸ updates a pass ─▸ weight decay
-    sources ──────────────▸ small batches at a higher rate, label smoothing
+    sources ──────────────▸ small batches at a higher rate, normalized gradients, label smoothing
 
 The rules are in tokens and passes and not in seconds, so that a faster machine gets the same advice. The
 measurements are in the guide "benchmarks".
@@ -32,8 +32,13 @@ DROPOUT_OF_PAIRS = 0.02
 """…and for each over pairs, whose networks drop embeddings too, and on either side."""
 DECOUPLED = ("adamw", "muon")
 """Optimizers whose weight decay is not part of the gradient, and follows the text."""
-PACE_OF_PAIRS: dict[str, Any] = {"batch": 16, "lr": 0.006}
+PACE_OF_PAIRS: dict[str, Any] = {"batch": 16, "lr": 0.012}
 """Of pairs there are few; many long steps, each from few of them, find more in them."""
+CLIP_OF_PAIRS = 0.01
+"""Below the norm of nearly every gradient of pairs, so that all batches count alike: without it, those that
+differ most from the last ones decide whether the attention of a whole kind of pairs is ever found…"""
+PROPORTIONAL = ("sgd", "nt-asgd", "momentum")
+"""…but not with optimizers whose steps are as long as the gradient."""
 SMOOTHING_OF_PAIRS = 0.1
 """Label smoothing of pairs, whose beams go astray after a word that the network is too sure of."""
 LEAST_DECAY, MOST_DECAY = 0.01, 1.5
@@ -72,13 +77,16 @@ def with_data_defaults(
 
     Args:
         network: ``dropout`` is filled in.
-        training: ``max_epochs`` and ``weight_decay`` are; of pairs ``batch``, ``lr`` and ``label_smoothing``.
+        training: ``max_epochs`` and ``weight_decay`` are; of pairs ``batch``, ``lr``, ``clip`` and
+            ``label_smoothing``.
         text: the text to train on.
         epochs: passes that the budget allows, where that was measured.
         given: the names of options that were given.
     """
     if text.has_source and not PACE_OF_PAIRS.keys() & {*given}:
         training = replace(training, **PACE_OF_PAIRS)
+    if text.has_source and "clip" not in given and training.optimizer not in PROPORTIONAL:
+        training = replace(training, clip=CLIP_OF_PAIRS)
     if text.has_source and "label_smoothing" not in given and network.head != "adaptive":
         training = replace(training, label_smoothing=SMOOTHING_OF_PAIRS)
     bounded = not (training.epochs or training.steps)

@@ -79,6 +79,19 @@ def test_pairs_have_a_pace_of_their_own_and_smoothed_targets_unless_others_are_g
     assert filled({"label_smoothing"}, other) == (pace, 0.3)
 
 
+def test_gradients_of_pairs_have_one_norm_where_the_optimizer_takes_no_notice_of_it():
+    pairs = TrainingText(1000, has_eos=True, has_source=True)
+
+    def clip(text=pairs, given=(), **options):
+        return with_data_defaults(NetworkOptions(), TrainingOptions(**options), text, given=given)[1].clip
+
+    usual = TrainingOptions().clip
+    assert clip() == clip(given={"lr"}, lr=0.001) == clip(optimizer="muon") < usual / 10
+    assert clip(given={"clip"}, clip=0.0) == 0
+    assert clip(TrainingText(1000, has_eos=True)) == usual
+    assert {clip(optimizer=name) for name in ("sgd", "nt-asgd", "momentum")} == {usual}
+
+
 @pytest.mark.parametrize("budget", [{"minutes": 3.0}, {}])
 def test_other_budgets_are_bounded_and_no_more_is_dropped_than_for_those_passes(budget):
     network, training = filled(1000, **budget)
