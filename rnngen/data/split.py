@@ -100,14 +100,13 @@ def split(survey: Survey, fraction: float, *, has_val: bool = False, by: str | N
     or more, each side gets one at least.
     """
     rule = "file" if has_val else _asked(survey, by) or _rule(survey, fraction)
-    threshold = 0 if rule in ("file", "place") else _threshold(survey, rule, fraction)
-    return _by_rule(survey, rule, threshold, fraction)
+    return _by_rule(survey, rule, fraction)
 
 
 def recorded_split(survey: Survey, record: CorpusRecord) -> Split:
     """Split a text as the model of a record was trained with it."""
     if record.split:
-        return _by_rule(survey, record.split, record.threshold, record.val_fraction)
+        return _by_rule(survey, record.split, record.val_fraction, record.threshold)
     return Split("", 0, np.full(survey.examples, TRAIN) if record.val_paths else _earlier(survey, record))
 
 
@@ -212,9 +211,8 @@ def _most(weights: NDArray[Any], fraction: float) -> float:
     return max(share / 4, min(LARGE * float(weights.mean()), LARGE * share))
 
 
-def _threshold(survey: Survey, rule: str, fraction: float) -> int:
+def _threshold(survey: Survey, groups: _Groups, fraction: float) -> int:
     """Return the hash up to which groups are held out, so that the share is as near as it gets."""
-    groups = _Groups.by(survey, rule, fraction)
     sums = groups.weights[groups.eligible].cumsum()
     if not len(sums):
         return 0
@@ -228,12 +226,15 @@ def _threshold(survey: Survey, rule: str, fraction: float) -> int:
     return int(groups.hashes[groups.eligible][np.abs(sums - goal).argmin()])
 
 
-def _by_rule(survey: Survey, rule: str, threshold: int, fraction: float) -> Split:
+def _by_rule(survey: Survey, rule: str, fraction: float, threshold: int | None = None) -> Split:
+    """Split by a rule; a threshold that is not recorded follows from the share."""
     if rule == "file":
-        return Split(rule, threshold, np.full(survey.examples, TRAIN))
+        return Split(rule, threshold or 0, np.full(survey.examples, TRAIN))
     if rule == "place":
-        return Split(rule, threshold, _beginnings(survey, fraction))
+        return Split(rule, threshold or 0, _beginnings(survey, fraction))
     groups = _Groups.by(survey, rule, fraction)
+    if threshold is None:
+        threshold = _threshold(survey, groups, fraction)
     held = groups.examples(groups.eligible & (groups.hashes <= np.uint64(threshold)))
     if survey.sources is not None and rule != "sources":
         held = _sparing_sources(survey, held, fraction)
