@@ -81,15 +81,20 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
         with kept_memory(), _claimed(plan):
             for event in _flushing_denormals(_fit(plan, stop)):
                 yield event
-                for listener in list(heard):
-                    try:
-                        listener(event)
-                    except Exception as error:  # a plugin's code must not stop the training
-                        heard.remove(listener)
-                        yield Warned(f"{_failed(listener, error)}, and is called no more")
+                yield from _called(heard, event)
         yield from _closed(opened)
     finally:
         deque(_closed(opened), maxlen=0)  # what they say then would hide why the training ended
+
+
+def _called(listeners: list[Listener], event: Event) -> Iterator[Warned]:
+    """Call listeners with an event; one that fails is removed, with a warning."""
+    for listener in list(listeners):
+        try:
+            listener(event)
+        except Exception as error:  # a plugin's code must not stop the training
+            listeners.remove(listener)
+            yield Warned(f"{_failed(listener, error)}, and is called no more")
 
 
 def _closed(listeners: list[ClosingListener]) -> Iterator[Warned]:
