@@ -196,7 +196,7 @@ class SpanBatches:
         for begin in range(0, len(order), size):
             pool = order[begin : begin + size]
             own = self.stops[pool] - self.starts[pool]
-            pool = pool[np.lexsort((own, self.lengths[pool]))]
+            pool[:] = pool[np.lexsort((own, self.lengths[pool]))]  # in place: batches are views of the order
             batches.extend(_packed(pool, self.lengths, self.budget))
         return [batches[i] for i in rng.permutation(len(batches))]
 
@@ -316,7 +316,7 @@ def _cut(starts: Ints, stops: Ints, limit: int) -> tuple[Ints, Ints]:
     lengths = np.maximum(stops - starts, 0)
     if lengths.max(initial=0) <= limit:  # what follows takes several times the memory
         whole = lengths > 0
-        return np.asarray(starts)[whole], np.asarray(stops)[whole]
+        return (starts, stops) if whole.all() else (starts[whole], stops[whole])
     pieces = -(-lengths // limit)
     which = np.repeat(np.arange(len(starts)), pieces)
     nth = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)

@@ -9,9 +9,9 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from rnngen.data.summary import Sides, check_labels, check_pairs, summarise, too
 from rnngen.data.survey import Survey, survey
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_pairs
 from rnngen.encodings import BYTES
-from rnngen.errors import CorpusError, ModelError, OptionError, PluginError
+from rnngen.errors import CorpusError, ModelError, OptionError, PluginError, UsageError
 from rnngen.events import Surveyed
 from rnngen.hookspecs import PROJECT
 from rnngen.options import describe
@@ -98,6 +98,8 @@ class CorpusFiles:
     ) -> "CorpusFiles":
         """Find the files, or raise ``NotFoundError``; standard input is kept, as it is read again."""
         known = suffixes(registry)
+        if [*arguments, options.val, options.source, options.val_source].count("-") > 1:
+            raise UsageError("standard input is one text, and - is given twice; put the other into a file")
         single = ([one] if one else [] for one in (options.val, options.source, options.val_source))
         paths, val, sources, val_sources = (
             [path for argument in kind for path in _find(argument, known)] for kind in (arguments, *single)
@@ -482,7 +484,13 @@ def _find(argument: str, known: set[str]) -> list[Path]:
         return find([argument], known)
     if sys.stdin is None:
         raise CorpusError("standard input is closed; redirect a file or a pipe to it")
-    return [spool(sys.stdin.buffer, spooled())]
+    return [_kept(sys.stdin)]
+
+
+@lru_cache(maxsize=1)
+def _kept(stream: TextIO) -> Path:
+    """Keep standard input in a file: it can be read once, and is asked for as often as a text is planned."""
+    return spool(stream.buffer, spooled())
 
 
 def named(paths: Sequence[Path | str]) -> str:

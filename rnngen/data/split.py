@@ -58,7 +58,8 @@ class Split:
         for number, at, chunk in _placed(chunks):
             kept = int(self.kept[number])
             if at < kept:
-                yield chunk._replace(text=chunk.text[: kept - at])
+                whole = at + len(chunk.text) <= kept
+                yield chunk if whole else chunk._replace(text=chunk.text[: kept - at])
             elif number >= last:
                 return
 
@@ -183,17 +184,19 @@ class _Groups:
     def by(cls, survey: Survey, rule: str, fraction: float) -> "_Groups":
         keys = _keys(survey, rule)
         order = keys.argsort()
-        keys = keys[order]
-        begins = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        ordered = keys[order]
+        begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        hashes = ordered[begins]
+        del ordered  # each array of these is large where a corpus is
         counts = np.diff(begins, append=len(keys))
-        chars = np.add.reduceat((survey.lengths + survey.has_eos)[order], begins)
+        chars = np.add.reduceat(survey.lengths[order], begins) + counts * survey.has_eos
         if survey.has_eos:
             few = counts <= max(1, _most(counts, fraction))
             eligible = few & (chars <= LARGE * fraction * survey.chars)
             eligible = eligible if eligible.any() else chars == chars.min()
         else:
             eligible = chars <= _most(chars, fraction)
-        return cls(keys[begins], order, counts, counts if survey.has_eos else chars, eligible)
+        return cls(hashes, order, counts, counts if survey.has_eos else chars, eligible)
 
     def examples(self, groups: Mask) -> Mask:
         """Return which examples are in some of the groups: (groups,) → (examples,)."""
@@ -223,7 +226,9 @@ def _threshold(survey: Survey, groups: _Groups, fraction: float) -> int:
         goal = min(goal, sums[-1] / 2)
     else:
         goal = fraction * sums[-1]  # of large documents the end is held out
-    return int(groups.hashes[groups.eligible][np.abs(sums - goal).argmin()])
+    after = int(sums.searchsorted(ceil(goal)))  # no array of distances: large corpora are what it is for
+    near = min(sums[max(0, after - 1) : after + 1], key=lambda total: (abs(total - goal), total))
+    return int(groups.hashes[groups.eligible][sums.searchsorted(near)])
 
 
 def _by_rule(survey: Survey, rule: str, fraction: float, threshold: int | None = None) -> Split:

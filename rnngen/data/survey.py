@@ -138,14 +138,14 @@ class _Examples:
 
     def close(self, has_eos: bool, ends: "LineEnds") -> Survey:
         self._end()
-        lengths = np.array(self.lengths, np.int64)
+        lengths = np.frombuffer(self.lengths, np.int64)  # no copy of what is large
         return Survey(
             chars=int(lengths.sum()) + len(lengths) * has_eos,
             newline=self.newline,
             has_eos=has_eos,
             lengths=lengths,
-            keys=np.array(self.keys, np.uint64),
-            sources=np.array(self.sources, np.uint64) if self.has_source or self.has_labels else None,
+            keys=np.frombuffer(self.keys, np.uint64),
+            sources=np.frombuffer(self.sources, np.uint64) if self.has_source or self.has_labels else None,
             line_end=ends.line_end,
             labels=tuple(sorted(self.labels)),
         )

@@ -185,7 +185,7 @@ def write_pairs(
     """
     lengths, own, other = array("q"), _writing(folder, tokenizers.target), _source_folder(folder)
     with own as targets, _writing(other, tokenizers.source) as sources:
-        for chunk in _joined(chunks):
+        for chunk in joined(chunks):
             text, source = tokenizers.target.encode(chunk.text), tokenizers.source.encode(chunk.source)
             lengths.append(max(len(text), len(source)))
             if limit is None or lengths[-1] <= limit:
@@ -196,13 +196,13 @@ def write_pairs(
 
 def fitting(chunks: Iterable[Chunk], tokenizers: Tokenizers, limit: int) -> Iterator[Chunk]:
     """Yield the examples that ``write_pairs`` does not leave out."""
-    for chunk in _joined(chunks):
+    for chunk in joined(chunks):
         sides = tokenizers.target.encode(chunk.text), tokenizers.source.encode(chunk.source)
         if max(map(len, sides)) <= limit:
             yield chunk
 
 
-def _joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+def joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """Yield every example as one chunk."""
     held: Chunk | None = None
     for chunk in chunks:
@@ -317,8 +317,13 @@ class _Column:
     Its name holds a digest of its content, so that a new store never writes over a file in use.
     """
 
+    HELD = 1 << 14
+    """Values that are written at once: examples may be a few letters each."""
+
     def __init__(self, place: Path, name: str, kind: str) -> None:
         self.length, self.path = 0, place / name
+        self._held: list[NDArray[np.integer[Any]]] = []
+        self._written = 0
         self._kind, self._digest = np.dtype(kind), hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -327,10 +332,17 @@ class _Column:
         return self
 
     def append(self, values: "NDArray[np.integer[Any]]") -> None:
-        raw = values.astype(self._kind).tobytes()
+        self._held.append(values)
+        self.length += len(values)
+        if self.length - self._written >= self.HELD:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        held = [np.empty(0, self._kind), *self._held]
+        raw = np.concatenate(held, dtype=self._kind, casting="unsafe").tobytes()
         self._file.write(raw)
         self._digest.update(raw)
-        self.length += len(values)
+        self._held, self._written = [], self.length
 
     def _write_header(self) -> None:
         self._file.write(_npy_header(self._kind, self.length))
@@ -338,6 +350,7 @@ class _Column:
     def __exit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
         with self._file as file:
             if kind is None:
+                self._write_held()
                 file.seek(0)
                 self._write_header()
                 file.flush()

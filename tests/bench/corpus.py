@@ -1,6 +1,6 @@
 """Large corpora: how fast a text is encoded, how much memory training on it takes, how soon it starts again.
 
-    python tests/bench/corpus.py [--mb 100] [--tokenizers byte,char,bpe] [--json FILE]
+    python tests/bench/corpus.py [--mb 100] [--tokenizers byte,char,bpe] [--task lines] [--json FILE]
 
 Each tokenizer has a home of its own. The text mixes lines of the corpora that ship with rnngen and words made
 up on the way, so that it neither ends nor repeats itself.
@@ -114,14 +114,14 @@ class Watch(threading.Thread):
             time.sleep(0.05)
 
 
-def measured(corpus: Path, tokenizer: str) -> Row:
+def measured(corpus: Path, tokenizer: str, task: str) -> Row:
     """Two starts on one text."""
-    size = corpus.stat().st_size
-    arguments = [str(corpus), "--tokenizer", tokenizer, f"--val-fraction={HELD_OUT / size:.5f}", *TRAIN]
+    held_out = f"--val-fraction={HELD_OUT / corpus.stat().st_size:.5f}"
+    arguments = [str(corpus), "--task", task, "--tokenizer", tokenizer, held_out, *TRAIN]
     with tempfile.TemporaryDirectory(dir=corpus.parent) as home:
         first = started(arguments, home)
         again = started([*arguments, "--force"], home)
-    return Row(tokenizer, size / MB, first, again)
+    return Row(tokenizer, corpus.stat().st_size / MB, first, again)
 
 
 def show(row: Row) -> None:
@@ -139,6 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mb", type=int, default=100)
     parser.add_argument("--tokenizers", default="byte,char,bpe")
+    parser.add_argument("--task", default="continue", help="continue, or lines: every line is an example")
     parser.add_argument("--json", type=Path, help="write it to a file instead of the standard output")
     given = parser.parse_args()
     print("tokenizer       MB      MB/s  first s  again s  MiB max  MiB own  MiB then")
@@ -147,7 +148,7 @@ def main() -> None:
         corpus = Path(folder, "corpus.txt")
         write_corpus(corpus, given.mb * MB)
         for tokenizer in given.tokenizers.split(","):
-            rows.append(measured(corpus, tokenizer))
+            rows.append(measured(corpus, tokenizer, given.task))
             show(rows[-1])
     told = json.dumps([{**asdict(row), "mb_per_second": row.mb_per_second} for row in rows])
     given.json.write_text(told + "\n") if given.json else print(told)
