@@ -70,7 +70,9 @@ def model_names() -> list[str]:
 
 
 def load(name: Names | None = None, *, device: str = "cpu", quantize: str | None = None) -> "Model":
-    """Load a model by name or path; without either, the one trained last. Several generate together.
+    """Load a model by name or path; without either, the default one, else the one trained last.
+
+    Several generate together.
 
     Args:
         name: of the model, or of several; a ``Path`` is never taken for a name.
@@ -93,11 +95,14 @@ def train(corpus: Names, *, progress: bool = False, **options: Any) -> "Model":
         corpus: a file, a folder or a pattern, or several.
         progress: whether a line is written to stderr for each evaluation.
         options: of ``rnngen train``, by the names of its flags: ``name``, ``task``, ``cell``, ``hidden``,
-            ``minutes``, ``steps``, ``seed``, ``force``; ``settings`` holds options of components.
+            ``minutes``, ``steps``, ``seed``, ``force``; ``settings`` holds options of components. Those of
+            the command line alone are refused: ``plan``, ``nproc``, ``listener``, ``from_study``.
     """
     from rnngen.events import Evaluated, Warned
-    from rnngen.requests.train import TrainRequest
+    from rnngen.requests.train import COMMAND_OPTIONS, TrainRequest
 
+    for name in COMMAND_OPTIONS.intersection(options):
+        raise UsageError(f"{name} is an option of the command line; leave it out here")
     here = Session.here()
     request, _ = here.with_sizes(TrainRequest.of(*_names(corpus), **options))
     plan = here.plan(request)
@@ -312,11 +317,11 @@ class Session:
     # ── generating ─────────────────────────────────────────────────────────────────────────────────────────
 
     def read(self, name: str | None) -> "StoredModel":
-        """Read a model by name or path; without either, the one trained last."""
+        """Read a model by name or path; without either, the default one, else the one trained last."""
         return self.models.open(name)
 
     def load(self, *names: str | None, options: "LoadOptions | None" = None) -> Model:
-        """Get models ready to generate as one, by name or path; without any, the one trained last."""
+        """Get models ready to generate as one, by name or path; without any, that of ``read``."""
         return self.open(*(self.read(name) for name in names or (None,)), options=options)
 
     def open(
@@ -427,7 +432,7 @@ class Session:
         minutes, given = request.training.options.minutes, request.given
         chosen = {"hidden", "layers"} & given and "dropout" in given
         timed = minutes and not chosen and request.nproc == 1
-        if request.resume or request.init_from or not (request.params or timed or request.plan):
+        if self.has_run(request) or request.init_from or not (request.params or timed or request.plan):
             return request, None
         from rnngen.events import report
 

@@ -444,7 +444,8 @@ model_flag = click.option(
     callback=_one,
     metavar="NAME",
     shell_complete=completers.models,
-    help="The model's name, or the path of its folder or file; without it, the model trained last.",
+    help="The model's name, or the path of its folder or file; without it, the default model, or the one "
+    "trained last.",
 )
 
 
@@ -471,8 +472,8 @@ models_flag = click.option(
     type=OneName(),
     metavar="NAME",
     shell_complete=completers.models,
-    help="The model's name, or the path of its folder or file; without it, the model trained last. Several "
-    "generate together as an ensemble (the mean of their probabilities).",
+    help="The model's name, or the path of its folder or file; without it, the default model, or the one "
+    "trained last. Several generate together as an ensemble (the mean of their probabilities).",
 )
 
 json_flag = click.option("--json", is_flag=True, help="Write the result as one JSON document.")

@@ -1,12 +1,13 @@
 """Labels of texts beside those that a model of labelled texts finds likeliest: accuracy, F1, confusion."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from rnngen.contracts import Chunk
+from rnngen.data.token_store import joined
 from rnngen.generation.classification import POOL, classify
 from rnngen.generation.generator import Generator
 
@@ -71,22 +72,10 @@ def score_labels(generator: Generator, examples: Iterable[Chunk]) -> LabelScores
     A label that the model does not have counts as not found.
     """
     confusion: dict[str, Counter[str]] = {}
-    texts = _whole(examples)
+    texts = (example.text for example in joined(examples))
     while some := list(islice(texts, POOL)):
         known = [text.partition("\t") for text in some]
         found = classify(generator, [text for _, _, text in known])
         for (label, _, _), labels in zip(known, found, strict=True):
             confusion.setdefault(label, Counter())[labels[0][0]] += 1
     return LabelScores({label: confusion[label] for label in sorted(confusion)})
-
-
-def _whole(chunks: Iterable[Chunk]) -> Iterator[str]:
-    """Yield each example whole, which may come in several chunks."""
-    held: list[str] = []
-    for chunk in chunks:
-        if chunk.starts_document and held:
-            yield "".join(held)
-            held = []
-        held.append(chunk.text)
-    if held:
-        yield "".join(held)

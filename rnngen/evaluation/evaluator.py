@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from rnngen.builtins.strategies.beam.search import BeamSearch
@@ -245,9 +244,7 @@ class Evaluator:
             files, split = self._trained_on, self._split
         except CorpusError:  # the baseline reports it
             return None
-        chars = np.minimum(split.kept, files.survey.lengths).sum()
-        typical = float(chars) / max(1, int(split.trains.sum()))
-        return measure(self._generator, files.train_split(split), typical=typical)
+        return measure(self._generator, files.train_split(split))
 
     def _score_labels(self) -> LabelScores | None:
         """Compare labels with the likeliest ones, where the model has some."""

@@ -3,7 +3,7 @@
 The n-gram reads what the network reads: contexts begin anew wherever the network's state does.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -133,22 +133,57 @@ class MixtureEvaluator(LossEvaluator):
         An ``adaptive`` n-gram reads their rows one after another, as one text.
         """
         assert self.mixture is not None
-        ngram, state, recent = self.mixture.ngram, None, Recent.start(1)
+        recent = Recent.start(1)
+        for read in self._stretches(batches, by_row=adaptive):
+            below = self.mixture.ngram.predict(read.contexts)
+            experts, latest = [read.network, below.log_probs], None
+            if adaptive:
+                latest, recent = _read_on(recent, read.inputs, read.counts, below)
+                experts.append(latest.log_probs)
+            yield Compared(tuple(experts), features(below, latest), read.targets)
+
+    def _stretches(self, batches: Iterable[Batch], *, by_row: bool) -> Iterator["_Read"]:
+        """Read batches a stretch of columns at a time or, ``by_row``, each whole if it has several rows."""
+        assert self.mixture is not None
+        ngram, state = self.mixture.ngram, None
         nodes = ngram.start(0)
         for batch in batches:
-            fresh = ngram.start(len(batch.inputs))
+            fresh, parts = ngram.start(len(batch.inputs)), list[_Read]()
             nodes = np.where(batch.reset_state[:, None], fresh, nodes if len(nodes) == len(fresh) else fresh)
             for columns, logits, after in batch_logits(self.network, batch, state, self.precision, MOST):
                 inputs, targets = batch.inputs[:, columns], batch.targets[:, columns]
                 contexts, nodes = _contexts(ngram, nodes, inputs)
                 counts, state = targets != IGNORE, after
-                below = ngram.predict(contexts[counts])
-                experts, latest = [log_softmax32(logits.cpu().numpy()[counts]), below.log_probs], None
-                if adaptive:
-                    latest, recent = _read_on(recent, inputs, counts, below)
-                    experts.append(latest.log_probs)
-                yield Compared(tuple(experts), features(below, latest), targets[counts])
+                network = log_softmax32(logits.cpu().numpy()[counts])
+                parts.append(_Read(inputs, counts, targets[counts], network, contexts[counts]))
+                if not by_row or len(inputs) == 1:
+                    yield parts.pop()
+            if parts:
+                yield _Read.joined(parts)
             state = None if batch.source is not None else state
+
+
+class _Read(NamedTuple):
+    """What was read of B rows: T columns, of whose targets N count, those of a row side by side."""
+
+    inputs: TokenIds
+    """(B,T)"""
+    counts: NDArray[np.bool_]
+    """(B,T) true where the target counts."""
+    targets: TokenIds
+    """(N,)"""
+    network: Floats
+    """(N,V) the network's log-probabilities."""
+    contexts: Nodes
+    """(N,n) the n-gram's contexts."""
+
+    @classmethod
+    def joined(cls, parts: "Sequence[_Read]") -> "_Read":
+        """Join stretches of columns."""
+        rows = np.concatenate([part.counts.nonzero()[0] for part in parts]).argsort(kind="stable")
+        inputs, counts, *found = zip(*parts, strict=True)
+        by_row = (np.concatenate(arrays)[rows] for arrays in found)
+        return cls(np.concatenate(inputs, axis=1), np.concatenate(counts, axis=1), *by_row)
 
 
 def _contexts(ngram: NGram, nodes: Nodes, inputs: TokenIds) -> tuple[Nodes, Nodes]:

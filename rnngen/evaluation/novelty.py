@@ -62,26 +62,29 @@ class Novelty:
         return f"{self.copied:.0%} of {amount} stand in the training text{again}; {longest}"
 
 
-def measure(generator: Generator, training: Iterable[Chunk], *, typical: float) -> Novelty:
+def measure(generator: Generator, training: Iterable[Chunk]) -> Novelty:
     """Generate with a model, and compare with its training text.
 
     Args:
         generator: of a model that reads no source.
-        training: the text that it was trained on.
-        typical: mean number of tokens in its examples, which decides how many are generated.
+        training: the text that it was trained on; the mean number of tokens in its first examples decides how
+            many are generated.
     """
-    text, examples = _read(training)
+    examples = _read(training)
+    text, known = "\n".join(examples), set(examples)
     length, count = round(min(LENGTH, max(LEAST, SHARE * len(text)))), 1
     if generator.has_eos:
+        encode, first = generator.tokenizers.target.encode, examples[:EXAMPLES]
+        typical = sum(len(encode(example)) for example in first) / len(first)
         length = round(min(LENGTH, 50 + 4 * typical))
-        count = min(EXAMPLES, len(examples), max(10, round(10 * LENGTH / (1 + typical))))
+        count = min(EXAMPLES, len(known), max(10, round(10 * LENGTH / (1 + typical))))
     settings = GenerationSettings(length=length, count=count, filters=[temperature(TemperatureOptions(TEMP))])
     outputs = generator.generate([Prompt()], Sample(), settings)
-    return novelty([output.text for output in outputs], text, examples, has_eos=generator.has_eos)
+    return novelty([output.text for output in outputs], text, known, has_eos=generator.has_eos)
 
 
-def _read(training: Iterable[Chunk]) -> tuple[str, set[str]]:
-    r"""Return the beginning of a training text, its examples divided by ``\n``, and these as a set."""
+def _read(training: Iterable[Chunk]) -> list[str]:
+    """Return the examples of the beginning of a training text."""
     texts: list[str] = []
     parts: list[str] = []
     chars = 0
@@ -94,7 +97,7 @@ def _read(training: Iterable[Chunk]) -> tuple[str, set[str]]:
         if chars >= SEARCHED:
             break
     texts.append("".join(parts))
-    return "\n".join(texts), set(texts)
+    return texts
 
 
 def novelty(generated: Iterable[str], training: str, examples: set[str], *, has_eos: bool) -> Novelty:

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnngen.errors import OptionError
 from rnngen.generation.generator import Generator
-from rnngen.numerics import log_softmax
+from rnngen.numerics import Doubles, log_softmax
 
 POOL = 4096
 """Texts under a label that are scored together; they bound the memory."""
@@ -31,8 +31,7 @@ def classify(generator: Generator, texts: Sequence[str]) -> Iterator[list[tuple[
         some = texts[start : start + step]
         examples = [f"{label}\t{text}" for text in some for label in labels]
         for row in log_softmax(generator.log_probs(examples).reshape(len(some), -1)):
-            order = np.argsort(-row, kind="stable").tolist()
-            yield [(labels[place], float(np.exp(row[place]))) for place in order]
+            yield _ranked(labels, row)
 
 
 def shares(generator: Generator) -> list[tuple[str, float]]:
@@ -43,9 +42,13 @@ def shares(generator: Generator) -> list[tuple[str, float]]:
     """
     labels = require_labels(generator)
     found = [sum(nats for _, nats in _opening(generator, label)) for label in labels]
-    row = log_softmax(np.array([found]))[0]
-    order = np.argsort(-row, kind="stable").tolist()
-    return [(labels[place], float(np.exp(row[place]))) for place in order]
+    return _ranked(labels, log_softmax(np.array([found]))[0])
+
+
+def _ranked(labels: Sequence[str], log_probs: Doubles) -> list[tuple[str, float]]:
+    """Return labels with their probabilities, from their logarithms (L,), the likeliest first."""
+    order = np.argsort(-log_probs, kind="stable").tolist()
+    return [(labels[place], float(np.exp(log_probs[place]))) for place in order]
 
 
 def _opening(generator: Generator, label: str) -> list[tuple[int, float]]:

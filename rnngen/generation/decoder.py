@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
+from rnngen.data.normalization import normalize
 from rnngen.data.survey import hash_of
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import RnngenError, UnknownName, UsageError
@@ -114,7 +115,7 @@ class Decoder:
         for prompt, number in zip(prompts, numbers, strict=True):
             found = fruitless = 0
             for text in self._draws(prompt, number):
-                whole = prompt.text + text
+                whole = normalize(prompt.text + text, self.generator.normalize)
                 labelled = self.generator.labels and prompt.label is None
                 example = hash_of(whole.partition("\t")[2] if labelled else whole)
                 if example in written or self._is_known(example):

@@ -164,12 +164,6 @@ class Generator:
         limit = self.max_source_tokens
         return limit is not None and len(self.source_tokens(source)) - 1 > limit
 
-    def untrained(self, text: str) -> list[str]:
-        """Return the stretches of a prompt, in whole characters, whose final tokens training never met."""
-        marked = zip(text, self._untrained(text), strict=True)
-        runs = groupby(marked, key=lambda one: bool(one[1]))
-        return list(dict.fromkeys("".join(c for c, _ in run) for never, run in runs if never))
-
     def _untrained(self, text: str) -> list[bool]:
         """For each character of a text, whether training never met a token that spells it."""
         if self.trained_tokens is None or not text:

@@ -93,7 +93,12 @@ def load_generator(
     )
     if isinstance(task, SourceTask):
         generator = replace(generator, check_source=task.check_source)
-    pieces, example = generator.tokenizers.target.pieces, _example(reads_source)
+    return healing(generator)
+
+
+def healing(generator: Generator) -> Generator:
+    """Return a generator that continues the text of a prompt, and not its tokens (token healing)."""
+    pieces, example = generator.tokenizers.target.pieces, _example(generator.reads_source)
     return replace(generator, model=conditioned(generator.model, pieces, generator.forbidden, example))
 
 

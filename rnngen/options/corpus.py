@@ -40,7 +40,7 @@ class CorpusOptions:
     val: str | None = None
     """Validation text in a file of its own; all of the corpus is then training text."""
     val_fraction: float = 0.1
-    """Share of the corpus, at its end, that is validation text."""
+    """Share of the corpus that is validation text."""
     reader: str | None = None
     """Reader of the files, by name, with options as NAME;key=value; by default that of each file's ending."""
     encoding: str | None = None

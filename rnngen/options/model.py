@@ -70,13 +70,14 @@ class TrainingOptions:
     seq: int = field(default=64, metadata={SEARCH: Range(32, 192, step=32)})
     """Tokens of a window (T), for truncated backpropagation through time."""
     batch: int = field(default=32, metadata={SEARCH: Range(16, 128, step=16)})
-    """Streams, or examples, in a batch (B). By default 16 of pairs, and 64 of a long text with minutes."""
+    """Streams in a batch (B); of examples as many as fit into B × T tokens, padding included. By default 16
+    of pairs; 64 of a long text with minutes, where the rate is not given either."""
     accumulate: int = 1
     """Compute each batch's gradient in N parts, one after another: the same gradient in less memory. Each of
     several processes does so with its share."""
     lr: float = field(default=0.003, metadata={SEARCH: Range(3e-4, 3e-2, log=True)})
-    """Peak learning rate, reached after the warm-up. By default 0.012 with batches of pairs, and
-    0.005 with those of a long text with minutes."""
+    """Peak learning rate, reached after the warm-up. By default 0.012 of pairs; 0.005 of a long text with
+    minutes, where the batch is not given either."""
     optimizer: OptimizerName = field(default="adamw", metadata={SEARCH: OneOf(("adamw", "muon"))})
     """The optimizer. muon makes the updates of recurrent matrices orthogonal, each gate alone (Jordan et al.
     2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982). nt-asgd is sgd
@@ -91,8 +92,8 @@ class TrainingOptions:
     warmup: float = 0.02
     """Share of the budget over which the learning rate rises from zero."""
     clip: float = 1.0
-    """Clip the gradient's norm to this. 0: no clipping. By default 0.01 of pairs, which makes all of one
-    norm, unless the optimizer is sgd, nt-asgd or momentum."""
+    """Clip the gradient's norm to this. 0: no clipping. By default 0.01 of pairs, which normalizes
+    nearly all of them, unless the optimizer is sgd, nt-asgd or momentum."""
     weight_decay: float | None = field(default=None, metadata={SEARCH: Range(1e-2, 10.0, log=True)})
     """Weight decay (L2) of weight matrices. By default from 0.01 to 1.5, more for shorter texts; 0.01 for
     pairs, for optimizers other than adamw and muon, and for a model that begins as another."""

@@ -9,6 +9,8 @@ from rnngen.options.given import Given
 from rnngen.options.model import EvaluationOptions, OutputOptions
 from rnngen.requests.conflicts import Capability, Conflict, Need, Requires, check, check_requirements
 
+_TRAINING = {"val", "val_fraction", "val_source", "normalize"}
+"""Options of a text that only a training has."""
 _ADAPTING = [one.name for one in fields(EvaluationOptions) if "_" in one.name]
 CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("source", "source_field", "the file of sources holds one on each line"),
@@ -17,7 +19,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Need("target", "source", "it holds texts for these sources, a line each"),
     *(
         Need(option, "corpus|target", "the validation text of the training is read as it was then")
-        for option in ("encoding", "field", "source_field", "label_field")
+        for option in ("encoding", "field", "source_field", "label_field", "header", "reader")
     ),
     *(Need(option, option.partition("_")[0], "it says how to adapt") for option in _ADAPTING),
     Need("length_penalty", "beam", "it ranks what the beams found"),
@@ -70,7 +72,8 @@ class EvaluateRequest:
             UsageError: for a value that is refused.
         """
         stages = {"text": CorpusOptions, "evaluation": EvaluationOptions, "outputs": OutputOptions}
-        owners = {one.name: name for name, stage in stages.items() for one in fields(stage)}
+        named = ((name, one.name) for name, stage in stages.items() for one in fields(stage))
+        owners = {option: name for name, option in named if option not in _TRAINING}
         own = {name: value for name, value in options.items() if name in ("model", "device", "target")}
         if isinstance(own.get("target"), str):
             own["target"] = (own["target"],)

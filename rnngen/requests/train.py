@@ -20,6 +20,8 @@ STAGES = {
 """The fields of a request that hold the options of a stage."""
 CHANGEABLE = {*BUDGETS, "max_epochs", "patience", "device", "precision", "accumulate"}
 """Training options that a resumed run may change; with any other it would be another run."""
+COMMAND_OPTIONS = frozenset({"plan", "nproc", "listener", "from_study", "storage"})
+"""Fields of a request that the command line heeds."""
 _NEW = "it is for new models"
 _TAUGHT = "it comes from the teachers"
 _PENALTY = "the network adds it to its own loss, and learns from teachers by another"
@@ -36,6 +38,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
         for old in ("resume", "init_from")
     ),
     *(Conflict("params", size, "it chooses the width") for size in ("hidden", "layers")),
+    Conflict("params", "nproc", "the width is chosen in one process: give the one that a plan shows"),
     Conflict("init_from", "settings", "they come from the other model"),
     Conflict("teacher", "init_from", "both give the vocabulary"),
     *(Conflict("teacher", part.name, _TAUGHT) for part in fields(PartsOptions) if part.name != "cell"),

@@ -33,7 +33,7 @@ def model_card(
     corpus = config.corpus
     files = ", ".join(Path(path).name for path in corpus.paths[:5]) + (" …" if len(corpus.paths) > 5 else "")
     held_out = ", ".join(Path(path).name for path in corpus.val_paths)
-    held_out = held_out or f"the last {100 * corpus.val_fraction:.3g}%"
+    held_out = held_out or f"{100 * corpus.val_fraction:.3g}%"
     facts = (
         f"Trained on {files}: {corpus.chars:,} characters (SHA-256 `{corpus.sha256[:16]}…`), {held_out}\n"
         "held out."

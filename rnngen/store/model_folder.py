@@ -357,18 +357,23 @@ class ModelStore:
         return max(trained, key=lambda path: path.stat().st_mtime_ns).parent
 
     def remove(self, name: str) -> None:
-        """Delete a model, which vanishes at once; of one that is a link, the link.
+        """Delete a model, which vanishes at once, and the run of an ensemble of its name.
+
+        Of a model that is a link, the link goes.
 
         Raises:
             UsageError: for a path, which may lead anywhere.
             RnngenError: if it is being trained.
         """
-        found, doomed = self.find(name), self.root / f".{name}.removed-{os.getpid()}"
+        begun, doomed = staged(self.root / name), self.root / f".{name}.removed-{os.getpid()}"
+        found = self.path(name) if os.sep not in name and begun.is_dir() else self.find(name)
         if found.parent != self.root:
             raise UsageError(f"{name} is a path; only named models are removed (see rnngen models list)")
         with folders.claimed(found, "removing"):
-            found.rename(doomed)
+            if os.path.lexists(found):
+                found.rename(doomed)
             folders.discard(doomed)
+            folders.discard(begun)
 
     def rename(self, name: str, target: str) -> Path:
         """Give a model another name.

@@ -26,7 +26,13 @@ from rnngen.training.teachers import teacher
 
 
 def begin(plan: Plan) -> None:
-    """Write what resuming needs before the first member trains, in place of an earlier run."""
+    """Write what resuming needs before the first member trains, in place of an earlier run.
+
+    Of one that goes on, what may have changed.
+    """
+    if plan.begun:
+        write_config(staged(plan.path), plan.config)
+        return
     folder = plan.path.with_name(f".{plan.path.name}.new-{os.getpid()}")
     folders.discard(folder)
     write_config(folder, plan.config)

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from rnngen.builtins.strategies.sampling import Greedy, Sample
@@ -23,6 +24,7 @@ from rnngen.evaluation.novelty import SEARCHED, Novelty, measure
 from rnngen.evaluation.perplexity import LossEvaluator
 from rnngen.events import FinalEvaluation
 from rnngen.generation.generator import Generator
+from rnngen.generation.loading import healing
 from rnngen.generation.prompts import GenerationSettings, Prompt
 from rnngen.inference.build import numpy_step
 from rnngen.inference.ngram import Mixture, mixed_step
@@ -31,7 +33,7 @@ from rnngen.nn.build import load_weights
 from rnngen.nn.network import weights_of
 from rnngen.registry.components import Tokenizers
 from rnngen.store.checkpoint import Tensors
-from rnngen.store.model_folder import read_model
+from rnngen.store.model_folder import TRAINED_TOKENS, read_model
 from rnngen.training.distributed import ProcessGroup
 from rnngen.training.mixing import settled
 from rnngen.training.plan import Plan
@@ -176,8 +178,7 @@ def novelty_of(plan: Plan, trainer: Trainer, folder: RunFolder) -> Novelty | Non
     if encoded.train.source is not None:
         return None
     generator = _generator(plan, trainer.network, read_model(folder.folder).weights)
-    typical = encoded.train.text_tokens / max(1, encoded.train.examples)
-    found = measure(generator, chunks_of(encoded.train, encoded, SEARCHED), typical=typical)
+    found = measure(generator, chunks_of(encoded.train, encoded, SEARCHED))
     trainer.network.train()
     return found
 
@@ -198,15 +199,28 @@ def _texts(
 
 def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
     encoded = plan.encoded
+    reads_source = encoded.train.source is not None
     step = numpy_step(plan.parts["cell"], plan.config, weights) or torch_step(network)
     mixture = Mixture.of_tensors(weights, plan.config.vocabulary)
-    return Generator(
+    generator = Generator(
         mixed_step(step, mixture) if mixture else step,
         Tokenizers(encoded.tokenizer, encoded.source_tokenizer),
         has_eos=encoded.has_eos,
-        reads_source=encoded.train.source is not None,
+        reads_source=reads_source,
         default_prompt=encoded.default_prompt,
+        trained_tokens=trained_tokens(plan),
+        max_source_tokens=plan.config.training.max_length if reads_source else None,
     )
+    return healing(generator)
+
+
+def trained_tokens(plan: Plan) -> NDArray[np.uint8]:
+    """Return (V,) 1 for the tokens of this text and of those that the weights have met before."""
+    occur = plan.encoded.train.counts(plan.config.vocabulary) > 0
+    if base := plan.start_from:
+        met = base.weights.get(TRAINED_TOKENS, np.ones(base.config.vocabulary))
+        occur[: len(met)] |= met > 0
+    return occur.astype(np.uint8)
 
 
 def below_baseline(encoded: EncodedDataset, nats_per_char: float, mend: str) -> str | None:

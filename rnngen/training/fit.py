@@ -57,7 +57,7 @@ from rnngen.training.budget import share_of
 from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.mixing import Mixing
-from rnngen.training.plan import Plan
+from rnngen.training.plan import Plan, penalties
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder
 from rnngen.training.trainer import MetricsRow, Trainer
 from rnngen.training.vocabulary import cut_vocabulary, new_characters
@@ -154,8 +154,7 @@ def _train_members(plan: Plan, stop: Callable[[], bool]) -> Generator[Event, Non
     """Train the networks of an ensemble one after another → why the last one ended."""
     if current().size > 1:
         raise OptionError("`ensemble`: its networks train one after another in one process; start one")
-    if not plan.begun:
-        ensembles.begin(plan)
+    ensembles.begin(plan)
     reason = ""
     try:
         for member in ensembles.members(plan):
@@ -178,7 +177,7 @@ def _train(plan: Plan, stop: Callable[[], bool], *, extras: bool = True) -> Iter
     device = group.device(plan.config.training.device)
     plan = plan.with_device_defaults(device.type)
     kind = ReadOnlyRun if group.rank else RunFolder
-    extra = {TRAINED_TOKENS: _trained_tokens(plan), **_alphabets(plan), **_examples(plan)}
+    extra = {TRAINED_TOKENS: evaluating.trained_tokens(plan), **_alphabets(plan), **_examples(plan)}
     begun = staged(plan.path) if plan.config.training.ensemble and not plan.resumed else None
     folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra, begun)
     if plan.resumed:
@@ -211,15 +210,6 @@ def _examples(plan: Plan) -> dict[str, NDArray[np.uint32]]:
     texts = (chunk.text.partition("\t")[2] if encoded.record.labels else chunk.text for chunk in chunks)
     hashes = np.unique(np.fromiter(map(hash_of, texts), np.uint64))
     return {EXAMPLES: hashes.view(np.uint32).reshape(-1, 2)}
-
-
-def _trained_tokens(plan: Plan) -> NDArray[np.uint8]:
-    """Return (V,) 1 for the tokens of this text and of those that the weights have met before."""
-    occur = plan.encoded.train.counts(plan.config.vocabulary) > 0
-    if base := plan.start_from:
-        met = base.weights.get(TRAINED_TOKENS, np.ones(base.config.vocabulary))
-        occur[: len(met)] |= met > 0
-    return occur.astype(np.uint8)
 
 
 def _alphabets(plan: Plan) -> Tensors:
@@ -260,7 +250,15 @@ def _conclusion(plan: Plan, trainer: Trainer, folder: RunFolder, finished: Finis
     rows = read_metrics(folder.folder)
     verdict = [*_verdict(plan, result, finished, rows, trainer.steps)]
     yield from verdict
-    yield finished if verdict else replace(finished, advice=remedy(rows, plan.config.training))
+    advice = remedy(rows, plan.config.training, comparable=_comparable(plan))
+    yield finished if verdict else replace(finished, advice=advice)
+
+
+def _comparable(plan: Plan) -> bool:
+    """Return whether the training loss is measured as the validation loss is."""
+    training = plan.config.training
+    added = penalties(training) | penalties(plan.parts["cell"].options)
+    return not (training.label_smoothing or plan.teachers or added)
 
 
 def _verdict(
@@ -277,10 +275,11 @@ def _verdict(
             f"weights are kept; try a smaller --lr, which was {plan.config.training.lr:g}, or more text"
         )
         return
-    mend = remedy(rows, plan.config.training)
+    comparable = _comparable(plan)
+    mend = remedy(rows, plan.config.training, comparable=comparable)
     if worse := evaluating.below_baseline(plan.encoded, result.stream, mend):
         yield Warned(worse)
-    elif early := early_best(rows, plan.config.network, steps or finished.step):
+    elif early := early_best(rows, plan.config.network, steps or finished.step, comparable=comparable):
         yield Warned(early)
 
 

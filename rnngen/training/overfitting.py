@@ -83,8 +83,8 @@ def with_data_defaults(
         epochs: passes that the budget allows, where that was measured.
         given: the names of options that were given.
     """
-    if text.has_source and not PACE_OF_PAIRS.keys() & {*given}:
-        training = replace(training, **PACE_OF_PAIRS)
+    if text.has_source:
+        training = replace(training, **{key: PACE_OF_PAIRS[key] for key in PACE_OF_PAIRS.keys() - {*given}})
     if text.has_source and "clip" not in given and training.optimizer not in PROPORTIONAL:
         training = replace(training, clip=CLIP_OF_PAIRS)
     if text.has_source and "label_smoothing" not in given and network.head != "adaptive":

@@ -84,7 +84,6 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
     Raises:
         RnngenError: of every kind, before anything is written.
     """
-    request = _with_task(request)
     name = request.name or _name_after(request.files)
     path = models.path(name)
     if first() and not request.plan:
@@ -96,6 +95,7 @@ def plan(registry: Registry, models: ModelStore, request: TrainRequest) -> Plan:
         return _resumed(registry, models, name, path, request)
     if not request.files:
         raise NotFoundError(f"there is no model {name!r} to resume, and no corpus to start it with")
+    request = _with_task(request)
     if not (request.force or request.plan):
         _check_free(name, path)
     check_capabilities(registry, models, request)
@@ -117,8 +117,8 @@ def _check_free(name: str, path: Path) -> None:
 
 
 def _with_task(request: TrainRequest) -> TrainRequest:
-    """The request with the task that the corpora which ship are for, where it names some and no task."""
-    if request.resume or request.init_from or request.target or request.teacher or "task" in request.parts:
+    """The request for a new model with the task of the corpora that ship, where it names some and no task."""
+    if request.init_from or request.target or request.teacher or "task" in request.parts:
         return request
     task = task_of(request.files)
     return replace(request, parts=request.parts.adding({"task": task})) if task else request
@@ -201,11 +201,14 @@ def _taught(
 
 def _refuse_penalties(options: Any, taught: str) -> None:
     """Refuse an option of a cell that adds to a loss which teachers replace."""
-    for one in fields(options):
-        if one.metadata.get(PENALTY) and (value := getattr(options, one.name)):
-            raise OptionError(
-                f"`{one.name}={value}` adds to a loss that `{taught}` replaces; leave one of them out"
-            )
+    for name, value in penalties(options).items():
+        raise OptionError(f"`{name}={value}` adds to a loss that `{taught}` replaces; leave one of them out")
+
+
+def penalties(options: Any) -> dict[str, Any]:
+    """Return the options that add a penalty to the loss, those that are on."""
+    every = (one.name for one in fields(options) if one.metadata.get(PENALTY))
+    return {name: value for name in every if (value := getattr(options, name))}
 
 
 def _encoded_like(
@@ -377,6 +380,11 @@ def _resumed(registry: Registry, models: ModelStore, name: str, path: Path, requ
 def _changed(options: TrainingOptions, given: Given[TrainingOptions]) -> TrainingOptions:
     """The options with what a resumed run may change; a new budget replaces the old, whatever its unit."""
     changes = given.without(given.names - CHANGEABLE)
+    budget = next((name for name in ("epochs", "steps") if getattr(options, name)), None)
+    if budget and "max_epochs" in changes.names and not changes.names & {*BUDGETS}:
+        raise OptionError(
+            f"`max_epochs`: the run has a budget of {budget}, and makes it to the last step; give `{budget}`"
+        )
     if changes.names & {*BUDGETS}:
         options = replace(options, epochs=None, steps=None, minutes=None, max_epochs=None)
     return changes.over(options)

@@ -24,6 +24,7 @@ from rnngen.store.model_folder import (
     read_metrics,
     read_model,
     read_speed,
+    staged,
     write_config,
     write_weights,
 )
@@ -123,6 +124,8 @@ class RunFolder:
             tensors, record = trainer.snapshot()
             checkpoint.write_tensors(self.folder / TRAINING, tensors, record)
             if self.folder != self.target:  # a new run moves to its place
+                if not self.begun:
+                    folders.discard(staged(self.target))  # an ensemble's run of that name, or it would go on
                 folders.replace_folder(self.folder, self.target)
                 self._settle(self.target)
             yield Saved(trainer.progress.step, str(self.target / TRAINING))

@@ -18,8 +18,8 @@ minutes on two cores, one seed each, nats per character of the validation text (
 
 Other budgets are scaled from there. With the passes, the dropout and the weight decay of ``overfitting``,
 width pays also where parameters outnumber tokens: for 12,000 to 100,000 characters 384 units are better than
-96 to 256 (see the guide "benchmarks"). Pairs keep the default: there the embeddings decide how many
-parameters there are.
+96 to 256 (see the guide "benchmarks"). Pairs have at most the default width: the widest with
+which all of them are read ``PASSES_OF_PAIRS`` times, or ``PAIRED_TOKENS_A_PARAMETER``.
 """
 
 import math

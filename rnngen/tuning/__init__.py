@@ -8,7 +8,7 @@
 This module is light: what is reported. ``trials`` searches, and needs Optuna.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -24,10 +24,10 @@ def stages_of(request: TrainRequest) -> dict[str, dict[str, Any]]:
     return {**given, "settings": dict(request.settings)}
 
 
-def request_from(stages: Mapping[str, Mapping[str, Any]]) -> TrainRequest:
-    """Return the request that ``stages_of`` gave those stages."""
+def request_from(stages: Mapping[str, Mapping[str, Any]], corpus: Sequence[str] = ()) -> TrainRequest:
+    """Return the request for a corpus that ``stages_of`` gave those stages."""
     values = {key: value for name in STAGES for key, value in stages.get(name, {}).items()}
-    return TrainRequest.of(**values, settings=dict(stages.get("settings", {})))
+    return TrainRequest.of(*corpus, **values, settings=dict(stages.get("settings", {})))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Best:
     """Its validation loss."""
     chosen: Mapping[str, Any]
     settings: TrainRequest
-    """All that was given to its training, the seed included and the budget not."""
+    """All that was given to its training, corpus and seed included and the budget not."""
 
     def under(self, request: TrainRequest) -> TrainRequest:
         """Return a request with these settings below its own.

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 SETTINGS = "settings"
-"""The attribute of a trial that holds all of its settings."""
+"""The attribute of a trial that holds all of its settings…"""
+CORPUS = "corpus"
+"""…and the one that holds its corpus, as it was named."""
 RECORD = "rnngen"
 """The attribute of a study that holds its record."""
 MACHINE = {"device", "precision", "seed"}
@@ -126,7 +128,8 @@ def best_of(study: "Study") -> Best | None:
     if not values:
         return None
     value, number, best = min(values)
-    return Best(number, value, best.params, request_from(best.user_attrs[SETTINGS]))
+    given = best.user_attrs
+    return Best(number, value, best.params, request_from(given[SETTINGS], given.get(CORPUS, ())))
 
 
 def find_best(name: str, storage: str | None) -> Best:

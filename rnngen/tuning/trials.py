@@ -112,8 +112,7 @@ class _Search:
         study = studies.open_study(plan.name, place, options.prune, evaluations)
         record = studies.agree(study, studies.record_of(plan, request, searched), request)
         training = request.fixed.training.adding({**record.budget, "seed": record.seed})
-        corpus = plan.config.corpus.paths  # standard input is read by now
-        fixed = replace(request.fixed, corpus=corpus, training=training)
+        fixed = replace(request.fixed, training=training)
         held = len(study.trials)
         if not held:  # the first trial is what trains without a search
             sized, _ = session.with_sizes(fixed)
@@ -189,6 +188,7 @@ class _Search:
         request = replace(chosen, name="trial", force=True)
         kept = replace(request, training=request.training.without(self.record.budget))
         trial.set_user_attr(studies.SETTINGS, stages_of(kept))
+        trial.set_user_attr(studies.CORPUS, self.fixed.files)
         return request
 
     def _follow(self, attempt: Attempt, events: Iterator[Event]) -> Iterator[Event]:

@@ -216,6 +216,13 @@ def test_what_only_the_command_line_does_is_refused_and_not_passed_over(tale, op
         tale.generate("the", **{option: True})
 
 
+@pytest.mark.parametrize("option", ["plan", "nproc", "listener", "from_study", "storage"])
+def test_a_training_refuses_it_too(place, option):
+    (place / "a.txt").write_text("abc " * 100)
+    with pytest.raises(UsageError, match=f"{option} is an option of the command line"):
+        rnngen.train("a.txt", steps=1, **{option: 2})
+
+
 def test_errors_name_options_and_no_flags(tale, pairs):
     with pytest.raises(UnknownName, match="unknown option 'temprature'; did you mean 'temperature'"):
         tale.generate("the", temprature=1)

@@ -1,6 +1,7 @@
 """``sample --novel`` and the copy figures, as a shell sees them."""
 
 import json
+import unicodedata
 
 import pytest
 
@@ -35,6 +36,17 @@ def test_the_prompt_is_a_part_of_the_example(at, place):
     assert len(set(lines)) == 5
     assert all(line.startswith("kar") for line in lines)
     assert not known & set(lines)
+
+
+def test_a_prompt_in_another_normal_form_is_a_part_of_it_too(run, place, tiny):
+    known = {f"é{word}" for word in WORDS}
+    (place / "accents.txt").write_text("".join(f"{word}\n" for word in sorted(known)))
+    run("train", "accents.txt", "--task", "lines", "--normalize", "nfc", "-q", *tiny, "--steps", "150")
+    asked = ("sample", "-m", "accents", "--count", "5", "--seed", "1", "--temp", "1.3", "e\u0301")
+    assert known & {unicodedata.normalize("NFC", line) for line in run(*asked).out.splitlines()}
+    found = {unicodedata.normalize("NFC", line) for line in run(*asked, "--novel").out.splitlines()}
+    assert len(found) == 5
+    assert not known & found
 
 
 def test_an_error_ends_it_where_there_are_no_more(at):

@@ -174,6 +174,18 @@ def test_text_from_a_pipe_trains_and_the_run_can_be_resumed(run, tale, models, t
     assert run("sample", "-m", "piped", "-s", "1", "-n", "9", "the").out.startswith("the")
 
 
+def test_sizes_are_chosen_for_a_text_from_a_pipe_which_can_be_read_once(run, tale, models, tiny):
+    sized = ["--params", "20k", *(flag for flag in tiny if "--hidden" not in flag)]
+    run("train", "-", "--name", "piped", "-q", *sized, stdin=tale.read_text())
+    run("train", "tale.txt", "--name", "filed", "-q", *sized)
+    assert weights(models / "piped") == weights(models / "filed")
+
+
+def test_standard_input_is_one_text(run, tale, tiny):
+    done = run("train", "-", "--val", "-", *tiny, stdin=tale.read_text(), status=2)
+    assert "standard input is one text" in done.err
+
+
 def test_lines_are_examples(run, trained, tiny):
     run("train", trained / "names.txt", "--task", "lines", "-q", *tiny)
     texts = run("sample", "-m", "names", "-s", "1", "--count", "30").out.splitlines()
@@ -247,6 +259,12 @@ def test_an_interrupt_saves_says_how_to_go_on_and_going_on_gives_what_an_unbroke
     broken, whole = contents(models / "broken"), contents(models / "whole")
     for file in ("model.safetensors", "metrics.jsonl", "tokenizer.json", "config.json"):
         assert broken[file] == whole[file], file
+
+
+def test_what_resumes_is_a_command_whatever_the_name(run, tale, tiny, signalled):
+    signalled(3, signal.SIGINT)
+    done = run("train", "tale.txt", "--name", "my diary", *tiny, status=130)
+    assert done.err.endswith("go on with: rnngen train --resume --name 'my diary'\n")
 
 
 def test_a_run_interrupted_before_its_first_evaluation_can_be_sampled_and_resumed(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnngen.errors import CorpusError, ModelError, NotFoundError
-from rnngen.events import FinalEvaluation
+from rnngen.events import Copied, FinalEvaluation
 from rnngen.numerics import log_softmax
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import EvaluationOptions
@@ -91,6 +91,14 @@ def test_where_the_training_text_is_gone_there_is_no_floor_and_why(train, evalua
     assert evaluation.as_json()["floor"] is None
     with pytest.raises(CorpusError, match=r"verse\.txt"):
         evaluate()
+
+
+@pytest.mark.parametrize("task", ["continue", "lines"])
+def test_what_is_copied_is_the_same_figure_in_training_and_in_eval(train, evaluate, task):
+    events = train(task=task, tokenizer="bpe", settings={"vocab_size": "300"})
+    told = next(event for event in events if isinstance(event, Copied)).as_json()
+    found = evaluate().novelty.as_json()
+    assert {key: told[key] for key in found} == found
 
 
 def test_a_training_text_that_has_changed_is_no_floor(train, evaluate, corpus, tmp_path):

@@ -102,7 +102,8 @@ def test_a_model_that_is_removed_ends_its_training_at_once_and_its_name_is_free(
         for line in told:
             if "saved" in line and "training" in line:
                 break
-        assert "is training the model 'tale'" in ran(["models", "rm", "-y", "tale"]).err
+        for command in (["rm", "-y", "tale"], ["mv", "tale", "other"]):
+            assert "is training the model 'tale'" in ran(["models", *command]).err
         stage.models.joinpath("tale").rename(stage.folder / "elsewhere")
         last = list(told)[-1]
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1

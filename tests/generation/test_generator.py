@@ -100,22 +100,24 @@ def test_the_prefix_is_where_such_a_text_begins(has_eos, default_prompt, prompt,
     assert generator.model.fed == prefix
 
 
-def test_untrained_gives_the_stretches_of_a_prompt_that_training_never_met():
+def test_characters_of_a_prompt_that_training_never_met_are_named():
     tokenizer = CharTokenizer.train([Chunk("abc d", starts_document=True)], CharOptions())
     seen = np.zeros(len(tokenizer.pieces), np.uint8)
     seen[tokenizer.encode("abc ")] = 1
-    generator = generator_of(Bigrams(len(seen)), tokenizer, trained_tokens=seen)
-    assert generator.untrained("abc cab") == []
-    assert generator.untrained("") == []
-    assert generator.untrained("a漢字b 漢字 dé") == ["漢字", "dé"]
+    watch = generator_of(Bigrams(len(seen)), tokenizer, trained_tokens=seen).watch()
+    assert not watch.add("abc cab")
+    assert not watch.add("")
+    assert watch.add("a漢字b 漢字 dé")
+    assert all(character in watch.message("the text holds") for character in "漢字dé")
 
 
-def test_untrained_names_whole_characters_though_some_of_their_bytes_were_met():
+def test_they_are_whole_characters_though_some_of_their_bytes_were_met():
     tokenizer = ByteTokenizer()
     seen = np.zeros(257, np.uint8)
     seen[list("é".encode())] = 1
-    generator = generator_of(Bigrams(257), tokenizer, trained_tokens=seen)
-    assert generator.untrained("éèé") == ["è"]
+    watch = generator_of(Bigrams(257), tokenizer, trained_tokens=seen).watch()
+    assert watch.add("éèé")
+    assert "makes little of: è (1 of 3 characters)" in watch.message("the text holds")
 
 
 # ── What it says ───────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,8 @@ VALUES = {
     "encoding": {"text": CorpusOptions(encoding="cp1252")},
     "field": {"text": CorpusOptions(field="body")},
     "label_field": {"text": CorpusOptions(label_field="kind")},
+    "header": {"text": CorpusOptions(header=False)},
+    "reader": {"text": CorpusOptions(reader="text")},
     "beam": {"outputs": OutputOptions(beam=5)},
     "length_penalty": {"outputs": OutputOptions(length_penalty=1.0)},
     "length_penalty + beam": {"outputs": OutputOptions(beam=5, length_penalty=1.0)},
@@ -42,11 +44,7 @@ def both(row):
     """Fields that give both options of a row, and the corpus where a third one needs it."""
     other = row.other.partition("|")[0]
     together = VALUES.get(f"{row.option} + {other}")
-    corpus = (
-        VALUES["corpus"]
-        if row.option in ("source", "source_field", "encoding", "field", "label_field")
-        else {}
-    )
+    corpus = VALUES["corpus"] if row.option in ("source", *vars(CorpusOptions())) else {}
     return corpus | (together or VALUES[row.option] | VALUES[other])
 
 

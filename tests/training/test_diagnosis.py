@@ -39,6 +39,23 @@ def test_the_remedy_fits_the_losses(run, told):
     assert ("still improving" in said) == (told == "larger budget")
 
 
+def falling(run):
+    """The same with a training loss that falls."""
+    return [
+        {**row, "train_nats_per_token": row["train_nats_per_token"] - 0.1 * at} for at, row in enumerate(run)
+    ]
+
+
+def test_where_losses_are_not_comparable_the_validation_loss_alone_tells():
+    said = remedy(falling(rows(2.0, 1.5, 1.8, train=2.4)), TrainingOptions(), comparable=False)
+    assert "by heart (1.800 nats a token of the held-out text, 1.500 at its lowest)" in said
+    assert "hardly learns" in remedy(rows(2.0, 1.5, 1.51, train=0.4), TrainingOptions(), comparable=False)
+    assert early_best(rows(2.0, 1.5, 1.51, 1.52, train=0.4), NETWORK, 400, comparable=False) is None
+    assert "by heart" in early_best(
+        falling(rows(1.5, 1.6, 1.7, 1.8, train=2.4)), NETWORK, 400, comparable=False
+    )
+
+
 def test_without_losses_nothing_is_diagnosed():
     assert remedy([], TrainingOptions()) == "give it a larger budget"
 

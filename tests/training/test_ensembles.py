@@ -122,6 +122,30 @@ def test_a_model_whose_ensemble_is_done_cannot_go_on(session, together):
         go_on(session)
 
 
+def test_a_new_budget_is_kept_however_often_the_run_is_interrupted(session, together):
+    list(session.train(session.plan(together), after(3)))
+    longer = TrainRequest.of(name="verse", resume=True, steps=48)
+    list(session.train(session.plan(longer), after(2)))
+    go_on(session)
+    assert read_model(session.models.find("verse")).config.training.steps == 48
+
+
+def test_a_model_that_takes_its_place_is_what_resumes(session, together, train):
+    list(session.train(session.plan(together), after(9)))
+    train(force=True, steps=6)
+    plan = session.plan(TrainRequest.of(name="verse", resume=True))
+    assert (plan.resumed, plan.config.training.ensemble) == (True, None)
+
+
+def test_what_has_begun_is_removed_by_the_models_name(session, together, train):
+    list(session.train(session.plan(together), after(9)))
+    with pytest.raises(UsageError, match="already"):
+        train()
+    session.models.remove("verse")
+    assert [path for path in session.models.root.iterdir() if path.is_dir()] == []
+    train()
+
+
 def test_pairs_have_ensembles_too(session, train, tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("ab\tBA\nabc\tCBA\nbca\tACB\n" * 30)

@@ -101,6 +101,24 @@ def test_what_adapts_in_eval_is_what_adapts_in_generation(train, session, tmp_pa
     assert loss.nats == pytest.approx(nats, rel=1e-4)
 
 
+def test_an_example_is_read_to_its_end_before_the_next(train, session, tmp_path):
+    """Examples stand side by side in a batch, and the n-gram goes on counting from one to the next."""
+    train(task="lines")
+    lines = ["the night and a rose", "a rose", "we sing of the night and a rose", "the sun"] * 3
+    (tmp_path / "other.txt").write_text("\n".join(lines))
+    request = EvaluateRequest(corpus=(str(tmp_path / "other.txt"),), evaluation=EvaluationOptions(adapt=True))
+    loss = session.evaluate(session.read("verse"), request).losses["adapt"]
+    generator = session.load("verse", options=LoadOptions(adapt=True)).generator
+    nats, state = 0.0, generator.model.start(1)
+    for line in lines:
+        tokens = generator.tokenizers.target.encode(line).tolist()
+        state = (*generator.model.start(1)[:-2], *state[-2:])  # what was counted is what stays
+        for token, target in zip([generator.eos_id, *tokens], [*tokens, generator.eos_id], strict=True):
+            logits, state = generator.model(np.array([token]), state)
+            nats -= log_softmax(logits)[0, target]
+    assert loss.nats == pytest.approx(nats, rel=1e-4)
+
+
 def test_what_was_read_is_expected_again(train, session):
     train()
     plain, adaptive = (

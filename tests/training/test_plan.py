@@ -223,6 +223,18 @@ def test_a_new_budget_replaces_the_old_whatever_its_unit(session, train, budget)
     assert training.seed == SEED
 
 
+def test_most_passes_mean_nothing_beside_the_budget_of_a_run(session, train):
+    train()
+    with pytest.raises(UsageError, match="max_epochs: the run has a budget of steps"):
+        session.plan(resumed(max_epochs=3))
+    assert session.plan(resumed(minutes=1, max_epochs=3)).config.training.max_epochs == 3
+
+
+def test_a_run_that_resume_begins_is_the_one_that_would_begin_without(session):
+    plans = [session.plan(TrainRequest.of("places", resume=resume)) for resume in (False, True)]
+    assert [plan.config.task.name for plan in plans] == ["lines", "lines"]
+
+
 @pytest.mark.parametrize("change", [{"patience": 0}, {"device": "cpu"}, {"precision": "bf16"}])
 def test_a_run_may_go_on_elsewhere_and_for_longer(session, train, change):
     train()

@@ -379,6 +379,25 @@ def test_a_study_is_found_by_name_in_the_file_or_the_database_that_it_is_in(sear
     assert study_names() == ["verse"]
 
 
+def test_pairs_in_two_files_are_searched_and_trained_again(search, request_, session, tmp_path):
+    (tmp_path / "a.en").write_text("".join(f"one {n} two\n" for n in range(60)))
+    (tmp_path / "a.de").write_text("".join(f"eins {n} zwei\n" for n in range(60)))
+    request = request_(tmp_path / "a.de", source=str(tmp_path / "a.en"), task="pairs", layers=None)
+    best = search(request)[-1].best
+    assert find_best("a", None) == best
+    again = best.under(TrainRequest.of(str(tmp_path / "a.de"), name="again", steps=8))
+    found = [event for event in session.train(session.plan(again)) if isinstance(event, Finished)]
+    assert found[0].best_nats_per_char == best.nats_per_char
+
+
+def test_a_corpus_that_ships_is_searched_as_what_it_is(search, request_, session):
+    first = tried(search(request_("places"), TuningOptions(trials=1)))[0]
+    plan = session.plan(replace(request_("places"), name="plain"))
+    assert plan.config.task.name == "lines"
+    found = [event for event in session.train(plan) if isinstance(event, Finished)]
+    assert first.nats_per_char == pytest.approx(found[0].best_nats_per_char, rel=1e-6)
+
+
 def test_a_study_without_a_complete_trial_has_no_best(search):
     search(options=TuningOptions(minutes=1e-9))
     with pytest.raises(NotFoundError, match="'verse' has no complete trial yet"):

@@ -36,11 +36,14 @@ STATUSES = {
 }
 VARIABLES = {
     "RNNGEN_HOME": "The folder of models, settings and caches, instead of the user's own folders.",
+    "RNNGEN_PLUGINS": "Plugins to load: none, a list as a,b, or all but some as no:a,b.",
+    "RNNGEN_PLUGINS_STRICT": "Set to 1 to end with status 4 at a plugin that cannot be loaded.",
     "RNNGEN_DEBUG": "Set to 1 to see the traceback of an error.",
     "NO_COLOR, FORCE_COLOR": "Never, or always, write in colour.",
 }
 FILES = {
-    "./rnngen.toml": "Settings of the current folder: a table for each command, a key for each flag.",
+    "./rnngen.toml": "Settings of the current folder, or of the nearest above it: a table for each command, "
+    "a key for each flag.",
     "$RNNGEN_HOME/config.toml": "The user's settings, likewise; by default under ~/.config/rnngen or where "
     "the platform keeps configuration. A flag overrides an environment variable, that overrides "
     "./rnngen.toml, and that overrides this file.",

@@ -16,7 +16,7 @@ from rnngen.cli.context import plugin_flags, session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
 from rnngen.cli.settings import given, overrule, rank_of, resolve
-from rnngen.errors import DivergedError
+from rnngen.errors import DivergedError, OptionError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.printable import shown
@@ -164,8 +164,8 @@ parts_flags = flags.options_from(
 def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **params: Any) -> None:
     """Train a model on CORPUS: files, folders, patterns, a corpus that ships, or - for standard input.
 
-    The text is read as UTF-8: plain, JSON, CSV or TSV, compressed with gzip or Zstandard or not. Its last
-    tenth is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
+    The text is read as UTF-8: plain, JSON, CSV or TSV, compressed with gzip or Zstandard or not. A
+    tenth of it is held out, and the weights that predict it best are kept. Ctrl-C saves the run and shows the
     command that resumes it.
     """
     overrule(ctx, params, *([budget] for budget in BUDGETS))
@@ -191,7 +191,7 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         arguments = [*plugin_flags(ctx), str(ctx.info_name), *ctx.meta[flags.ARGUMENTS]]
         ctx.exit(launch(request.nproc, arguments))
     if restarted() and not request.force:
-        request = replace(request, resume=True, from_study=None, storage=None, params=None)
+        request = replace(request, resume=True, from_study=None, storage=None)
     listeners = [make_listener(here, text) for text in request.listener if first()]
     run = run_together if launched() else run_alone
     plan, finished = run(here, request, listeners, Display(mode, verbose))
@@ -202,7 +202,8 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
 def conclude(ctx: click.Context, plan: "Plan", finished: "Finished", mode: "console.Mode") -> None:
     """Show where the model is, what held it back, and a command to try it with, or to resume the run."""
     if finished.reason == "interrupt":
-        console.note(f"saved at step {finished.step}; go on with: rnngen train --resume --name {plan.name}")
+        resume = shlex.join(["rnngen", "train", "--resume", "--name", plan.name])
+        console.note(f"saved at step {finished.step}; go on with: {resume}")
         ctx.exit(INTERRUPTED)
     if mode in ("json", "quiet"):
         return
@@ -310,6 +311,8 @@ def run_together(
     """Train as one of several processes, of which the first shows what happens."""
     from rnngen.training.distributed import PeerLost, joined
 
+    if request.params:
+        raise OptionError("`params`: the width is chosen in one process: give the `hidden` that `plan` shows")
     end_with_launcher()
     with joined() as group:
         try:

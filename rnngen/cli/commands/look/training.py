@@ -46,9 +46,9 @@ def training(
 ) -> None:
     """Draw the losses, the learning rate, the gradient's norm and the speed of training runs.
 
-    Without MODEL, those of the model trained last. Losses are in nats per token, in training and on the
-    validation text, there with the n-gram and of the network alone; the table shows the best evaluation of
-    each run, and the gap between its network's two losses.
+    Without MODEL, those of the default model, or the one trained last. Losses are in nats per token, in
+    training and on the validation text, there with the n-gram and of the network alone; the table shows the
+    best evaluation of each run, and the gap between its network's two losses.
     """
     from rnngen.observation.training import Run, check_axis
     from rnngen.plots.stack import Stack
