@@ -38,7 +38,7 @@ def card(**changes):
         "(`window`) | 1.3457 |",
         "odes.txt, 愛.txt: 123,456 characters",
         "SHA-256 `abcdefabcdefabcd…`",
-        "the last 10%",
+        "10%\nheld out",
         "step 1,000 of 1,200",
         "- cell `lstm` (rnngen 0.1.0), forget_bias=1.5",
         "- tokenizer `runes` (acme-runes 2.3)\n",
@@ -94,7 +94,7 @@ def test_a_text_of_its_own_for_validation_is_named():
 
 @pytest.mark.parametrize(("fraction", "told"), [(0.5, "50%"), (0.005, "0.5%"), (0.123, "12.3%")])
 def test_the_share_held_out_is_told_as_it_is(fraction, told):
-    assert f"the last {told}" in card(corpus=replace(CONFIG.corpus, val_fraction=fraction))
+    assert f", {told}\nheld out" in card(corpus=replace(CONFIG.corpus, val_fraction=fraction))
 
 
 def test_many_files_are_told_by_the_first():

@@ -75,7 +75,7 @@ def test_pairs_have_a_pace_of_their_own_and_smoothed_targets_unless_others_are_g
     assert 0 < smoothing < 0.5
     assert filled(head="adaptive") == (pace, 0)  # which computes no probabilities to smooth
     other = TrainingOptions(batch=40, label_smoothing=0.3)
-    assert filled({"batch"}, other) == ({"batch": 40, "lr": other.lr}, smoothing)
+    assert filled({"batch"}, other) == (pace | {"batch": 40}, smoothing)  # each stands for itself
     assert filled({"label_smoothing"}, other) == (pace, 0.3)
 
 
