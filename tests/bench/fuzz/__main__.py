@@ -122,7 +122,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path)
     asked = parser.parse_args()
-    import torch  # noqa: F401 - no execution is to wait for it
+    import torch  # no execution is to wait for it, nor for what it imports later
+
+    torch.empty(1, device="meta").normal_()
 
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as place:
         folder, models = Path(place), Models(Path(place))
