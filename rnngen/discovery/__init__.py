@@ -117,8 +117,12 @@ class SingleFile:
 
     @cached_property
     def distribution(self) -> Distribution:
-        """The file, and a digest of its content as the version."""
-        return Distribution(self.path.name, sha256(self.path.read_bytes()).hexdigest()[:8])
+        """The file, and a digest of its content as the version; of one that cannot be read, loading tells."""
+        try:
+            content = self.path.read_bytes()
+        except OSError:
+            content = b""
+        return Distribution(self.path.name, sha256(content).hexdigest()[:8])
 
     @property
     def place(self) -> str:

@@ -217,15 +217,21 @@ class Decoder:
             raise self._no_text(kind)
         mark = next((name for bom, name in MARKS.items() if block.startswith(bom)), None)
         if mark is not None and (codec == "utf-8" or mark.startswith(codec)):
+            if mark != codec:  # from here on it is what the text should be
+                self._asked = self._encoding = mark
             return mark
         if mark is not None:
             fault = f"not {self._asked.upper()}: it begins with the byte order mark of {mark.upper()}"
             raise self._other(fault, [mark], block)
-        if codec.startswith(("utf-16", "utf-32")):
+        if self._is_wide:
             self._check_byte_order(codec, block)
         elif codec != "utf-8" and is_utf8(block, codec):
             raise self._other(f"not {self._asked.upper()}, but UTF-8", ["utf-8"], block)
         return codec
+
+    @property
+    def _is_wide(self) -> bool:
+        return self._encoding.startswith(("utf-16", "utf-32"))
 
     def _check_byte_order(self, codec: str, block: bytes) -> None:
         """Refuse a text without a mark whose byte order is not said, or is another one."""
@@ -247,13 +253,20 @@ class Decoder:
         begin = self._taken - len(data)
         line = self._line(error.object[: error.start].decode(self._encoding, "replace"))
         fault = f"{line}: byte 0x{data[place]:02x} at offset {begin + place} is not {self._asked.upper()}"
-        if (found := wide(data, begin)) is not None:
+        if (found := wide(data, begin)) not in (None, self._encoding):
             fault += f", and looks like {found.upper()} without a byte order mark"
             return self._other(fault, [found], data[-begin % 4 :])
+        if self._is_wide:
+            mend = f"all before is {self._asked.upper()}: get the whole file, or mend this place"
+            return EncodingError(self._name, fault, mend)
+        return self._of_another(fault, data, place, begin, error.reason)
+
+    def _of_another(self, fault: str, data: bytes, place: int, begin: int, reason: str) -> EncodingError:
+        """Return the error for a byte that may be of another encoding of single bytes, or of several."""
         text = data.decode("utf-8", "replace") if self._encoding == "utf-8" else ""
         wrong = text.count("\ufffd")
         right = sum(map(len, _BEYOND.findall(text))) - wrong
-        if error.reason in _CUT_SHORT:
+        if reason in _CUT_SHORT:
             fault += ", or the file is cut short there"
             if right:
                 return EncodingError(self._name, fault, "all before is UTF-8: get the whole file")
@@ -274,7 +287,7 @@ class Decoder:
             fault = f"{line}: NUL bytes, as of {found.upper()} without a byte order mark"
             return self._other(fault, [found], block[-begin % 4 :])
         count = f"{text.count(chr(0)):,} NUL characters" if text.count("\0") > 1 else "a NUL character"
-        mend = "texts have none: remove them with tr -d '\\000'"
+        mend = "texts have none: remove them with tr -d '\\000'" + ", once it is UTF-8" * self._is_wide
         return EncodingError(self._name, f"{line}: {count}", mend + self._raw(", or, if this is no text,"))
 
     def _line(self, text: str) -> str:

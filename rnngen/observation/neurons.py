@@ -8,7 +8,7 @@ chance, and such a one does not score. (The properties are those of Karpathy et 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Units:
     """Where each of the U units is: ``layer 1, array 2, number 7``, all counted from 1."""
     left_out: int
     """Arrays of the state whose units are not shown: they grow, hold whole numbers, or are very large."""
+    begins: tuple[int, ...] = (0,)
+    """The number of each text's first piece."""
 
     def check(self, unit: int) -> int:
         """Return a unit's number.
@@ -79,7 +81,7 @@ def observe(generator: Generator, texts: Sequence[Text]) -> Units:
     Raises:
         UsageError: if the network has no units of a fixed number.
     """
-    reading, pieces, rows = Reading.of(generator), list[Piece](), list[Floats]()
+    reading, pieces, rows, begins = Reading.of(generator), list[Piece](), list[Floats](), list[int]()
     vocabulary, network = generator.tokenizers.target.pieces, reading.network
     kept: list[int] | None = None
     state: State = ()
@@ -106,13 +108,15 @@ def observe(generator: Generator, texts: Sequence[Text]) -> Units:
         found = pieces_of([vocabulary[token] for token in tokens])
         last = [piece.tokens.stop - 1 for piece in found]
         rows.append(np.concatenate(values)[last])
+        begins.append(len(pieces))
         pieces += [
             Piece(one.text, range(one.tokens.start + offset, one.tokens.stop + offset)) for one in found
         ]
         offset += len(tokens)
     if kept is None:
         raise UsageError("there is nothing to read in the text; give one with some")
-    return Units(tuple(pieces), np.concatenate(rows), tuple(_places(network, state, kept)), left_out)
+    places = tuple(_places(network, state, kept))
+    return Units(tuple(pieces), np.concatenate(rows), places, left_out, tuple(begins))
 
 
 def _varying(reading: Reading) -> set[int]:
@@ -155,11 +159,13 @@ Property = Callable[[str], "list[float | None]"]
 
 def find(units: Units) -> list[Finding]:
     """Find for each property the unit that follows it best."""
-    text = "".join(piece.text for piece in units.pieces)
+    spans = zip(units.begins, [*units.begins[1:], None], strict=True)
+    texts = ["".join(piece.text for piece in units.pieces[begin:end]) for begin, end in spans]
     ends = np.cumsum([len(piece.text) for piece in units.pieces]) - 1
     found = []
     for name, measure in PROPERTIES.items():
-        by_char = np.array([np.nan if one is None else one for one in measure(text)])
+        measured = chain.from_iterable(map(measure, texts))
+        by_char = np.array([np.nan if one is None else one for one in measured])
         found.append(_finding(name, units.values, by_char[ends]))
     return found
 
@@ -193,7 +199,7 @@ def correlations(values: NDArray[Any], wanted: Doubles) -> Doubles:
 
 
 def in_quotes(text: str) -> "list[float | None]":
-    """1 between quotation marks, which no line break but a single one separates."""
+    """1 between quotation marks."""
     found: list[float | None] = [0.0] * len(text)
     for match in re.finditer(r'"[^"]*?"|“[^”]*”|«[^»]*»|「[^」]*」', text):
         found[match.start() : match.end() - 1] = [1.0] * (match.end() - 1 - match.start())

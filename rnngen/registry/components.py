@@ -149,7 +149,9 @@ def _named(registry: Registry, kind: str, text: str) -> Component:
 
 def parse_component(text: str) -> tuple[str, dict[str, str]]:
     """Read ``NAME;key=value;key=value`` → name, settings; ``UsageError`` if it is not of that form."""
-    name, *settings = divide(text, ";")
+    name, *settings = divide(text, ";") or [""]
+    if not name.strip():
+        raise UsageError(f"{text!r}: a name expected, as NAME or NAME;key=value")
     given = {}
     for setting in settings:
         key, equals, value = setting.partition("=")

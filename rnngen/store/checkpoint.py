@@ -97,7 +97,12 @@ def read_tensors(path: Path) -> "tuple[dict[str, NDArray[Any]], dict[str, Any]]"
         raise ModelError(f"{path} is missing; restore it, or train the model again") from None
     except OSError as error:
         raise ModelError(f"{os_reason(error)}; restore it, or train the model again") from error
-    except (SafetensorError, TypeError, ValueError) as error:  # TypeError: a type that NumPy has not
+    except (
+        SafetensorError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:  # NumPy lacks types
         raise ModelError(f"{path} is damaged ({error}); restore it, or train the model again") from error
     record: dict[str, Any] = parse(path, metadata[RECORD])
     if record.pop("sha256", None) != _digest(tensors, record):

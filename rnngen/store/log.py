@@ -34,6 +34,13 @@ CREATE TABLE IF NOT EXISTS generations (
 COLUMNS = "number, time, version, models, fingerprint, options, input, text"
 PATIENCE = 30.0
 """Seconds that a process waits for another one that writes."""
+MENDS = {
+    sqlite3.SQLITE_BUSY: "another program has it open for long; try again when that is done",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_READONLY: "check its permissions",
+    sqlite3.SQLITE_CANTOPEN: "check its permissions",
+}
+"""Ways out of errors that are not of the file's content."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,8 @@ class Log:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> RnngenError:
-        return RnngenError(f"{self.path} cannot be used as a log ({error}); move it away to begin a new one")
+        mend = MENDS.get(getattr(error, "sqlite_errorcode", -1), "move it away to begin a new one")
+        return RnngenError(f"{self.path} cannot be used as a log ({error}); {mend}")
 
 
 def _prompt(record: Record) -> str:

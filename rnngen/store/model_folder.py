@@ -236,8 +236,8 @@ def read_speed(folder: Path) -> list[dict[str, Any]]:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    text = _read_text(path).removesuffix("\n") if path.exists() else ""
-    rows = [checkpoint.parse(path, line) for line in text.split("\n")] if text else []
+    text = _read_text(path) if path.exists() else ""
+    rows = [checkpoint.parse(path, line) for line in text.split("\n") if line.strip()]
     if not all(isinstance(row.get("step"), int) for row in rows):
         raise ModelError(f"{path} is damaged (a line without its step); restore it, or train the model again")
     return rows

@@ -1,7 +1,9 @@
 """``sample --log`` and ``rnngen log``: what was written is written again, to the byte, or it says why not."""
 
 import json
+import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 
@@ -44,6 +46,15 @@ def test_records_are_found_by_what_they_hold_and_deleted(run, shelf):
     run("log", "rm", "-y", 2)
     assert json.loads(run("log", "search", "anna", "--json").out) == []
     run("log", "rm", "-y", 2, status=3)
+
+
+def test_a_log_that_is_busy_is_not_to_be_moved_away(run, shelf, home, monkeypatch):
+    run("sample", "-m", "tale", "-n", 3, "the", "--log", "-q")
+    monkeypatch.setattr("rnngen.store.log.PATIENCE", 0.1)
+    with closing(sqlite3.connect(home / "log.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        said = run("log", "list", status=1).err
+    assert "another program has it open for long; try again" in said
 
 
 def test_other_weights_are_not_taken_for_those_that_wrote(run, shelf, tiny, trained):

@@ -30,6 +30,20 @@ def test_a_new_package_passes_its_own_test(run, place, monkeypatch):
     assert "no name for a plugin" in run("plugins", "new", "task", "My Task", status=2).err
 
 
+@pytest.mark.parametrize("what", ["a link to nothing", "a folder"])
+def test_what_cannot_be_read_as_a_file_is_a_failure_of_its_own(run, home, place, what):
+    path = home / "plugins" / "gone.py"
+    path.parent.mkdir(parents=True)
+    if what == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to(place / "gone.py")
+    assert "Usage" in run("--help").out
+    said = run("plugins", "list")
+    assert "gone" in said.out + said.err
+    assert "lstm" in run("-p", "no:gone", "plugins", "list").out
+
+
 def test_a_new_file_is_a_plugin_at_once_and_is_checked_shown_and_removed(run, home, pip):
     path = home / "plugins" / "no_a.py"
     assert run("plugins", "new", "filter", "no-a", "--file").out == f"{path}\n"

@@ -66,6 +66,16 @@ def test_nothing_gives_nothing(data):
     assert lines_of(data) == []
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_fault_behind_a_mark_is_one_of_the_encoding_that_the_mark_names(encoding):
+    mark = "\ufeff".encode(encoding)
+    whole = mark + ("two lines\n" * 50).encode(encoding)
+    for asked in ("utf-8", encoding[:6]):
+        said = str(refused(whole[:-1], asked))
+        assert f"is not {encoding.upper()}; all before is {encoding.upper()}: get the whole file" in said
+        assert "NUL character" in str(refused(whole + "\0".encode(encoding), asked))
+
+
 def test_what_may_be_half_a_mark_and_is_none_is_a_wrong_byte():
     assert "byte 0xef at offset 0" in str(refused(b"\xef\xbb"))
 

@@ -1,5 +1,7 @@
 """Units: of any cell, as its state has them; a property finds its unit, and chance finds none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,15 @@ def test_each_property_finds_the_unit_that_follows_it_and_noise_is_not_telling()
     found = find(units_of(CODE, followed))
     assert [one.unit for one in found] == [0, 1, 2, 3, 4]
     assert all(one.telling and one.score < 0 for one in found)
+
+
+def test_each_text_is_measured_by_itself():
+    texts = [CODE[at : at + 31].replace("\n", " ") for at in range(0, 930, 31)]
+    values = np.random.default_rng(1).normal(size=(930, 6)).astype(np.float32)
+    values[:, 5] += np.concatenate([neurons.line_position(text) for text in texts])
+    units = replace(units_of("".join(texts), values), begins=tuple(range(0, 930, 31)))
+    found = {one.name: one for one in find(units)}["position in the line"]
+    assert (found.unit, found.telling) == (5, True)
 
 
 def test_a_text_without_a_property_says_so():

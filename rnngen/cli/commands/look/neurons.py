@@ -80,10 +80,11 @@ def picture_of(units: "Units", found: "list[Finding]", unit: int, model: str) ->
 
     limit = units.range(unit)
     values = units.values[:, unit].tolist()
-    runs = tuple(
-        Run(piece.text, max(-1.0, min(value / limit, 1.0)), f"{value:.3f}")
-        for piece, value in zip(units.pieces, values, strict=True)
-    )
+    runs = []
+    for number, (piece, value) in enumerate(zip(units.pieces, values, strict=True)):
+        if number and number in units.begins:
+            runs.append(Run("\n", None))
+        runs.append(Run(piece.text, max(-1.0, min(value / limit, 1.0)), f"{value:.3f}"))
     scale = tuple((share, f"{share * limit:.2g}") for share in (-1.0, -0.5, 0.0, 0.5, 1.0))
     notes = [f"{len(units.places):,} units; correlation on the second half of the text:"]
     notes += [described(one, units) for one in found]
@@ -91,7 +92,7 @@ def picture_of(units: "Units", found: "list[Finding]", unit: int, model: str) ->
         left_out = counted(units.left_out, "arrays")
         notes.append(f"left out of the state: {left_out}, growing or without such units")
     title = f"{model}: unit {unit} ({units.places[unit]})"
-    return ColouredText(title, runs, "two-sided", scale, "activation", tuple(notes))
+    return ColouredText(title, tuple(runs), "two-sided", scale, "activation", tuple(notes))
 
 
 def described(one: "Finding", units: "Units") -> str:
