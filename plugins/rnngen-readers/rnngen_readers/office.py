@@ -22,15 +22,19 @@ def read_docx(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]: 
 
     try:
         document = docx.Document(io.BytesIO(stream.read()))
+        lines = [line for part in document.iter_inner_content() for line in _lines(part)]
     except (PackageNotFoundError, LxmlError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise CorpusError(f"{name}: not a Word document (.docx) that can be read; save it anew") from error
-    yield Chunk("".join(f"{line}\n" for part in document.iter_inner_content() for line in _lines(part)), True)
+    yield Chunk("".join(f"{line}\n" for line in lines), True)
 
 
 def _lines(part: Any) -> Iterator[str]:
     if hasattr(part, "rows"):
+        met = set[Any]()
         for row in part.rows:
-            yield "\t".join(cell.text.replace("\n", " ") for cell in row.cells)
+            cells = {cell._tc: cell for cell in row.cells if cell._tc not in met}  # merged ones come again
+            met |= cells.keys()
+            yield "\t".join(cell.text.replace("\n", " ") for cell in cells.values())
     else:
         yield part.text
 
@@ -42,7 +46,7 @@ def read_pdf(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]:  
         CorpusError: if it is no PDF, needs a password, or has pictures of text alone.
     """
     import pypdf
-    from pypdf.errors import PyPdfError
+    from pypdf.errors import DependencyError, PyPdfError
 
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # no word of what it mends by itself
     try:
@@ -50,6 +54,11 @@ def read_pdf(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]:  
         if file.is_encrypted and not file.decrypt(""):
             raise CorpusError(f"{name}: the file needs a password; save it without one")
         texts = [page.extract_text() for page in file.pages]
+    except DependencyError as error:
+        mend = "pip install 'pypdf[crypto]', or save it without encryption"
+        raise CorpusError(
+            f"{name}: the file is encrypted by AES, which needs a package more; {mend}"
+        ) from error
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorpusError(f"{name}: not a PDF that can be read ({error}); save it anew") from error
     if not any(text.strip() for text in texts):

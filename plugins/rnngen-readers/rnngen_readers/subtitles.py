@@ -1,5 +1,6 @@
 """Subtitles: SubRip (.srt) and WebVTT (.vtt), whose cues look alike."""
 
+import html
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -24,7 +25,8 @@ def read_subtitles(stream: BinaryIO, name: str, options: SubtitleOptions) -> Ite
         UsageError: if there is no such encoding.
     """
     text = "".join(encodings.read(stream, name, options.encoding))
-    cues = [" ".join(TAG.sub("", cue).split()) for cue in CUE.findall(text.replace("\r\n", "\n"))]
+    plain = html.unescape if text.startswith("WEBVTT") else str  # SubRip has no entities
+    cues = [" ".join(plain(TAG.sub("", cue)).split()) for cue in CUE.findall(text.replace("\r\n", "\n"))]
     if not cues:
         raise CorpusError(f"{name}: no subtitles: a line with times like '00:01 --> 00:02' is missing")
     yield Chunk("".join(f"{cue}\n" for cue in cues if cue), True)

@@ -128,16 +128,36 @@ def test_a_book_is_its_chapters_in_the_order_of_its_spine() -> None:
 
 def test_a_word_document_is_its_paragraphs_and_tables_in_order() -> None:
     assert read("docx", word()) == ["First.\na\tb\nLast.\n"]
+    document, data = docx.Document(), io.BytesIO()
+    table = document.add_table(2, 3)
+    table.cell(0, 0).merge(table.cell(0, 1)).text = "wide"
+    table.cell(0, 2).merge(table.cell(1, 2)).text = "tall"
+    table.cell(1, 0).text, table.cell(1, 1).text = "a", "b"
+    document.save(data)
+    assert read("docx", data.getvalue()) == ["wide\ttall\na\tb\n"]
 
 
 def test_a_pdf_is_its_text_layer() -> None:
     assert read("pdf", pdf("A harbour")) == ["A harbour\n"]
 
 
+def test_encryption_that_needs_another_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: Any) -> None:
+        raise pypdf.errors.DependencyError("cryptography>=3.1 is required for AES algorithm")
+
+    monkeypatch.setattr(pypdf, "PdfReader", lacking)
+    with pytest.raises(
+        CorpusError, match=r"the-file: the file is encrypted by AES.*pip install 'pypdf\[crypto\]'"
+    ):
+        read("pdf", pdf("A harbour"))
+
+
 def test_subtitles_are_what_is_said() -> None:
     assert read("subtitles", SUBTITLES.encode()) == ["Who is there?\nMe.\n"]
     vtt = "WEBVTT\n\nintro\n00:01.000 --> 00:02.000 align:start\n<v Ann>Hello,\nall.\n\nNOTE none\n"
     assert read("subtitles", vtt.encode()) == ["Hello, all.\n"]
+    escaped = vtt.replace("Hello", "Tom &amp; &lt;Jerry&gt;&nbsp;")
+    assert read("subtitles", escaped.encode()) == ["Tom & <Jerry> , all.\n"]
     assert read("subtitles", SUBTITLES.replace("Me", "Señor").encode("cp1252"), encoding="cp1252") == [
         "Who is there?\nSeñor.\n"
     ]

@@ -99,12 +99,14 @@ class Guard:
         if self.hosts is not None and _host(host) not in self.hosts:
             return refusal(403, f"this server does not answer under the name {host!r}")
         origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             return refusal(403, f"a page of {origin} asks, and only this server's own may")
-        if self.token is None or not request.url.path.startswith("/v1/"):
+        if self.token is None or not request.scope["path"].startswith("/v1/"):  # a URL holds what Host says
             return None
         kind, _, given = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token.encode()):
+        if kind.lower() == "bearer" and hmac.compare_digest(
+            given.strip(" ").encode("latin-1"), self.token.encode()
+        ):
             return None
         return refusal(
             401,

@@ -43,13 +43,16 @@ class Batcher:
         self.active = 0
         """Requests that are generating."""
         self._lock = threading.Lock()
+        self._closed = False
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="rnngen-steps", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End the thread, once those who wait have their answers."""
-        self._calls.put(None)
+        with self._lock:
+            self._closed = True
+            self._calls.put(None)
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -63,9 +66,16 @@ class Batcher:
                 self.active -= 1
 
     def ask(self, tokens: Any, state: State | None) -> Any:
-        """Return what the model returns for tokens (B,) and a state, or for a start; raise what it raises."""
+        """Return what the model returns for tokens (B,) and a state, or for a start; raise what it raises.
+
+        Raises:
+            RuntimeError: after ``close``: nobody would answer.
+        """
         call = _Call(tokens, state)
-        self._calls.put(call)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the server is closing")
+            self._calls.put(call)
         answer = call.answer.get()
         if isinstance(answer, Exception):
             raise answer

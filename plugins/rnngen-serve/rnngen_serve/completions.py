@@ -130,7 +130,7 @@ class Completion:
 def _require_nothing(name: str, given: Mapping[str, Any]) -> None:
     if name not in NOTHING:
         raise ParameterError(name, str(UnknownName("parameter", name, OTHERS | KNOBS.keys())))
-    if given[name] not in NOTHING[name]:
+    if (type(given[name]), given[name]) not in [(type(one), one) for one in NOTHING[name]]:  # 0 is no False
         raise ParameterError(name, f"{given[name]!r}: this server has none; leave it out")
 
 

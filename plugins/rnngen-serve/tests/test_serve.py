@@ -1,5 +1,6 @@
 """What the server promises: the completions API, limits, nobody let in, and steps that requests share."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -25,6 +26,7 @@ from rnngen.testing import check_command
 
 from rnngen_serve import rnngen_commands
 from rnngen_serve.app import Server, application
+from rnngen_serve.batching import Batcher
 from rnngen_serve.command import serve
 from rnngen_serve.completions import Limits
 
@@ -149,6 +151,7 @@ def test_a_stop_ends_a_text_and_says_so(model: Model) -> None:
         ({"n": 5}, 400, "n"),
         ({"n": True}, 400, "n"),
         ({"logprobs": 3}, 400, "logprobs"),
+        ({"logprobs": 0}, 400, "logprobs"),
         ({"label": "x"}, 400, "label"),
         ({"model": "other"}, 404, "other"),
         ([], 400, "object"),
@@ -192,12 +195,43 @@ def test_nobody_is_let_in(model: Model) -> None:
             "the token": status(port, path="/v1/models", Authorization="Bearer sesame"),
             "a page elsewhere": status(port, {}, Origin="http://elsewhere.example"),
             "another name": status(port, {}, Host="elsewhere.example"),
+            "no origin": status(port, {}, Origin="http://["),
             "a form": status(port, b"{}", Content_Type="text/plain", Authorization="Bearer sesame"),
             "the page": status(port, path="/"),
         }
-    assert list(statuses.values()) == [401, 401, 200, 403, 403, 415, 200]
+    assert list(statuses.values()) == [401, 401, 200, 403, 403, 403, 415, 200]
     refused = CliRunner().invoke(serve, ["--host", "0.0.0.0"])
     assert "--token" in str(refused.exception)
+
+
+def test_a_token_may_have_any_letters_and_no_host_stands_for_one(model: Model) -> None:
+    with running(model, token="sésà") as (port, _):
+        given = "Bearer sésà".encode().decode("latin-1")
+        assert status(port, path="/v1/models", Authorization=given) == 200
+    app = application(Server({"tale": model}, LIMITS, {"tale": 1}), token="t", hosts=None)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/v1/models", "raw_path": b"/v1/models"}
+    scope |= {"headers": [(b"host", b"a?")], "query_string": b"", "scheme": "http", "server": ("a", 80)}
+
+    async def asked() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(asked())
+    assert sent[0]["status"] in (400, 401)
+
+
+def test_who_asks_after_the_end_does_not_wait_for_ever(model: Model) -> None:
+    batcher = Batcher(model.generator.model)
+    batcher.close()
+    with pytest.raises(RuntimeError, match="closing"):
+        batcher.ask(1, None)
 
 
 class Slow:

@@ -32,7 +32,7 @@ class Writer:
             self.close()
             place = str(self.folder / event.model)
             # a run that goes on hides what was written of later steps
-            self.writer = SUMMARIES(place, purge_step=event.step)
+            self.writer = SUMMARIES(place, purge_step=event.step and event.step + 1)
         elif isinstance(event, Step):
             self._write("train/loss", event.loss, event.step)
             self._write("train/learning_rate", event.lr, event.step)
