@@ -263,7 +263,7 @@ def test_requests_share_steps_and_their_texts_are_those_that_they_would_be_alone
         {"prompt": "the cat "[:size], "max_tokens": 20 + size, "seed": size, "temperature": size / 4}
         for size in range(1, 7)
     ]
-    slow = slowed(model, 0.002)
+    slow = slowed(model, 0.01)
     with running(slow) as (port, _):
         alone = [answer(port, one)["choices"] for one in asked]
         slow.generator.model.rows.clear()
