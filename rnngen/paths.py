@@ -73,8 +73,8 @@ def read_regular(path: Path, limit: int) -> bytes:
     return bytes(found)
 
 
-PIECE = 1 << 20
-"""Bytes that are read at once."""
+PIECE = 1 << 16
+"""Bytes that are read at once: as much memory is asked for, and most files are small."""
 
 
 def config() -> Path:

@@ -1,9 +1,10 @@
 """``rnngen models``: the models on this machine."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import isfinite
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,21 +53,22 @@ def list_models(json: bool) -> None:
     narrow terminal shows fewer columns.
     """
     store = _store()
-    found = [_summary(store.path(name)) for name in store.names()]
+    found = [_summary(store.root / name) for name in store.names()]
     if json:
         console.write_json(found)
     elif not found:
         console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
-        taken = str(_taken(store))
+        taken = _taken(store, found)
         console.table([_row(one, taken) for one in found], COLUMNS, rare=RARE)
 
 
-def _taken(store: "ModelStore") -> Path | None:
-    """Return the folder of the model that is taken where none is named."""
-    with suppress(RnngenError):
-        return store.find(None)
-    return None
+def _taken(store: "ModelStore", found: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the folder of the model that is taken where none is named, as ``ModelStore.find`` finds it."""
+    if default := store.default():
+        return str(default)
+    trained = [one for one in found if one.get("modified")]
+    return max(trained, key=itemgetter("modified"))["path"] if trained else None
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -82,8 +84,9 @@ def _summary(path: Path) -> dict[str, Any]:
         rows = read_metrics(path)
         best = [float(row["val_nats_per_char"]) for row in rows if row["best"]]
         course = [float(row["val_nats_per_char"]) for row in rows]
-    weights = path / WEIGHTS
-    written = weights.stat() if weights.is_file() else None
+    written = None
+    with suppress(OSError):
+        written = (path / WEIGHTS).stat()
     return {
         "name": path.name,
         "path": str(path),
@@ -95,11 +98,11 @@ def _summary(path: Path) -> dict[str, Any]:
     }
 
 
-def _row(summary: dict[str, Any], taken: str) -> list[object]:
+def _row(summary: dict[str, Any], taken: str | None) -> list[object]:
     """Return a summary as a row of the listing."""
     loss, count, modified = (summary.get(key) for key in ("nats_per_char", "bytes", "modified"))
     return [
-        "*" if summary.get("path") == taken else None,
+        "*" if taken and summary.get("path") == taken else None,
         *(summary.get(key) for key in ("name", "task", "cell", "size", "tokenizer")),
         None if loss is None else f"{loss:.4f}",
         sparkline(summary.get("course") or []) or None,
