@@ -18,12 +18,16 @@ def read_docx(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]: 
     """
     import docx
     from docx.opc.exceptions import PackageNotFoundError
+    from docx.oxml.exceptions import InvalidXmlError
     from lxml.etree import LxmlError
+
+    package = (PackageNotFoundError, zipfile.BadZipFile, KeyError)
+    content = (LxmlError, InvalidXmlError, ValueError, AttributeError)  # the last where there is no body
 
     try:
         document = docx.Document(io.BytesIO(stream.read()))
         lines = [line for part in document.iter_inner_content() for line in _lines(part)]
-    except (PackageNotFoundError, LxmlError, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (*package, *content) as error:
         raise CorpusError(f"{name}: not a Word document (.docx) that can be read; save it anew") from error
     yield Chunk("".join(f"{line}\n" for line in lines), True)
 
@@ -55,10 +59,8 @@ def read_pdf(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]:  
             raise CorpusError(f"{name}: the file needs a password; save it without one")
         texts = [page.extract_text() for page in file.pages]
     except DependencyError as error:
-        mend = "pip install 'pypdf[crypto]', or save it without encryption"
-        raise CorpusError(
-            f"{name}: the file is encrypted by AES, which needs a package more; {mend}"
-        ) from error
+        mend = "for an encrypted file pip install 'pypdf[crypto]', or save it without encryption"
+        raise CorpusError(f"{name}: {error}; {mend}") from error
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorpusError(f"{name}: not a PDF that can be read ({error}); save it anew") from error
     if not any(text.strip() for text in texts):

@@ -65,6 +65,16 @@ def word() -> bytes:
     return data.getvalue()
 
 
+def rewritten(old: str, new: str) -> bytes:
+    """The Word document with other words in its XML."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(word())) as old_one, zipfile.ZipFile(data, "w") as archive:
+        for path in old_one.namelist():
+            text = old_one.read(path)
+            archive.writestr(path, text.replace(old.encode(), new.encode()) if "document" in path else text)
+    return data.getvalue()
+
+
 def pdf(text: str = "", password: str = "") -> bytes:
     writer, data = pypdf.PdfWriter(), io.BytesIO()
     page = writer.add_blank_page(200, 200)
@@ -146,9 +156,7 @@ def test_encryption_that_needs_another_package_is_named(monkeypatch: pytest.Monk
         raise pypdf.errors.DependencyError("cryptography>=3.1 is required for AES algorithm")
 
     monkeypatch.setattr(pypdf, "PdfReader", lacking)
-    with pytest.raises(
-        CorpusError, match=r"the-file: the file is encrypted by AES.*pip install 'pypdf\[crypto\]'"
-    ):
+    with pytest.raises(CorpusError, match=r"the-file: cryptography.*AES.*pip install 'pypdf\[crypto\]'"):
         read("pdf", pdf("A harbour"))
 
 
@@ -158,6 +166,7 @@ def test_subtitles_are_what_is_said() -> None:
     assert read("subtitles", vtt.encode()) == ["Hello, all.\n"]
     escaped = vtt.replace("Hello", "Tom &amp; &lt;Jerry&gt;&nbsp;")
     assert read("subtitles", escaped.encode()) == ["Tom & <Jerry> , all.\n"]
+    assert read("subtitles", SUBTITLES.replace("Me", "R&amp;B").encode()) == ["Who is there?\nR&amp;B.\n"]
     assert read("subtitles", SUBTITLES.replace("Me", "Señor").encode("cp1252"), encoding="cp1252") == [
         "Who is there?\nSeñor.\n"
     ]
@@ -177,6 +186,13 @@ BAD = {
     ),
     "a cut archive": ("epub", SAMPLES["epub"][:200], "not an epub"),
     "a cut document": ("docx", SAMPLES["docx"][:500], "save it anew"),
+    "a document without a body": ("docx", rewritten("w:body>", "w:nobody>"), "save it anew"),
+    "a cell that goes on above its table": (
+        "docx",
+        rewritten("<w:tcPr>", "<w:tcPr><w:vMerge/>"),
+        "save it anew",
+    ),
+    "a cell of no width": ("docx", rewritten("<w:tcPr>", "<w:tcPr><w:gridSpan/>"), "save it anew"),
     "an archive that is no document": ("docx", SAMPLES["epub"], "Word document"),
     "a pdf with pictures alone": ("pdf", pdf(), "OCR"),
     "a pdf with a password": ("pdf", pdf("x", "secret"), "password"),

@@ -104,9 +104,7 @@ class Guard:
         if self.token is None or not request.scope["path"].startswith("/v1/"):  # a URL holds what Host says
             return None
         kind, _, given = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and hmac.compare_digest(
-            given.strip(" ").encode("latin-1"), self.token.encode()
-        ):
+        if kind.lower() == "bearer" and _same(given.strip(" "), self.token):
             return None
         return refusal(
             401,
@@ -114,6 +112,11 @@ class Guard:
             code="invalid_api_key",
             WWW_Authenticate="Bearer",
         )
+
+
+def _same(given: str, token: str) -> bool:
+    """Return whether a header, decoded from Latin-1 as browsers send it, is the token; others send UTF-8."""
+    return any(hmac.compare_digest(given.encode(sent), token.encode()) for sent in ("latin-1", "utf-8"))
 
 
 def _host(value: str) -> str | None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from rnngen.contracts import ConditionedStep, Floats, NetworkStep, State, TokenIds
+from rnngen.errors import RnngenError
 
 GATHER = 0.001
 """Seconds that a step waits at most for requests that are busy otherwise."""
@@ -69,12 +70,12 @@ class Batcher:
         """Return what the model returns for tokens (B,) and a state, or for a start; raise what it raises.
 
         Raises:
-            RuntimeError: after ``close``: nobody would answer.
+            RnngenError: after ``close``: nobody would answer.
         """
         call = _Call(tokens, state)
         with self._lock:
             if self._closed:
-                raise RuntimeError("the server is closing")
+                raise RnngenError("the server is closing; ask again once it is back")
             self._calls.put(call)
         answer = call.answer.get()
         if isinstance(answer, Exception):
