@@ -299,7 +299,7 @@ class Generator:
             source_lengths=tuple(sources) if self.reads_source else None,
             scores=self.reads_source,
             attention=settings.attention,
-            text=partial(self.pieces, skip=len(rests[0])),
+            text=partial(self._wanted, settings.sentences, skip=len(rests[0])),
             load_model=self.load_model,
         )
 
@@ -377,6 +377,11 @@ class Generator:
             shorten = partial(self._shortened, prompt, given=given)
             yield one.prompt, Output(prompt, number, pieces, one.hypothesis, given, lacks, shorten)
             counts[one.prompt] += 1
+
+    def _wanted(self, sentences: int | None, tokens: Iterable[int], *, skip: int) -> Iterator[str]:
+        """Turn tokens into text, no further than to the last sentence that is wanted."""
+        pieces = self.pieces(tokens, skip)
+        return pieces if sentences is None else first_sentences(pieces, sentences)
 
     def _shortened(self, prompt: Prompt, hypothesis: Hypothesis, text: str, *, given: int) -> Hypothesis:
         """Return what is left of a hypothesis in a text that was cut short: the tokens that write it.

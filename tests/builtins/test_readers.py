@@ -110,6 +110,16 @@ def test_a_list_of_texts_is_as_many_with_one_source():
     assert json_documents(json.dumps(records), source_field="s") == expected
 
 
+@pytest.mark.parametrize(
+    ("record", "empty"), [({"s": " ", "text": "a"}, "s"), ({"s": "a", "text": " \t"}, "text")]
+)
+def test_blanks_alone_are_no_side_of_a_pair(record, empty):
+    with pytest.raises(CorpusError, match=f"'{empty}' is empty; fill it in"):
+        json_documents(json.dumps([record]), source_field="s")
+    records = [{"s": " ", "text": ""}, {"s": "b", "text": "c"}]
+    assert json_documents(json.dumps(records), source_field="s") == [("b", "c")]
+
+
 @pytest.mark.usefixtures("block")
 @pytest.mark.parametrize(
     ("text", "complaint"),

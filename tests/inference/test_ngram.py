@@ -239,3 +239,19 @@ def test_compiled_functions_say_what_numpy_says(order):
         np.testing.assert_allclose(
             quick.mixed(logits, found), plain.mixed(logits, known), rtol=1e-4, atol=1e-5
         )
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_after_a_long_run_of_one_token_all_others_stay_possible(compiled):
+    if compiled and not find_spec("numba"):
+        pytest.skip("Numba is not installed")
+    tokens = np.concatenate([[END], np.tile(np.concatenate([np.full(199, 1), [2]]), 20_000), [END]])
+    ngram = NGram.count(tokens, 5000, 8, end=END, predicts_end=False, bytes_=ROOM)
+    if compiled:
+        from rnngen.inference.ngram.compiled import compiled_mixture
+
+        ngram = compiled_mixture(Mixture(ngram, PRIOR, ADAPTIVE_PRIOR)).ngram
+    nodes = after(ngram, [1] * 20)
+    log_probs = ngram.predict(nodes).log_probs
+    assert np.isfinite(log_probs).all()
+    assert log_probs[0, 4000] < -80

@@ -73,7 +73,9 @@ def dynatemp(options: DynatempOptions) -> Filter:
         ratio = np.clip(entropy(log_softmax(logits)) / most, 0, 1)
         heat = options.low + (options.high - options.low) * ratio**options.exponent
         finite = np.clip(logits / np.maximum(heat, 1 / _BOUND), -_BOUND, _BOUND).astype(np.float32)
-        return np.where(np.isneginf(logits), FORBIDDEN, finite)
+        scaled = np.where(np.isneginf(logits), FORBIDDEN, finite)
+        cold = heat < 1 / _HUGE  # as in ``temperature``
+        return np.where(cold, _only_the_best(logits), scaled) if cold.any() else scaled
 
     return OfLogits(scale)
 

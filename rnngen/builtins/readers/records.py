@@ -122,10 +122,11 @@ def _documents(record: Any, options: JSONLinesOptions) -> Iterator[Chunk]:
     found, path = _reach(record, options.field)
     texts = found if isinstance(found, list) else [found]
     for text in (_checked(text, path) for text in texts):
-        if bool(text) != bool(source):
-            empty = options.source_field if text else options.field
+        blank = not text.strip(), not source.strip()
+        if any(blank) and not all(blank):
+            empty = options.field if blank[0] else options.source_field
             raise _Unsuited(f"{empty!r} is empty; fill it in, or remove the record")
-        if text:
+        if not any(blank):
             yield Chunk(text, True, source, is_record=True)
 
 

@@ -266,7 +266,15 @@ class NGram:
         probs += left[:, :1] * self._root
         lengths = (longer != self.none).sum(axis=1)
         longest = nodes.take(lengths + np.arange(0, nodes.size, self.order))
-        return Prediction(np.log(probs.astype(np.float32)), lengths, self._totals.take(longest))
+        return Prediction(logarithms(probs), lengths, self._totals.take(longest))
+
+
+def logarithms(probs: Doubles) -> NDArray[np.float32]:
+    """Return the logarithms of probabilities.
+
+    They are finite: after long runs of one token, others have less than float32 can hold.
+    """
+    return np.log(np.maximum(probs.astype(np.float32), np.finfo(np.float32).tiny))
 
 
 def _token_type(vocabulary: int) -> type[np.unsignedinteger[Any]]:

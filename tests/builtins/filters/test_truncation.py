@@ -113,6 +113,12 @@ def test_dynamic_temperature_is_low_for_the_sure_and_high_for_the_clueless():
     np.testing.assert_allclose(result, [[400, 0, 0], [2, 2, 2]], rtol=1e-6)
 
 
+def test_dynamic_temperature_of_nothing_is_greedy():
+    logits = np.log(np.array([[0.2, 0.5, 0.1, 0.2]], np.float32))
+    result = truncation.dynatemp(options.DynatempOptions(0, 0))(logits, [[]])
+    assert np.exp(result - result.max()).round(6).tolist() == [[0, 1, 0, 0]]
+
+
 @given(logits=batches(), p=fractions)
 def test_typical_keeps_the_smallest_set_of_typical_surprise_that_reaches_p(logits, p):
     def define(row):

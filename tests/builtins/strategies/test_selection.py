@@ -64,6 +64,15 @@ def test_what_is_drawn_up_to_the_stop_counts_and_the_stop_is_not_written(generat
     assert "e" not in text
 
 
+def test_what_is_drawn_up_to_the_last_sentence_wanted_counts(session, train, tmp_path):
+    (tmp_path / "short.txt").write_text("We sing. A star. Of love, we. The night. " * 30)
+    train(tmp_path / "short.txt", name="short", hidden=16, steps=60)
+    generator = session.load("short").generator
+    ((text, one),) = found(generator, "", BestOf(BestOfOptions(3)), seed=9, length=200, sentences=1)
+    assert len(text) < 100
+    assert len(one.tokens) <= len(text) + 5
+
+
 def test_no_tokens_are_worth_nothing(generator):
     ((text, one),) = found(generator, "the ", BestOf(BestOfOptions(3)), seed=9, length=0)
     assert (text, one.log_probability, one.score, one.tokens) == ("", 0.0, 0.0, ())
