@@ -192,8 +192,9 @@ class Command(click.Command):
         left = super().parse_args(ctx, args)
         for param in self.params:
             value = ctx.params.get(str(param.name))
-            if type(value) is int and abs(value) >= WHOLE:
-                raise UsageError(f"{max(param.opts, key=len)} {str(value)[:20]}…: below 2^63 expected")
+            for one in value if isinstance(value, tuple) else (value,):
+                if type(one) is int and abs(one) >= WHOLE:
+                    raise UsageError(f"{max(param.opts, key=len)} {str(one)[:20]}…: below 2^63 expected")
         if left and not ctx.resilient_parsing:
             raise click.UsageError(self._too_many(ctx, left), ctx)
         return left

@@ -304,6 +304,8 @@ class ModelStore:
         """Return the folder for a model's name; it need not exist. ``UsageError`` if none can have it."""
         if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
             raise UsageError(f"model name {name!r}: letters, digits and signs but no slash, no dot first")
+        if name.endswith(".safetensors"):
+            raise UsageError(f"model name {name!r}: that is the ending of a model in one file; leave it out")
         folders.mend(self.root / name)
         return self.root / name
 
@@ -365,15 +367,20 @@ class ModelStore:
             UsageError: for a path, which may lead anywhere.
             RnngenError: if it is being trained.
         """
-        begun, doomed = staged(self.root / name), self.root / f".{name}.removed-{os.getpid()}"
-        found = self.path(name) if os.sep not in name and begun.is_dir() else self.find(name)
-        if found.parent != self.root:
-            raise UsageError(f"{name} is a path; only named models are removed (see rnngen models list)")
+        found, doomed = self.check_removable(name), self.root / f".{name}.removed-{os.getpid()}"
         with folders.claimed(found, "removing"):
             if os.path.lexists(found):
                 found.rename(doomed)
             folders.discard(doomed)
-            folders.discard(begun)
+            folders.discard(staged(found))
+
+    def check_removable(self, name: str) -> Path:
+        """Return the folder of what ``remove`` would delete; errors as there, and ``NotFoundError``."""
+        begun = os.sep not in name and staged(self.root / name).is_dir()
+        found = self.path(name) if begun else self.find(name)
+        if found.parent != self.root:
+            raise UsageError(f"{name} is a path; only named models are removed (see rnngen models list)")
+        return found
 
     def rename(self, name: str, target: str) -> Path:
         """Give a model another name.

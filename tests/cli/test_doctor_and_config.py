@@ -14,6 +14,15 @@ def test_a_sound_installation_has_nothing_about_models_to_mend(run, shelf):
     assert "tale" not in run("doctor").out
 
 
+def test_what_is_pasted_into_a_report_of_a_bug_holds_no_secret(run, monkeypatch):
+    monkeypatch.setenv("RNNGEN_TUNE_STORAGE", "postgresql://me:secret@host/db")
+    monkeypatch.setenv("RNNGEN_PLUGINS", "none")
+    said = run("doctor").out
+    assert "secret" not in said
+    assert "RNNGEN_TUNE_STORAGE" in said
+    assert "none" in said
+
+
 def test_broken_models_and_settings_are_named_with_their_mend(run, shelf, place):
     (shelf / "tale" / "model.safetensors").write_bytes(b"x" * 100)
     (place / "rnngen.toml").write_text("[train]\nhiden = 3\n")

@@ -74,6 +74,12 @@ def test_without_a_name_for_the_file_it_is_the_models(run, shelf, place):
     assert "--force" in run("export", "tale", status=2).err
 
 
+def test_a_dot_in_a_models_name_is_no_ending(run, shelf, place):
+    run("models", "cp", "tale", "v1.2")
+    run("export", "v1.2")
+    assert (place / "v1.2.safetensors").is_file()
+
+
 def test_a_model_goes_through_a_pipe(run, shelf, place):
     run("export", "tale", "-o", "tale.safetensors")
     command = [sys.executable, "-m", "rnngen", "export", "tale", "-o", "-"]

@@ -48,6 +48,13 @@ def test_records_are_found_by_what_they_hold_and_deleted(run, shelf):
     run("log", "rm", "-y", 2, status=3)
 
 
+def test_rm_of_records_asks_nobody_where_nobody_is(run, shelf):
+    run("sample", "-m", "tale", "-n", 3, "the", "--log", "-q")
+    assert "no terminal to ask on" in run("log", "rm", 1, status=2).err
+    assert "below 2^63" in run("log", "rm", "-y", 2**63, status=2).err
+    assert len(json.loads(run("log", "list", "--json").out)) == 1
+
+
 def test_a_log_that_is_busy_is_not_to_be_moved_away(run, shelf, home, monkeypatch):
     run("sample", "-m", "tale", "-n", 3, "the", "--log", "-q")
     monkeypatch.setattr("rnngen.store.log.PATIENCE", 0.1)

@@ -187,6 +187,16 @@ def test_rm_removes_nothing_where_nobody_can_be_asked(run, shelf):
     assert names(shelf) == {"tale", "names"}
 
 
+def test_rm_removes_an_ensemble_that_has_only_begun(run, shelf, models):
+    (models / ".half.ensemble" / "last").mkdir(parents=True)
+    run("models", "rm", "-y", "half")
+    assert not (models / ".half.ensemble").exists()
+
+
+def test_no_name_ends_as_a_file_does(run, shelf):
+    assert "ending of a model in one file" in run("models", "cp", "tale", "a.safetensors", status=2).err
+
+
 def test_rm_takes_no_paths(run, shelf, place):
     shutil.copytree(shelf / "tale", place / "mine")
     run("models", "rm", "-y", "./mine", status=2)

@@ -26,5 +26,11 @@ def test_a_model_of_pairs_shows_its_attention_and_names_what_it_has_not(run, mod
     assert "reads a source" in reasons[1]
 
 
+def test_a_text_that_is_not_there_is_no_report(run, shelf, place):
+    assert "nosuch.txt" in run("report", "-m", "tale", "nosuch.txt", "-o", "r.html", status=3).err
+    run("report", "-m", "tale", "--seed", "-1", "-o", "r.html", status=2)
+    assert not (place / "r.html").exists()
+
+
 def test_a_report_is_a_page(run, shelf):
     assert "ends in .html" in run("report", "-m", "tale", "-o", "report.png", status=2).err

@@ -44,6 +44,13 @@ def test_the_prompt_can_be_left_out(run):
     assert run(*TALE, "-n", "40", "--no-prompt", "the cat").out == whole.removeprefix("the cat")
 
 
+def test_a_stop_from_the_environment_is_one_text(run, shelf, monkeypatch):
+    asked = ("sample", "-m", "tale", "-s", "1", "-n", "200", "the")
+    stop = run(*asked).out[20:28]
+    monkeypatch.setenv("RNNGEN_SAMPLE_STOP", stop)
+    assert run(*asked).out == run(*asked, "--stop", stop).out
+
+
 @pytest.mark.parametrize("length", [0, 1, 5])
 def test_length_counts_the_tokens_that_are_made(run, length):
     assert len(run(*TALE, "-n", length, "--no-prompt", "the cat").out) == length

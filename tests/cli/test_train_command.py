@@ -336,6 +336,12 @@ def test_events_into_a_pipe_that_closes_end_it_in_silence(spawn, tale, tiny):
 # ── Going on ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_settings_for_new_models_give_way_to_a_run_that_goes_on(run, shelf, home, monkeypatch):
+    (home / "config.toml").write_text("[train]\nforce = true\n")
+    monkeypatch.setenv("RNNGEN_TRAIN_STORAGE", "a.journal")
+    run("train", "--resume", "--name", "tale", "-q")
+
+
 def test_a_larger_budget_goes_on_from_where_it_stood(run, shelf):
     done = run("train", "--resume", "--name", "tale", "--steps", "60", "--json")
     events = [json.loads(line) for line in done.out.splitlines()]

@@ -55,8 +55,12 @@ def _row(described: dict[str, object]) -> list[object]:
 @flags.examples("rnngen cache clear", "rnngen cache clear corpora", "rnngen cache clear stdin --all")
 @cache.command(cls=flags.Command)
 @click.argument("kinds", nargs=-1, type=click.Choice(caches.KINDS), metavar="[KIND]...")
-@click.option(
-    "--all", "everything", is_flag=True, help="Also texts from standard input that models need for --resume."
+@flags.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    sensitive=True,
+    help="Also texts from standard input that models need for --resume.",
 )
 def clear(kinds: tuple[str, ...], everything: bool) -> None:
     """Remove what is kept of some KINDs, by default of all, and what killed processes have left.

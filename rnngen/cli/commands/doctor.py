@@ -27,6 +27,9 @@ OPTIONAL = {
 }
 """Packages that may be missing, with what they are for."""
 
+OPEN = {"RNNGEN_HOME", "RNNGEN_DEBUG", "RNNGEN_PLUGINS", "RNNGEN_PLUGINS_STRICT"}
+"""Variables whose values are shown; others may hold passwords, prompts or names of models."""
+
 
 @dataclass
 class Findings:
@@ -154,7 +157,7 @@ def _settings(ctx: click.Context, found: Findings) -> None:
             found.add("settings", _home(path), "broken")
             found.mend.append(_home(str(error)))
     for name in sorted(name for name in os.environ if name.startswith("RNNGEN_")):
-        found.add("settings", name, _home(os.environ[name]))
+        found.add("settings", name, _home(os.environ[name]) if name in OPEN else "set")
 
 
 def _store(_: click.Context, found: Findings) -> None:

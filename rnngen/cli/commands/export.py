@@ -63,10 +63,15 @@ def _export_file(name: str, output: Path | None, *, force: bool) -> None:
             model_folder.export(model, packed := Path(place, "model.safetensors"))
             streams.output().buffer.write(packed.read_bytes())
         return
-    output = output or Path(f"{model.path.stem}.safetensors")
+    output = output or Path(f"{_called(model.path)}.safetensors")
     _check_target(output, ".safetensors", "so that -m knows it is a file", force=force)
     model_folder.export(model, output)
     console.note(f"wrote {output} ({disk_size(output.stat().st_size)})")
+
+
+def _called(path: Path) -> str:
+    """Return the name of a model, which may hold dots; of one in a file, without the ending."""
+    return path.name.removesuffix(".safetensors")
 
 
 def _check_target(output: Path, ending: str, reason: str, *, force: bool) -> None:
@@ -84,7 +89,7 @@ def _export_graph(ctx: click.Context, name: str, output: Path | None, *, force: 
     here = session(ctx)
     loaded = load(here, [name], "cpu")
     stored = loaded.stored[0]
-    target = output or Path(f"{stored.path.stem}.onnx")
+    target = output or Path(f"{_called(stored.path)}.onnx")
     if target != Path("-"):
         _check_target(target, ".onnx", "by which other programs know it", force=force)
     content = graph(loaded.generator, stored, restore(here.registry, "cell", stored.config.cell), loaded.name)
@@ -107,7 +112,7 @@ def _export_page(ctx: click.Context, name: str, output: Path | None, *, force: b
     stored = loaded.stored[0]
     if stored.config.reads_source:
         raise UsageError(f"{name} reads sources, which the page cannot; export it without --web")
-    folder = output or Path(f"{stored.path.stem}-page")
+    folder = output or Path(f"{_called(stored.path)}-page")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; --web writes a folder")
     target = folder / "index.html"

@@ -207,8 +207,7 @@ def rm(names: tuple[str, ...], yes: bool) -> None:
     """Remove models, after asking."""
     store, names = _store(), tuple(dict.fromkeys(names))
     for name in names:  # all or none: a misspelt name removes nothing
-        if store.find(name).parent != store.root:
-            raise UsageError(f"{name} is a path; rm takes names (see rnngen models list)")
+        store.check_removable(name)
     if not yes:
         if not streams.stdin_is_terminal():
             raise UsageError("rm asks before it removes, and there is no terminal to ask on; give -y")

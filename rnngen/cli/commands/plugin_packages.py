@@ -38,7 +38,7 @@ def install(packages: tuple[str, ...]) -> None:
 @flags.examples("rnngen plugins uninstall rnngen-mingru")
 @click.command("uninstall", cls=flags.Command)
 @click.argument("names", nargs=-1, required=True, shell_complete=completers.of(lambda _: _known()))
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@flags.option("-y", "--yes", is_flag=True, sensitive=True, help="Do not ask.")
 def uninstall(names: tuple[str, ...], yes: bool) -> None:
     """Remove plugins by the names that 'rnngen plugins list' shows: packages with pip, and single files."""
     found = [_find(name) for name in names]
@@ -64,7 +64,9 @@ def freeze() -> None:
 @flags.examples("rnngen plugins sync plugins.txt")
 @click.command("sync", cls=flags.Command)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-y", "--yes", is_flag=True, help="Remove what the list has not, without asking.")
+@flags.option(
+    "-y", "--yes", is_flag=True, sensitive=True, help="Remove what the list has not, without asking."
+)
 def sync(file: Path, yes: bool) -> None:
     """Install the plugins of FILE, as 'rnngen plugins freeze' wrote it, and remove all others."""
     lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]

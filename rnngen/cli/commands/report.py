@@ -30,7 +30,7 @@ CHARACTERS, GATED, BACK = 1500, 60, 100
 @flags.model_flag
 @flags.output_flag("The page to write, with the ending .html.", required=True)
 @click.option(
-    "--seed", type=click.INT, default=0, show_default=True, help="Of the text that the model writes."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the text that the model writes."
 )
 @flags.quiet_flag
 @click.pass_context
@@ -51,6 +51,8 @@ def report(
     here = session(ctx)
     loaded = load(here, [model], "cpu", quiet=quiet)
     page = Report(loaded, file, seed, registry(ctx), quiet)
+    if file is not None:
+        _ = page.texts  # what is wrong with it is no matter of one section
     body = "\n".join(page.sections())
     with atomic(output) as target:
         target.write(plain_page(f"{loaded.name}: a report", body).encode())

@@ -78,7 +78,9 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     shell_complete=completers.labels,
     help="Generate under a label, of models with labels.",
 )
-@flags.option("--stop", multiple=True, metavar="TEXT", help="End before this text. Repeatable.")
+@flags.option(
+    "--stop", multiple=True, type=flags.OneName(), metavar="TEXT", help="End before this text. Repeatable."
+)
 @flags.rare_option(
     "--novel",
     is_flag=True,

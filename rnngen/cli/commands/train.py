@@ -172,7 +172,7 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     here, values = session(ctx), given(ctx, params)
     request = resolve(ctx, values, lambda found: here.checked(request_of(**found)))
     if request.resume and here.has_run(request):
-        request = request_of(**_for_run(ctx, values))
+        request = resolve(ctx, _for_run(ctx, values), lambda found: request_of(**found))
     if request.from_study is not None:
         from rnngen.tuning.studies import find_best
 
@@ -220,7 +220,8 @@ def _to_try(plan: "Plan") -> str:
     encoded = plan.encoded
     if encoded.val.source is not None:
         sources, _ = validation_pairs(encoded, range(min(20, encoded.val.examples)))
-        return f" {shlex.quote(min(sources, key=len))}"
+        shortest = min(sources, key=len)
+        return f" {'-- ' * shortest.startswith('-')}{shlex.quote(shortest)}"
     if encoded.record.labels:
         return f" --label {shlex.quote(encoded.record.labels[0])} --count 5"
     return " --count 10" if encoded.has_eos else ""
