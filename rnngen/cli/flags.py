@@ -99,13 +99,13 @@ class OrNone(click.ParamType):  # type: ignore[type-arg]  # generic only since c
         return [*found, CompletionItem("none")] if found and "none".startswith(incomplete) else found
 
 
-class OneName(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
-    """A name or a path; one from the environment is not cut at its spaces."""
+class OneText(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A name, a path or a text; one from the environment is not cut at its spaces."""
 
     name = "name"
 
     def split_envvar_value(self, rv: str) -> list[str]:
-        """The whole value is one name."""
+        """The whole value is one."""
         return [rv]
 
 
@@ -441,7 +441,7 @@ model_flag = click.option(
     "-m",
     "--model",
     multiple=True,
-    type=OneName(),
+    type=OneText(),
     callback=_one,
     metavar="NAME",
     shell_complete=completers.models,
@@ -470,7 +470,7 @@ models_flag = click.option(
     "-m",
     "--model",
     multiple=True,
-    type=OneName(),
+    type=OneText(),
     metavar="NAME",
     shell_complete=completers.models,
     help="The model's name, or the path of its folder or file; without it, the default model, or the one "

@@ -22,7 +22,7 @@ import click
 
 from rnngen import encodings
 from rnngen.errors import NotFoundError, RnngenError, UsageError
-from rnngen.printable import symbols
+from rnngen.printable import shown, symbols
 
 LONGEST: Final = 1 << 26
 """Bytes of a text that is read as a whole, at most."""
@@ -33,6 +33,18 @@ FLUSH_SECONDS = 0.02
 def stdin_is_terminal() -> bool:
     """Return whether standard input is a terminal, whatever TERM is."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def confirm(question: str, asks: str) -> None:
+    """Ask before something is lost; ``asks`` says so where there is no terminal to ask on.
+
+    Raises:
+        UsageError: if there is none.
+        click.Abort: if the answer is no.
+    """
+    if not stdin_is_terminal():
+        raise UsageError(f"{asks}, and there is no terminal to ask on; give -y")
+    click.confirm(shown(question), abort=True, err=True)
 
 
 @contextmanager

@@ -117,7 +117,7 @@ class SingleFile:
 
     @cached_property
     def distribution(self) -> Distribution:
-        """The file, and a digest of its content as the version; of one that cannot be read, loading tells."""
+        """The file, and a digest of its content as the version; loading says why one cannot be read."""
         try:
             content = self.path.read_bytes()
         except OSError:

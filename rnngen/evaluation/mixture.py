@@ -164,7 +164,7 @@ class MixtureEvaluator(LossEvaluator):
 
 
 class _Read(NamedTuple):
-    """What was read of B rows: T columns, of whose targets N count, those of a row side by side."""
+    """Rows (B) that were read: T columns, of whose targets N count, those of a row side by side."""
 
     inputs: TokenIds
     """(B,T)"""

@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -353,10 +354,13 @@ class ModelStore:
 
     def latest(self) -> Path:
         """Return the folder of the model trained last; ``NotFoundError`` if there is none at all."""
-        trained = [path for name in self.names() if (path := self.root / name / WEIGHTS).is_file()]
+        trained: dict[Path, int] = {}
+        for folder in (self.root / name for name in self.names()):
+            with suppress(OSError):
+                trained[folder] = (folder / WEIGHTS).stat().st_mtime_ns
         if not trained:
             raise NotFoundError("there is no model yet; make one with rnngen train CORPUS")
-        return max(trained, key=lambda path: path.stat().st_mtime_ns).parent
+        return max(trained, key=trained.__getitem__)
 
     def remove(self, name: str) -> None:
         """Delete a model, which vanishes at once, and the run of an ensemble of its name.

@@ -339,7 +339,9 @@ def test_events_into_a_pipe_that_closes_end_it_in_silence(spawn, tale, tiny):
 def test_settings_for_new_models_give_way_to_a_run_that_goes_on(run, shelf, home, monkeypatch):
     (home / "config.toml").write_text("[train]\nforce = true\n")
     monkeypatch.setenv("RNNGEN_TRAIN_STORAGE", "a.journal")
+    before = contents(home / "models" / "tale")
     run("train", "--resume", "--name", "tale", "-q")
+    assert contents(home / "models" / "tale")["config.json"] == before["config.json"]
 
 
 def test_a_larger_budget_goes_on_from_where_it_stood(run, shelf):

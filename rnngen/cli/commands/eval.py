@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @flags.option(
     "--target",
     multiple=True,
-    type=flags.OneName(),
+    type=flags.OneText(),
     metavar="FILE",
     shell_complete=completers.files,
     help="File of the targets, a line each; sources in --source. Repeatable: several references.",

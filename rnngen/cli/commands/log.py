@@ -11,7 +11,7 @@ from rnngen.cli import flags, streams
 from rnngen.cli.context import session
 from rnngen.cli.keeping import Logging, opened
 from rnngen.cli.render import console
-from rnngen.errors import RnngenError, UsageError
+from rnngen.errors import RnngenError
 from rnngen.printable import shown
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def _bytes(text: str, encoding: str) -> bytes:
 def rm(numbers: tuple[int, ...], yes: bool) -> None:
     """Delete records, after asking."""
     if not yes:
-        if not streams.stdin_is_terminal():
-            raise UsageError("rm asks before it deletes, and there is no terminal to ask on; give -y")
-        click.confirm(f"Delete {len(numbers)} of the log?", abort=True, err=True)
+        streams.confirm(f"Delete {len(numbers)} of the log?", "rm asks before it deletes")
     opened().remove(numbers)
 
 

@@ -1,10 +1,9 @@
 """``rnngen models``: the models on this machine."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from math import isfinite
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from rnngen.cli.commands.card import card
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import age, clock, disk_size
 from rnngen.errors import RnngenError, UsageError
-from rnngen.printable import shown
 
 if TYPE_CHECKING:
     from rnngen.store.checkpoint import Tensors
@@ -59,16 +57,15 @@ def list_models(json: bool) -> None:
     elif not found:
         console.note("there is no model yet; make one with rnngen train CORPUS")
     else:
-        taken = _taken(store, found)
+        taken = str(_taken(store))
         console.table([_row(one, taken) for one in found], COLUMNS, rare=RARE)
 
 
-def _taken(store: "ModelStore", found: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the folder of the model that is taken where none is named, as ``ModelStore.find`` finds it."""
-    if default := store.default():
-        return str(default)
-    trained = [one for one in found if one.get("modified")]
-    return max(trained, key=itemgetter("modified"))["path"] if trained else None
+def _taken(store: "ModelStore") -> Path | None:
+    """Return the folder of the model that is taken where none is named."""
+    with suppress(RnngenError):
+        return store.find(None)
+    return None
 
 
 def _summary(path: Path) -> dict[str, Any]:
@@ -98,11 +95,11 @@ def _summary(path: Path) -> dict[str, Any]:
     }
 
 
-def _row(summary: dict[str, Any], taken: str | None) -> list[object]:
+def _row(summary: dict[str, Any], taken: str) -> list[object]:
     """Return a summary as a row of the listing."""
     loss, count, modified = (summary.get(key) for key in ("nats_per_char", "bytes", "modified"))
     return [
-        "*" if taken and summary.get("path") == taken else None,
+        "*" if summary.get("path") == taken else None,
         *(summary.get(key) for key in ("name", "task", "cell", "size", "tokenizer")),
         None if loss is None else f"{loss:.4f}",
         sparkline(summary.get("course") or []) or None,
@@ -209,9 +206,7 @@ def rm(names: tuple[str, ...], yes: bool) -> None:
     for name in names:  # all or none: a misspelt name removes nothing
         store.check_removable(name)
     if not yes:
-        if not streams.stdin_is_terminal():
-            raise UsageError("rm asks before it removes, and there is no terminal to ask on; give -y")
-        click.confirm(shown(f"Remove {', '.join(names)}?"), abort=True, err=True)
+        streams.confirm(f"Remove {', '.join(names)}?", "rm asks before it removes")
     for name in names:
         store.remove(name)
         console.note(f"removed {name}")

@@ -79,7 +79,7 @@ state_flag = partial(flags.option, type=click.Path(dir_okay=False), metavar="FIL
     help="Generate under a label, of models with labels.",
 )
 @flags.option(
-    "--stop", multiple=True, type=flags.OneName(), metavar="TEXT", help="End before this text. Repeatable."
+    "--stop", multiple=True, type=flags.OneText(), metavar="TEXT", help="End before this text. Repeatable."
 )
 @flags.rare_option(
     "--novel",

@@ -95,7 +95,7 @@ parts_flags = flags.options_from(
 @flags.rare_option(
     "--teacher",
     multiple=True,
-    type=flags.OneName(),
+    type=flags.OneText(),
     metavar="MODEL",
     shell_complete=completers.models,
     help="Learn also from the probabilities of another model, and take its vocabulary; give several for the "

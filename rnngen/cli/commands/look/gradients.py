@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     "-m",
     "--model",
     multiple=True,
-    type=flags.OneName(),
+    type=flags.OneText(),
     metavar="NAME",
     help="A trained model beside them; may be given several times.",
 )

@@ -80,9 +80,9 @@ def picture_of(units: "Units", found: "list[Finding]", unit: int, model: str) ->
 
     limit = units.range(unit)
     values = units.values[:, unit].tolist()
-    runs = []
+    runs, later = [], {*units.begins[1:]}
     for number, (piece, value) in enumerate(zip(units.pieces, values, strict=True)):
-        if number and number in units.begins:
+        if number in later:
             runs.append(Run("\n", None))
         runs.append(Run(piece.text, max(-1.0, min(value / limit, 1.0)), f"{value:.3f}"))
     scale = tuple((share, f"{share * limit:.2g}") for share in (-1.0, -0.5, 0.0, 0.5, 1.0))
