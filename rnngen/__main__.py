@@ -25,9 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     _speak_utf8()
     if argv is None:  # NumPy's, of numbers that overflow: what comes of them is an error, or nothing
         warnings.filterwarnings("ignore", r".* encountered in ", RuntimeWarning)
-    status = _guarded(lambda: _run(sys.argv[1:] if argv is None else list(argv)))
-    status = _guarded(_flush) or status
-    if argv is None:  # the process ends here: another Ctrl-C has nothing left to stop
+    try:
+        status = _guarded(lambda: _run(sys.argv[1:] if argv is None else list(argv)))
+        status = _guarded(_flush) or status
+    except KeyboardInterrupt:  # another one, while the first was answered
+        status = INTERRUPTED
+    if argv is None:  # the process ends here: one more has nothing left to stop
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return status
 

@@ -1,6 +1,8 @@
 """The process as a shell sees it: exit statuses, stderr lines, closed pipes and full disks."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -72,6 +74,21 @@ def test_an_interrupt_is_silent(command, capsys):
     command(raising(KeyboardInterrupt()))
     assert main(["work"]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+def test_an_interrupt_while_another_is_answered_changes_nothing(command, monkeypatch):
+    class Terminal(io.StringIO):
+        asked = 0
+
+        def isatty(self):
+            self.asked += 1
+            signal.raise_signal(signal.SIGINT)
+            return True
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    command(raising(KeyboardInterrupt()))
+    assert main(["work"]) == 130
+    assert terminal.asked
 
 
 def test_a_command_may_choose_its_status(command):

@@ -324,6 +324,20 @@ def test_two_interrupts_from_the_terminal_end_it_without_a_traceback(spawn, tale
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("pause", [0.0007, 0.002, 0.01])
+def test_interrupts_without_end_end_it_without_a_traceback(spawn, tale, tiny, pause):
+    process = spawn("train", "tale.txt", *tiny, "--steps", "100000", text=True)
+    while not (line := process.stderr.readline()).startswith("step"):
+        assert line, "it ended before its first step"
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(pause)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
 def test_events_into_a_pipe_that_closes_end_it_in_silence(spawn, tale, tiny):
     process = spawn("train", "tale.txt", *tiny, "--steps", "100000", "--json", text=True)
     told = iter(process.stdout.readline, "")
