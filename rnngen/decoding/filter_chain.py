@@ -43,6 +43,7 @@ class FilterChain:
     def __init__(self, filters: Sequence[AnyFilter] = ()) -> None:
         self.constraints = constraints_of(filters)
         """Those that say what a whole text has to be."""
+        self._of_text = [isinstance(one, TextConstraint) for one in filters]
         self.filters = [
             one if isinstance(one, StatefulFilter) else _Stateless(one) for one in map(_watched, filters)
         ]
@@ -62,6 +63,12 @@ class FilterChain:
         """
         made = (_begun(one, seeds + place, histories) for place, one in enumerate(self.filters))
         return tuple(array for arrays in made for array in arrays)
+
+    def next_text(self, state: State, histories: Histories) -> State:
+        """Return the state where another text begins after these: constraints begin anew, others go on."""
+        begun = self.initial(np.zeros(len(histories), np.int64), histories)
+        kept = (begun if of_text else state for of_text in self._of_text)
+        return tuple(array for one, (_, span) in zip(kept, self.parts, strict=True) for array in one[span])
 
     def __call__(self, logits: Floats, history: Histories, state: State = ()) -> Floats:
         """Pass logits (B,V) through the chain."""

@@ -189,6 +189,14 @@ class Sampler:
         network = prefill(self.model, network, [tokens]).state
         return SamplerState((state.histories[0].extend(tokens),), network, filters, state.draws)
 
+    def next_text(self, state: SamplerState) -> SamplerState:
+        """Let another text begin after those that are there: what constraints ask for begins anew."""
+        if not self.chain.constraints:
+            return state
+        logits, network, filters = self._next_logits(state)
+        filters = self.chain.next_text(filters, state.histories)
+        return SamplerState(state.histories, network, filters, state.draws, logits)
+
     def _distribution(self, state: SamplerState) -> tuple[Floats, State, State]:
         """Filtered logits (B,V) of the next tokens, and the states of network and filters before them."""
         logits, network, filters = self._next_logits(state)

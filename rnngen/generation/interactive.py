@@ -96,8 +96,10 @@ class Conversation:
             self._begin(Prompt("", text))
         elif self._state is None:
             self._begin(Prompt(text))
-        elif text:
-            self._state = self._read(self._state, text)
+        else:
+            if text:
+                self._state = self._read(self._state, text)
+            self._state = self._drawing.next_text(self._state)
         self._turns.append(turn)
 
     def write(

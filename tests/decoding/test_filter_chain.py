@@ -30,7 +30,7 @@ class Pieces:
 def everything():
     """Pure filters and such as remember, in a row."""
     return [
-        frequency(options.CountOptions(0.3)),
+        frequency(options.CountOptions(0.3), Pieces()),
         xtc(options.XTCOptions(0.5, 0.1)),
         min_length(options.MinLengthOptions(3), Pieces()),
         typical(options.TypicalOptions(0.97)),

@@ -64,6 +64,41 @@ def test_the_first_turn_is_what_sample_writes(opened):
     assert exchange(talk, "the ", 20) == alone
 
 
+class Begins:
+    """Asks of a text that it begins with a token, three times; it knows the text by counting its tokens."""
+
+    def __init__(self, token):
+        self.token = token
+
+    def initial(self, seeds):
+        return (np.zeros(len(seeds), np.int64),)
+
+    def __call__(self, logits, history, state):
+        only = np.full_like(logits, -np.inf)
+        only[:, self.token] = 0
+        early = (state[0] < 3) & [
+            set(past[len(past) - count :]) <= {self.token}
+            for past, count in zip(history, state[0].tolist(), strict=True)
+        ]
+        return np.where(early[:, None], only, logits)
+
+    def observe(self, tokens, surprisal, state):
+        return (state[0] + 1,)
+
+    def unmet(self, tokens):
+        return None if list(tokens[:3]) == [self.token] * 3 else "it begins otherwise"
+
+
+@pytest.mark.parametrize("said", [["the ", "love "], ["the ", ""]])
+def test_every_turn_is_a_text_of_its_own_for_constraints(opened, said):
+    plain = opened()
+    token = plain.generator.tokenizers.target.pieces.index(b"v")
+    talk = Conversation(plain.generator, plain._make, lambda chain: [Begins(token)], seed=3)
+    written = [exchange(talk, one) for one in said]
+    assert [text[:3] for text in written] == ["vvv", "vvv"]
+    assert not all(text.strip("v") == "" for text in written)
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"tokenizer": "byte"}, {"tokenizer": "bpe", "vocab_size": 270}, {"task": "lines"}]
 )

@@ -1,4 +1,7 @@
-"""Penalties for repetition, by the tokens so far; those of the prompt count too, as in llama.cpp."""
+"""Penalties for repetition, by the tokens so far; those of the prompt count too, as in llama.cpp.
+
+An end token does not count as repeated: examples stand after one, and could else hardly end.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,32 +49,32 @@ class OfHistory:
         return changed
 
 
-def repetition(options: RepetitionOptions) -> Filter:
+def repetition(options: RepetitionOptions, tokenizer: Tokenizer) -> Filter:
     """Divide the positive logits of tokens seen lately, multiply the others (Keskar et al. 2019, CTRL)."""
     penalty = np.float32(min(max(options.penalty, 1 / _HUGE), _HUGE))
 
     def penalize(row: Floats, ids: Ids) -> None:
-        seen = np.unique(ids)
+        seen = np.unique(ids[ids != tokenizer.eos_id])
         row[seen] = np.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
 
     return OfHistory(options.window, penalize)
 
 
-def frequency(options: CountOptions) -> Filter:
+def frequency(options: CountOptions, tokenizer: Tokenizer) -> Filter:
     """Subtract penalty·count, the count being how often a token has occurred (OpenAI's definition)."""
 
     def penalize(row: Floats, ids: Ids) -> None:
-        seen, counts = np.unique(ids, return_counts=True)
+        seen, counts = np.unique(ids[ids != tokenizer.eos_id], return_counts=True)
         row[seen] -= (options.penalty * counts).astype(np.float32)
 
     return OfHistory(options.window, penalize)
 
 
-def presence(options: CountOptions) -> Filter:
+def presence(options: CountOptions, tokenizer: Tokenizer) -> Filter:
     """Subtract the penalty, once, from every token that has occurred (OpenAI's definition)."""
 
     def penalize(row: Floats, ids: Ids) -> None:
-        row[np.unique(ids)] -= np.float32(options.penalty)
+        row[np.unique(ids[ids != tokenizer.eos_id])] -= np.float32(options.penalty)
 
     return OfHistory(options.window, penalize)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnngen.compiled import compiled
 from rnngen.contracts import Floats, TokenIds
-from rnngen.inference.ngram.counts import NGram, Nodes, Prediction, logarithms
+from rnngen.inference.ngram.counts import NGram, Nodes, Prediction
 from rnngen.inference.ngram.mixture import LEAST, Mixture
 from rnngen.numerics import Doubles
 
@@ -47,7 +47,7 @@ class CompiledNGram(NGram):
         edges, shares = (self._starts, self._widths, self.tokens), (self._shares, self._lower, self._root)
         _predict(np.ascontiguousarray(nodes), self.none, edges, shares, probs)
         _longest(nodes, self.none, self._totals, lengths, counts)
-        return Prediction(logarithms(probs), lengths, counts)
+        return Prediction(np.log(probs).astype(np.float32), lengths, counts)
 
 
 class CompiledMixture(Mixture):

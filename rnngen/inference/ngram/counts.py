@@ -226,6 +226,11 @@ class NGram:
         probs[self.tokens[first]] += self._shares[first]
         return probs
 
+    @cached_property
+    def _log_root(self) -> Floats:
+        """(V,) its logarithm."""
+        return np.log(self._root).astype(np.float32)
+
     def start(self, batch: int) -> Nodes:
         """Return the contexts of ``batch`` streams before their first token."""
         nodes = np.full((batch, self.order), self.none, np.int64)
@@ -257,24 +262,17 @@ class NGram:
         edges += np.arange(len(edges))
         shares = self._shares.take(edges)
         shares *= scales.ravel().repeat(widths)
-        places = self.tokens.take(edges)
-        if batch > 1:
-            rows = np.arange(0, batch * self.vocabulary, self.vocabulary).repeat(self.order - 1)
-            places += rows.repeat(widths)
-        sums = np.bincount(places, shares, minlength=batch * self.vocabulary)
-        probs: Doubles = sums.reshape(batch, self.vocabulary).astype(np.float64, copy=False)
-        probs += left[:, :1] * self._root
+        tokens = self.tokens.take(edges)
+        rows = np.arange(batch).repeat(widths.reshape(batch, -1).sum(axis=1))
+        places = rows * self.vocabulary + tokens
+        probs = left[:, 0].take(rows) * self._root.take(tokens)
+        probs += np.bincount(places, shares, minlength=batch * self.vocabulary).take(places)
+        # most tokens followed no context but the empty one: theirs needs no logarithm of its own
+        log_probs = np.log(left[:, :1]).astype(np.float32) + self._log_root
+        log_probs.ravel()[places] = np.log(probs)
         lengths = (longer != self.none).sum(axis=1)
         longest = nodes.take(lengths + np.arange(0, nodes.size, self.order))
-        return Prediction(logarithms(probs), lengths, self._totals.take(longest))
-
-
-def logarithms(probs: Doubles) -> NDArray[np.float32]:
-    """Return the logarithms of probabilities.
-
-    They are finite: after long runs of one token, others have less than float32 can hold.
-    """
-    return np.log(np.maximum(probs.astype(np.float32), np.finfo(np.float32).tiny))
+        return Prediction(log_probs, lengths, self._totals.take(longest))
 
 
 def _token_type(vocabulary: int) -> type[np.unsignedinteger[Any]]:

@@ -1,6 +1,7 @@
 """Each filter against its definition, in float64 and a token at a time."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rnngen.builtins.filters import options, penalties, truncation
+
+NEVER_ENDS = SimpleNamespace(eos_id=-1)
+"""A tokenizer whose end token never comes."""
 
 NEVER = -math.inf
 numbers = st.one_of(
@@ -38,6 +42,7 @@ chains = st.one_of(
     st.builds(
         penalties.repetition,
         st.builds(options.RepetitionOptions, st.floats(0.1, 9), window=st.integers(0, 4)),
+        st.just(NEVER_ENDS),
     ),
 )
 
@@ -184,7 +189,7 @@ def test_min_p_of_0_and_top_p_of_1_do_nothing(batch):
 @given(batch=batches(), penalty=st.floats(0.2, 5), window=st.integers(0, 4))
 def test_repetition_divides_above_zero_and_multiplies_below(batch, penalty, window):
     logits, history = batch
-    result = penalties.repetition(options.RepetitionOptions(penalty, window))(logits, history)
+    result = penalties.repetition(options.RepetitionOptions(penalty, window), NEVER_ENDS)(logits, history)
     for row, past, changed in zip(logits.tolist(), history, result, strict=True):
         lately = past[len(past) - window :] if 0 < window < len(past) else past
         expected = [
@@ -197,7 +202,7 @@ def test_repetition_divides_above_zero_and_multiplies_below(batch, penalty, wind
 @pytest.mark.parametrize("penalty", [1e-300, 1e-46, 1e46, 1e300])
 def test_penalties_beyond_float32_give_numbers(penalty):
     logits = np.array([[3.0, -3.0, 0.0, NEVER]], np.float32)
-    result = penalties.repetition(options.RepetitionOptions(penalty))(logits, [[0, 1, 2, 3]])
+    result = penalties.repetition(options.RepetitionOptions(penalty), NEVER_ENDS)(logits, [[0, 1, 2, 3]])
     assert np.isfinite(result[0, :3]).all()
     assert result[0, 3] == NEVER
     np.testing.assert_array_equal(np.sign(result[0, :3]), [1, -1, 0])

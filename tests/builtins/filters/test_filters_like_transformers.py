@@ -27,6 +27,9 @@ from rnngen.builtins.filters.options import (
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.numerics import softmax
 
+NEVER_ENDS = SimpleNamespace(eos_id=-1)
+"""A tokenizer whose end token never comes."""
+
 ROWS, VOCABULARY = 24, 40
 PIECES = [bytes([65 + token]) for token in range(VOCABULARY)]
 LETTERS = SimpleNamespace(pieces=PIECES, eos_id=VOCABULARY - 1)
@@ -104,7 +107,7 @@ def test_cuts_are_the_same(theirs, logits, name, keep, options):
 @pytest.mark.parametrize("penalty", [0.5, 1.0, 1.3, 8.0])
 def test_repetition_without_a_window_is_the_same(theirs, logits, penalty):
     logits, past = LOGITS[logits], texts()
-    ours = penalties.repetition(RepetitionOptions(penalty, window=0))(logits, past)
+    ours = penalties.repetition(RepetitionOptions(penalty, window=0), NEVER_ENDS)(logits, past)
     same(ours, theirs("RepetitionPenaltyLogitsProcessor", logits, past, penalty=penalty))
 
 
@@ -180,7 +183,7 @@ def test_temperature_0_is_greedy_and_theirs_refuses_it(theirs):
 
 def test_repetition_looks_back_64_tokens_by_default_and_theirs_at_all(theirs):
     logits, past = np.ones((1, 4), np.float32), [[0] + [1] * 64]
-    ours = penalties.repetition(RepetitionOptions(2.0))(logits, past)
+    ours = penalties.repetition(RepetitionOptions(2.0), NEVER_ENDS)(logits, past)
     assert ours.tolist() == [[1, 0.5, 1, 1]]
     others = theirs("RepetitionPenaltyLogitsProcessor", logits, past, penalty=2.0)
     assert others.tolist() == [[0.5, 0.5, 1, 1]]

@@ -1,12 +1,14 @@
 """The filters against repetition, each against its definition, a token at a time."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnngen.builtins.filters import penalties
-from rnngen.builtins.filters.options import CountOptions, DryOptions, NoRepeatOptions
+from rnngen.builtins.filters.options import CountOptions, DryOptions, NoRepeatOptions, RepetitionOptions
 
 V = 4
 pasts = st.lists(st.integers(0, V - 1), max_size=14)
@@ -17,6 +19,7 @@ class Signs:
     """A tokenizer of four tokens, of which the last breaks repetitions."""
 
     pieces = (b"a", b"b", b"c", b"x.")
+    eos_id = -1
 
 
 def changed(keep, past):
@@ -35,9 +38,17 @@ def test_frequency_counts_and_presence_does_not(past, window, penalty):
     counts = [lately(past, window).count(token) for token in range(V)]
     options = CountOptions(penalty, window)
     expected = [-penalty * count for count in counts]
-    np.testing.assert_allclose(changed(penalties.frequency(options), past), expected, rtol=1e-6)
+    np.testing.assert_allclose(changed(penalties.frequency(options, Signs()), past), expected, rtol=1e-6)
     expected = [-penalty * (count > 0) for count in counts]
-    np.testing.assert_allclose(changed(penalties.presence(options), past), expected, rtol=1e-6)
+    np.testing.assert_allclose(changed(penalties.presence(options, Signs()), past), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [penalties.repetition, penalties.frequency, penalties.presence])
+def test_the_end_that_examples_stand_after_does_not_count_as_repeated(make):
+    options = RepetitionOptions(2.0) if make is penalties.repetition else CountOptions(2.0)
+    keep = make(options, SimpleNamespace(eos_id=3))
+    once = keep(np.ones((1, V), np.float32), [[3, 0]])[0]
+    assert once[0] < once[1] == once[2] == once[3] == 1
 
 
 @given(past=pasts, window=windows, n=st.integers(1, 4))
@@ -81,8 +92,8 @@ def test_dry_stays_a_number_however_long_the_repetition():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: penalties.frequency(CountOptions()),
-        lambda: penalties.presence(CountOptions()),
+        lambda: penalties.frequency(CountOptions(), Signs()),
+        lambda: penalties.presence(CountOptions(), Signs()),
         lambda: penalties.no_repeat_ngram(NoRepeatOptions(2)),
         lambda: penalties.dry(DryOptions(), Signs()),
     ],

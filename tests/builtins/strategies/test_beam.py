@@ -1,6 +1,7 @@
 """Beam search against enumeration, where that can be done, and against its definition elsewhere."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.decoding.likelihood import length_penalty
 from rnngen.errors import RnngenError, UsageError
 from rnngen.numerics import log_softmax
+
+NEVER_ENDS = SimpleNamespace(eos_id=-1)
+"""A tokenizer whose end token never comes."""
 
 V, LENGTH, END = 4, 4, 3
 PROMPT = [1, 0]
@@ -293,7 +297,7 @@ SEARCHES = {
 
 def remembering():
     return [
-        frequency(CountOptions(0.3)),
+        frequency(CountOptions(0.3), NEVER_ENDS),
         xtc(XTCOptions(0.5, 0.1)),
         mirostat(MirostatOptions(2, tau=2.0, eta=0.4)),
     ]
@@ -319,6 +323,41 @@ def test_what_a_sentence_gives_does_not_depend_on_the_others(toy, options, filte
     alone = [together([i])[0] for i in range(6)]
     assert together(range(6)) == alone
     assert together([5, 2, 2, 0]) == [alone[i] for i in (5, 2, 2, 0)]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("filters", [list, remembering])
+@pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES)
+def test_fewer_texts_are_the_best_of_all_and_take_no_more_steps(toy, options, filters, count):
+    def search(count):
+        network = toy(V, sharpness=1.5)
+        steps = []
+
+        class Counting:
+            fixed = network.fixed
+
+            def __call__(self, tokens, state):
+                steps.append(len(tokens))
+                return network(tokens, state)
+
+        found = beam_search(
+            Counting(),
+            network.start(6),
+            PROMPTS,
+            [40] * 6,
+            options,
+            eos_id=END,
+            filters=filters(),
+            seeds=range(6),
+            count=count,
+        )
+        return found, sum(steps)
+
+    (everything, whole), (some, fewer) = search(None), search(count)
+    assert some == [texts[:count] for texts in everything]
+    assert fewer <= whole
+    if options.groups == 1 and not options.early and options.width > count:
+        assert fewer < whole
 
 
 @pytest.mark.parametrize("options", [BeamOptions(3), BeamOptions(4, groups=2, diversity=0.5)], ids=str)

@@ -3,6 +3,8 @@
 The network is a tiny GPT-2 of random weights, which reads its whole text again at every step.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,9 @@ from rnngen.builtins.strategies.options import GREEDY, BeamOptions
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.generation.decoding_choice import DecodingFlags, rank
 from rnngen.registry import Registry
+
+NEVER_ENDS = SimpleNamespace(eos_id=-1)
+"""A tokenizer whose end token never comes."""
 
 pytestmark = pytest.mark.slow  # it takes seconds to import their generate()
 
@@ -146,7 +151,7 @@ def test_their_default_early_stopping_never_finds_better_and_sometimes_worse(gen
 
 def test_a_chain_in_the_order_hf_shapes_what_theirs_does(generate, torch):
     ours = {
-        "repetition": penalties.repetition(RepetitionOptions(1.3, window=0)),
+        "repetition": penalties.repetition(RepetitionOptions(1.3, window=0), NEVER_ENDS),
         "temp": truncation.temperature(TemperatureOptions(1.7)),
         "top_k": truncation.top_k(TopKOptions(12)),
         "top_p": truncation.top_p(TopPOptions(0.95)),

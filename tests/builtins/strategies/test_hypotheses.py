@@ -17,10 +17,10 @@ def records(*rows):
 def test_the_best_stay_best_first_and_of_equals_those_found_first():
     finished = Finished(2, 3)
     finished.add(np.array([1]), records((-2, 1, 0, 7), (-np.inf, 1, 0, 8)))
-    assert finished.worst(np.array([0, 1])).tolist() == [-np.inf, -np.inf]
+    assert finished.ranked(np.array([0, 1]), 3).tolist() == [-np.inf, -np.inf]
     finished.add(np.array([1]), records((-1, 2, 0, 9), (-2, 2, 0, 10), (-2, 2, 0, 11)))
     assert finished.table["token"][1].tolist() == [9, 7, 10]
-    assert finished.worst(np.array([1])).tolist() == [-2]
+    assert [finished.ranked(np.array([1]), rank).tolist() for rank in (1, 2, 3)] == [[-1], [-2], [-2]]
     assert [table["token"].tolist() for table in finished.of_sentences(1)] == [[], [9, 7, 10]]
     assert [table["score"].tolist() for table in finished.of_sentences(2)] == [[-1, -2, -2]]
 

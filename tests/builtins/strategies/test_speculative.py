@@ -1,6 +1,7 @@
 """A draft changes nothing of a text: neither a token of it, nor what it is distributed as, nor its state."""
 
 from itertools import islice, product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,12 +33,15 @@ from rnngen.options.model import NetworkOptions
 from rnngen.registry import Registry
 from rnngen.registry.components import choose
 
+NEVER_ENDS = SimpleNamespace(eos_id=-1)
+"""A tokenizer whose end token never comes."""
+
 V = 9
 CHAINS = {
     "none": (),
     "greedy": (temperature(TemperatureOptions(0.0)),),
     "sharp": (temperature(TemperatureOptions(0.3)), top_k(TopKOptions(4))),
-    "penalties": (frequency(CountOptions(penalty=0.2)), no_repeat_ngram(NoRepeatOptions(n=5))),
+    "penalties": (frequency(CountOptions(penalty=0.2), NEVER_ENDS), no_repeat_ngram(NoRepeatOptions(n=5))),
     "mirostat": (mirostat(MirostatOptions(tau=2.0, eta=0.3)),),
     "xtc after mirostat": (
         mirostat(MirostatOptions(tau=3.0)),

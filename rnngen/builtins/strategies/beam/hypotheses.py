@@ -38,9 +38,9 @@ class Finished:
         order = np.argsort(-together["score"], axis=1, kind="stable")[:, : self.table.shape[1]]
         self.table[beams] = np.take_along_axis(together, order, axis=1)
 
-    def worst(self, beams: TokenIds) -> Doubles:
-        """The score that a newcomer has to beat: -inf where there is room."""
-        scores: Doubles = self.table["score"][beams, -1]
+    def ranked(self, beams: TokenIds, rank: int) -> Doubles:
+        """The score of the ``rank``-th best, which a newcomer has to beat; -inf where there is room."""
+        scores: Doubles = self.table["score"][beams, rank - 1]
         return scores
 
     def of_sentences(self, groups: int) -> list[NDArray[Any]]:

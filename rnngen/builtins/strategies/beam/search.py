@@ -94,12 +94,15 @@ class Search:
         chain: FilterChain,
         forbidden: TokenIds,
         attention: bool,
+        count: int | None = None,
         trace: list[SearchNode] | None = None,
     ) -> None:
         self.trace = None if trace is None else Trace(trace)
         self.step, self.sentences, self.options, self.eos_id = step, sentences, options, eos_id
         self.chain, self.forbidden, self.attention = chain, forbidden, attention
         self.groups, self.width = self.options.groups, self.options.width // self.options.groups
+        # a group whose search ends costs the others nothing any more: each searches for all of its texts
+        self.wanted = self.width if count is None or self.groups > 1 else min(count, self.width)
         self.owners = np.repeat(np.arange(len(sentences)), self.groups)
         self.limits = np.repeat([sentence.length for sentence in sentences], self.groups)
         everything = np.iinfo(np.int64).max
@@ -207,10 +210,11 @@ class Search:
 
     def _settled(self, made: int, alive: Candidates, log_probs: NextTokenLogProbs) -> Mask:
         """True for beams (n,) that have nothing to gain any more."""
-        worst = self.finished.worst(self.active.beams)
+        beams = self.active.beams
         best = self._worth(alive, log_probs).max(axis=1)
-        bound = self.scores.attainable(best, made, self.limits[self.active.beams])
-        return (worst >= bound) | (worst > -np.inf) & self.options.early
+        bound = self.scores.attainable(best, made, self.limits[beams])
+        full = self.finished.ranked(beams, self.width) > -np.inf
+        return (self.finished.ranked(beams, self.wanted) >= bound) | full & self.options.early
 
     def _go_on(self, alive: Candidates, kept: TokenIds, log_probs: NextTokenLogProbs) -> None:
         """Let the living of the beams that are kept take their tokens."""
@@ -251,9 +255,10 @@ def beam_search(
     seeds: Sequence[int] | None = None,
     sources: Sequence[int] | None = None,
     attention: bool = False,
+    count: int | None = None,
     trace: list[SearchNode] | None = None,
 ) -> list[list[Hypothesis]]:
-    """The best hypotheses of N sentences, best first, at most K each.
+    """The best hypotheses of N sentences, best first, at most ``count`` each.
 
     Args:
         step: the network.
@@ -268,14 +273,15 @@ def beam_search(
         sources: how many source tokens each sentence has, where they were padded; only these are looked at
             for ``attention`` and the coverage penalty. By default all.
         attention: whether to keep the attention weights.
+        count: how many are wanted of each sentence; by default K, which is the most there are.
         trace: where everything that is weighed is noted, for one sentence.
 
     An end token counts only among the K best candidates, as in fairseq and transformers: so a beam of one
     without a length penalty is greedy. Of equals that win which go on from the better hypothesis, then those
     of the lowest id.
 
-    A sentence is settled, unless ``early``, when no active hypothesis can still beat the K best finished ones
-    (``Scores.attainable`` says why); what it gives is what a search to full length would.
+    A sentence is settled, unless ``early``, when no active hypothesis can still beat the best ``count``
+    finished ones (``Scores.attainable`` says why); what it gives is what a search to full length would.
 
     Raises:
         UsageError: if the coverage penalty is asked of a network that does not attend.
@@ -304,10 +310,11 @@ def beam_search(
             chain=chain,
             forbidden=never,
             attention=attention,
+            count=count,
             trace=trace,
         )
         for member, hypotheses in zip(members, search.run(logits, begun), strict=True):
-            found[member] = hypotheses
+            found[member] = hypotheses[:count]
     return found
 
 
@@ -348,5 +355,6 @@ class BeamSearch:
             seeds=[job.seeds[row] for row in rows],
             sources=None if lengths is None else [lengths[row] for row in rows],
             attention=job.attention,
+            count=job.count if job.trace is None else None,  # who looks at a search looks at all of it
             trace=job.trace,
         )
