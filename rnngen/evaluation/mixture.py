@@ -33,6 +33,8 @@ SEGMENT = 256
 """Tokens that are read at once in order; a matter of speed alone."""
 STREAMS = 32
 """Stretches from all over a text that are read side by side where order does not matter."""
+SAMPLED = 1 << 25
+"""Most logits that are computed for a sample of tokens, unless so many are kept."""
 
 
 class Compared(NamedTuple):
@@ -44,6 +46,11 @@ class Compared(NamedTuple):
     """(N,F) of their contexts."""
     targets: TokenIds
     """(N,) the tokens."""
+
+    def at(self, which: slice) -> "Compared":
+        """Return what is said about some of the tokens."""
+        experts = tuple(expert[which] for expert in self.experts)
+        return Compared(experts, self.features[which], self.targets[which])
 
     def surprisals(self, weights: Doubles) -> Doubles:
         """Return the surprisals (N,), in nats, of the mixture."""
@@ -108,17 +115,23 @@ class MixtureEvaluator(LossEvaluator):
         return replace(self.mixture, adaptive_weights=fitted(*found, ADAPTIVE_PRIOR))
 
     def sample(self, store: TokenStore, *, has_eos: bool, positions: int, adaptive: bool = False) -> Compared:
-        """Compare the experts on so many tokens from all over a text; an ``adaptive`` n-gram on its first."""
-        batches = (
-            segment_batches(store, SEGMENT, has_eos=has_eos)
-            if adaptive
-            else self.batches(store, has_eos=has_eos, streams=STREAMS, seq=SEGMENT)
-        )
-        parts, count = list[Compared](), 0
+        """Compare the experts on about so many tokens from all over a text, or ``adaptive`` on its first.
+
+        Where examples end by themselves, some are read from beginning to end; of free text, stretches that
+        are long enough that the fresh state at their beginning does not count. Of more tokens than are
+        wanted, some are kept.
+        """
+        assert self.mixture is not None
+        most = max(positions, min(STREAMS * SEGMENT, SAMPLED // self.mixture.ngram.vocabulary))
+        every, batches = max(1, most // positions), self._few(store, most, has_eos=has_eos)
+        if adaptive:
+            every, batches = 1, segment_batches(store, SEGMENT, has_eos=has_eos)
+        parts, read, count = list[Compared](), 0, 0
         with evaluating(self.network):
             for part in self.compared(batches, adaptive=adaptive):
-                parts.append(part)
-                if (count := count + len(part.targets)) >= positions:
+                parts.append(part.at(slice(-read % every, None, every)))
+                read, count = read + len(part.targets), count + len(parts[-1].targets)
+                if count >= positions and (adaptive or not has_eos):
                     break
         experts = zip(*(part.experts for part in parts), strict=True)
         return Compared(
@@ -126,6 +139,18 @@ class MixtureEvaluator(LossEvaluator):
             np.concatenate([part.features for part in parts]),
             np.concatenate([part.targets for part in parts]),
         )
+
+    def _few(self, store: TokenStore, tokens: int, *, has_eos: bool) -> Iterator[Batch]:
+        """Read about so many tokens from all over a text: examples, or the beginnings of stretches."""
+        if not has_eos:
+            streams = max(1, min(STREAMS, tokens // SEGMENT))
+            yield from self.batches(store, has_eos=False, streams=streams, seq=SEGMENT)
+            return
+        every, read = max(1, len(store) // tokens), 0
+        for batch in self.batches(store, has_eos=has_eos):
+            first, read = -read % every, read + len(batch.inputs)
+            if first < len(batch.inputs):
+                yield batch.rows(slice(first, None, every))
 
     def compared(self, batches: Iterable[Batch], *, adaptive: bool = False) -> Iterator[Compared]:
         """Read batches one after another, each going on where the one before ended; the network's mode stays.

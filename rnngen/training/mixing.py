@@ -20,10 +20,10 @@ MOST_LOGITS = 1 << 21
 """Logits of the validation tokens that the weights are fitted to while training…"""
 FINAL_LOGITS = 1 << 24
 """…and in the end."""
-FEWEST, FINAL_FEWEST = 1_000, 4_000
+FEWEST = 1_000
 """Tokens that they are fitted to at least, however large the vocabulary…"""
 ADAPTIVE = 10_000
-"""…and those that the adaptive n-gram's weights are fitted to."""
+"""…and those that the adaptive n-gram's weights are fitted to, at most."""
 PAYS = 0.001
 """Nats per token that an n-gram must gain; one that gains less is left out."""
 
@@ -97,7 +97,7 @@ class Mixing:
         """Nats per token that the mixture gains with the weights that suit best, which are kept."""
         mixture = Mixture(self.ngram, PRIOR, ADAPTIVE_PRIOR)
         evaluator = MixtureEvaluator(self.network, self.precision, mixture)
-        positions = _positions(mixture, MOST_LOGITS, FEWEST)
+        positions = _positions(mixture, MOST_LOGITS)
         found = evaluator.sample(self.val, has_eos=self.has_eos, positions=positions)
         mixture = evaluator.fitted_to(found)
         gain = float((found.alone(0) - found.surprisals(mixture.weights)).mean())
@@ -111,12 +111,13 @@ class Mixing:
 
 def settled(network: nn.Module, mixture: Mixture, val: TokenStore, *, has_eos: bool) -> Mixture:
     """Return the mixture with weights fitted to more of the text, and those of the adaptive n-gram."""
-    for adaptive, positions in ((False, _positions(mixture, FINAL_LOGITS, FINAL_FEWEST)), (True, ADAPTIVE)):
+    most = _positions(mixture, FINAL_LOGITS)
+    for adaptive, positions in ((False, most), (True, min(most, ADAPTIVE))):
         evaluator = MixtureEvaluator(network, mixture=mixture)
         found = evaluator.sample(val, has_eos=has_eos, positions=positions, adaptive=adaptive)
         mixture = evaluator.fitted_to(found)
     return mixture
 
 
-def _positions(mixture: Mixture, logits: int, fewest: int) -> int:
-    return max(fewest, logits // mixture.ngram.vocabulary)
+def _positions(mixture: Mixture, logits: int) -> int:
+    return max(FEWEST, logits // mixture.ngram.vocabulary)

@@ -29,6 +29,8 @@ from rnngen.numerics import Doubles
 Nodes: TypeAlias = NDArray[np.int64]
 """(B,n) the node of each stream's context of length 0 … n − 1; ``NGram.none`` where nothing followed it."""
 
+MOST_ORDER = 32
+"""The largest order."""
 LIMIT = 8_000_000
 """Tokens of a training text that are counted, at most."""
 SHAPE, TOKENS, COUNTS, MANY, SUCCESSORS, MORE = (
@@ -147,6 +149,10 @@ class NGram:
         """
         if SHAPE not in tensors:
             return None
+        for name in (SHAPE, TOKENS, COUNTS, MANY, SUCCESSORS, MORE):
+            array = tensors[name]
+            if array.dtype.kind not in "ui" or array.ndim != 1 or (array < 0).any():
+                raise ValueError(f"{name} holds no counts")
         vocabulary, order, end = tensors[SHAPE].tolist()
         tokens = tensors[TOKENS].astype(np.int64)
         counts, successors = (
@@ -154,7 +160,7 @@ class NGram:
             _whole(tensors[SUCCESSORS], tensors[MORE]),
         )
         fits = len(tokens) == len(counts) == len(successors) - 1 == successors.sum()
-        if not (fits and order > 1 and (tokens < vocabulary).all() and 0 <= end < vocabulary):
+        if not (fits and 1 < order <= MOST_ORDER and (tokens < vocabulary).all() and 0 <= end < vocabulary):
             raise ValueError("the arrays of the n-gram do not fit each other")
         return cls(vocabulary, order, end, tokens, counts, successors)
 
@@ -256,14 +262,15 @@ class NGram:
         left = np.cumprod(self._lower.take(longer)[:, ::-1], axis=1)[:, ::-1]
         scales = np.ones_like(left)
         scales[:, :-1] = left[:, 1:]
-        widths = self._widths.take(longer).ravel()
+        widths = self._widths.take(longer)
+        rows = np.arange(batch).repeat(widths.sum(axis=1))
+        widths = widths.ravel()
         ends = widths.cumsum()
         edges = (self._starts.take(longer).ravel() - ends + widths).repeat(widths)
         edges += np.arange(len(edges))
         shares = self._shares.take(edges)
         shares *= scales.ravel().repeat(widths)
         tokens = self.tokens.take(edges)
-        rows = np.arange(batch).repeat(widths.reshape(batch, -1).sum(axis=1))
         places = rows * self.vocabulary + tokens
         probs = left[:, 0].take(rows) * self._root.take(tokens)
         probs += np.bincount(places, shares, minlength=batch * self.vocabulary).take(places)

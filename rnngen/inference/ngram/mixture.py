@@ -10,7 +10,7 @@ Newton's method finds its least value in a few steps. On tiny Shakespeare the pr
 the best sum of probabilities, with weights by length and count likewise, 0.037.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ LEAST = 0.01
 """The least exponent, however a context looks: no expert is ever turned against itself."""
 STEPS = 12
 """Steps of Newton's method, at most."""
+AT_ONCE = 1 << 20
+"""Logits that are worked on at once; a matter of memory alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,11 +135,19 @@ def fitted(experts: Sequence[Floats], features: Doubles, targets: TokenIds, prio
 def surprisals(experts: Sequence[Floats], features: Doubles, targets: TokenIds, weights: Doubles) -> Doubles:
     """Return the surprisal (N,) in nats of tokens under θ; arguments as in ``fitted``."""
     exponents = exponents_of(features, weights).astype(np.float32)
-    mixed = _product(experts, exponents)
-    top = mixed.max(axis=1)
-    masses = np.exp(mixed - top[:, None]).sum(axis=1, dtype=np.float64)
-    found: Doubles = top + np.log(masses) - mixed[np.arange(len(targets)), targets]
+    found = np.empty(len(targets))
+    for rows in _blocks(experts):
+        mixed = _product([expert[rows] for expert in experts], exponents[rows])
+        top = mixed.max(axis=1)
+        masses = np.exp(mixed - top[:, None]).sum(axis=1, dtype=np.float64)
+        found[rows] = top + np.log(masses) - mixed[np.arange(len(mixed)), targets[rows]]
     return found
+
+
+def _blocks(experts: Sequence[Floats]) -> Iterator[slice]:
+    count, vocabulary = experts[0].shape
+    size = max(1, AT_ONCE // vocabulary)
+    return (slice(begin, begin + size) for begin in range(0, count, size))
 
 
 def _loss(experts: Any, features: Doubles, targets: TokenIds, weights: Doubles, prior: Doubles) -> float:
@@ -156,25 +166,37 @@ def _newton(
     experts: Sequence[Floats], features: Doubles, targets: TokenIds, weights: Doubles, prior: Doubles
 ) -> Doubles:
     """Return Newton's step: the gradient through the inverse of the curvature, the experts' covariance."""
-    exponents, rows = exponents_of(features, weights).astype(np.float32), np.arange(len(targets))
+    exponents = exponents_of(features, weights).astype(np.float32)
+    strengths = _strengths(weights)
+    gradient, curvature = -strengths * (weights - prior), np.diag(strengths.ravel())
+    for rows in _blocks(experts):
+        some = [expert[rows] for expert in experts]
+        slopes, curves = _derivatives(some, exponents[rows], features[rows], targets[rows])
+        gradient += slopes
+        curvature += curves
+    step = np.linalg.solve(curvature, gradient.ravel())
+    return step.astype(np.float64).reshape(weights.shape)
+
+
+def _derivatives(
+    experts: Sequence[Floats], exponents: Floats, features: Doubles, targets: TokenIds
+) -> tuple[Doubles, Doubles]:
+    """Return the gradient (J,F) of the tokens' log-probability, and its curvature (J·F,J·F) less its sign."""
+    rows, width = np.arange(len(targets)), features.shape[1]
     mixed = _product(experts, exponents)
     probs = np.exp(mixed - mixed.max(axis=1, keepdims=True))
     probs /= probs.sum(axis=1, keepdims=True)
     weighted = [probs * expert for expert in experts]
     means = [one.sum(axis=1, dtype=np.float64) for one in weighted]
-    count, width = weights.shape
     gradient = np.stack(
         [(expert[rows, targets] - mean) @ features for expert, mean in zip(experts, means, strict=True)]
     )
-    strengths = _strengths(weights)
-    gradient -= strengths * (weights - prior)
-    curvature = np.diag(strengths.ravel())
-    for i in range(count):
-        for j in range(i, count):
+    curvature = np.zeros((gradient.size, gradient.size))
+    for i in range(len(experts)):
+        for j in range(i, len(experts)):
             covariance = np.einsum("nv,nv->n", weighted[i], experts[j]) - means[i] * means[j]
             block = (features * covariance[:, None]).T @ features
             here, there = slice(i * width, (i + 1) * width), slice(j * width, (j + 1) * width)
-            curvature[here, there] += block
-            if i != j:
-                curvature[there, here] += block.T
-    return np.linalg.solve(curvature, gradient.ravel()).reshape(weights.shape)
+            curvature[here, there] = block
+            curvature[there, here] = block.T
+    return gradient, curvature
