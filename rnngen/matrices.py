@@ -89,7 +89,7 @@ class Int8Matrix(QuantizedMatrix):
     In memory, columns are in blocks, and two rows beside one another (``rnngen.compiled.add_products``).
 
     A product with x is off by ``½ · scales[g] · Σ|x|`` at most, and by what the rounding of x adds: it has
-    2¹⁵ levels, or fewer from I = 516 on. Where W is not a number, neither is what its column gives.
+    2¹⁵ levels, or fewer from I = 517 on. Where W is not a number, neither is what its column gives.
     """
 
     def __init__(self, weights: Floats) -> None:

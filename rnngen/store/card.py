@@ -1,5 +1,6 @@
 """The model card: what a model is, in Markdown, for people who are given it."""
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -45,7 +46,7 @@ def model_card(
     sections = [
         _title(name),
         f"A recurrent text generator, made with rnngen {config.rnngen}.",
-        f"    rnngen sample -m {name}",
+        _use(name),
         _losses(result) if result else "",
         facts,
         f"Novelty: {copied}." if copied else "",
@@ -60,10 +61,14 @@ def with_sections(card: str, name: str, sections: Iterable[str]) -> str:
     """Return a card under the name that the model has now, with sections before those of its options."""
     first, _, rest = card.partition("\n")
     former = first.removeprefix("# ")
-    rest = rest.replace(f"    rnngen sample -m {former}\n\n", "", 1)
+    rest = rest.replace(f"{_use(former)}\n\n", "", 1)
     about, mark, parts = rest.partition(PARTS)
     added = "".join(f"{one.strip()}\n\n" for one in sections)
     return f"{_title(name)}\n{about.rstrip()}\n\n{added}{mark}{parts}".rstrip() + "\n"
+
+
+def _use(name: str) -> str:
+    return f"    rnngen sample -m {shlex.quote(name)}"
 
 
 def _title(name: str) -> str:

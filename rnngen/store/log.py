@@ -111,7 +111,7 @@ class Log:
         return self._select("ORDER BY number DESC LIMIT ?", limit)
 
     def find(self, text: str, count: int) -> list[Record]:
-        """Return the records whose text, input or options hold a text, the latest first; case is ignored."""
+        """Return the records whose text, input or prompt hold a text, the latest first; case is ignored."""
         folded = text.casefold()
         found = [
             one

@@ -131,7 +131,8 @@ def _check_tensors(path: Path, config: "ModelConfig", weights: Tensors) -> None:
         EXAMPLES: (-1, 2),
     }
     for name, shape in shapes.items():
-        if name in weights and not _is_fact(weights[name], shape):
+        sized = name not in weights or name != EXAMPLES or weights[name].dtype.itemsize == 4
+        if name in weights and not (sized and _is_fact(weights[name], shape)):
             raise ModelError(f"{path}: {name} does not fit {CONFIG}; restore it, or train the model again")
     for name in (ALPHABET, SOURCE_ALPHABET):
         if name in weights and (weights[name] > sys.maxunicode).any():
@@ -348,7 +349,7 @@ class ModelStore:
         if name is None:
             (self.root / DEFAULT).unlink(missing_ok=True)
             return
-        if self.find(name).parent != self.root:
+        if not self._has(self.find(name), name):
             raise UsageError(f"{name} is a path, and the default is a named model (see rnngen models list)")
         checkpoint.write_text(self.root / DEFAULT, f"{name}\n")
 
@@ -382,7 +383,7 @@ class ModelStore:
         """Return the folder of what ``remove`` would delete; errors as there, and ``NotFoundError``."""
         begun = os.sep not in name and staged(self.root / name).is_dir()
         found = self.path(name) if begun else self.find(name)
-        if found.parent != self.root:
+        if not self._has(found, name):
             raise UsageError(f"{name} is a path; only named models are removed (see rnngen models list)")
         return found
 
@@ -394,13 +395,17 @@ class ModelStore:
             RnngenError: if one of them is being trained.
         """
         found, was_default = self.find(name), self.default()
-        if found.parent != self.root:
+        if not self._has(found, name):
             raise UsageError(f"{name} is a path; only named models are renamed (see rnngen models list)")
         with folders.claimed(found, "renaming"), folders.claimed(self._free(target), "making"):
             renamed = found.rename(self._free(target))
         if was_default == found:
             self.set_default(target)
         return renamed
+
+    def _has(self, found: Path, name: str) -> bool:
+        """Return whether a model was found by its name, and not by a path, be it one into this folder."""
+        return (found.parent, found.name) == (self.root, name)
 
     def _free(self, name: str) -> Path:
         """Return the folder for a name; ``UsageError`` if it is taken."""
@@ -411,8 +416,17 @@ class ModelStore:
         return path
 
     def copy(self, name: str, target: str) -> Path:
-        """Copy a model under another name; ``UsageError`` if that is taken."""
+        """Copy a model under another name.
+
+        Raises:
+            UsageError: if that is taken.
+            ModelError: if a file in it is a link to one outside, which a copy would bring in.
+        """
         destination, source = self._free(target), self.find(name)
+        root = source.resolve()
+        for path in root.rglob("*"):
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                raise ModelError(f"{path} is a link to what is not in the model; put the file there")
         copied = self.root / f".{target}.copy-{os.getpid()}"
 
         def copy() -> None:

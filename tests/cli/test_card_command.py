@@ -32,5 +32,6 @@ def test_a_card_goes_to_a_file_and_replaces_none_unasked(run, place):
     assert "-m ./tale.safetensors" in text
     assert "held out" in text
     assert "--force" in run("models", "card", "tale", "-o", "card.md", status=2).err
+    assert run("models", "card", "tale", "-o", "-").out == run("models", "card", "tale").out
     run("models", "card", "tale", "-o", "card.md", "--force")
     assert "nats per character" in (place / "card.md").read_text()

@@ -201,6 +201,10 @@ def test_rm_takes_no_paths(run, shelf, place):
     shutil.copytree(shelf / "tale", place / "mine")
     run("models", "rm", "-y", "./mine", status=2)
     assert (place / "mine" / "config.json").is_file()
+    for command in (["rm", "-y"], ["default"]):
+        assert "is a path" in run("models", *command, shelf / "tale", status=2).err
+    assert "is a path" in run("models", "mv", shelf / "tale", "story", status=2).err
+    assert names(shelf) == {"tale", "names"}
 
 
 # ── mv ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,6 +237,14 @@ def test_a_copy_replaces_nothing(run, shelf):
     before = (shelf / "names" / "config.json").read_bytes()
     assert "already" in run("models", "cp", "tale", "names", status=2).err
     assert (shelf / "names" / "config.json").read_bytes() == before
+
+
+def test_a_copy_brings_nothing_in_that_a_link_leads_to(run, shelf, place):
+    (place / "secret").write_text("mine alone")
+    shutil.copytree(shelf / "tale", place / "evil")
+    (place / "evil" / "last" / "notes").symlink_to(place / "secret")
+    assert "a link to what is not in the model" in run("models", "cp", "./evil", "story", status=1).err
+    assert names(shelf) == {"tale", "names"}
 
 
 @pytest.mark.parametrize("target", ["a/b", "..", ".hidden", ""])

@@ -2,6 +2,7 @@
 
 import json
 import os
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from fixtures import SEED
 
 from rnngen.api import Session, models
 from rnngen.errors import ModelError, NotFoundError, PluginError, UsageError
+from rnngen.generation.loading import LoadOptions
+from rnngen.inference.ngram import Mixture, NGram
+from rnngen.inference.ngram.mixture import ADAPTIVE_PRIOR, PRIOR
 from rnngen.nn.build import load_network
 from rnngen.registry import Registry
 from rnngen.registry.components import restore
@@ -43,10 +47,10 @@ def forge(tmp_path):
     return made
 
 
-def used(file):
+def used(file, quantize=None):
     """Generate with a model, and build it in torch."""
     session = Session(Registry(), models())
-    model = session.load(file)
+    model = session.load(file, options=LoadOptions(quantize=quantize))
     source = {"source": "12 May"} if model.generator.reads_source else {}
     model.generate("a", length=3, seed=SEED, **source)
 
@@ -146,6 +150,55 @@ def test_tensors_that_do_not_fit_are_refused(forge, change):
         used(forge("almanac-lstm", weights=change))
 
 
+def last_of(name, value):
+    def change(arrays):
+        arrays[name] = np.append(arrays[name].astype(np.int64)[:-1], value)
+
+    return change
+
+
+FORMATS_HERE = [None, *(["int8"] if find_spec("numba") else [])]
+
+
+@pytest.mark.parametrize("quantize", FORMATS_HERE)
+@pytest.mark.parametrize(
+    "change",
+    [
+        last_of("ngram.tokens", -(10**9)),
+        last_of("ngram.successors", -1),
+        last_of("ngram.counts", -5),
+        lambda arrays: arrays.update({"ngram.tokens": arrays["ngram.tokens"].astype(np.float32)}),
+        lambda arrays: arrays.update({"ngram.counts": arrays["ngram.counts"][:, None]}),
+        lambda arrays: arrays["ngram.shape"].__setitem__(1, 10**10),
+    ],
+)
+def test_an_ngram_that_lies_is_refused(forge, change, quantize):
+    def beside(arrays):
+        size = len(arrays["embedding.weight"])
+        text = np.array([0, *[5, 6, 7, 8, 9, 10] * 9])
+        ngram = NGram.count(text, size, 5, end=0, predicts_end=False, bytes_=1 << 16)
+        arrays.update(Mixture(ngram, PRIOR, ADAPTIVE_PRIOR).tensors())
+
+    used(forge("almanac-lstm", weights=beside), quantize)
+    with pytest.raises(ModelError):
+        used(forge("almanac-lstm", weights=lambda arrays: (beside(arrays), change(arrays))), quantize)
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs Numba")
+@pytest.mark.parametrize(
+    ("kind", "name"), [("almanac-lstm", "rnn.bias_hh_l0"), ("almanac-lstm", "memory.weight")]
+)
+def test_arrays_that_numpy_would_stretch_are_refused_before_compiled_code_reads_them(forge, kind, name):
+    def shrink(arrays):
+        place = f"layers.0.{name}"
+        if place not in arrays:
+            pytest.skip(f"this model has no {name}")
+        arrays[place] = arrays[place][: 4 if "bias" in name else 1]
+
+    with pytest.raises(ModelError):
+        used(forge(kind, weights=shrink), "int8")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -191,6 +244,7 @@ def test_pipes_devices_and_links_out_of_the_folder_are_refused_at_once(tmp_path,
         read_model(folder)
 
 
+@pytest.mark.parametrize("quantize", FORMATS_HERE)
 @pytest.mark.parametrize(
     "change",
     [
@@ -199,17 +253,18 @@ def test_pipes_devices_and_links_out_of_the_folder_are_refused_at_once(tmp_path,
             rng={"bit_generator": "PCG64", "state": {"state": -1, "inc": 2**200}}
         ),
         lambda arrays, record: arrays.update({"state.0": np.zeros((1, 3), np.float32)}),
+        lambda arrays, record: arrays.update({"state.1": np.zeros((1, 1), np.float32)}),
         lambda arrays, record: arrays.update({"state.0": arrays["state.0"] * np.nan}),
         lambda arrays, record: arrays.update(history=np.array([99999], np.int32)),
         lambda arrays, record: arrays.update(logits=np.zeros((1, 4, 1), np.float32)),
     ],
 )
-def test_a_saved_state_that_lies_is_refused(tmp_path, change):
+def test_a_saved_state_that_lies_is_refused(tmp_path, change, quantize):
     from rnngen.generation.prompts import Prompt
     from rnngen.generation.saved_state import SavedState, save_state
 
     session, file = Session(Registry(), models()), tmp_path / "x.state"
-    model = session.load(FOLDER + "almanac-lstm")
+    model = session.load(FOLDER + "almanac-lstm", options=LoadOptions(quantize=quantize))
     decoder = session.decoder(model.generator, session.sample_request(length=5, seed=SEED))
     text, identity = decoder.begin(Prompt("The")), session.fingerprint(model)
     list(text.write(5))

@@ -41,6 +41,8 @@ class CellStep:
         self.input, self.recurrent = (Projection(weights, name, order, scale) for name in ("ih", "hh"))
         self.mogrifier = Mogrifier(weights)
         self.size = len(self.recurrent.matrix)
+        for projection in (self.input, self.recurrent):
+            require_shape(projection.bias, len(order) * self.size)
         self.new_h = np.float32(1 - options.zoneout_h)
         self.kernel: Callable[..., None] | None = None
 
@@ -54,6 +56,11 @@ class CellStep:
 
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """Take one step: what ``project`` returned and the state → (B,H), state."""
+        shape = (len(projected), self.size)
+        if any(
+            array.shape != shape for array in state
+        ):  # which NumPy might stretch
+            raise ValueError(f"the arrays of a state are not {shape}")
         if self.kernel is None:
             return self.step(projected, state)
         state = tuple([np.ascontiguousarray(array, np.float32) for array in state])
@@ -107,14 +114,19 @@ class Projection:
         self.bias = columns("bias")
         if f"rnn.gain_{name}_l0" not in weights:
             self.norm, self.matrix = None, columns("weight")
+            require_shape(self.bias, self.matrix.shape[1])
             return
         self.norm = CenteredNorm(columns("gain"))
+        require_shape(self.norm.gain, len(self.bias))
         matrix = columns("weight", [1.0] * len(order))  # normalised as it is; the gain is scaled
+        require_shape(self.bias, matrix.shape[1])
         self.matrix = matrix - matrix.mean(axis=1, keepdims=True)  # so that products have the mean 0
 
     def __call__(self, x: Floats) -> Floats:
         """``x`` (B,I) → a new array (B,G)."""
         if self.kernel is not None:
+            if x.shape[1] != len(self.matrix):
+                raise ValueError(f"rows of {x.shape[1]} do not fit a matrix {self.matrix.shape}")
             x, projected = np.ascontiguousarray(x, np.float32), np.empty((len(x), self.width), np.float32)
             self.kernel(x, projected)
             return projected
@@ -132,6 +144,12 @@ class Projection:
             self.parameters = self.matrix.arrays, self.norm and self.norm.gain, self.bias
             self.width = self.matrix.shape[1]
             self.kernel = partial(imported("rnngen.builtins.cells.compiled:project"), self.parameters)
+
+
+def require_shape(array: Floats, size: int) -> None:
+    """Raise ``ValueError`` at an array that is not (``size``,): NumPy may stretch it, compiled code errs."""
+    if array.shape != (size,):
+        raise ValueError(f"an array {array.shape}, where ({size},) is expected")
 
 
 class CenteredNorm:

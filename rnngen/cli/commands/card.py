@@ -34,7 +34,7 @@ LENGTH, TEXTS, EXAMPLES = 300, 2, 8
     help="Go on from this in a sample, or read it as the source. Repeatable.",
 )
 @flags.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the samples.")
-@flags.output_flag("The file to write; by default standard output.")
+@flags.output_flag("The file to write; by default, and for -, standard output.")
 @flags.option("--force", is_flag=True, sensitive=True, help="Replace FILE if it exists.")
 @click.pass_context
 def card(
@@ -56,6 +56,7 @@ def card(
     from rnngen.store.checkpoint import write_text
     from rnngen.store.model_folder import read_card
 
+    output = None if output == Path("-") else output
     if output:
         streams.require_new(output, force=force)
     model = load(session(ctx), [name], "cpu")
@@ -68,7 +69,8 @@ def card(
     written = read_card(stored.path) or model_card(called, stored.config.shared())
     text = with_sections(written, called, [_use(model, named), *_samples(model, named, prompt, seed)])
     if output is None:
-        streams.output().write(text)
+        out = streams.output()
+        out.write(symbols(text) if out.isatty() else text)  # some of it is a stranger's
     else:
         write_text(output, text)
         console.note(f"wrote {output}")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rnngen.builtins.cells.options import LSTMOptions
-from rnngen.builtins.cells.stepwise import HALF, CellStep, CenteredNorm, zoned
+from rnngen.builtins.cells.stepwise import HALF, CellStep, CenteredNorm, require_shape, zoned
 from rnngen.contracts import Floats, State, Weights
 
 
@@ -30,12 +30,16 @@ class LSTMStep(CellStep):
         self.merge_biases()
         self.new_c = np.float32(1 - options.zoneout_c)
         self.mean = np.full((self.size, 1), 1 / self.size, np.float32)
-        self.norm = CenteredNorm(weights["memory.weight"]) if options.layer_norm else None
-        self.norm_bias = weights.get("memory.bias", np.float32(0))
+        self.norm: CenteredNorm | None = None
+        if options.layer_norm:
+            gain, self.norm_bias = weights["memory.weight"], weights["memory.bias"]
+            require_shape(gain, self.size)
+            require_shape(self.norm_bias, self.size)
+            self.norm = CenteredNorm(gain)
 
     def constants(self) -> tuple[Any, ...]:
         """Return what the compiled function takes beside the recurrent projection."""
-        norm = self.norm and (self.norm.gain, self.norm_bias, self.mean[:, 0])
+        norm = (self.norm.gain, self.norm_bias, self.mean[:, 0]) if self.norm else None
         return norm, self.new_h, self.new_c
 
     def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
