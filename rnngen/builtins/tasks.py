@@ -112,10 +112,10 @@ def _whole_lines(chunks: Iterable[Chunk]) -> Iterator[Line]:
     """Yield every line of text with its number, and the records."""
     done, held, ends = 0, "", LineEnds()
     for chunk in chunks:
-        ends.see(chunk)
         if chunk.source:
             yield done, chunk
             continue
+        ends.see(chunk)
         if chunk.starts_document and held:
             held += "\n"
         *lines, held = (held + chunk.text).split("\n")

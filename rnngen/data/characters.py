@@ -8,12 +8,23 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from typing import Protocol
 
 from rnngen.contracts import Chunk
 
 _ODD = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\ufeff\ufffd]")
 _NAMED = 4
 """Kinds of characters that are named at most."""
+_LATIN_1 = "iso8859-1"
+"""Python's name for the codec."""
+
+
+class Surveyed(Protocol):
+    """A survey, so far as these observers ask it."""
+
+    @property
+    def encodings(self) -> frozenset[str]:
+        """The codecs that the files were read with."""
 
 
 class OddCharacters:
@@ -28,7 +39,7 @@ class OddCharacters:
             if found := _ODD.findall(text):  # an update with nothing takes longer than the search
                 self.counts.update(found)
 
-    def oddities(self, survey: object) -> Iterator[str]:  # noqa: ARG002 - as observers are called
+    def oddities(self, survey: Surveyed) -> Iterator[str]:
         """Report each kind, by what it comes from."""
         marks, lost = self.counts.pop("\ufeff", 0), self.counts.pop("\ufffd", 0)
         latin = Counter({char: count for char, count in self.counts.items() if char >= "\x80"})
@@ -43,9 +54,12 @@ class OddCharacters:
                 "there; convert the original again"
             )
         if latin:
+            mend = "read as latin-1; give --encoding cp1252"
+            if _LATIN_1 not in survey.encodings:  # the file itself is spoilt
+                mend = "converted as latin-1: iconv -f utf-8 -t latin1 FILE | iconv -f cp1252 -t utf-8 > NEW"
             yield (
                 f"{_many(latin.total(), 'control character')} from U+0080 to U+009F ({_kinds(latin)}): the "
-                "text is likely cp1252 that was read as latin-1; give --encoding cp1252"
+                f"text is likely cp1252 that was {mend}"
             )
         if others := self.counts - latin:
             yield (

@@ -6,11 +6,13 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from rnngen.builtins.line_ends import LineEnds
+from rnngen.builtins.readers.whole_text import LabelColumn, WholeText
 from rnngen.contracts import Chunk, SourceTask, Task
 from rnngen.data import shipped_corpora
 from rnngen.data.file_encodings import UTF8, FileEncodings, all_wrong
@@ -25,7 +27,7 @@ from rnngen.store import locks
 class _Line(NamedTuple):
     text: str
     place: str
-    """The file and the number of the line, for messages."""
+    """The file and the number of the line or of the record, for messages."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Corpus:
     """The Unicode normal form that text and sources are brought to."""
     watch: Callable[[Path, int, int], None] | None = None
     """Called while files are read: with the file, the characters of a part, and the bytes read up to it."""
+    label_column: LabelColumn = field(default_factory=LabelColumn)
+    """The column of labels in tables, the same in all files."""
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the examples of all files in order, each file beginning a new document.
@@ -60,7 +64,11 @@ class Corpus:
     def _chunks(self) -> Iterator[Chunk]:
         if self.sources:
             both = self._checked(_side_by_side(self._lines(self.sources), self._lines(self.paths)))
-            yield from self.task.examples(both)
+            try:
+                yield from self.task.examples(both)
+            except ValueError as error:
+                names = ", ".join(map(name_of, (*self.sources, *self.paths)))
+                raise CorpusError(f"{names}: {error}") from error
             return
         for path in self.paths:
             try:
@@ -72,13 +80,18 @@ class Corpus:
         r"""Yield every line of some files, empty ones too; a file's last one with or without its ``\n``."""
         for path in paths:
             name = name_of(path)
-            for number, text in enumerate(_cut(self._document(path)), start=1):
-                yield _Line(text.removesuffix("\r"), f"{name}: line {number}")
+            try:
+                for number, (noun, text) in enumerate(_cut(self._document(path)), start=1):
+                    yield _Line(text.removesuffix("\r"), f"{name}: {noun} {number}")
+            except ValueError as error:
+                raise CorpusError(f"{name}: {error}") from error
 
     def _document(self, path: Path) -> Iterator[Chunk]:
         read, starts_document, records = self.reader_for(path), True, 0
+        whole = WholeText(self.label_column, by_line=bool(self.sources))
         with opened(path) as raw:
-            for chunk in normalized(read(decompressed(raw), name_of(path)), self.normalize):
+            chunks = whole.read(read(decompressed(raw), name_of(path)))
+            for chunk in normalized(chunks, self.normalize):
                 if chunk.source:
                     records += 1
                     self._check(chunk.source, f"line {chunk.line}" if chunk.line else f"record {records}")
@@ -126,17 +139,23 @@ class Corpus:
         return whole.hexdigest()
 
 
-def _cut(chunks: Iterable[Chunk]) -> Iterator[str]:
-    r"""Join chunks and cut them at ``\n``; a record is a line, whatever is in it."""
-    held = ""
+def _cut(chunks: Iterable[Chunk]) -> Iterator[tuple[str, str]]:
+    r"""Join chunks and cut them at ``\n`` → lines, and records, whatever is in them, each with that noun.
+
+    Raises:
+        ValueError: at the end of a file whose lines end in ``\r`` alone.
+    """
+    held, ends = "", LineEnds()
     for chunk in chunks:
+        ends.see(chunk)
         if chunk.is_record:
-            yield chunk.text
+            yield "record", chunk.text
             continue
         *lines, held = (held + chunk.text).split("\n")
-        yield from lines
+        yield from (("line", line) for line in lines)
+    ends.check()
     if held:
-        yield held
+        yield "line", held
 
 
 def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[tuple[str, Chunk]]:

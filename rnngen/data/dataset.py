@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
+from rnngen.builtins.readers.whole_text import LabelColumn
 from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
 from rnngen.contracts.notes import collected_notes
 from rnngen.data.corpus import Corpus, find, not_read, spool, suffix_of
@@ -24,7 +25,7 @@ from rnngen.data.split import Split, recorded_split, split
 from rnngen.data.summary import Sides, check_labels, check_pairs, summarise, too_small, with_not_read
 from rnngen.data.survey import Survey, survey
 from rnngen.data.token_store import TokenStore, open_store, sources_of, write_pairs
-from rnngen.encodings import BYTES
+from rnngen.encodings import BYTES, canonical
 from rnngen.errors import CorpusError, ModelError, OptionError, PluginError, UsageError
 from rnngen.events import Surveyed
 from rnngen.hookspecs import PROJECT
@@ -91,6 +92,8 @@ class CorpusFiles:
     """True to read files as earlier versions did."""
     not_read: Mapping[str, int] = field(default_factory=dict)
     """The number of files in the folders that no reader takes, by their endings."""
+    labels: frozenset[str] = frozenset()
+    """The labels of a model that the text is for, by which their column of a table is recognised."""
 
     @classmethod
     def find(
@@ -187,6 +190,11 @@ class CorpusFiles:
         return self._read(self.val_paths, self.val_sources)
 
     @cached_property
+    def _label_column(self) -> LabelColumn:
+        """The column of labels: the corpus, which is always read before the validation text, decides."""
+        return LabelColumn(self.labels)
+
+    @cached_property
     def _encodings(self) -> FileEncodings:
         return FileEncodings.parse(self.reader_options.get("encoding"))
 
@@ -206,7 +214,15 @@ class CorpusFiles:
             settings = {**given, "encoding": self._encodings.of(path)}
             return reader_for(self.registry, settings, **how)(self._kind(path))
 
-        return Corpus(paths, self.task, reader, sources, self._encodings, self.normalize)
+        return Corpus(
+            paths,
+            self.task,
+            reader,
+            sources,
+            self._encodings,
+            self.normalize,
+            label_column=self._label_column,
+        )
 
     # ── the two splits ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -228,6 +244,7 @@ class CorpusFiles:
                 has_source=spec.has_source,
                 has_labels=spec.has_labels,
                 name=name,
+                encodings={canonical(self._encodings.of(path)) for path in (*self.paths, *self.sources)},
             )
         check_labels(measured, name)
         lines = () if self._encodings.default == BYTES else measured.oddities  # which are those of texts
@@ -316,9 +333,10 @@ class CorpusFiles:
         text = tokenizer_json or self._learn(parts, divided)
         if recipe.extend:
             text = self._extended(parts, divided, text)
-        sides = self._write(folder, divided, load_tokenizers(parts, text, folder), recipe.limit)
+        sides, notes = self._write(folder, divided, load_tokenizers(parts, text, folder), recipe.limit)
+        surveyed = replace(self.survey, oddities=(*dict.fromkeys((*self.survey.oddities, *notes)),))
         made = {
-            "surveyed": asdict(summarise(self.survey, divided.rule, recipe.fraction, sides)),
+            "surveyed": asdict(summarise(surveyed, divided.rule, recipe.fraction, sides)),
             "newline": self.survey.newline,
             "split": divided.rule,
             "threshold": divided.threshold,
@@ -330,19 +348,26 @@ class CorpusFiles:
         write_text(folder / "tokenizer.json", text)
         write_sealed(folder / "survey.json", made)  # last: now it counts as made
 
-    def _write(self, folder: Path, divided: Split, tokenizers: Tokenizers, limit: int | None) -> Sides:
-        """Encode both splits; refuse one in which nothing fits."""
+    def _write(
+        self, folder: Path, divided: Split, tokenizers: Tokenizers, limit: int | None
+    ) -> tuple[Sides, list[str]]:
+        """Encode both splits → these, and notes on validation files; refuse a split in which nothing fits."""
         train, val = (split(divided, "encoding") for split in (self.train_split, self.validation_split))
         name, val_name = named(self.paths), named(self.val_paths or self.paths)
         if self.has_source:
             here = write_pairs(folder / "train", train, tokenizers, limit)
             check_pairs(here, f"{name}: every pair to train on", limit)
-            there = write_pairs(folder / "val", val, tokenizers, limit)
+            with collected_notes() as notes:
+                there = write_pairs(folder / "val", val, tokenizers, limit)
             check_pairs(there, f"{val_name}: every pair to validate on", limit)
-            return Sides(here.store, there.store, np.concatenate([here.lengths, there.lengths]), limit)
-        learnt = TokenStore.write(folder / "train", train, tokenizers.target)
-        unseen = TokenStore.write(folder / "val", val, tokenizers.target)
-        return Sides(learnt, unseen)
+            lengths = np.concatenate([here.lengths, there.lengths])
+            sides = Sides(here.store, there.store, lengths, limit)
+        else:
+            learnt = TokenStore.write(folder / "train", train, tokenizers.target)
+            with collected_notes() as notes:
+                unseen = TokenStore.write(folder / "val", val, tokenizers.target)
+            sides = Sides(learnt, unseen)
+        return sides, notes if self.val_paths else []  # else these are the corpus's, which has been surveyed
 
     def _check_sides(self, divided: Split) -> None:
         """Refuse a text that leaves nothing to train on or to validate on, before anything is learnt."""

@@ -7,8 +7,8 @@ An oddity is a trait of the text that nobody repairs and its owner would want to
 import hashlib
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -44,6 +44,8 @@ class Survey:
     """The labels of the examples, sorted, where the task has labels."""
     oddities: tuple[str, ...] = ()
     """Remarks for the owner of the text, a line each."""
+    encodings: frozenset[str] = frozenset()
+    """The codecs that the files were read with."""
     kinds: dict[str, list[int]] = field(default_factory=dict)
     """Files and characters by ending, as in ``Surveyed``."""
 
@@ -79,8 +81,11 @@ def survey(
     has_source: bool = False,
     has_labels: bool = False,
     name: str = "the corpus",
+    encodings: Collection[str] = (),
 ) -> Survey:
     """Measure a text in one pass, keeping 16 bytes an example, and 8 more where it has a source or a label.
+
+    ``encodings`` are the codecs that it is read with.
 
     Raises:
         CorpusError: if there is not one character; ``name`` is the text's in the message.
@@ -91,11 +96,11 @@ def survey(
         examples.see(chunk)
         for observer in observers:
             observer.see(chunk)
-    measured = examples.close(has_eos, ends)
+    measured = replace(examples.close(has_eos, ends), encodings=frozenset(encodings))
     if not measured.lengths.any():
         raise CorpusError(f"{name} is empty: not one character was read; check that this is the text")
     oddities = tuple(line for observer in observers for line in observer.oddities(measured))
-    return Survey(**{**vars(measured), "oddities": oddities})
+    return replace(measured, oddities=oddities)
 
 
 def hash_of(text: str) -> int:

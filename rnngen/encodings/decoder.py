@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from rnngen.encodings.guess import Candidate, is_utf8, likely, snippet, wide
-from rnngen.encodings.kinds import binary, document
+from rnngen.encodings.kinds import binary, document, like_text
 from rnngen.errors import CorpusError, UsageError
 from rnngen.printable import shown
 
@@ -246,7 +246,8 @@ class Decoder:
 
     def _wrong_byte(self, error: UnicodeDecodeError, held: int) -> EncodingError:
         """Return the error for a byte of another encoding, in bytes of which some were held back before."""
-        if (kind := binary(self._head)) is not None:
+        kind = binary(self._head)
+        if kind is not None and not like_text(self._head):
             return self._no_text(kind)
         before = self._before[: len(self._before) - held]
         data, place = before + error.object, len(before) + error.start
@@ -272,7 +273,8 @@ class Decoder:
                 return EncodingError(self._name, fault, "all before is UTF-8: get the whole file")
         candidates = likely(data, place, refused=self._encoding, offset=begin)
         if not candidates:
-            return self._no_text(f"{fault}, nor text in any encoding that is known here")
+            kind = binary(self._head)
+            return self._no_text(kind or f"{fault}, nor text in any encoding that is known here")
         if right > wrong:
             return EncodingError(self._name, fault, _ALONE, candidates)
         return self._other(fault, candidates, data)

@@ -55,6 +55,8 @@ BINARIES = {
     b"%!PS": "a PostScript document",
 }
 """Kinds that hold bytes of no text; such a beginning alone, as ``BM``, can also be that of a text."""
+WORDS = (b"BM", b"MZ", b"ID3", b"RIFF")
+"""Those among them that a text may well begin with."""
 PLACED = {
     (257, b"ustar"): "a tar archive",
     (4, b"ftyp"): "a film or sound (MP4)",
@@ -75,3 +77,8 @@ def binary(head: bytes) -> str | None:
     placed = (kind for (place, magic), kind in PLACED.items() if head[place:].startswith(magic))
     known = (kind for magic, kind in BINARIES.items() if head.startswith(magic))
     return document(head) or next(known, None) or next(placed, None)
+
+
+def like_text(head: bytes) -> bool:
+    """Return whether a file may be a text though it begins as a binary: binaries of these kinds hold NULs."""
+    return head.startswith(WORDS) and b"\0" not in head

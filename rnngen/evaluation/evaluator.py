@@ -13,7 +13,7 @@ from torch import nn
 
 from rnngen.builtins.strategies.beam.search import BeamSearch
 from rnngen.builtins.strategies.options import GREEDY, BeamOptions
-from rnngen.contracts import Chunk
+from rnngen.contracts import Chunk, collected_notes
 from rnngen.data.dataset import CorpusFiles
 from rnngen.data.split import Split
 from rnngen.data.token_store import TokenStore, fitting, write_pairs
@@ -78,7 +78,8 @@ class Evaluation:
     labels: LabelScores | None = None
     """None for a model without labels."""
     unseen: tuple[str, ...] = ()
-    """Remarks about characters of the text that training never met; none about the training's own."""
+    """Remarks about the text: notes of its readers, and characters that training never met; none about the
+    training's own."""
     novelty: Novelty | None = None
     """None for a model that reads a source, or where its training text is not there."""
 
@@ -120,17 +121,19 @@ class Evaluator:
         if self.request.evaluation.cache:
             with_features(network)  # refused before anything is computed
         with TemporaryDirectory(prefix="rnngen-eval-") as folder:
-            store = self._encoded(Path(folder, "text"))
+            with collected_notes() as notes:
+                store = self._encoded(Path(folder, "text"))
             losses = self._losses(network, store)
             counts = store.examples, store.text_tokens, store.chars
+        remarks = (*(notes if self._given else ()), *self._unseen())
         if has_source:
-            return Evaluation(*counts, losses, outputs=self._score_outputs(), unseen=(*self._unseen(),))
+            return Evaluation(*counts, losses, outputs=self._score_outputs(), unseen=remarks)
         return Evaluation(
             *counts,
             losses,
             *self._baseline(),
             labels=self._score_labels(),
-            unseen=(*self._unseen(),),
+            unseen=remarks,
             novelty=self._novelty(),
         )
 
@@ -159,7 +162,8 @@ class Evaluator:
         request, options = self.request, self._reading
         corpora: list[tuple[str, ...]] = [(one,) for one in request.target]
         corpora += [request.corpus] * bool(request.corpus)
-        return [CorpusFiles.find(self.registry, self._task, corpus, options) for corpus in corpora]
+        found = [CorpusFiles.find(self.registry, self._task, corpus, options) for corpus in corpora]
+        return [replace(files, labels=frozenset(self.model.config.corpus.labels)) for files in found]
 
     @property
     def _reading(self) -> CorpusOptions:

@@ -47,6 +47,11 @@ class Entry:
     used: float
     """When it was used last, in seconds since the epoch."""
 
+    @property
+    def place(self) -> Path:
+        """Its path without links, as models record those of their texts."""
+        return self.path.resolve()
+
     def remove(self) -> None:
         """Remove it, unless a process makes it right now."""
         if self.path.is_dir():
@@ -119,7 +124,7 @@ def trim(limit: int = LIMIT) -> None:
     needed, now = needed_texts(), time.time()
     for entry in there:
         recent = abs(now - entry.used) < RECENT
-        if room < 0 and not recent and entry.path not in needed:
+        if room < 0 and not recent and entry.place not in needed:
             entry.remove()
             room += entry.size
 
@@ -134,11 +139,11 @@ def clear(wanted: Callable[[Entry], bool]) -> list[Entry]:
 
 
 def needed_texts() -> set[Path]:
-    """Return the texts that came through a pipe and that models on this machine need to be resumed."""
+    """Return the places of texts that models on this machine need to be resumed."""
     needed: set[Path] = set()
     for record in (paths.home() / "models").glob(f"*/{PLACES}"):
-        with suppress(RnngenError, OSError, TypeError):
-            needed |= {Path(path) for kind in read_json(record).values() for path in kind}
+        with suppress(RnngenError, OSError, TypeError, ValueError):
+            needed |= {Path(path).resolve() for kind in read_json(record).values() for path in kind}
     return needed
 
 

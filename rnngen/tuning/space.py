@@ -126,20 +126,26 @@ def _stages(request: TrainRequest, asked: dict[str, str]) -> Iterator[Dimension]
 def _options(
     registry: Registry, request: TrainRequest, asked: dict[str, str], kind: str, names: tuple[Any, ...]
 ) -> Iterator[Dimension]:
-    """Dimensions of the options of a part, or of all those that it may be."""
+    """Dimensions of the options of a part, or of all those that it may be.
+
+    Each may be asked for by its name in the study, too, which is that of one of these parts.
+    """
     for key in {key: None for _, key in _keys(registry, {kind: names})}:
+        called = {owner: f"{owner}.{key}" if kind == "cell" else f"{kind}.{owner}.{key}" for owner in names}
+        own = {owner: name.replace("-", "_") for owner, name in called.items()}  # as keys are asked for
         key_asked = next((name for name in (f"{kind}.{key}", key) if name in asked), "")
         if {key, f"{kind}.{key}"} & request.settings.keys():
-            _refuse_both(key_asked, f"{kind}.{key}", asked)
+            for name in (key_asked, *own.values()):
+                _refuse_both(name, f"{kind}.{key}", asked)
             continue
-        text = asked.pop(key_asked, None)
+        for_all = asked.pop(key_asked, None)
         for owner in names:
             option = _described(registry, kind, owner).get(key)
+            text = asked.pop(own[owner], for_all) if option else None
             search = option and (option.space(text) if text is not None else option.search)
             if option and search:
                 default = None if option.default is MISSING else option.default
-                name = f"{owner}.{key}" if kind == "cell" else f"{kind}.{owner}.{key}"
-                yield Dimension(name, f"{kind}.{key}", option, search, default, kind, owner)
+                yield Dimension(called[owner], f"{kind}.{key}", option, search, default, kind, owner)
 
 
 def _refuse_both(key: str, option: str, asked: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from rnngen.builtins.headers import is_header
 from rnngen.builtins.options import TableOptions
 from rnngen.builtins.readers import read_csv, read_tsv
+from rnngen.builtins.readers.whole_text import LabelColumn, WholeText
 from rnngen.contracts import collected_notes
 from rnngen.data.corpus import decompressed
 from rnngen.errors import CorpusError
@@ -21,11 +22,11 @@ def table(rows, sign=",", end="\n", header=None):
     return end.join([*([sign.join(header)] if header else []), *(sign.join(row) for row in quoted), ""])
 
 
-def read(text, reader=read_csv, **options):
+def read(text, reader=read_csv, whole=None, **options):
     """The rows, with their sources where they have some, and what is noted."""
     stream = io.BytesIO(text.encode())
     with collected_notes() as notes:
-        chunks = list(reader(stream, "a.csv", TableOptions(**options)))
+        chunks = list((whole or WholeText()).read(reader(stream, "a.csv", TableOptions(**options))))
     assert all(chunk.is_record and chunk.starts_document for chunk in chunks)
     return [(chunk.source, chunk.text) if chunk.source else chunk.text for chunk in chunks], notes
 
@@ -54,6 +55,41 @@ def test_the_labels_of_two_columns_are_those_that_recur():
     assert read(table(expected), beside="label")[0] == expected
 
 
+REVIEWS = [(f"review {n}", "good" if n % 2 else "bad") for n in range(20)]
+SWAPPED = [(label, text) for text, label in REVIEWS]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (table(REVIEWS), table(REVIEWS[:2])),
+        (table(REVIEWS, header=["text", "label"]), table(REVIEWS[:2])),
+        (table(SWAPPED, header=["mood", "review"]), table(REVIEWS[:2], header=["review", "mood"])),
+    ],
+    ids=["by its place", "by the usual names", "by the name in the first header"],
+)
+def test_the_column_of_the_labels_is_that_of_the_first_table_of_a_text(first, then):
+    whole = WholeText()
+    assert read(first, whole=whole, beside="label")[0] == SWAPPED
+    assert read(then, whole=whole, beside="label")[0] == SWAPPED[:2]
+
+
+def test_labels_in_another_column_than_those_before_are_refused():
+    whole = WholeText()
+    read(table(SWAPPED), whole=whole, beside="label")
+    with pytest.raises(
+        CorpusError, match=r"column 2, and in a\.csv they are in column 1; name .*`label_field`"
+    ):
+        read(table(REVIEWS), whole=whole, beside="label")
+    assert read(table(REVIEWS), whole=whole, beside="label", field="1", source_field="2")[0] == SWAPPED
+
+
+@pytest.mark.parametrize("rows", [REVIEWS[:2], SWAPPED[:2]])
+def test_labels_that_are_known_are_recognised(rows):
+    whole = WholeText(LabelColumn(frozenset({"good", "bad", "so so"})))
+    assert read(table(rows), whole=whole, beside="label")[0] == SWAPPED[:2]
+
+
 def test_a_single_column_is_the_text():
     assert read("name\nEva\n\nTom\n") == (
         ["Eva", "Tom"],
@@ -78,6 +114,10 @@ def test_a_plain_table_is_its_lines_and_nothing_is_noted():
     assert not notes
 
 
+RAGGED = "a,b,c\n" * 501 + "a,b\n" * 600
+"""None of the rows that are looked at is as wide as most."""
+
+
 @pytest.mark.parametrize(
     ("text", "options", "complaint"),
     [
@@ -94,6 +134,8 @@ def test_a_plain_table_is_its_lines_and_nothing_is_noted():
         ('a,b\n"c, d"x,e\n"f,g\nh",i\n', {"beside": "source"}, "line 2: a quoted cell"),
         ("a\rb\rc\r", {}, r"end in \\r alone .*tr '\\r' '\\n'"),
         ("alone\n", {"beside": "source"}, "has one column"),
+        (RAGGED, {}, "line 1 has 3 columns, 600 others have 2; mend the line"),
+        (RAGGED, {"field": "2"}, "line 1 has 3 columns, 600 others have 2; mend the line"),
     ],
 )
 def test_what_is_no_such_table_is_named_with_its_place_and_the_mend(text, options, complaint):
@@ -105,6 +147,12 @@ def test_odd_rows_are_noted_where_columns_are_named():
     rows, (noted,) = read("a,b\n" * 9 + "c,d,e\n", field="2")
     assert rows == ["b"] * 9 + ["d"]
     assert "rows that have not 2 columns: 1 (line 10 has 3)" in noted
+
+
+def test_a_header_that_is_asked_for_is_one_whatever_its_width():
+    text = "name,country,\n" + "Eva,Peru\nTom,Mali\n"
+    assert read(text, field="country", header=True)[0] == ["Peru", "Mali"]
+    assert read(f"country\n{text.partition(chr(10))[2]}", field="2", header=True)[0] == ["Peru", "Mali"]
 
 
 def test_rows_without_a_text_are_noted():

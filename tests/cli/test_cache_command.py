@@ -29,6 +29,15 @@ def test_a_text_from_a_pipe_stays_as_long_as_a_model_needs_it(run, tiny, home):
     assert listed(run)["stdin"] == 0
 
 
+def test_a_text_from_a_pipe_stays_in_a_home_behind_a_link(run, tiny, home, monkeypatch):
+    home.mkdir(exist_ok=True)
+    (home.parent / "link").symlink_to(home)
+    monkeypatch.setenv("RNNGEN_HOME", str(home.parent / "link"))
+    run("train", "-", "--name", "piped", "-q", *tiny, "--steps", "2", stdin=TEXT)
+    assert "kept, since models go on with them: 1 text" in run("cache", "clear").err
+    run("train", "--resume", "--name", "piped", "-q", "--steps", "4")
+
+
 def test_all_means_all(run, tiny):
     run("train", "-", "--name", "piped", "-q", *tiny, "--steps", "2", stdin=TEXT)
     run("cache", "clear", "--all")

@@ -134,6 +134,14 @@ def test_lines_are_classified_in_order_and_blank_ones_stay_empty(at):
     assert sum(record["probabilities"].values()) == pytest.approx(1)
 
 
+def test_json_of_texts_is_a_line_for_each_as_the_help_says(at):
+    ran = at("classify", "-m", "names", "--json", stdin="aeov\niumoto\n")
+    assert [json.loads(line)["label"] for line in ran.out.splitlines()] == ["Russian", "Japanese"]
+    assert "JSON lines: one object for each text; with --list" in " ".join(
+        at("classify", "--help").out.split()
+    )
+
+
 def test_labels_are_listed(at):
     shares = json.loads(at("classify", "-m", "names", "--list", "--json").out)
     assert {one["label"] for one in shares} == {*ENDINGS}
@@ -143,6 +151,15 @@ def test_labels_are_listed(at):
 def test_a_line_with_its_label_is_reported(at):
     ran = at("classify", "-m", "names", stdin="Russian\taeov\n")
     assert "begins with the label 'Russian'" in ran.err
+
+
+@pytest.mark.parametrize("columns", [(0, 1), (1, 0)])
+def test_eval_knows_the_labels_in_whatever_column_they_are(at, place, columns):
+    rows = [("Russian", "aeov"), ("German", "iumoto"), ("German", "uamann")]
+    (place / "test.csv").write_text("".join(",".join(row[one] for one in columns) + "\n" for row in rows))
+    ran = at("eval", "-m", "names", "test.csv", "--json")
+    assert json.loads(ran.out)["classification"]["confusion"].keys() == {"German", "Russian"}
+    assert "test.csv: 2 columns, separated by commas" in ran.err
 
 
 def test_eval_reports_accuracy_and_confusion(at, place):

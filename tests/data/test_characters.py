@@ -10,8 +10,9 @@ from rnngen.data.survey import survey
 TEXT = "The sea is calm.\n" * 9
 
 
-def oddities(*texts, source=""):
-    return survey(Chunk(text, number == 0, source) for number, text in enumerate(texts)).oddities
+def oddities(*texts, source="", **options):
+    chunks = (Chunk(text, number == 0, source) for number, text in enumerate(texts))
+    return survey(chunks, **options).oddities
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,11 @@ def test_common_characters_are_not_reported(text):
     [
         (f"{TEXT}\ufeff{TEXT}\ufeff", "2 byte order marks (U+FEFF) within", "sed"),
         ("caf\ufffd", "1 replacement character (U+FFFD)", "convert the original"),
-        ("It\x92s \x93fine\x94, it\x92s", "4 control characters from U+0080 to U+009F (U+0092, ", "cp1252"),
+        (
+            "It\x92s \x93fine\x94, it\x92s",
+            "4 control characters from U+0080 to U+009F (U+0092, ",
+            "iconv -f utf-8 -t latin1 FILE | iconv -f cp1252 -t utf-8",
+        ),
         ("a\x1b[0mb\x1b[0m\0", "3 control characters (U+001B, U+0000)", "tr -d"),
         (
             "e\u0301te\u0301",
@@ -55,6 +60,11 @@ def test_odd_characters_are_counted_with_the_mend(text, figure, mend):
     (line,) = oddities(text, TEXT)
     assert line.startswith(figure)
     assert mend in line
+
+
+def test_another_encoding_is_advised_where_it_was_latin_1_that_read_the_file():
+    assert "give --encoding cp1252" in oddities("It\x92s", encodings={"iso8859-1"})[0]
+    assert "--encoding" not in oddities("It\x92s", encodings={"utf-8"})[0]
 
 
 def test_sources_count_too():

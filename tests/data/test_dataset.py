@@ -129,6 +129,52 @@ def test_a_text_with_nothing_left_for_one_side_is_refused(tmp_path, text):
         encode(tmp_path / "t.txt", task="lines")
 
 
+# ── labels in tables ───────────────────────────────────────────────────────────────────────────────────────
+
+NAMES = "name,country\n" + "".join(
+    f"{name}{n},{country}\n" for n in range(40) for name, country in (("Eva", "Peru"), ("Tom", "Mali"))
+)
+FEW = "name,country\nAnn9,Peru\nBen9,Mali\n"
+
+
+def test_labels_of_a_small_validation_file_are_where_those_of_the_corpus_are(tmp_path):
+    (tmp_path / "names.csv").write_text(NAMES)
+    (tmp_path / "val.csv").write_text(FEW)
+    encoded = encode(tmp_path / "names.csv", task="labelled", val=str(tmp_path / "val.csv"))
+    assert encoded.record.labels == ("Mali", "Peru")
+    assert text_of(encoded, "val") == ["Peru\tAnn9", "Mali\tBen9"]
+
+
+def test_labels_of_a_small_part_of_a_folder_are_where_those_of_the_first_are(tmp_path):
+    folder = tmp_path / "names"
+    folder.mkdir()
+    (folder / "a.csv").write_text(NAMES)
+    (folder / "b.csv").write_text(FEW)
+    encoded = encode(folder, task="labelled")
+    assert encoded.record.labels == ("Mali", "Peru")
+    assert {"Peru\tAnn9", "Mali\tBen9"} <= {*text_of(encoded, "train"), *text_of(encoded, "val")}
+
+
+def test_notes_on_a_validation_file_are_reported_once(tmp_path):
+    (tmp_path / "names.csv").write_text(NAMES)
+    (tmp_path / "val.csv").write_text(FEW + ",\n,Peru\n")
+    val = str(tmp_path / "val.csv")
+    oddities = encode(tmp_path / "names.csv", task="lines", field="name", val=val).surveyed.oddities
+    assert f"{val}: rows left out, as their text is empty: 1" in oddities
+    assert sum("is a header" in line for line in oddities) == 2
+    without = encode(tmp_path / "names.csv", task="lines", field="name").surveyed.oddities
+    assert sum("is a header" in line for line in without) == 1
+
+
+def test_encodings_of_a_corpus_decide_what_is_advised(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"It\x92s calm, and it is cold.\n" * 9)
+    (line,) = encode(tmp_path / "a.txt", encoding="latin-1").surveyed.oddities
+    assert "give --encoding cp1252" in line
+    (tmp_path / "b.txt").write_text("It\x92s calm, and it is cold.\n" * 9)
+    (line,) = encode(tmp_path / "b.txt").surveyed.oddities
+    assert "--encoding" not in line
+
+
 # ── where generation starts ────────────────────────────────────────────────────────────────────────────────
 
 

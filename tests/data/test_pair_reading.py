@@ -1,6 +1,7 @@
 """Pairs are read whole and in order, from one file or from two, and what is no pair is named."""
 
 import gzip
+import json
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnngen.builtins.options import JSONLinesOptions, TableOptions, TextReaderOptions
-from rnngen.builtins.readers import read_csv, read_json_lines, read_text
+from rnngen.builtins.readers import read_csv, read_json, read_json_lines, read_text
 from rnngen.builtins.tasks import Pairs
 from rnngen.contracts import Chunk
 from rnngen.data.corpus import Corpus
@@ -145,6 +146,63 @@ def test_a_tab_in_a_line_of_two_files_is_text(read):
 def test_the_first_line_without_a_partner_is_named(read, texts, sources, said):
     with pytest.raises(CorpusError, match=said):
         read(texts, sources)
+
+
+@pytest.fixture
+def side_by_side(tmp_path):
+    """The pairs in two files of records, whose text has the key or the column ``t``."""
+
+    def pairs(name, sources, texts):
+        reading = {
+            ".csv": lambda stream, name: read_csv(stream, name, TableOptions(field="t")),
+            ".jsonl": lambda stream, name: read_json_lines(stream, name, JSONLinesOptions(field="t")),
+            ".json": lambda stream, name: read_json(stream, name, JSONLinesOptions(field="t")),
+        }
+        en, de = written(tmp_path, f"en{name}", sources), written(tmp_path, f"de{name}", texts)
+        corpus = Corpus([de], Pairs(NoOptions()), lambda path: reading[path.suffix], [en])
+        return [(chunk.source, chunk.text) for chunk in corpus.chunks()]
+
+    return pairs
+
+
+RECORDS = {
+    ".jsonl": lambda *texts: "".join(json.dumps({"t": text}) + "\n" for text in texts),
+    ".json": lambda *texts: json.dumps([{"t": text} for text in texts]),
+    ".csv": lambda *texts: "".join(f"{text}\n" for text in ("t", *texts)),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_record_k_of_one_file_goes_with_record_k_of_the_other(side_by_side, name):
+    records = RECORDS[name]
+    both_empty = side_by_side(name, records("", "one", "", "two", ""), records("", "eins", " ", "zwei", ""))
+    assert both_empty == [("one", "eins"), ("two", "zwei")]
+    with pytest.raises(CorpusError, match=r"en\S+: record 2 is empty, but .*de\S+: record 2 is not"):
+        side_by_side(name, records("one", "", "two"), records("eins", "zwei"))
+
+
+def test_empty_cells_of_a_wider_table_are_records_too(side_by_side):
+    with pytest.raises(CorpusError, match=r"de\.csv: record 1 is empty, but .*en\.csv: record 1 is not"):
+        side_by_side(".csv", "id,t\n1,one\n2,two\n", "id,t\n1,\n2,zwei\n")
+    both_empty = side_by_side(".csv", "id,t\n\n1,one\n,\n2,two\n", "id,t\n1,eins\n,\n2,zwei\n\n")
+    assert both_empty == [("one", "eins"), ("two", "zwei")]
+
+
+def test_line_ends_of_two_files_are_those_of_each_file(read):
+    lines = [*(f"line {number}" for number in range(30)), "a\rb\rc\rd"]
+    assert read("\n".join(lines), "\n".join(lines))[-1] == ("a\rb\rc\rd", "a\rb\rc\rd")
+    with pytest.raises(CorpusError, match=r"pairs\.tsv: its lines end in \\r alone"):
+        read("a\rb\rc\r", "a\nb\nc\n")
+
+
+def test_what_a_task_refuses_of_two_files_names_them(tmp_path):
+    class Refusing(Pairs):
+        def examples(self, chunks):
+            raise ValueError("too short; write more")
+
+    texts, sources = written(tmp_path, "de.txt", "eins\n"), written(tmp_path, "en.txt", "one\n")
+    with pytest.raises(CorpusError, match=r"en\.txt, .*de\.txt: too short; write more"):
+        list(Corpus([texts], Refusing(NoOptions()), reader_for, [sources]).chunks())
 
 
 def test_several_files_of_each_side_are_read_one_after_another(tmp_path):

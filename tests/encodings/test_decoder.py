@@ -259,6 +259,12 @@ def test_text_that_begins_like_a_binary_is_text(text):
     assert text_of(text.encode()) == text
 
 
+@pytest.mark.parametrize("text", ["BMW fährt\n", "MZ, 3. März\n", "ID3 für MP3\n", "RIFF für Töne\n"])
+def test_text_in_another_encoding_that_begins_like_a_binary_is_text(text):
+    assert advised(refused(text.encode("cp1252"))) == "cp1252"
+    assert "a BMP picture" in str(refused(b"BM\x8a\x96\0\0\0\0\x8a"))
+
+
 @pytest.mark.parametrize(
     ("data", "mend"),
     [

@@ -65,7 +65,23 @@ def test_a_text_that_a_model_needs_stays(home):
     assert not other.exists()
 
 
-@pytest.mark.parametrize("record", ["", "[]", '{"paths": 5}', '{"paths": [5]}'])
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_text_that_a_model_needs_stays_whatever_way_leads_to_the_home(home, monkeypatch, linked):
+    home.mkdir()
+    (home.parent / "link").symlink_to(home)
+    monkeypatch.chdir(home.parent)
+    monkeypatch.setenv("RNNGEN_HOME", str(home.parent / "link") if linked else "home")
+    needed = text("stdin-1.txt")
+    record = home / "models" / "tale" / "last" / "corpus.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"paths": [str(needed.resolve())]}))
+    caches.trim(0)
+    assert needed.exists()
+    (entry,) = caches.entries()
+    assert entry.place in caches.needed_texts()
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"paths": 5}', '{"paths": [5]}', '{"paths": ["\\u0000"]}'])
 def test_a_damaged_model_hinders_nothing(home, record):
     place = home / "models" / "tale" / "last" / "corpus.json"
     place.parent.mkdir(parents=True)

@@ -32,6 +32,8 @@ PARAGRAPHS = {"p", "blockquote", "pre", "ul", "ol", "dl", "table", "figure", "hr
 }
 MARK = "\0"
 """In place of the end of a line between two elements, of which any number make one."""
+KEPT = {" ": "\x01", "\t": "\x02", "\n": "\x03"}
+"""In place of white space that is kept as it is."""
 LARGEST = 1 << 28
 """Bytes of a file in an archive, unpacked, at most."""
 CONTAINER, PACKAGE = "{urn:oasis:names:tc:opendocument:xmlns:container}", "{http://www.idpf.org/2007/opf}"
@@ -49,7 +51,7 @@ def read_html(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]: 
 def page_text(data: bytes, name: str) -> str:
     """Return the text of a page: blank lines between paragraphs, and a row of a table on a line.
 
-    Its encoding is what the page says, or UTF-8.
+    Lines of preformatted text stay as they are. Its encoding is what the page says, or UTF-8.
     """
     encoding = None
     if re.search(rb"charset\s*=|<\?xml[^>]*encoding", data[:4096], re.IGNORECASE) is None:
@@ -59,6 +61,7 @@ def page_text(data: bytes, name: str) -> str:
     except (etree.LxmlError, ValueError) as error:
         raise CorpusError(f"{name}: not a web page ({error}); leave it out") from error
     pieces: list[str] = []
+    depth = 0  # of elements that keep white space
     walk = etree.iterwalk(root, events=("start", "end", "comment", "pi"))
     for event, element in walk:
         tag = element.tag if isinstance(element.tag, str) else ""
@@ -66,13 +69,16 @@ def page_text(data: bytes, name: str) -> str:
             if tag in HIDDEN:
                 walk.skip_subtree()
             else:
-                pieces += _break(tag, event), _flowing(element.text, tag)
+                depth += tag == "pre"
+                pieces += _break(tag, event), _flowing(element.text, kept=depth > 0)
         else:
-            pieces += _break(tag, event), _flowing(element.tail, "")
+            depth -= tag == "pre"
+            pieces += _break(tag, event), _flowing(element.tail, kept=depth > 0)
     text = re.sub(r" *\t[ \t]*", "\t", re.sub(r" +", " ", "".join(pieces)))
     text = re.sub(r"[ \t]*\n[ \t]*", "\n", text)
     text = re.sub(rf"\s*{MARK}[\s{MARK}]*", lambda found: "\n\n" if "\n\n" in found[0] else "\n", text)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    text = text.strip().translate({ord(mark): sign for sign, mark in KEPT.items()})
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -89,8 +95,10 @@ def _break(tag: str, event: str) -> str:
     return "\n\n" if tag in PARAGRAPHS else MARK if tag in LINES else ""
 
 
-def _flowing(text: str | None, tag: str) -> str:
-    return "" if text is None else text if tag == "pre" else re.sub(r"\s+", " ", text)
+def _flowing(text: str | None, *, kept: bool) -> str:
+    if text is None:
+        return ""
+    return text.translate(str.maketrans(KEPT)) if kept else re.sub(r"\s+", " ", text)
 
 
 def read_epub(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]:  # noqa: ARG001

@@ -24,7 +24,8 @@ def read_wiki(stream: BinaryIO, name: str, options: WikiOptions) -> Iterator[Chu
             if _part(page, "ns") == options.namespace and page.find("{*}redirect") is None:
                 found = True
                 markup = mwparserfromhell.parse(_part(page, "revision/{*}text"))
-                yield Chunk(f"{_part(page, 'title')}\n\n{markup.strip_code().strip()}\n", True)
+                text = f"{_part(page, 'title')}\n\n{markup.strip_code().strip()}\n"
+                yield Chunk(text, True, is_record=True)
             page.clear()
             while page.getprevious() is not None:
                 del page.getparent()[0]

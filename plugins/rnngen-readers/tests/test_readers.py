@@ -116,8 +116,14 @@ def test_contract(name: str) -> None:
 def test_a_page_is_its_visible_text() -> None:
     (text,) = read("html", PAGE.encode())
     assert text == (
-        "The harbour\n\nIt is cold, and wet.\nOld boats lie here.\n\na\tb\nc\n\ntwo\nlines\n\nŠibenik 港\n"
+        "The harbour\n\nIt is cold, and wet.\nOld boats lie here.\n\na\tb\nc\n\n  two\n  lines\n\nŠibenik 港\n"
     )
+
+
+def test_lines_of_code_are_kept_whatever_marks_them() -> None:
+    page = "<p>So:</p><pre><code>def <b>f</b>(x):\n    if x:\n\treturn  1\n</code></pre><p>Well  done.</p>"
+    (text,) = read("html", page.encode())
+    assert text == "So:\n\ndef f(x):\n    if x:\n\treturn  1\n\nWell done.\n"
 
 
 @pytest.mark.parametrize(
@@ -175,6 +181,11 @@ def test_subtitles_are_what_is_said() -> None:
 def test_a_dump_is_its_articles_without_markup_and_redirects() -> None:
     assert read("wiki", WIKI.encode()) == ["Harbour\n\nA harbour is water with walls.\n"]
     assert read("wiki", WIKI.encode(), namespace="1") == ["Talk:Harbour\n\nHello.\n"]
+
+
+def test_an_article_is_a_record_which_no_blank_line_divides() -> None:
+    chunks = imported(READERS["wiki"].load)(io.BytesIO(WIKI.encode()), "the-file", READERS["wiki"].options())
+    assert [chunk.is_record for chunk in chunks] == [True]
 
 
 BAD = {

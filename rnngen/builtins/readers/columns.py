@@ -1,12 +1,13 @@
 """The columns of a table: its header, and which columns hold the text and what belongs to it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from rnngen.builtins.headers import LOOKED_AT, is_header
 from rnngen.builtins.options import TableOptions
+from rnngen.builtins.readers.whole_text import whole_text
 from rnngen.contracts import Chunk, note
 from rnngen.errors import CorpusError
 
@@ -76,7 +77,8 @@ class Columns:
 
     Without names in the options, a column ``text`` is the text, and ``source`` or ``label`` belongs to it.
     Else an only column is the text; of two, the second is, where it has a source or a label, the first,
-    unless the second alone holds a few values that recur: these are labels.
+    unless the second alone holds a few values that recur: these are labels. What was chosen for the first
+    table of a text holds for the others.
     """
 
     header: list[str] | None
@@ -97,12 +99,12 @@ class Columns:
     def of(cls, shape: Shape, options: TableOptions, name: str) -> "Columns":
         """Choose the columns, or raise ``CorpusError`` with the columns that there are."""
         given = [one for one in (options.field, options.source_field) if one is not None]
-        header = _header(shape, options.header, given)
         named = bool(given)
+        if shape.odd and not (named and shape.columns):
+            raise CorpusError(f"{name}: {_ragged(shape, options.beside)}")
+        header = _header(shape, options.header, given)
         chooser = _Chooser(name, header, shape, options)
         text, beside = chooser.choose()
-        if shape.odd and not named:
-            raise CorpusError(f"{name}: {_ragged(shape, options.beside)}")
         return cls(header, text, beside, options.beside or "", shape.width, named, name)
 
     @property
@@ -112,15 +114,19 @@ class Columns:
         return f"the text is from {self._called(self.text)}{beside}"
 
     def _called(self, column: int) -> str:
-        return f"column {self.header[column]!r}" if self.header else f"column {column + 1}"
+        names = self.header or []
+        return f"column {names[column]!r}" if column < len(names) else f"column {column + 1}"
 
     def chunks(self, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Chunk]:
-        """Yield a record for each row; one without a text is left out, where that is all it would hold."""
-        empty = 0
+        """Yield a record for each row; one without a text is left out, where that is all it would hold.
+
+        But where records go with the lines of another file, all of them are given.
+        """
+        empty, by_line = 0, whole_text().by_line
         for number, row in rows:
-            text = self._cell(number, row, self.text)
+            text = "" if by_line and is_blank(row) else self._cell(number, row, self.text)
             if self.beside is None:
-                if text and not text.isspace():
+                if by_line or (text and not text.isspace()):
                     yield Chunk(text, True, is_record=True)
                 else:
                     empty += 1
@@ -146,10 +152,10 @@ class Columns:
 def _header(shape: Shape, wanted: bool | None, given: Sequence[str]) -> list[str] | None:
     """Return the first row, if it is asked for, or holds a name that is given, or looks like a header."""
     first, *rows = shape.columns
-    cells = [cell.strip() for cell in first]
-    if wanted is None:
+    cells = [cell.strip() for cell in shape.head[0]]
+    if wanted is None and shape.head[0] == first:
         wanted = any(name in cells for name in given) or is_header(first, rows)
-    return cells if wanted and shape.head[0] == first else None
+    return cells if wanted else None
 
 
 @dataclass(frozen=True)
@@ -182,17 +188,43 @@ class _Chooser:
         return text, beside
 
     def _of_two(self, text: int | None, beside: int | None) -> tuple[int, int]:
-        if text is None and beside is None:
-            last = self.options.beside == "label" and self._recurs(1) and not self._recurs(0)
-            return (0, 1) if last else (1, 0)
-        if text is None:
-            return 1 - (beside or 0), beside or 0
-        return text, 1 - text if beside is None else beside
+        if beside is None:
+            beside = 1 - text if text is not None else int(self._label_is_last())
+        labels, names = whole_text().labels, self.header or []
+        if labels.last is None:
+            labels.last, labels.place = bool(beside), self.name
+            labels.name = names[beside] if beside < len(names) else None
+        return 1 - beside if text is None else text, beside
 
-    def _recurs(self, column: int) -> bool:
-        """Return whether a column looks like labels: each value stands there several times."""
-        cells = [row[column] for row in self.shape.columns[self.header is not None :]]
-        return LABEL_RECURS * len(set(cells)) < len(cells)
+    def _label_is_last(self) -> bool:
+        """Return whether the second column holds the labels: as in the tables before, or as it looks.
+
+        Raises:
+            CorpusError: if it is not as in the tables before.
+        """
+        if self.options.beside != "label":
+            return False
+        labels, header = whole_text().labels, self.header or []
+        if labels.name in header:
+            return header.index(labels.name) == 1
+        last = self._shows_labels_last(labels.known)
+        if labels.last is None or last is None:
+            return bool(last if labels.last is None else labels.last)
+        if last != labels.last:
+            raise CorpusError(
+                f"{self.name}: the labels seem to be in column {last + 1}, and in {labels.place} they are in "
+                f"column {labels.last + 1}; name those of the label and of the text with `label_field` and "
+                "`field`"
+            )
+        return last
+
+    def _shows_labels_last(self, known: Collection[str]) -> bool | None:
+        """Return whether the second column looks more like labels than the first; None if neither does."""
+        rows = self.shape.columns[self.header is not None :]
+        columns = [[row[column] for row in rows] for column in (0, 1)]
+        met = [sum(cell in known for cell in cells) for cells in columns]
+        recurs = [LABEL_RECURS * len(set(cells)) < len(cells) for cells in columns]
+        return next((last > first for first, last in (met, recurs) if first != last), None)
 
     def _found(self, given: str | None, usual: str) -> int | None:
         """Return the column of a name or a number or, where none is given, that of the usual name."""

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 from rnngen import encodings
 from rnngen.builtins.options import JSONLinesOptions
 from rnngen.builtins.readers.text import lines
+from rnngen.builtins.readers.whole_text import whole_text
 from rnngen.contracts import Chunk
 from rnngen.errors import CorpusError
 
@@ -19,17 +20,22 @@ LONGEST = 1 << 26
 def read_json_lines(stream: BinaryIO, name: str, options: JSONLinesOptions) -> Iterator[Chunk]:
     """Read one document a line, each the string under ``options.field``; blank lines are skipped.
 
-    Where there is a source, a list of strings is several documents with that source.
+    Where there is a source, a list of strings is several documents with that source. An empty string is none,
+    unless records go with the lines of another file.
 
     Raises:
         CorpusError: at a line that is not JSON or has no string there, with its number and the closest key;
             also as ``read_text`` does.
         UsageError: if there is no such encoding.
     """
+    by_line = whole_text().by_line
     for number, line in enumerate(lines(encodings.read(stream, name, options.encoding)), start=1):
         if line and not line.isspace():
             try:
-                yield from _documents(json.loads(line), options)
+                yield from _documents(json.loads(line), options, by_line)
+            except json.JSONDecodeError as error:
+                fault = f"column {error.colno}: not JSON ({error.msg}); one object a line is expected"
+                raise CorpusError(f"{name}: line {number}: {fault}") from error
             except (ValueError, RecursionError) as error:
                 raise CorpusError(f"{name}: line {number}: {_reason(error)}") from error
 
@@ -38,12 +44,14 @@ def read_json(stream: BinaryIO, name: str, options: JSONLinesOptions) -> Iterato
     """Read the documents of an array of objects, or of objects that stand one after another.
 
     Raises:
-        CorpusError: as ``read_json_lines`` does; the line is that on which the object begins.
+        CorpusError: as ``read_json_lines`` does; of an object without a string there, the line is that on
+            which it begins.
         UsageError: if there is no such encoding.
     """
+    by_line = whole_text().by_line
     for number, record in _Values(encodings.read(stream, name, options.encoding), name).records():
         try:
-            yield from _documents(record, options)
+            yield from _documents(record, options, by_line)
         except ValueError as error:
             raise CorpusError(f"{name}: line {number}: {_reason(error)}") from error
 
@@ -53,7 +61,8 @@ class _Values:
 
     def __init__(self, pieces: Iterator[str], name: str) -> None:
         self.pieces, self.name = pieces, name
-        self.held, self.at, self.line, self.ended = "", 0, 1, False
+        self.held, self.at, self.ended = "", 0, False
+        self.line, self.column = 1, 1
         self.decoder = json.JSONDecoder()
 
     def records(self) -> Iterator[tuple[int, Any]]:
@@ -82,8 +91,14 @@ class _Values:
                 return self.held[self.at : self.at + 1]
 
     def _skip(self, count: int) -> None:
-        self.line += self.held.count("\n", self.at, self.at + count)
+        self.line, self.column = self._place(self.at + count)
         self.at += count
+
+    def _place(self, at: int) -> tuple[int, int]:
+        """Return the line and the column of what is held at a place."""
+        ended = self.held.rfind("\n", self.at, at)
+        column = at - ended if ended >= 0 else self.column + at - self.at
+        return self.line + self.held.count("\n", self.at, at), column
 
     def _more(self) -> bool:
         piece = next(self.pieces, "")
@@ -101,9 +116,16 @@ class _Values:
             except (ValueError, RecursionError) as error:
                 held = len(self.held) - self.at
                 if self.ended or held > LONGEST:
-                    raise CorpusError(f"{self.name}: line {self.line}: {_reason(error)}") from error
+                    raise self._fault(error) from error
                 while len(self.held) - self.at < 2 * held and self._more():
                     pass
+
+    def _fault(self, error: Exception) -> CorpusError:
+        if not isinstance(error, json.JSONDecodeError):
+            return CorpusError(f"{self.name}: line {self.line}: {_reason(error)}")
+        line, column = self._place(error.pos)
+        reason = f"not JSON ({error.msg}); an array of objects, or objects one after another, are expected"
+        return CorpusError(f"{self.name}: line {line}: column {column}: {reason}")
 
     def _wrong(self, reason: str) -> CorpusError:
         return CorpusError(f"{self.name}: line {self.line}: not JSON ({reason})")
@@ -112,10 +134,11 @@ class _Values:
 # ── Fields ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _documents(record: Any, options: JSONLinesOptions) -> Iterator[Chunk]:
-    """Yield the text of a record or, with its source, each of its texts; an empty one is none."""
+def _documents(record: Any, options: JSONLinesOptions, by_line: bool) -> Iterator[Chunk]:
+    """Yield the text of a record or, with its source, each of its texts; an empty one only by line."""
     if options.source_field is None:
-        if text := _text(record, options.field):
+        text = _text(record, options.field)
+        if text or by_line:
             yield Chunk(text, True, is_record=True)
         return
     source = _text(record, options.source_field, numbers=True)
@@ -169,8 +192,6 @@ class _Unsuited(ValueError):  # noqa: N818 - reads as the sentence that it ends
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"column {error.colno}: not JSON ({error.msg}); one object a line is expected"
     return str(error) if isinstance(error, _Unsuited) else f"not JSON that can be read ({error})"
 
 

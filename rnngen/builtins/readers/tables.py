@@ -10,7 +10,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import dropwhile, islice
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
@@ -19,6 +19,7 @@ from rnngen.builtins.line_ends import LineEnds
 from rnngen.builtins.options import TableOptions
 from rnngen.builtins.readers.columns import Columns, Shape, is_blank
 from rnngen.builtins.readers.text import lines
+from rnngen.builtins.readers.whole_text import whole_text
 from rnngen.contracts import Chunk, note
 from rnngen.errors import CorpusError
 
@@ -59,10 +60,13 @@ def _read(stream: BinaryIO, name: str, options: TableOptions, signs: Iterable[st
             return
         columns = Columns.of(scan.shape, options, name)
         _report(scan, columns, name)
-        text = _lines(kept, name, options)
+        text = _ended(_lines(kept, name, options))
         rows = _quoted(text, sign) if scan.quotes else _plain(text, sign)
-        filled = (row for row in rows if not is_blank(row[1]))
-        yield from columns.chunks(islice(filled, int(columns.header is not None), None))
+        width = columns.width if whole_text().by_line else 0  # there, blank cells are a row
+        rows = (row for row in rows if not is_blank(row[1]) or max(1, len(row[1])) == width)
+        if columns.header is not None:
+            rows = islice(dropwhile(lambda row: is_blank(row[1]), rows), 1, None)
+        yield from columns.chunks(rows)
 
 
 @contextmanager
@@ -80,6 +84,16 @@ def _rewindable(stream: BinaryIO) -> Iterator[BinaryIO]:
 def _lines(stream: BinaryIO, name: str, options: TableOptions) -> Iterator[str]:
     stream.seek(0)
     return lines(encodings.read(stream, name, options.encoding))
+
+
+def _ended(text: Iterator[str]) -> Iterator[str]:
+    """Pass lines on without what follows the last line end, if that is nothing."""
+    held = next(text, "")
+    for line in text:
+        yield held
+        held = line
+    if held:
+        yield held
 
 
 def _recognised(sample: Sequence[str], signs: Iterable[str]) -> str:

@@ -69,8 +69,8 @@ def clear(kinds: tuple[str, ...], everything: bool) -> None:
     there is a model which --resume could go on with.
     """
     needed: set[Path] = set() if everything else caches.needed_texts()
-    gone = caches.clear(lambda entry: entry.kind in (kinds or caches.KINDS) and entry.path not in needed)
+    gone = caches.clear(lambda entry: entry.kind in (kinds or caches.KINDS) and entry.place not in needed)
     console.note(f"removed {counted(len(gone), 'things')}, {disk_size(sum(entry.size for entry in gone))}")
-    left = sum(entry.path in needed for entry in caches.entries())
+    left = sum(entry.place in needed for entry in caches.entries())
     if left and "stdin" in (kinds or caches.KINDS):
         console.note(f"kept, since models go on with them: {counted(left, 'texts')}; --all removes them too")
