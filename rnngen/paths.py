@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from platformdirs import PlatformDirs
 
 
-def shipped(folder: str | Path) -> Path:
-    """A folder of data that ships with rnngen: in the installed package, or at the top of a checkout."""
+def shipped(name: str | Path) -> Path:
+    """A file or folder that ships with rnngen: in the installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parent
-    checkout = package.parent / folder
-    return checkout if checkout.is_dir() and not (package / folder).is_dir() else package / folder
+    checkout = package.parent / name
+    return checkout if checkout.exists() and not (package / name).exists() else package / name
 
 
 def home() -> Path:

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from importlib import import_module
@@ -97,7 +97,7 @@ class Installed:
     @property
     def module(self) -> str:
         """The name of the top-level module."""
-        return self.point.module.partition(".")[0]
+        return self.place.partition(":")[0].partition(".")[0]
 
     def load(self) -> object:
         """Import the module."""
@@ -226,10 +226,10 @@ def _files(folder: Path) -> list[Path]:
     try:
         if sys.platform != "win32" and folder.stat().st_uid not in (os.getuid(), 0):
             return []
-        found = [path for path in folder.iterdir() if path.suffix == ".py" and path.stem.isidentifier()]
+        found = [path for path in folder.iterdir() if re.fullmatch(r"[\w-]+\.py", path.name)]
     except OSError:
         return []
-    return sorted(path.resolve() for path in found if not path.name.startswith("_"))
+    return sorted(path.absolute() for path in found if not path.name.startswith("_"))
 
 
 # ── Choosing ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,9 +239,9 @@ def _files(folder: Path) -> list[Path]:
 class Selection:
     """The plugins that count: all, some, or all but some; by the name of package, entry point or file."""
 
-    only: frozenset[str] | None = None
-    """None for all."""
-    without: frozenset[str] = field(default_factory=frozenset)
+    only: tuple[frozenset[str], ...] = ()
+    """Sets of names, of each of which a plugin has one; there is none where all count."""
+    without: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, words: Iterable[str]) -> "Selection":
@@ -255,7 +255,7 @@ class Selection:
         only = frozenset(_normal(word) for word in given if not word.startswith("no:"))
         if "" in without:
             raise UsageError("no: stands before the name of a plugin, as in no:rnngen-mingru")
-        return cls(only - {"none"} if only else None, without)
+        return cls((only - {"none"},) if only else (), without)
 
     @classmethod
     def of_environment(cls) -> "Selection":
@@ -264,19 +264,17 @@ class Selection:
 
     def __and__(self, other: "Selection") -> "Selection":
         """Return what both want."""
-        given = [one for one in (self.only, other.only) if one is not None]
-        only = frozenset.intersection(*given) if given else None
-        return Selection(only, self.without | other.without)
+        return Selection(self.only + other.only, self.without | other.without)
 
     def takes(self, source: Source) -> bool:
         """Return whether a plugin counts."""
         names = names_of(source)
-        return (self.only is None or bool(names & self.only)) and not names & self.without
+        return all(names & only for only in self.only) and not names & self.without
 
     def check(self, known: Iterable[Source]) -> None:
         """Raise ``UnknownName`` at a name that no plugin has."""
         names = frozenset[str]().union(*map(names_of, known))
-        for name in sorted((self.only or frozenset()) | self.without):
+        for name in sorted(self.without.union(*self.only)):
             if name not in names:
                 raise UnknownName("plugin", name, names)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 from zlib import crc32
 
@@ -90,6 +91,17 @@ def imported(source: Source) -> list[str]:
     top = source.module
     modules = [m for name, m in sys.modules.copy().items() if name == top or name.startswith(f"{top}.")]
     return [file for module in modules if (file := getattr(module, "__file__", None))]
+
+
+def involved(error: BaseException) -> list[str]:
+    """Return the files that an error came through: who mends it changes one of them."""
+    files: list[str] = []
+    cause: BaseException | None = error
+    while cause:
+        files += [frame.f_code.co_filename for frame, _ in walk_tb(cause.__traceback__)]
+        files += [cause.filename] if isinstance(cause, SyntaxError) and cause.filename else []
+        cause = cause.__cause__ or cause.__context__
+    return [file for file in dict.fromkeys(files) if Path(file).is_file()]
 
 
 def _own_files(source: Source) -> list[str]:

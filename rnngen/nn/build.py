@@ -91,7 +91,15 @@ def check_stored(cell: Component, model: StoredModel) -> Tensors:
         ModelError: as ``check_weights`` does.
     """
     weights = cell.upgraded(model.weights, model.config.network.layers)
-    check_weights(cell, model.config, weights)
+    try:
+        check_weights(cell, model.config, weights)
+    except ModelError as error:
+        for part in cell.upgraded_parts:
+            raise ModelError(
+                f"the {part.name} of this model is from {part.distribution} {part.version}, and the one "
+                f"installed names its weights otherwise; install {part.distribution}=={part.version} for this"
+            ) from error
+        raise
     return weights
 
 

@@ -158,9 +158,7 @@ class Registry:
         ``selection`` says which of them count, beside what the environment says.
         """
         wanted = Selection.of_environment() & (selection or Selection())
-        none = wanted.only is not None and not wanted.only
-        found = () if none else discovery.sources()
-        return cls(sources=tuple(found), selection=wanted, cached=cached)
+        return cls(sources=tuple(discovery.sources()), selection=wanted, cached=cached)
 
     @cached_property
     def found(self) -> list[Source]:
@@ -186,8 +184,7 @@ class Registry:
 
     def check_selection(self) -> None:
         """Raise ``UnknownName`` if a plugin is chosen, or left out, that there is not."""
-        if self.selection.only != frozenset():
-            self.selection.check(self.found)
+        self.selection.check(self.found)
 
     @property
     def failures(self) -> list[Failure]:
@@ -360,6 +357,6 @@ def _from_summary(source: Source, kept: dict[str, Any]) -> Entry | None:
         failed = kept.get("failure")
         specs = [] if failed else [(kind, values) for kind, values in kept["specs"] if kind in KINDS]
         failure = Failure(source.name, source.distribution, **failed) if failed else None
-        return Entry(source, failure, float(kept["seconds"]), specs, [] if failure else None)
+        return Entry(source, failure, float(kept["seconds"]), specs, None)
     except (AttributeError, KeyError, TypeError, ValueError):  # damaged: the plugin is imported again
         return None

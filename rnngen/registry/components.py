@@ -101,6 +101,11 @@ class Component:
             kept |= {f"{prefix}{name}": array for name, array in own.items()}
         return kept
 
+    @property
+    def upgraded_parts(self) -> "list[ComponentRecord]":
+        """The records of parts that another version made, whose weights are upgraded for NumPy alone."""
+        return [part.made_with for part in self.parts.values() if part.made_with]
+
     def _upgraded(self, weights: Weights, prefix: str) -> Weights:
         """Return the weights whose names begin with a prefix, without it."""
         own = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}

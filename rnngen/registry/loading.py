@@ -75,7 +75,7 @@ def load(source: Source, hooks: dict[str, type[Spec]], *, trusted: bool = False)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a stranger's code: whatever it raises stays with it
-        files = summaries.imported(source)
+        files = [*summaries.imported(source), *summaries.involved(error)]
         failure, specs = _failure(source, error), []
         _roll_back(source, modules, path, environment)
     files = files or summaries.imported(source)

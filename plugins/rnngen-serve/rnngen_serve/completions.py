@@ -240,12 +240,9 @@ def generate(
         RnngenError: if nothing can be drawn.
     """
     shared = replace(model.generator, model=shared_step(batcher, check))
-    options, reads = dict(asked.options), shared.reads_source
-    if "length" not in options:
-        most = shared.max_tokens(None, asked.prompts[0] if reads else None)
-        options["length"] = limits.max_tokens if most is None else min(most, limits.max_tokens)
+    options, reads = asked.options, shared.reads_source
     decoder = replace(model, generator=shared).decoder(**options)
-    counting = _Counting(decoder.strategy)
+    counting, pieces = _Counting(decoder.strategy), shared.tokenizers.target.pieces
     prompts = [
         Prompt("", text) if reads else Prompt(text, label=options.get("label")) for text in asked.prompts
     ]
@@ -255,12 +252,16 @@ def generate(
         if asked.echo:
             for place in range(options["count"]):
                 yield Piece(number * options["count"] + place, asked.prompts[number])
-        for output in replace(decoder, strategy=counting).outputs([prompt], [number]):
+        most = shared.max_tokens(decoder.request.length, prompt.source)
+        length = limits.max_tokens if most is None else min(most, limits.max_tokens)
+        request = replace(decoder.request, length=length)
+        for output in replace(decoder, strategy=counting, request=request).outputs([prompt], [number]):
             index = number * options["count"] + output.number
             for piece in output.pieces:
                 yield Piece(index, piece)
-            text = counting.texts[-1]
-            stopped = text.ended or any(stop in shared.decode(text.tokens) for stop in options["stop"])
+            text, given = counting.texts[-1], len(shared.prefix(prompt).rest)
+            written = b"".join(map(pieces.__getitem__, text.tokens))[given:].decode(errors="replace")
+            stopped = text.ended or any(stop in written for stop in options["stop"])
             yield Piece(index, "", "stop" if stopped else "length")
     encode = shared.source_tokens if reads else shared.tokenizers.target.encode
     read = sum(len(encode(text)) for text in asked.prompts)

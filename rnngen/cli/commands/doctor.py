@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -55,7 +56,11 @@ def doctor(ctx: click.Context, json: bool) -> None:
     """
     found = Findings()
     for look in (_program, _packages, _plugins, _devices, _threads, _settings, _store):
-        look(ctx, found)
+        try:
+            look(ctx, found)
+        except Exception as error:  # what is broken must not keep the rest from being told
+            what = look.__name__.removeprefix("_")
+            found.mend.append(f"{what}: {type(error).__name__}: {_home(error)}")
     if json:
         console.write_json({**found.sections, "mend": found.mend})
         return
@@ -100,10 +105,11 @@ def _plugins(ctx: click.Context, found: Findings) -> None:
     for (name, number), count in sorted(counts.items()):
         found.add("plugins", name, f"{number}, {count} names")
     for failure in here.failures:
-        found.add("plugins", failure.plugin, f"does not work: {failure.reason}")
+        reason = _home(failure.reason)
+        found.add("plugins", failure.plugin, f"does not work: {reason}")
         found.mend.append(
-            f"plugin {failure.plugin} does not work: {failure.reason}; upgrade it, or pip uninstall "
-            f"{failure.distribution.name}"
+            f"plugin {failure.plugin} does not work: {reason}; mend or upgrade it, or: rnngen plugins "
+            f"uninstall {failure.plugin}"
         )
 
 
@@ -172,9 +178,8 @@ def _store(_: click.Context, found: Findings) -> None:
         try:
             read_model(store.path(name))
         except RnngenError as error:
-            message = (
-                str(error).replace(str(store.path(name)), f"model {number}").replace(name, f"model {number}")
-            )
+            message = str(error).replace(str(store.path(name)), f"model {number}")
+            message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", f"model {number}", message)
             found.mend.append(_home(message))
     found.add("store", "cache", f"{disk_size(sum(one.size for one in entries()))} in {_home(paths.cache())}")
     folder = next((one for one in (paths.home(), *paths.home().parents) if one.exists()), Path("/"))

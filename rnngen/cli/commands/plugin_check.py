@@ -9,8 +9,9 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.context import registry
 from rnngen.cli.render import console
-from rnngen.discovery import SingleFile
+from rnngen.discovery import Selection, SingleFile
 from rnngen.errors import PluginError, RnngenError, UnknownName, UsageError
+from rnngen.options import describe
 from rnngen.registry import KINDS, Entry, Registered, Registry
 
 
@@ -41,19 +42,23 @@ def check(ctx: click.Context, /, name: str | None, option: dict[str, str], json:
     """
     here = registry()
     here.load_all()
-    wanted = [*_wanted(here, name)]
-    if name is not None and not wanted:
+    wanted, modules = [*_wanted(here, name)], [*_modules(here, name)]
+    if name is not None and not (wanted or modules):
         known = [
             *(entry.source.name for entry in here.entries),
             *(n for kind in KINDS for n in here.names(kind)),
         ]
         raise UnknownName("plugin", name, known)
+    keys = {one.name for _, found in wanted for one in describe(found.spec.options)}
+    for key in option:
+        if key not in keys:
+            raise UnknownName("option", key, keys)
     rows = []
     for kind, found in wanted:
         rows.append(_checked(here, kind, found, option))
         if not json and sys.stderr is not None and sys.stderr.isatty():
             console.note(f"{kind} {found.spec.name}: {rows[-1].status}")
-    rows += _modules(here, name)
+    rows += modules
     if json:
         console.write_json([row._asdict() for row in rows])
     elif rows:
@@ -66,16 +71,20 @@ def check(ctx: click.Context, /, name: str | None, option: dict[str, str], json:
 
 def _wanted(here: Registry, name: str | None) -> Iterator[tuple[str, Registered[Any]]]:
     """Yield what a name means: a plugin, or one thing; all that is no built-in where there is none."""
+    owners = {entry.source.distribution.name for entry in here.entries if name and _named(entry, name)}
     for kind in KINDS:
         for found in here.all(kind):
-            owner = found.distribution.name
-            meant = name in (found.spec.name, found.qualified, owner, owner.removesuffix(".py"))
+            meant = name in (found.spec.name, found.qualified) or found.distribution.name in owners
             if meant if name is not None else not found.built_in:
                 yield kind, here.find(kind, found.qualified)
 
 
+def _named(entry: Entry, name: str) -> bool:
+    """Return whether a name is one of a plugin's."""
+    return Selection.parse([name]).takes(entry.source)
+
+
 def _checked(here: Registry, kind: str, found: Registered[Any], given: dict[str, str]) -> Checked:
-    from rnngen.options import describe
     from rnngen.testing.suites import check as run
 
     known = {option.name for option in describe(found.spec.options)}
@@ -97,7 +106,7 @@ def _modules(here: Registry, name: str | None) -> Iterator[Checked]:
     from rnngen.testing import check_light
 
     for entry in here.entries[1:]:
-        if name not in (None, entry.source.name, entry.source.distribution.name):
+        if name is not None and not _named(entry, name):
             continue
         reason = entry.failure.reason if entry.failure else ""
         if not entry.failure and not isinstance(entry.source, SingleFile):

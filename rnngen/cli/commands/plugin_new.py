@@ -1,12 +1,14 @@
 """``rnngen plugins new``: the example of the guide under another name, as a file or as a package."""
 
 import ast
+import keyword
 import re
+import sys
 from pathlib import Path
 
 import click
 
-from rnngen import discovery
+from rnngen import discovery, paths
 from rnngen.cli import flags
 from rnngen.cli.commands.help import guide
 from rnngen.cli.render import console
@@ -90,6 +92,8 @@ def new(kind: str, name: str, as_file: bool) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(f"{name!r} is no name for a plugin; words of lower case, joined by hyphens")
     module, source = name.replace("-", "_"), example(kind, name)
+    if not as_file and (module in sys.stdlib_module_names or keyword.iskeyword(module)):
+        raise UsageError(f"a package called {module} would hide behind Python's own; take another name")
     place = discovery.user_folder() / f"{module}.py" if as_file else Path(name)
     if place.exists():
         raise UsageError(f"{place} is there already; take another name, or remove it")
@@ -125,7 +129,7 @@ def _write_package(folder: Path, kind: str, name: str, module: str, source: str)
         code / "code.py": f'"""What the {kind} does."""\n\n{rest}',
         folder / "pyproject.toml": PYPROJECT.format(**values),
         folder / "README.md": README.format(**values),
-        folder / "LICENSE": _license(),
+        folder / "LICENSE": _license(name),
         folder / "tests" / f"test_{module}.py": TEST.format(**values),
         folder / ".github" / "workflows" / "test.yml": WORKFLOW,
     }.items():
@@ -157,9 +161,7 @@ def _with_imports(imports: list[ast.Import | ast.ImportFrom], parts: list[str]) 
     return "\n".join(head) + "\n\n\n" + text + "\n"
 
 
-def _license() -> str:
-    """Return the text of the MIT licence, without a name."""
-    from rnngen import paths
-
-    own = paths.shipped("LICENSE")
-    return own.read_text(encoding="utf-8") if own.is_file() else "MIT\n"
+def _license(name: str) -> str:
+    """Return the text of the MIT licence for the authors of a package."""
+    own = paths.shipped("LICENSE").read_text(encoding="utf-8")
+    return own.replace("The rnngen authors", f"The authors of {name}")

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from rnngen import discovery
-from rnngen.cli import completers, flags
+from rnngen.cli import completers, flags, streams
 from rnngen.cli.render import console
 from rnngen.discovery import SingleFile, Source, names_of
 from rnngen.errors import PluginError, UnknownName
@@ -44,7 +44,8 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
     found = [_find(name) for name in names]
     for source in found:
         if not yes:
-            click.confirm(f"remove {source.distribution.name} ({source.place})?", abort=True, err=True)
+            what = f"remove {source.distribution.name} ({source.place})?"
+            streams.confirm(what, "uninstall asks before it removes")
     packages = [source.distribution.name for source in found if not isinstance(source, SingleFile)]
     for source in found:
         if isinstance(source, SingleFile):
@@ -74,7 +75,7 @@ def sync(file: Path, yes: bool) -> None:
     installed = [source for source in discovery.sources() if not isinstance(source, SingleFile)]
     others = sorted({one.distribution.name for one in installed if _is_gone(one, wanted)})
     if others and not yes:
-        click.confirm(f"remove {', '.join(others)}?", abort=True, err=True)
+        streams.confirm(f"remove {', '.join(others)}?", "sync asks before it removes")
     if others:
         _pip("uninstall", "--yes", *others)
     if wanted:
@@ -100,8 +101,11 @@ def _requirement(source: Source) -> str:
     if not url:
         return f"{owner.name}=={owner.version}"
     if origin.get("dir_info", {}).get("editable"):
-        return f"-e {url.removeprefix('file://')}"
-    return f"{owner.name} @ {url}"
+        return f"-e {url}"
+    if taken := origin.get("vcs_info"):
+        url = f"{taken['vcs']}+{url}@{taken['commit_id']}"
+    part = origin.get("subdirectory")
+    return f"{owner.name} @ {url}{f'#subdirectory={part}' if part else ''}"
 
 
 def _known() -> list[str]:
