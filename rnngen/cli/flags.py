@@ -31,6 +31,7 @@ from rnngen.errors import (
     CorpusError,
     DeviceError,
     OptionError,
+    PluginError,
     RnngenError,
     UsageError,
     out_of_memory,
@@ -217,6 +218,9 @@ class Command(click.Command):
             return super().invoke(ctx)
         except OptionError as error:
             raise UsageError(error.message(flag_of)) from error
+        except PluginError as error:
+            error.args = (with_options(str(error), flag_of), *error.args[1:])
+            raise
         except (CorpusError, DeviceError) as error:
             kind = CorpusError if isinstance(error, CorpusError) else DeviceError  # kinds of theirs take more
             raise kind(with_options(str(error), flag_of)) from error
@@ -419,10 +423,10 @@ rare_option = partial(option, common=False)
 """The same, for a flag that only ``--help-all`` shows."""
 
 
-def _settings(_: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Read ``KEY=VALUE`` texts; of a key given twice, the last counts."""
+def _settings(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Read ``KEY=VALUE`` texts, above those of settings files; of a key given twice, the last counts."""
     settings = {}
-    for text in values:
+    for text in (*(ctx.lookup_default(str(param.name)) or ()), *values):
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE", param=param)

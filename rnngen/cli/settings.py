@@ -40,7 +40,9 @@ DOTS: Final = 500
 """…and dots in a line: the time to read a dotted key grows with their square."""
 R = TypeVar("R")
 SETTINGS_RANK: Final = 2
-"""The rank of a settings file, and of defaults; the command line has 0."""
+"""The rank of the nearest settings file, below which are the user's and defaults; the command line has 0."""
+NEAREST: Final = "rnngen.cli.settings.nearest"
+"""The key of what the nearest settings file says of a command, in the ``meta`` of its context."""
 FLAGS_OF: Final = {
     "endless": "length",
     "several_models": "model",
@@ -78,12 +80,14 @@ def defaults(command: click.Command, name: str, builtins: Collection[str]) -> di
         UsageError: if a file is no TOML, a key is no flag of the command, or a value is not of its type;
             the file, the key and the closest are named.
     """
-    merged: dict[str, Any] = {}
+    found = []
     for path in (user_file(), local_file()):
         tables = _read(path)
         _check_tables(tables, path, builtins)
-        merged = _merge(merged, _checked(command, tables.get(name, {}), path, name))
-    return merged
+        found.append(_checked(command, tables.get(name, {}), path, name))
+    if ctx := click.get_current_context(silent=True):
+        ctx.meta[NEAREST] = {name: found[-1]}
+    return _merge(*found)
 
 
 def checked(path: Path, commands: Mapping[str, click.Command], known: Collection[str]) -> dict[str, Any]:
@@ -184,7 +188,7 @@ def _flags(command: click.Command) -> dict[str, click.Option]:
 def _value(command: click.Command, flag: click.Option, value: Any, place: str) -> Any:
     """Return the value in the form that Click takes, once it is of the flag's type."""
     if flag.multiple and isinstance(value, dict):  # KEY=VALUE flags read best as a table
-        value = [f"{key}={_text(item)}" for key, item in value.items()]
+        value = _Settings(f"{key}={_text(item)}" for key, item in value.items())
     elif flag.multiple and not isinstance(value, list):
         value = [value]
     for item in value if flag.multiple else [value]:
@@ -194,6 +198,10 @@ def _value(command: click.Command, flag: click.Option, value: Any, place: str) -
     except click.BadParameter as error:
         raise UsageError(f"{place} = {_text(value)}: {error.message}") from error
     return value
+
+
+class _Settings(list[str]):
+    """A table of KEY=VALUE, of which later keys count; those of two files are joined."""
 
 
 def _check_type(flag: click.Option, value: Any, place: str) -> None:
@@ -223,6 +231,8 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     for key in below.keys() & above.keys():
         if isinstance(below[key], dict) and isinstance(above[key], dict):
             merged[key] = _merge(below[key], above[key])
+        elif isinstance(below[key], _Settings) and isinstance(above[key], _Settings):
+            merged[key] = _Settings([*below[key], *above[key]])
     return merged
 
 
@@ -230,7 +240,7 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str]) -> None:
-    """Of flags that exclude one another, drop those that stand lower: flag > environment > settings file.
+    """Of flags that exclude one another, drop those that stand lower: flag > environment > settings files.
 
     With ``steps`` in a settings file one can then still give ``--minutes``. Flags given in the same place all
     stay, for the command to refuse. What is dropped becomes ``None``.
@@ -241,7 +251,7 @@ def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str
         groups: names of parameters that stand together, but not with those of another group.
     """
     ranks = [
-        min((rank_of(ctx, name) for name in group if params[name] is not None), default=3) for group in groups
+        min((rank_of(ctx, name) for name in group if params[name] is not None), default=4) for group in groups
     ]
     for group, rank in zip(groups, ranks, strict=True):
         if rank > min(ranks):
@@ -262,7 +272,21 @@ def rank_of(ctx: click.Context, name: str) -> int:
     """Return how far below the command line a value comes from."""
     highest = [ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT]
     source = ctx.get_parameter_source(name)
-    return highest.index(source) if source in highest else SETTINGS_RANK
+    if source in highest:
+        return highest.index(source)
+    return SETTINGS_RANK + (name not in _nearest(ctx))
+
+
+def _nearest(ctx: click.Context) -> Mapping[str, Any]:
+    """Return what the nearest settings file says of a command."""
+    names = []
+    while ctx.parent is not None:
+        names.append(str(ctx.info_name))
+        ctx = ctx.parent
+    found: Any = ctx.meta.get(NEAREST, {})
+    for name in reversed(names):
+        found = found.get(name, {}) if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def resolve(ctx: click.Context, values: Mapping[str, Any], build: Callable[[dict[str, Any]], R]) -> R:

@@ -21,7 +21,8 @@ An option that has no effect beside some others has ``metadata={NEEDS: (Needs(â€
 without what it needs it is refused, so that none is ignored in silence.
 
 An option that adds a penalty to the loss which a network trains on has ``metadata={PENALTY: True}``: with
-teachers it trains on another loss.
+teachers it trains on another loss. One under which a network's own loss cannot be smoothed over all tokens
+has ``metadata={UNSMOOTHED: True}``: ``--label-smoothing`` is refused then, and is no default.
 """
 
 import ast
@@ -44,6 +45,8 @@ SEARCH: Final = "search"
 """The key of a field's metadata that holds its ``Range`` or ``OneOf``."""
 PENALTY: Final = "penalty"
 """The key of a field's metadata that is true where the option adds to the loss of training."""
+UNSMOOTHED: Final = "unsmoothed"
+"""The key of a field's metadata that is true where the option leaves label smoothing without effect."""
 
 
 HELP: Final = "help"

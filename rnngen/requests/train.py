@@ -51,8 +51,9 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("teacher", "ensemble", "its networks are the teachers"),
     Conflict("ensemble", "init_from", "networks that begin alike differ too little"),
     Conflict("ensemble", "nproc", "its networks train one after another in one process"),
-    Conflict(
-        "nproc", "corpus=-", "several processes cannot read one standard input, so put the text in a file"
+    *(
+        Conflict("nproc", f"{text}=-", "several processes cannot read one standard input: take a file")
+        for text in ("corpus", "target", "source", "val", "val_target", "val_source")
     ),
     Conflict("shared_vocabulary", "source_tokenizer", "it takes one tokenizer for both sides"),
     Conflict("label_smoothing", "head=adaptive", "it spreads over all tokens, which that never computes"),
@@ -60,6 +61,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
         Conflict("max_epochs", budget, "that is the budget, to the last step")
         for budget in ("epochs", "steps")
     ),
+    Conflict("source", "source_field", "the file of sources holds one on each line"),
     Need("source", "corpus|target", "these are its sources"),
     Conflict("normalize", "encoding=bytes", "bytes are no letters"),
     Need("val_source", "val|val_target", "these are its sources"),

@@ -37,6 +37,7 @@ from rnngen.nn.distillation import Distillation
 from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
+from rnngen.options import PENALTY
 from rnngen.printable import counted
 from rnngen.store import folders
 from rnngen.store.card import model_card
@@ -57,7 +58,8 @@ from rnngen.training.budget import share_of
 from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.mixing import Mixing
-from rnngen.training.plan import Plan, penalties
+from rnngen.training.overfitting import marked
+from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder
 from rnngen.training.trainer import MetricsRow, Trainer
 from rnngen.training.vocabulary import cut_vocabulary, new_characters
@@ -235,7 +237,8 @@ def _with_extras(plan: Plan, trainer: Trainer, folder: RunFolder) -> Iterator[Ev
         if due and isinstance(event, Saved) and event.path.endswith(TRAINING):  # all of it is saved
             due = False
             weights = {**trainer.weights(), **trainer.beside()}
-            text = evaluating.preview(plan, trainer.network, weights, event.step)
+            with trainer.mean.applied():
+                text = evaluating.preview(plan, trainer.network, weights, event.step)
             yield Sampled(event.step, text)
 
 
@@ -257,7 +260,7 @@ def _conclusion(plan: Plan, trainer: Trainer, folder: RunFolder, finished: Finis
 def _comparable(plan: Plan) -> bool:
     """Return whether the training loss is measured as the validation loss is."""
     training = plan.config.training
-    added = penalties(training) | penalties(plan.parts["cell"].options)
+    added = marked(training, PENALTY) | marked(plan.parts["cell"].options, PENALTY)
     return not (training.label_smoothing or plan.teachers or added)
 
 

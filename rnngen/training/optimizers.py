@@ -271,4 +271,5 @@ class Muon(Optimizer):
             state["step"] = torch.zeros((), device=parameter.device)
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
+        state["step"] = state["step"].to(parameter.device)  # torch leaves that of a resumed run on the CPU
         return state

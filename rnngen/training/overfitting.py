@@ -13,10 +13,11 @@ measurements are in the guide "benchmarks".
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from rnngen.data.dataset import EncodedDataset
+from rnngen.options import UNSMOOTHED
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training.budget import planned_epochs
 
@@ -72,6 +73,7 @@ def with_data_defaults(
     epochs: float | None = None,
     *,
     given: Collection[str] = (),
+    cell: Any = None,
 ) -> tuple[NetworkOptions, TrainingOptions]:
     """Return the options with those filled in that depend on the text and the budget; what is given stands.
 
@@ -82,12 +84,14 @@ def with_data_defaults(
         text: the text to train on.
         epochs: passes that the budget allows, where that was measured.
         given: the names of options that were given.
+        cell: the options of the cell.
     """
     if text.has_source:
         training = replace(training, **{key: PACE_OF_PAIRS[key] for key in PACE_OF_PAIRS.keys() - {*given}})
     if text.has_source and "clip" not in given and training.optimizer not in PROPORTIONAL:
         training = replace(training, clip=CLIP_OF_PAIRS)
-    if text.has_source and "label_smoothing" not in given and network.head != "adaptive":
+    smooth = network.head != "adaptive" and not (cell and marked(cell, UNSMOOTHED))
+    if text.has_source and "label_smoothing" not in given and smooth:
         training = replace(training, label_smoothing=SMOOTHING_OF_PAIRS)
     bounded = not (training.epochs or training.steps)
     if bounded and training.max_epochs is None:
@@ -99,6 +103,12 @@ def with_data_defaults(
         epochs = min(epochs or planned_epochs(training, text.tokens) or most, most)
         network = replace(network, dropout=dropout(epochs, network.hidden, has_source=text.has_source))
     return network, training
+
+
+def marked(options: Any, mark: str) -> dict[str, Any]:
+    """Return the options whose metadata have a mark, those that are on."""
+    every = (one.name for one in fields(options) if one.metadata.get(mark))
+    return {name: value for name in every if (value := getattr(options, name))}
 
 
 def most_epochs(text: TrainingText, hidden: int = WIDTH) -> float:

@@ -5,7 +5,7 @@ Nothing here imports torch, and nothing is written but the cache: a request that
 
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rnngen.data.default_tokenizers import choose_tokenizers
 from rnngen.data.shipped_corpora import task_of
 from rnngen.encodings import BYTES
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
-from rnngen.options import PENALTY, describe
+from rnngen.options import PENALTY, UNSMOOTHED, describe
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
@@ -36,7 +36,7 @@ from rnngen.store.model_folder import (
 )
 from rnngen.training.budget import share_of
 from rnngen.training.launching import first
-from rnngen.training.overfitting import LEAST_DECAY, TrainingText, with_data_defaults
+from rnngen.training.overfitting import LEAST_DECAY, TrainingText, marked, with_data_defaults
 from rnngen.training.teachers import Teacher, open_teachers, place_of, reopen_teachers
 from rnngen.version import __version__
 
@@ -137,8 +137,12 @@ def _name_after(corpus: tuple[str, ...]) -> str:
         raise UsageError("no corpus; give a file, a folder, or - for standard input")
     if corpus[0] == "-":
         return "stdin"
-    stem = Path(corpus[0]).resolve().name.lstrip(".").split(".")[0]
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in stem) or "model"
+    first = Path(corpus[0]).resolve()
+    for name in (first.name, first.parent.name):  # of a pattern, as 'diary/*.txt', the folder's
+        stem = name.lstrip(".").split(".")[0]
+        if any(c.isalnum() for c in stem):
+            return "".join(c if c.isalnum() or c in "-_" else "-" for c in stem)
+    return "model"
 
 
 # ── new models ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,21 +198,15 @@ def _taught(
     _refuse_penalties(parts["cell"].options, "teacher")
     encoded = _encoded_like(registry, base, parts, request, extend=False)
     training = request.training
-    config = _config(parts, request.network.options, encoded, training.options, training.names)
+    config = _config(parts, request.network.options, encoded, training.options, training.names, taught=True)
     config = config.replace(teachers=tuple(teacher.record for teacher in teachers))
     return Plan(name, path, config, parts, encoded, resumed=False, teachers=teachers)
 
 
 def _refuse_penalties(options: Any, taught: str) -> None:
     """Refuse an option of a cell that adds to a loss which teachers replace."""
-    for name, value in penalties(options).items():
+    for name, value in marked(options, PENALTY).items():
         raise OptionError(f"`{name}={value}` adds to a loss that `{taught}` replaces; leave one of them out")
-
-
-def penalties(options: Any) -> dict[str, Any]:
-    """Return the options that add a penalty to the loss, those that are on."""
-    every = (one.name for one in fields(options) if one.metadata.get(PENALTY))
-    return {name: value for name in every if (value := getattr(options, name))}
 
 
 def _encoded_like(
@@ -312,11 +310,16 @@ def _config(
     encoded: EncodedDataset,
     training: TrainingOptions,
     given: Collection[str],
+    *,
+    taught: bool = False,
 ) -> ModelConfig:
     if training.seed is None:
         training = replace(training, seed=secrets.randbelow(2**31))
-    text = TrainingText.of(encoded)
-    network, shared = with_data_defaults(network, share_of(training), text, given=given)
+    text, cell = TrainingText.of(encoded), parts["cell"].options
+    own_loss = training.label_smoothing and not taught
+    for name, value in marked(cell, UNSMOOTHED).items() if own_loss else ():
+        raise OptionError(f"`label_smoothing` has no effect with `{name}={value}`; leave one of them out")
+    network, shared = with_data_defaults(network, share_of(training), text, given=given, cell=cell)
     budget = {name: getattr(training, name) for name in BUDGETS}  # of all networks of an ensemble together
     training = replace(shared, **budget)
     return ModelConfig(

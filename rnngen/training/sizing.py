@@ -25,6 +25,7 @@ which all of them are read ``PASSES_OF_PAIRS`` times, or ``PAIRED_TOKENS_A_PARAM
 import math
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any, cast
@@ -32,7 +33,7 @@ from typing import Any, cast
 import torch
 
 from rnngen.data.batches import Batch, Batches
-from rnngen.errors import OptionError
+from rnngen.errors import OptionError, UsageError
 from rnngen.events import Step, report
 from rnngen.nn.build import build_network, without_memory
 from rnngen.nn.devices import choose_device, denormals_flushed, kept_memory
@@ -169,7 +170,8 @@ def _regularized(plan: Plan, given: Collection[str], epochs: float | None = None
     opened: dict[str, Any] = dict.fromkeys({"max_epochs", "weight_decay"} - {*given})
     training = replace(config.training, **opened)
     text = TrainingText.of(plan.encoded)
-    network, training = with_data_defaults(network, training, text, epochs, given=given)
+    cell = plan.parts["cell"].options
+    network, training = with_data_defaults(network, training, text, epochs, given=given, cell=cell)
     return replace(plan, config=config.replace(network=network, training=training))
 
 
@@ -218,8 +220,11 @@ def _nearest(plan: Plan, parameters: int) -> int:
         raise OptionError(f"`params={parameters}`: with this vocabulary there are {least:,} at least")
     while parameters_of(_sized(plan, high)) < parameters:
         low, high = high, 2 * high
-    widths = range(low, high + 1, 2 if low < 64 else 8)
-    return min(widths, key=lambda hidden: abs(parameters_of(_sized(plan, hidden)) - parameters))
+    away: dict[int, int] = {}
+    for hidden in range(low, high + 1, 2 if low < 64 else 8):
+        with suppress(UsageError):  # a width that does not suit the cell's options, as heads do not any
+            away[hidden] = abs(parameters_of(_sized(plan, hidden)) - parameters)
+    return min(away, key=away.__getitem__)
 
 
 def _sized(plan: Plan, hidden: int) -> Plan:

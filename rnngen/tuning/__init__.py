@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rnngen.events import Event
+from rnngen.options.given import Given
 from rnngen.requests.train import STAGES, TrainRequest
 
 Outcome = Literal["complete", "pruned", "failed", "interrupted"]
@@ -92,12 +93,21 @@ class Best:
     settings: TrainRequest
     """All that was given to its training, corpus and seed included and the budget not."""
 
-    def under(self, request: TrainRequest) -> TrainRequest:
+    @property
+    def names(self) -> set[str]:
+        """The options that it decides, by the names of their flags."""
+        given: list[Given[Any]] = [getattr(self.settings, stage) for stage in STAGES]
+        return {name for one in given for name in one.names} | (
+            {"option"} if self.settings.settings else set()
+        )
+
+    def under(self, request: TrainRequest, cell: str | None = None) -> TrainRequest:
         """Return a request with these settings below its own.
 
-        Options of a part are left out where the request names another one.
+        Options of a part are left out where the request names another one. ``cell`` is that of a study that
+        names none.
         """
-        parts = self.settings.parts.values
+        parts = ({"cell": cell} if cell else {}) | self.settings.parts.values
         other = tuple(f"{kind}." for kind, name in request.parts.values.items() if parts.get(kind) != name)
         kept = {key: value for key, value in self.settings.settings.items() if not key.startswith(other)}
         return request.over(replace(self.settings, settings=kept))

@@ -1,7 +1,8 @@
 """The search: ask the study for settings, train, report the validation loss to the study.
 
-What a trial tries depends on the study's seed, the trial's number and the trials that ended before it, so
-that a search which is stopped and goes on tries what an unbroken one would have tried.
+What a trial tries depends on the study's seed, and on the trials before it that were not interrupted, so that
+a search which is stopped and goes on tries what an unbroken one would have tried. (One that is killed leaves
+a trial that is not known to be interrupted.)
 """
 
 import time
@@ -24,6 +25,8 @@ from rnngen.tuning.space import Space, space
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
+INTERRUPTED = "interrupted"
+"""The attribute of a trial that was interrupted, and is tried again under the next number."""
 UNLUCKY = 3
 """Failed trials in a row, without one that worked, that end the search with the last one's error."""
 
@@ -113,8 +116,8 @@ class _Search:
         record = studies.agree(study, studies.record_of(plan, request, searched), request)
         training = request.fixed.training.adding({**record.budget, "seed": record.seed})
         fixed = replace(request.fixed, training=training)
-        held = len(study.trials)
-        if not held:  # the first trial is what trains without a search
+        held = sum(trial.state.name != "WAITING" for trial in study.trials)
+        if not study.trials:  # the first trial is what trains without a search
             sized, _ = session.with_sizes(fixed)
             study.enqueue_trial(searched.defaults(session.plan(sized)), skip_if_exists=True)
         deadline = began + options.seconds
@@ -153,6 +156,8 @@ class _Search:
             state = TrialState.PRUNED if attempt.outcome == "pruned" else state
         finally:
             value = attempt.lowest if state == TrialState.COMPLETE else None
+            if attempt.outcome == "interrupted":
+                trial.set_user_attr(INTERRUPTED, True)
             self.study.tell(trial, value, state=state)
             if attempt.outcome == "interrupted" and trial.params:  # the next sitting tries it again
                 self.study.enqueue_trial(trial.params)
@@ -177,7 +182,9 @@ class _Search:
         from optuna.samplers import TPESampler
 
         trial = attempt.trial
-        self.study.sampler = TPESampler(seed=(self.record.seed + 7919 * trial.number) % 2**32)
+        before = self.study.trials[: trial.number]
+        number = sum(INTERRUPTED not in one.user_attrs for one in before)
+        self.study.sampler = TPESampler(seed=(self.record.seed + 7919 * number) % 2**32)
         try:
             chosen = self.space.choose(trial, self.fixed)
         except ValueError as error:  # Optuna's: a list of values that is another by now
@@ -210,11 +217,9 @@ class _Search:
         attempt.outcome = "complete"
 
     def _ends(self, attempt: Attempt) -> bool:
-        if self.stop():
+        late = not self._minutes and time.monotonic() > self.deadline  # minutes end by themselves
+        if self.stop() or late:
             attempt.outcome = "interrupted"
-            return True
-        if not self._minutes and time.monotonic() > self.deadline:  # minutes end by themselves
-            attempt.outcome = "pruned"
             return True
         return False
 

@@ -463,6 +463,14 @@ def test_what_cannot_be_built_leaves_no_model(session, train, settings, said):
     assert session.models.names() == []
 
 
+def test_targets_are_not_smoothed_where_tokens_are_copied(session, ask):
+    copying = {"shared_vocabulary": True, "source_tokenizer": None, "settings": {"copying": "true"}}
+    assert session.plan(ask(**copying)).config.training.label_smoothing == 0
+    assert session.plan(ask()).config.training.label_smoothing > 0
+    with pytest.raises(UsageError, match="label_smoothing has no effect with copying=True"):
+        session.plan(ask(**copying, label_smoothing=0.2))
+
+
 def test_a_distribution_may_stand_before_every_parts_name(session, train):
     train(settings={"encoder": "rnngen/gru", "decoder": "rnngen/lstm", "attention": "rnngen/none"})
     assert not generator(session, "pairs").attends

@@ -131,6 +131,15 @@ def test_check_names_what_is_missing_stale_or_left_over(two_pages, tmp_path):
     assert (folder / "rnngen.1").read_text() == "old"
 
 
+def test_pages_of_other_programs_are_left_alone(two_pages, tmp_path):
+    other = tmp_path / "man1" / "git.1"
+    other.parent.mkdir()
+    other.write_bytes(b"\xff of another program")
+    man.man.main(["-o", str(tmp_path)], **AS_IN_THE_PROGRAM)
+    man.man.main(["--check", "-o", str(tmp_path)], **AS_IN_THE_PROGRAM)
+    assert other.read_bytes() == b"\xff of another program"
+
+
 def test_writing_makes_the_folder_pass_the_check(two_pages, tmp_path):
     folder = tmp_path / "new" / "man"
     (folder / "man1").mkdir(parents=True)

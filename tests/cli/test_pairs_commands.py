@@ -8,6 +8,7 @@ import select
 import subprocess
 import time
 
+import numpy as np
 import pytest
 from fixtures.commands import SEQ2SEQ, reversals
 
@@ -200,6 +201,45 @@ def test_attention_is_in_the_json_where_it_is_asked_for(answer):
     assert "--json" in answer("--attention", "abc", status=2).err
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [["--temp", "1"], ["--mbr", "3"], ["--best-of", "3"], ["--count", "2"], ["--strategy", "contrastive"]],
+)
+def test_attention_is_there_whatever_the_strategy(answer, flags):
+    record = json.loads(answer(*flags, "-s", "1", "--json", "--attention", "abc").out)
+    for one in record["hypotheses"]:
+        assert "".join(one["attention"]["target"]) == one["text"]
+        assert [row for _, row in one["alignment"]] == list(range(len(one["text"])))
+    plain = json.loads(answer(*flags, "-s", "1", "--json", "abc").out)
+    assert "alignment" not in plain["hypotheses"][0]
+
+
+def test_what_is_read_along_is_what_a_search_notes(answer):
+    noted, read = (
+        json.loads(answer(*flags, "--json", "--attention", "abc").out)["hypotheses"][0]
+        for flags in ([], ["--strategy", "greedy", "--count", "2"])
+    )
+    assert read["text"] == noted["text"]
+    assert read["alignment"] == noted["alignment"]
+    np.testing.assert_allclose(read["attention"]["weights"], noted["attention"]["weights"], atol=2e-4)
+
+
+@pytest.mark.parametrize("flags", [["--beam", "3"], ["--temp", "1", "-s", "1"]])
+def test_alignments_fit_a_text_with_its_prefix_and_without(answer, flags):
+    for more in ([], ["--no-prompt"]):
+        asked = [*flags, "--prefix", "FED", *more, "--json", "--attention", "abcdef"]
+        (one,) = json.loads(answer(*asked).out)["hypotheses"]
+        assert one["text"].startswith("FED") is not bool(more)
+        assert "".join(one["attention"]["target"]) == one["text"]
+        assert [row for _, row in one["alignment"]] == list(range(len(one["text"])))
+
+
+def test_attention_of_the_rest_of_a_text_is_refused(answer):
+    answer("--save-state", "s", "-n", "2", "abc")
+    told = answer("--from-state", "s", "--json", "--attention", status=2)
+    assert "--attention shows the weights of a whole text" in told.err
+
+
 def test_a_model_without_attention_answers_without_alignments(run, models):
     record = json.loads(run("sample", "-m", "plain", "--json", "abc").out)
     assert set(record["hypotheses"][0]) == {"text", "score", "log_probability"}
@@ -365,6 +405,13 @@ def test_a_gap_in_an_output_is_filled(run, models):
     told = run("fill", "-m", "pairs", "--source", "fedc", "--length", "3", "--beam", "4", "C___F").out
     assert re.fullmatch("C.*F\n", told)
     assert "reads a source" in run("fill", "-m", "pairs", "C___F", status=2).err
+
+
+def test_a_number_of_parameters_takes_a_width_that_the_heads_can_share(run, place):
+    (place / "words.tsv").write_text(reversals(200))
+    flags = ["--task", "pairs", "-o", "attention=multihead", "--params", "30k", "--steps", "2", "--plan"]
+    hidden = re.search(r"hidden (\d+): the width", run("train", "words.tsv", *flags).out)
+    assert int(hidden[1]) % 4 == 0
 
 
 @pytest.mark.parametrize(

@@ -460,3 +460,69 @@ def test_a_listener_takes_options_in_the_one_grammar(monkeypatch, text, options)
     assert listener(None) == options
     with pytest.raises(UsageError, match="KEY=VALUE"):
         make_listener(Session(registry, None), "spy;every")
+
+
+# ── Settings files ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def configuration(folder):
+    return json.loads((folder / "config.json").read_text())
+
+
+@pytest.fixture
+def sizes(tiny):
+    """Small sizes without a budget."""
+    return [flag for flag in tiny if not flag.startswith("--steps")]
+
+
+def test_the_nearest_file_stands_above_the_users_where_options_exclude_one_another(run, tale, home, sizes):
+    place, models = tale.parent, home / "models"
+    home.mkdir(exist_ok=True)
+    (home / "config.toml").write_text("[train]\nminutes = 10\n[sample]\ntemp = 0.8\n")
+    (place / "rnngen.toml").write_text("[train]\nsteps = 3\n[sample]\nstrategy = 'greedy'\n")
+    run("train", "tale.txt", "-q", *sizes)
+    budget = configuration(models / "tale")["training"]
+    assert (budget["minutes"], budget["steps"]) == (None, 3)
+    assert run("sample", "-n", 5, "the").out.startswith("the")
+    (home / "config.toml").write_text("[sample]\nstrategy = 'greedy'\n")
+    (place / "rnngen.toml").write_text("[sample]\ntemp = 0.8\n")
+    assert (
+        run("sample", "-n", 5, "-s", 1, "the").out
+        == run("sample", "-n", 5, "-s", 1, "--temp", 0.8, "the").out
+    )
+
+
+def test_options_of_the_cell_in_files_and_on_the_command_line_count_key_by_key(run, tale, home, tiny):
+    place, models = tale.parent, home / "models"
+    home.mkdir(exist_ok=True)
+    (home / "config.toml").write_text("[train.option]\nzoneout_h = 0.1\nforget_bias = 2.0\n")
+    (place / "rnngen.toml").write_text("[train.option]\nlayer_norm = false\nforget_bias = 0.5\n")
+    run("train", "tale.txt", "-q", *tiny, "-o", "zoneout_c=0.2")
+    found = configuration(models / "tale")["cell"]["options"]
+    assert (found["zoneout_h"], found["zoneout_c"]) == (0.1, 0.2)
+    assert (found["forget_bias"], found["layer_norm"]) == (0.5, False)
+
+
+def test_what_a_file_says_of_new_models_changes_no_run_that_goes_on(run, tale, place, models, tiny):
+    run("train", "tale.txt", "-q", *tiny, "--patience", "0", "--precision", "fp32")
+    (place / "rnngen.toml").write_text("[train]\nmax-epochs = 30\npatience = 3\nprecision = 'bf16'\n")
+    run("train", "--resume", "--name", "tale", "--steps", "45", "-q")
+    found = configuration(models / "tale")["training"]
+    assert (found["patience"], found["precision"], found["max_epochs"]) == (0, "fp32", None)
+
+
+def test_to_resume_what_has_not_begun_begins_it_whatever_a_file_says_of_other_tasks(
+    run, trained, place, models, sizes
+):
+    (place / "rnngen.toml").write_text("[train]\nvary-seq = 0.07\n")
+    lines = ["train", trained / "names.txt", "--task", "lines", "--name", "new", "--steps", "3", "-q", *sizes]
+    run(*lines, "--resume")
+    assert configuration(models / "new")["task"]["name"] == "lines"
+
+
+def test_a_pattern_is_named_after_its_folder(run, place, models, tiny):
+    (place / "my poems").mkdir()
+    for name in "ab":
+        (place / "my poems" / f"{name}.txt").write_text(f"the rose {name} is red. " * 80)
+    run("train", "my poems/*.txt", "-q", *tiny)
+    assert listed(models) == {"my-poems"}

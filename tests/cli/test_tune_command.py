@@ -180,6 +180,24 @@ def test_flags_count_above_the_study(run, tale, models):
     )
 
 
+def test_a_study_counts_above_settings_files(run, tale, models):
+    run("tune", "tale.txt", *FLAGS, "-q")
+    (tale.parent / "rnngen.toml").write_text("[train]\nhidden = 12\nlr = 0.5\nclip = 0.7\n")
+    run("train", "tale.txt", "--from-study", "tale", "-q", *MACHINE, "--lr", "0.4")
+    config = json.loads((models / "tale" / "config.json").read_text())
+    assert config["network"]["hidden"] == 8
+    assert (config["training"]["lr"], config["training"]["clip"]) == (0.4, 0.7)
+
+
+def test_to_name_the_cell_that_a_study_had_by_default_keeps_its_options(run, tale, models):
+    run("tune", "tale.txt", *FLAGS, "-q", "--search", "forget_bias=1.5..2.5", "--trials", "3", "--seed", "2")
+    for name, flags in (("plain", []), ("named", ["--cell", "lstm"])):
+        run("train", "tale.txt", "--from-study", "tale", "--name", name, "-q", *MACHINE, *flags)
+    one, other = (json.loads((models / name / "config.json").read_text()) for name in ("plain", "named"))
+    assert one["cell"]["options"] == other["cell"]["options"]
+    assert one["cell"]["options"]["forget_bias"] >= 1.5
+
+
 def test_a_study_in_another_place_is_found_there(run, tale, models, tmp_path):
     place = str(tmp_path / "shared.journal")
     run("tune", "tale.txt", *FLAGS, "-q", "--storage", place, "--name", "mine")

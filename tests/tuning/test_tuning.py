@@ -160,6 +160,14 @@ def test_options_of_a_cell_are_tried_only_with_it(search, session):
     assert all(trial.outcome == "complete" for trial in tried(events))
 
 
+def test_an_option_of_a_cell_is_asked_for_as_it_is_printed(search, request_):
+    printed = search(options=TuningOptions(trials=1), cell="lstm|gru", lr="0.01|0.02")[0].space
+    narrower = {"lstm.forget_bias": "2.0|3.0"}
+    assert narrower.keys() < printed.keys()
+    events = search(request_(name="other"), TuningOptions(trials=1), **{**printed, **narrower})
+    assert events[0].space == {**printed, **narrower}
+
+
 def test_what_a_plugins_options_declare_is_searched(search, request_):
     registry = Registry(plugins=[(Distribution("rnngen-mine", "1"), Plugin)])
     opened, *rest = search(request_(cell="mine"), registry=registry, lr="0.01|0.02")
@@ -178,6 +186,8 @@ def test_what_a_plugins_options_declare_is_searched(search, request_):
         ({"lr": "1..0.1"}, "option lr"),
         ({"cell": "lstm|gur"}, "did you mean 'gru'"),
         ({"cell.forget_bias": "low..high"}, "option forget_bias=low: a number expected"),
+        ({"lstm.forget_bias": "low..high"}, "option forget_bias=low: a number expected"),
+        ({"gru.forget_bias": "1..2"}, "unknown option to search 'gru.forget_bias'"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_a_study_is_made(search, searches, message):
@@ -211,7 +221,7 @@ def test_a_trials_share_leaves_time_for_as_many_as_are_wanted():
 
 def test_when_the_time_is_over_the_trial_ends_and_none_begins(search):
     events = search(options=TuningOptions(minutes=1e-9))
-    assert [trial.outcome for trial in tried(events)] == ["pruned"]
+    assert [trial.outcome for trial in tried(events)] == ["interrupted"]
     assert (events[-1].reason, events[-1].best) == ("budget", None)
 
 
@@ -279,17 +289,39 @@ def test_a_search_in_two_sittings_tries_what_one_in_one_sitting_tries(search, re
     assert rest[-1].best == whole[-1].best
 
 
-def test_an_interrupted_trial_is_tried_again_by_the_next_sitting(search, session, request_):
-    stopped = []
-    events = []
-    for event in tune(session, asked(request_(), TuningOptions(trials=5)), lambda: bool(stopped)):
-        events.append(event)
-        if isinstance(event, Trying) and event.trial == 1 and event.progress > 0.3:
-            stopped.append(True)
+@pytest.fixture
+def interrupted(session, request_):
+    """Interrupts a search in the midst of its second trial, and gives the events."""
+
+    def run(request=None):
+        stopped = []
+        events = []
+        fixed = request or request_()
+        for event in tune(session, asked(fixed, TuningOptions(trials=5)), lambda: bool(stopped)):
+            events.append(event)
+            if isinstance(event, Trying) and event.trial == 1 and event.progress > 0.3:
+                stopped.append(True)
+        return events
+
+    return run
+
+
+def test_an_interrupted_trial_is_tried_again_by_the_next_sitting(search, interrupted):
+    events = interrupted()
     assert [trial.outcome for trial in tried(events)] == ["complete", "interrupted"]
     assert events[-1].reason == "interrupt"
     again, *_ = tried(search())
     assert (again.outcome, again.chosen) == ("complete", tried(events)[1].chosen)
+
+
+def test_a_search_that_was_interrupted_tries_what_an_unbroken_one_tries(search, interrupted, request_):
+    whole = search(request_(name="whole"), TuningOptions(trials=4, prune="none"))
+    begun = interrupted(request_(name="parts"))
+    rest = search(request_(name="parts"), TuningOptions(trials=3, prune="none"))
+    complete = [trial for trial in tried(begun) + tried(rest) if trial.outcome == "complete"]
+    assert [(t.chosen, t.nats_per_char) for t in complete] == [
+        (t.chosen, t.nats_per_char) for t in tried(whole)
+    ]
 
 
 def test_a_search_that_is_left_in_the_middle_of_a_trial_can_go_on(search, session, request_):

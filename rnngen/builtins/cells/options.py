@@ -20,7 +20,7 @@ class RegularizedOptions:
     layer_norm: bool | None = None
     """Normalise the product of the input, that of the last output and, in an lstm, the cell state before the
     output gate (Ba et al. 2016, arXiv 1607.06450). Steps are slower then, and worth more. If not given, an
-    lstm that trains on a CPU has it."""
+    lstm that trains on a CPU has it, outside an encoder-decoder."""
 
     def __post_init__(self) -> None:
         require_range("zoneout_h", self.zoneout_h, 0, 1, below=True)

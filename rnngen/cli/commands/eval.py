@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @flags.model_flag
 @flags.options_from(
     CorpusOptions,
-    only=["encoding", "field", "source_field", "label_field", "header", "source"],
+    only=["encoding", "field", "source_field", "label_field", "header", "reader", "source"],
     common={"source"},
 )
 @flags.option(

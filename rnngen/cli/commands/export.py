@@ -112,6 +112,8 @@ def _export_page(ctx: click.Context, name: str, output: Path | None, *, force: b
     stored = loaded.stored[0]
     if stored.config.reads_source:
         raise UsageError(f"{name} reads sources, which the page cannot; export it without --web")
+    if output == Path("-"):
+        raise UsageError("--web writes a folder, which standard output cannot be; name one with -o")
     folder = output or Path(f"{_called(stored.path)}-page")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; --web writes a folder")

@@ -85,7 +85,7 @@ def _read(name: str | None) -> None:
         raise UnknownName("manual page", name, names)
     program = which("man")
     if program is None:
-        show_help.main([name] if name else [], "rnngen help", standalone_mode=False)
+        show_help.main([name] if name not in (None, "rnngen") else [], "rnngen help", standalone_mode=False)
         return
     with TemporaryDirectory() as folder:
         place = Path(folder, PurePath(names[name or "rnngen"]).name)
@@ -112,7 +112,7 @@ def stale_pages(folder: Path, wanted: Mapping[str, str]) -> list[str]:
     """Pages in ``folder`` that are missing, differ from those ``wanted``, or are no longer wanted."""
     found = {
         path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
-        for path in folder.glob("man[17]/*.[17]")
+        for path in folder.glob("man[17]/rnngen*.[17]")
     }
     return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
 
@@ -142,7 +142,7 @@ def _guide_page(topic: str) -> str:
 
 def root_context() -> click.Context:
     """Return the program's context without arguments, settings or plugins."""
-    alone = Program(selection=Selection(only=frozenset()))
+    alone = Program(selection=Selection((frozenset(),)))
     return click.Context(app, info_name="rnngen", obj=alone, **app.context_settings)
 
 

@@ -20,7 +20,7 @@ from rnngen.errors import DivergedError, OptionError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.printable import shown
-from rnngen.requests.train import CHANGEABLE, STAGES, TrainRequest
+from rnngen.requests.train import STAGES, TrainRequest
 from rnngen.training.launching import end_with_launcher, first, launch, launched, restarted
 
 if TYPE_CHECKING:
@@ -176,7 +176,11 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     if request.from_study is not None:
         from rnngen.tuning.studies import find_best
 
-        request = find_best(request.from_study, request.storage).under(request)
+        best = find_best(request.from_study, request.storage)
+        typed = {name: value for name, value in values.items() if rank_of(ctx, name) == 0}
+        below = {name: value for name, value in values.items() if name not in best.names}
+        task = here.registry.find("task", best.settings.parts.options.task).spec
+        request = best.under(resolve(ctx, below | typed, lambda found: request_of(**found)), task.cell)
     mode = console.progress_mode(as_json=json, quiet=quiet)
     if not launched():
         with console.preparations("quiet" if request.plan and json else mode):
@@ -230,7 +234,7 @@ def _to_try(plan: "Plan") -> str:
 def _for_run(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
     """Leave aside what settings files and the environment say of new models: the run has its own."""
     made_with = {field.name for stage in STAGES.values() for field in fields(stage)} | {"option"}
-    fixed = made_with - CHANGEABLE | {*BUDGETS}
+    fixed = made_with - {"device"}
     return {name: value for name, value in values.items() if name not in fixed or rank_of(ctx, name) == 0}
 
 

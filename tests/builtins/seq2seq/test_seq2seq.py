@@ -178,6 +178,7 @@ def test_a_matrix_in_the_encoder_leaves_the_decoder_its_vectors():
         (False, {"attention": "dot"}, "bidirectional=false"),
         (False, {"encoder_layers": "0"}, "at least 1"),
         (False, {"coverage_loss": "-1"}, "0 or more"),
+        (False, {"coverage_loss": "1", "attention": "none"}, "cannot go with attention=none"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(shared, options, said):
