@@ -85,6 +85,8 @@ def load(name: Names | None = None, *, device: str = "cpu", quantize: str | None
     from rnngen.generation.loading import LoadOptions
 
     names = (None,) if name is None else _names(name)
+    if not names:
+        raise UsageError("no model is named; leave the name out for the default one")
     return Session.here().load(*names, options=LoadOptions(device, quantize))
 
 
@@ -162,8 +164,8 @@ class Model:
         return texts if decoder.request.count > 1 or decoder.request.nbest else texts[0]
 
     def stream(self, prompt: str = "", *, include_prompt: bool = True, **options: Any) -> Iterator[str]:
-        """Generate a text piece by piece; arguments and errors as in ``generate``."""
-        source, decoder = options.pop("source", None), self.decoder(**options)
+        """Generate one text piece by piece; arguments and errors as in ``generate``."""
+        source, decoder = options.pop("source", None), self._decoder_of_one(options)
         begun = _to_write(prompt, source, decoder.request)
         if include_prompt and prompt:
             yield prompt
@@ -177,7 +179,7 @@ class Model:
 
         Arguments as in ``generate``.
         """
-        decoder = self.decoder(**options)
+        decoder = self._decoder_of_one(options)
         prompts = [replace(_prompt("", source), final=decoder.final) for source in sources]
         return self.generator.first_texts(prompts, decoder.strategy, decoder.settings)
 
@@ -193,8 +195,8 @@ class Model:
             options: of the search: ``beam``, ``length_penalty``.
 
         Raises:
-            UsageError: if the model attends to nothing, a source is blank, or a search is asked for a text
-                that is given.
+            UsageError: if the model attends to nothing, a source is blank, a search is asked for a text that
+                is given, or what generates is no search.
         """
         if not self.generator.attends:
             raise UsageError(f"{self.name} attends to nothing: it reads no source, or has attention=none")
@@ -209,15 +211,16 @@ class Model:
             )
         if text is not None:
             return [self.generator.read_along(source, text, unit) for source in sources]
-        decoder = self.decoder(**options)
+        decoder = self._decoder_of_one(options)
         settings = replace(decoder.settings, attention=True)
         prompts = [_prompt("", source) for source in sources]
-        outputs = self.generator.generate(prompts, decoder.strategy, settings)
-        return [
-            self.generator.alignment(output.prompt.source or "", output.hypothesis, unit)
-            for output in outputs
-            if output.hypothesis and output.number == 0
-        ]
+        found = []
+        for output in self.generator.generate(prompts, decoder.strategy, settings):
+            if output.hypothesis is None:
+                chosen = decoder.choice.name
+                raise UsageError(f"the strategy {chosen} keeps no attention; leave it out, or take beam=5")
+            found.append(self.generator.alignment(output.prompt.source or "", output.hypothesis, unit))
+        return found
 
     def unseen(self, text: str = "", source: str | None = None) -> list[str]:
         """Return remarks on characters of a prompt, and of a source, that training never met; often none.
@@ -252,7 +255,10 @@ class Model:
 
         decoding, target = self.session.decoding, self.generator.tokenizers.target
         start = _prompt(prompt, options.pop("source", None))
-        filters = self.session.choose_decoding(options).filters
+        choice = self.session.choose_decoding(options)
+        if choice.strategy is not None:
+            raise UsageError(f"{choice.chosen_by} says how texts are chosen, and none is; give filters alone")
+        filters = choice.filters
         start = replace(start, final=decoding.follows_output(filters))
         found = next_pieces(self.generator, start, decoding.filter_builder(filters)(target))[:top]
         return [(one.piece.decode(errors="replace"), math.exp(one.nats)) for one in found]
@@ -261,20 +267,41 @@ class Model:
         """Evaluate the model on files, or on the validation text of its training.
 
         ``options`` are those of ``rnngen eval``, by its flags' names: ``dynamic``, ``cache``, ``beam`` …
+
+        Raises:
+            UsageError: for options that make no sense; if this is several models.
         """
         from rnngen.requests.evaluate import EvaluateRequest
 
+        if len(self.stored) > 1:
+            raise UsageError("several models are evaluated one by one; load one")
+        if "model" in options:
+            raise UsageError("model is an option of the command line; this one is evaluated")
         request = EvaluateRequest.of(*_names(corpus), **options)
         return self.session.evaluate(self.stored[0], request)
 
     def fill(
         self, left: str, right: str, *, source: str | None = None, **options: Any
     ) -> "list[tuple[str, Filling]]":
-        """Return the best texts between two others, best first; options are those of ``rnngen fill``."""
+        """Return the best texts between two others, best first.
+
+        ``options`` are ``beam``, ``length`` and ``length_penalty`` of ``rnngen fill``.
+
+        Raises:
+            UsageError: for options that there are not, or that make no sense.
+        """
         from rnngen.generation.fill_options import FillOptions
         from rnngen.generation.infill import fill_gap
+        from rnngen.options.given import Given
 
-        return fill_gap(self.generator, left, right, FillOptions(**options), source)
+        return fill_gap(self.generator, left, right, Given.of(FillOptions, **options).options, source)
+
+    def _decoder_of_one(self, options: Mapping[str, Any]) -> "Decoder":
+        """Return what generates one text for each prompt."""
+        decoder = self.decoder(**options)
+        if decoder.request.count > 1 or decoder.request.nbest:
+            raise UsageError("count and nbest give several texts, and there is room for one; see generate")
+        return decoder
 
     def decoder(self, **options: Any) -> "Decoder":
         """Return what generates, built from options by the names of ``rnngen sample``'s flags."""
@@ -408,7 +435,7 @@ class Session:
         """
         from rnngen.training.plan import check_capabilities
 
-        if not request.resume:  # the run has its task, and is compared with what is given again
+        if not self.has_run(request):  # which has its task, and is compared with what is given again
             check_capabilities(self.registry, self.models, request)
         return request
 

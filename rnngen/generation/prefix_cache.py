@@ -119,7 +119,10 @@ def state_from(arrays: Mapping[str, NDArray[Any]], like: State, name: str = "sta
 
 def as_numpy(array: Any) -> NDArray[Any]:
     """Return an array of a state, NumPy's or torch's, as NumPy's."""
-    found: NDArray[Any] = array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
+    if not isinstance(array, np.ndarray):
+        array = array.detach().cpu()
+        array = (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
+    found: NDArray[Any] = array
     return found
 
 

@@ -56,9 +56,10 @@ class Embeddings:
         Raises:
             UsageError: if no trained token does.
         """
-        if text.encode() not in self.pieces:
+        piece = text.encode(errors="surrogateescape")  # an argument may be a byte that is no character
+        if piece not in self.pieces:
             raise UsageError(f"{text!r} is no token that this model was trained on; `rnngen next` shows some")
-        return self.pieces.index(text.encode())
+        return self.pieces.index(piece)
 
 
 def embeddings(generator: Generator, stored: StoredModel, name: str) -> Embeddings:

@@ -33,6 +33,8 @@ VOCABULARY, STREAMS = 64, 8
 """Sizes of the task of fresh cells: random tokens, in streams side by side."""
 FADED = 1e-25
 """Norms below this are not fitted: fp32 has nothing there."""
+FEWEST = 3
+"""Tokens at least, which make two distances."""
 KEPT = 0.02
 """A factor a step that differs from 1 by less than this neither vanishes nor explodes."""
 
@@ -43,7 +45,7 @@ class Gradient:
 
     name: str
     norms: Doubles
-    """(T,) the norm at a distance of 0, 1, 2 … steps from the end, the mean of the streams."""
+    """(T,) the norm at a distance of 1, 2, 3 … steps from the end, the mean of the streams."""
     whole: float
     """The norm of the gradient of all parameters."""
 
@@ -112,7 +114,7 @@ def fresh(name: str, cell: Component, *, hidden: int, length: int, seed: int) ->
         torch.manual_seed(seed)
         embedding, layer = nn.Embedding(VOCABULARY, hidden), cell.build(hidden, hidden)
         head = nn.Linear(hidden, VOCABULARY)
-        tokens = torch.randint(VOCABULARY, (STREAMS, length + 1))
+        tokens = torch.randint(VOCABULARY, (STREAMS, length + 2))
 
     def step(column: "Tensor", state: State) -> "tuple[Tensor, State]":
         y, state = layer(embedding(column), state)
@@ -130,7 +132,7 @@ def check_text_alone(model: "StoredModel", name: str) -> None:
 
 
 def trained(registry: Registry, model: "StoredModel", name: str, tokens: Sequence[int]) -> Gradient:
-    """Measure a model on a text; errors as in ``check_text_alone``."""
+    """Measure a model on a text; ``UsageError`` if it is too short, and as in ``check_text_alone``."""
     import torch
 
     from rnngen.nn.build import load_network
@@ -156,7 +158,13 @@ def _measured(
         for place in range(tokens.shape[1] - 1):
             logits, state = step(tokens[:, place : place + 1], state)
             states.append([array for array in state if array.requires_grad])
+        if len(states) < FEWEST:
+            raise UsageError(
+                f"{name}: a text of {tokens.shape[1] - 1} tokens is too short to look back in; "
+                "another seed may give a longer one"
+            )
         loss = torch.nn.functional.cross_entropy(logits[:, 0], tokens[:, -1])
+        states.pop()  # the loss reads an output, which need not be a part of the state beside it
         flat = [array for arrays in states for array in arrays]
         weights = [one for one in parameters.parameters() if one.requires_grad]
         found = torch.autograd.grad(loss, [*flat, *weights], allow_unused=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rnngen.contracts import Floats, LayeredStep, State
 from rnngen.errors import UsageError
 from rnngen.generation.generator import Generator
+from rnngen.generation.prefix_cache import as_numpy
 from rnngen.numerics import Doubles
 from rnngen.observation.reading import Piece, Reading, Text, pieces_of
 
@@ -129,13 +130,13 @@ def _varying(reading: Reading) -> set[int]:
 
 def _fixed(before: Any, after: Any) -> bool:
     """Return whether an array of a state has units that stay the same."""
-    floats = np.asarray(before).dtype.kind == "f"
-    return floats and before.shape == after.shape and before[0].size <= LARGEST
+    before, after = as_numpy(before), as_numpy(after)
+    return bool(before.dtype.kind == "f" and before.shape == after.shape and before[0].size <= LARGEST)
 
 
 def _rows(states: Sequence[State], kept: Sequence[int]) -> Floats:
     """The units of T states (T,U)."""
-    columns = [np.stack([np.asarray(state[at])[0].ravel() for state in states]) for at in kept]
+    columns = [np.stack([as_numpy(state[at])[0].ravel() for state in states]) for at in kept]
     joined: Floats = np.concatenate(columns, axis=1).astype(np.float32)
     return joined
 
@@ -147,7 +148,7 @@ def _places(network: Any, state: State, kept: Sequence[int]) -> Iterator[str]:
         for layer, span in enumerate(spans, start=1):
             if span.start <= at < span.stop:
                 where = f"layer {layer}, array {at - span.start + 1}"
-        for number in range(np.asarray(state[at])[0].size):
+        for number in range(as_numpy(state[at])[0].size):
             yield f"{where}, number {number + 1}"
 
 

@@ -216,6 +216,26 @@ def test_what_only_the_command_line_does_is_refused_and_not_passed_over(tale, op
         tale.generate("the", **{option: True})
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda tale, _: list(tale.stream("the", count=2)), "room for one"),
+        (lambda _, pairs: pairs.translate(["abc"], beam=3, nbest=2), "room for one"),
+        (lambda _, pairs: pairs.attention(["abc"], beam=3, nbest=2), "room for one"),
+        (lambda _, pairs: pairs.attention(["abc"], temperature=1), "strategy sample keeps no attention"),
+        (lambda tale, _: tale.next("the", beam=3), "beam says how texts are chosen"),
+        (lambda tale, _: tale.evaluate(model="names"), "model is an option of the command line"),
+        (lambda *_: rnngen.load(["tale", "tale"]).evaluate(), "evaluated one by one"),
+        (lambda *_: rnngen.load([]), "no model is named"),
+        (lambda tale, _: tale.fill("a", "b", nbest=3), "unknown option 'nbest'"),
+        (lambda tale, _: tale.fill("a", "b", beam=0), "beam=0"),
+    ],
+)
+def test_what_a_method_could_not_heed_is_refused(tale, pairs, call, said):
+    with pytest.raises(UsageError, match=said):
+        call(tale, pairs)
+
+
 @pytest.mark.parametrize("option", ["plan", "nproc", "listener", "from_study", "storage"])
 def test_a_training_refuses_it_too(place, option):
     (place / "a.txt").write_text("abc " * 100)

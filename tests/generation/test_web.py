@@ -78,6 +78,13 @@ def test_a_page_asks_nothing_of_anybody(run, shelf, place):
     run("export", "tale", "--web", "-o", "page", "--force")
 
 
+def test_a_page_has_the_normal_form_as_javascript_names_it(run, trained, tiny, place):
+    text = trained / "tale.txt"
+    run("train", text, "--name", "nfc", "--normalize", "nfc", "-q", *tiny, "--steps", 1)
+    run("export", "nfc", "--web", "-o", "page")
+    assert re.search(r'"form": ?"NFC"', unescape((place / "page" / "index.html").read_text()))
+
+
 def test_what_has_no_javascript_is_refused_by_name(run, models, trained, tiny, place):
     assert "reads sources" in run("export", "pairs", "--web", status=2).err
     text = trained / "tale.txt"
@@ -87,3 +94,4 @@ def test_what_has_no_javascript_is_refused_by_name(run, models, trained, tiny, p
     assert "output layer" in run("export", "mix", "--web", status=2).err
     (place / "file").write_text("")
     assert "is a file" in run("export", "tale", "--web", "-o", "file", status=2).err
+    assert "standard output" in run("export", "tale", "--web", "-o", "-", status=2).err

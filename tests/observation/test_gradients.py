@@ -29,6 +29,7 @@ def test_the_factor_of_a_scaled_orthogonal_recurrence_is_its_scale(factor, verdi
 
     found = fresh("scaled", Cell(), hidden=8, length=30, seed=1)
     assert len(found.norms) == 30
+    assert found.norms.min() > 0
     assert found.rate == pytest.approx(factor, rel=1e-3)
     assert found.verdict == verdict
     assert found.norms[1] / found.norms[0] == pytest.approx(factor, rel=1e-3)
@@ -51,3 +52,11 @@ def test_cells_are_named_with_options_and_each_activation():
         named_cells(registry, "seq2seq", "tanh")
     with pytest.raises(UsageError, match="softsign"):
         named_cells(registry, "rnn", "softsign")
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_a_gradient_is_measured_at_every_distance(name):
+    (cell,) = named_cells(Registry(), name, None).values()
+    found = fresh(name, cell, hidden=8, length=5, seed=1)
+    assert len(found.norms) == 5
+    assert (found.norms > 0).all()

@@ -4,15 +4,21 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from fixtures.toys import Toy
 
+from rnngen.builtins.cells.gru.torch import GRU
+from rnngen.builtins.cells.options import GRUOptions
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.errors import UsageError
 from rnngen.generation.generator import Generator
+from rnngen.inference.torch_model import TorchStep
+from rnngen.nn.network import RecurrentNetwork
 from rnngen.observation.gates import observe_gates
 from rnngen.observation.neurons import observe
 from rnngen.observation.reading import Text
 from rnngen.observation.surprise import surprise
+from rnngen.options.model import NetworkOptions
 from rnngen.registry.components import Tokenizers
 
 TEXT = "a cät,\nשלום 中"
@@ -45,6 +51,14 @@ def test_units_and_surprisal_of_any_network(kind, left_out):
     assert units.places == ("array 1, number 1", "array 1, number 2", "array 1, number 3")
     assert units.left_out == left_out
     assert units.values.shape == (len(TEXT), 3)
+
+
+def test_a_network_that_runs_on_torch_is_seen_too():
+    torch.manual_seed(0)
+    made = RecurrentNetwork(257, NetworkOptions(hidden=4), lambda i, h: GRU(i, h, GRUOptions()))
+    units = observe(generator_of(TorchStep(made.eval())), [Text("abcd")])
+    assert units.values.shape == (4, 4)
+    assert np.isfinite(units.values).all()
 
 
 def test_its_gates_are_not_there_and_the_error_says_what_is():

@@ -54,7 +54,7 @@ def page(generator: Generator, stored: StoredModel, cell: Component, name: str) 
         "options": cell.component.options,
         "pieces": [b64encode(piece).decode() for piece in generator.tokenizers.target.pieces],
         "characters": _characters(generator, name),
-        "form": stored.config.corpus.normalize,
+        "form": (stored.config.corpus.normalize or "").upper() or None,  # as JavaScript names them
         "end": generator.eos_id,
         "ends": generator.has_eos,
         "begin": list(generator.prefix_tokens("")),

@@ -109,8 +109,8 @@ def _tokens(loaded: Any, length: int, seed: int) -> list[int]:
     from rnngen.observation.reading import tokens_of
 
     generator = loaded.generator
-    text = loaded.generate(length=length + 1, seed=max(seed, 0))
-    return tokens_of(generator, text)[: length + 1]
+    text = loaded.generate(length=length + 2, seed=max(seed, 0))
+    return tokens_of(generator, text)[: length + 2]
 
 
 def picture_of(found: "dict[str, Gradient]", clip: float) -> "Chart":
@@ -120,7 +120,7 @@ def picture_of(found: "dict[str, Gradient]", clip: float) -> "Chart":
 
     lines = []
     for name, one in found.items():
-        xs = tuple(map(float, range(len(one.norms))))
+        xs = tuple(map(float, range(1, len(one.norms) + 1)))
         lines.append(Series(name, xs, tuple(one.norms.tolist())))
         if one.verdict == "explodes" and (clipped := one.clipped(clip)) is not None:
             lines.append(Series(f"{name}, clipped", xs, tuple(clipped.tolist())))
