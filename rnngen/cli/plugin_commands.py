@@ -64,7 +64,7 @@ def find(
 def rows(selection: Selection, *, quiet: bool = False) -> list[Row]:
     """Return the commands of all plugins, from the cache where it is up to date."""
     wanted = selection & Selection.of_environment()
-    if wanted.only is not None and not wanted.only:
+    if wanted.takes_none:
         return []
     found: list[Row] = []
     for source in filter(wanted.takes, discovery.sources()):

@@ -262,6 +262,11 @@ class Selection:
         """Read the variable ``RNNGEN_PLUGINS``."""
         return cls.parse(os.environ.get(VARIABLE, "").split(","))
 
+    @property
+    def takes_none(self) -> bool:
+        """True where no plugin counts, whatever there is."""
+        return frozenset() in self.only
+
     def __and__(self, other: "Selection") -> "Selection":
         """Return what both want."""
         return Selection(self.only + other.only, self.without | other.without)

@@ -25,6 +25,7 @@ COMMAND_OPTIONS = frozenset({"plan", "nproc", "listener", "from_study", "storage
 _NEW = "it is for new models"
 _TAUGHT = "it comes from the teachers"
 _PENALTY = "the network adds it to its own loss, and learns from teachers by another"
+_ONE_INPUT = "several processes cannot read one standard input, so put the text in a file"
 _OTHER_TEXT = "the validation text is a text of its own"
 
 CONFLICTS: tuple[Conflict | Need, ...] = (
@@ -52,7 +53,7 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("ensemble", "init_from", "networks that begin alike differ too little"),
     Conflict("ensemble", "nproc", "its networks train one after another in one process"),
     *(
-        Conflict("nproc", f"{text}=-", "several processes cannot read one standard input: take a file")
+        Conflict("nproc", f"{text}=-", _ONE_INPUT)
         for text in ("corpus", "target", "source", "val", "val_target", "val_source")
     ),
     Conflict("shared_vocabulary", "source_tokenizer", "it takes one tokenizer for both sides"),
