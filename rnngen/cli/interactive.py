@@ -76,7 +76,7 @@ def converse(
         turns.answer(prompt)
     read_lines(turns.take)
     if request.save_state:
-        conversation.save(Path(request.save_state))
+        turns.conversation.save(Path(request.save_state))
 
 
 class Turns:
@@ -85,14 +85,14 @@ class Turns:
     def __init__(
         self, conversation: "Conversation", decoding: "DecodingFlags", decoder: "Decoder", length: int | None
     ) -> None:
-        self.conversation, self.decoding, self.request = conversation, decoding, decoder.request
-        self.length = length
+        self.conversation, self.decoding, self.decoder = conversation, decoding, decoder
+        self.request, self.length = decoder.request, length
         self.out = streams.Output(conversation.generator.encoding, raw=self.request.raw)
         self.commands: dict[str, Callable[[str], None]] = {
-            "seed": lambda value: conversation.seed(_number(value, "/seed", 0)),
+            "seed": lambda value: self.conversation.seed(_number(value, "/seed", 0)),
             "length": self._length,
             "undo": self._undo,
-            "retry": lambda _: self._turn(conversation.again),
+            "retry": lambda _: self._turn(self.conversation.again),
             "save": self._save,
             "load": self._load,
             "text": self._text,
@@ -123,20 +123,21 @@ class Turns:
         self._turn(lambda: self.conversation.say(text))
 
     def _turn(self, begin: Callable[[], None]) -> None:
-        with _interrupts() as halted:
-            begin()
-            request = self.request
-            text = self.conversation.write(self.length, request.stop, halted, keep_stop=request.keep_stop)
-            self._show(text)
+        before, request = self.conversation.fork(), self.request
+        try:
+            with _interrupts() as halted:
+                begin()
+                text = self.conversation.write(self.length, request.stop, halted, keep_stop=request.keep_stop)
+                self._show(text)
+        except RnngenError:
+            self.conversation = before
+            raise
 
     def _show(self, pieces: Iterator[str]) -> None:
         last = ""
         try:
             for last in pieces:
                 self.out.write(last)
-        except RnngenError:
-            self.conversation.undo()
-            raise
         finally:
             self.out.write("" if last.endswith("\n") else "\n", flush=True)
 
@@ -144,14 +145,31 @@ class Turns:
         name, value = name.strip().replace("-", "_"), value.strip()
         name = "help" if name == "?" else name
         if name in self.commands:
+            if name != "help" and "resume" not in self.decoder.spec.can:
+                raise UsageError(
+                    f"/{name}: {self.decoder.spec.name} generates whole texts, which have no state to go on "
+                    "from; begin again with other flags"
+                )
             self.commands[name](value)
         elif name in self.filters:
-            order = self.request.decoding.order
-            self.conversation.choose(self.decoding.changed(self.conversation.filters, name, value, order))
-            self._show_filters()
+            self._filter(name, value)
         else:
             known = [*self.commands, "quit", *self.filters]
             raise UnknownName("command", f"/{name}", [f"/{one.replace('_', '-')}" for one in known])
+
+    def _filter(self, flag: str, value: str) -> None:
+        """Set a filter, unless the strategy has no use for it; its flag would have chosen one that has."""
+        old, decoder = self.conversation.filters, self.decoder
+        chain = self.decoding.changed(old, flag, value, self.request.decoding.order)
+        if chain != old:
+            new = tuple(one for one in chain if one not in old)
+            if not self.decoding.suits(new, self.request.decoding, decoder.spec):
+                raise UsageError(
+                    f"/{flag.replace('_', '-')}: {decoder.spec.name} has no use for it; begin again with "
+                    f"--{flag.replace('_', '-')}"
+                )
+            self.conversation.choose(chain)
+        self._show_filters()
 
     def _show_filters(self) -> None:
         shown = ",".join(f"{name}={value}" for name, value in self.conversation.filters)

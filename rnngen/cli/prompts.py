@@ -45,6 +45,15 @@ def read(argument: str | None, file: str | None, encoding: str = "utf-8") -> str
         return encodings.decode(streams.whole(stream, name), name, encoding)
 
 
+def read_one(generator: "Generator", argument: str | None, file: str | None) -> str:
+    """Read a prompt as ``read`` does, without the end of its line where no example holds one."""
+    text = read(argument, file, generator.encoding)
+    of_lines = generator.ends_with_line or generator.reads_source
+    if argument not in (None, "-") or not of_lines or not text.endswith("\n"):
+        return text
+    return text[:-1].removesuffix("\r")
+
+
 def sources(
     generator: "Generator", argument: str | None, file: str | None, prefix: str = "", *, quiet: bool = False
 ) -> "Iterator[list[Prompt]]":

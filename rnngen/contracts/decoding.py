@@ -183,7 +183,11 @@ class DecodingJob:
 
 
 class Strategy(Protocol):
-    """A way to choose tokens; built as ``Strategy(options)``."""
+    """A way to choose tokens; built as ``Strategy(options)``.
+
+    One may have attributes, where its options decide: ``draws`` (bool), in the place of its spec's, and
+    ``follows_output`` (bool), as a filter's spec has it: the end of a prompt is then never given back.
+    """
 
     def generate(self, job: DecodingJob) -> Iterator[Generated]:
         """Generate ``job.count`` texts of each prompt, those of one prompt in order.

@@ -64,6 +64,12 @@ class FilterChain:
         made = (_begun(one, seeds + place, histories) for place, one in enumerate(self.filters))
         return tuple(array for arrays in made for array in arrays)
 
+    @property
+    def tosses_coins(self) -> bool:
+        """True if what the chain does depends on a seed."""
+        one, other = (self.initial(np.array([seed], np.int64)) for seed in (0, 1))
+        return any(not np.array_equal(*pair) for pair in zip(one, other, strict=True))
+
     def next_text(self, state: State, histories: Histories) -> State:
         """Return the state where another text begins after these: constraints begin anew, others go on."""
         begun = self.initial(np.zeros(len(histories), np.int64), histories)

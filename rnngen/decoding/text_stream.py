@@ -77,23 +77,29 @@ def first_tokens(
                 return
 
 
-def until(pieces: Iterable[str], stops: Sequence[str], *, keep: bool = False) -> Iterator[str]:
+def until(
+    pieces: Iterable[str], stops: Sequence[str], *, keep: bool = False, after: int = 0
+) -> Iterator[str]:
     """Pass text on up to the stop string that is complete first, however the text is cut into pieces.
 
     Text that could be the beginning of one is held back until that is decided; with ``keep`` the stop itself
-    is passed on too.
+    is passed on too. One that is complete within the first ``after`` characters does not count.
     """
-    held = ""
+    held, passed = "", 0
     for piece in pieces:
         held += piece
-        found = [(place + len(stop), place) for stop in stops if (place := held.find(stop)) >= 0]
+        found = [
+            (place + len(stop), place)
+            for stop in stops
+            if (place := held.find(stop, max(0, after - passed - len(stop) + 1))) >= 0
+        ]
         if found:
             held = held[: min(found)[0 if keep else 1]]
             break
         safe = len(held) - _overlap(held, stops)
         if safe:
             yield held[:safe]
-            held = held[safe:]
+            held, passed = held[safe:], passed + safe
     if held:
         yield held
 

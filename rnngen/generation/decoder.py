@@ -11,11 +11,12 @@ import numpy as np
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
 from rnngen.data.normalization import normalize
 from rnngen.data.survey import hash_of
+from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import RnngenError, UnknownName, UsageError
 from rnngen.generation.decoding_choice import DecodingFlags
 from rnngen.generation.generator import Generator
-from rnngen.generation.prompts import GenerationSettings, Output, Prompt
+from rnngen.generation.prompts import BLANK, GenerationSettings, Output, Prompt
 from rnngen.generation.saved_state import ResumableGeneration, SavedState, save_state
 from rnngen.requests.conflicts import check_requirements
 from rnngen.requests.sample import REQUIREMENTS, ComponentChoice, DecodingChoice, FilterChoices, SampleRequest
@@ -39,6 +40,8 @@ class Decoder:
     """The chain, as it is kept in saved states…"""
     built: Sequence[AnyFilter]
     """…and as it applies."""
+    draws: bool
+    """True if chance has a part in the texts, by the strategy or by filters that toss coins."""
     seed: int | None
     """Of the draws; None where there are none."""
     final: bool = False
@@ -68,19 +71,24 @@ class Decoder:
         if request.label is not None and request.label not in generator.labels:
             unknown = UnknownName("label", request.label, generator.labels)
             raise UsageError(f"{unknown} (see rnngen classify --list)")
+        strategy = flags.make_strategy(resolved.strategy)
+        built = flags.filter_builder(resolved.filters)(generator.tokenizers.target)
+        draws = bool(getattr(strategy, "draws", spec.draws)) or FilterChain(built).tosses_coins
         seed = request.seed
-        if seed is None and spec.draws and saved is None:
+        if seed is None and draws and saved is None:
             seed = secrets.randbelow(SEEDS)
+        stop = tuple(normalize(text, generator.normalize) for text in request.stop)  # as texts are generated
         return cls(
             generator,
-            request,
+            replace(request, stop=stop),
             spec,
-            flags.make_strategy(resolved.strategy),
+            strategy,
             resolved.strategy,
             resolved.filters,
-            flags.filter_builder(resolved.filters)(generator.tokenizers.target),
+            built,
+            draws,
             seed,
-            flags.follows_output(resolved.filters),
+            flags.follows_output(resolved.filters) or getattr(strategy, "follows_output", False),
         )
 
     @property
@@ -109,37 +117,38 @@ class Decoder:
         """Generate examples that are not those of training, none twice.
 
         Raises:
-            RnngenError: if none came in ``FRUITLESS`` draws.
+            RnngenError: if none came in ``FRUITLESS`` draws, or there are no more where nothing is drawn.
         """
         written: set[int] = set()
         for prompt, number in zip(prompts, numbers, strict=True):
             found = fruitless = 0
-            for text in self._draws(prompt, number):
-                whole = normalize(prompt.text + text, self.generator.normalize)
+            for output in self._candidates(prompt, number):
+                whole = normalize(prompt.text + output.text, self.generator.normalize)
                 labelled = self.generator.labels and prompt.label is None
                 example = hash_of(whole.partition("\t")[2] if labelled else whole)
                 if example in written or self._is_known(example):
                     fruitless += 1
                 else:
                     written.add(example)
-                    yield Output(prompt, found, iter([text]))
+                    yield replace(output, number=found, pieces=iter([output.text]))
                     found, fruitless = found + 1, 0
-                if found == self.request.count:
+                if found == self.request.count or fruitless == FRUITLESS:
                     break
-                if fruitless == FRUITLESS:
-                    raise RnngenError(
-                        f"no more than {found:,} of {self.request.count:,} are novel: the last {fruitless:,} "
-                        "that were drawn stand in the training text, or were written already; a higher "
-                        "temperature gives more"
-                    )
+            if found < self.request.count:
+                mend = "a higher temperature gives more" if self.draws else "the strategy sample draws others"
+                raise RnngenError(
+                    f"no more than {found:,} of {self.request.count:,} are novel: the other texts that "
+                    f"{self.spec.name} found stand in the training text, or were written already; {mend}"
+                )
 
-    def _draws(self, prompt: Prompt, number: int) -> Iterator[str]:
-        """Draw texts for ever, some at a time."""
-        settings = replace(self.settings, count=min(SIDE_BY_SIDE, 2 * self.request.count))
-        for later in count():
+    def _candidates(self, prompt: Prompt, number: int) -> Iterator[Output]:
+        """Generate texts, some at a time: for ever, or once where they would be the same again."""
+        asked = self.request.count
+        searched = not self.draws or "rank" in self.spec.can  # and a search finds no more than it is wide
+        settings = replace(self.settings, count=asked if searched else min(SIDE_BY_SIDE, 2 * asked))
+        for later in count() if self.draws else range(1):
             seeds = [number + later * SEEDS]  # those of the first are what they are without ``novel``
-            for output in self.generator.generate([prompt], self.strategy, settings, seeds):
-                yield output.text
+            yield from self.generator.generate([prompt], self.strategy, settings, seeds)
 
     def _is_known(self, example: int) -> bool:
         known = self.generator.training_examples
@@ -156,9 +165,17 @@ class Decoder:
         return made
 
     def whole(self, source: str, filters: Sequence[AnyFilter]) -> str:
-        """Generate the best text for a source, with other filters."""
+        """Generate the best text for a source, with other filters.
+
+        Raises:
+            UsageError: if the source is blank.
+            ConstraintError: if the text ended before it was what a constraint asks for.
+        """
+        prompt = Prompt("", source)
+        if prompt.is_blank:
+            raise UsageError(BLANK)
         settings = replace(self.settings, filters=filters, count=1)
-        return next(self.generator.generate([Prompt("", source)], self.strategy, settings)).text
+        return self.generator.first_texts([prompt], self.strategy, settings)[0]
 
     def begin(self, prompt: Prompt) -> ResumableGeneration:
         """Begin a text that can be left off and gone on with."""

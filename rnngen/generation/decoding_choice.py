@@ -176,6 +176,16 @@ class DecodingFlags:
         place = min(later, default=len(old))
         return (*old[:place], new, *old[place:])
 
+    def suits(self, filters: FilterChoices, asked: DecodingChoice, spec: StrategySpec) -> bool:
+        """Return whether a strategy has a use for filters that are added after it was chosen.
+
+        One that was asked for takes what its spec does not exclude; one that was taken by default, and does
+        not draw, only what shapes no draws.
+        """
+        if asked.strategy is not None:
+            return not self._excluded(filters, spec)
+        return spec.draws or all(self.registry.find("filter", name).spec.constraint for name, _ in filters)
+
     def check_abilities(self, request: SampleRequest, spec: StrategySpec, *, reads_source: bool) -> None:
         """Refuse what a strategy is not able to do; a model that reads a source converses without states.
 
@@ -266,13 +276,15 @@ class DecodingFlags:
     def _check_excluded(self, choice: DecodingChoice) -> None:
         """Refuse a filter that contradicts the strategy: one that is on, or off where the spec says so."""
         assert choice.strategy is not None
-        excluded = self.spec(choice.strategy).excludes
-        for name, value in choice.filters:
-            if (f"{name}=0" if _is_off(value) else name) in excluded:
-                spec = self.registry.find("filter", name).spec
-                other = "filters" if choice.whole_chain or not spec.flag else spec.flag.parameter
-                reason = f"{choice.strategy.name} has no use for {name}"
-                raise ConflictError(Conflict(choice.chosen_by, other, reason))
+        for name in self._excluded(choice.filters, self.spec(choice.strategy)):
+            spec = self.registry.find("filter", name).spec
+            other = "filters" if choice.whole_chain or not spec.flag else spec.flag.parameter
+            reason = f"{choice.strategy.name} has no use for {name}"
+            raise ConflictError(Conflict(choice.chosen_by, other, reason))
+
+    @staticmethod
+    def _excluded(chain: FilterChoices, spec: StrategySpec) -> list[str]:
+        return [name for name, value in chain if (f"{name}=0" if _is_off(value) else name) in spec.excludes]
 
 
 _CANNOT = {

@@ -495,8 +495,11 @@ class Generator:
         empty = padded([(self.tokenizers.source.eos_id,)])
         return self.model.attended(self.model.start(empty)) is not None
 
-    def read_along(self, source: str, text: str, unit: Unit = "character") -> Alignment:
-        """Return where the network looks while it is given a text, token by token."""
+    def read_along(self, source: str, text: str, unit: Unit = "character", *, hidden: str = "") -> Alignment:
+        """Return where the network looks while it is given a text, token by token.
+
+        ``hidden`` is a beginning of the text that is left out of it.
+        """
         tokens, state = self.tokenizers.target.encode(text).tolist(), self.start([Prompt("", source)])
         weights = []
         for token in (self.eos_id, *tokens):
@@ -504,7 +507,8 @@ class Generator:
             if (looked := self.model.attended(state)) is not None:
                 weights.append(looked)
         hypothesis = Hypothesis(tuple(tokens), 0.0, 0.0, np.concatenate(weights))
-        return self.alignment(source, hypothesis, unit)
+        given = len(normalize(hidden, self.normalize).encode())
+        return self.alignment(source, hypothesis, unit, given=given)
 
     def alignment(
         self, source: str, hypothesis: Hypothesis, unit: Unit = "character", *, given: int = 0

@@ -176,7 +176,7 @@ def _network(registry: Registry, model: StoredModel, options: LoadOptions) -> An
     step = _one(registry, model, options.device)
     if options.quantize is not None:
         _quantize(step, options.quantize)
-        step = quantized_step(step)
+        step = quantized_step(step, options.quantize)
     return step if options.cache is None else _with_cache(step, options.cache)
 
 

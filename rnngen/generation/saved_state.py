@@ -80,7 +80,8 @@ class ResumableGeneration:
 
         What could be half of a character or of a stop when the length is reached is not shown, but comes with
         what follows; unless this is the last call. What was generated before is decoded again first, which
-        costs no step of the network: so a stop is found wherever it began.
+        costs no step of the network: so a stop is found wherever it began. One that was shown whole counts
+        only where the text ended with it, kept.
 
         Args:
             length: tokens at most; None for no limit.
@@ -88,13 +89,14 @@ class ResumableGeneration:
             keep_stop: whether the one that does is passed on.
             last: whether this is the last call.
         """
+        ended = not self.cut or self.shown == self._shown_at_end
         self.cut = False
         behind = self.shown
         eos_id, tokens = self.tokenizer.eos_id, self._tokens(length, last)
         pieces = TextStream(self.tokenizer.pieces, self.skip).stream(
             takewhile(lambda one: one != eos_id, tokens)
         )
-        for text in until(pieces, stops, keep=keep_stop):
+        for text in until(pieces, stops, keep=keep_stop, after=self.shown - ended):
             if self.cut:
                 return
             new = text[behind:]

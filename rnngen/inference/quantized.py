@@ -4,6 +4,9 @@ from rnngen.contracts import FeatureStep, Floats, NetworkStep, State, TokenIds, 
 from rnngen.errors import UnknownName
 from rnngen.matrices import FORMATS
 
+INT8 = "int8"
+"""The format whose states are known by the class alone, as all were once."""
+
 
 def quantize(part: object, form: str) -> None:
     """Put the matrices of a ``rnngen.contracts.Quantizable`` into one of ``rnngen.matrices.FORMATS``.
@@ -19,18 +22,17 @@ def quantize(part: object, form: str) -> None:
         one.quantize(FORMATS[form])
 
 
-def quantized_step(step: NetworkStep) -> "QuantizedStep":
-    """Mark the step of a network whose matrices are quantized, or of several together."""
-    return QuantizedFeatureStep(step) if isinstance(step, FeatureStep) else QuantizedStep(step)
+def quantized_step(step: NetworkStep, form: str = INT8) -> "QuantizedStep":
+    """Mark the step of a network whose matrices are in a format, or of several together."""
+    return QuantizedFeatureStep(step, form) if isinstance(step, FeatureStep) else QuantizedStep(step, form)
 
 
 class QuantizedStep:
-    """The step of a quantized network, which keeps its states apart from those of the full weights."""
+    """The step of a quantized network, which keeps its states apart from those of other weights."""
 
-    identity = "QuantizedStep"
-
-    def __init__(self, step: NetworkStep) -> None:
+    def __init__(self, step: NetworkStep, form: str = INT8) -> None:
         self.step, self.fixed, self.attended = step, step.fixed, step.attended
+        self.identity = "QuantizedStep" if form == INT8 else f"QuantizedStep {form}"
 
     def start(self, about: "int | TokenIds") -> State:
         """Return the state before the first token of ``about`` streams, or of sources (B,S)."""
@@ -44,6 +46,6 @@ class QuantizedStep:
 class QuantizedFeatureStep(QuantizedStep):
     """The step of a quantized network that is a ``rnngen.contracts.FeatureStep``."""
 
-    def __init__(self, step: FeatureStep) -> None:
-        super().__init__(step)
+    def __init__(self, step: FeatureStep, form: str = INT8) -> None:
+        super().__init__(step, form)
         self.features, self.logits, self.feature_size = step.features, step.logits, step.feature_size

@@ -136,6 +136,16 @@ class SampleRequest:
         return bool(self.decoding.filters) or self.interactive
 
     @property
+    def draft(self) -> bool:
+        """True if a draft chose the strategy."""
+        return self.decoding.chosen_by == "draft"
+
+    @property
+    def strategy(self) -> str:
+        """The strategy that is asked for by its name; empty where none is."""
+        return self.decoding.chosen_by.partition("=")[2]
+
+    @property
     def several_models(self) -> bool:
         """True if several models generate together."""
         return len(self.models) > 1
@@ -165,6 +175,11 @@ CONFLICTS: tuple[Conflict | Need, ...] = (
     Conflict("dynamic", "several_models"),
     Conflict("cache", "several_models", "a cache remembers what one network was like"),
     Conflict("cache", "blend"),
+    *(
+        Conflict("cache", other, "a cache is read one token at a time, and a draft several at once")
+        for other in ("draft", "strategy=speculative")
+    ),
+    Conflict("cache", "strategy=contrastive", "it compares features of the network, and a cache shows none"),
     *(
         Conflict("log", other, "the log keeps whole texts, with all that it takes to write them again")
         for other in ("save_state", "from_state", "interactive", "endless")

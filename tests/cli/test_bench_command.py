@@ -158,6 +158,7 @@ def test_a_state_of_8_bits_is_not_gone_on_from_with_32(run, shelf):
     run("sample", "-m", "tale", "-n", "9", "--quantize", "int8", "--save-state", "verse.state", "the")
     go_on = ["sample", "-m", "tale", "-n", "9", "--from-state", "verse.state"]
     assert "another model" in run(*go_on, status=2).err
+    assert "another model" in run(*go_on, "--quantize", "bf16", status=2).err
     assert run(*go_on, "--quantize", "int8").out
 
 

@@ -69,6 +69,24 @@ def test_other_commands_read_bytes_too(learnt):
 
 
 @pytest.mark.slow
+def test_signs_labels_and_texts_on_the_command_line_are_bytes_too(learnt):
+    rows = [
+        (label, text) for _ in range(60) for label, text in (("été".encode(), b"\xff\xfeo"), (b"b", b"cd"))
+    ]
+    (learnt / "named.txt").write_bytes(b"".join(b"%s\t%s\n" % row for row in rows))
+    train = ["train", "named.txt", "--task", "labelled", "--encoding", "bytes", "-q", *FLAGS]
+    assert raw(learnt, *train).returncode == 0
+    drawn = raw(learnt, "sample", "-m", "named", "-q", "--label", "été".encode(), "--strategy", "greedy")
+    assert drawn.stdout == b"\xff\xfeo\n"
+    asked = ["classify", "-m", "named", "-q"]
+    assert raw(learnt, *asked, "--text", b"\xff\xfeo").stdout == "été\n".encode()
+    assert raw(learnt, *asked, stdin=b"\xff\xfeo\n").stdout == "été\n".encode()
+    filled = raw(learnt, "fill", "-m", "tune", "-q", "--gap", b"\x81", b"MThd\x81\n\r\x80\x92")
+    assert filled.stdout.startswith(b"MThd")
+    assert filled.returncode == 0
+
+
+@pytest.mark.slow
 def test_a_model_of_bytes_is_resumed_and_tuned_on_bytes_alone(learnt, monkeypatch):
     monkeypatch.setenv("RNNGEN_HOME", str(learnt / "home"))
     assert load("tune").generator.encoding == "bytes"

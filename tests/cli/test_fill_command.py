@@ -47,6 +47,23 @@ def test_another_sign_may_mark_the_gap_and_the_text_may_be_piped(run, place):
     assert run(*TALE, "--prompt-file", "gap.txt").out == expected
 
 
+def test_a_longer_row_of_the_sign_is_one_gap(run):
+    expected = run(*TALE, "the ___ sees").out
+    for sign in ("____", "______"):
+        assert run(*TALE, f"the {sign} sees").out == expected
+    assert run(*TALE, "--gap", "..", "the ..... sees").out == expected
+    assert "2 gaps *" in run(*TALE, "--gap", "*", "the ** sees", status=2).err
+    assert "2 gaps ab" in run(*TALE, "--gap", "ab", "the abab sees", status=2).err
+
+
+def test_the_end_of_a_line_that_is_piped_in_is_no_part_of_a_name(run):
+    asked, expected = ("fill", "-m", "names"), run("fill", "-m", "names", "A___a").out
+    for end in ("\n", "\r\n"):
+        assert run(*asked, stdin=f"A___a{end}").out == expected
+    assert run("next", "-m", "names", stdin="An\n").out == run("next", "-m", "names", "An").out
+    assert run(*TALE, stdin="the ___ sees\n").out.endswith(" sees\n\n")
+
+
 def test_a_length_penalty_favours_longer_fillings(run):
     def length(alpha):
         return len(run(*TALE, "--length-penalty", alpha, "the ___ sees").out)

@@ -1,6 +1,8 @@
 """``rnngen sample`` stopped, gone on with, and begun between two prompts."""
 
 import json
+import subprocess
+import time
 
 import pytest
 
@@ -46,6 +48,26 @@ def test_a_stop_cut_by_the_length_is_found_when_it_goes_on(run):
         first + run("sample", "-m", "tale", "--from-state", "state", "-n", "47", "--stop", stop).out
         == stopped
     )
+
+
+def test_a_stop_that_was_shown_already_does_not_end_what_follows(run):
+    whole = run(*TALE, "-n", "80", "the").out[3:]
+    stop = whole[10:16]
+    run(*TALE, "-n", "30", "--save-state", "state", "the")
+    rest = run("sample", "-m", "tale", "--from-state", "state", "-n", "50", "--stop", stop).out
+    assert rest == whole[30:].partition(stop)[0]
+    assert rest
+
+
+def test_of_prompts_and_sources_that_come_slowly_none_is_dropped(spawn, models):
+    for model, noun in (("names", "prompts"), ("pairs", "sources")):
+        process = spawn("sample", "-m", model, "--save-state", "state", stdin=subprocess.PIPE)
+        process.stdin.write(b"abc\n")
+        process.stdin.flush()
+        time.sleep(3)
+        _, told = process.communicate(b"fed\n")
+        assert f"there are 2 {noun} or more; give one" in told.decode()
+        assert process.returncode == 2
 
 
 def test_the_filters_of_the_state_hold_if_none_are_given(run):

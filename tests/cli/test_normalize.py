@@ -32,6 +32,16 @@ def test_all_that_enters_is_brought_to_the_form(run, normal):
     assert "never seen" not in done.err
 
 
+def test_a_stop_and_a_ban_are_texts_of_the_form_too(run, normal):
+    asked = ("sample", "-m", "nfd", "--seed", "1", "-n", "60", "--no-prompt")
+    filters = ("--filters", "temp=0.5,ban=" + unicodedata.normalize("NFD", "été"))
+    whole = run(*asked, "--filters", "temp=0.5", "à l'").out
+    assert "é" in whole
+    stopped = run(*asked, "--filters", "temp=0.5", "--stop", unicodedata.normalize("NFD", "é"), "à l'")
+    assert stopped.out == whole.partition("é")[0]
+    assert "été" not in run(*asked, *filters, "à l'").out
+
+
 def test_the_text_that_is_learnt_is_in_the_form(normal):
     pieces = load("nfd").generator.tokenizers.target.pieces
     assert "é".encode() in pieces

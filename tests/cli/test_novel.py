@@ -67,3 +67,24 @@ def test_training_and_eval_report_how_much_is_copied(at, place):
     assert "generated examples stand in the training text" in at("eval", "-m", "words").err
     found = json.loads(at("eval", "-m", "words", "--json").out)["novelty"]
     assert set(found) == {"generated", "copied", "repeated", "longest", "has_eos"}
+
+
+def test_a_novel_text_keeps_what_its_strategy_knows_of_it(at):
+    ran = at("sample", "-m", "words", "--novel", "--mbr", "3", "--temp", "1.5", "--seed", "1", "--json")
+    assert {"log_probability", "score"} < set(json.loads(ran.out))
+
+
+def test_a_novel_text_is_held_to_its_constraints(at):
+    asked = ("sample", "-m", "words", "--seed", "1", "-n", "3", "--filters", "temp=1.5,min_length=9")
+    assert "3 of 9 tokens" in at(*asked, "--novel", status=1).err
+
+
+def test_a_search_gives_those_of_its_texts_that_are_novel(at, place):
+    known = set((place / "words.txt").read_text().splitlines())
+    asked = ("sample", "-m", "words", "--beam", "30", "--count", "30")
+    whole = at(*asked).out.splitlines()
+    ran = at(*asked, "--novel", status=1)
+    assert ran.out.splitlines() == [one for one in whole if one not in known]
+    assert "the strategy sample draws others" in ran.err
+    drawn = at(*asked, "--novel", "--stochastic-beam", "--seed", "1").out.splitlines()
+    assert len({*drawn} - known) == 30

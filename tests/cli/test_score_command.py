@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import select
 import subprocess
 
 import pytest
@@ -108,6 +109,18 @@ def test_each_line_is_answered_before_the_next_one_comes(spawn, run):
     process.stdin.close()
     assert process.wait(timeout=30) == 0
     assert process.stderr.read() == b""
+
+
+def test_with_null_each_text_is_answered_before_the_next_one_comes(spawn, run):
+    expected = scores(run, "Anna\nBela\n")
+    process = spawn("score", "-m", "names", "-0", stdin=subprocess.PIPE)
+    for name, score in zip(("Anna", "Bela"), expected, strict=True):
+        process.stdin.write(name.encode() + b"\0")
+        process.stdin.flush()
+        assert select.select([process.stdout], [], [], 30)[0]
+        assert float(process.stdout.readline()) == score
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
 
 
 def test_a_line_that_is_not_utf8_is_named_and_those_before_it_are_answered(run):

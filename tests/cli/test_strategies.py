@@ -268,3 +268,27 @@ def test_a_flag_that_another_makes_idle_is_refused_and_one_of_a_settings_file_gi
     setting = f'"{value}"' if not value[0].isdigit() else value
     (place / "rnngen.toml").write_text(f"[sample]\n{name.removeprefix('--')} = {setting}\n")
     assert run(*TALE, "--beam", "4", *others, "the").out
+
+
+@pytest.mark.parametrize(
+    ("chosen", "draws"),
+    [
+        (("--beam", "3"), False),
+        (("--strategy", "greedy"), False),
+        (("--beam", "3", "--stochastic-beam"), True),
+        (("--strategy", "beam;stochastic=true"), True),
+        (("--strategy", "stochastic-beam"), True),
+        (("--beam", "3", "--xtc", "0.5"), True),
+        (("--strategy", "greedy", "--xtc", "0.5"), True),
+        (("--strategy", "greedy", "--mirostat", "2"), False),
+    ],
+    ids=str,
+)
+def test_a_seed_is_chosen_and_reported_where_chance_has_a_part(run, chosen, draws):
+    asked = ("sample", "-m", "tale", "-n", "9", "--json", *chosen, "the")
+    ran = run(*asked)
+    assert ("seed " in ran.err) is draws
+    record = json.loads(ran.out)
+    assert ("seed" in record) is draws
+    if draws:
+        assert json.loads(run(*asked, "--seed", record["seed"]).out) == record

@@ -66,3 +66,16 @@ def test_nothing_is_read_after_the_stop():
 
 def test_without_stops_every_piece_comes_as_it_is():
     assert [piece for piece in until(iter(["a", "bc", "d"]), []) if piece] == ["a", "bc", "d"]
+
+
+@given(cut=cut_texts(), stops=stops, after=st.integers(0, 24))
+def test_a_stop_that_is_complete_within_what_was_shown_does_not_count(cut, stops, after):
+    text, pieces = cut
+    ends = [end for end in range(after + 1, len(text) + 1) if any(text[:end].endswith(one) for one in stops)]
+    whole = text if not ends else expected_at(text, ends[0], stops)
+    assert "".join(until(pieces, stops, after=after)) == whole
+
+
+def expected_at(text, end, stops):
+    """The text before the longest stop that ends there."""
+    return text[: end - max(len(stop) for stop in stops if text[:end].endswith(stop))]

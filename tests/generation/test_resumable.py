@@ -101,3 +101,22 @@ def test_an_end_counts_once():
     again = resumed(text.state, text.shown, ended=True)
     assert "".join(again.write(None)) == ""
     assert (again.cut, again.ends) == (False, False)
+
+
+def test_a_stop_that_was_shown_whole_does_not_end_what_follows():
+    shown = TEXT[: TEXT.index("b") + 1]
+    text = begun()
+    assert "".join(text.write(len(shown.encode()))) == shown
+    assert "".join(resumed(text.state, len(shown)).write(None, ["ab"])) == "\n"
+    assert "".join(resumed(text.state, len(shown)).write(None, ["é", "abc"])) == "\n"
+
+
+def test_a_text_that_ended_with_a_stop_that_was_kept_stays_ended():
+    text = begun()
+    first = "".join(text.write(None, ["ab"], keep_stop=True))
+    assert first.endswith("ab")
+    again = resumed(text.state, text.shown, ended=True)
+    assert "".join(again.write(None, ["ab"], keep_stop=True)) == ""
+    assert (again.cut, again.ends) == (False, False)
+    assert "".join(again.write(None, ["ab"])) == ""
+    assert first + "".join(again.write(None)) == TEXT

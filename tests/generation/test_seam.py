@@ -93,6 +93,13 @@ def test_next_pieces_are_those_of_the_text(generator):
         assert abs(counts[piece] / 600 - mass) < 5 * np.sqrt(mass * (1 - mass) / 600) + 1e-3
 
 
+def test_a_beam_of_a_least_length_counts_the_tokens_behind_the_prompt(session, generator):
+    request = session.sample_request(beam=3, min_length=4, length=9)
+    (output,) = session.decoder(generator, request).outputs([Prompt("cab")])
+    assert output.given == 0
+    assert len(output.hypothesis.tokens) >= 4
+
+
 def test_final_prompts_give_nothing_back(generator):
     assert generator.prefix(Prompt("cab", final=True)).rest == b""
     assert generator.prefix(Prompt("cab", blend=("c", 0.5))).rest == b""

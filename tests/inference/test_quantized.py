@@ -13,9 +13,9 @@ from rnngen.builtins.filters.options import TemperatureOptions
 from rnngen.builtins.filters.truncation import temperature
 from rnngen.decoding.sampler import sample, sample_many
 from rnngen.errors import PluginError, UnknownName, UsageError
-from rnngen.inference.build import numpy_layers
+from rnngen.inference.build import identity, numpy_layers
 from rnngen.inference.numpy_model import NumpyStep
-from rnngen.inference.quantized import QuantizedStep, quantize
+from rnngen.inference.quantized import QuantizedStep, quantize, quantized_step
 from rnngen.matrices import FORMATS, BFloat16Matrix, Int8Matrix
 from rnngen.nn.network import RecurrentNetwork
 from rnngen.numerics import log_softmax
@@ -264,3 +264,13 @@ def test_nothing_imports_numba_before_it_is_needed():
         "import sys, rnngen.generation.loading, rnngen.inference.quantized; assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@needs_numba
+def test_states_of_each_format_are_told_apart_and_those_of_int8_are_what_they_were():
+    steps = [step_of() for _ in range(3)]
+    for step, form in zip(steps[1:], ("int8", "bf16"), strict=True):
+        quantize(step, form)
+    names = [identity(steps[0]), *map(identity, map(quantized_step, steps[1:], ("int8", "bf16")))]
+    assert len({*names}) == 3
+    assert names[1] == "QuantizedStep"

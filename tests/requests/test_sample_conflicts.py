@@ -38,6 +38,9 @@ VALUES = {
     "sentences": {"sentences": 2},
     "novel": {"novel": True},
     "with_filters": {"top_p": 0.9},
+    "draft": {"draft": "lookup"},
+    "strategy=speculative": {"strategy": "speculative"},
+    "strategy=contrastive": {"strategy": "contrastive"},
 }
 """What gives each option, by names of the Python interface."""
 SPELT = {
@@ -45,6 +48,8 @@ SPELT = {
     "endless": "-n -1 without --stop",
     "several_models": "several models",
     "with_filters": "a filter",
+    "strategy=speculative": "--strategy speculative",
+    "strategy=contrastive": "--strategy contrastive",
 }
 """How the command line names what is no flag."""
 ROWS = pytest.mark.parametrize("row", CONFLICTS, ids=lambda row: f"{row.option}-{row.other}")

@@ -24,8 +24,10 @@ class Inclusion:
     lookback = 0
 
     def __init__(self, words: Sequence[str], tokenizer: Tokenizer) -> None:
-        self.words = [word.encode() for word in words]
         self.pieces, self.eos_id = tokenizer.pieces, tokenizer.eos_id
+        # in the model's normal form, where its tokenizer has one
+        spelt = (tokenizer.encode(word).tolist() for word in words)
+        self.words = [b"".join(map(self.pieces.__getitem__, tokens)) for tokens in spelt]
         self.sizes = np.array([len(word) for word in self.words])
         self._read = lru_cache(1 << 16)(self._went_on)
 

@@ -5,17 +5,19 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from rnngen.builtins.options import CharOptions
 from rnngen.builtins.strategies.beam.search import BeamSearch, beam_search
 from rnngen.builtins.strategies.options import BeamOptions
 from rnngen.builtins.strategies.sampling import Sample
 from rnngen.builtins.tokenizers.byte import ByteTokenizer
 from rnngen.builtins.tokenizers.byte_level import BPETokenizer, WordTokenizer
 from rnngen.builtins.tokenizers.char import CharTokenizer
-from rnngen.contracts import Chunk, State, Strategy, TextConstraint, Tokenizer
+from rnngen.contracts import Chunk, State, Strategy, TextConstraint, TokenIds, Tokenizer
+from rnngen.data.normalization import NormalizingTokenizer
 from rnngen.decoding.filter_chain import FilterChain
 from rnngen.decoding.sampler import Sampler, sample
 from rnngen.errors import RnngenError, UsageError
@@ -191,6 +193,9 @@ class Pieces:
     pieces = (b"a", b"b", b"ab", b"abc", b"c", b"a", b"bc", b"", b"\xff", b"\xc3", b"\xa9")
     eos_id = 7
 
+    def encode(self, text: str) -> TokenIds:
+        return np.array([self.pieces.index(bytes([byte])) for byte in text.encode()])
+
 
 def allowed(
     chain: FilterChain, written: Sequence[int], prompt: Sequence[int] = (), end: float = -np.inf
@@ -346,6 +351,18 @@ def test_a_word_may_begin_within_its_own_beginning_and_within_a_token() -> None:
     assert b"" in allowed(chain, [0, 1, 2], end=0)
     assert b"" in allowed(chain, [0, 1, 3], end=0)
     assert b"" in allowed(chain, [2, 2, 4, 4], end=0)
+
+
+def test_a_word_is_brought_to_the_normal_form_of_the_tokenizer() -> None:
+    learnt = cast(Tokenizer, CharTokenizer.train([Chunk("né", True)], CharOptions()))
+    tokenizer = cast(Tokenizer, NormalizingTokenizer(learnt, "nfc"))
+    chain = FilterChain(filters(tokenizer, ("must_include", "e\u0301")))
+    state = chain.initial(np.array([1]))
+    for text, ends in (("n", False), ("é", True)):
+        for token in tokenizer.encode(text).tolist():
+            state = chain.observe(np.array([token]), np.zeros(1), state)
+        logits = chain(np.zeros((1, len(tokenizer.pieces)), np.float32), [[0]], state)
+        assert bool(np.isfinite(logits[0, tokenizer.eos_id])) is ends
 
 
 def test_a_word_that_the_form_has_no_room_for_is_an_error() -> None:

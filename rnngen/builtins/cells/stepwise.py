@@ -57,9 +57,7 @@ class CellStep:
     def advance(self, projected: Floats, state: State) -> tuple[Floats, State]:
         """Take one step: what ``project`` returned and the state → (B,H), state."""
         shape = (len(projected), self.size)
-        if any(
-            array.shape != shape for array in state
-        ):  # which NumPy might stretch
+        if any(array.shape != shape for array in state):  # which NumPy might stretch
             raise ValueError(f"the arrays of a state are not {shape}")
         if self.kernel is None:
             return self.step(projected, state)

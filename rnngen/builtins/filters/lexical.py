@@ -21,7 +21,7 @@ def ban(options: BanOptions, tokenizer: Tokenizer) -> Filter:
     A text counts as completed too where the prompt holds its beginning.
     """
     pieces = tokenizer.pieces
-    texts = [text.encode() for text in options.strings()]
+    texts = [_spelt(text, tokenizer) for text in options.strings()]
     if not texts:
         raise UsageError("filter 'ban': at least one text expected, as in ban=TEXT|TEXT")
     within = np.array([any(text in piece for text in texts) for piece in pieces], bool)
@@ -41,6 +41,11 @@ def ban(options: BanOptions, tokenizer: Tokenizer) -> Filter:
         return kept
 
     return forbid
+
+
+def _spelt(text: str, tokenizer: Tokenizer) -> bytes:
+    """Return the bytes of a text as the model writes it: in its tokenizer's normal form, where it has one."""
+    return b"".join(tokenizer.pieces[token] for token in tokenizer.encode(text).tolist())
 
 
 def _ending(pieces: Sequence[bytes], past: Sequence[int], size: int) -> bytes:
@@ -76,7 +81,8 @@ def logit_bias(options: BiasOptions, tokenizer: Tokenizer) -> Filter:
         )
     bias = np.zeros(len(tokenizer.pieces), np.float32)
     for text, number in options.pairs():
-        named = [token for token, piece in enumerate(tokenizer.pieces) if piece == text.encode()]
+        spelt = _spelt(text, tokenizer)
+        named = [token for token, piece in enumerate(tokenizer.pieces) if piece == spelt]
         if not named:
             parts = " ".join(
                 repr(tokenizer.pieces[token].decode(errors="replace")) for token in tokenizer.encode(text)

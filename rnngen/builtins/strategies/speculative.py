@@ -115,7 +115,7 @@ class SmallModel:
 
     def __init__(self, step: NetworkStep, forbidden: Sequence[int] = ()) -> None:
         self.step, self.never = step, np.array(forbidden, np.int64)
-        self.read: list[int] = []
+        self.read = array("i")
         """The text as far as it is known to stand…"""
         self.state = step.start(1)
         """…and the state after it."""
@@ -150,8 +150,8 @@ class SmallModel:
 
     def _catch_up(self, history: Sequence[int]) -> Floats:
         """Read what was written since → the logits (1,V) for what follows."""
-        if len(self.read) >= len(history):  # the text was taken back
-            self.read, self.state = [], self.step.start(1)
+        if len(self.read) >= len(history) or self.read != array("i", history[: len(self.read)]):
+            self.read, self.state = array("i"), self.step.start(1)  # the text was taken back
             self.guessed.clear()
         for token, state in self.guessed:
             if len(self.read) == len(history) - 1 or history[len(self.read)] != token:

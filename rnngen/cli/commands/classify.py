@@ -26,7 +26,7 @@ TEXTS = 256
 @click.command(cls=flags.Command)
 @click.argument("file", required=False, type=click.Path())
 @flags.model_flag
-@flags.option("--text", metavar="TEXT", callback=flags.utf8, help="Classify this text, and read no lines.")
+@flags.option("--text", metavar="TEXT", help="Classify this text, and read no lines.")
 @flags.option(
     "--top",
     type=click.IntRange(1),
@@ -34,7 +34,9 @@ TEXTS = 256
 )
 @flags.option("--list", "listing", is_flag=True, help="List the labels, each with its share of texts.")
 @flags.device_flag
-@flags.json_flag
+@click.option(
+    "--json", is_flag=True, help="Write JSON lines: one object for each text; with --list, one document."
+)
 @flags.quiet_flag
 @click.pass_context
 def classify(
@@ -65,7 +67,8 @@ def classify(
     if listing:
         _list(generator, as_json=json)
         return
-    with streams.Output() as out:
+    text = text and streams.given(text, "--text", generator.encoding)
+    with streams.Output("utf-8" if json else generator.encoding) as out:
         warned = False
         take = _taker(text, file, generator.encoding)
         while lines := take(TEXTS):

@@ -1,5 +1,6 @@
 """``rnngen fill``: find what may stand in a gap."""
 
+import re
 from typing import Any
 
 import click
@@ -52,7 +53,8 @@ def fill(
     options = flags.collect(FillOptions, search)
     generator = load(session(ctx), model, device, quiet=quiet).generator
     prompts.require_source(generator, source)
-    left, right = _around(prompts.read(text, prompt_file, generator.encoding), gap)
+    sign = streams.given(gap, "--gap", generator.encoding)
+    left, right = _around(prompts.read_one(generator, text, prompt_file), sign)
     if not quiet:
         prompts.warn_unseen(generator, left + right, "the text")
         prompts.warn_unseen(generator, source or "", "--source", source=True)
@@ -70,10 +72,14 @@ def fill(
 
 
 def _around(text: str, gap: str) -> tuple[str, str]:
-    """Return the text before and after the gap, of which there must be one."""
+    """Return the text before and after the gap, of which there must be one.
+
+    A sign of one character several times may be longer in the text: ``_____`` is one gap.
+    """
     if not gap:
         raise UsageError("--gap is empty, and would be everywhere; give a sign that the text has once")
-    parts = text.split(gap)
+    longer = f"{re.escape(gap[0])}*" if len(gap) > 1 and len({*gap}) == 1 else ""
+    parts = re.split(re.escape(gap) + longer, text)
     if len(parts) != 2:
         found = "there is no gap" if len(parts) == 1 else f"there are {len(parts) - 1} gaps"
         raise UsageError(f"{found} {gap} in the text; mark one, or choose another sign with --gap")

@@ -15,6 +15,8 @@ from rnngen.errors import RnngenError
 from rnngen.printable import shown
 
 if TYPE_CHECKING:
+    from rnngen.generation.decoder import Decoder
+    from rnngen.generation.generator import Generator
     from rnngen.store.log import Record
 
 CUT = 40
@@ -80,7 +82,7 @@ def show(number: int, json: bool) -> None:
 @click.pass_context
 def rerun(ctx: click.Context, number: int) -> None:
     """Generate a record's text again, to the byte; an error says what has changed since."""
-    from rnngen.cli.commands.sample import run
+    from rnngen.cli.commands.sample import given_texts, run
 
     class Comparing(Logging):
         """Compares models with those of the record, and keeps nothing."""
@@ -101,7 +103,11 @@ def rerun(ctx: click.Context, number: int) -> None:
     request = here.sample_request(**record.options, models=record.models, quiet=True)
     sys.stdin = io.TextIOWrapper(io.BytesIO(_bytes(record.input or "", stored[0].config.encoding)))
     log = Comparing({})
-    run(here, request, stored, None, lambda generator: here.decoder(generator, request), log=log)
+
+    def decoder_of(generator: "Generator") -> "Decoder":
+        return here.decoder(generator, given_texts(request, generator))
+
+    run(here, request, stored, None, decoder_of, log=log)
     if "".join(log.written) != record.text:
         raise RnngenError(f"record {number} came out otherwise: it was written by rnngen {record.version}")
 

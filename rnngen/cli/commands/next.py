@@ -79,7 +79,7 @@ def next_token(
     loaded = load(here, model, device, quiet=quiet)
     generator = loaded.generator
     prompts.require_source(generator, source)
-    text = prompts.read(prompt, prompt_file, generator.encoding)
+    text = prompts.read_one(generator, prompt, prompt_file)
     if not quiet:
         prompts.warn_unseen(generator, text)
         prompts.warn_unseen(generator, source or "", "--source", source=True)
@@ -147,9 +147,7 @@ def _explained(
                         "mass_removed": one.mass,
                         "left": one.left,
                         "entropy_bits": one.bits,
-                        "next": {
-                            console.spelled(pieces[token]): math.exp(one.log_probs[token]) for token in order
-                        },
+                        "next": _by_spelling(pieces, order, one.log_probs),
                     }
                     for one in stages
                 ],
@@ -174,6 +172,15 @@ def _explained(
         for token in order
     ]
     console.table(probabilities, ["TOKEN", *(one.name for one in stages)])
+
+
+def _by_spelling(pieces: "Sequence[bytes]", tokens: "Sequence[int]", nats: Any) -> dict[str, float]:
+    """Return the probability of each spelling: of several tokens that are spelt alike, of all together."""
+    found: dict[str, float] = {}
+    for token in tokens:
+        spelt = console.spelled(pieces[token])
+        found[spelt] = found.get(spelt, 0.0) + math.exp(nats[token])
+    return found
 
 
 def _chance(nats: float) -> str:

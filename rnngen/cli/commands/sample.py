@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from rnngen.options.corpus import AdaptingOptions
 
 if TYPE_CHECKING:
     from rnngen.api import Model, Session
+    from rnngen.generation.alignment import Alignment, Unit
     from rnngen.generation.decoder import Decoder
     from rnngen.generation.generator import Generator
     from rnngen.generation.prompts import Output, Prompt
@@ -180,7 +181,7 @@ def sample(ctx: click.Context, /, **params: Any) -> None:
         def build(found: dict[str, Any]) -> "Decoder":
             settled.clear()
             settled.update(found)
-            return here.decoder(generator, _given(here.sample_request(**found), generator), saved)
+            return here.decoder(generator, given_texts(here.sample_request(**found), generator), saved)
 
         return resolve(ctx, given, build)
 
@@ -250,7 +251,7 @@ def _prompt(request: "SampleRequest", encoding: str) -> str:
     return prompts.read(request.prompt, request.prompt_file, encoding)
 
 
-def _given(request: "SampleRequest", generator: "Generator") -> "SampleRequest":
+def given_texts(request: "SampleRequest", generator: "Generator") -> "SampleRequest":
     """The request with its texts as the model reads them; in UTF-8 they are so already."""
     encoding = generator.encoding
     if encoding != BYTES:
@@ -258,7 +259,8 @@ def _given(request: "SampleRequest", generator: "Generator") -> "SampleRequest":
     blend = request.blend and (streams.given(request.blend[0], "--blend", encoding), request.blend[1])
     stop = tuple(streams.given(text, "--stop", encoding) for text in request.stop)
     prefix = streams.given(request.prefix, "--prefix", encoding)
-    return replace(request, blend=blend, stop=stop, prefix=prefix)
+    label = request.label and streams.given(request.label, "--label", encoding)
+    return replace(request, blend=blend, stop=stop, prefix=prefix, label=label)
 
 
 def _pools(model: "Model", request: "SampleRequest", prompt: str | None) -> "Iterator[list[Prompt]]":
@@ -286,9 +288,12 @@ def _resumable(
 
     request, generator = decoder.request, model.generator
     fingerprint = here.fingerprint(model)
-    pool = [Prompt("", saved.source)] if saved else next(_pools(model, request, prompt), [])
+    # a second one is waited for, since lines may come slowly
+    pools = [[Prompt("", saved.source)]] if saved else _pools(model, request, prompt)
+    pool = [*islice(chain.from_iterable(pools), 2)]
     if len(pool) != 1:
-        raise UsageError(f"--save-state keeps one text, and there are {len(pool)} sources; give one")
+        noun, more = "sources" if generator.reads_source else "prompts", " or more" if pool else ""
+        raise UsageError(f"--save-state keeps one text, and there are {len(pool)} {noun}{more}; give one")
     begun = pool[0]
     text = decoder.resume(saved, fingerprint) if saved else decoder.begin(begun)
     length = generator.max_tokens(request.length, begun.source)
@@ -335,6 +340,11 @@ class Writer:
         """The number of texts, and what those that ended too early lack that a constraint asks for."""
         if self.request.json and self.request.endless and not self.generator.has_eos:
             raise UsageError("--json writes a text when it is whole, and -n -1 has no end; give -n or --stop")
+        if self.request.attention and self.request.from_state:
+            raise UsageError(
+                "--attention shows the weights of a whole text, and --from-state writes the rest of one; "
+                "leave one of them out"
+            )
 
     def write(self, pools: "Iterator[Sequence[Prompt]]") -> None:
         """Generate and write the texts of all prompts."""
@@ -427,7 +437,7 @@ class Writer:
         self._note(output)
         if self.generator.labels:
             record |= _labelled(output)
-        if self.decoder.spec.draws:
+        if self.decoder.draws:
             record |= {"seed": self.decoder.seed, "number": output.number}
         if found := output.hypothesis:
             record |= {"log_probability": found.log_probability, "score": found.score}
@@ -469,18 +479,26 @@ class Writer:
 
     def _hypothesis(self, output: "Output") -> dict[str, Any]:
         record: dict[str, Any] = {"text": self._whole(output)}
-        found, source = output.hypothesis, output.prompt.source or ""
-        if found is None:
-            return record
-        record |= {"score": found.score, "log_probability": found.log_probability}
-        if found.attention is None:
-            return record
-        words = self.generator.alignment(source, found, given=output.given)
-        target = words.target[: len(output.text)]  # the last token may go on behind a stop
-        rows = [row for row, text in enumerate(target) if text]  # the end looks nowhere in particular
-        record["alignment"] = [[words.best(row), row] for row in rows]
-        if self.request.attention:
-            record["attention"] = self.generator.alignment(
-                source, found, "token", given=output.given
-            ).as_json()
+        if found := output.hypothesis:
+            record |= {"score": found.score, "log_probability": found.log_probability}
+        if words := self._looked(output, "character"):
+            target = words.target[: len(record["text"])]  # the last token may go on behind a stop
+            rows = [row for row, text in enumerate(target) if text]  # the end looks nowhere in particular
+            record["alignment"] = [[words.best(row), row] for row in rows]
+        if self.request.attention and (tokens := self._looked(output, "token")):
+            record["attention"] = tokens.as_json()
         return record
+
+    def _looked(self, output: "Output", unit: "Unit") -> "Alignment | None":
+        """Return where the network looked for a text as it is written; None where it was not noted.
+
+        A prefix, and what the strategy took no note of although it is asked for, is read along once more.
+        """
+        found, source, prefix = output.hypothesis, output.prompt.source or "", output.prompt.text
+        if found is None or found.attention is None:
+            if not self.request.attention:
+                return None
+        elif self.request.no_prompt or not prefix:
+            return self.generator.alignment(source, found, unit, given=output.given)
+        hidden = prefix if self.request.no_prompt else ""
+        return self.generator.read_along(source, prefix + output.text, unit, hidden=hidden)

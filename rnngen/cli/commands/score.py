@@ -1,7 +1,8 @@
 """``rnngen score``: how probable a model finds each line."""
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any, BinaryIO, cast
 
 import click
 
@@ -73,9 +74,9 @@ def _unscored(line: str, *, as_json: bool) -> str:
 
 
 def _ended_by_null(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
-    """Yield the texts between NUL bytes; the last one need not end with one."""
-    held = b""
-    while block := stream.read(encodings.BLOCK):
+    """Yield the texts between NUL bytes as they arrive; the last one need not end with one."""
+    held, arriving = b"", cast(BufferedIOBase, stream)
+    while block := arriving.read1(encodings.BLOCK):
         *whole, held = (held + block).split(b"\0")
         yield from (encodings.decode(text, name, encoding) for text in whole)
         if len(held) > encodings.LONGEST:

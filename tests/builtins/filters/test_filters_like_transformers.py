@@ -32,7 +32,11 @@ NEVER_ENDS = SimpleNamespace(eos_id=-1)
 
 ROWS, VOCABULARY = 24, 40
 PIECES = [bytes([65 + token]) for token in range(VOCABULARY)]
-LETTERS = SimpleNamespace(pieces=PIECES, eos_id=VOCABULARY - 1)
+LETTERS = SimpleNamespace(
+    pieces=PIECES,
+    eos_id=VOCABULARY - 1,
+    encode=lambda text: np.array([ord(letter) - 65 for letter in text]),
+)
 """A tokenizer of single characters, so that a text has but one row of tokens."""
 
 
@@ -201,7 +205,8 @@ def test_their_other_min_length_counts_the_prompt_and_ours_does_not(theirs):
 def test_a_ban_holds_however_tokens_divide_a_text_and_their_bad_words_only_as_given(theirs):
     pieces = [b"a", b"b", b"ab", b"xa", b"by"]
     logits, past = np.zeros((1, 5), np.float32), [[3]]  # what is written ends in "xa"
-    ours = lexical.ban(BanOptions("ab"), SimpleNamespace(pieces=pieces))(logits, past)
+    tokenizer = SimpleNamespace(pieces=pieces, encode=lambda _: np.array([0, 1]))
+    ours = lexical.ban(BanOptions("ab"), tokenizer)(logits, past)
     assert np.isneginf(ours).tolist() == [[False, True, True, False, True]]
     others = theirs("NoBadWordsLogitsProcessor", logits, past, bad_words_ids=[[0, 1]])
     assert np.isfinite(others).all()

@@ -8,6 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnngen.builtins.filters import lexical, options
+from rnngen.builtins.options import CharOptions
+from rnngen.builtins.tokenizers.char import CharTokenizer
+from rnngen.contracts import Chunk
+from rnngen.data.normalization import NormalizingTokenizer
 from rnngen.errors import UsageError
 
 
@@ -115,3 +119,13 @@ def test_the_end_is_forbidden_until_enough_tokens_are_made(length):
         assert (result[:, Pieces.eos_id] == (-np.inf if made < length else 0)).all()
         assert (result[:, :-1] == 0).all()
         state = keep.observe(np.array([1, 2]), np.zeros(2), state)
+
+
+def test_texts_are_brought_to_the_normal_form_of_the_tokenizer():
+    tokenizer = NormalizingTokenizer(CharTokenizer.train([Chunk("ée", True)], CharOptions()), "nfc")
+    accented = tokenizer.pieces.index("é".encode())
+    logits = np.zeros((1, len(tokenizer.pieces)), np.float32)
+    banned = lexical.ban(options.BanOptions("e\u0301"), tokenizer)(logits, [[]])
+    assert np.flatnonzero(banned[0] == -np.inf).tolist() == [accented]
+    biased = lexical.logit_bias(options.BiasOptions("e\u0301:2"), tokenizer)(logits, [[]])
+    assert np.flatnonzero(biased[0]).tolist() == [accented]

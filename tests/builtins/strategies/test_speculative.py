@@ -222,6 +222,15 @@ def test_going_back_to_an_older_state_draws_the_same_again(large, small, kind):
         assert taken(text, 50 - place) == tokens[place:]
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_small_model_reads_anew_what_replaced_a_text_that_was_taken_back(large, seed):
+    text, other = plain(large, seed), plain(large, seed, prompt=(4, 2, 5, 1))
+    draft = SmallModel(large)
+    draft.propose(text.sampler, text.state, 4)
+    expected = SmallModel(large).propose(other.sampler, other.state, 4)
+    assert draft.propose(other.sampler, other.state, 4) == expected == taken(other, 4)
+
+
 def test_two_forks_of_a_text_do_not_know_of_each_other(large):
     text, alone = drafted(large, SmallModel(large), 3), plain(large, 3)
     taken(text, 7), taken(alone, 7)

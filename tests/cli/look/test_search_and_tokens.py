@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from rnngen.cli.commands.look.embeddings import picture_of
 from rnngen.observation.embeddings import Embeddings
@@ -27,6 +28,19 @@ def test_embeddings_are_drawn_and_reported(run, shelf, place):
     run("look", "embeddings", "-m", "tale", "zzz", status=2)
 
 
+def test_a_number_of_tokens_on_a_map_that_is_not_drawn_is_refused(run, shelf, place):
+    asked = ("look", "embeddings", "-m", "tale", "--count", 5, "--json")
+    assert "--count" in run(*asked, status=2).err
+    run(*asked, "-o", "map.svg")
+    assert (place / "map.svg").read_text().count("5 tokens") == 1
+
+
+def test_the_end_of_a_line_that_is_piped_in_is_no_part_of_a_source(run, models):
+    asked = ("look", "beam", "-m", "pairs", "-n", 4, "--json")
+    for end in ("\n", "\r\n"):
+        assert run(*asked, stdin=f"abc{end}").out == run(*asked, "abc").out
+
+
 def test_attention_is_attend(run, models):
     assert run("look", "attention", "-m", "pairs", "abc").out == run("attend", "-m", "pairs", "abc").out
 
@@ -39,6 +53,15 @@ def test_next_explains_its_filters(run, shelf):
     shown = run(*args).out
     assert "MOST PROBABLE REMOVED" in shown
     assert "top_k=3" in shown
+
+
+def test_a_probability_in_json_is_that_of_all_tokens_of_the_spelling(run, shelf):
+    """A model of characters has a byte of each letter beside it, which it never writes."""
+    shown = json.loads(run("next", "-m", "tale", "the c", "--explain", "--top", 1000, "--json").out)
+    plain = json.loads(run("next", "-m", "tale", "the c", "--top", 1000, "--json").out)["next"]
+    assert len({one["token"] for one in plain}) == len(plain)
+    for one in plain:
+        assert shown["stages"][-1]["next"][one["token"]] == pytest.approx(one["probability"])
 
 
 def test_a_part_of_a_character_is_spelt_on_the_map():

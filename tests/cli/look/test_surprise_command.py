@@ -25,6 +25,17 @@ def test_json_holds_every_character_with_its_bits(look):
     assert all(one["network"] >= 0 for one in told["text"])
 
 
+def test_peaks_are_those_of_the_predictor_that_is_asked_for(run, shelf, place, tiny):
+    (place / "mixed.txt").write_text("the cat sees a red door.\n" * 60)
+    run("train", "mixed.txt", "-q", *tiny, "--ngram", "2", "--steps", 4)
+    for by in ("network", "n-gram"):
+        told = run("look", "surprise", "-m", "mixed", "--by", by, "--json", "-q", stdin="the cat sees\n").out
+        found = json.loads(told)
+        assert found["peaks"]
+        for peak in found["peaks"]:
+            assert peak["bits"] == pytest.approx(found["text"][peak["place"]][by])
+
+
 @pytest.mark.parametrize("kind", ["svg", "html", "png"])
 def test_files_hold_the_text(look, place, kind):
     path = place / f"map.{kind}"

@@ -323,6 +323,9 @@ class BeamSearch:
 
     def __init__(self, options: BeamOptions) -> None:
         self.options = options
+        self.draws = options.stochastic
+        self.follows_output = options.least > 0
+        """True where tokens are counted, which those that write the prompt's end again are not to be."""
 
     def generate(self, job: DecodingJob) -> Iterator[Generated]:
         """Return the best texts of each prompt, best first."""

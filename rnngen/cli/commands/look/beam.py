@@ -65,7 +65,7 @@ def beam(
     inputs.check_output(output)
     loaded = load(session(ctx), [model], device, quiet=quiet)
     generator = loaded.generator
-    given = prompts.read(prompt, None, generator.encoding)
+    given = prompts.read_one(generator, prompt, None)
     if generator.reads_source and not given.strip():
         raise UsageError("the source is blank: there is nothing to search for; give one with text")
     if not quiet:

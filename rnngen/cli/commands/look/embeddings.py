@@ -10,6 +10,8 @@ from rnngen.cli import flags
 from rnngen.cli.commands.look import inputs
 from rnngen.cli.context import load, session
 from rnngen.cli.render import console
+from rnngen.cli.settings import rank_of
+from rnngen.errors import UsageError
 
 if TYPE_CHECKING:
     from rnngen.observation.embeddings import Embeddings
@@ -52,6 +54,10 @@ def embeddings(
     from rnngen.observation.embeddings import embeddings as read
 
     inputs.check_output(output)
+    if json and not output and rank_of(ctx, "count") == 0:
+        raise UsageError(
+            "--count is the number of tokens on the map, and --json draws none; leave it out, or give -o"
+        )
     loaded = load(session(ctx), [model], "cpu", quiet=quiet)
     found = read(loaded.generator, loaded.stored[0], loaded.name)
     places = [found.find(text) for text in tokens] or [*range(min(12, len(found.tokens)))]

@@ -71,7 +71,7 @@ def surprise(
     found = measured(loaded.generator, texts)
     names = _predictors(found, by, loaded.name, every=output is not None)
     pictures = [picture_of(found, name, top, loaded.name) for name in names]
-    record = _record(found, top) if json else None
+    record = _record(found, names[0] if len(names) == 1 else found.whole, top) if json else None
     stack = Stack(f"{loaded.name}: surprisal", tuple(pictures))
     inputs.show(stack, output, partial(console.coloured_texts, pictures), record)
 
@@ -112,7 +112,8 @@ def _described(peak: "Peak") -> str:
     return f"{peak.bits:5.1f} bits  {place}  expected {expected} ({100 * peak.chance:.0f} %)"
 
 
-def _record(found: "Surprise", top: int) -> dict[str, Any]:
+def _record(found: "Surprise", predictor: str, top: int) -> dict[str, Any]:
+    """Return everything in figures, with the peaks of one predictor."""
     return {
         "bits_per_char": {name: found.mean(name) for name in found.bits},
         "text": [
@@ -128,7 +129,7 @@ def _record(found: "Surprise", top: int) -> dict[str, Any]:
                 "expected": console.spelled(peak.expected),
                 "probability": peak.chance,
             }
-            for peak in found.peaks(found.whole, top)
+            for peak in found.peaks(predictor, top)
         ],
     }
 
