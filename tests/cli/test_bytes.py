@@ -104,3 +104,14 @@ def test_bytes_have_no_normal_form(run, place):
     (place / "a.txt").write_text("a" * 99)
     done = run("train", "a.txt", "--encoding", "bytes", "--normalize", "nfc", status=2)
     assert "--normalize and --encoding bytes cannot stand together" in done.err
+
+
+@pytest.mark.slow
+def test_attention_is_shown_of_bytes(learnt):
+    (learnt / "pairs.tsv").write_bytes(b"".join(b"\xff%d\t\xfe%d\n" % (n, n) for n in range(200)))
+    train = ["train", "pairs.tsv", "--task", "pairs", "--encoding", "bytes", "-q", *FLAGS]
+    assert raw(learnt, *train).returncode == 0
+    for asked in ({"args": [b"\xff12"]}, {"args": [], "stdin": b"\xff12\n"}):
+        shown = raw(learnt, "look", "attention", "-m", "pairs", "-q", "--json", *asked.pop("args"), **asked)
+        assert shown.returncode == 0, shown.stderr
+        assert len(json.loads(shown.stdout)["source"]) == 4

@@ -40,7 +40,6 @@ MOST = 64
 @click.option(
     "--text",
     metavar="TEXT",
-    callback=flags.utf8,
     help="Show where it looks while it reads this text, not its own output.",
 )
 @flags.options_from(OutputOptions)
@@ -78,7 +77,9 @@ def attend(
         raise UsageError(f"{loaded.name} has no sources to attend to; give a model trained with --task pairs")
     if not loaded.generator.attends:
         raise UsageError(f"{loaded.name} was made with attention=none: there is nothing to draw")
-    sources = _sources(source)
+    encoding = loaded.generator.encoding
+    sources = _sources(source, encoding)
+    text = text if text is None else streams.given(text, "--text", encoding)
     if not any(one.strip() for one in sources):
         raise UsageError("the source is blank: there is nothing to attend to; give one with text")
     prompts.warn_of_all(loaded.generator.watch(sources=True), sources, "source", quiet=quiet)
@@ -101,10 +102,10 @@ def _search(text: str | None, given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _sources(source: str | None) -> list[str]:
+def _sources(source: str | None, encoding: str) -> list[str]:
     if source not in (None, "-"):
-        return [streams.require_utf8(str(source), "the source")]
-    lines = streams.Lines("-")
+        return [streams.given(str(source), "the source", encoding)]
+    lines = streams.Lines("-", encoding)
     sources: list[str] = []
     while more := lines.take(MOST):
         sources += [line for line in more if line.strip()]
