@@ -91,3 +91,6 @@ from rnngen.contracts.text import Reader as Reader
 from rnngen.contracts.text import SourceTask as SourceTask
 from rnngen.contracts.text import Task as Task
 from rnngen.contracts.text import Tokenizer as Tokenizer
+from rnngen.contracts.whole_text import LabelColumn as LabelColumn
+from rnngen.contracts.whole_text import WholeText as WholeText
+from rnngen.contracts.whole_text import whole_text as whole_text

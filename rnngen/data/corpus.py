@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from rnngen.builtins.line_ends import LineEnds
-from rnngen.builtins.readers.whole_text import LabelColumn, WholeText
-from rnngen.contracts import Chunk, SourceTask, Task
+from rnngen.contracts import Chunk, LabelColumn, SourceTask, Task, WholeText
 from rnngen.data import shipped_corpora
 from rnngen.data.file_encodings import UTF8, FileEncodings, all_wrong
 from rnngen.data.normalization import normalized

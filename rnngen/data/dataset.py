@@ -15,8 +15,7 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
-from rnngen.builtins.readers.whole_text import LabelColumn
-from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
+from rnngen.contracts import Chunk, ExtendableTokenizer, LabelColumn, Task, Tokenizer
 from rnngen.contracts.notes import collected_notes
 from rnngen.data.corpus import Corpus, find, not_read, spool, suffix_of
 from rnngen.data.file_encodings import FileEncodings

@@ -7,8 +7,7 @@ from difflib import get_close_matches
 
 from rnngen.builtins.headers import LOOKED_AT, is_header
 from rnngen.builtins.options import TableOptions
-from rnngen.builtins.readers.whole_text import whole_text
-from rnngen.contracts import Chunk, note
+from rnngen.contracts import Chunk, note, whole_text
 from rnngen.errors import CorpusError
 
 SHOWN = 200

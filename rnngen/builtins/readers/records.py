@@ -8,8 +8,7 @@ from typing import Any, BinaryIO
 from rnngen import encodings
 from rnngen.builtins.options import JSONLinesOptions
 from rnngen.builtins.readers.text import lines
-from rnngen.builtins.readers.whole_text import whole_text
-from rnngen.contracts import Chunk
+from rnngen.contracts import Chunk, whole_text
 from rnngen.errors import CorpusError
 
 _SPACE = re.compile(r"\s*")

@@ -19,8 +19,7 @@ from rnngen.builtins.line_ends import LineEnds
 from rnngen.builtins.options import TableOptions
 from rnngen.builtins.readers.columns import Columns, Shape, is_blank
 from rnngen.builtins.readers.text import lines
-from rnngen.builtins.readers.whole_text import whole_text
-from rnngen.contracts import Chunk, note
+from rnngen.contracts import Chunk, note, whole_text
 from rnngen.errors import CorpusError
 
 SIGNS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}

@@ -1,13 +1,14 @@
 """The text that a file is a part of, so far as a reader of records has to know its other files.
 
-A reader takes the bytes of one file. Who reads all of them passes its chunks through ``WholeText.read``.
+A reader takes the bytes of one file, and asks ``whole_text`` about the others. Who reads all of them passes
+its chunks through ``WholeText.read``.
 """
 
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from rnngen.contracts import Chunk
+from rnngen.contracts.text import Chunk
 
 
 @dataclass
