@@ -8,8 +8,7 @@ import pytest
 from rnngen.builtins.headers import is_header
 from rnngen.builtins.options import TableOptions
 from rnngen.builtins.readers import read_csv, read_tsv
-from rnngen.contracts import LabelColumn, WholeText
-from rnngen.contracts import collected_notes
+from rnngen.contracts import LabelColumn, WholeText, collected_notes
 from rnngen.data.corpus import decompressed
 from rnngen.errors import CorpusError
 
