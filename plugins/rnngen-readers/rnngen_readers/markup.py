@@ -32,7 +32,7 @@ PARAGRAPHS = {"p", "blockquote", "pre", "ul", "ol", "dl", "table", "figure", "hr
 }
 MARK = "\0"
 """In place of the end of a line between two elements, of which any number make one."""
-KEPT = {" ": "\x01", "\t": "\x02", "\n": "\x03"}
+KEPT = str.maketrans(" \t\n", "\x01\x02\x03")
 """In place of white space that is kept as it is."""
 LARGEST = 1 << 28
 """Bytes of a file in an archive, unpacked, at most."""
@@ -77,7 +77,7 @@ def page_text(data: bytes, name: str) -> str:
     text = re.sub(r" *\t[ \t]*", "\t", re.sub(r" +", " ", "".join(pieces)))
     text = re.sub(r"[ \t]*\n[ \t]*", "\n", text)
     text = re.sub(rf"\s*{MARK}[\s{MARK}]*", lambda found: "\n\n" if "\n\n" in found[0] else "\n", text)
-    text = text.strip().translate({ord(mark): sign for sign, mark in KEPT.items()})
+    text = text.strip().translate({mark: sign for sign, mark in KEPT.items()})
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
 
 
@@ -98,7 +98,7 @@ def _break(tag: str, event: str) -> str:
 def _flowing(text: str | None, *, kept: bool) -> str:
     if text is None:
         return ""
-    return text.translate(str.maketrans(KEPT)) if kept else re.sub(r"\s+", " ", text)
+    return text.translate(KEPT) if kept else re.sub(r"\s+", " ", text)
 
 
 def read_epub(stream: BinaryIO, name: str, options: object) -> Iterator[Chunk]:  # noqa: ARG001
