@@ -47,11 +47,6 @@ class Compared(NamedTuple):
     targets: TokenIds
     """(N,) the tokens."""
 
-    def at(self, which: slice) -> "Compared":
-        """Return what is said about some of the tokens."""
-        experts = tuple(expert[which] for expert in self.experts)
-        return Compared(experts, self.features[which], self.targets[which])
-
     def surprisals(self, weights: Doubles) -> Doubles:
         """Return the surprisals (N,), in nats, of the mixture."""
         return surprisals(self.experts, self.features, self.targets, weights)
@@ -118,20 +113,19 @@ class MixtureEvaluator(LossEvaluator):
         """Compare the experts on about so many tokens from all over a text, or ``adaptive`` on its first.
 
         Where examples end by themselves, some are read from beginning to end; of free text, stretches that
-        are long enough that the fresh state at their beginning does not count. Of more tokens than are
-        wanted, some are kept.
+        are long enough that the fresh state at their beginning does not matter. Of more tokens than are
+        wanted, some count.
         """
         assert self.mixture is not None
         most = max(positions, min(STREAMS * SEGMENT, SAMPLED // self.mixture.ngram.vocabulary))
-        every, batches = max(1, most // positions), self._few(store, most, has_eos=has_eos)
+        batches = _thinned(self._few(store, most, has_eos=has_eos), most // positions)
         if adaptive:
-            every, batches = 1, segment_batches(store, SEGMENT, has_eos=has_eos)
-        parts, read, count = list[Compared](), 0, 0
+            batches = segment_batches(store, SEGMENT, has_eos=has_eos)
+        parts, count = list[Compared](), 0
         with evaluating(self.network):
             for part in self.compared(batches, adaptive=adaptive):
-                parts.append(part.at(slice(-read % every, None, every)))
-                read, count = read + len(part.targets), count + len(parts[-1].targets)
-                if count >= positions and (adaptive or not has_eos):
+                parts.append(part)
+                if (count := count + len(part.targets)) >= positions and (adaptive or not has_eos):
                     break
         experts = zip(*(part.experts for part in parts), strict=True)
         return Compared(
@@ -186,6 +180,17 @@ class MixtureEvaluator(LossEvaluator):
             if parts:
                 yield _Read.joined(parts)
             state = None if batch.source is not None else state
+
+
+def _thinned(batches: Iterable[Batch], every: int) -> Iterator[Batch]:
+    """Yield batches in which one of ``every`` so many targets counts."""
+    read = 0
+    for batch in batches:
+        places = np.flatnonzero(batch.targets != IGNORE)
+        kept, read = places[-read % every :: every], read + len(places)
+        targets = np.full(batch.targets.size, IGNORE)
+        targets[kept] = batch.targets.ravel()[kept]
+        yield batch._replace(targets=targets.reshape(batch.targets.shape))
 
 
 class _Read(NamedTuple):
