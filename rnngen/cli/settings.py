@@ -251,7 +251,8 @@ def overrule(ctx: click.Context, params: dict[str, Any], *groups: Collection[str
         groups: names of parameters that stand together, but not with those of another group.
     """
     ranks = [
-        min((rank_of(ctx, name) for name in group if params[name] is not None), default=4) for group in groups
+        min((rank_of(ctx, name) for name in group if params[name] is not None), default=SETTINGS_RANK + 2)
+        for group in groups
     ]
     for group, rank in zip(groups, ranks, strict=True):
         if rank > min(ranks):

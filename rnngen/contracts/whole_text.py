@@ -27,7 +27,7 @@ class LabelColumn:
 
 @dataclass(frozen=True)
 class WholeText:
-    """What holds for all files of a text."""
+    """Facts that hold for all files of a text."""
 
     labels: LabelColumn = field(default_factory=LabelColumn)
     by_line: bool = False

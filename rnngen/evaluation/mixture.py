@@ -38,7 +38,7 @@ SAMPLED = 1 << 25
 
 
 class Compared(NamedTuple):
-    """What every expert says about N tokens that came."""
+    """The predictions of every expert for N tokens that came."""
 
     experts: tuple[Floats, ...]
     """(N,V) log-probabilities of the network, of the n-gram and, if there is one, of the adaptive n-gram."""

@@ -216,6 +216,12 @@ def unescape(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: escapes.get(found[1], found[1]), text, flags=re.DOTALL)
 
 
+def marked(options: Any, mark: str) -> dict[str, Any]:
+    """Return the options whose metadata have a mark, those that are on."""
+    every = (one.name for one in fields(options) if one.metadata.get(mark))
+    return {name: value for name in every if (value := getattr(options, name))}
+
+
 def describe(options: type[Any]) -> tuple[Option, ...]:
     """List the fields of an options dataclass, in order."""
     return _described(options)  # type: ignore[arg-type]  # mypy doubts that classes can be hashed

@@ -5,6 +5,8 @@ from typing import Literal
 
 from rnngen.options import PENALTY, SEARCH, OneOf, Range, require, require_range
 
+MOST_ORDER = 32
+"""The largest order of an n-gram."""
 OptimizerName = Literal["sgd", "nt-asgd", "momentum", "rmsprop", "adam", "adamw", "muon"]
 MuonName = Literal["recurrent", "layers"]
 HeadName = Literal["full", "adaptive", "mixture"]
@@ -180,8 +182,9 @@ class TrainingOptions:
             require_range(name, getattr(self, name), 0, 1, below=True)
         both = self.optimizer == "nt-asgd" and self.average
         require(not both, f"average={self.average}: optimizer=nt-asgd has a mean of its own; leave one out")
-        named = self.ngram in ("auto", "none") or (self.ngram.isdecimal() and 2 <= int(self.ngram) <= 32)
-        require(named, f"ngram={self.ngram}: auto, none or an order from 2 to 32 expected")
+        ordered = self.ngram.isdecimal() and 2 <= int(self.ngram) <= MOST_ORDER
+        named = self.ngram in ("auto", "none") or ordered
+        require(named, f"ngram={self.ngram}: auto, none or an order from 2 to {MOST_ORDER} expected")
         require_range("warmup", self.warmup, 0, 1, below=True)
         for name in (*BUDGETS, "max_epochs"):
             require_range(name, getattr(self, name), 0, above=True)

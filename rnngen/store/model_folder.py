@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -102,12 +103,16 @@ def _read_model(path: Path) -> StoredModel:
     return StoredModel(path, config, tokenizer, weights)
 
 
-def require_own(folder: Path) -> None:
-    """Raise ``ModelError`` if a file of a model is a link to one outside its folder."""
+FILES = (CONFIG, TOKENIZER, WEIGHTS, METRICS, CARD, TRAINING, PLACES, TEACHERS, MEMBERS, SPEED)
+"""The files of a model's folder that are read."""
+
+
+def require_own(folder: Path, files: Iterable[Path] | None = None) -> None:
+    """Raise ``ModelError`` if a file of a model, by default one of ``FILES``, is a link out of its folder."""
     root = folder.resolve()
-    for name in (CONFIG, TOKENIZER, WEIGHTS, METRICS, CARD, TRAINING, PLACES, TEACHERS, MEMBERS, SPEED):
-        if not (folder / name).resolve().is_relative_to(root):
-            raise ModelError(f"{folder / name} is a link to what is not in the model; put the file there")
+    for file in [folder / name for name in FILES] if files is None else files:
+        if not file.resolve().is_relative_to(root):
+            raise ModelError(f"{file} is a link to what is not in the model; put the file there")
 
 
 def _check_tensors(path: Path, config: "ModelConfig", weights: Tensors) -> None:
@@ -131,9 +136,10 @@ def _check_tensors(path: Path, config: "ModelConfig", weights: Tensors) -> None:
         EXAMPLES: (-1, 2),
     }
     for name, shape in shapes.items():
-        sized = name not in weights or name != EXAMPLES or weights[name].dtype.itemsize == 4
-        if name in weights and not (sized and _is_fact(weights[name], shape)):
+        if name in weights and not _is_fact(weights[name], shape):
             raise ModelError(f"{path}: {name} does not fit {CONFIG}; restore it, or train the model again")
+    if EXAMPLES in weights and weights[EXAMPLES].dtype.itemsize != 4:  # two make a hash of 64 bits
+        raise ModelError(f"{path}: {EXAMPLES} does not fit {CONFIG}; restore it, or train the model again")
     for name in (ALPHABET, SOURCE_ALPHABET):
         if name in weights and (weights[name] > sys.maxunicode).any():
             raise ModelError(f"{path}: {name} holds no characters; restore it, or train the model again")
@@ -423,10 +429,7 @@ class ModelStore:
             ModelError: if a file in it is a link to one outside, which a copy would bring in.
         """
         destination, source = self._free(target), self.find(name)
-        root = source.resolve()
-        for path in root.rglob("*"):
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                raise ModelError(f"{path} is a link to what is not in the model; put the file there")
+        require_own(source, source.rglob("*"))
         copied = self.root / f".{target}.copy-{os.getpid()}"
 
         def copy() -> None:

@@ -37,7 +37,7 @@ from rnngen.nn.distillation import Distillation
 from rnngen.nn.growth import grown
 from rnngen.nn.network import weights_of
 from rnngen.nn.regularizers import TrainingSetup
-from rnngen.options import PENALTY
+from rnngen.options import PENALTY, marked
 from rnngen.printable import counted
 from rnngen.store import folders
 from rnngen.store.card import model_card
@@ -58,7 +58,6 @@ from rnngen.training.budget import share_of
 from rnngen.training.diagnosis import early_best, remedy
 from rnngen.training.distributed import ProcessGroup, current
 from rnngen.training.mixing import Mixing
-from rnngen.training.overfitting import marked
 from rnngen.training.plan import Plan
 from rnngen.training.run_folder import ReadOnlyRun, RunFolder
 from rnngen.training.trainer import MetricsRow, Trainer

@@ -13,11 +13,11 @@ measurements are in the guide "benchmarks".
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rnngen.data.dataset import EncodedDataset
-from rnngen.options import UNSMOOTHED
+from rnngen.options import UNSMOOTHED, marked
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.training.budget import planned_epochs
 
@@ -103,12 +103,6 @@ def with_data_defaults(
         epochs = min(epochs or planned_epochs(training, text.tokens) or most, most)
         network = replace(network, dropout=dropout(epochs, network.hidden, has_source=text.has_source))
     return network, training
-
-
-def marked(options: Any, mark: str) -> dict[str, Any]:
-    """Return the options whose metadata have a mark, those that are on."""
-    every = (one.name for one in fields(options) if one.metadata.get(mark))
-    return {name: value for name in every if (value := getattr(options, name))}
 
 
 def most_epochs(text: TrainingText, hidden: int = WIDTH) -> float:

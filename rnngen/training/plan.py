@@ -15,7 +15,7 @@ from rnngen.data.default_tokenizers import choose_tokenizers
 from rnngen.data.shipped_corpora import task_of
 from rnngen.encodings import BYTES
 from rnngen.errors import ModelError, NotFoundError, OptionError, UsageError
-from rnngen.options import PENALTY, UNSMOOTHED, describe
+from rnngen.options import PENALTY, UNSMOOTHED, describe, marked
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.given import Given
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
@@ -36,7 +36,7 @@ from rnngen.store.model_folder import (
 )
 from rnngen.training.budget import share_of
 from rnngen.training.launching import first
-from rnngen.training.overfitting import LEAST_DECAY, TrainingText, marked, with_data_defaults
+from rnngen.training.overfitting import LEAST_DECAY, TrainingText, with_data_defaults
 from rnngen.training.teachers import Teacher, open_teachers, place_of, reopen_teachers
 from rnngen.version import __version__
 

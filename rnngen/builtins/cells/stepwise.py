@@ -109,22 +109,19 @@ class Projection:
 
         self.kernel: Callable[[Floats, Floats], None] | None = None
         self.parameters: Any = None
-        self.bias = columns("bias")
-        if f"rnn.gain_{name}_l0" not in weights:
-            self.norm, self.matrix = None, columns("weight")
-            require_shape(self.bias, self.matrix.shape[1])
-            return
-        self.norm = CenteredNorm(columns("gain"))
-        require_shape(self.norm.gain, len(self.bias))
-        matrix = columns("weight", [1.0] * len(order))  # normalised as it is; the gain is scaled
-        require_shape(self.bias, matrix.shape[1])
-        self.matrix = matrix - matrix.mean(axis=1, keepdims=True)  # so that products have the mean 0
+        self.bias, self.norm = columns("bias"), None
+        if f"rnn.gain_{name}_l0" in weights:
+            self.norm = CenteredNorm(columns("gain"))
+            matrix = columns("weight", [1.0] * len(order))  # normalised as it is; the gain is scaled
+            self.matrix = matrix - matrix.mean(axis=1, keepdims=True)  # so that products have the mean 0
+            require_shape(self.norm.gain, len(self.bias))
+        else:
+            self.matrix = columns("weight")
+        require_shape(self.bias, self.matrix.shape[1])
 
     def __call__(self, x: Floats) -> Floats:
         """``x`` (B,I) → a new array (B,G)."""
         if self.kernel is not None:
-            if x.shape[1] != len(self.matrix):
-                raise ValueError(f"rows of {x.shape[1]} do not fit a matrix {self.matrix.shape}")
             x, projected = np.ascontiguousarray(x, np.float32), np.empty((len(x), self.width), np.float32)
             self.kernel(x, projected)
             return projected

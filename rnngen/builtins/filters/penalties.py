@@ -35,6 +35,8 @@ class OfHistory:
     """The number of latest tokens; 0 is all of them."""
     penalize: Callable[[Floats, Ids], None]
     """Called with the logits, and the tokens as an array."""
+    end: int | None = None
+    """The end token, where it does not count."""
 
     @property
     def lookback(self) -> int | None:
@@ -45,7 +47,8 @@ class OfHistory:
         """Logits (B,V) → logits (B,V)."""
         changed = logits.copy()
         for row, past in zip(changed, history, strict=True):
-            self.penalize(row, np.array(past[-self.window :], np.int64))
+            ids = np.array(past[-self.window :], np.int64)
+            self.penalize(row, ids if self.end is None else ids[ids != self.end])
         return changed
 
 
@@ -54,29 +57,29 @@ def repetition(options: RepetitionOptions, tokenizer: Tokenizer) -> Filter:
     penalty = np.float32(min(max(options.penalty, 1 / _HUGE), _HUGE))
 
     def penalize(row: Floats, ids: Ids) -> None:
-        seen = np.unique(ids[ids != tokenizer.eos_id])
+        seen = np.unique(ids)
         row[seen] = np.where(row[seen] > 0, row[seen] / penalty, row[seen] * penalty)
 
-    return OfHistory(options.window, penalize)
+    return OfHistory(options.window, penalize, tokenizer.eos_id)
 
 
 def frequency(options: CountOptions, tokenizer: Tokenizer) -> Filter:
     """Subtract penalty·count, the count being how often a token has occurred (OpenAI's definition)."""
 
     def penalize(row: Floats, ids: Ids) -> None:
-        seen, counts = np.unique(ids[ids != tokenizer.eos_id], return_counts=True)
+        seen, counts = np.unique(ids, return_counts=True)
         row[seen] -= (options.penalty * counts).astype(np.float32)
 
-    return OfHistory(options.window, penalize)
+    return OfHistory(options.window, penalize, tokenizer.eos_id)
 
 
 def presence(options: CountOptions, tokenizer: Tokenizer) -> Filter:
     """Subtract the penalty, once, from every token that has occurred (OpenAI's definition)."""
 
     def penalize(row: Floats, ids: Ids) -> None:
-        row[np.unique(ids[ids != tokenizer.eos_id])] -= np.float32(options.penalty)
+        row[np.unique(ids)] -= np.float32(options.penalty)
 
-    return OfHistory(options.window, penalize)
+    return OfHistory(options.window, penalize, tokenizer.eos_id)
 
 
 def no_repeat_ngram(options: NoRepeatOptions) -> Filter:

@@ -58,7 +58,7 @@ def doctor(ctx: click.Context, json: bool) -> None:
     for look in (_program, _packages, _plugins, _devices, _threads, _settings, _store):
         try:
             look(ctx, found)
-        except Exception as error:  # what is broken must not keep the rest from being told
+        except Exception as error:  # what is broken must not hide the rest
             what = look.__name__.removeprefix("_")
             found.mend.append(f"{what}: {type(error).__name__}: {_home(error)}")
     if json:

@@ -16,7 +16,7 @@ from rnngen.registry import KINDS, Entry, Registered, Registry
 
 
 class Checked(NamedTuple):
-    """What came of one check."""
+    """The result of one check."""
 
     kind: str
     name: str

@@ -4,7 +4,7 @@ import re
 import shlex
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -177,10 +177,9 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
         from rnngen.tuning.studies import find_best
 
         best = find_best(request.from_study, request.storage)
-        typed = {name: value for name, value in values.items() if rank_of(ctx, name) == 0}
-        below = {name: value for name, value in values.items() if name not in best.names}
         task = here.registry.find("task", best.settings.parts.options.task).spec
-        request = best.under(resolve(ctx, below | typed, lambda found: request_of(**found)), task.cell)
+        own = _typed(ctx, values, best.names)
+        request = best.under(resolve(ctx, own, lambda found: request_of(**found)), task.cell)
     mode = console.progress_mode(as_json=json, quiet=quiet)
     if not launched():
         with console.preparations("quiet" if request.plan and json else mode):
@@ -234,8 +233,12 @@ def _to_try(plan: "Plan") -> str:
 def _for_run(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
     """Leave aside what settings files and the environment say of new models: the run has its own."""
     made_with = {field.name for stage in STAGES.values() for field in fields(stage)} | {"option"}
-    fixed = made_with - {"device"}
-    return {name: value for name, value in values.items() if name not in fixed or rank_of(ctx, name) == 0}
+    return _typed(ctx, values, made_with - {"device"})
+
+
+def _typed(ctx: click.Context, values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Leave aside, of some names, what was not given on the command line."""
+    return {name: value for name, value in values.items() if name not in names or rank_of(ctx, name) == 0}
 
 
 def request_of(*, option: Mapping[str, str] = NO_SETTINGS, **params: Any) -> TrainRequest:

@@ -44,7 +44,7 @@ def page(generator: Generator, stored: StoredModel, cell: Component, name: str) 
         raise UsageError(f"{name}: a Mogrifier has no implementation in JavaScript; leave --web out")
     if not isinstance(network.head, FullHead):
         raise UsageError(f"{name}: its output layer has no implementation in JavaScript; leave --web out")
-    weights = _layers(stored)
+    weights, form = _layers(stored), stored.config.corpus.normalize
     data: dict[str, Any] = {
         "embedding": _tensor(network.embedding),
         "matrix": _tensor(network.head.matrix.T),
@@ -54,7 +54,7 @@ def page(generator: Generator, stored: StoredModel, cell: Component, name: str) 
         "options": cell.component.options,
         "pieces": [b64encode(piece).decode() for piece in generator.tokenizers.target.pieces],
         "characters": _characters(generator, name),
-        "form": (stored.config.corpus.normalize or "").upper() or None,  # as JavaScript names them
+        "form": form and form.upper(),  # as JavaScript names them
         "end": generator.eos_id,
         "ends": generator.has_eos,
         "begin": list(generator.prefix_tokens("")),

@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 
 from rnngen.contracts import Floats, TokenIds
 from rnngen.numerics import Doubles
+from rnngen.options.model import MOST_ORDER
 
 Nodes: TypeAlias = NDArray[np.int64]
 """(B,n) the node of each stream's context of length 0 … n − 1; ``NGram.none`` where nothing followed it."""
 
-MOST_ORDER = 32
-"""The largest order."""
 LIMIT = 8_000_000
 """Tokens of a training text that are counted, at most."""
 SHAPE, TOKENS, COUNTS, MANY, SUCCESSORS, MORE = (
@@ -42,7 +41,7 @@ LARGE = 255
 
 
 class Prediction(NamedTuple):
-    """What an n-gram says about the next token of B streams."""
+    """The prediction of an n-gram for the next token of B streams."""
 
     log_probs: Floats
     """(B,V)."""

@@ -43,7 +43,7 @@ class LSTMStep(CellStep):
         return norm, self.new_h, self.new_c
 
     def step(self, projected: Floats, state: State) -> tuple[Floats, State]:
-        """What ``project`` returned and the state → (B,H), state."""
+        """Take one step, from the input's product and the state → (B,H), state."""
         h, c = state
         i, f, o, g = self._gates(projected, h)
         memory = f * c
@@ -60,7 +60,7 @@ class LSTMStep(CellStep):
         return {"input": i, "forget": f, "output": o}
 
     def _gates(self, projected: Floats, h: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """What ``project`` returned and the last output → i, f, o and the candidate (B,H), the caller's."""
+        """The input's product and the last output → i, f, o and the candidate (B,H), the caller's."""
         projected, gates = self.projections(projected, h)
         gates += projected
         np.tanh(gates, out=gates)
