@@ -67,8 +67,7 @@ def converse(
         conversation.load(saved.path)
         if conversation.filters != tuple(decoder.filters):
             conversation.choose(decoder.filters)
-    length = generator.max_tokens(request.length, "")
-    turns = Turns(conversation, here.decoding, decoder, length)
+    turns = Turns(conversation, here.decoding, decoder)
     if not request.quiet:
         console.note("type a line to go on from; /help shows the commands, Ctrl-D ends")
     if prompt:
@@ -80,13 +79,11 @@ def converse(
 
 
 class Turns:
-    """Turns of a conversation: does what a person types, and lets the model write up to ``length`` tokens."""
+    """Turns of a conversation: does what a person types, and lets the model write."""
 
-    def __init__(
-        self, conversation: "Conversation", decoding: "DecodingFlags", decoder: "Decoder", length: int | None
-    ) -> None:
+    def __init__(self, conversation: "Conversation", decoding: "DecodingFlags", decoder: "Decoder") -> None:
         self.conversation, self.decoding, self.decoder = conversation, decoding, decoder
-        self.request, self.length = decoder.request, length
+        self.request, self.length = decoder.request, decoder.request.length
         self.out = streams.Output(conversation.generator.encoding, raw=self.request.raw)
         self.commands: dict[str, Callable[[str], None]] = {
             "seed": lambda value: self.conversation.seed(_number(value, "/seed", 0)),
@@ -176,8 +173,7 @@ class Turns:
         console.note(f"filters {shown or 'none'}")
 
     def _length(self, value: str) -> None:
-        length = _number(value, "/length", -1)
-        self.length = None if length == -1 else length
+        self.length = _number(value, "/length", -1)
 
     def _undo(self, _: str) -> None:
         self.conversation.undo()

@@ -11,7 +11,7 @@ import numpy as np
 from rnngen.contracts import AnyFilter, ReportingStrategy, Strategy, StrategySpec
 from rnngen.data.normalization import normalize
 from rnngen.data.survey import hash_of
-from rnngen.decoding.filter_chain import FilterChain
+from rnngen.decoding.filter_chain import FilterChain, constraints_of
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import RnngenError, UnknownName, UsageError
 from rnngen.generation.decoding_choice import DecodingFlags
@@ -92,6 +92,11 @@ class Decoder:
         )
 
     @property
+    def constrained(self) -> bool:
+        """True if a filter or the strategy says what a whole text has to be."""
+        return self.final or bool(constraints_of(self.built))
+
+    @property
     def settings(self) -> GenerationSettings:
         """Settings of generation, whatever the strategy."""
         request = self.request
@@ -104,6 +109,7 @@ class Decoder:
             keep_stop=request.keep_stop,
             sentences=request.sentences,
             attention=request.json and self.generator.attends,
+            constrained=self.constrained,
         )
 
     def outputs(self, prompts: Sequence[Prompt], numbers: Sequence[int] | None = None) -> Iterator[Output]:

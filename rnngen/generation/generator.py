@@ -7,6 +7,7 @@
 A model without a source is a model whose source is absent: nothing but ``start`` knows whether there is one.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
@@ -59,7 +60,10 @@ FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
 """Tokens of a text by default: of free text, and of an example that does not come to its end."""
 SOURCE_RATIO, SOURCE_LENGTH = 3, 256
 """An output may be this many times as long as its source, and always as long as the targets of training, this
-many tokens where the model does not say."""
+many tokens where the model does not say…"""
+SPARE_RATIO, SPARE = 1.5, 5
+"""…and no longer than this many times the longest target of a similar source, and as many tokens more: what
+goes on beyond that repeats itself, and the bound on what a beam may still find is the closer."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Generator:
         known: the characters that occurred in training, where that is recorded.
         known_of_sources: those of sources.
         max_source_tokens: tokens of a source above which training left examples out.
+        target_lengths: (L,) the longest target of training for sources of 2^i tokens and more, 0 where there
+            were none (``rnngen.store.model_folder.TARGET_LENGTHS``); None where it is not known.
         labels: the labels of its training, if its examples have some: each is then ``label TAB text``.
         default_strategy: what chooses tokens where nothing else is asked for.
         prefix_cache: where the states after long prompts are kept, if they are.
@@ -96,6 +102,7 @@ class Generator:
     known: Known | None = None
     known_of_sources: Known | None = None
     max_source_tokens: int | None = None
+    target_lengths: "NDArray[Any] | None" = None
     labels: tuple[str, ...] = ()
     default_strategy: str = "sample"
     prefix_cache: PrefixCache | None = None
@@ -287,7 +294,7 @@ class Generator:
             start=start,
             prefill=read,
             max_tokens=tuple(
-                most + one.spelt if (most := self.max_tokens(settings.length, prompt.source)) else most
+                most + one.spelt if (most := self._most(prompt, settings)) else most
                 for prompt, one in zip(prompts, begun, strict=True)
             ),
             seeds=tuple(settings.seed + number for number in numbers or range(len(prompts))),
@@ -365,7 +372,7 @@ class Generator:
         constraints = constraints_of(settings.filters)
         for one in strategy.generate(self.job(prompts, settings, numbers)):
             prompt, number = prompts[one.prompt], counts[one.prompt]
-            most = self.max_tokens(settings.length, prompt.source)
+            most = self._most(prompt, settings)
             taken: list[int] = []
             tokens = _noting(one.tokens, taken) if constraints else one.tokens
             if given:
@@ -397,14 +404,33 @@ class Generator:
         total = float(log_probabilities(self.model, self.prefill(prompt), [kept])[0])
         return Hypothesis(kept, total, hypothesis.score, None if rows is None else rows[:count])
 
-    def max_tokens(self, length: int | None, source: str | None) -> int | None:
-        """Return how many tokens a text may have: what is asked for, or what suits the model; None: any."""
+    def max_tokens(self, length: int | None, source: str | None, *, constrained: bool) -> int | None:
+        """Return how many tokens a text may have; None for no limit.
+
+        Args:
+            length: what is asked for, -1 for no limit; None for what suits the model.
+            source: of the text, where the model reads one.
+            constrained: whether something says what a whole text has to be; the texts of training say
+                nothing of its length then.
+        """
         if length is not None:
             return None if length == -1 else length
         if self.reads_source:
             read = len(self.source_tokens(source or ""))
-            return max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * read)
+            most = max(self.max_source_tokens or SOURCE_LENGTH, SOURCE_RATIO * read)
+            similar = 0 if constrained else self._longest_target(read)
+            return min(most, math.ceil(SPARE_RATIO * similar) + SPARE) if similar else most
         return EXAMPLE_LENGTH if self.has_eos else FREE_LENGTH
+
+    def _most(self, prompt: Prompt, settings: GenerationSettings) -> int | None:
+        return self.max_tokens(settings.length, prompt.source, constrained=settings.constrained)
+
+    def _longest_target(self, read: int) -> int:
+        """Return the longest target of training for sources of half to twice as many tokens; 0 if unknown."""
+        if self.target_lengths is None:
+            return 0
+        octave = read.bit_length() - 1
+        return int(self.target_lengths[max(0, octave - 1) : octave + 2].max(initial=0))
 
     def pieces(self, tokens: Iterable[int], skip: int = 0, length: int | None = None) -> Iterator[str]:
         """Turn tokens into text as they come; a character only when all its bytes are there.

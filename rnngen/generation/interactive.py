@@ -113,7 +113,8 @@ class Conversation:
         """Go on from everything so far → the characters, as they come.
 
         Args:
-            length: tokens at most, but for those that the last character still needs; None for no limit.
+            length: tokens at most, but for those that the last character still needs; -1 for no limit, None
+                for what suits the model and its source.
             stops: texts to end before; what was drawn of one stays part of the conversation. Without any,
                 a text without a source ends with its first line that is not blank.
             halt: asked before each token; True ends the text there.
@@ -293,6 +294,8 @@ class Conversation:
     def _pieces(self, length: int | None, halt: Callable[[], bool]) -> Iterator[str]:
         self._begun()
         eos_id = self.generator.eos_id
+        constrained = self._final(self.filters) or bool(self._drawing.chain.constraints)
+        length = self.generator.max_tokens(length, self._source, constrained=constrained)
         stream = TextStream(self.generator.tokenizers.target.pieces, len(self._pending))
         return stream.stream(takewhile(lambda one: one != eos_id, self._tokens(length, halt, stream)))
 

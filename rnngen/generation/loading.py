@@ -27,6 +27,7 @@ from rnngen.store.model_folder import (
     CONFIG,
     EXAMPLES,
     SOURCE_ALPHABET,
+    TARGET_LENGTHS,
     TOKENIZER,
     TRAINED_TOKENS,
     StoredModel,
@@ -83,6 +84,7 @@ def load_generator(
         known=known_characters(models, ALPHABET),
         known_of_sources=known_characters(models, SOURCE_ALPHABET),
         max_source_tokens=limit,
+        target_lengths=_target_lengths(models),
         training_examples=_training_examples(models),
         labels=config.corpus.labels if part.registered.spec.has_labels else (),
         default_strategy=part.registered.spec.strategy,
@@ -141,6 +143,12 @@ def _trained_tokens(models: Sequence[StoredModel]) -> Any:
     """(V,) which tokens all of the models met in training; None where one does not say."""
     met = [model.weights.get(TRAINED_TOKENS) for model in models]
     return None if any(one is None for one in met) else np.min(np.stack(met), axis=0)  # type: ignore[arg-type]
+
+
+def _target_lengths(models: Sequence[StoredModel]) -> Any:
+    """(32,) the longest targets that any of the models met in training; None where one does not say."""
+    met = [model.weights.get(TARGET_LENGTHS) for model in models]
+    return None if any(one is None for one in met) else np.max(np.stack(met), axis=0)  # type: ignore[arg-type]
 
 
 def _training_examples(models: Sequence[StoredModel]) -> Any:

@@ -71,6 +71,8 @@ class GenerationSettings:
     """Number of sentences that a text ends after."""
     attention: bool = False
     """True if outputs keep the attention weights."""
+    constrained: bool = False
+    """True if a filter or the strategy says what a whole text has to be, its least length among it."""
 
 
 def require_constraints(outputs: "Sequence[Output]") -> None:

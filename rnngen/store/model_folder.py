@@ -51,13 +51,19 @@ sources. Models of earlier versions have none."""
 EXAMPLES = "examples"
 """A tensor beside the network's: (N,2) sorted hashes of the examples of the text, each in two halves of 32
 bits. Models of earlier versions, of free text and of pairs have none."""
+TARGET_LENGTHS, OCTAVES = "target_lengths", 32
+"""A tensor beside the network's: (32,) the most tokens of a target, its end included, among the pairs of
+training whose sources have 2^i to 2^(i+1) − 1 tokens, their end included; 0 where there are none. Models of
+earlier versions, and those that read no source, have none."""
 NGRAM = "ngram."
 """The beginning of the names of the n-gram's tensors."""
 
 
 def is_fact(name: str) -> bool:
     """Return whether a tensor of a model is no parameter of its network."""
-    return name in {TRAINED_TOKENS, ALPHABET, SOURCE_ALPHABET, EXAMPLES} or name.startswith(NGRAM)
+    return name in {TRAINED_TOKENS, ALPHABET, SOURCE_ALPHABET, EXAMPLES, TARGET_LENGTHS} or name.startswith(
+        NGRAM
+    )
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,7 @@ def _check_tensors(path: Path, config: "ModelConfig", weights: Tensors) -> None:
         ALPHABET: (-1,),
         SOURCE_ALPHABET: (-1,),
         EXAMPLES: (-1, 2),
+        TARGET_LENGTHS: (OCTAVES,),
     }
     for name, shape in shapes.items():
         if name in weights and not _is_fact(weights[name], shape):

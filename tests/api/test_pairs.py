@@ -212,6 +212,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_same_seed_gives_the_same_bytes_and_so_does_a_resumed_run(session, ask, tmp_path, name):
     request = ask(**VARIANTS[name])
@@ -248,6 +249,7 @@ def test_a_mean_of_the_weights_is_what_is_kept_and_judged(session, train, ask):
     assert np.array_equal(plain["network.combine.weight"], own["combine.weight"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", ["bleu", "chrf", "accuracy"])
 def test_what_answers_score_decides_which_weights_are_kept(session, ask, monkeypatch, measure):
     """The scores are made up, so that the second of four is the best whatever the loss."""
@@ -327,6 +329,7 @@ def test_each_side_learns_its_own_vocabulary_and_a_shared_one_learns_both(sessio
     assert {"α".encode(), "ж".encode()} <= {*shared.tokenizer.pieces}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     ["", "[]", "{}", '{"target": 1, "source": 2}', '{"target": "x", "source": "y"}', '{"target": "{}"}'],
@@ -408,6 +411,7 @@ def with_plugin(tmp_path):
     return Session(registry, ModelStore(tmp_path / "acme"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_a_cell_without_a_numpy_step_writes_the_same_through_torch(tmp_path, ask, part):
     session = with_plugin(tmp_path)
@@ -534,6 +538,7 @@ def texts(found):
     return [[one.text for one in best] for best in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [GREEDY, BeamOptions(width=4), BeamOptions(width=3, coverage=0.2)])
 def test_answers_do_not_depend_on_the_batch_size(shelf, monkeypatch, options):
     made = generator(shelf, "one")
@@ -582,6 +587,7 @@ def test_answers_in_8_bits_are_about_as_probable(shelf, names):
         assert [nats for _, nats in near] == pytest.approx([nats for _, nats in exact], abs=0.1)
 
 
+@pytest.mark.slow
 def test_models_of_unlike_vocabularies_or_tasks_do_not_write_together(shelf, session, train, corpus):
     train(steps=1)
     with pytest.raises(UsageError, match="cannot generate together"):
@@ -612,6 +618,44 @@ def test_an_answer_has_no_more_tokens_than_asked_for(shelf):
     for best in search(made, ["abcdef"], BeamOptions(width=3), length=2):
         assert all(len(one.text) <= 2 for one in best)
     assert all(len(one.text) <= 2 for one in draw(made, ["abcdef"], 4, seed=1, length=2)[0])
+
+
+def doubled(count, most):
+    """Words of up to ``most`` letters, and each with every letter twice."""
+    rng = random.Random(3)
+    words = {"".join(rng.choices("abcdef", k=rng.randint(1, most))) for _ in range(count)}
+    return "".join(f"{word}\t{''.join(letter * 2 for letter in word.upper())}\n" for word in sorted(words))
+
+
+def longest(model, source, **given):
+    """The length of the longest of some texts for a source, in which A is by far likelier than an end."""
+    options = {"strategy": "sample", "count": 3, "seed": 1, "filters": "logit_bias=A:20", **given}
+    return max(map(len, model.generate(source=source, **options)))
+
+
+def test_a_text_is_not_much_longer_than_those_that_training_met_for_such_sources(session, train, tmp_path):
+    path = tmp_path / "doubled.tsv"
+    path.write_text(doubled(300, most=3))
+    train(path, steps=1, lr=1e-9)
+    model = session.load("pairs")
+    assert longest(model, "abc") == 16  # 1.5 times 6 letters and the end, and 5
+    assert longest(model, "abc", length=60) == 60
+    assert longest(model, "abcdef" * 6) == 256  # training met no source of such a length
+    for wanted in (
+        {"filters": "min_length=40"},
+        {"beam": 3, "min_length": 40},
+    ):  # however long a text it wants
+        assert len(model.generate(source="abc", seed=1, **wanted)) >= 40
+
+
+def test_a_tuned_model_may_write_as_much_as_the_one_that_it_began_as(session, train, tmp_path):
+    path = tmp_path / "doubled.tsv"
+    path.write_text(doubled(300, most=12))
+    train(path, name="base", steps=1, lr=1e-9)
+    path.write_text(doubled(300, most=2))
+    request = TrainRequest.of(str(path), name="tuned", init_from="base", **{**TRAINING_OPTIONS, "lr": 1e-12})
+    list(session.train(session.plan(request)))
+    assert longest(session.load("tuned"), "abcdef") > 16
 
 
 def test_only_what_training_met_is_written(shelf):

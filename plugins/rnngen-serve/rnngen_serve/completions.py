@@ -252,7 +252,7 @@ def generate(
         if asked.echo:
             for place in range(options["count"]):
                 yield Piece(number * options["count"] + place, asked.prompts[number])
-        most = shared.max_tokens(decoder.request.length, prompt.source)
+        most = shared.max_tokens(decoder.request.length, prompt.source, constrained=decoder.constrained)
         length = limits.max_tokens if most is None else min(most, limits.max_tokens)
         request = replace(decoder.request, length=length)
         for output in replace(decoder, strategy=counting, request=request).outputs([prompt], [number]):

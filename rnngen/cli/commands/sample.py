@@ -296,7 +296,7 @@ def _resumable(
         raise UsageError(f"--save-state keeps one text, and there are {len(pool)} {noun}{more}; give one")
     begun = pool[0]
     text = decoder.resume(saved, fingerprint) if saved else decoder.begin(begun)
-    length = generator.max_tokens(request.length, begun.source)
+    length = generator.max_tokens(request.length, begun.source, constrained=decoder.constrained)
     context.take_one_thread()
     Writer(decoder).write_resumable(text, begun, length)
     if request.save_state:
