@@ -181,7 +181,7 @@ def cached_loss(network: nn.Module, store: TokenStore, *, has_eos: bool, options
             h, targets = h[counts].float(), targets[counts]
             logs = torch.log_softmax(features.predict(h).float(), dim=-1)
             surprisals = cache.read(h, targets, logs.gather(1, targets[:, None])[:, 0])
-            nats, tokens = nats + float(surprisals.double().sum()), tokens + len(targets)
+            nats, tokens = nats + float(surprisals.cpu().double().sum()), tokens + len(targets)
     return Loss.of(store, nats, tokens, has_eos=has_eos)
 
 

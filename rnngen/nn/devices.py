@@ -60,6 +60,8 @@ def choose_device(name: str) -> torch.device:
         DeviceError: if it is not there; what is there is named.
         UsageError: if the name means nothing.
     """
+    if name == "cpu" or name in [f"cuda:{index}" for index in range(torch.cuda.device_count())]:
+        return torch.device(name)  # to look at all GPUs takes memory on each
     there = devices()
     gpus = sorted((d for d in there if d.name.startswith("cuda")), key=lambda d: -(d.memory_free or 0))
     if name == "auto":

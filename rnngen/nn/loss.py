@@ -24,8 +24,8 @@ def batch_loss(
         reduction: ``mean`` over the targets that count, or ``sum``.
     """
     device = next(network.parameters()).device
-    inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)
-    targets = torch.from_numpy(batch.targets).to(device, non_blocking=True)
+    inputs = torch.from_numpy(batch.inputs).to(device)  # waited for: they are views that may be gone
+    targets = torch.from_numpy(batch.targets).to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         state = initial_states(network, batch, state)
         loss = torch.zeros((), device=device)

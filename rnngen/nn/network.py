@@ -87,7 +87,8 @@ class RecurrentNetwork(nn.Module):
     def start(self, batch: int) -> State:
         """Return the state before the first token, for ``batch`` streams."""
         if self.initial:
-            return tuple(array.expand(batch, *array.shape[1:]) for array in self.initial)
+            # cuDNN takes no others
+            return tuple(array.expand(batch, *array.shape[1:]).contiguous() for array in self.initial)
         return tuple(chain.from_iterable(layer.initial_state(batch) for layer in self._layers()))
 
     def carry(self, state: State, reset: Tensor) -> State:

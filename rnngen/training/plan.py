@@ -257,7 +257,7 @@ def check_capabilities(registry: Registry, models: ModelStore, request: TrainReq
         ConflictError: naming the first such option.
         OptionError: if the task and the cell do not go together.
     """
-    request = _with_task(request)
+    request = _with_task(replace(request, resume=False))  # there is no run whose options are meant
     if request.init_from:
         base = models.open(request.init_from).config
         _refuse_another_network(registry, base, request)
@@ -388,7 +388,7 @@ def _changed(options: TrainingOptions, given: Given[TrainingOptions]) -> Trainin
         raise OptionError(
             f"`max_epochs`: the run has a budget of {budget}, and makes it to the last step; give `{budget}`"
         )
-    if changes.names & {*BUDGETS}:
+    if any(getattr(options, name) != value for name, value in changes.values.items() if name in BUDGETS):
         options = replace(options, epochs=None, steps=None, minutes=None, max_epochs=None)
     return changes.over(options)
 

@@ -44,6 +44,15 @@ def test_auto_takes_the_gpu_with_most_room(there, found, name, chosen):
     assert choose_device(name) == torch.device(chosen)
 
 
+def test_no_gpu_is_looked_at_where_the_processor_is_wanted(monkeypatch):
+    def broken():
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: broken())
+    assert choose_device("cpu") == torch.device("cpu")
+
+
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7", "mps", "meta"])
 def test_a_device_that_is_not_there_is_told_with_those_that_are(there, name):
     there(CPU)

@@ -4,6 +4,7 @@ import pytest
 
 from rnngen.events import Evaluated, Finished
 from rnngen.generation.loading import LoadOptions
+from rnngen.registry.components import choose
 
 pytestmark = pytest.mark.cuda
 
@@ -33,6 +34,24 @@ def test_options_of_a_cell_work_on_a_gpu(train, options):
 def test_bf16_learns_as_well(train):
     found = losses(train(**{**ON_GPU, "precision": "bf16"}))
     assert found[-1] < found[0]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_what_cudnn_computes_is_not_cast_to_fp16(session, cell):
+    """Autocast casts these to fp16, whatever type it is for; the features would have no more than 11 bits."""
+    import torch
+
+    layer = choose(session.registry, {"cell": cell}, {})["cell"].build(8, 16).cuda()
+    x = torch.full((2, 5, 8), 1e-9, device="cuda")  # nothing in fp16
+    with torch.autocast("cuda", torch.bfloat16):
+        y, _ = layer(x, layer.initial_state(2))
+    assert y.dtype == torch.float32
+    assert y.abs().max() > 0
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_learnt_state_is_one_that_cudnn_takes(train, precision):
+    assert isinstance(train(learn_state=True, **{**ON_GPU, "precision": precision})[-1], Finished)
 
 
 def test_pairs_are_learnt_and_answered_on_a_gpu(session, train, tmp_path):

@@ -136,6 +136,7 @@ def test_options_go_to_the_part_that_has_them(session, ask):
 # ── tuning another model ───────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
@@ -179,6 +180,7 @@ def test_asked_to_go_on_with_what_is_not_there_it_begins(session, ask):
     assert session.plan(ask(resume=True)).resumed is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "option"),
     [
@@ -221,6 +223,25 @@ def test_a_new_budget_replaces_the_old_whatever_its_unit(session, train, budget)
     given = {name: getattr(training, name) for name in ("steps", "epochs", "minutes")}
     assert {name: value for name, value in given.items() if value is not None} == budget
     assert training.seed == SEED
+
+
+def test_the_budget_that_there_is_given_again_changes_nothing(session, ask, train):
+    budget = {"steps": None, "minutes": 0.005, "max_epochs": 50.0}
+    train(stop=lambda: True, **budget)
+    training = session.plan(resumed(minutes=0.005)).config.training
+    assert (training.minutes, training.max_epochs) == (0.005, 50.0)
+    assert session.plan(resumed(minutes=1)).config.training.max_epochs is None
+
+
+@pytest.mark.parametrize(
+    "idle", [{"muon": "layers"}, {"mixture": 8}, {"teacher_weight": 0.9}, {"teacher_temp": 2.0}], ids=str
+)
+def test_an_option_of_no_use_is_refused_where_resume_begins_a_run(session, ask, train, idle):
+    with pytest.raises(UsageError, match=f"{next(iter(idle))} needs"):
+        session.plan(ask(resume=True, **idle))
+    train()
+    with pytest.raises(UsageError, match="resume cannot change"):  # but of a run it is told what it has
+        session.plan(resumed(**idle))
 
 
 def test_most_passes_mean_nothing_beside_the_budget_of_a_run(session, train):

@@ -1,5 +1,8 @@
 """The cells as torch has them, with their initial weights and states."""
 
+from contextlib import nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +34,29 @@ def zeros(rnn: nn.Module, batch: int) -> Tensor:
     return recurrent.new_zeros(batch, recurrent.shape[1])
 
 
+def run(rnn: nn.Module, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """Run a module of torch over ``x`` (B,T,I) from a state of (B,H) arrays → (B,T,H), state.
+
+    Not in autocast's bf16 where torch has no such thing: its LSTM on a CPU without AVX-512, and on CUDA every
+    one of them, which autocast casts to fp16 there, whatever was asked for (``_cudnn_rnn``), in which small
+    gradients vanish. They compute in the type of their weights there.
+    """
+    kind = x.device.type
+    cast = torch.is_autocast_enabled(kind) and (kind == "cuda" or (kind == "cpu" and not _has_bf16(rnn)))
+    if cast:
+        weight: Any = rnn.weight_hh_l0
+        x, state = x.to(weight.dtype), tuple(array.to(weight.dtype) for array in state)
+    before = tuple(array.unsqueeze(0) for array in state)  # torch keeps layers on axis 0: (1,B,H)
+    with torch.autocast(kind, enabled=False) if cast else nullcontext():
+        y, after = rnn(x, before if len(before) > 1 else before[0])
+    return y, tuple(array.squeeze(0) for array in (after if len(before) > 1 else (after,)))
+
+
+def _has_bf16(rnn: nn.Module) -> bool:
+    """Return whether torch's module takes bf16 on this CPU: without AVX-512 only GRU and RNN do."""
+    return not isinstance(rnn, nn.LSTM) or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class PlainCell(nn.Module):
     """A module of torch, or a hand-written recurrence that trains on the CPU; state ``(h,)`` of (B,H)."""
 
@@ -45,8 +71,7 @@ class PlainCell(nn.Module):
         if x.device.type == "cpu" and torch.is_grad_enabled():  # where torch has no fused GRU and RNN
             y, h = self.recurrence(x, state[0], tuple(getattr(self.rnn, f"{name}_l0") for name in NAMES))
             return y, (h,)
-        y, h = self.rnn(x, state[0].unsqueeze(0))
-        return y, (h.squeeze(0),)
+        return run(self.rnn, x, state)
 
     def recurrence(self, x: Tensor, h: Tensor, weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """``x`` (B,T,I), ``h`` (B,H), W U b d → outputs (B,T,H), the last state (B,H)."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from rnngen.builtins.cells.fused import product_type
 from rnngen.builtins.cells.lstm.fused import fused_layer_norm_lstm
 from rnngen.builtins.cells.options import LSTMOptions
-from rnngen.builtins.cells.plain import initialize, zeros
+from rnngen.builtins.cells.plain import initialize, run, zeros
 from rnngen.builtins.cells.recurrence import Kernels
 from rnngen.builtins.cells.regularized import Mogrifier, RegularizedCell
 from rnngen.builtins.cells.threads import use_kernels
@@ -35,14 +35,7 @@ class LSTM(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """``x`` (B,T,I), state → (B,T,H), state."""
-        h, c = (array.unsqueeze(0) for array in state)  # torch keeps layers on axis 0: (1,B,H)
-        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not _has_bf16():
-            own = self.rnn.get_parameter("weight_hh_l0").dtype
-            with torch.autocast("cpu", enabled=False):
-                y, (h, c) = self.rnn(x.to(own), (h.to(own), c.to(own)))
-        else:
-            y, (h, c) = self.rnn(x, (h, c))
-        return y, (h.squeeze(0), c.squeeze(0))
+        return run(self.rnn, x, state)
 
 
 class RegularizedLSTM(RegularizedCell):
@@ -77,11 +70,6 @@ class RegularizedLSTM(RegularizedCell):
         i, f, g, o = (projected + recurrent).chunk(4, dim=1)
         c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
         return o.sigmoid() * torch.tanh(self.memory(c)), c
-
-
-def _has_bf16() -> bool:
-    """Return whether torch's LSTM takes bf16 on this CPU: without AVX-512 only GRU and RNN do."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _set_forget_bias(rnn: nn.Module, bias: float) -> None:
