@@ -38,6 +38,7 @@ def test_tanh_of_what_is_no_number_is_none_and_that_of_infinity_is_one():
     np.testing.assert_allclose(tanh([np.inf, -np.inf]), [1, -1], atol=3e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [*FORMATS])
 def test_a_compiled_function_multiplies_by_any_matrix(form):
     rng = np.random.default_rng(0)

@@ -82,6 +82,7 @@ GENERATED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "flags"), GENERATED, ids=str)
 def test_a_text_is_that_of_the_command_line(run, tale, options, flags):
     expected = run(*TALE, "-s", "7", "-n", "30", *flags, "the cat").out

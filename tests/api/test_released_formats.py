@@ -19,6 +19,7 @@ def sections():
             yield pytest.param(folder, command, printed, id=f"{folder.name} {command}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "command", "printed"), list(sections()))
 def test_files_of_earlier_versions_print_what_they_printed(folder, command, printed, run, monkeypatch):
     piped, _, rest = command.rpartition("| ")

@@ -73,6 +73,7 @@ def count(text):
     return words.count_words([text])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [(name, {}) for name in SPECS]
@@ -90,6 +91,7 @@ def test_any_text_comes_back(name, text):
     assert b"".join(spelt(TRAINED[name], text)) == text.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECS)
 @given(text=st.text(max_size=100))
 @settings(max_examples=50)
@@ -142,6 +144,7 @@ for spec in rnngen_tokenizers():
 """
 
 
+@pytest.mark.slow
 def test_same_text_same_vocabulary_in_every_process():
     def trained(**environment):
         return subprocess.run(
@@ -309,6 +312,7 @@ def test_how_often_a_character_must_occur_can_be_chosen():
         CharOptions(min_count=0)
 
 
+@pytest.mark.slow
 def test_char_counts_the_same_in_many_chunks_as_in_one():
     text = made_up_prose() * 100
     many = [Chunk(text[at : at + 7], at == 0) for at in range(0, len(text), 7)]
@@ -441,6 +445,7 @@ def test_no_word_is_longer_than_its_bound():
         assert max(map(len, count("x " + text + "x"))) <= 33
 
 
+@pytest.mark.slow
 def test_every_space_of_the_library_is_one_of_pythons():
     """Texts are cut by Python's idea of a space, and words by the library's."""
     from tokenizers import Regex, pre_tokenizers

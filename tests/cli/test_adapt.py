@@ -42,6 +42,7 @@ def test_a_state_of_one_kind_is_not_gone_on_from_in_the_other(run, shelf):
     assert ran.err
 
 
+@pytest.mark.slow
 def test_eval_shows_it_beside_the_parts(run, shelf):
     found = json.loads(run("eval", "-m", "tale", "--adapt", "--json").out)
     parts = [found[mode]["nats_per_char"] for mode in ("network", "ngram")]
@@ -49,6 +50,7 @@ def test_eval_shows_it_beside_the_parts(run, shelf):
     assert found["adapt"]["nats_per_char"] > 0
 
 
+@pytest.mark.slow
 def test_a_model_without_an_ngram_is_named(run, place, tiny):
     (place / "tale.txt").write_text(tale())
     run("train", "tale.txt", "--name", "alone", "--ngram", "none", "-q", *tiny)

@@ -65,6 +65,7 @@ def run(*args):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version_import_nothing_heavy(argument):
     run_and_tell = (
@@ -140,6 +141,7 @@ def test_builtin_commands_do_not_look_at_plugins(plugin, imports):
     assert imports() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"key": 3}', '{"specs": [{}]}'])
 def test_a_damaged_cache_is_ignored(plugin, tmp_path, damage):
     plugin("greeter")

@@ -481,6 +481,7 @@ def retrain(run, trained, tiny):
     return go
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", range(9))
 def test_a_disk_that_fills_up_while_a_model_is_replaced_leaves_the_old_one_or_the_new(
     run, shelf, retrain, full_disk, files
@@ -497,6 +498,7 @@ def test_a_disk_that_fills_up_while_a_model_is_replaced_leaves_the_old_one_or_th
         assert contents(shelf / "tale") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", range(7))
 def test_a_disk_that_fills_up_while_a_run_goes_on_costs_nothing_that_was_there(run, shelf, full_disk, files):
     disk = full_disk(files)
@@ -530,6 +532,7 @@ def test_a_limit_on_file_sizes_is_one_line_too(spawn, texts, tiny, home):
     assert list((home / "models").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")  # noqa: PTH110
 @pytest.mark.parametrize("command", ["sample -m tale -s 1 the", "score -m tale", "models list"])
 def test_a_full_disk_behind_stdout_is_one_line(spawn, shelf, command):
@@ -540,6 +543,7 @@ def test_a_full_disk_behind_stdout_is_one_line(spawn, shelf, command):
     assert err == b"rnngen: error: standard output: No space left on device\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["sample -m tale -s 1 the", "score -m tale"])
 def test_a_closed_stdout_is_told(shelf, command):
     done = subprocess.run(
@@ -554,6 +558,7 @@ def test_a_closed_stdout_is_told(shelf, command):
     )
 
 
+@pytest.mark.slow
 def test_a_closed_stdin_is_told(shelf):
     for command in ("sample -m tale -", "score -m tale"):
         done = subprocess.run(

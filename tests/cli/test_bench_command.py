@@ -115,6 +115,7 @@ def test_what_makes_no_sense_is_refused_by_name(run, arguments, named):
     assert ran.out == ""
 
 
+@pytest.mark.slow
 def test_one_thread_is_set_before_numpy_is_loaded(spawn):
     """In a process of its own, whatever the environment says."""
     out, err = spawn(*SAMPLE, *SIZES, "--json", env={"OMP_NUM_THREADS": "2"}).communicate(timeout=60)

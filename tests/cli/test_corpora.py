@@ -177,6 +177,7 @@ def test_what_is_built_is_found_and_the_held_out_side_is_beside_it(home, capsys)
     assert held_out.read_text() == pairs_of("reversal", count=10, held_out=True)
 
 
+@pytest.mark.slow
 def test_counts_have_defaults(home, capsys):
     assert main(["corpora", "build", "reversal"]) == 0
     assert main(["corpora", "build", "reversal", "--held-out"]) == 0
@@ -221,6 +222,7 @@ def test_a_generator_that_runs_out_says_so_and_leaves_the_old_file(tmp_path, cap
 # ── Training on them by name ───────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_corpus_that_ships_is_trained_on_by_its_name_and_for_its_task(run, place, home, tiny):
     run("train", "places", "-q", *tiny, "--steps", "2")
     assert json.loads(run("models", "show", "places", "--json").out)["task"]["name"] == "lines"

@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
 
+
+@pytest.mark.slow
 def test_distil_makes_one_model_of_several(run, trained, shelf, tiny):
     text = trained / "tale.txt"
     run("train", text, "--name", "other", "-q", *tiny, "--steps", 4)
@@ -15,6 +18,7 @@ def test_distil_makes_one_model_of_several(run, trained, shelf, tiny):
     assert run("sample", "-m", "small", "-n", 20, "--seed", 1).out
 
 
+@pytest.mark.slow
 def test_distil_is_train_with_teachers(run, trained, shelf, tiny):
     text = trained / "tale.txt"
     run("distil", text, "--teacher", "tale", "--name", "one", "-q", *tiny, "--teacher-weight", 0.8)

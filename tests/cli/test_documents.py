@@ -35,6 +35,7 @@ def test_texts_are_written_as_training_divides_them(run, model, place):
     assert run(*flags, "-0").out == "".join(f"{text}\0" for text in several)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("model")
 def test_records_are_the_same_documents_as_the_text_between_separators(run, place, home, tiny):
     run("train", records(place, poems()), "--task", "documents", "-q", *tiny, "--steps", "150")
@@ -44,6 +45,7 @@ def test_records_are_the_same_documents_as_the_text_between_separators(run, plac
     assert one == other
 
 
+@pytest.mark.slow
 def test_a_separator_is_kept_with_the_model(run, place, tiny):
     (place / "cookies.txt").write_text("\n%\n".join(poems()))
     flags = ("cookies.txt", "--task", "documents", "--separator", r"\n%\n")

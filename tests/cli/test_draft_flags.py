@@ -8,6 +8,7 @@ TALE = ("sample", "-m", "tale", "--seed", "7", "-n", "150")
 PROMPT = "the cat sees the sea.\nthe cat sees"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chain", [(), ("--temp", "0"), ("--mirostat", "2", "--dry", "0.8"), ("--temp", "0.5", "--top-k", "5")]
 )

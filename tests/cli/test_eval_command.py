@@ -41,6 +41,7 @@ def test_the_ways_to_tell_a_loss_agree(run, shelf, reading):
     assert loss["nats_per_token"] == pytest.approx(loss["nats_per_char"] * ratio)
 
 
+@pytest.mark.slow
 def test_without_a_text_it_is_the_one_held_out(run, shelf, held_out):
     own, given = told(run, "-m", "tale"), told(run, "-m", "tale", held_out)
     assert own == given
@@ -71,6 +72,7 @@ def test_without_json_it_is_a_table(run, shelf):
     assert "characters" in done.err
 
 
+@pytest.mark.slow
 def test_readings_that_adapt_come_where_they_are_asked_for(run, shelf):
     result = told(run, "-m", "tale", "--dynamic", "--cache", "--cache-size", "50")
     assert set(result) == {"tokens", "chars", "window", "stream", "dynamic", "cache", "floor", "novelty"}

@@ -23,6 +23,7 @@ def test_n_and_n_tokens_are_the_bytes_of_2n(run, model, chain):
     assert first + then + last == whole
 
 
+@pytest.mark.slow
 def test_a_character_cut_by_the_length_is_whole_when_it_goes_on(run, spawn, place):
     (place / "odes.txt").write_text("愛は星のように遠く\n" * 60, encoding="utf-8")
     run("train", "odes.txt", "--tokenizer", "byte", "--hidden", "32", "--steps", "60", "--seed", "1",
@@ -59,6 +60,7 @@ def test_a_stop_that_was_shown_already_does_not_end_what_follows(run):
     assert rest
 
 
+@pytest.mark.slow
 def test_of_prompts_and_sources_that_come_slowly_none_is_dropped(spawn, models):
     for model, noun in (("names", "prompts"), ("pairs", "sources")):
         process = spawn("sample", "-m", model, "--save-state", "state", stdin=subprocess.PIPE)

@@ -21,6 +21,7 @@ def records(place):
     return "names.jsonl"
 
 
+@pytest.mark.slow
 def test_lines_and_records_give_the_same_model(run, lines, records, home, tiny):
     run("train", lines, "--task", "labelled", "--name", "one", "-q", *tiny)
     named = ("--field", "name", "--label-field", "sex")
@@ -29,6 +30,7 @@ def test_lines_and_records_give_the_same_model(run, lines, records, home, tiny):
     assert one == other
 
 
+@pytest.mark.slow
 def test_a_run_on_records_goes_on_with_its_fields(run, records, tiny):
     named = ("--field", "name", "--label-field", "sex", "--task", "labelled")
     run("train", records, "-q", *named, *tiny)

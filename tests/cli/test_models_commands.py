@@ -267,6 +267,7 @@ def namesake(shelf, place):
     return shelf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

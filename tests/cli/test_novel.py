@@ -38,6 +38,7 @@ def test_the_prompt_is_a_part_of_the_example(at, place):
     assert not known & set(lines)
 
 
+@pytest.mark.slow
 def test_a_prompt_in_another_normal_form_is_a_part_of_it_too(run, place, tiny):
     known = {f"é{word}" for word in WORDS}
     (place / "accents.txt").write_text("".join(f"{word}\n" for word in sorted(known)))
@@ -61,6 +62,7 @@ def test_what_keeps_no_examples_is_refused(run, shelf):
     assert "--novel" in run("sample", "-m", "names", "--novel", "--save-state", "x", status=2).err
 
 
+@pytest.mark.slow
 def test_training_and_eval_report_how_much_is_copied(at, place):
     said = at("train", "words.txt", "--task", "lines", "--name", "w2", "--steps", "150", "--hidden", "16").err
     assert "generated examples stand in the training text" in said

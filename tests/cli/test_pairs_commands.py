@@ -93,6 +93,7 @@ def test_lines_before_one_that_is_not_utf8_are_answered_and_it_is_named(answer, 
     assert told.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_argument_that_is_not_utf8_is_refused(spawn, models):
     process = spawn("sample", "-m", "pairs", os.fsdecode(b"a\xff"))
     out, err = process.communicate(timeout=60)
@@ -117,6 +118,7 @@ def read_line(stream, seconds=60):
     return stream.readline().decode()
 
 
+@pytest.mark.slow
 def test_a_line_is_answered_before_the_next_one_is_sent(spawn, models, alone):
     process = spawn("sample", "-m", "pairs", stdin=subprocess.PIPE, bufsize=0)
     for source in ("abc", "", "fedc"):
@@ -127,6 +129,7 @@ def test_a_line_is_answered_before_the_next_one_is_sent(spawn, models, alone):
     assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_it_in_silence_though_more_may_come(spawn, models):
     process = spawn("sample", "-m", "pairs", stdin=subprocess.PIPE, bufsize=0)
     process.stdin.write(b"abc\n")
@@ -137,6 +140,7 @@ def test_a_reader_that_leaves_ends_it_in_silence_though_more_may_come(spawn, mod
     assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_an_error_ends_it_though_more_may_come(spawn, models):
     process = spawn("sample", "-m", "pairs", stdin=subprocess.PIPE, bufsize=0)
     process.stdin.write(b"abc\n\xff\n")
@@ -147,6 +151,7 @@ def test_an_error_ends_it_though_more_may_come(spawn, models):
     assert "Fatal" not in said
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_it_though_more_may_come(spawn, models):
     import signal
 
@@ -407,6 +412,7 @@ def test_a_gap_in_an_output_is_filled(run, models):
     assert "reads a source" in run("fill", "-m", "pairs", "C___F", status=2).err
 
 
+@pytest.mark.slow
 def test_a_number_of_parameters_takes_a_width_that_the_heads_can_share(run, place):
     (place / "words.tsv").write_text(reversals(200))
     flags = ["--task", "pairs", "-o", "attention=multihead", "--params", "30k", "--steps", "2", "--plan"]
@@ -462,6 +468,7 @@ def test_pairs_that_cannot_be_read_are_named(run, place, files, flags, said):
     assert said in told.err
 
 
+@pytest.mark.slow
 def test_two_files_are_trained_on(run, home, place):
     sides = list(zip(*(line.split("\t") for line in reversals(80).splitlines()), strict=True))
     for name, side in zip(("s", "t"), sides, strict=True):

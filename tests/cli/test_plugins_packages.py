@@ -19,6 +19,7 @@ def pip(monkeypatch):
     return called
 
 
+@pytest.mark.slow
 def test_a_new_package_passes_its_own_test(run, place, monkeypatch):
     run("plugins", "new", "task", "my-task")
     assert {path.name for path in (place / "my-task").iterdir()} == {

@@ -70,6 +70,7 @@ def test_json_is_one_object_a_line(run):
     assert [record["text"] for record in records] == plain[:3]
 
 
+@pytest.mark.slow
 def test_json_is_valid_utf8_though_the_text_is_cut_within_a_character(spawn, run, place):
     (place / "odes.txt").write_text("愛は星のように遠く\n" * 60, encoding="utf-8")
     run("train", "odes.txt", "--tokenizer", "byte", "--hidden", "8", "--steps", "3", "--seed", "1", "-q")
@@ -158,6 +159,7 @@ def test_a_warning_repeats_no_whole_book(run):
 # ── The same again ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("null", [[], ["-0"]])
 @pytest.mark.parametrize("model", ["tale", "names"])
 def test_a_text_does_not_depend_on_how_many_there_are(run, model, null):
@@ -223,6 +225,7 @@ FLAGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "names"),
     [
@@ -247,6 +250,7 @@ def test_temperature_before_or_after_the_cuts_makes_a_difference_and_before_is_u
     assert run(*hot).out == run(*hot, "--order", "hf").out != run(*hot, "--order", "llama").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "filters",
     [
@@ -338,6 +342,7 @@ def test_an_empty_chain_is_the_model_as_it_is(run):
     assert run(*TALE, "--filters", "").out == run(*TALE, "--temp", "1").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extreme", ["1e-320", "1e-40", "1e-9", "1e40", "1e300"])
 def test_extreme_temperatures_give_text_and_no_warning(spawn, extreme):
     process = spawn(*TALE, "-n", "20", "--temp", extreme)
@@ -456,6 +461,7 @@ def test_a_prompt_overrules_a_prompt_file_of_a_settings_file(run, place):
 # ── In a pipeline ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_it_in_silence(spawn):
     process = spawn(*TALE, "-n", "-1", "the cat")
     taken = process.stdout.read(300)
@@ -466,6 +472,7 @@ def test_a_reader_that_leaves_ends_it_in_silence(spawn):
     assert len(taken) == 300
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/bin/bash"), reason="needs PIPESTATUS")  # noqa: PTH110
 def test_the_pipeline_of_the_readme_is_clean(spawn, run):
     command = f'printf "the cat" | "{sys.executable}" -m rnngen sample -m tale --seed 7 | head -c 300; '

@@ -27,6 +27,7 @@ def test_the_last_line_needs_no_end_and_line_ends_do_not_count(run):
     assert scores(run, "Anna\r\nBela\r\n") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize(
     ("command", "text"),
@@ -99,6 +100,7 @@ def test_a_file_or_a_pipe_may_stand_for_stdin(run, place):
     assert writer.wait() == 0
 
 
+@pytest.mark.slow
 def test_each_line_is_answered_before_the_next_one_comes(spawn, run):
     expected = scores(run, "Anna\nBela\n")
     process = spawn("score", "-m", "names", stdin=subprocess.PIPE)
@@ -111,6 +113,7 @@ def test_each_line_is_answered_before_the_next_one_comes(spawn, run):
     assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_with_null_each_text_is_answered_before_the_next_one_comes(spawn, run):
     expected = scores(run, "Anna\nBela\n")
     process = spawn("score", "-m", "names", "-0", stdin=subprocess.PIPE)

@@ -42,11 +42,13 @@ def pairs(tmp_path_factory):
 # ── Names for flags ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAME)
 def test_a_strategy_is_what_its_flags_are(run, name):
     assert run(*TALE, "--strategy", name, "the").out == run(*TALE, *SAME[name], "the").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "given", "same"),
     [
@@ -204,6 +206,7 @@ def test_candidates_are_not_a_filter(run):
     assert run(*CONTRAST, "--top-k", "2", *flags).out != filtered
 
 
+@pytest.mark.slow
 def test_it_streams_and_never_ends_if_so_asked(spawn):
     process = spawn("sample", "-m", "tale", "--strategy", "contrastive", "-n", "-1", "the")
     assert len(process.stdout.read(2000)) == 2000

@@ -39,6 +39,7 @@ def models(home):
 PLAN = ("--plan", "--steps", "20", "--seed", "1")
 
 
+@pytest.mark.slow
 def test_a_plan_is_a_result_whatever_is_quiet_and_whatever_models_there_are(run, tale, shelf):
     before = (shelf / "tale" / "config.json").read_bytes()
     ran = run("train", "tale.txt", *PLAN)
@@ -84,6 +85,7 @@ def weights(folder):
 # ── What it leaves ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_model_is_a_folder_of_these_files(run, tale, models, tiny):
     run("train", "tale.txt", "-q", *tiny)
     assert set(contents(models)) == {
@@ -101,6 +103,7 @@ def test_a_model_is_a_folder_of_these_files(run, tale, models, tiny):
     assert [json.loads(row)["step"] for row in rows] == [20, 40]
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_but_warnings(run, tale, tiny, monkeypatch):
     done = run("train", "tale.txt", "-q", *tiny, "--ngram", "none")
     assert done.out == ""
@@ -111,6 +114,7 @@ def test_quiet_says_nothing_but_warnings(run, tale, tiny, monkeypatch):
     assert (done.out, done.err) == ("", "")
 
 
+@pytest.mark.slow
 def test_progress_goes_to_stderr(run, tale, tiny):
     done = run("train", "tale.txt", *tiny)
     assert done.out == ""
@@ -137,6 +141,7 @@ def test_the_end_shows_several_samples_and_what_to_try(run, tiny, task, text, tr
     assert sum(line.startswith("  | ") for line in done.err.splitlines()) > 2
 
 
+@pytest.mark.slow
 def test_json_is_an_event_a_line_from_started_to_finished(run, tale, tiny):
     done = run("train", "tale.txt", "--json", *tiny)
     events = [json.loads(line) for line in done.out.splitlines()]
@@ -148,6 +153,7 @@ def test_json_is_an_event_a_line_from_started_to_finished(run, tale, tiny):
     assert done.err == ""
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_bytes(run, tale, models, tiny):
     run("train", "tale.txt", "-q", "--name", "one", *tiny)
     run("train", "tale.txt", "-q", "--name", "two", *tiny)
@@ -155,6 +161,7 @@ def test_the_same_seed_trains_the_same_bytes(run, tale, models, tiny):
     assert weights(models / "one") == weights(models / "two") != weights(models / "three")
 
 
+@pytest.mark.slow
 def test_a_seed_is_chosen_recorded_and_enough_to_train_again(run, tale, models, tiny):
     unseeded = [flag for flag in tiny if not flag.startswith("--seed")]
     run("train", "tale.txt", "-q", "--name", "one", *unseeded)
@@ -166,6 +173,7 @@ def test_a_seed_is_chosen_recorded_and_enough_to_train_again(run, tale, models, 
 # ── What it trains on ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_text_from_a_pipe_trains_and_the_run_can_be_resumed(run, tale, models, tiny):
     run("train", "-", "--name", "piped", "-q", *tiny, stdin=tale.read_text())
     run("train", "tale.txt", "--name", "filed", "-q", *tiny)
@@ -174,6 +182,7 @@ def test_text_from_a_pipe_trains_and_the_run_can_be_resumed(run, tale, models, t
     assert run("sample", "-m", "piped", "-s", "1", "-n", "9", "the").out.startswith("the")
 
 
+@pytest.mark.slow
 def test_sizes_are_chosen_for_a_text_from_a_pipe_which_can_be_read_once(run, tale, models, tiny):
     sized = ["--params", "20k", *(flag for flag in tiny if "--hidden" not in flag)]
     run("train", "-", "--name", "piped", "-q", *sized, stdin=tale.read_text())
@@ -193,6 +202,7 @@ def test_lines_are_examples(run, trained, tiny):
     assert max(map(len, texts)) < 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer", ["char", "byte", "bpe"])
 def test_chinese_text_trains_and_is_written(run, place, tiny, tokenizer):
     poem = "床前明月光，疑是地上霜。\n舉頭望明月，低頭思故鄉。\n"
@@ -207,6 +217,7 @@ def test_chinese_text_trains_and_is_written(run, place, tiny, tokenizer):
         assert done.err == ""
 
 
+@pytest.mark.slow
 def test_a_model_begins_with_another_ones_weights(run, shelf, trained, place, tiny):
     (place / "more.txt").write_text((trained / "tale.txt").read_text().replace("cat", "dog"))
     tiny = [*tiny, "--steps", "1", "--lr", "1e-9", "--ngram", "none"]  # which would know the text at once
@@ -228,12 +239,14 @@ def test_a_model_that_is_there_is_not_replaced_by_accident(run, shelf, tale, tin
     assert contents(shelf) == before
 
 
+@pytest.mark.slow
 def test_force_replaces_it(run, shelf, tale, tiny):
     run("train", "tale.txt", "-q", "--force", *tiny, "--hidden", "12")
     assert json.loads((shelf / "tale" / "config.json").read_text())["network"]["hidden"] == 12
     assert listed(shelf) == {"tale", "names"}
 
 
+@pytest.mark.slow
 def test_resume_starts_a_run_where_there_is_none(run, tale, models, tiny):
     run("train", "tale.txt", "--resume", "-q", *tiny)
     run("train", "tale.txt", "--name", "plain", "-q", *tiny)
@@ -243,6 +256,7 @@ def test_resume_starts_a_run_where_there_is_none(run, tale, models, tiny):
 # ── Interrupted ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tale")
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_saves_says_how_to_go_on_and_going_on_gives_what_an_unbroken_run_gives(
@@ -267,6 +281,7 @@ def test_what_resumes_is_a_command_whatever_the_name(run, tale, tiny, signalled)
     assert done.err.endswith("go on with: rnngen train --resume --name 'my diary'\n")
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_before_its_first_evaluation_can_be_sampled_and_resumed(
     run, tale, models, tiny, signalled
 ):
@@ -358,6 +373,7 @@ def test_settings_for_new_models_give_way_to_a_run_that_goes_on(run, shelf, home
     assert contents(home / "models" / "tale")["config.json"] == before["config.json"]
 
 
+@pytest.mark.slow
 def test_a_larger_budget_goes_on_from_where_it_stood(run, shelf):
     done = run("train", "--resume", "--name", "tale", "--steps", "60", "--json")
     events = [json.loads(line) for line in done.out.splitlines()]
@@ -492,6 +508,7 @@ def test_the_nearest_file_stands_above_the_users_where_options_exclude_one_anoth
     )
 
 
+@pytest.mark.slow
 def test_options_of_the_cell_in_files_and_on_the_command_line_count_key_by_key(run, tale, home, tiny):
     place, models = tale.parent, home / "models"
     home.mkdir(exist_ok=True)
@@ -503,6 +520,7 @@ def test_options_of_the_cell_in_files_and_on_the_command_line_count_key_by_key(r
     assert (found["forget_bias"], found["layer_norm"]) == (0.5, False)
 
 
+@pytest.mark.slow
 def test_what_a_file_says_of_new_models_changes_no_run_that_goes_on(run, tale, place, models, tiny):
     run("train", "tale.txt", "-q", *tiny, "--patience", "0", "--precision", "fp32")
     (place / "rnngen.toml").write_text("[train]\nmax-epochs = 30\npatience = 3\nprecision = 'bf16'\n")
@@ -520,6 +538,7 @@ def test_to_resume_what_has_not_begun_begins_it_whatever_a_file_says_of_other_ta
     assert configuration(models / "new")["task"]["name"] == "lines"
 
 
+@pytest.mark.slow
 def test_a_pattern_is_named_after_its_folder(run, place, models, tiny):
     (place / "my poems").mkdir()
     for name in "ab":

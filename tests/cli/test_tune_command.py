@@ -48,6 +48,7 @@ def record(ran):
 # ── Searching ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_the_result_is_a_command_that_trains_to_the_same_loss_as_the_study_does(run, tale, models, home):
     done = run("tune", "tale.txt", *FLAGS)
     assert (home / "studies" / "tale.journal").is_file()
@@ -72,6 +73,7 @@ def test_off_a_terminal_there_is_a_line_a_trial(run, tale):
     assert len(lines) == 4
 
 
+@pytest.mark.slow
 def test_json_is_an_object_a_trial_and_one_for_the_best(run, tale):
     done = run("tune", "tale.txt", *FLAGS, "--json")
     *ended, last = [json.loads(line) for line in done.out.splitlines()]
@@ -85,6 +87,7 @@ def test_json_is_an_object_a_trial_and_one_for_the_best(run, tale):
     assert done.err == ""
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_with_the_study(run, tale):
     run("tune", "tale.txt", *FLAGS, "-q")
     done = run("tune", "tale.txt", *FLAGS, "--json")
@@ -97,6 +100,7 @@ def test_a_text_may_come_through_a_pipe(run, tale):
     assert record(done)["trials"] == 2
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_search_and_says_how_to_go_on(run, tale, monkeypatch):
 
     def interrupted(*arguments, **named):
@@ -155,6 +159,7 @@ def test_without_optuna_it_says_what_to_install(run, tale, monkeypatch):
 # ── Training the best ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_flags_count_above_the_study(run, tale, models):
     run("tune", "tale.txt", *FLAGS, "-q")
     run(
@@ -180,6 +185,7 @@ def test_flags_count_above_the_study(run, tale, models):
     )
 
 
+@pytest.mark.slow
 def test_a_study_counts_above_settings_files(run, tale, models):
     run("tune", "tale.txt", *FLAGS, "-q")
     (tale.parent / "rnngen.toml").write_text("[train]\nhidden = 12\nlr = 0.5\nclip = 0.7\n")
@@ -189,6 +195,7 @@ def test_a_study_counts_above_settings_files(run, tale, models):
     assert (config["training"]["lr"], config["training"]["clip"]) == (0.4, 0.7)
 
 
+@pytest.mark.slow
 def test_to_name_the_cell_that_a_study_had_by_default_keeps_its_options(run, tale, models):
     run("tune", "tale.txt", *FLAGS, "-q", "--search", "forget_bias=1.5..2.5", "--trials", "3", "--seed", "2")
     for name, flags in (("plain", []), ("named", ["--cell", "lstm"])):
@@ -198,6 +205,7 @@ def test_to_name_the_cell_that_a_study_had_by_default_keeps_its_options(run, tal
     assert one["cell"]["options"]["forget_bias"] >= 1.5
 
 
+@pytest.mark.slow
 def test_a_study_in_another_place_is_found_there(run, tale, models, tmp_path):
     place = str(tmp_path / "shared.journal")
     run("tune", "tale.txt", *FLAGS, "-q", "--storage", place, "--name", "mine")
@@ -205,6 +213,7 @@ def test_a_study_in_another_place_is_found_there(run, tale, models, tmp_path):
     assert json.loads((models / "tale" / "config.json").read_text())["training"]["batch"] == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "status", "message"),
     [

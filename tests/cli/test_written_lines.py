@@ -21,6 +21,7 @@ def trained(run, place, targets):
 DRAWS = ("sample", "-m", "many", "--temp", "1", "--seed", "1", "-n", "14")
 
 
+@pytest.mark.slow
 def test_an_answer_with_line_ends_is_one_line_that_spells_them(run, home, place):
     trained(run, place, [f"{k}\n{k}\r\n{ODD}{k}" for k in "abcdef"])
     sources = "a\nb\nc\nd\n" * 4
@@ -38,6 +39,7 @@ def test_an_answer_with_line_ends_is_one_line_that_spells_them(run, home, place)
     assert [record["text"] for record in records] == whole
 
 
+@pytest.mark.slow
 def test_what_only_looks_like_a_line_end_passes_unchanged(run, home, place):
     trained(run, place, [f"{k}{ODD}{k}" for k in "abcdef"])
     told = run(*DRAWS, stdin="a\nb\n" * 8)

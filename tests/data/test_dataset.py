@@ -84,6 +84,7 @@ def test_passes_are_reported_while_they_are_under_way(path):
 # ── the split ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5, 0.9])
 @pytest.mark.parametrize("tokenizer", ["char", "byte", "bpe"])
 def test_free_text_is_cut_once_and_nothing_is_lost(path, fraction, tokenizer):
@@ -196,6 +197,7 @@ def test_generation_starts_from_what_training_has_met(tmp_path, text, task, open
 # ── the cache ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["continue", "lines"])
 @pytest.mark.parametrize("tokenizer", ["char", "byte", "bpe", "word", "unigram", "wordpiece"])
 def test_the_same_text_gives_the_same_bytes(path, tmp_path, monkeypatch, task, tokenizer):
@@ -244,6 +246,7 @@ def test_whatever_matters_makes_another_entry(path, home, tmp_path, change):
         assert text_of(encoded, "train")[0] == "some text"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\x00\xff"])
 def test_a_damaged_entry_is_made_again(path, home, damage):
     whole = encode(path)
@@ -258,6 +261,7 @@ def test_a_damaged_entry_is_made_again(path, home, damage):
         assert encode(path).tokenizer_json == whole.tokenizer_json
 
 
+@pytest.mark.slow
 def test_whatever_bit_of_an_entry_is_flipped_it_is_noticed(path, home):
     whole, draw = encode(path, task="lines"), random.Random(1)
     for _ in range(150):

@@ -97,6 +97,7 @@ def test_a_line_that_is_no_pair_is_named_with_its_number(read, line, said):
         read(f"{TSV}\n{line}\nx\ty\n")
 
 
+@pytest.mark.slow
 def test_the_number_of_a_line_is_right_far_into_a_file(read):
     with pytest.raises(CorpusError, match="line 200001 "):
         read("source\ttext\n" * 200_000 + "bad\n")

@@ -38,6 +38,7 @@ def text(name, **options):
 # ── What all of them promise ───────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @each
 def test_there_are_as_many_pairs_as_asked_for_and_no_source_twice(name):
     assert len({source for source, _ in made(name)}) == len(made(name)) == 1500
@@ -50,6 +51,7 @@ def test_both_sides_are_one_clean_line(name):
         assert not re.search(r"[\t\n\r{}\ufffd]|  ", side)
 
 
+@pytest.mark.slow
 @each
 def test_sides_share_no_source_whatever_the_seeds(name):
     training = {source for seed in (1, 2, 3) for source, _ in made(name, seed=seed)}
@@ -58,6 +60,7 @@ def test_sides_share_no_source_whatever_the_seeds(name):
     assert all(parallel.is_held_out(source) for source in held_out)
 
 
+@pytest.mark.slow
 @each
 def test_a_tenth_of_the_sources_is_held_out(name):
     draw, generate = part("draw").Draw(5), parallel.generator(name)
@@ -65,6 +68,7 @@ def test_a_tenth_of_the_sources_is_held_out(name):
     assert 0.08 < sum(map(parallel.is_held_out, sources)) / len(sources) < 0.12
 
 
+@pytest.mark.slow
 @each
 def test_a_source_has_one_target_whatever_the_seed(name):
     targets = {}

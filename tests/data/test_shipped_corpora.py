@@ -119,6 +119,7 @@ def test_corpora_are_found_inside_an_installed_package_first(tmp_path, monkeypat
     assert shipped_corpora.folder() == inside
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corpus", BUILT, ids=lambda corpus: corpus.name)
 def test_builder_gives_the_same_text_twice(corpus):
     first, second = io.StringIO(), io.StringIO()

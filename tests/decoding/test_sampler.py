@@ -69,6 +69,7 @@ def test_a_draw_does_not_write(values, number):
     np.testing.assert_array_equal(logits, np.array(values, np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filters", [[], [no_repeat_ngram(NoRepeatOptions(n=3, window=40)), GREEDY]])
 def test_a_text_of_any_length_is_the_same_where_its_beginning_is_forgotten(toy, filters):
     step = toy(6)

@@ -36,6 +36,7 @@ def guessed(data):
     raise AssertionError("it is UTF-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeated", [1, 40])
 @pytest.mark.parametrize(("text", "encoding"), [(text, one) for text, some in TEXTS.items() for one in some])
 def test_the_right_encoding_is_among_those_that_are_named(text, encoding, repeated):

@@ -71,6 +71,7 @@ def by_hand(network, rule, lr, decay, size):
     return nats
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["sgd", "rms"])
 @pytest.mark.parametrize("size", [5, 8, 1000])
 def test_it_is_the_loop_that_one_would_write_by_hand(network, store, rule, size):

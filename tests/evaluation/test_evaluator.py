@@ -26,6 +26,7 @@ def evaluate(session):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [{}, {"layers": 2, "learn_state": True, "tied": True}])
 @pytest.mark.parametrize("ngram", ["none", "auto"])
 @pytest.mark.parametrize("task", ["continue", "lines"])
@@ -37,6 +38,7 @@ def test_the_verdict_of_training_is_that_of_eval(train, evaluate, task, shape, n
     assert evaluation.losses["window"].nats_per_char == pytest.approx(told.window, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"ngram": "none"}, {"ngram": "auto"}, {"ngram": "auto", "task": "lines"}]
 )
@@ -108,6 +110,7 @@ def test_a_training_text_that_has_changed_is_no_floor(train, evaluate, corpus, t
     assert "not the text" in evaluate(tmp_path / "other.txt").no_baseline
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["continue", "lines"])
 def test_readings_that_adapt_are_there_when_asked_for(session, train, evaluate, tmp_path, task):
     train(task=task, ngram="auto")

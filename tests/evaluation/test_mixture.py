@@ -39,6 +39,7 @@ def judged(tmp_path):
     return go
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positions", [300, 1500])
 def test_of_examples_it_has_all_places_as_often_as_they_are(judged, positions):
     judge, store = judged(written(0, 1500, 9), has_eos=True)
@@ -50,6 +51,7 @@ def test_of_examples_it_has_all_places_as_often_as_they_are(judged, positions):
     assert found.surprisals(PRIOR).mean() == pytest.approx(whole, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positions", [300, 3000])
 def test_of_free_text_few_places_stand_behind_a_fresh_state(judged, positions):
     judge, store = judged([" ".join(written(1, 2000, 30))], has_eos=False)

@@ -60,6 +60,7 @@ def by_hand(network, has_eos, size, weight, theta):
     return nats
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_eos", [False, True])
 @pytest.mark.parametrize("size", [1, 7, 30, 10_000])
 @pytest.mark.parametrize("block", [1, 16, 256])

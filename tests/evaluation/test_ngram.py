@@ -77,6 +77,7 @@ def test_probabilities_sum_to_one(has_eos, history):
     assert sum(exp(-n) for n in nats) == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_large_alphabet_does_not_overflow():
     script = "".join(map(chr, range(0x4E00, 0x9FFF)))  # five of these in one number pass 64 bits
     train = [script[::7] + script[::-5], script]

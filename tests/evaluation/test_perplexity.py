@@ -93,6 +93,7 @@ def test_stream_loss_is_the_same_however_many_tokens_are_read_at_a_time(network,
     assert (loss.tokens, loss.chars_per_token) == (whole.tokens, whole.chars_per_token)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_read_in_parts(network, store, monkeypatch):
     """Of three streams, whose states are carried."""
     whole = LossEvaluator(network).stream(store, has_eos=False, streams=3, seq=5)

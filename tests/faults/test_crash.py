@@ -74,6 +74,7 @@ class Play:
         self.check(here)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ready")
 @pytest.mark.parametrize("name", ["going on", "replacing", "removing"])
 def test_stopped_now_and_then_nothing_is_lost(tmp_path, name):

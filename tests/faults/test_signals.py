@@ -78,6 +78,7 @@ def test_a_stop_gives_the_cursor_back_and_takes_it_again(monkeypatch):
     assert shown.getvalue().count(hide) == 2
 
 
+@pytest.mark.slow
 def test_a_second_training_of_the_name_is_refused_at_its_start_and_changes_nothing(stage):
     pid = begun([*TRAIN, "--steps=100000"])
     try:
@@ -94,6 +95,7 @@ def test_a_second_training_of_the_name_is_refused_at_its_start_and_changes_nothi
     assert stage.hidden() == []
 
 
+@pytest.mark.slow
 def test_a_model_that_is_removed_ends_its_training_at_once_and_its_name_is_free(stage):
     reader, writer = os.pipe()
     pid = begun([*TRAIN, "--steps=100000", "--evaluations=10000", "-v"], err=writer)
@@ -111,6 +113,7 @@ def test_a_model_that_is_removed_ends_its_training_at_once_and_its_name_is_free(
     assert list(stage.models.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_samples_of_one_model_at_once_write_the_same_text_and_are_all_logged(stage):
     well(*TRAIN, "--steps=2")
     command = ["sample", "-m", "tale", "-n", "9", "--seed=1", "--log", "--prompt-file", "tale.txt"]

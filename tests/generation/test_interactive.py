@@ -99,6 +99,7 @@ def test_every_turn_is_a_text_of_its_own_for_constraints(opened, said):
     assert not all(text.strip("v") == "" for text in written)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"tokenizer": "byte"}, {"tokenizer": "bpe", "vocab_size": 270}, {"task": "lines"}]
 )
@@ -127,6 +128,7 @@ def test_state_is_that_of_reading_everything_at_once(opened, chain):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @CHAINS
 @pytest.mark.parametrize("levels", [1, 3])
 def test_undo_is_as_if_it_had_never_been_said(opened, tmp_path, chain, levels):

@@ -46,6 +46,7 @@ def gone_on(session, path, generator, model, chain=CHAIN, **how):
     return SavedState.read(path).resume(generator, sampler, model=model, filters=chain, **how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{"tokenizer": "char"}, {"tokenizer": "byte"}, {"tokenizer": "bpe", "vocab_size": 270}, {"cell": "gru"},

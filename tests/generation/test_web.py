@@ -85,6 +85,7 @@ def test_a_page_has_the_normal_form_as_javascript_names_it(run, trained, tiny, p
     assert re.search(r'"form": ?"NFC"', unescape((place / "page" / "index.html").read_text()))
 
 
+@pytest.mark.slow
 def test_what_has_no_javascript_is_refused_by_name(run, models, trained, tiny, place):
     assert "reads sources" in run("export", "pairs", "--web", status=2).err
     text = trained / "tale.txt"

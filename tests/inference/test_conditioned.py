@@ -88,6 +88,7 @@ def enumerated(generator, prompt):
     return {text: mass / whole for text, mass in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", PROMPTS)
 def test_the_text_after_a_prompt_has_its_exact_distribution(generator, text):
     expected, found = enumerated(generator, Prompt(text)), drawn(generator, Prompt(text))
@@ -105,6 +106,7 @@ def test_sub_words_give_back_what_may_go_on_and_characters_nothing(generator):
         assert sum(map(bool, rests)) >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 400])
 def test_what_is_sampled_is_as_frequent_as_it_is_probable(generator, count):
     prompt, number = "bab a", 400

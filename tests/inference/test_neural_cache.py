@@ -51,6 +51,7 @@ def walk(step, tokens, state=None):
     return np.array(found), state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 64, 65, 130, 1000])
 @pytest.mark.parametrize("sizes", [{}, {"tied": True, "embed": 5}, {"layers": 2}], ids=str)
 @pytest.mark.parametrize("face", [on_numpy, torch_step])

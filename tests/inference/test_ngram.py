@@ -241,6 +241,7 @@ def test_compiled_functions_say_what_numpy_says(order):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True])
 def test_after_a_long_run_of_one_token_all_others_stay_possible(compiled):
     if compiled and not find_spec("numba"):

@@ -175,6 +175,7 @@ def test_it_has_the_shape_of_its_array_and_takes_no_other_product(form):
 # ── a step ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @needs_numba
 @pytest.mark.parametrize(("cell", "settings"), CELLS, ids=str)
 @pytest.mark.parametrize("layers", [1, 3])

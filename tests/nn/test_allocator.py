@@ -77,9 +77,11 @@ def the_last_gives_back():
     assert mapped_for_a_block(LARGER) >= LARGER
 
 
+@pytest.mark.slow
 def test_blocks_are_kept_within_and_mapped_alone_before_and_after():
     assert status_in_fresh_process(blocks_are_kept_within) == 0
 
 
+@pytest.mark.slow
 def test_the_last_of_several_gives_back():
     assert status_in_fresh_process(the_last_gives_back) == 0

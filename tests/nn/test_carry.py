@@ -121,6 +121,7 @@ def batch(reset, time=5):
     return Batch(rows, rows, np.array(reset), None)
 
 
+@pytest.mark.slow
 def test_a_cache_that_grows_trains_on_free_text_and_generates_in_every_way(
     session, request_to_train, tmp_path
 ):
@@ -132,6 +133,7 @@ def test_a_cache_that_grows_trains_on_free_text_and_generates_in_every_way(
     assert "dynamic" in json.dumps(model.evaluate(dynamic=True).as_json())
 
 
+@pytest.mark.slow
 def test_a_text_goes_on_from_a_file_with_all_of_its_cache_as_if_it_had_never_stopped(
     session, request_to_train, tmp_path
 ):
@@ -155,6 +157,7 @@ def test_a_text_goes_on_from_a_file_with_all_of_its_cache_as_if_it_had_never_sto
     assert kept == [(1, len(first.state.histories[0]) - 21, 16)] * 2, "what was read is kept, the last 20 not"
 
 
+@pytest.mark.slow
 def test_a_step_whose_state_grows_is_no_graph_in_onnx(session, request_to_train):
     pytest.importorskip("onnxscript", reason="onnxscript is not installed (rnngen[onnx])")
     train(session, request_to_train())
@@ -164,6 +167,7 @@ def test_a_step_whose_state_grows_is_no_graph_in_onnx(session, request_to_train)
         graph(session.load("sea").generator, stored, cell, "sea")
 
 
+@pytest.mark.slow
 def test_a_run_with_a_cache_is_resumed_to_the_same_bytes(session, request_to_train):
     train(session, request_to_train(name="whole"))
     asked = iter([False] * 5 + [True])
@@ -173,6 +177,7 @@ def test_a_run_with_a_cache_is_resumed_to_the_same_bytes(session, request_to_tra
     assert all((whole[name] == broken[name]).all() for name in whole)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_accumulated_over_parts_whose_rows_begin_anew_at_different_places(
     session, request_to_train
 ):

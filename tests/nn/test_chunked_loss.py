@@ -68,6 +68,7 @@ def test_in_bf16_chunks_lose_no_more_than_the_whole_does(cut, given):
         assert (own - expected).norm() <= 1.5 * (theirs - expected).norm() + 1e-3
 
 
+@pytest.mark.slow
 def test_the_gradients_are_those_by_differences(cut, given):
     x, targets, *parameters = given
     chunked = loss_module.chunked_loss

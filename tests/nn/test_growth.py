@@ -70,6 +70,7 @@ def test_a_vocabulary_may_grow_twice(old, shape):
     torch.testing.assert_close(predicted(twice, tokens)[..., :V], predicted(old, tokens), atol=2e-3, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_grown_network_learns_and_is_the_same_in_numpy(old, shape):
     network = extend(old, shape).train()
     tokens = torch.randint(V - 5, V + NEW, (4, 16))

@@ -54,6 +54,7 @@ def numpy_step(network, cell="lstm"):
     return NumpyStep(weights, layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_whole_sequence_equals_step_by_step_equals_numpy(cell, shape):

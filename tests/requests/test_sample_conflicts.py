@@ -124,6 +124,7 @@ def test_the_command_line_refuses_every_row_by_flags(run, row):
         assert f"{spelt(row.option)} and {spelt(row.other)} cannot stand together" in refused.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lower", ["option", "other"])
 @ROWS
 def test_what_a_settings_file_says_gives_way_to_a_flag(run, place, monkeypatch, row, lower):

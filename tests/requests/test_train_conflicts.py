@@ -180,6 +180,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setting", "words"), SETTINGS)
 def test_what_a_settings_file_sets_gives_way_or_is_left_aside(run, texts, tiny, setting, words):
     few = ["-q", *tiny, "--steps", "2"]

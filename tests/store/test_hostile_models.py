@@ -71,6 +71,7 @@ def put(*path, value):
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("use", [used, evaluated])
 @pytest.mark.parametrize(

@@ -286,6 +286,7 @@ def test_a_fault_of_a_command_is_found():
 # ── modules ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_torch_at_the_top_of_a_module_of_hooks_is_found(tmp_path, monkeypatch):
     (tmp_path / "heavy_hooks.py").write_text("import torch\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -293,6 +294,7 @@ def test_torch_at_the_top_of_a_module_of_hooks_is_found(tmp_path, monkeypatch):
         check_light("heavy_hooks")
 
 
+@pytest.mark.slow
 def test_training_that_depends_on_the_order_of_sets_is_found(tmp_path, monkeypatch):
     source = "import json\nclass Unordered:\n    def __init__(self, words): self.words = words\n"
     source += "    @classmethod\n    def train(cls, chunks, options):\n"

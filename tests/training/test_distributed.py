@@ -249,6 +249,7 @@ def test_all_processes_see_the_same_to_the_bit_and_end_together_by_one_clock(tol
 # ── parts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_batch_in_parts_gives_the_curve_of_the_whole(tmp_path, task):
     write_texts(tmp_path)

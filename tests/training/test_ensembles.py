@@ -40,6 +40,7 @@ def together(ask):
     return ask(ensemble=3, steps=24, evaluations=2, dropout=0.3)
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_what_one_can_make_by_hand(session, train, together, tmp_path):
     other = elsewhere(session, tmp_path, "other")
     list(other.train(other.plan(together)))
@@ -65,6 +66,7 @@ def test_every_network_starts_and_one_run_ends(session, together):
     assert sum(isinstance(event, FinalEvaluation) for event in events) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [2, 7, 12, 17])
 def test_a_resumed_ensemble_is_the_unbroken_one(session, together, tmp_path, cut):
     """It is cut in the first network, between two, in the third one and in the model."""
@@ -77,6 +79,7 @@ def test_a_resumed_ensemble_is_the_unbroken_one(session, together, tmp_path, cut
     assert files(broken) == files(unbroken)
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_in_between_goes_on_to_the_same_bytes(session, together, tmp_path):
     unbroken = elsewhere(session, tmp_path, "unbroken")
     count = sum(isinstance(event, Saved) for event in unbroken.train(unbroken.plan(together)))
@@ -172,6 +175,7 @@ def test_what_an_ensemble_cannot_have_is_refused(given):
         TrainRequest.of("a.txt", ensemble=3, **{given: value})
 
 
+@pytest.mark.slow
 def test_a_plan_is_that_of_one_of_the_networks(session, ask):
     whole, one = ask(steps=24, plan=True), ask(steps=24, plan=True, ensemble=3)
     (_, alone), (request, proposal) = session.with_sizes(whole), session.with_sizes(one)

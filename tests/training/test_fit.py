@@ -79,6 +79,7 @@ def go_on(session, stop=lambda: False, **given):
 # ── the same bytes ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_resumed_run_writes_the_same_bytes_as_an_unbroken_one(session, ask, tmp_path, task, variant):
@@ -96,6 +97,7 @@ def test_resumed_run_writes_the_same_bytes_as_an_unbroken_one(session, ask, tmp_
     assert resumable(broken) == resumable(unbroken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", range(1, 13))
 def test_a_run_may_be_cut_after_any_step(session, ask, tmp_path, cut):
     request = ask(dropout=0.3)
@@ -107,6 +109,7 @@ def test_a_run_may_be_cut_after_any_step(session, ask, tmp_path, cut):
     assert resumable(broken) == resumable(unbroken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", [Evaluated, Saved, Sampled, FinalEvaluation])
 def test_a_run_that_dies_at_any_event_goes_on_to_the_same_bytes(session, ask, tmp_path, event):
     """Dies: nothing that comes after the event is done, and nothing is cleaned up."""
@@ -265,6 +268,7 @@ def test_examples_longer_than_a_batch_are_told(train):
 # ── learning ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_every_cell_learns_every_task(train, task, cell):
@@ -281,6 +285,7 @@ def test_training_stops_early_and_says_so(train):
     assert events[-1].best_step < events[-1].step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize(
     "shape",
@@ -371,6 +376,7 @@ def test_divergence_keeps_the_last_good_state(session, train, monkeypatch):
     assert go_on(session)[-1].step == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_tuned_model_begins_where_the_other_ended(session, ask, train, tmp_path, task):
     train(task=task, steps=120, lr=0.03, learn_state=True, hidden=12)
@@ -392,6 +398,7 @@ def test_a_tuned_model_begins_where_the_other_ended(session, ask, train, tmp_pat
     assert events[-1].best_nats_per_char < untrained.nats_per_char
 
 
+@pytest.mark.slow
 def test_a_tuned_model_unlearns_what_the_new_text_never_says(session, train, tmp_path):
     (tmp_path / "old.txt").write_text("abcd" * 200)
     (tmp_path / "new.txt").write_text("xy" * 400)
@@ -430,6 +437,7 @@ def tuned_from(session, ask, path, name="tuned", base="verse", **given):
     return list(session.train(session.plan(request)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_start_that_nothing_beats_is_kept_and_reported(session, ask, train, corpus, task):
     train(task=task, steps=60, lr=0.03)
@@ -471,6 +479,7 @@ def test_a_tuned_model_keeps_tokens_that_only_the_other_met(session, ask, train,
     np.testing.assert_array_equal(base, tuned)
 
 
+@pytest.mark.slow
 def test_a_vocabulary_grows_and_what_was_there_keeps_its_place(session, ask, train, tmp_path):
     train(steps=30, lr=0.03, hidden=24)
     (tmp_path / "new.txt").write_text("солнце и роза\n" * 200)
@@ -542,6 +551,7 @@ def test_a_run_that_stopped_early_goes_on_without_patience(session, train):
     assert go_on(session, patience=0)[-1].reason == "budget"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [TRAINING, WEIGHTS, "config.json", "tokenizer.json", "metrics.jsonl"])
 @pytest.mark.parametrize("damage", ["missing", "cut short"])
 def test_a_damaged_run_is_told_by_the_file_and_left_as_it_is(session, train, name, damage):
@@ -584,6 +594,7 @@ STRANGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [{"task": t, "tokenizer": k} for t in TASKS for k in ("char", "bpe")])
 @pytest.mark.parametrize("text", STRANGE)
 def test_any_text_is_learnt_and_written_or_refused_with_the_reason(session, train, tmp_path, text, parts):
@@ -604,6 +615,7 @@ def test_any_text_is_learnt_and_written_or_refused_with_the_reason(session, trai
     assert set(written.encode()) <= allowed or "\ufffd" in written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["carriage returns", "Chinese", "one line and its end", "blank lines"])
 def test_common_texts_are_not_refused(train, tmp_path, text):
     path = tmp_path / "strange.txt"

@@ -66,6 +66,7 @@ def filters(chain):
     return make_filters(choose_filters(Registry(), chain), Words())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", CHAINS, ids=str)
 def test_a_text_that_goes_on_keeps_a_few_bytes_a_token(chain):
     generator = Generator(Uniform(), Tokenizers(Words(), Words()), has_eos=False)

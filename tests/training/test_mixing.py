@@ -61,6 +61,7 @@ def test_other_orders_are_refused(wrong):
         TrainingOptions(ngram=wrong)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_ngram(train, session):
     for name in ("one", "two"):
         train(name=name)
@@ -70,6 +71,7 @@ def test_the_same_seed_gives_the_same_ngram(train, session):
         np.testing.assert_array_equal(array, two[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["continue", "lines"])
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not(train, session, task):
     train(name="whole", task=task)

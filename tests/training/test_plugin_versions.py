@@ -127,6 +127,7 @@ def train(session, request):
     return list(session.train(session.plan(request)))
 
 
+@pytest.mark.slow
 def test_a_model_is_upgraded_to_the_names_that_weights_have_now(session, ask):
     old = session(cell(Older))
     train(old, ask())

@@ -70,6 +70,7 @@ def bits(trainer):
     return {name: array.tobytes() for name, array in tensors.items()}, record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{"optimizer": "muon"}, EVERYTHING], ids=["muon", "everything"])
 @pytest.mark.parametrize("cut", [1, 6])
 def test_a_run_in_pieces_is_the_unbroken_run_to_the_bit(store, given, cut):
@@ -84,6 +85,7 @@ def test_a_run_in_pieces_is_the_unbroken_run_to_the_bit(store, given, cut):
     assert bits(second) == bits(unbroken)
 
 
+@pytest.mark.slow
 def test_it_learns_with_everything_and_is_judged_without(store):
     trainer, _ = make(store, steps=150, **{**EVERYTHING, "gradient_noise": 0.0001, "lr": 0.02})
     before = trainer.evaluate().nats_per_token

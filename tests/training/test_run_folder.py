@@ -273,6 +273,7 @@ def calls_of(tmp_path, scene):
     return disk.calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [False, True], ids=["full", "killed"])
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_fault_at_any_call_leaves_a_model_that_can_be_gone_on_with(tmp_path, scene, kills):

@@ -162,6 +162,7 @@ def test_no_more_passes_are_planned_than_pay(planned, machine):
     assert any("less than the time given" in reason for reason in proposal.reasons)
 
 
+@pytest.mark.slow
 def test_the_network_of_pairs_is_the_widest_that_reads_them_often_enough(planned, machine, tmp_path):
     (tmp_path / "pairs.tsv").write_text(reversals(200))
     plan = planned(tmp_path / "pairs.tsv", task="pairs", steps=None, minutes=1.0)
@@ -177,6 +178,7 @@ def test_the_network_of_pairs_is_the_widest_that_reads_them_often_enough(planned
     assert widths[0] == sizing.SIZES[0] < widths[1] < widths[2] == ANY_TEXT
 
 
+@pytest.mark.slow
 def test_padding_is_no_reading(planned, machine, tmp_path):
     """Rows of unequal targets: a pass costs what its batches hold, and its tokens are those of the text."""
     path = tmp_path / "uneven.tsv"

@@ -56,6 +56,7 @@ def student(ask, teachers):
     return ask(name="student", teacher=teachers, dropout=0.3, seed=3, vary_seq=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TEXTS)
 def test_every_task_can_be_taught(session, train, tmp_path, task):
     path = tmp_path / "text.txt"

@@ -98,6 +98,7 @@ def bits(trainer):
 # ── learning ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("has_eos", [False, True])
 def test_every_optimizer_learns(store, optimizer, has_eos):
@@ -108,6 +109,7 @@ def test_every_optimizer_learns(store, optimizer, has_eos):
     assert trainer.evaluate().nats_per_token < before - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "plateau", "constant"])
 def test_every_schedule_learns(store, schedule):
     trainer = make(store, schedule=schedule, lr=0.02, steps=60)
@@ -300,6 +302,7 @@ def test_the_clock_decides_where_minutes_are_the_budget(store, monkeypatch):
     assert trainer.steps is None
 
 
+@pytest.mark.slow
 def test_slow_evaluations_do_not_take_the_time_of_training(store, monkeypatch):
     seconds = [0.0]
 
@@ -443,6 +446,7 @@ def test_it_can_be_stopped_though_every_step_is_an_evaluation(store):
     assert len(trainer.save.snapshots) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("has_eos", [False, True])
 @pytest.mark.parametrize("cuts", [(1,), (4,), (2, 5, 1, 1)])
@@ -463,6 +467,7 @@ def test_a_run_in_pieces_is_the_unbroken_run_to_the_bit(store, optimizer, has_eo
     assert evaluations + [e for e in pieces.save.evaluations if e] == unbroken.save.evaluations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", range(1, 14))
 def test_a_mean_that_validation_triggers_goes_on_to_the_bit(store, monkeypatch, cut):
     """The loss rises, so that the mean begins at the third evaluation, after six of fourteen steps."""
@@ -527,6 +532,7 @@ def cramped(store, rows, at=0, **options):
     return trainer, [event.message for event in events if isinstance(event, Warned)]
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_computed_in_parts_and_told_once(store):
     """As by ``accumulate``, to the bit."""
     found, told = cramped(store, 2)
@@ -538,6 +544,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts_and_told_once(store):
     assert "--accumulate 4" in told[0]
 
 
+@pytest.mark.slow
 def test_a_run_whose_batches_were_halved_resumes_to_the_bit(store):
     unbroken, told = cramped(store, 2, at=5)
     assert "at step 6:" in told[0]
@@ -548,6 +555,7 @@ def test_a_run_whose_batches_were_halved_resumes_to_the_bit(store):
     assert bits(resumed) == bits(unbroken)
 
 
+@pytest.mark.slow
 def test_a_single_row_that_does_not_fit_is_an_error_that_says_what_to_make_smaller(store):
     with pytest.raises(DeviceError, match=r"a single row.*on the GPU, tried to allocate 2\.00 GiB.*`hidden`"):
         cramped(store, 0)

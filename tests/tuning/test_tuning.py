@@ -133,6 +133,7 @@ def test_the_first_trial_is_what_trains_without_a_search(search, request_, sessi
     }
 
 
+@pytest.mark.slow
 def test_the_first_trial_has_the_sizes_that_its_minutes_would_have(search, request_, monkeypatch):
     monkeypatch.setattr(sizing, "_rate", lambda *_: 1e12)
     sizes = dict.fromkeys(("hidden", "layers", "batch", "dropout", "weight_decay", "lr"))
@@ -142,6 +143,7 @@ def test_the_first_trial_has_the_sizes_that_its_minutes_would_have(search, reque
     assert {*sizes} <= {*chosen}
 
 
+@pytest.mark.slow
 def test_a_person_narrows_what_is_searched_and_adds_to_it(search):
     events = search(
         options=TuningOptions(trials=4), lr="0.01..0.02:log", clip="1|5", **{"label-smoothing": "0..0.1"}
@@ -152,6 +154,7 @@ def test_a_person_narrows_what_is_searched_and_adds_to_it(search):
     assert len({one["lr"] for one in chosen}) > 1
 
 
+@pytest.mark.slow
 def test_options_of_a_cell_are_tried_only_with_it(search, session):
     events = search(options=TuningOptions(trials=8, prune="none"), cell="lstm|gru", lr="0.01|0.02")
     chosen = [trial.chosen for trial in tried(events)]
@@ -232,6 +235,7 @@ def test_a_trial_trains_for_its_minutes(search, request_):
     assert events[-1].best.settings.training.names.isdisjoint({"minutes", "steps", "epochs"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prune", ["median", "halving"])
 def test_trials_that_are_worse_than_others_end_early(search, prune):
     events = search(options=TuningOptions(trials=12, prune=prune), lr="1e-6..0.03:log")
@@ -242,11 +246,13 @@ def test_trials_that_are_worse_than_others_end_early(search, prune):
     assert not any(trial.best for trial in pruned)
 
 
+@pytest.mark.slow
 def test_without_pruning_all_trials_are_complete(search):
     events = search(options=TuningOptions(trials=6, prune="none"), lr="0.02|1e-9")
     assert {trial.outcome for trial in tried(events)} == {"complete"}
 
 
+@pytest.mark.slow
 def test_the_best_is_the_lowest_of_all_complete_trials(search):
     events = search(options=TuningOptions(trials=4, prune="none"))
     losses = {trial.trial: trial.nats_per_char for trial in tried(events)}
@@ -280,6 +286,7 @@ def test_where_every_trial_fails_the_search_ends_with_the_reason(search, request
 # ── Going on ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_search_in_two_sittings_tries_what_one_in_one_sitting_tries(search, request_):
     whole = search(request_(name="whole"), TuningOptions(trials=4))
     begun = search(request_(name="parts"), TuningOptions(trials=1))
@@ -306,6 +313,7 @@ def interrupted(session, request_):
     return run
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_is_tried_again_by_the_next_sitting(search, interrupted):
     events = interrupted()
     assert [trial.outcome for trial in tried(events)] == ["complete", "interrupted"]
@@ -314,6 +322,7 @@ def test_an_interrupted_trial_is_tried_again_by_the_next_sitting(search, interru
     assert (again.outcome, again.chosen) == ("complete", tried(events)[1].chosen)
 
 
+@pytest.mark.slow
 def test_a_search_that_was_interrupted_tries_what_an_unbroken_one_tries(search, interrupted, request_):
     whole = search(request_(name="whole"), TuningOptions(trials=4, prune="none"))
     begun = interrupted(request_(name="parts"))
@@ -331,6 +340,7 @@ def test_a_search_that_is_left_in_the_middle_of_a_trial_can_go_on(search, sessio
     assert tried(search())[0].chosen == trying.chosen
 
 
+@pytest.mark.slow
 def test_two_searches_side_by_side_share_one_study(session, request_):
     both = [tune(session, asked(request_(), TuningOptions(trials=2, prune="none"))) for _ in range(2)]
     found = []
@@ -348,6 +358,7 @@ def test_two_searches_side_by_side_share_one_study(session, request_):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "searches", "message"),
     [
@@ -380,6 +391,7 @@ def test_a_study_is_about_one_text_and_may_run_on_another_machine(search, reques
 # ── The best ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_the_best_settings_train_again_to_the_same_loss(search, session):
     best = search(options=TuningOptions(trials=3, prune="none"))[-1].best
     request = best.under(TrainRequest.of(find_corpus(session), steps=LEARNING["steps"]))
@@ -402,6 +414,7 @@ def test_what_is_given_counts_above_a_studys_settings():
     assert (other.parts.values, other.settings) == ({"cell": "gru"}, {"tokenizer.vocab_size": "300"})
 
 
+@pytest.mark.slow
 def test_a_study_is_found_by_name_in_the_file_or_the_database_that_it_is_in(search, tmp_path):
     for storage in (None, str(tmp_path / "shared" / "all.journal"), f"sqlite:///{tmp_path / 'all.db'}"):
         best = search(storage=storage)[-1].best
@@ -422,6 +435,7 @@ def test_pairs_in_two_files_are_searched_and_trained_again(search, request_, ses
     assert found[0].best_nats_per_char == best.nats_per_char
 
 
+@pytest.mark.slow
 def test_a_corpus_that_ships_is_searched_as_what_it_is(search, request_, session):
     first = tried(search(request_("places"), TuningOptions(trials=1)))[0]
     plan = session.plan(replace(request_("places"), name="plain"))

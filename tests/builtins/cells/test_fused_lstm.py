@@ -48,6 +48,7 @@ def test_outputs_and_gradients_are_those_of_autograd():
         torch.testing.assert_close(own, same)
 
 
+@pytest.mark.slow
 def test_gradients_are_the_slopes_of_the_outputs():
     layer, x, state = drawn(torch.float64)
 

@@ -47,6 +47,7 @@ def test_outputs_and_gradients_are_those_of_torch(name):
         torch.testing.assert_close(own, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*MODULES, "sigmoid"])
 def test_gradients_are_the_slopes_of_the_outputs(name):
     module, x, h = drawn("tanh" if name == "sigmoid" else name, torch.float64)

@@ -123,6 +123,7 @@ def test_the_bound_starts_at_twice_the_target_and_follows_the_surprise():
     assert state[0].tolist() == [6, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("tau", [2.0, 4.0])
 def test_the_surprise_of_a_long_text_comes_near_the_target(version, tau):

@@ -66,6 +66,7 @@ def test_it_computes_what_a_step_with_the_rounded_weights_does(attention):
     np.testing.assert_allclose(read(in_8_bits(**options_of(attention))), read(other), atol=1e-4)
 
 
+@pytest.mark.slow
 @needs_numba
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("more", [{}, {"input_feeding": "true", "bridge": "copy"}], ids=str)

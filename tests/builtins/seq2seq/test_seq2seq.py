@@ -35,6 +35,7 @@ def check(*parts, shared=False, tied=False, **options):
 # ── torch and NumPy are one function ───────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_every_attention_goes_with_a_decoder_of_some_cell(attention):
     both = "false" if attention == "dot" else "true"  # dot needs a memory of the decoder's size

@@ -96,6 +96,7 @@ def by_definition(network, width, end, ranking, *, length=5, least=0):
 # ── What it finds ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("ranking", RANKINGS, ids=str)
 @pytest.mark.parametrize("end", [None, END])
@@ -121,6 +122,7 @@ def test_a_full_beam_finds_the_best_that_is_long_enough(toy, least, ranking):
     assert found[0].tokens == expected[0][2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("ranking", RANKINGS, ids=str)
 @pytest.mark.parametrize("end", [None, END])
@@ -325,6 +327,7 @@ def test_what_a_sentence_gives_does_not_depend_on_the_others(toy, options, filte
     assert together([5, 2, 2, 0]) == [alone[i] for i in (5, 2, 2, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("filters", [list, remembering])
 @pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES)
@@ -430,6 +433,7 @@ def weighed(network, source, tokens, *, beta=1.0, ranking=(), prompt=(END,)):
     return sum(chances) / divisor(len(tokens), **dict(ranking)) + beta * covered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", [[END], [END, 1, 2]])
 @pytest.mark.parametrize("beta", [0.1, 2.0])
 @pytest.mark.parametrize("ranking", [{}, {"penalty": "none"}, {"penalty": "average", "alpha": -0.5}], ids=str)

@@ -13,11 +13,13 @@ from rnngen.testing import check_strategy
 SPECS = {spec.name: spec for spec in rnngen_strategies()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_built_in_strategies_conform(spec):
     check_strategy(spec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [

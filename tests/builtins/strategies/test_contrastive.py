@@ -121,6 +121,7 @@ def by_definition(step, prompt, count, *, top_k, alpha, window=10**9, forbidden=
 # ── The definition ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.6, 1.0])
 @pytest.mark.parametrize("top_k", [2, 4, 50])
 def test_tokens_are_those_of_the_equation(halves, alpha, top_k):

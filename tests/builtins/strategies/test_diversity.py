@@ -40,6 +40,7 @@ def likeness(text, other, made, options):
     return np.exp(-sum(a != b for a, b in zip(text, other, strict=True)) / options.diversity_range)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("strength", [0.3, 1.0, 5.0])
 @pytest.mark.parametrize(("kind", "reach"), [("hamming", 1.0), ("cumulative", 1.0), ("cumulative", 3.0)])

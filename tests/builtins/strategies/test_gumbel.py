@@ -83,6 +83,7 @@ def test_samples_come_in_the_order_of_draws_without_replacement(samples):
     assert statistic < len(pairs) - 1 + 4 * np.sqrt(2 * (len(pairs) - 1))
 
 
+@pytest.mark.slow
 def test_the_best_perturbed_log_probability_is_gumbel_distributed():
     scores = np.array([one[0].score for one in drawn(2, 2, range(SAMPLES))])
     assert abs(scores.mean() - np.euler_gamma) < 4 * np.pi / np.sqrt(6 * SAMPLES)

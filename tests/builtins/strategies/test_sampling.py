@@ -17,6 +17,7 @@ def rngs(count):
     return [np.random.default_rng([9, number]) for number in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [64, 3, 1])
 @pytest.mark.parametrize(
     "options",

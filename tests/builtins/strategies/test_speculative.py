@@ -154,6 +154,7 @@ def test_reading_ahead_is_reading_one_by_one(cell, count):
 # ── The same text ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("kind", ["lookup", "small", "itself", "wrong"])
