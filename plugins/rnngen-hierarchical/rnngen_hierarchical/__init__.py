@@ -32,7 +32,7 @@ def rnngen_cells() -> Iterable[CellSpec]:
     return [
         NetworkSpec(
             name="hierarchical",
-            summary="a slow cell over every few tokens beneath fast layers (Mehri et al. 2017)",
+            summary="a slow cell over every few tokens, above fast layers (Mehri et al. 2017)",
             load="rnngen_hierarchical.torch:Hierarchical",
             numpy="rnngen_hierarchical.numpy:HierarchicalStep",
             options=HierarchicalOptions,
