@@ -156,6 +156,8 @@ class Model:
         from rnngen.generation.prompts import require_constraints
 
         source, decoder = options.pop("source", None), self.decoder(**options)
+        if decoder.request.endless and not self.generator.has_eos:
+            raise UsageError("`length=-1`: such a text has no end; give a `stop`, or take it from `stream`")
         shown = prompt if include_prompt else ""
         outputs = decoder.outputs([_to_write(prompt, source, decoder.request)])
         found = [(output, shown + output.text) for output in outputs]

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,12 +121,13 @@ class Turns:
 
     def _turn(self, begin: Callable[[], None]) -> None:
         before, request = self.conversation.fork(), self.request
+        noted = _interrupts() if "resume" in self.decoder.spec.can else nullcontext(lambda: False)
         try:
-            with _interrupts() as halted:
+            with noted as halted:
                 begin()
                 text = self.conversation.write(self.length, request.stop, halted, keep_stop=request.keep_stop)
                 self._show(text)
-        except RnngenError:
+        except (RnngenError, KeyboardInterrupt):  # of a text that is generated as a whole, nothing is left
             self.conversation = before
             raise
 

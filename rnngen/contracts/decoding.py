@@ -186,7 +186,8 @@ class Strategy(Protocol):
     """A way to choose tokens; built as ``Strategy(options)``.
 
     One may have attributes, where its options decide: ``draws`` (bool), in the place of its spec's, and
-    ``follows_output`` (bool), as a filter's spec has it: the end of a prompt is then never given back.
+    ``follows_output`` (bool), as a filter's spec has it: the end of a prompt is then never given back; and
+    ``most`` (int), the number of texts of a prompt that it finds at most, where it finds several at once.
     """
 
     def generate(self, job: DecodingJob) -> Iterator[Generated]:

@@ -21,6 +21,10 @@ from rnngen.errors import PluginError
 Histories = Sequence[Sequence[int]]
 
 
+MOST_SEED = (1 << 63) - 1
+"""The largest seed, after which they begin at 0 again."""
+
+
 def constraints_of(filters: Iterable[object]) -> list[TextConstraint]:
     """Return those of some filters that say what a whole text has to be."""
     return [one for one in filters if isinstance(one, TextConstraint)]
@@ -61,7 +65,7 @@ class FilterChain:
 
         Each filter has random numbers of its own.
         """
-        made = (_begun(one, seeds + place, histories) for place, one in enumerate(self.filters))
+        made = (_begun(one, (seeds + place) & MOST_SEED, histories) for place, one in enumerate(self.filters))
         return tuple(array for arrays in made for array in arrays)
 
     @property

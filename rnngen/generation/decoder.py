@@ -149,9 +149,9 @@ class Decoder:
 
     def _candidates(self, prompt: Prompt, number: int) -> Iterator[Output]:
         """Generate texts, some at a time: for ever, or once where they would be the same again."""
-        asked = self.request.count
-        searched = not self.draws or "rank" in self.spec.can  # and a search finds no more than it is wide
-        settings = replace(self.settings, count=asked if searched else min(SIDE_BY_SIDE, 2 * asked))
+        asked, most = self.request.count, getattr(self.strategy, "most", None)
+        several = asked if not self.draws else min(SIDE_BY_SIDE, 2 * asked)
+        settings = replace(self.settings, count=several if most is None else most)
         for later in count() if self.draws else range(1):
             seeds = [number + later * SEEDS]  # those of the first are what they are without ``novel``
             yield from self.generator.generate([prompt], self.strategy, settings, seeds)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from rnngen.contracts import (
     NetworkStep,
     State,
     Strategy,
+    TextConstraint,
     TokenIds,
 )
 from rnngen.data.normalization import normalize
@@ -46,6 +47,8 @@ from rnngen.printable import shown
 from rnngen.registry.components import Tokenizers
 from rnngen.requests.conflicts import Capability
 
+T = TypeVar("T")
+
 BATCH_SOURCES = 64
 """Sources that are read side by side at most…"""
 MOST_SOURCE_TOKENS = 1 << 17
@@ -54,6 +57,8 @@ BATCH_TOKENS = 64 * 512
 """…and tokens that they may have together when all are padded to the longest."""
 BATCH_TEXTS, BATCH_LOGITS = 512, 1 << 22
 """Texts that are scored side by side at most, and the logits that there are at a time."""
+SEEDS = 1 << 63
+"""Seeds lie below it; those of the prompts that follow the largest begin at 0 again."""
 NOTHING = Known(frozenset())
 """Characters of a model that knows none by its record."""
 FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
@@ -297,7 +302,7 @@ class Generator:
                 most + one.spelt if (most := self._most(prompt, settings)) else most
                 for prompt, one in zip(prompts, begun, strict=True)
             ),
-            seeds=tuple(settings.seed + number for number in numbers or range(len(prompts))),
+            seeds=tuple((settings.seed + n) % SEEDS for n in numbers or range(len(prompts))),
             eos_id=self.eos_id,
             count=settings.count,
             filters=settings.filters,
@@ -380,7 +385,12 @@ class Generator:
             pieces = until(self.pieces(tokens, given), settings.stops, keep=settings.keep_stop)
             if settings.sentences is not None:
                 pieces = first_sentences(pieces, settings.sentences)
-            lacks = partial(unmet, constraints, taken)
+            if constraints and (settings.stops or settings.sentences):
+                written: list[str] = []
+                pieces = _noting(pieces, written)
+                lacks = partial(self._unmet, constraints, taken, written, given)
+            else:
+                lacks = partial(unmet, constraints, taken)
             shorten = partial(self._shortened, prompt, given=given)
             yield one.prompt, Output(prompt, number, pieces, one.hypothesis, given, lacks, shorten)
             counts[one.prompt] += 1
@@ -389,6 +399,17 @@ class Generator:
         """Turn tokens into text, no further than to the last sentence that is wanted."""
         pieces = self.pieces(tokens, skip)
         return pieces if sentences is None else first_sentences(pieces, sentences)
+
+    def _unmet(
+        self, constraints: Sequence[TextConstraint], taken: list[int], written: list[str], given: int
+    ) -> str | None:
+        """Return what a text lacks that was cut short: its tokens are those that write it, and no others."""
+        pieces, encode = self.tokenizers.target.pieces, self.tokenizers.target.encode
+        text = "".join(written).encode()
+        ends = np.cumsum([len(pieces[token]) for token in taken]) - given
+        whole = int(np.searchsorted(ends, len(text), "right"))
+        rest = text[int(ends[whole - 1]) if whole else 0 :].decode(errors="replace")
+        return unmet(constraints, [*taken[:whole], *encode(rest).tolist()])
 
     def _shortened(self, prompt: Prompt, hypothesis: Hypothesis, text: str, *, given: int) -> Hypothesis:
         """Return what is left of a hypothesis in a text that was cut short: the tokens that write it.
@@ -426,10 +447,10 @@ class Generator:
         return self.max_tokens(settings.length, prompt.source, constrained=settings.constrained)
 
     def _longest_target(self, read: int) -> int:
-        """Return the longest target of training for sources of half to twice as many tokens; 0 if unknown."""
-        if self.target_lengths is None:
-            return 0
+        """Return the longest target of training for sources of such a length; 0 where it met none."""
         octave = read.bit_length() - 1
+        if self.target_lengths is None or not self.target_lengths[octave]:
+            return 0
         return int(self.target_lengths[max(0, octave - 1) : octave + 2].max(initial=0))
 
     def pieces(self, tokens: Iterable[int], skip: int = 0, length: int | None = None) -> Iterator[str]:
@@ -568,11 +589,11 @@ class Generator:
         return decode(self.tokenizers.target.pieces, tokens)
 
 
-def _noting(tokens: Iterable[int], taken: list[int]) -> Iterator[int]:
-    """Pass tokens on, and take note of each."""
-    for token in tokens:
-        taken.append(token)
-        yield token
+def _noting(them: Iterable[T], taken: list[T]) -> Iterator[T]:
+    """Pass tokens or pieces on, and take note of each."""
+    for one in them:
+        taken.append(one)
+        yield one
 
 
 def padded(rows: Sequence[Sequence[int]]) -> TokenIds:

@@ -226,7 +226,10 @@ class SavedState:
             ModelError: if the file holds something else than it says.
         """
         if self.record.get("model") != model:
-            raise UsageError(f"{self.path} was saved by another model; give that one with -m")
+            raise UsageError(
+                f"{self.path} was saved by another model, or by this one with other options; give that one "
+                "with -m, and --quantize, --adapt, --cache and --device as they were"
+            )
         if self.filters != tuple(filters):
             raise UsageError(
                 f"{self.path} was saved with other filters; leave yours out, or give "

@@ -23,6 +23,7 @@ without what it needs it is refused, so that none is ignored in silence.
 An option that adds a penalty to the loss which a network trains on has ``metadata={PENALTY: True}``: with
 teachers it trains on another loss. One under which a network's own loss cannot be smoothed over all tokens
 has ``metadata={UNSMOOTHED: True}``: ``--label-smoothing`` is refused then, and is no default.
+One that lets a network copy from its source has ``metadata={COPIES: True}``.
 """
 
 import ast
@@ -47,6 +48,9 @@ PENALTY: Final = "penalty"
 """The key of a field's metadata that is true where the option adds to the loss of training."""
 UNSMOOTHED: Final = "unsmoothed"
 """The key of a field's metadata that is true where the option leaves label smoothing without effect."""
+COPIES: Final = "copies"
+"""The key of a field's metadata that is true where the option lets a network copy tokens of its source: those
+of the sources of training are generated too."""
 
 
 HELP: Final = "help"
@@ -133,7 +137,7 @@ class OneOf:
         return value in self.values
 
     def __str__(self) -> str:
-        return "|".join("none" if value is None else str(value).lower() for value in self.values)
+        return "|".join(map(option_text, self.values))
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,16 @@ class Option:
             return Range(self.parse(low), self.parse(high), log=suffix == "log", step=step)
         except (TypeError, ValueError) as error:
             raise UsageError(f"option {self.name}: {error}") from None
+
+
+def option_text(value: Any) -> str:
+    """Return the text of an option's value, as flags spell it: ``true``, ``none``."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def flag_name(option: str) -> str:
+    """Return the flag of an option: ``--weight-decay`` for ``weight_decay``."""
+    return f"--{option.replace('_', '-')}"
 
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True}

@@ -31,6 +31,7 @@ from rnngen.inference.ngram import Mixture, mixed_step
 from rnngen.inference.torch_model import torch_step
 from rnngen.nn.build import load_weights
 from rnngen.nn.network import weights_of
+from rnngen.options import COPIES, marked
 from rnngen.registry.components import Tokenizers
 from rnngen.store.checkpoint import Tensors
 from rnngen.store.model_folder import OCTAVES, TARGET_LENGTHS, TRAINED_TOKENS, read_model
@@ -216,8 +217,14 @@ def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
 
 
 def trained_tokens(plan: Plan) -> NDArray[np.uint8]:
-    """Return (V,) 1 for the tokens of this text and of those that the weights have met before."""
-    occur = plan.encoded.train.counts(plan.config.vocabulary) > 0
+    """Return (V,) 1 for the tokens of this text and of those that the weights have met before.
+
+    Those of its sources too, where the network copies.
+    """
+    train, size = plan.encoded.train, plan.config.vocabulary
+    occur = train.counts(size) > 0
+    if train.source is not None and marked(plan.parts["cell"].options, COPIES):
+        occur |= train.source.counts(size) > 0
     if base := plan.start_from:
         met = base.weights.get(TRAINED_TOKENS, np.ones(base.config.vocabulary))
         occur[: len(met)] |= met > 0

@@ -475,6 +475,17 @@ def test_targets_are_not_smoothed_where_tokens_are_copied(session, ask):
         session.plan(ask(**copying, label_smoothing=0.2))
 
 
+@pytest.mark.parametrize("copying", [True, False])
+def test_what_only_sources_have_is_written_by_a_network_that_copies(session, train, tmp_path, copying):
+    path = tmp_path / "names.tsv"
+    path.write_text("".join(f"{'abc'[n % 3]}{'xyz'[n % 3]}{n}\t{'ABC'[n % 3]}{n}\n" for n in range(120)))
+    shared = {"shared_vocabulary": True, "source_tokenizer": None}
+    train(path, **shared, settings={"copying": str(copying).lower()}, steps=1)
+    found = generator(session, "pairs")
+    (token,) = found.tokenizers.target.encode("x").tolist()
+    assert (token in found.forbidden) is not copying
+
+
 def test_a_distribution_may_stand_before_every_parts_name(session, train):
     train(settings={"encoder": "rnngen/gru", "decoder": "rnngen/lstm", "attention": "rnngen/none"})
     assert not generator(session, "pairs").attends

@@ -88,5 +88,7 @@ def test_a_search_gives_those_of_its_texts_that_are_novel(at, place):
     ran = at(*asked, "--novel", status=1)
     assert ran.out.splitlines() == [one for one in whole if one not in known]
     assert "the strategy sample draws others" in ran.err
+    few = at("sample", "-m", "words", "--beam", "30", "--count", "2", "--novel").out.splitlines()
+    assert few == ran.out.splitlines()[:2]  # however many better ones are known
     drawn = at(*asked, "--novel", "--stochastic-beam", "--seed", "1").out.splitlines()
     assert len({*drawn} - known) == 30

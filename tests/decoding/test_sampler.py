@@ -1,6 +1,7 @@
 """Drawing tokens: from the right distribution, reproducibly, one step a token."""
 
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from rnngen.decoding.prefill import blend, next_logits, prefill
 from rnngen.decoding.sampler import FEWEST, Sampler, SamplerState, TokenHistory, sample, sample_many
 from rnngen.errors import RnngenError
 
+NEVER_ENDS = SimpleNamespace(eos_id=-1)
 GREEDY = temperature(TemperatureOptions(0.0))
 
 
@@ -70,7 +72,9 @@ def test_a_draw_does_not_write(values, number):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("filters", [[], [no_repeat_ngram(NoRepeatOptions(n=3, window=40)), GREEDY]])
+@pytest.mark.parametrize(
+    "filters", [[], [no_repeat_ngram(NoRepeatOptions(n=3, window=40), NEVER_ENDS), GREEDY]]
+)
 def test_a_text_of_any_length_is_the_same_where_its_beginning_is_forgotten(toy, filters):
     step = toy(6)
     sampler = Sampler(step, filters)
@@ -186,7 +190,7 @@ CHAINS = {
     "none": [],
     "greedy": [GREEDY],
     "memory": [
-        no_repeat_ngram(NoRepeatOptions(n=5)),
+        no_repeat_ngram(NoRepeatOptions(n=5), NEVER_ENDS),
         xtc(XTCOptions(probability=0.5, threshold=0.1)),
         mirostat(MirostatOptions(version=2, tau=2.0)),
     ],

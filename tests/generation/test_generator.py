@@ -10,7 +10,8 @@ from fixtures.generators import found, generator_of, outputs, text, tokens_alone
 
 from rnngen import hookimpl
 from rnngen.builtins import rnngen_cells
-from rnngen.builtins.filters.options import TemperatureOptions
+from rnngen.builtins.filters.lexical import min_length
+from rnngen.builtins.filters.options import MinLengthOptions, TemperatureOptions
 from rnngen.builtins.filters.truncation import temperature
 from rnngen.builtins.options import CharOptions
 from rnngen.builtins.strategies.beam.search import BeamSearch
@@ -173,6 +174,16 @@ def test_stops_end_a_text_and_are_no_part_of_it():
     stop = whole[40:46]
     assert text(letters(has_eos=False), length=100, stops=[stop]) == whole[: whole.index(stop)]
     assert text(letters(has_eos=False), length=100, stops=["ba" * 60]) == whole
+
+
+@pytest.mark.parametrize("least", [3, 4, 5])
+def test_a_constraint_is_of_the_text_that_is_written_not_of_its_stop(least):
+    generator = letters(has_eos=False)
+    wanted = [min_length(MinLengthOptions(least), Letters())]
+    whole = text(generator, length=100, filters=wanted)
+    (output,) = outputs(generator, length=100, stops=[whole[4:40]], filters=wanted)
+    assert output.text == whole[:4]
+    assert (output.unmet() is None) is (least <= 4)
 
 
 def test_search_gives_the_most_probable_texts_with_their_tokens():

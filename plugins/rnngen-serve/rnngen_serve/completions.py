@@ -261,7 +261,7 @@ def generate(
                 yield Piece(index, piece)
             text, given = counting.texts[-1], len(shared.prefix(prompt).rest)
             written = b"".join(map(pieces.__getitem__, text.tokens))[given:].decode(errors="replace")
-            stopped = text.ended or any(stop in written for stop in options["stop"])
+            stopped = text.ended or any(stop in written for stop in decoder.request.stop)
             yield Piece(index, "", "stop" if stopped else "length")
     encode = shared.source_tokens if reads else shared.tokenizers.target.encode
     read = sum(len(encode(text)) for text in asked.prompts)

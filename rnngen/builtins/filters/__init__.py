@@ -102,6 +102,7 @@ def rnngen_filters() -> Iterable[FilterSpec]:
             summary="never n tokens in a row twice (Paulus et al. 2017)",
             load=f"{home}.penalties:no_repeat_ngram",
             options=options.NoRepeatOptions,
+            needs_text=True,
         ),
         FilterSpec(
             name="escape_loops",

@@ -82,7 +82,7 @@ def presence(options: CountOptions, tokenizer: Tokenizer) -> Filter:
     return OfHistory(options.window, penalize, tokenizer.eos_id)
 
 
-def no_repeat_ngram(options: NoRepeatOptions) -> Filter:
+def no_repeat_ngram(options: NoRepeatOptions, tokenizer: Tokenizer) -> Filter:
     """Forbid what would bring n tokens in a row a second time (Paulus et al. 2017, arXiv 1705.04304)."""
 
     def forbid(row: Floats, ids: Ids) -> None:
@@ -91,7 +91,7 @@ def no_repeat_ngram(options: NoRepeatOptions) -> Filter:
             places = places[ids[places - back] == ids[-back]]
         row[ids[places]] = FORBIDDEN
 
-    return OfHistory(options.window, forbid)
+    return OfHistory(options.window, forbid, tokenizer.eos_id)
 
 
 def escape_loops(options: EscapeLoopsOptions) -> Filter:

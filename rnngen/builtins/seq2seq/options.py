@@ -7,7 +7,7 @@ from typing import Literal
 
 from rnngen.contracts import Blueprint
 from rnngen.errors import UsageError
-from rnngen.options import PENALTY, UNSMOOTHED, require_range
+from rnngen.options import COPIES, PENALTY, UNSMOOTHED, require_range
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Seq2SeqOptions:
     input_feeding: bool = False
     """Feed the decoder, with each token, its combined output for the last one (Luong et al. 2015).
     Training is then slower, a step at a time."""
-    copying: bool = field(default=False, metadata={UNSMOOTHED: True})
+    copying: bool = field(default=False, metadata={UNSMOOTHED: True, COPIES: True})
     """Let the decoder copy tokens of the source (pointer-generator, See et al. 2017); the vocabulary must be
     shared."""
     coverage_loss: float = field(default=0.0, metadata={PENALTY: True})

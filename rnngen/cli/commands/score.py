@@ -52,6 +52,7 @@ def score(
         for number, line in enumerate(read(stream, name, generator.encoding), start=1):
             if generator.reads_source and not line.strip():
                 out.write(_unscored(line, as_json=json) + "\n")
+                out.flush()
                 continue
             try:
                 source, text = generator.split_source(line)

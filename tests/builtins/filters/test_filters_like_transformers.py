@@ -119,7 +119,7 @@ def test_repetition_without_a_window_is_the_same(theirs, logits, penalty):
 @pytest.mark.parametrize("length", [1, 2, 40])
 def test_no_repeat_ngram_is_the_same(theirs, n, length):
     logits, past = LOGITS["peaked"], texts(length, kinds=4)
-    ours = penalties.no_repeat_ngram(NoRepeatOptions(n=n))(logits, past)
+    ours = penalties.no_repeat_ngram(NoRepeatOptions(n=n), NEVER_ENDS)(logits, past)
     same(ours, theirs("NoRepeatNGramLogitsProcessor", logits, past, ngram_size=n))
     assert np.isneginf(ours).any() == (n <= length)
 

@@ -51,9 +51,14 @@ def test_the_end_that_examples_stand_after_does_not_count_as_repeated(make):
     assert once[0] < once[1] == once[2] == once[3] == 1
 
 
+def test_an_example_may_end_though_an_end_stands_before_it():
+    keep = penalties.no_repeat_ngram(NoRepeatOptions(1), SimpleNamespace(eos_id=3))
+    assert np.isfinite(keep(np.zeros((1, V), np.float32), [[3, 0]])[0]).tolist() == [False, True, True, True]
+
+
 @given(past=pasts, window=windows, n=st.integers(1, 4))
 def test_no_ngram_comes_twice_and_nothing_else_is_forbidden(past, window, n):
-    result = changed(penalties.no_repeat_ngram(NoRepeatOptions(n, window)), past)
+    result = changed(penalties.no_repeat_ngram(NoRepeatOptions(n, window), Signs()), past)
     text = lately(past, window)
     for token in range(V):
         more = [*text, token]
@@ -94,7 +99,7 @@ def test_dry_stays_a_number_however_long_the_repetition():
     [
         lambda: penalties.frequency(CountOptions(), Signs()),
         lambda: penalties.presence(CountOptions(), Signs()),
-        lambda: penalties.no_repeat_ngram(NoRepeatOptions(2)),
+        lambda: penalties.no_repeat_ngram(NoRepeatOptions(2), Signs()),
         lambda: penalties.dry(DryOptions(), Signs()),
     ],
 )

@@ -158,7 +158,7 @@ def test_a_chain_in_the_order_hf_shapes_what_theirs_does(generate, torch):
         "min_p": truncation.min_p(MinPOptions(0.01)),
         "typical": truncation.typical(TypicalOptions(0.9)),
     }
-    blocked = penalties.no_repeat_ngram(NoRepeatOptions(n=2))  # theirs stands after the penalty
+    blocked = penalties.no_repeat_ngram(NoRepeatOptions(n=2), NEVER_ENDS)  # theirs stands after the penalty
     specs = {spec.name: spec for spec in DecodingFlags(Registry()).filters}
     chosen = sorted(ours, key=lambda name: rank(specs[name], "hf"))
     chain = FilterChain([ours[chosen[0]], blocked, *(ours[name] for name in chosen[1:])])

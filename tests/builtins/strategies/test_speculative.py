@@ -41,7 +41,10 @@ CHAINS = {
     "none": (),
     "greedy": (temperature(TemperatureOptions(0.0)),),
     "sharp": (temperature(TemperatureOptions(0.3)), top_k(TopKOptions(4))),
-    "penalties": (frequency(CountOptions(penalty=0.2), NEVER_ENDS), no_repeat_ngram(NoRepeatOptions(n=5))),
+    "penalties": (
+        frequency(CountOptions(penalty=0.2), NEVER_ENDS),
+        no_repeat_ngram(NoRepeatOptions(n=5), NEVER_ENDS),
+    ),
     "mirostat": (mirostat(MirostatOptions(tau=2.0, eta=0.3)),),
     "xtc after mirostat": (
         mirostat(MirostatOptions(tau=3.0)),

@@ -172,12 +172,18 @@ class Search:
         return NextTokenLogProbs(self.chain(logits, self._history(), self.streams.filters))
 
     def _history(self) -> list[list[int]]:
-        """The prompt and the tokens so far of each row, for filters."""
-        if not self.chain.filters or self.active.texts is None:
+        """The prompt and the tokens so far of each row, for filters, or the latest that they want."""
+        texts, most = self.active.texts, self.chain.lookback
+        if not self.chain.filters or texts is None:
             return []
         owners = np.repeat(self.owners[self.active.beams], self.active.keys.shape[1]).tolist()
-        texts = self.active.texts.tolist()
-        return [[*self.sentences[owner].prompt, *text] for owner, text in zip(owners, texts, strict=True)]
+        if most is None:
+            before = [sentence.prompt for sentence in self.sentences]
+        else:
+            made = texts.shape[1]
+            before = [one.prompt[max(0, len(one.prompt) + made - most) :] for one in self.sentences]
+            texts = texts[:, max(0, made - most) :]
+        return [[*before[owner], *text] for owner, text in zip(owners, texts.tolist(), strict=True)]
 
     def _totals(self, found: Candidates, log_probs: NextTokenLogProbs) -> Doubles:
         """The log-probabilities (n,C) of candidates; -inf where there is none."""
@@ -323,7 +329,7 @@ class BeamSearch:
 
     def __init__(self, options: BeamOptions) -> None:
         self.options = options
-        self.draws = options.stochastic
+        self.draws, self.most = options.stochastic, options.width
         self.follows_output = options.least > 0
         """True where tokens are counted, which those that write the prompt's end again are not to be."""
 
