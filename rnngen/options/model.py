@@ -23,7 +23,7 @@ class NetworkOptions:
     """The shape of the network, whatever the cell."""
 
     hidden: int = field(default=384, metadata={SEARCH: Range(64, 1024, step=32)})
-    """Size of each recurrent layer (H)."""
+    """Size of each recurrent layer (H). By default of pairs 128 to 384, more for longer texts."""
     layers: int = field(default=1, metadata={SEARCH: Range(1, 3)})
     """Number of stacked recurrent layers (L)."""
     embed: int | None = field(default=None, metadata={SEARCH: Range(16, 512, log=True)})
@@ -78,8 +78,8 @@ class TrainingOptions:
     """Compute each batch's gradient in N parts, one after another: the same gradient in less memory. Each of
     several processes does so with its share."""
     lr: float = field(default=0.003, metadata={SEARCH: Range(3e-4, 3e-2, log=True)})
-    """Peak learning rate, reached after the warm-up. By default 0.012 of pairs; 0.005 of a long text with
-    minutes, where the batch is not given either."""
+    """Peak learning rate, reached after the warm-up. By default 0.012 of pairs, and less for hidden sizes
+    above 128; 0.005 of a long text with minutes, where the batch is not given either."""
     optimizer: OptimizerName = field(default="adamw", metadata={SEARCH: OneOf(("adamw", "muon"))})
     """The optimizer. muon makes the updates of recurrent matrices orthogonal, each gate alone (Jordan et al.
     2024), and leaves all others to adamw; one learning rate suits both (arXiv 2502.16982). nt-asgd is sgd

@@ -5,7 +5,7 @@
     tokens to train on ─┬─▸ most passes that lower the validation loss ─┐
     budget ─────────────┼───────────────────────────────────────────────┴─▸ passes ─▸ dropout
     batch, rate ────────┴─▸ updates a pass ─▸ weight decay
-    sources ──────────────▸ small batches at a higher rate, normalized gradients, label smoothing
+    sources ──────────────▸ width, rate by width, small batches, normalized gradients, label smoothing
 
 The rules are in tokens and passes and not in seconds, so that a faster machine gets the same advice. The
 measurements are in the guide "benchmarks".
@@ -34,7 +34,11 @@ DROPOUT_OF_PAIRS = 0.02
 DECOUPLED = ("adamw", "muon")
 """Optimizers whose weight decay is not part of the gradient, and follows the text."""
 PACE_OF_PAIRS: dict[str, Any] = {"batch": 16, "lr": 0.012}
-"""Of pairs there are few; many long steps, each from few of them, find more in them."""
+"""Of pairs there are few; many long steps, each from few of them, find more in them…"""
+WIDTHS_OF_PAIRS = (128, 192, 256, 384)
+"""…and narrow networks find soonest what to attend to, wide ones at that rate sometimes never. The rate is
+that of the first of these widths, and falls as they grow (as Yang et al. 2022, arXiv 2203.03466, have it for
+Adam). A width's square, of which its weights are a multiple, is no more than the tokens of the targets."""
 CLIP_OF_PAIRS = 0.01
 """Below the norm of nearly every gradient of pairs, so that all batches count alike: without it, those that
 differ most from the last ones decide whether the attention of a whole kind of pairs is ever found…"""
@@ -78,7 +82,7 @@ def with_data_defaults(
     """Return the options with those filled in that depend on the text and the budget; what is given stands.
 
     Args:
-        network: ``dropout`` is filled in.
+        network: ``dropout`` is filled in, and ``hidden`` of pairs.
         training: ``max_epochs`` and ``weight_decay`` are; of pairs ``batch``, ``lr``, ``clip`` and
             ``label_smoothing``.
         text: the text to train on.
@@ -86,8 +90,11 @@ def with_data_defaults(
         given: the names of options that were given.
         cell: the options of the cell.
     """
+    if text.has_source and "hidden" not in given:
+        network = replace(network, hidden=width_of_pairs(text.tokens))
     if text.has_source:
-        training = replace(training, **{key: PACE_OF_PAIRS[key] for key in PACE_OF_PAIRS.keys() - {*given}})
+        pace = {**PACE_OF_PAIRS, "lr": rate_of_pairs(network.hidden)}
+        training = replace(training, **{key: pace[key] for key in pace.keys() - {*given}})
     if text.has_source and "clip" not in given and training.optimizer not in PROPORTIONAL:
         training = replace(training, clip=CLIP_OF_PAIRS)
     smooth = network.head != "adaptive" and not (cell and marked(cell, UNSMOOTHED))
@@ -109,6 +116,16 @@ def most_epochs(text: TrainingText, hidden: int = WIDTH) -> float:
     """Return the passes over a text that lower the validation loss of a network of that width."""
     most = round((EXAMPLES if text.has_eos else FREE_TEXT) / _narrowness(hidden))
     return min(max(most, round(FEWEST_TOKENS / max(1, text.tokens))), MOST_EPOCHS)
+
+
+def width_of_pairs(tokens: int) -> int:
+    """Return the width for pairs with so many tokens in their targets."""
+    return max(width for width in WIDTHS_OF_PAIRS if width**2 <= tokens or width == WIDTHS_OF_PAIRS[0])
+
+
+def rate_of_pairs(hidden: int) -> float:
+    """Return the peak learning rate for pairs with a network of that width, with two figures."""
+    return float(f"{PACE_OF_PAIRS['lr'] * min(1.0, WIDTHS_OF_PAIRS[0] / hidden):.2g}")
 
 
 def dropout(epochs: float, hidden: int = WIDTH, *, has_source: bool = False) -> float:

@@ -18,8 +18,8 @@ minutes on two cores, one seed each, nats per character of the validation text (
 
 Other budgets are scaled from there. With the passes, the dropout and the weight decay of ``overfitting``,
 width pays also where parameters outnumber tokens: for 12,000 to 100,000 characters 384 units are better than
-96 to 256 (see the guide "benchmarks"). Pairs have at most the default width: the widest with
-which all of them are read ``PASSES_OF_PAIRS`` times, or ``PAIRED_TOKENS_A_PARAMETER``.
+96 to 256 (see the guide "benchmarks"). Pairs have the widest, up to that of ``overfitting``, with which all
+of them are read ``PASSES_OF_PAIRS`` times, or ``PAIRED_TOKENS_A_PARAMETER``.
 """
 
 import math
@@ -41,7 +41,7 @@ from rnngen.options.model import TrainingOptions
 from rnngen.requests.train import TrainRequest
 from rnngen.training.budget import planned_steps
 from rnngen.training.fit import make_batches, make_trainer
-from rnngen.training.overfitting import TrainingText, with_data_defaults
+from rnngen.training.overfitting import TrainingText, width_of_pairs, with_data_defaults
 from rnngen.training.plan import Plan
 from rnngen.training.trainer import WARM_UP_STEPS
 
@@ -137,6 +137,11 @@ def propose(plan: Plan, parameters: int | None = None, *, given: Collection[str]
     elif free:
         plan, why = _affordable(plan, batches)
         reasons += why
+    elif plan.encoded.train.source is not None and "hidden" not in given:
+        amount = f"{len(plan.encoded.train):,} tokens of targets"
+        reasons.append(
+            f"hidden {plan.config.network.hidden}: its square is no more than {amount}, or it is the least"
+        )
     plan = _regularized(plan, given)
     count, rate = parameters_of(plan), _rate(plan, batches)
     passes = _passes(plan.config.training, batches, rate, len(plan.encoded.train))
@@ -171,6 +176,7 @@ def _regularized(plan: Plan, given: Collection[str], epochs: float | None = None
     training = replace(config.training, **opened)
     text = TrainingText.of(plan.encoded)
     cell = plan.parts["cell"].options
+    given = {*given, "hidden"}  # it has been chosen
     network, training = with_data_defaults(network, training, text, epochs, given=given, cell=cell)
     return replace(plan, config=config.replace(network=network, training=training))
 
@@ -199,7 +205,7 @@ def _affordable(plan: Plan, batches: "_Again") -> tuple[Plan, list[str]]:
     amount = f"{each_parameter} tokens a parameter"
     if plan.encoded.train.source is not None:
         passes, each_parameter = PASSES_OF_PAIRS, PAIRED_TOKENS_A_PARAMETER
-        widths = SIZES[: SIZES.index(ANY_TEXT) + 1]
+        widths = SIZES[: SIZES.index(width_of_pairs(text)) + 1]
         amount = f"all pairs {passes} times, or {each_parameter} tokens a parameter,"
     chosen = SIZES[0]
     for hidden in widths:

@@ -79,6 +79,20 @@ def test_pairs_have_a_pace_of_their_own_and_smoothed_targets_unless_others_are_g
     assert filled({"label_smoothing"}, other) == (pace, 0.3)
 
 
+def test_pairs_have_the_wider_a_network_the_more_of_them_there_are_and_a_lower_rate_then():
+    def filled(tokens, given=(), hidden=384):
+        pairs = TrainingText(tokens, has_eos=True, has_source=True)
+        network, training = with_data_defaults(NetworkOptions(hidden), TrainingOptions(), pairs, given=given)
+        return network.hidden, training.lr
+
+    found = [filled(tokens) for tokens in (100, 20_000, 40_000, 100_000, 10**6)]
+    assert [hidden for hidden, _ in found] == [128, 128, 192, 256, 384]
+    assert all(lr == pytest.approx(0.012 * 128 / hidden, rel=0.02) for hidden, lr in found)
+    assert filled(100, {"hidden"}) == (384, 0.004)
+    assert filled(100, {"hidden"}, 64) == (64, 0.012)
+    assert with_data_defaults(NetworkOptions(), TrainingOptions(), TrainingText(100))[0].hidden == 384
+
+
 def test_gradients_of_pairs_have_one_norm_where_the_optimizer_takes_no_notice_of_it():
     pairs = TrainingText(1000, has_eos=True, has_source=True)
 
