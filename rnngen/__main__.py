@@ -13,10 +13,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from rnngen.errors import INTERRUPTED, STDOUT, RnngenError, os_reason, out_of_memory
+
 if TYPE_CHECKING:
     from click.exceptions import ClickException
 
-INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
@@ -84,8 +85,6 @@ def _usage(error: "ClickException") -> int:
 
 def _guarded(work: Callable[[], int]) -> int:
     """Run ``work``; whatever it raises becomes at most a line on stderr, and a status."""
-    from rnngen.errors import STDOUT, RnngenError, os_reason
-
     try:
         return work()
     except KeyboardInterrupt:
@@ -108,7 +107,6 @@ def _guarded(work: Callable[[], int]) -> int:
 def _unexpected(error: Exception) -> int:
     """Report what nobody raised on purpose: a plugin's failure, or a bug."""
     from rnngen.cli.blame import owner_of
-    from rnngen.errors import out_of_memory
 
     if lacks := out_of_memory(error):
         return _failed(f"there is not enough memory {lacks}; give less text at a time", 1)
@@ -169,8 +167,6 @@ class _StandardOutput(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            from rnngen.errors import STDOUT
-
             error.filename = STDOUT
             raise
 

@@ -26,7 +26,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rnngen.errors import ConstraintError, UnknownName, UsageError
-from rnngen.paths import cache, home, prefixes
+from rnngen.paths import home, prefixes
 
 if TYPE_CHECKING:
     from rnngen.contracts import Listener, NetworkStep
@@ -54,7 +54,7 @@ Names: TypeAlias = str | PurePath | Sequence[str | PurePath]
 """A file, a folder, a pattern or the name of a model, or several."""
 LOADING = "loading torch"
 """The work of the first import, which takes a second or several."""
-__all__ = ["Model", "Session", "cache", "home", "load", "model_names", "models", "train"]
+__all__ = ["Model", "Session", "load", "model_names", "models", "train"]
 
 
 def models() -> "ModelStore":

@@ -8,7 +8,7 @@
      │    └── UnknownName      2   …because no such cell, option, model … exists; the closest is named
      ├── NotFoundError         3   a model or a corpus is not there
      ├── PluginError           4   a plugin is broken or in conflict with another
- │    └── MissingPlugin    4   …or was there once, and brought what is asked for
+     │    └── MissingPlugin    4   …or was there once, and brought what is asked for
      ├── CorpusError           1   a text cannot be read, or is too small to train on
      ├── ModelError            1   a model on disk is damaged, or from a newer rnngen
      ├── DeviceError           1   the device asked for is not there, or cannot do what was asked
@@ -20,6 +20,9 @@ A message names the thing, the place and the mend, in that order.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
 
 
 class RnngenError(Exception):

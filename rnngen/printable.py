@@ -1,7 +1,8 @@
-"""Text that is safe to show on a terminal, and numbers of things."""
+"""Text that is safe to show on a terminal, its width there, and numbers of things."""
 
 import re
 import unicodedata
+from functools import lru_cache
 
 
 def printable(text: str) -> str:
@@ -24,6 +25,18 @@ def symbols(text: str) -> str:
     Tabs and line ends stay, whether ``\n`` or ``\r\n``, and so does all that a terminal only draws.
     """
     return re.sub(r"\r(?!\n)", "␍", text).translate(_SYMBOLS)
+
+
+def columns_of(text: str) -> int:
+    """Return the columns that a text takes: a wide character has two, one drawn upon its neighbour none."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+@lru_cache(4096)
+def _columns(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def counted(count: int, things: str) -> str:

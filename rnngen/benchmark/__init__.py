@@ -144,16 +144,16 @@ PROBE = 0.2
 """Share of a turn that a probe must take, to estimate how many units make a turn."""
 
 
-def rates(works: Mapping[str, Work], seconds: float, rounds: int = ROUNDS) -> dict[str, float]:
-    """Return the units a second of each, the medians of some rounds, which take ``seconds`` together, about.
+def rates(works: Mapping[str, Work], seconds: float) -> dict[str, float]:
+    """Return the units a second of each, medians of ``ROUNDS`` turns that take ``seconds`` together, about.
 
     They are measured by turns, so that what else the machine does meanwhile falls on all alike::
 
         find counts │ a a b b b c │ a a b b b c │ …     each turn takes as long, and has one unit at least
     """
-    turn = seconds / rounds / len(works)
+    turn = seconds / ROUNDS / len(works)
     counts = {name: _count(work, turn) for name, work in works.items()}
-    measured = [{name: _rate(work, counts[name]) for name, work in works.items()} for _ in range(rounds)]
+    measured = [{name: _rate(work, counts[name]) for name, work in works.items()} for _ in range(ROUNDS)]
     return {name: statistics.median(one[name] for one in measured) for name in works}
 
 

@@ -25,8 +25,6 @@ class Builtin(NamedTuple):
     """Import string, ``"package.module:attribute"``."""
     summary: str
     """One line for ``--help``."""
-    hidden: bool = False
-    """True if listings leave it out."""
 
 
 COMMANDS: dict[str, Builtin] = {
@@ -73,7 +71,7 @@ class App(click.Group):
     """The group of all commands, built-in and from plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names that are not hidden, built-ins first."""
+        """Return the names, built-ins first."""
         return [name for name, _ in self._summaries(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -130,7 +128,7 @@ class App(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
-        rows, count = [*self._summaries(ctx)], sum(not builtin.hidden for builtin in COMMANDS.values())
+        rows, count = [*self._summaries(ctx)], len(COMMANDS)
         for title, part in (("Commands", rows[:count]), ("Commands of plugins", rows[count:])):
             if part:
                 with formatter.section(title):
@@ -144,8 +142,7 @@ class App(click.Group):
 
     def _summaries(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
         for name, builtin in COMMANDS.items():
-            if not builtin.hidden:
-                yield name, builtin.summary
+            yield name, builtin.summary
         from rnngen.cli import plugin_commands
 
         yield from plugin_commands.summaries_of(

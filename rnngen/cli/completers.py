@@ -26,29 +26,25 @@ def values(*known: str) -> Completer:
     return of(lambda _: known)
 
 
-def of(find: Callable[[click.Context], Iterable[str]]) -> Completer:
-    """Return a completer of what a function finds; of nothing where it fails."""
+def of(find: Callable[[click.Context], Iterable[Any]]) -> Completer:
+    """Return a completer of what a function finds: names, or what has a name and a summary.
+
+    Where it fails there is nothing to complete.
+    """
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            return [CompletionItem(name) for name in find(ctx) if name.startswith(incomplete)]
+            found = [(one, None) if isinstance(one, str) else (one.name, one.summary) for one in find(ctx)]
         except Exception:
             return []
+        return [CompletionItem(name, help=about) for name, about in found if name.startswith(incomplete)]
 
     return complete
 
 
 def names(kind: str) -> Completer:
     """Return a completer of the names of plugins of one kind (``"cell"``, ``"tokenizer"`` …)."""
-
-    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        try:
-            specs = [one.spec for one in _specs(ctx, kind)]
-        except Exception:
-            return []
-        return [CompletionItem(s.name, help=s.summary) for s in specs if s.name.startswith(incomplete)]
-
-    return complete
+    return of(lambda ctx: [one.spec for one in _specs(ctx, kind)])
 
 
 def plugin_names(ctx: click.Context) -> list[str]:

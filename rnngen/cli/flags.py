@@ -4,9 +4,9 @@ written, and those that several commands have.
 ::
 
     @click.command(cls=flags.Command)
-    @flags.options_from(TrainOptions, short={"steps": "-s"})
+    @flags.options_from(TrainingOptions, heading="Training")
     def train(**params):
-        options = flags.collect(TrainOptions, params)
+        options = flags.collect(TrainingOptions, params)
 
 The parameter of a flag has the flag's name, so that its environment variable and its key in the settings
 files have it too.
@@ -15,7 +15,6 @@ files have it too.
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import MISSING
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -25,7 +24,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from rnngen.cli import completers
-from rnngen.cli.completers import Completer
 from rnngen.cli.streams import require_utf8
 from rnngen.errors import (
     CorpusError,
@@ -37,7 +35,7 @@ from rnngen.errors import (
     out_of_memory,
     with_options,
 )
-from rnngen.options import WHOLE, describe
+from rnngen.options import WHOLE, describe, flag_name
 from rnngen.options import Option as Field
 from rnngen.options.given import Given
 
@@ -154,16 +152,16 @@ class TextArgument(click.Argument):
 class StageOption(Option):
     """A flag made from one field of an options dataclass."""
 
-    def __init__(self, *args: Any, stage: type[Any], field: Field, **attrs: Any) -> None:
+    def __init__(self, *args: Any, field: Field, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
-        self.stage, self.field = stage, field
+        self.field = field
 
     def get_help_extra(self, ctx: click.Context) -> Any:
         """Return Click's extras, with the dataclass's default where no settings file gave another."""
         extra, default = super().get_help_extra(ctx), self.field.default
         if isinstance(default, bool):
             extra.setdefault("default", (self.opts if default else self.secondary_opts)[0].lstrip("-"))
-        elif default not in (MISSING, None):
+        elif default is not None:
             extra.setdefault("default", str(default) or '""')
         return extra
 
@@ -232,7 +230,7 @@ class Command(click.Command):
     def _smaller(self, ctx: click.Context) -> str:
         """Return what to do where memory does not suffice: the flags of sizes that the command has."""
         names = {str(param.name) for param in self.get_params(ctx)}
-        flags = [f"--{name.replace('_', '-')}" for name in SIZES if name in names]
+        flags = [flag_name(name) for name in SIZES if name in names]
         return (
             f"give a smaller {', '.join(flags)}, or less text at a time"
             if flags
@@ -285,9 +283,6 @@ def options_from(
     cls: type[Any],
     *,
     only: Iterable[str] | None = None,
-    rename: Mapping[str, str] | None = None,
-    short: Mapping[str, str] | None = None,
-    complete: Mapping[str, Completer] | None = None,
     heading: str | None = None,
     common: Collection[str] | None = None,
 ) -> Callable[[C], C]:
@@ -298,9 +293,6 @@ def options_from(
     Args:
         cls: the dataclass; ``weight_decay: float`` becomes ``--weight-decay FLOAT``.
         only: the fields to take; all of them by default.
-        rename: another flag name for a field, ``{"max_steps": "steps"}``. The parameter has it too.
-        short: a one-letter flag for a field, ``{"steps": "-s"}``.
-        complete: how the shell completes a field's value, for example ``completers.names("cell")``.
         heading: the section of the help that shows these flags (see ``Command``).
         common: the fields whose flags ``--help`` shows; all of them by default. ``--help-all`` shows the
             others too.
@@ -310,21 +302,17 @@ def options_from(
 
     def decorate(command: C) -> C:
         for field in reversed(fields):  # decorators read bottom up
-            name = (rename or {}).get(field.name, field.name).replace("-", "_")
-            flag = name.replace("_", "-")
-            letter = (short or {}).get(field.name)
+            flag = flag_name(field.name)
             click.option(
-                name,
-                f"--{flag}/--no-{flag}" if field.type is bool else f"--{flag}",
-                *([letter] if letter else []),
+                field.name,
+                f"{flag}/--no-{flag[2:]}" if field.type is bool else flag,
                 cls=StageOption,
-                stage=cls,
                 field=field,
                 type=type_of(field),
                 default=None,
                 show_default=True,
                 help=field.help,
-                shell_complete=(complete or {}).get(field.name, completers.BY_FIELD.get(field.name)),
+                shell_complete=completers.BY_FIELD.get(field.name),
                 heading=heading,
                 common=common is None or field.name in common,
             )(command)
@@ -335,31 +323,28 @@ def options_from(
 
 def given(cls: type[Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of ``cls`` that a flag, the environment or a settings file gave, and their values."""
-    values = {field: params.get(parameter) for field, parameter in _parameters(cls).items()}
-    return {name: None if value is NONE else value for name, value in values.items() if value is not None}
+    return {
+        field.name: None if value is NONE else value
+        for field in describe(cls)
+        if (value := params.get(field.name)) is not None
+    }
 
 
-def collect(cls: type[T], params: Mapping[str, Any], **known: Any) -> T:
+def collect(cls: type[T], params: Mapping[str, Any]) -> T:
     """Build the dataclass from the flags that were given; what was not keeps its default.
 
-    Values that are ``known`` from elsewhere win.
-
     Raises:
-        UsageError: if the dataclass refuses a value, or one that it needs is missing; it names the flag.
+        UsageError: if the dataclass refuses a value; it names the flag.
     """
-    values = given(cls, params) | known
-    flags = {field: "--" + parameter.replace("_", "-") for field, parameter in _parameters(cls).items()}
-    for field in describe(cls):
-        if field.default is MISSING and field.name not in values:
-            raise UsageError(f"{flags[field.name]} is missing: {field.help}")
     try:
-        return cls(**values)
+        return cls(**given(cls, params))
     except ValueError as error:  # which says weight_decay=-1, and is to say --weight-decay -1
+        fields = {field.name for field in describe(cls)}
         names = re.compile(r"\b(\w+)=|\b(\w+_\w+)\b")
 
         def as_flag(found: re.Match[str]) -> str:
             name = found[1] or found[2]
-            return flags[name] + " " * bool(found[1]) if name in flags else found[0]
+            return flag_name(name) + " " * bool(found[1]) if name in fields else found[0]
 
         raise UsageError(names.sub(as_flag, str(error))) from error
 
@@ -387,7 +372,7 @@ def flag_of(option: str) -> str:
     found = {str(param.name): param for param in (ctx.command.get_params(ctx) if ctx else [])}
     param = found.get("option" if name == "settings" else name)
     if param is None:
-        return f"-o {option}" if equals else f"--{name.replace('_', '-')}"
+        return f"-o {option}" if equals else flag_name(name)
     if isinstance(param, click.Argument):
         return f"{name.upper()} {value}".strip()
     flag = max(param.opts, key=len) if name != "settings" else "-o"
@@ -403,14 +388,6 @@ def type_of(field: Field) -> "AnyType":
 
 
 _TYPES: "dict[type, AnyType]" = {int: click.INT, float: click.FLOAT, str: click.STRING, bool: click.BOOL}
-
-
-def _parameters(cls: type[Any]) -> dict[str, str]:
-    """The parameter of each field in the running command, where ``rename`` may have given it another name."""
-    ctx = click.get_current_context(silent=True)
-    options = [one for one in (ctx.command.params if ctx else []) if isinstance(one, StageOption)]
-    renamed = {option.field.name: str(option.name) for option in options if option.stage is cls}
-    return {field.name: renamed.get(field.name, field.name) for field in describe(cls)}
 
 
 # ── Flags that several commands have ───────────────────────────────────────────────────────────────────────

@@ -26,6 +26,7 @@ from click.core import ParameterSource
 
 from rnngen.discovery import Selection
 from rnngen.errors import MissingPlugin, UnknownName, UsageError, os_reason
+from rnngen.options import option_text
 from rnngen.options.typed import deeper
 from rnngen.paths import config, read_regular
 from rnngen.requests.conflicts import Conflict, Row, settle
@@ -188,7 +189,7 @@ def _flags(command: click.Command) -> dict[str, click.Option]:
 def _value(command: click.Command, flag: click.Option, value: Any, place: str) -> Any:
     """Return the value in the form that Click takes, once it is of the flag's type."""
     if flag.multiple and isinstance(value, dict):  # KEY=VALUE flags read best as a table
-        value = _Settings(f"{key}={_text(item)}" for key, item in value.items())
+        value = _Settings(f"{key}={option_text(item)}" for key, item in value.items())
     elif flag.multiple and not isinstance(value, list):
         value = [value]
     for item in value if flag.multiple else [value]:
@@ -196,7 +197,7 @@ def _value(command: click.Command, flag: click.Option, value: Any, place: str) -
     try:
         flag.type_cast_value(click.Context(command, resilient_parsing=True), value)
     except click.BadParameter as error:
-        raise UsageError(f"{place} = {_text(value)}: {error.message}") from error
+        raise UsageError(f"{place} = {option_text(value)}: {error.message}") from error
     return value
 
 
@@ -209,7 +210,7 @@ def _check_type(flag: click.Option, value: Any, place: str) -> None:
     kind = "boolean" if flag.is_flag else flag.type.name.removesuffix(" range")
     accepted, expected = _EXPECTED.get(kind, ((str, int, float), "a word or a number"))
     if not (type(value) in accepted or (value == "none" and hasattr(flag.type, "inner"))):
-        raise UsageError(f"{place} = {_text(value)}: {expected} expected")
+        raise UsageError(f"{place} = {option_text(value)}: {expected} expected")
 
 
 _EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
@@ -219,10 +220,6 @@ _EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
     "text": ((str,), "a text in quotes"),
     "choice": ((str,), "a text in quotes"),
 }
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TextIO
 
 from rnngen.errors import CorpusError, NotFoundError, UnknownName, UsageError
-from rnngen.paths import home
+from rnngen.paths import home, shipped
 
 INDEX = "corpora.toml"
 COUNT, HELD_OUT_COUNT, SEED = 50_000, 2_000, 1
@@ -102,14 +102,11 @@ class Corpus:
 
 
 def folder() -> Path:
-    """Return the folder of the corpora that ship, in the package or beside it; else ``NotFoundError``."""
-    package = Path(__file__).resolve().parents[1]
-    places = (package / "corpora", package.parent / "corpora")
-    for place in places:
-        if (place / INDEX).is_file():
-            return place
-    looked = " nor in ".join(map(str, places))
-    raise NotFoundError(f"the corpora of rnngen are neither in {looked}; install rnngen again")
+    """Return the folder of the corpora that ship; ``NotFoundError`` if it is not there."""
+    place = shipped("corpora")
+    if not (place / INDEX).is_file():
+        raise NotFoundError(f"the corpora of rnngen are not in {place}; install rnngen again")
+    return place
 
 
 def known() -> dict[str, Corpus]:

@@ -150,7 +150,7 @@ class SingleFile:
 
 
 @dataclass(frozen=True)
-class Given:
+class InMemory:
     """A plugin that is there already: the built-ins, or what a test brings."""
 
     distribution: Distribution

@@ -68,3 +68,25 @@ class Given(Generic[T]):
         left_out = {*names}
         kept = {name: value for name, value in self.values.items() if name not in left_out}
         return Given.of(type(self.options), **kept)
+
+
+def by_stage(
+    stages: Mapping[str, type[Any]],
+    values: Mapping[str, Any],
+    own: Iterable[str],
+    without: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Return a ``Given`` for each stage, of the values that are its fields; those ``without`` are none.
+
+    Raises:
+        UnknownName: for a name that is nowhere a field; one of them, or of ``own``, is offered.
+        UsageError: for a value that is refused.
+    """
+    owners = {field.name: name for name, stage in stages.items() for field in fields(stage)}
+    known = owners.keys() - without
+    held: dict[str, dict[str, Any]] = {name: {} for name in stages}
+    for name, value in values.items():
+        if name not in known:
+            raise UnknownName("option", name, {*known, *own})
+        held[owners[name]][name] = value
+    return {name: Given.of(stages[name], **given) for name, given in held.items()}

@@ -8,15 +8,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rnngen.errors import UsageError
-from rnngen.plots.sheet import Picture
 
-Draw: TypeAlias = Callable[[Picture], str | bytes]
+if TYPE_CHECKING:
+    from rnngen.plots.pages import Figure
+
+Draw: TypeAlias = "Callable[[Figure], str | bytes]"
 
 
-def save(picture: Picture, path: Path) -> None:
+def save(picture: "Figure", path: Path) -> None:
     """Draw a picture into a file, which is replaced at once or not at all.
 
     Raises:

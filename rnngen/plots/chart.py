@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, isfinite, log10
 
-from rnngen.plots.pages import figure, plain_page
+from rnngen.plots.pages import Figure
 from rnngen.plots.sheet import (
     LARGE,
     LINES,
@@ -89,7 +89,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Chart:
+class Chart(Figure):
     """Lines over one axis."""
 
     title: str
@@ -130,14 +130,6 @@ class Chart:
         ends = [f"{one.name} ends at {number(one.ys[-1])}" for one in self.series if one.ys]
         return "; ".join([*ends, *map(one_line, self.notes)])
 
-    def page(self) -> str:
-        """Write a page with the picture."""
-        return plain_page(self.title, self.body())
-
-    def body(self) -> str:
-        """Write the part of a page."""
-        return figure(self)
-
 
 @dataclass(frozen=True)
 class Point:
@@ -149,7 +141,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Map:
+class Map(Figure):
     """Points on a plane, whose axes have no meaning of their own."""
 
     title: str
@@ -187,14 +179,6 @@ class Map:
     def describe(self) -> str:
         """Name the points."""
         return ", ".join(label(one.name) for one in self.points)
-
-    def page(self) -> str:
-        """Write a page with the picture."""
-        return plain_page(self.title, self.body())
-
-    def body(self) -> str:
-        """Write the part of a page, with the notes as a list."""
-        return figure(self)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
-from rnngen.plots.pages import figure, plain_page
+from rnngen.plots.pages import Figure
 from rnngen.plots.sheet import (
     CELL,
     LARGE,
@@ -44,7 +44,7 @@ WEIGHT = "weight in %"
 
 
 @dataclass(frozen=True)
-class Grids:
+class Grids(Figure):
     """Several maps below one another."""
 
     alignments: Sequence[Grid]
@@ -73,14 +73,6 @@ class Grids:
             for row, target in enumerate(one.target)
             if one.source and one.weights[row, best := one.best(row)]
         )
-
-    def page(self) -> str:
-        """Write a page with the picture in it."""
-        return plain_page(self.title, self.body())
-
-    def body(self) -> str:
-        """Write the part of a page."""
-        return figure(self)
 
 
 @dataclass(frozen=True)

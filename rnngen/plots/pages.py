@@ -13,6 +13,13 @@ def plain_page(title: str, body: str) -> str:
     return page.replace("<!--title-->", escape(one_line(title))).replace("<!--body-->", body)
 
 
-def figure(picture: Picture) -> str:
-    """Return a picture as a part of a page: an SVG in it."""
-    return f'<figure class="scroll">{draw(picture)}</figure>'
+class Figure(Picture):
+    """A picture for any kind of file: on a page it is an SVG, unless its class writes something better."""
+
+    def body(self) -> str:
+        """Write its part of a page."""
+        return f'<figure class="scroll">{draw(self)}</figure>'
+
+    def page(self) -> str:
+        """Write it as one HTML page."""
+        return plain_page(self.title, self.body())

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rnngen.errors import RnngenError, UsageError
 from rnngen.plots.sheet import PAPER, Box, Columns, Mark, Picture, Sheet, Stroke, Words
+from rnngen.printable import columns_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -242,7 +242,7 @@ class Fonts:
 
 def _rides(char: str) -> bool:
     """Return whether a character is blank, or is drawn upon its neighbour."""
-    return char.isspace() or unicodedata.category(char) in ("Mn", "Me", "Cf")
+    return char.isspace() or not columns_of(char)
 
 
 # ── Where fonts are ────────────────────────────────────────────────────────────────────────────────────

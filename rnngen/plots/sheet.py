@@ -1,15 +1,15 @@
 """The layout of a drawn picture, for PNG and SVG: rectangles, words and lines, in pixels."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import sqrt
 from typing import Any, Literal, Protocol, TypeAlias
-from unicodedata import bidirectional, category, combining, east_asian_width
+from unicodedata import bidirectional, category
 
 from numpy.typing import NDArray
 
-from rnngen.printable import printable
+from rnngen.printable import columns_of, printable
 
 Measure: TypeAlias = Callable[[str, float], float]
 """Text and size → its width, both in pixels."""
@@ -109,7 +109,7 @@ class Sheet:
         if isinstance(mark, Box):
             return mark.x + mark.width
         if isinstance(mark, Columns):
-            return mark.x + mark.width * sum(map(columns_of, mark.text))
+            return mark.x + mark.width * columns_of(mark.text)
         if isinstance(mark, Stroke):
             return max(x for x, _ in mark.points)
         share = {"start": 1.0, "middle": 0.5, "end": 0.0}[mark.anchor]
@@ -122,21 +122,19 @@ class Sheet:
             self.height += size + PAD / 2
 
 
-class Picture(Protocol):
-    """A picture, for any kind of file."""
+class Picture(ABC):
+    """A picture, for PNG and SVG."""
 
-    @property
-    def title(self) -> str:
-        """Its heading, one line."""
+    title: str
+    """Its heading, one line."""
 
+    @abstractmethod
     def lay_out(self, sheet: Sheet) -> None:
-        """Put its marks below what is on a sheet, for PNG and SVG."""
+        """Put its marks below what is on a sheet."""
 
+    @abstractmethod
     def describe(self) -> str:
         """Describe it for those who do not see it."""
-
-    def page(self) -> str:
-        """Write it as one HTML page."""
 
 
 class Grid(Protocol):
@@ -184,14 +182,6 @@ def ink(weight: float) -> str:
 def cut(text: str, limit: int) -> str:
     """Return the text, or its beginning and ``…``."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-@lru_cache(4096)
-def columns_of(char: str) -> int:
-    """Return the columns that a character takes: none if it is drawn upon its neighbour, two if wide."""
-    if combining(char) or category(char) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if east_asian_width(char) in "WF" else 1
 
 
 # ── Labels ─────────────────────────────────────────────────────────────────────────────────────────────

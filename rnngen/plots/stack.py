@@ -2,25 +2,17 @@
 
 from dataclasses import dataclass
 from html import escape
-from typing import Protocol
 
-from rnngen.plots.pages import plain_page
-from rnngen.plots.sheet import PAD, Picture, Sheet, one_line
-
-
-class Part(Picture, Protocol):
-    """A picture that can stand on a page with others."""
-
-    def body(self) -> str:
-        """Write its part of a page."""
+from rnngen.plots.pages import Figure
+from rnngen.plots.sheet import PAD, Sheet, one_line
 
 
 @dataclass(frozen=True)
-class Stack:
+class Stack(Figure):
     """Pictures below one another."""
 
     title: str
-    parts: tuple[Part, ...]
+    parts: tuple[Figure, ...]
 
     def lay_out(self, sheet: Sheet) -> None:
         """Lay them out from top to bottom."""
@@ -32,9 +24,8 @@ class Stack:
         """Describe all of them."""
         return "; ".join(part.describe() for part in self.parts)
 
-    def page(self) -> str:
-        """Write a page with a heading for each."""
-        bodies = (
+    def body(self) -> str:
+        """Write all of them, each under its heading."""
+        return "\n".join(
             f'<h2 class="title">{escape(one_line(part.title))}</h2>\n{part.body()}' for part in self.parts
         )
-        return plain_page(self.title, "\n".join(bodies))

@@ -1,9 +1,9 @@
 """A picture as SVG: one file that any browser and most editors open, with nothing outside it."""
 
-from unicodedata import combining, east_asian_width
 from xml.sax.saxutils import escape, quoteattr
 
 from rnngen.plots.sheet import PAPER, Box, Columns, Mark, Picture, Sheet, Stroke, Words, one_line
+from rnngen.printable import columns_of
 
 FAMILY = (
     "system-ui, 'Noto Sans', 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans CJK SC', 'PingFang SC', "
@@ -34,10 +34,8 @@ def estimate(text: str, size: float) -> float:
 
 
 def _breadth(char: str) -> float:
-    if combining(char):
-        return 0.0
-    if east_asian_width(char) in "WF":
-        return 1.0
+    if (columns := columns_of(char)) != 1:
+        return columns / 2
     return 0.8 if char.isupper() or char in "mw%@…←∎" else 0.58
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal, TypeAlias
 
-from rnngen.plots.pages import plain_page
+from rnngen.plots.pages import Figure
 from rnngen.plots.sheet import (
     INK,
     LARGE,
@@ -27,12 +27,12 @@ from rnngen.plots.sheet import (
     Sheet,
     Words,
     colour,
-    columns_of,
     cut,
     ink,
     one_line,
     two_sided,
 )
+from rnngen.printable import columns_of
 
 Kind: TypeAlias = Literal["heat", "two-sided"]
 COLUMN, ROW = 9.0, 24.0
@@ -54,7 +54,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class ColouredText:
+class ColouredText(Figure):
     """A text in colours, with the scale that explains them, and notes below."""
 
     title: str
@@ -94,7 +94,7 @@ class ColouredText:
     def _line(self, sheet: Sheet, line: Sequence[Run]) -> None:
         at = PAD
         for run in line:
-            width = COLUMN * sum(map(columns_of, run.text))
+            width = COLUMN * columns_of(run.text)
             fill = PAPER if run.value is None else self.fill(run.value)
             if fill != PAPER or run.about:
                 sheet.put(Box(at, sheet.height, width, ROW, fill, run.about))
@@ -117,12 +117,8 @@ class ColouredText:
         """Return the notes."""
         return "; ".join(map(one_line, self.notes))
 
-    def page(self) -> str:
-        """Write a page on which pointing at a piece of the text shows what its colour stands for."""
-        return plain_page(self.title, self.body())
-
     def body(self) -> str:
-        """Write the part of a page."""
+        """Write the text in HTML: pointing at a piece of it shows what its colour stands for."""
         scale = "".join(
             f'<span style="{self._style(value)};padding:.1em .5em">{escape(text)}</span>'
             for value, text in self.scale
@@ -167,7 +163,7 @@ def wrapped(runs: Sequence[Run], width: int) -> Iterator[list[Run]]:
             if used + size > width:
                 head, rest = _broken(text, char) if run.value is None else (text, "")
                 yield [*line, Run(head, run.value, run.about)] if head else line
-                line, text, used = [], rest, sum(map(columns_of, rest))
+                line, text, used = [], rest, columns_of(rest)
                 if run.value is None and char == " ":
                     continue
             text += char

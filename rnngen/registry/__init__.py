@@ -11,43 +11,25 @@ like.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import EntryPoint
 from typing import Any, Generic, TypeVar
 
-from rnngen import contracts, discovery, hookspecs
+from rnngen import discovery, hookspecs
 from rnngen.contracts import Spec, imported
 from rnngen.discovery import Distribution as Distribution
-from rnngen.discovery import Given, Installed, Selection, Source, summaries
+from rnngen.discovery import InMemory, Selection, Source, summaries
 from rnngen.errors import MissingPlugin, PluginError, RnngenError, UnknownName, UsageError
 from rnngen.registry import light
+from rnngen.registry.loading import KINDS as KINDS
 from rnngen.registry.loading import Failure as Failure
-from rnngen.registry.loading import Loaded, calling, load, one_line
+from rnngen.registry.loading import Loaded, load, one_line, stdout_aside
 from rnngen.version import __version__
 
 S = TypeVar("S", bound=Spec)
 
 
-def hook_of(kind: str) -> str:
-    """Return the name of the hook that brings plugins of a kind."""
-    return "rnngen_" + (kind[:-1] + "ies" if kind.endswith("y") else kind + "s")
-
-
-KINDS: dict[str, type[Spec]] = {
-    "cell": contracts.CellSpec,
-    "attention": contracts.AttentionSpec,
-    "tokenizer": contracts.TokenizerSpec,
-    "task": contracts.TaskSpec,
-    "filter": contracts.FilterSpec,
-    "strategy": contracts.StrategySpec,
-    "reader": contracts.ReaderSpec,
-    "listener": contracts.ListenerSpec,
-    "command": contracts.CommandSpec,
-}
-"""Every kind of thing that a plugin can bring; ``hook_of`` names its hook."""
-HOOKS = {hook_of(kind): spec_type for kind, spec_type in KINDS.items()}
-KIND_OF_HOOK = {hook_of(kind): kind for kind in KINDS}
 BUILT_IN = Distribution(hookspecs.PROJECT, __version__)
 
 
@@ -76,7 +58,8 @@ class Registered(Generic[S]):
         """
         target = target or self.spec.load
         try:
-            return imported(target) if self.built_in else calling(lambda: imported(target))
+            with nullcontext() if self.built_in else stdout_aside():
+                return imported(target)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a stranger's code, as in `loading`
@@ -139,14 +122,12 @@ class Registry:
     Args:
         plugins: modules or objects with hook implementations, by the distribution that they count as.
             The built-ins are always there.
-        entry_points: entry points to load besides; see ``discover``.
-        sources: plugins that were found elsewhere.
+        sources: plugins that were found; see ``discover``.
         selection: those of them that count.
         cached: whether what they bring may come from the cache.
     """
 
     plugins: Iterable[tuple[Distribution, object]] = ()
-    entry_points: Iterable[EntryPoint] = ()
     sources: Iterable[Source] = ()
     selection: Selection = field(default_factory=Selection)
     cached: bool = False
@@ -163,8 +144,7 @@ class Registry:
     @cached_property
     def found(self) -> list[Source]:
         """Every plugin beside the built-ins, those included that do not count."""
-        given = [Given(distribution, plugin) for distribution, plugin in self.plugins]
-        return [*given, *map(Installed, self.entry_points), *self.sources]
+        return [*(InMemory(distribution, plugin) for distribution, plugin in self.plugins), *self.sources]
 
     @cached_property
     def disabled(self) -> list[Source]:
@@ -174,11 +154,11 @@ class Registry:
     @cached_property
     def entries(self) -> list[Entry]:
         """Every plugin that counts, in order, the built-ins first."""
-        builtins = load(Given(BUILT_IN, "rnngen.builtins"), HOOKS, trusted=True)
+        source = InMemory(BUILT_IN, "rnngen.builtins")
+        builtins = load(source, trusted=True)
         if builtins.failure:
             raise PluginError(f"rnngen itself is broken: {builtins.failure.reason}; install it again")
-        own = _by_kind(builtins)
-        first = Entry(Given(BUILT_IN, "rnngen.builtins"), None, builtins.seconds, [*own], own)
+        first = Entry(source, None, builtins.seconds, [*builtins.specs], builtins.specs)
         others = [self._entry(source) for source in self.found if self.selection.takes(source)]
         return [first, *others]
 
@@ -196,11 +176,10 @@ class Registry:
         return (_from_summary(source, kept) if kept else None) or self._load(source)
 
     def _load(self, source: Source) -> Entry:
-        loaded = load(source, HOOKS)
-        brought = _by_kind(loaded)
+        loaded = load(source)
         if self.cached:
-            _keep(source, loaded, brought)
-        return Entry(source, loaded.failure, loaded.seconds, [*brought], brought)
+            _keep(source, loaded)
+        return Entry(source, loaded.failure, loaded.seconds, [*loaded.specs], loaded.specs)
 
     def load_all(self) -> None:
         """Import every plugin, so that ``failures`` tells what is broken now."""
@@ -335,14 +314,10 @@ def broken(failure: Failure) -> str:
     )
 
 
-def _by_kind(loaded: Loaded) -> list[tuple[str, Spec]]:
-    return [(KIND_OF_HOOK[hook], spec) for hook, spec in loaded.specs]
-
-
-def _keep(source: Source, loaded: Loaded, brought: list[tuple[str, Spec]]) -> None:
+def _keep(source: Source, loaded: Loaded) -> None:
     """Keep what a plugin brings, if it can be read back."""
     try:
-        specs = [[kind, light.written(spec)] for kind, spec in brought]
+        specs = [[kind, light.written(spec)] for kind, spec in loaded.specs]
     except TypeError:
         return
     summary: dict[str, Any] = {"specs": specs, "seconds": loaded.seconds}

@@ -4,17 +4,17 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import getmembers, isroutine, signature
 from re import fullmatch
-from typing import Any, Literal
+from typing import Literal
 
 import pluggy
 
-from rnngen import hookspecs
+from rnngen import contracts, hookspecs
 from rnngen.contracts import Spec
 from rnngen.discovery import Distribution, Source, summaries
 from rnngen.options import describe
@@ -22,6 +22,18 @@ from rnngen.version import API
 
 NAME = r"[a-z0-9][a-z0-9._-]*"
 """The form of names; signs that separate options have no place in them."""
+KINDS: dict[str, type[Spec]] = {
+    "cell": contracts.CellSpec,
+    "attention": contracts.AttentionSpec,
+    "tokenizer": contracts.TokenizerSpec,
+    "task": contracts.TaskSpec,
+    "filter": contracts.FilterSpec,
+    "strategy": contracts.StrategySpec,
+    "reader": contracts.ReaderSpec,
+    "listener": contracts.ListenerSpec,
+    "command": contracts.CommandSpec,
+}
+"""Every kind of thing that a plugin can bring; ``hook_of`` names its hook."""
 Brought = list[tuple[str, Spec]]
 """Specs with their kinds."""
 
@@ -54,12 +66,11 @@ class Loaded:
     """The files that were imported for it."""
 
 
-def load(source: Source, hooks: dict[str, type[Spec]], *, trusted: bool = False) -> Loaded:
+def load(source: Source, *, trusted: bool = False) -> Loaded:
     """Load a plugin and call its hooks; what it raises is recorded, whatever it is, but an interrupt.
 
     Args:
         source: the plugin.
-        hooks: the types of spec by the names of hooks.
         trusted: leave out checks that take time.
     """
     began = time.perf_counter()
@@ -69,7 +80,7 @@ def load(source: Source, hooks: dict[str, type[Spec]], *, trusted: bool = False)
     try:
         with stdout_aside():
             plugin = source.load()
-            specs = list(collect(plugin, hooks))
+            specs = list(collect(plugin))
         if not trusted:
             _check(specs)
     except KeyboardInterrupt:
@@ -130,11 +141,16 @@ def one_line(text: str) -> str:
 # ── Hooks ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def collect(plugin: object, hooks: dict[str, type[Spec]]) -> Iterator[tuple[str, Spec]]:
+def hook_of(kind: str) -> str:
+    """Return the name of the hook that brings plugins of a kind."""
+    return "rnngen_" + (kind[:-1] + "ies" if kind.endswith("y") else kind + "s")
+
+
+def collect(plugin: object) -> Iterator[tuple[str, Spec]]:
     """Call every hook of one plugin, each in its own manager so that a failure has one owner.
 
     Yields:
-        The hook's name and a spec.
+        The kind and a spec.
 
     Raises:
         IncompatiblePlugin: if it needs another version of the hooks.
@@ -142,16 +158,17 @@ def collect(plugin: object, hooks: dict[str, type[Spec]]) -> Iterator[tuple[str,
             a spec of its kind.
     """
     _check_version(getattr(plugin, "rnngen_api", None))
-    _check_hooks(plugin, hooks)
+    _check_hooks(plugin)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(plugin)
-    for hook, spec_type in hooks.items():
+    for kind, spec_type in KINDS.items():
+        hook = hook_of(kind)
         for specs in getattr(manager.hook, hook)():
             for spec in specs:
                 if not isinstance(spec, spec_type):
                     raise TypeError(f"{hook} returned {spec!r}, which is no {spec_type.__name__}")
-                yield hook, spec
+                yield kind, spec
 
 
 def _check_version(needed: object) -> None:
@@ -167,7 +184,8 @@ def _check_version(needed: object) -> None:
         raise IncompatiblePlugin(f"it needs version {needed} of the plugin interface, and {here}; {mend}")
 
 
-def _check_hooks(plugin: object, hooks: dict[str, type[Spec]]) -> None:
+def _check_hooks(plugin: object) -> None:
+    hooks = [*map(hook_of, KINDS)]
     for name, value in getmembers(plugin, isroutine):
         marked = getattr(value, f"{hookspecs.PROJECT}_impl", None) is not None
         if marked and name not in hooks:
@@ -183,7 +201,8 @@ def _check_hooks(plugin: object, hooks: dict[str, type[Spec]]) -> None:
 def _check(specs: Brought) -> None:
     """Refuse what would only fail later, in somebody else's command."""
     met = set()
-    for hook, spec in specs:
+    for kind, spec in specs:
+        hook = hook_of(kind)
         if not (isinstance(spec.name, str) and fullmatch(NAME, spec.name)):
             raise TypeError(
                 f"{hook}: {spec.name!r} is no name; lower case, digits, '-', '_' and '.' expected"
@@ -194,9 +213,3 @@ def _check(specs: Brought) -> None:
         if not isinstance(spec.load, str) or not isinstance(spec.summary, str):
             raise TypeError(f"{hook}: summary and load of {spec.name!r} are texts")
         describe(spec.options)
-
-
-def calling(work: Callable[[], Any]) -> Any:
-    """Call a plugin's code with standard output put aside."""
-    with stdout_aside():
-        return work()

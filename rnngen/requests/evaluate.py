@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from rnngen.errors import UnknownName
 from rnngen.options.corpus import CorpusOptions
-from rnngen.options.given import Given
+from rnngen.options.given import by_stage
 from rnngen.options.model import EvaluationOptions, OutputOptions
 from rnngen.requests.conflicts import Capability, Conflict, Need, Requires, check, check_requirements
 
@@ -72,18 +71,12 @@ class EvaluateRequest:
             UsageError: for a value that is refused.
         """
         stages = {"text": CorpusOptions, "evaluation": EvaluationOptions, "outputs": OutputOptions}
-        named = ((name, one.name) for name, stage in stages.items() for one in fields(stage))
-        owners = {option: name for name, option in named if option not in _TRAINING}
-        own = {name: value for name, value in options.items() if name in ("model", "device", "target")}
+        names = {"model", "device", "target"}
+        own = {name: options.pop(name) for name in names & options.keys()}
         if isinstance(own.get("target"), str):
             own["target"] = (own["target"],)
-        held: dict[str, dict[str, Any]] = {name: {} for name in stages}
-        for name in options.keys() - own.keys():
-            if name not in owners:
-                raise UnknownName("option", name, [*owners, "model", "device", "target"])
-            held[owners[name]][name] = options[name]
-        made: dict[str, Any] = {name: Given.of(stage, **held[name]).options for name, stage in stages.items()}
-        return cls(corpus=corpus, **own, **made)
+        made = by_stage(stages, options, names, without=_TRAINING)
+        return cls(corpus=corpus, **own, **{name: given.options for name, given in made.items()})
 
     def check_model(self, *, has_source: bool, has_labels: bool = False) -> None:
         """Refuse options that the model cannot heed.

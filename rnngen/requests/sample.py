@@ -106,11 +106,9 @@ class SampleRequest:
         _require(
             self.seed is None or 0 <= self.seed < 2**63, f"`seed={self.seed}`: from 0 to 2^63-1 expected"
         )
-        _require(self.count >= 1, f"`count={self.count}`: 1 or more expected")
-        _require(self.nbest is None or self.nbest >= 1, f"`nbest={self.nbest}`: 1 or more expected")
-        _require(
-            self.sentences is None or self.sentences >= 1, f"`sentences={self.sentences}`: 1 or more expected"
-        )
+        for name in ("count", "nbest", "sentences"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"`{name}={value}`: 1 or more expected")
         _require("" not in self.stop, "`stop` is empty, and would end every text at once; leave it out")
         weight = self.blend[1] if self.blend else 0
         _require(0 <= weight <= 1, f"`blend`: weight {weight}: a number from 0 to 1 expected")

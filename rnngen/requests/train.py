@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from rnngen.errors import UnknownName
 from rnngen.options import PENALTY
 from rnngen.options.corpus import CorpusOptions, PartsOptions
-from rnngen.options.given import Given
+from rnngen.options.given import Given, by_stage
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.requests.conflicts import Conflict, Need, Requires, Row, check, settle
 
@@ -166,14 +165,7 @@ class TrainRequest:
         """
         own = {one.name for one in fields(cls)} - STAGES.keys()
         kept = {name: given.pop(name) for name in own & given.keys()}
-        stages: dict[str, dict[str, Any]] = {name: {} for name in STAGES}
-        owners = {one.name: name for name, stage in STAGES.items() for one in fields(stage)}
-        for name, value in given.items():
-            if name not in owners:
-                raise UnknownName("option", name, [*own, *owners])
-            stages[owners[name]][name] = value
-        made: dict[str, Any] = {name: Given.of(STAGES[name], **values) for name, values in stages.items()}
-        return cls(corpus, **kept, **made)
+        return cls(corpus, **kept, **by_stage(STAGES, given, own))
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from threading import Thread
 from typing import Any
 
-from rnngen.errors import RnngenError
+from rnngen.errors import INTERRUPTED, RnngenError
 
-INTERRUPTED = 130
 RUN = "rnngen"
 """What the runs that ``launch`` starts are called, before the number of its process."""
 GRACE = "120"

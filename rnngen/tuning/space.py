@@ -10,7 +10,7 @@ from dataclasses import MISSING, asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnngen.errors import OptionError, UnknownName, UsageError
-from rnngen.options import OneOf, Option, Range, describe
+from rnngen.options import OneOf, Option, Range, describe, option_text
 from rnngen.options.corpus import PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.registry import Registry
@@ -70,8 +70,7 @@ class Space:
             if not dimension.owner:
                 options[dimension.key] = dimension.draw(trial)
             elif dimension.owner == {**self.parts, **options}[dimension.kind]:
-                value = dimension.draw(trial)
-                settings[dimension.key] = str(value).lower() if isinstance(value, bool | None) else str(value)
+                settings[dimension.key] = option_text(dimension.draw(trial))
         return fixed.above(options, settings)
 
     def defaults(self, plan: Plan) -> dict[str, Any]:

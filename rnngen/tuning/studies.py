@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnngen.errors import NotFoundError, OptionError, PluginError, RnngenError, UnknownName, UsageError
+from rnngen.options import flag_name
 from rnngen.options.typed import check_types
 from rnngen.paths import home, require_regular
 from rnngen.requests.tune import TuneRequest
@@ -213,7 +214,7 @@ def record_of(plan: Plan, request: TuneRequest, space: Space) -> Record:
     own: dict[str, float] = {key: given[key] for key in ("steps", "epochs") if key in given}
     left_out = {*MACHINE, *PLACES, *own}
     fixed = {
-        f"-o {key}" if stage == "settings" else f"--{key.replace('_', '-')}": shlex.quote(str(value))
+        f"-o {key}" if stage == "settings" else flag_name(key): shlex.quote(str(value))
         for stage, values in stages_of(request.fixed).items()
         for key, value in values.items()
         if key not in left_out

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rnngen import hookimpl
-from rnngen.benchmark import generation, rates
+from rnngen.benchmark import ROUNDS, generation, rates
 from rnngen.benchmark.generation import bench_sample, many_streams, numbers_read, one_stream
 from rnngen.benchmark.plain import PlainNetwork, train
 from rnngen.benchmark.training import LARGE, bench_train, make_trainer, random_text
@@ -71,8 +71,8 @@ def test_all_works_have_their_turns_alternately():
     def work(name):
         return lambda units: turns.append(name) or units
 
-    found = rates({"a": work("a"), "b": work("b")}, seconds=1e-9, rounds=3)
-    assert turns[-6:] == ["a", "b"] * 3
+    found = rates({"a": work("a"), "b": work("b")}, seconds=1e-9)
+    assert turns[-2 * ROUNDS :] == ["a", "b"] * ROUNDS
     assert set(found) == {"a", "b"}
 
 

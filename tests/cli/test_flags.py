@@ -30,12 +30,6 @@ class Options:
             raise ValueError(f"weight_decay={self.weight_decay}: 0 or more expected")
 
 
-@dataclass(frozen=True)
-class Needy:
-    size: int
-    """How many."""
-
-
 def run(*args, decorator=None, build=lambda params: flags.collect(Options, params), **options):
     seen = []
 
@@ -82,29 +76,9 @@ def test_what_the_dataclass_refuses_names_the_flag():
         run("--weight-decay", "-1")
 
 
-def test_a_renamed_flag_is_collected_and_named_in_refusals():
-    decorator = flags.options_from(Options, only=["weight_decay"], rename={"weight_decay": "decay"})
-    params, options = run("--decay", "0.3", decorator=decorator)
-    assert params == {"decay": 0.3}
-    assert options == Options(weight_decay=0.3)
-    with pytest.raises(UsageError, match=r"--decay -2"):
-        run("--decay", "-2", decorator=decorator)
-
-
-def test_only_and_short():
-    decorator = flags.options_from(Options, only=["steps", "tie"], short={"steps": "-s"})
-    params, _ = run("-s", "5", decorator=decorator)
+def test_only_some_fields_have_flags():
+    params, _ = run("--steps", "5", decorator=flags.options_from(Options, only=["steps", "tie"]))
     assert params == {"steps": 5, "tie": None}
-
-
-def test_a_missing_value_names_the_flag():
-    with pytest.raises(UsageError, match=r"^--size is missing: How many\.$"):
-        run(build=lambda params: flags.collect(Needy, params))
-
-
-def test_known_values_win():
-    _, options = run("--steps", "3", build=lambda params: flags.collect(Options, params, steps=4))
-    assert options.steps == 4
 
 
 def test_the_environment_gives_values():
@@ -158,10 +132,10 @@ def test_names_of_plugins_are_completed_by_kind():
     assert complete(nothing, "--cell") == []
 
 
-def test_choices_and_stage_completers_complete():
-    decorator = flags.options_from(Options, complete={"device": completers.names("task")})
+def test_choices_and_fields_complete():
+    decorator = flags.options_from(Options)
     assert complete(decorator, "--optimizer", incomplete="m") == ["muon"]
-    assert complete(decorator, "--device", incomplete="li") == ["lines"]
+    assert complete(decorator, "--device", incomplete="cp") == ["cpu"]
 
 
 def fake_session(monkeypatch, names):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rnngen import paths
 from rnngen.data import shipped_corpora
 from rnngen.errors import NotFoundError
 
@@ -109,8 +110,7 @@ def test_qinghe_couplets_have_lines_of_equal_length():
 
 def test_corpora_are_found_inside_an_installed_package_first(tmp_path, monkeypatch):
     inside = tmp_path / "rnngen" / "corpora"
-    module = tmp_path / "rnngen" / "data" / "shipped_corpora.py"
-    monkeypatch.setattr(shipped_corpora, "__file__", str(module))
+    monkeypatch.setattr(paths, "__file__", str(tmp_path / "rnngen" / "paths.py"))
     with pytest.raises(NotFoundError, match="install rnngen again"):
         shipped_corpora.folder()
     shutil.copytree(Path(__file__).parents[2] / "corpora", tmp_path / "corpora")

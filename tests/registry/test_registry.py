@@ -9,8 +9,10 @@ import pytest
 
 from rnngen import hookimpl
 from rnngen.contracts import CellSpec, FilterSpec, TokenizerSpec
+from rnngen.discovery import Installed
 from rnngen.errors import PluginError, UnknownName
-from rnngen.registry import KINDS, Distribution, Failure, Registry, hook_of
+from rnngen.registry import KINDS, Distribution, Failure, Registry
+from rnngen.registry.loading import hook_of
 
 
 def cell(name="mine", load="rnngen.builtins.cells.lstm.torch:LSTM", **more):
@@ -159,7 +161,7 @@ def test_an_entry_point_that_cannot_be_imported_is_recorded(tmp_path, monkeypatc
     (tmp_path / "rnngen_test_broken.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "rnngen_test_broken", raising=False)
-    found = Registry(entry_points=[EntryPoint("broken", "rnngen_test_broken", "rnngen")])
+    found = Registry(sources=[Installed(EntryPoint("broken", "rnngen_test_broken", "rnngen"))])
     assert found.names("cell") == ["lstm", "gru", "rnn", "seq2seq"]
     (failure,) = found.failures
     assert (failure.plugin, failure.distribution) == ("broken", Distribution("broken", "?"))
@@ -177,7 +179,7 @@ def test_an_entry_point_is_loaded_when_a_name_is_first_looked_up(tmp_path, monke
     )
     (tmp_path / "rnngen_test_late.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
-    found = Registry(entry_points=[EntryPoint("late", "rnngen_test_late", "rnngen")])
+    found = Registry(sources=[Installed(EntryPoint("late", "rnngen_test_late", "rnngen"))])
     assert "rnngen_test_late" not in sys.modules
     assert "late" in found.names("cell")
     assert sys.modules.pop("rnngen_test_late")

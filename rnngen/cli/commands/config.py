@@ -11,6 +11,7 @@ from rnngen.cli.app import COMMANDS, App
 from rnngen.cli.render import console
 from rnngen.cli.settings import checked, local_file, user_file
 from rnngen.errors import UnknownName
+from rnngen.options import option_text
 
 
 class Setting(NamedTuple):
@@ -111,6 +112,4 @@ def _family(name: str, command: click.Command) -> Iterator[tuple[str, click.Comm
 
 
 def _spelt(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else option_text(value)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import click
-from click.shell_completion import CompletionItem
 
-from rnngen.cli import flags, streams
+from rnngen.cli import completers, flags, streams
 from rnngen.cli.render import console
 from rnngen.data import shipped_corpora
 from rnngen.data.shipped_corpora import COUNT, HELD_OUT_COUNT, SEED, Corpus
@@ -18,11 +17,9 @@ from rnngen.printable import counted
 STDOUT = "-"
 COLUMNS = ("name", "bytes", "characters", "distinct", "task", "licence", "summary")
 
-
-def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-
-    found = [corpus for corpus in shipped_corpora.known().values() if corpus.name.startswith(incomplete)]
-    return [CompletionItem(corpus.name, help=corpus.summary) for corpus in found]
+name_argument = click.argument(
+    "name", shell_complete=completers.of(lambda _: shipped_corpora.known().values())
+)
 
 
 @click.group(short_help="Show the corpora that ship with rnngen, and build others.")
@@ -65,7 +62,7 @@ def _described(corpus: Corpus) -> dict[str, Any]:
 
 @flags.examples("wc $(rnngen corpora path almanac)")
 @corpora.command(cls=flags.Command)
-@click.argument("name", shell_complete=_complete)
+@name_argument
 def path(name: str) -> None:
     """Print the path of a corpus, for other commands to read."""
     click.echo(shipped_corpora.find(name).built())
@@ -77,7 +74,7 @@ def path(name: str) -> None:
     "rnngen corpora build dates --held-out -o test.tsv",
 )
 @corpora.command(cls=flags.Command)
-@click.argument("name", shell_complete=_complete)
+@name_argument
 @flags.option(
     "-o",
     "--output",

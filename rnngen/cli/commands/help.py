@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Final
 
 import click
-from click.shell_completion import CompletionItem
 
 from rnngen import paths
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.app import COMMANDS, app
 from rnngen.cli.render import console
 from rnngen.errors import NotFoundError, UnknownName
@@ -44,14 +43,13 @@ def guide(topic: str) -> tuple[str, str]:
     return markdown.partition("\n")[0].partition(": ")[2], markdown
 
 
-def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete topics and commands."""
-    return [CompletionItem(name) for name in _names() if name.startswith(incomplete)]
-
-
 def _names() -> list[str]:
     """Return topics and commands, once each: ``plugins`` is both."""
     return list(dict.fromkeys((*TOPICS, *TRANSLATIONS, *COMMANDS)))
+
+
+complete_names: Final = completers.of(lambda _: _names())
+"""The completer of topics and commands."""
 
 
 @flags.examples("rnngen help", "rnngen help tutorial", "rnngen help 教程", "rnngen help sampling | less")

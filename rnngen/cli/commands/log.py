@@ -9,7 +9,7 @@ import click
 
 from rnngen.cli import flags, streams
 from rnngen.cli.context import session
-from rnngen.cli.keeping import Logging, opened
+from rnngen.cli.generation_log import Logging, opened
 from rnngen.cli.render import console
 from rnngen.errors import RnngenError
 from rnngen.printable import shown

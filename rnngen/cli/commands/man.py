@@ -120,13 +120,12 @@ def stale_pages(folder: Path, wanted: Mapping[str, str]) -> list[str]:
 def pages() -> dict[str, str]:
     """Every page, by the path of its file."""
     root = root_context()
-    shown = [name for name, builtin in COMMANDS.items() if not builtin.hidden]
-    written = {"man1/rnngen.1": _overview(root, shown)}
-    for name in shown:
+    written = {"man1/rnngen.1": _overview(root)}
+    for name, builtin in COMMANDS.items():
         command = app.get_command(root, name)
         assert command is not None
-        siblings = ["rnngen(1)", *(f"rnngen-{other}(1)" for other in shown if other != name)]
-        page = command_page(command, name, COMMANDS[name].summary, root, siblings)
+        siblings = ["rnngen(1)", *(f"rnngen-{other}(1)" for other in COMMANDS if other != name)]
+        page = command_page(command, name, builtin.summary, root, siblings)
         written[f"man1/rnngen-{name}.1"] = page
     return written | {f"man7/rnngen-{topic}.7": _guide_page(topic) for topic in TOPICS}
 
@@ -168,21 +167,21 @@ def command_page(
     return page.roff()
 
 
-def _overview(root: click.Context, shown: list[str]) -> str:
+def _overview(root: click.Context) -> str:
     page = Page("rnngen", (app.help or "").rstrip("."))
     page.section("SYNOPSIS")
     page.usage("rnngen", app.collect_usage_pieces(root))
     page.section("DESCRIPTION")
     page.text(app.help or "")
     page.section("COMMANDS")
-    for name in shown:
-        page.entry(reference(f"rnngen-{name}(1)"), escaped(COMMANDS[name].summary))
+    for name, builtin in COMMANDS.items():
+        page.entry(reference(f"rnngen-{name}(1)"), escaped(builtin.summary))
     page.section("GUIDES")
     for topic in TOPICS:
         page.entry(reference(f"rnngen-{topic}(7)"), escaped(guide(topic)[0]))
     page.section("OPTIONS")
     _options(page, root)
-    _closing(page, flags.examples_of(app), [f"rnngen-{name}(1)" for name in shown])
+    _closing(page, flags.examples_of(app), [f"rnngen-{name}(1)" for name in COMMANDS])
     return page.roff()
 
 

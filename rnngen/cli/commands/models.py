@@ -14,6 +14,7 @@ from rnngen.cli.commands.card import card
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import age, clock, disk_size
 from rnngen.errors import RnngenError, UsageError
+from rnngen.options import option_text
 
 if TYPE_CHECKING:
     from rnngen.store.checkpoint import Tensors
@@ -155,7 +156,7 @@ def show(name: str, verbose: bool, json: bool) -> None:
     }
     sizes = {**config["network"], **config["training"]} if verbose else {}
     known = [(key, value) for key, value in facts.items() if value is not None]
-    console.table([*known, *((key, _spelt(value)) for key, value in sizes.items())], ["", name])
+    console.table([*known, *((key, option_text(value)) for key, value in sizes.items())], ["", name])
 
 
 def _trained(path: Path) -> str | None:
@@ -182,15 +183,8 @@ def _ngram(weights: "Tensors") -> str | None:
     return f"order {shape[1]}, {disk_size(size)}"
 
 
-def _spelt(value: Any) -> str:
-    """Return an option's value as flags spell it."""
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "yes", False: "no"}[value]
-    return str(value)
-
-
 def _component(record: dict[str, Any]) -> str:
-    options = " ".join(f"{key}={_spelt(value)}" for key, value in record["options"].items())
+    options = " ".join(f"{key}={option_text(value)}" for key, value in record["options"].items())
     return f"{record['name']} ({record['distribution']} {record['version']}) {options}".rstrip()
 
 

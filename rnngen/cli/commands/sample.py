@@ -12,7 +12,7 @@ import click
 
 from rnngen.cli import completers, context, flags, interactive, prompts, streams
 from rnngen.cli.decoding_flags import STRATEGIES, DecodingCommand, values_of
-from rnngen.cli.keeping import Logging
+from rnngen.cli.generation_log import Logging
 from rnngen.cli.render import console
 from rnngen.cli.settings import resolve
 from rnngen.encodings import BYTES

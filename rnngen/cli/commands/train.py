@@ -16,7 +16,7 @@ from rnngen.cli.context import plugin_flags, session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
 from rnngen.cli.settings import given, overrule, rank_of, resolve
-from rnngen.errors import DivergedError, OptionError
+from rnngen.errors import INTERRUPTED, DivergedError, OptionError
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.printable import shown
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 CHOSEN = 2**31
 """Above all seeds that are chosen; one that is not below it was given, and is known to every process."""
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-INTERRUPTED = 130
 NO_SETTINGS: Mapping[str, str] = {}
 
 

@@ -10,7 +10,6 @@ import click
 
 from rnngen.cli import completers, flags, streams
 from rnngen.cli.commands.train import (
-    INTERRUPTED,
     NO_SETTINGS,
     interruptible,
     parts_flags,
@@ -21,9 +20,9 @@ from rnngen.cli.context import session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import Follower, amount, clock, loss
 from rnngen.cli.settings import given, overrule, resolve
-from rnngen.errors import UsageError
+from rnngen.errors import INTERRUPTED, UsageError
 from rnngen.events import Event
-from rnngen.options import describe
+from rnngen.options import describe, flag_name, option_text
 from rnngen.options.corpus import CorpusOptions
 from rnngen.options.model import NetworkOptions, TrainingOptions
 from rnngen.printable import counted, shown
@@ -241,9 +240,9 @@ def command(settings: TrainRequest, corpus: Sequence[str]) -> str:
 
 
 def _flag(key: str, value: Any) -> Iterator[str]:
-    flag = key.replace("_", "-")
+    flag = flag_name(key)
     if isinstance(value, bool):
-        yield f"--{flag}" if value else f"--no-{flag}"
+        yield flag if value else f"--no-{flag[2:]}"
         return
-    yield f"--{flag}"
-    yield "none" if value is None else str(value)
+    yield flag
+    yield option_text(value)

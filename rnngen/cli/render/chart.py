@@ -3,7 +3,8 @@
 from rnngen.cli.render.coloured import folded
 from rnngen.cli.render.heatmap import DIM, Line, clip
 from rnngen.plots.chart import Axis, Chart, Map
-from rnngen.plots.sheet import LINES, columns_of, label, one_line
+from rnngen.plots.sheet import LINES, label, one_line
+from rnngen.printable import columns_of
 
 SIGNS = "ox+*#@%&=~$^abcdefghijklmn"
 """More than there are colours: without these, only its sign distinguishes a line from others."""
@@ -48,7 +49,7 @@ def draw_map(picture: Map, width: int, colours: str | None) -> list[Line]:
     hidden = 0
     for point in picture.points:
         name = clip(label(point.name), room // 2)
-        size = sum(map(columns_of, name))
+        size = columns_of(name)
         row = round((1 - up.share(point.y)) * (len(rows) - 1))
         left = min(round(across.share(point.x) * (room - 1)), room - size)
         around = rows[row][max(left - 1, 0) : left + size + 1]

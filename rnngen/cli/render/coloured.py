@@ -14,8 +14,9 @@ from typing import TypeAlias
 
 from rnngen.cli.render.heatmap import DIM, STEPS, Line, Piece, clip
 from rnngen.cli.render.heatmap import paint as heat_paint
-from rnngen.plots.sheet import blend, columns_of, one_line
+from rnngen.plots.sheet import blend, one_line
 from rnngen.plots.text import ColouredText, Kind, Run, wrapped
+from rnngen.printable import columns_of
 
 Paint: TypeAlias = Callable[[float], Piece]
 HEAT_SIGNS = " .:!#"
@@ -74,9 +75,7 @@ def _joined(line: Sequence[Run], paint: Paint) -> Line:
 
 
 def _signs(line: Sequence[Run], paint: Paint) -> str:
-    return "".join(
-        (" " if run.value is None else paint(run.value)[0]) * sum(map(columns_of, run.text)) for run in line
-    )
+    return "".join((" " if run.value is None else paint(run.value)[0]) * columns_of(run.text) for run in line)
 
 
 def _scale(picture: ColouredText, width: int, colours: str | None) -> Iterator[Line]:
@@ -101,7 +100,7 @@ def folded(text: str, width: int) -> Iterator[str]:
     """Split a text into lines of at most ``width`` cells, at spaces where it has some."""
     line, used = "", 0
     for word in text.split(" "):
-        size = sum(map(columns_of, word))
+        size = columns_of(word)
         if line and used + 1 + size > width:
             yield line
             line, used = "", 0
@@ -110,5 +109,5 @@ def folded(text: str, width: int) -> Iterator[str]:
             cut = clip(line, width)
             rest = line[max(len(cut) - 1, 1) :]
             yield line[: len(line) - len(rest)]
-            line, used = rest, sum(map(columns_of, rest))
+            line, used = rest, columns_of(rest)
     yield line

@@ -10,7 +10,6 @@ import re
 import signal
 import sys
 import time
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ import click
 from rnngen.cli import streams
 from rnngen.cli.render.progress import Progress, plain_lines
 from rnngen.events import Copied, Event, Finished, Preparing, Saved, Surveyed, Warned, listening
-from rnngen.printable import shown
+from rnngen.printable import columns_of, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,6 +107,11 @@ def write_json(value: Any) -> None:
     click.echo(streams.json_document(value, indent=2 if interactive(sys.stdout) else None), color=True)
 
 
+def _write_event(event: Event) -> None:
+    sys.stdout.write(streams.json_line(event.as_json()) + "\n")
+    sys.stdout.flush()
+
+
 def line(text: str) -> None:
     """Write a line on stdout; a terminal obeys no control character in it."""
     click.echo(shown(text) if sys.stdout.isatty() else text)
@@ -137,7 +141,7 @@ def _least(rows: Sequence[Row], columns: Sequence[str]) -> int:
     """Return the cells that a drawn table needs if none but long words are cut."""
     texts = [list(columns), *([_cell(value) for value in row] for row in rows)]
     words = [
-        max((_width(word) for text in column for word in text.split()), default=0)
+        max((columns_of(word) for text in column for word in text.split()), default=0)
         for column in zip(*texts, strict=True)
     ]
     return sum(min(word, FOLDED) + 2 for word in words)
@@ -202,12 +206,12 @@ def _drawn(
 def _plain_table(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[str]:
     """Align columns two spaces apart, whole and without colour: for ``grep`` and ``awk``."""
     texts = [list(columns), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(map(_width, column)) for column in zip(*texts, strict=True)]
+    widths = [max(map(columns_of, column)) for column in zip(*texts, strict=True)]
     right = [_numeric([row[index] for row in rows]) for index in range(len(columns))]
     for row in texts:
         cells = []
         for text, width, to_the_right in zip(row, widths, right, strict=True):
-            blank = " " * (width - _width(text))
+            blank = " " * (width - columns_of(text))
             cells.append(blank + text if to_the_right else text + blank)
         yield "  ".join(cells).rstrip()
 
@@ -219,14 +223,6 @@ def _cell(value: object) -> str:
 def _numeric(values: Row) -> bool:
     numbers = [isinstance(value, int | float) for value in values if value is not None]
     return bool(numbers) and all(numbers)
-
-
-def _width(text: str) -> int:
-    """Return the number of terminal cells of a text, without rich, which takes 0.1 s to import."""
-    if text.isascii():
-        return len(text)
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
 
 
 def spelled(piece: bytes) -> str:
@@ -334,8 +330,7 @@ def preparations(mode: Mode) -> Iterator[None]:
         nonlocal last
         match mode:
             case "json":
-                sys.stdout.write(streams.json_line(event.as_json()) + "\n")
-                sys.stdout.flush()
+                _write_event(event)
             case "plain" if event.message != last:
                 note(shown(event.message))
                 last = event.message
@@ -368,8 +363,7 @@ def render(events: Iterable[Event], mode: Mode, verbose: int = 0) -> Finished | 
                 _print_line(line)
         case "json":
             for event in followed:
-                sys.stdout.write(streams.json_line(event.as_json()) + "\n")
-                sys.stdout.flush()
+                _write_event(event)
         case "quiet":
             deque(with_warnings(followed), maxlen=0)
     return progress.finished

@@ -14,7 +14,7 @@ from rnngen.errors import UsageError
 if TYPE_CHECKING:
     from rnngen.generation.generator import Generator
     from rnngen.observation.reading import Text
-    from rnngen.plots.sheet import Picture
+    from rnngen.plots.pages import Figure
 
 CHARACTERS = 10_000
 """Characters of a file that are read by default."""
@@ -60,7 +60,7 @@ def read_texts(generator: "Generator", file: str | None, length: int, *, quiet: 
     return texts
 
 
-def show(picture: "Picture", output: Path | None, draw: Callable[[], Any], record: Any = None) -> None:
+def show(picture: "Figure", output: Path | None, draw: Callable[[], Any], record: Any = None) -> None:
     """Write a picture to a file, as one JSON document where there is a record, or else draw it."""
     if output:
         from rnngen import plots
