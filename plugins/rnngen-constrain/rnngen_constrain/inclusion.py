@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rnngen.contracts import Floats, State, TokenIds, Tokenizer
 from rnngen.errors import RnngenError
+from rnngen.numerics import FORBIDDEN
 
 from rnngen_constrain.options import InclusionOptions
-
-FORBIDDEN = np.float32(-np.inf)
 
 
 class Inclusion:

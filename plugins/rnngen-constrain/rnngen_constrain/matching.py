@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rnngen.contracts import Floats, State, TokenIds, Tokenizer
 from rnngen.errors import RnngenError
+from rnngen.numerics import FORBIDDEN
 
 from rnngen_constrain.language import Language
 from rnngen_constrain.matchers import Matchers, Row, mixed
 
 History = Sequence[Sequence[int]]
-FORBIDDEN = np.float32(-np.inf)
 SHOWN = 8
 """Tokens that a message names at most."""
 
