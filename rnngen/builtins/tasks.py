@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from rnngen.builtins.headers import LOOKED_AT, is_header
-from rnngen.builtins.line_ends import LineEnds
+from rnngen.builtins.line_ends import LineEnds, whole_lines
 from rnngen.contracts import Chunk, note
 from rnngen.options import NoOptions
 
@@ -77,7 +77,7 @@ class Pairs(_Task):
         Raises:
             ValueError: at a line that is not two texts with a tab between, with its number.
         """
-        for number, line in _below_header(_whole_lines(chunks)):
+        for number, line in _below_header(_numbered(chunks)):
             if isinstance(line, Chunk):
                 yield line
             elif line.strip():
@@ -97,7 +97,7 @@ class Labelled(_Task):
             ValueError: at a line without a label or without a text, with its number; at a label that holds a
                 tab or a line end.
         """
-        for number, line in _below_header(_whole_lines(chunks)):
+        for number, line in _below_header(_numbered(chunks)):
             if isinstance(line, Chunk):
                 yield Chunk(f"{_label(line.source)}\t{line.text}", starts_document=True)
             elif line.strip():
@@ -108,21 +108,12 @@ Line: TypeAlias = tuple[int, str | Chunk]
 """The number of a line and its text, or a record that has a source."""
 
 
-def _whole_lines(chunks: Iterable[Chunk]) -> Iterator[Line]:
+def _numbered(chunks: Iterable[Chunk]) -> Iterator[Line]:
     """Yield every line of text with its number, and the records."""
-    done, held, ends = 0, "", LineEnds()
-    for chunk in chunks:
-        if chunk.source:
-            yield done, chunk
-            continue
-        ends.see(chunk)
-        if chunk.starts_document and held:
-            held += "\n"
-        *lines, held = (held + chunk.text).split("\n")
-        yield from enumerate(lines, start=done + 1)
-        done += len(lines)
-    ends.check()
-    yield done + 1, held
+    number = 0
+    for line in whole_lines(chunks, lambda chunk: bool(chunk.source)):
+        number += isinstance(line, str)
+        yield number, line
 
 
 def _below_header(lines: Iterator[Line]) -> Iterator[Line]:

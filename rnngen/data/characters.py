@@ -19,7 +19,7 @@ _LATIN_1 = "iso8859-1"
 """Python's name for the codec."""
 
 
-class Surveyed(Protocol):
+class HasEncodings(Protocol):
     """A survey, so far as these observers ask it."""
 
     @property
@@ -39,7 +39,7 @@ class OddCharacters:
             if found := _ODD.findall(text):  # an update with nothing takes longer than the search
                 self.counts.update(found)
 
-    def oddities(self, survey: Surveyed) -> Iterator[str]:
+    def oddities(self, survey: HasEncodings) -> Iterator[str]:
         """Report each kind, by what it comes from."""
         marks, lost = self.counts.pop("\ufeff", 0), self.counts.pop("\ufffd", 0)
         latin = Counter({char: count for char, count in self.counts.items() if char >= "\x80"})

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from rnngen.builtins.line_ends import LineEnds
+from rnngen.builtins.line_ends import whole_lines
 from rnngen.contracts import Chunk, LabelColumn, SourceTask, Task, WholeText
 from rnngen.data import shipped_corpora
 from rnngen.data.file_encodings import UTF8, FileEncodings, all_wrong
@@ -80,7 +80,9 @@ class Corpus:
         for path in paths:
             name = name_of(path)
             try:
-                for number, (noun, text) in enumerate(_cut(self._document(path)), start=1):
+                found = whole_lines(self._document(path), lambda chunk: chunk.is_record)
+                for number, line in enumerate(found, start=1):
+                    noun, text = ("line", line) if isinstance(line, str) else ("record", line.text)
                     yield _Line(text.removesuffix("\r"), f"{name}: {noun} {number}")
             except ValueError as error:
                 raise CorpusError(f"{name}: {error}") from error
@@ -94,6 +96,7 @@ class Corpus:
                 if chunk.source:
                     records += 1
                     self._check(chunk.source, f"line {chunk.line}" if chunk.line else f"record {records}")
+                _check_characters(chunk, name_of(path))
                 yield chunk._replace(starts_document=starts_document or chunk.starts_document)
                 starts_document = False
                 if self.watch:
@@ -125,7 +128,7 @@ class Corpus:
                 deque(self._document(path), maxlen=0)
             except EncodingError as another:
                 errors.append(another)
-            except RnngenError:  # of what is reported when the encodings are right
+            except (RnngenError, ValueError):  # of what is reported when the encodings are right
                 pass
         return all_wrong(errors or [error], files, self.encodings)
 
@@ -138,23 +141,17 @@ class Corpus:
         return whole.hexdigest()
 
 
-def _cut(chunks: Iterable[Chunk]) -> Iterator[tuple[str, str]]:
-    r"""Join chunks and cut them at ``\n`` → lines, and records, whatever is in them, each with that noun.
-
-    Raises:
-        ValueError: at the end of a file whose lines end in ``\r`` alone.
-    """
-    held, ends = "", LineEnds()
-    for chunk in chunks:
-        ends.see(chunk)
-        if chunk.is_record:
-            yield "record", chunk.text
-            continue
-        *lines, held = (held + chunk.text).split("\n")
-        yield from (("line", line) for line in lines)
-    ends.check()
-    if held:
-        yield "line", held
+def _check_characters(chunk: Chunk, name: str) -> None:
+    """Refuse halves of surrogate pairs, which stand for no character, with ``CorpusError``."""
+    for text in (chunk.text, chunk.source):
+        try:
+            _ = text.isascii() or text.encode()
+        except UnicodeEncodeError as error:
+            sign, before = text[error.start], text[max(0, error.start - CONTEXT) : error.start]
+            raise CorpusError(
+                f"{name}: after {before!r} the text holds U+{ord(sign):04X}, half of a surrogate pair, which "
+                "is no character; mend the file there, or the plugin that reads it"
+            ) from error
 
 
 def _side_by_side(sources: Iterator[_Line], texts: Iterator[_Line]) -> Iterator[tuple[str, Chunk]]:
@@ -183,6 +180,8 @@ COMPRESSED = (".gz", ".zst")
 """Endings of compressed files; the one before says what is inside."""
 BLOCK = 1 << 20
 """Bytes that are read at a time."""
+CONTEXT = 30
+"""Characters before a place that a message shows."""
 
 
 def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
@@ -191,7 +190,7 @@ def find(arguments: Sequence[str], suffixes: Collection[str]) -> list[Path]:
     Args:
         arguments: each a file of any kind; a folder, searched through for ``suffixes``, hidden entries left
             out; a pattern (``*``, ``?``, ``[…]``, ``**``); or, where there is no such file, the name of a
-            corpus that ships.
+            corpus that ships. Links are followed, and a file to which several lead counts once an argument.
         suffixes: the file endings that readers take, each with its dot, in lower case.
 
     Raises:
@@ -225,7 +224,7 @@ def _matches(argument: str, suffixes: Collection[str]) -> list[Path]:
         raise unreadable(path, error) from error
     if not path.is_dir():
         return [path]
-    found = sorted(inside for inside in _walk(path) if suffix_of(inside) in suffixes)
+    found = _once(inside for inside in _walk(path) if suffix_of(inside) in suffixes)
     if not found:
         raise NotFoundError(
             f"{argument}: no corpus in this folder ({', '.join(sorted(suffixes))}); "
@@ -234,28 +233,78 @@ def _matches(argument: str, suffixes: Collection[str]) -> list[Path]:
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(top: Path) -> Iterator[Path]:
     """Yield every file below a folder that is not hidden, nor in a hidden folder."""
+    for _, paths in _folders(top):
+        yield from (path for path in paths if path.is_file())
+
+
+def _folders(top: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield a folder and all below it that are not hidden, each with the paths in it that are not.
+
+    Links are followed last, so that a folder comes once, by its own name where it has one here.
+    """
 
     def refuse(error: OSError) -> None:
         raise unreadable(Path(error.filename), error) from error
 
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = (Path(place, name) for name in names if not name.startswith("."))
-        yield from (path for path in paths if path.is_file())
+    waiting, seen = deque([top]), set[str]()
+    while waiting:
+        for place, folders, names in os.walk(waiting.popleft(), onerror=refuse):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            real = os.path.realpath(place)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            waiting += (path for name in folders if (path := Path(place, name)).is_symlink())
+            yield Path(place), [Path(place, name) for name in names if not name.startswith(".")]
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    """Return files in order, each once: of several paths to a file, the one with the fewest links."""
+    same: dict[tuple[int, int], list[Path]] = {}
+    for path in paths:
+        found = path.stat()
+        same.setdefault((found.st_dev, found.st_ino), []).append(path)
+    return sorted(path for group in same.values() for path in _without_links(group))
+
+
+def _without_links(paths: list[Path]) -> Iterable[Path]:
+    """Return one path for each file among some that may be one; hard links are files of their own."""
+    if len(paths) == 1:
+        return paths
+    found: dict[str, Path] = {}
+    for path in sorted(paths, key=lambda path: (_links(path), path)):
+        found.setdefault(os.path.realpath(path), path)
+    return found.values()
+
+
+def _links(path: Path) -> int:
+    return sum(part.is_symlink() for part in (path, *path.parents))
 
 
 def _globbed(argument: str) -> list[Path]:
-    from glob import glob
-
     if not any(sign in argument for sign in "*?["):
         raise NotFoundError(f"{argument}: no such file or folder{_closest(Path(argument))}")
-    matches = glob(argument, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute patterns
-    found = sorted(path for path in map(Path, matches) if path.is_file())
+    found = _once(path for path in _expanded(Path(argument).parts) if path.is_file())
     if not found:
         raise NotFoundError(f"{argument}: no file matches this pattern; check it with ls")
     return found
+
+
+def _expanded(parts: tuple[str, ...]) -> Iterator[Path]:
+    """Yield what the parts of a pattern match, ``**`` being a folder and all below it."""
+    from glob import escape, glob
+
+    if "**" not in parts:
+        yield from map(Path, glob(str(Path(*parts))))  # noqa: PTH207 - Path.glob takes no absolute patterns
+        return
+    depth = parts.index("**")
+    for top in _expanded(parts[:depth]):
+        for folder, inside in _folders(top) if top.is_dir() else ():
+            rest = parts[depth + 1 :]
+            yield from _expanded((escape(str(folder)), *rest)) if rest else inside
 
 
 def _closest(path: Path) -> str:

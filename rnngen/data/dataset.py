@@ -6,6 +6,7 @@ a corpus starts at once and a resumed one finds what it left.
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +16,8 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
-from rnngen.contracts import Chunk, ExtendableTokenizer, LabelColumn, Task, Tokenizer
+from rnngen.builtins.headers import FirstTable
+from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
 from rnngen.contracts.notes import collected_notes
 from rnngen.data.corpus import Corpus, find, not_read, spool, suffix_of
 from rnngen.data.file_encodings import FileEncodings
@@ -108,7 +110,10 @@ class CorpusFiles:
         )
         given = {key: getattr(options, key) for key in READER_OPTIONS}
         reading = {key: value for key, value in given.items() if value is not None}
-        FileEncodings.parse(options.encoding).check([*paths, *val, *sources, *val_sources])
+        asked = FileEncodings.parse(options.encoding, [*paths, *val, *sources, *val_sources])
+        asked.check()
+        if (encodings := asked.settled()) != asked:
+            reading["encoding"] = encodings.text
         files = cls(registry, task, paths, val, reading, sources, val_sources, options.normalize)
         files = replace(files, not_read=not_read(arguments, known))
         files.check_options()
@@ -140,11 +145,18 @@ class CorpusFiles:
         return bool(self.task_part.registered.spec.has_source)
 
     @property
+    def _files(self) -> list[Path]:
+        """All files, those of the validation text and of sources too."""
+        return [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
+
+    @property
     def readers(self) -> list[Registered[Any]]:
         """The readers of the files, each once, in order."""
-        every = (*self.paths, *self.val_paths, *self.sources, *self.val_sources)
+        return self._readers(self._files)
+
+    def _readers(self, paths: Sequence[Path]) -> list[Registered[Any]]:
         how: dict[str, Any] = {"earlier": self.earlier, "chosen": self._chosen}
-        found = (find_reader(self.registry, self._kind(path), **how) for path in every)
+        found = (find_reader(self.registry, self._kind(path), **how) for path in paths)
         return list({one.qualified: one for one in found}.values())
 
     @property
@@ -157,13 +169,19 @@ class CorpusFiles:
         if self._chosen is not None:
             reader_for(self.registry, {}, chosen=self._chosen)("")
         for option in self.reader_options.keys() - {"reader"}:
-            name = _READER_NAMES.get(option, option)
-            if not any(_has_option(reader, name) for reader in self.readers):
-                able = [one.spec.name for one in self.registry.all("reader") if _has_option(one, name)]
-                raise OptionError(
-                    f"`{option}`: {named(self.paths)} is read as {self.readers[0].spec.name!r}, which has no "
-                    f"such option; files of the kinds {', '.join(able)} have it; leave it out"
-                )
+            self._check_option(option, _READER_NAMES.get(option, option), self._files)
+        for pattern, encoding in self._encodings.patterns:
+            option, paths = f"encoding=…;{pattern}={encoding}", self._encodings.matched(pattern)
+            self._check_option(option, "encoding", paths)
+
+    def _check_option(self, option: str, name: str, paths: Sequence[Path]) -> None:
+        readers = self._readers(paths)
+        if not any(_has_option(reader, name) for reader in readers):
+            able = [one.spec.name for one in self.registry.all("reader") if _has_option(one, name)]
+            raise OptionError(
+                f"`{option}`: {named(paths)} is read as {readers[0].spec.name!r}, which has no such option; "
+                f"files of the kinds {', '.join(able)} have it; leave it out"
+            )
 
     def check_unchanged(self, record: CorpusRecord) -> None:
         """Raise ``CorpusError`` if the text is not the one recorded."""
@@ -179,6 +197,13 @@ class CorpusFiles:
             if reader not in now and (owner := reader.partition("/")[0]) != PROJECT:
                 why = self.registry.why_missing(Distribution(owner, ""), mend="get it from where you had it")
                 raise PluginError(f"the text of this model was read by {reader}, which is not there; {why}")
+        if record.readers and {*now} != {*record.readers}:
+            new = {one.partition("/")[0] for one in now if one not in record.readers} - {PROJECT}
+            raise CorpusError(
+                f"{named(self.paths)}: read by {', '.join(now)}, and by {', '.join(record.readers)} when the "
+                "model was trained; name the files as they were called then, whose endings choose the reader"
+                + "".join(f", or remove {owner}" for owner in sorted(new))
+            )
 
     @cached_property
     def _corpus(self) -> Corpus:
@@ -189,13 +214,13 @@ class CorpusFiles:
         return self._read(self.val_paths, self.val_sources)
 
     @cached_property
-    def _label_column(self) -> LabelColumn:
-        """The column of labels: the corpus, which is always read before the validation text, decides."""
-        return LabelColumn(self.labels)
+    def _label_column(self) -> FirstTable:
+        """The first table of the corpus, which is always read before the validation text."""
+        return FirstTable(self.labels)
 
     @cached_property
     def _encodings(self) -> FileEncodings:
-        return FileEncodings.parse(self.reader_options.get("encoding"))
+        return FileEncodings.parse(self.reader_options.get("encoding"), self._files)
 
     def _kind(self, path: Path) -> str:
         """Return the ending that decides how a file is read; bytes are bytes whatever it is."""
@@ -291,12 +316,11 @@ class CorpusFiles:
         """
         recipe = _Recipe(fraction, limit if self.has_source else None, record, extend)
         digests = _digest(self._corpus), _digest(self._validation)
-        files = [*self.paths, *self.val_paths, *self.sources, *self.val_sources]
         tokenizers = [asdict(parts[kind].component) for kind in TOKENIZERS if kind in parts]
         made_by = [parts[kind].registered for kind in TOKENIZERS if kind in parts]
         made_from = {
             "corpus": [*digests, dict(self.reader_options)],
-            "endings": [suffix_of(path) for path in files],  # they choose the reader
+            "endings": [suffix_of(path) for path in self._files],  # they choose the reader
             "code": [code_of(one) for one in (*self.readers, self.task_part.registered, *made_by)],
             "sources": [len(self.sources), len(self.val_sources)],
             "task": asdict(self.task_part.component),
@@ -305,6 +329,8 @@ class CorpusFiles:
             "format": 4,
             **({"normalize": self.normalize} if self.normalize else {}),
         }
+        if self._encodings.patterns:
+            made_from["encodings"] = [self._encodings.of(path) for path in self._files]
         folder = corpora() / hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:32]
         opened = partial(self._open, folder, parts, digests, fraction, tokenizer_json is None)
         if fresh:
@@ -500,7 +526,7 @@ def _digest(corpus: Corpus) -> str:
 
 
 def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
-    return tuple(str(path.resolve()) for path in paths)
+    return tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100 - the name of a link counts
 
 
 def _find(argument: str, known: set[str]) -> list[Path]:

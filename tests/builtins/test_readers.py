@@ -7,7 +7,7 @@ import re
 import pytest
 
 from rnngen.builtins.options import JSONLinesOptions, TextReaderOptions
-from rnngen.builtins.readers import read_json, read_json_lines, read_text
+from rnngen.builtins.readers import read_json, read_json_lines, read_text, records
 from rnngen.encodings import decoder
 from rnngen.errors import CorpusError
 
@@ -46,6 +46,12 @@ def test_an_empty_file_gives_no_chunk(data):
 def test_json_lines_give_one_document_a_line():
     lines = ['{"text": "a\\nb"}', "", "  ", '{"text": "天\u2028地"}\r', '{"text": ""}', '{"text": "end"}']
     assert documents("\n".join(lines).encode()) == ["a\nb", "天\u2028地", "end"]
+
+
+def test_a_key_that_holds_dots_is_taken_whole():
+    line = json.dumps({"post.body": "whole", "post": {"body": "deep", "a.b": "no"}})
+    assert documents(line.encode(), field="post.body") == ["whole"]
+    assert documents(json.dumps({"post": {"body": "deep"}}).encode(), field="post.body") == ["deep"]
 
 
 def test_each_json_line_opens_a_document():
@@ -110,6 +116,24 @@ def test_a_list_of_texts_is_as_many_with_one_source():
     assert json_documents(json.dumps(records), source_field="s") == expected
 
 
+def test_a_label_may_be_any_number():
+    text = '[{"s": 4.5, "text": "a"}, {"s": -1e-3, "text": "b"}, {"s": 10, "text": "c"}]'
+    assert json_documents(text, source_field="s") == [("4.5", "a"), ("-0.001", "b"), ("10", "c")]
+
+
+@pytest.mark.parametrize(
+    ("label", "complaint"),
+    [
+        ("null", "'s' is null; fill it in, or remove the record"),
+        ("NaN", "'s' is NaN; fill it in, or remove the record"),
+        ('["a"]', "'s' is a list, not a string; name the key that holds the source or the label"),
+    ],
+)
+def test_what_is_no_label_is_named_with_the_mend(label, complaint):
+    with pytest.raises(CorpusError, match=re.escape(f"a.json: line 1: {complaint}")):
+        json_documents(f'{{"s": {label}, "text": "a"}}', source_field="s")
+
+
 @pytest.mark.parametrize(
     ("record", "empty"), [({"s": " ", "text": "a"}, "s"), ({"s": "a", "text": " \t"}, "text")]
 )
@@ -138,3 +162,17 @@ def test_bad_json_is_named_with_its_line(text, complaint):
     with pytest.raises(CorpusError, match="^" + re.escape(f"a.json: {complaint}")) as error:
         json_documents(text)
     assert "a line is expected" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [{"text": "a" * 900}, {"text": "a", "more": list(range(400))}])
+def test_a_value_that_is_too_long_is_called_so_with_the_mend(monkeypatch, value):
+    monkeypatch.setattr(decoder, "BLOCK", 100)
+    monkeypatch.setattr(records, "LONGEST", 200)
+    text = json.dumps([{"text": "short"}, value], indent=0)
+    with pytest.raises(
+        CorpusError, match=r"^a\.json: line 5: .* more than 200 characters.* a record a line.*\.jsonl"
+    ):
+        json_documents(text)
+    with pytest.raises(CorpusError, match="line 6: column 9: not JSON"):
+        json_documents(text.replace('": "a', '": ?"a'))
+    assert documents(f"{json.dumps(value)}\n".encode()) == [value["text"]]

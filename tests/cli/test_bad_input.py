@@ -87,6 +87,7 @@ def said(complaint, *words):
             ["bytes.txt", "line 1", "0xff", "offset 3000", "--encoding cp1252", "abcabcÿdef"],
         ),
         ("good.txt --encoding utf-99", 2, ["utf-99", "cp1252"]),
+        ("good.txt --encoding =cp1252", 2, ["no pattern before '=cp1252'", "give cp1252 alone"]),
         ("broken.jsonl", 1, ["broken.jsonl", "line 2", "JSON"]),
         ("other.jsonl", 1, ["other.jsonl", "line 1", "'text'", "'txet'"]),
         ("cut.txt.gz", 1, ["cut.txt.gz", "damaged"]),

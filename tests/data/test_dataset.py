@@ -6,6 +6,7 @@ import random
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -156,6 +157,22 @@ def test_labels_of_a_small_part_of_a_folder_are_where_those_of_the_first_are(tmp
     assert {"Peru\tAnn9", "Mali\tBen9"} <= {*text_of(encoded, "train"), *text_of(encoded, "val")}
 
 
+def test_the_header_of_the_first_table_is_one_in_the_others_too(tmp_path):
+    folder = tmp_path / "navn"
+    folder.mkdir()
+    head = "nimi,maa\n"  # nothing but the many rows below it shows that it is one
+    (folder / "a.csv").write_text(NAMES.replace("name,country\n", head))
+    (folder / "b.csv").write_text(f"{head}Ann9,Peru\n")
+    (tmp_path / "val.csv").write_text(f"{head}Ben9,Mali\n")
+    encoded = encode(folder, task="labelled", val=str(tmp_path / "val.csv"))
+    assert encoded.record.labels == ("Mali", "Peru")
+    assert text_of(encoded, "val") == ["Mali\tBen9"]
+    assert len(text_of(encoded, "train")) == 81
+    (folder / "0.csv").write_text("Cleo9,Mali\n")  # now the first has none, and nothing is known of b.csv's
+    again = encode(folder, task="labelled", field="1", label_field="2")
+    assert "maa\tnimi" in {*text_of(again, "train"), *text_of(again, "val")}
+
+
 def test_notes_on_a_validation_file_are_reported_once(tmp_path):
     (tmp_path / "names.csv").write_text(NAMES)
     (tmp_path / "val.csv").write_text(FEW + ",\n,Peru\n")
@@ -246,6 +263,16 @@ def test_whatever_matters_makes_another_entry(path, home, tmp_path, change):
         assert text_of(encoded, "train")[0] == "some text"
 
 
+def test_the_file_that_an_encoding_is_for_matters(tmp_path):
+    met = []
+    for names in (("a.txt", "b.txt"), ("b.txt", "a.txt")):
+        for number, name in enumerate(names):
+            (tmp_path / name).write_bytes(f"It\x92s line {number}.\n".encode("latin-1") * 20)
+        encoded = encode(*(tmp_path / name for name in names), encoding="cp1252;a.txt=mac-roman")
+        met.append(["".join(text)[2] for text in text_of(encoded, "train")])
+    assert met == [["í", "’"], ["’", "í"]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\x00\xff"])
 def test_a_damaged_entry_is_made_again(path, home, damage):
@@ -332,6 +359,36 @@ def test_a_recorded_text_is_found_again(path):
     found = texts.train_split(texts.recorded_split(encoded.record))
     assert "".join(chunk.text for chunk in found) == "".join(text_of(encoded, "train"))
     assert texts.reader_options == {"encoding": "latin-1"}
+
+
+def test_a_text_behind_a_link_is_found_again_by_the_name_that_it_was_given(tmp_path):
+    blob, link = tmp_path / "blobs" / "f00d", tmp_path / "train.jsonl"
+    blob.parent.mkdir()
+    blob.write_text("".join(json.dumps({"text": f"document {i}"}) + "\n" for i in range(40)))
+    link.symlink_to(blob)
+    record, task = encode(link).record, parts()["task"]
+    assert record.paths == (str(link),)
+    found = CorpusFiles.recorded(Registry(), task, record)
+    assert next(found.examples()).text == "document 0"
+    elsewhere = replace(record, paths=(str(blob),))  # as an earlier version recorded it
+    with pytest.raises(
+        CorpusError, match=r"f00d: read by rnngen/text, and by rnngen/jsonl when .*; name the file"
+    ):
+        CorpusFiles.recorded(Registry(), task, elsewhere)
+
+
+def test_encodings_by_pattern_hold_in_any_folder(tmp_path, monkeypatch):
+    for name in ("letters/here/a.txt", "letters/b.txt", "letters/old/c.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(
+            ("It’s calm.\n" * 60).encode("utf-8" if name.endswith("a.txt") else "cp1252")
+        )
+    monkeypatch.chdir(tmp_path / "letters" / "here")
+    encoding = "utf-8;../*.txt=cp1252;../old=cp1252"
+    record = encode("a.txt", "../b.txt", "../old", encoding=encoding, task="lines").record
+    monkeypatch.chdir("/")
+    texts = CorpusFiles.recorded(Registry(), parts("lines")["task"], record)
+    assert {chunk.text for chunk in texts.examples()} == {"It’s calm."}
 
 
 def test_a_recorded_text_that_has_changed_or_gone_is_named(path, tmp_path):

@@ -196,6 +196,21 @@ def test_line_ends_of_two_files_are_those_of_each_file(read):
         read("a\rb\rc\r", "a\nb\nc\n")
 
 
+def test_lines_of_two_files_are_those_of_each_document_and_records_stay_whole(tmp_path):
+    def reader(path):
+        parts = [
+            Chunk("on", True),
+            Chunk("e\ntwo", False),
+            Chunk("three\n", True),
+            Chunk("a\nb", True, is_record=True),
+        ]
+        return lambda stream, name: iter(parts)
+
+    texts, sources = written(tmp_path, "de.txt", ""), written(tmp_path, "en.txt", "")
+    chunks = Corpus([texts], Pairs(NoOptions()), reader, [sources]).chunks()
+    assert [chunk.text for chunk in chunks] == ["one", "two", "three", "a\nb"]
+
+
 def test_what_a_task_refuses_of_two_files_names_them(tmp_path):
     class Refusing(Pairs):
         def examples(self, chunks):

@@ -1,12 +1,16 @@
 """Readers of plugins: what one has read once is not taken for what it would read now."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fixtures.plugins import brings, forget
 
 from rnngen.api import Session
-from rnngen.errors import PluginError, UnknownName
+from rnngen.data.dataset import CorpusFiles
+from rnngen.errors import CorpusError, OptionError, PluginError, UnknownName
 from rnngen.registry import Registry
+from rnngen.registry.components import choose
 from rnngen.requests.train import TrainRequest
 from rnngen.store.model_folder import ModelStore
 
@@ -71,6 +75,37 @@ def test_a_reader_is_chosen_by_name_with_its_options_and_recorded(install, plan)
         plan(reader="loud;makr=!")
     with pytest.raises(UnknownName, match="unknown reader 'lodu'"):
         plan(reader="lodu")
+
+
+def test_an_encoding_for_files_whose_reader_has_no_such_option_is_refused(install, plan, tmp_path):
+    install("loud", READER + HOOK)
+    (tmp_path / "sky.txt").write_text("the sky and the sea. " * 60)
+    request = TrainRequest.of(
+        str(tmp_path / "sea.loud"), str(tmp_path / "sky.txt"), encoding="utf-8;*.loud=cp1252"
+    )
+    session = Session(Registry.discover(), ModelStore(tmp_path / "models"))
+    with pytest.raises(
+        OptionError, match=r"\*\.loud=cp1252: \S+sea\.loud is read as 'loud', which has no such"
+    ):
+        session.plan(request)
+    assert session.plan(replace(request, text=request.text.adding({"encoding": "utf-8;s*=cp1252"})))
+
+
+def test_half_a_surrogate_pair_from_a_reader_is_named_with_its_file(install, plan):
+    install("loud", READER.replace("+ options.mark", '+ "the end\\ud83d"') + HOOK)
+    with pytest.raises(
+        CorpusError, match=r"sea\.loud: after '[^']*the end' the text holds U\+D83D.*; mend the file"
+    ):
+        plan()
+
+
+def test_a_reader_that_came_later_does_not_read_what_another_has_read(install, plan):
+    record, task = plan()[1].config.corpus, choose(Registry(), {"task": "continue"}, {})["task"]
+    install("loud", READER + HOOK)
+    with pytest.raises(
+        CorpusError, match=r"sea\.loud: read by loud/loud, and by rnngen/text when .*, or remove loud"
+    ):
+        CorpusFiles.recorded(Registry.discover(), task, record)
 
 
 def test_a_run_whose_reader_is_gone_names_the_package(install, plan, monkeypatch):

@@ -55,6 +55,53 @@ def test_arguments_keep_their_order(folder):
     ]
 
 
+@pytest.fixture
+def linked(tmp_path, monkeypatch):
+    """A folder with links: to a folder elsewhere, to one within it, to itself, to a file, and to nothing."""
+    for name in ["texts/z/in.txt", "texts/a.txt", "elsewhere/deep/out.txt", ".hidden/h.txt"]:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    targets = {
+        "far": "../elsewhere",
+        "b": "z",
+        "loop": ".",
+        "0.txt": "a.txt",
+        "gone.txt": "nothing",
+        ".h": "../.hidden",
+    }
+    for name, target in targets.items():
+        (tmp_path / "texts" / name).symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to("../texts")
+    monkeypatch.chdir(tmp_path)
+
+
+LINKED = ["texts/a.txt", "texts/far/deep/out.txt", "texts/z/in.txt"]
+
+
+@pytest.mark.usefixtures("linked")
+@pytest.mark.parametrize("argument", ["texts", "texts/**/*.txt", "texts/**", "**/texts/**/*.txt", "./texts"])
+def test_links_are_followed_and_each_file_is_read_once(argument):
+    assert names([argument]) == LINKED
+
+
+@pytest.mark.usefixtures("linked")
+def test_a_file_counts_once_for_a_pattern_however_it_is_reached():
+    assert names(["texts/*/*.txt"]) == ["texts/loop/a.txt", "texts/z/in.txt"]
+    assert names(["texts/*.txt"]) == ["texts/a.txt"]
+    assert names(["texts/a.txt", "texts/0.txt", "texts/b"]) == [
+        "texts/a.txt",
+        "texts/0.txt",
+        "texts/b/in.txt",
+    ]
+
+
+def test_hard_links_are_files_of_their_own(folder):
+    (folder / "y.txt").hardlink_to(folder / "b.txt")
+    assert names(["texts/[by].txt"]) == ["texts/b.txt", "texts/y.txt"]
+    assert "texts/y.txt" in names(["texts"])
+
+
 @pytest.mark.parametrize(
     "argument", ["texts/b.tx", "no/where.txt", "texts/b.txt/c", "texts/*.pdf", "texts/empty"]
 )

@@ -12,6 +12,14 @@ from rnngen.contracts import ReaderSpec
 
 
 @dataclass(frozen=True)
+class PageOptions:
+    """The options of the readers ``html`` and ``epub``."""
+
+    encoding: str = "utf-8"
+    """The encoding of pages that declare none, by Python's name for it."""
+
+
+@dataclass(frozen=True)
 class SubtitleOptions:
     """The options of the reader ``subtitles``."""
 
@@ -35,12 +43,14 @@ def rnngen_readers() -> Iterable[ReaderSpec]:
             name="html",
             summary="web pages: the text without scripts and styles",
             load="rnngen_readers.markup:read_html",
+            options=PageOptions,
             suffixes=(".html", ".htm", ".xhtml"),
         ),
         ReaderSpec(
             name="epub",
             summary="books: the chapters in reading order",
             load="rnngen_readers.markup:read_epub",
+            options=PageOptions,
             suffixes=(".epub",),
         ),
         ReaderSpec(

@@ -11,7 +11,9 @@ from rnngen.errors import CorpusError
 
 from rnngen_readers import SubtitleOptions
 
-CUE = re.compile(r"^[^\n]*\d[ \t]*-->[ \t]*\d[^\n]*\n((?:[^\n]*\S[^\n]*\n?)*)", re.MULTILINE)
+SPACE = re.compile(r"[ \t\n\r\f]+")
+"""White space that flows; any other, as an ideographic or a no-break space, is text."""
+CUE = re.compile(r"^[^\n]*\d[ \t]*-->[ \t]*\d[^\n]*\n((?:[^\n]*[^ \t\n\r\f][^\n]*\n?)*)", re.MULTILINE)
 """A line with times, and the lines up to the next blank one."""
 TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 """Of WebVTT and HTML, and positions as ``{\\an8}``."""
@@ -26,7 +28,8 @@ def read_subtitles(stream: BinaryIO, name: str, options: SubtitleOptions) -> Ite
     """
     text = "".join(encodings.read(stream, name, options.encoding))
     plain = html.unescape if text.startswith("WEBVTT") else str  # SubRip has no entities
-    cues = [" ".join(plain(TAG.sub("", cue)).split()) for cue in CUE.findall(text.replace("\r\n", "\n"))]
+    found = CUE.findall(text.replace("\r\n", "\n"))
+    cues = [SPACE.sub(" ", plain(TAG.sub("", cue))).strip(" ") for cue in found]
     if not cues:
         raise CorpusError(f"{name}: no subtitles: a line with times like '00:01 --> 00:02' is missing")
-    yield Chunk("".join(f"{cue}\n" for cue in cues if cue), True)
+    yield Chunk("".join(f"{cue}\n" for cue in cues if cue.strip()), True)

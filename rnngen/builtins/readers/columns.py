@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from rnngen.builtins.headers import LOOKED_AT, is_header
+from rnngen.builtins.headers import LOOKED_AT, FirstTable, is_header
 from rnngen.builtins.options import TableOptions
 from rnngen.contracts import Chunk, note, whole_text
 from rnngen.errors import CorpusError
@@ -77,7 +77,7 @@ class Columns:
     Without names in the options, a column ``text`` is the text, and ``source`` or ``label`` belongs to it.
     Else an only column is the text; of two, the second is, where it has a source or a label, the first,
     unless the second alone holds a few values that recur: these are labels. What was chosen for the first
-    table of a text holds for the others.
+    table of a text holds for the others, and its header is one there.
     """
 
     header: list[str] | None
@@ -149,11 +149,19 @@ class Columns:
 
 
 def _header(shape: Shape, wanted: bool | None, given: Sequence[str]) -> list[str] | None:
-    """Return the first row, if it is asked for, or holds a name that is given, or looks like a header."""
+    """Return the first row, if it is asked for, or holds a name that is given, or looks like a header.
+
+    One that is the same as that of the first table of a text is a header, too.
+    """
     first, *rows = shape.columns
     cells = [cell.strip() for cell in shape.head[0]]
+    table = whole_text().labels
+    table = table if isinstance(table, FirstTable) else FirstTable()
     if wanted is None and shape.head[0] == first:
-        wanted = any(name in cells for name in given) or is_header(first, rows)
+        known = (*cells,) == table.header or any(name in cells for name in given)
+        wanted = known or is_header(first, rows)
+    if table.header is None:
+        table.header = (*cells,) if wanted else ()
     return cells if wanted else None
 
 

@@ -1,19 +1,22 @@
 """JSON: a record a line, or records one after another or in an array; a document each."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from rnngen import encodings
+from rnngen.builtins.line_ends import lines
 from rnngen.builtins.options import JSONLinesOptions
-from rnngen.builtins.readers.text import lines
 from rnngen.contracts import Chunk, whole_text
 from rnngen.errors import CorpusError
 
 _SPACE = re.compile(r"\s*")
 LONGEST = 1 << 26
 """Characters of a record at most, where one need not stand on a line."""
+LONGEST_SIGN = len(r"\ud800\udc00")
+"""Characters of the longest sign of JSON that is an error where it is cut."""
 
 
 def read_json_lines(stream: BinaryIO, name: str, options: JSONLinesOptions) -> Iterator[Chunk]:
@@ -114,10 +117,22 @@ class _Values:
                 self._more()  # a number may go on
             except (ValueError, RecursionError) as error:
                 held = len(self.held) - self.at
+                if not self.ended and held > LONGEST and self._is_cut(error):
+                    raise CorpusError(
+                        f"{self.name}: line {self.line}: a value that begins here has more than {LONGEST:,} "
+                        "characters, or a quote or a bracket in it is not closed; write a record a line, and "
+                        "name the file .jsonl"
+                    ) from error
                 if self.ended or held > LONGEST:
                     raise self._fault(error) from error
                 while len(self.held) - self.at < 2 * held and self._more():
                     pass
+
+    def _is_cut(self, error: Exception) -> bool:
+        """Return whether what is held may be the beginning of a value: the error is at its end."""
+        if not isinstance(error, json.JSONDecodeError):
+            return False
+        return error.msg.startswith("Unterminated string") or len(self.held) - error.pos < LONGEST_SIGN
 
     def _fault(self, error: Exception) -> CorpusError:
         if not isinstance(error, json.JSONDecodeError):
@@ -140,7 +155,7 @@ def _documents(record: Any, options: JSONLinesOptions, by_line: bool) -> Iterato
         if text or by_line:
             yield Chunk(text, True, is_record=True)
         return
-    source = _text(record, options.source_field, numbers=True)
+    source = _source(record, options.source_field)
     found, path = _reach(record, options.field)
     texts = found if isinstance(found, list) else [found]
     for text in (_checked(text, path) for text in texts):
@@ -152,20 +167,29 @@ def _documents(record: Any, options: JSONLinesOptions, by_line: bool) -> Iterato
             yield Chunk(text, True, source, is_record=True)
 
 
-def _text(record: Any, field: str, *, numbers: bool = False) -> str:
+def _text(record: Any, field: str) -> str:
+    return _checked(*_reach(record, field))
+
+
+def _source(record: Any, field: str) -> str:
+    """Return a source, or a label: these are often numbers, or true and false."""
     value, path = _reach(record, field)
-    if numbers and isinstance(value, int):  # labels are often numbers, or true and false
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return json.dumps(value)
-    return _checked(value, path)
+    if value is None or isinstance(value, float):  # NaN is what pandas writes where there is none
+        raise _Unsuited(f"{path} is {json.dumps(value)}; fill it in, or remove the record")
+    return _checked(value, path, "the source or the label")
 
 
 def _reach(record: Any, field: str) -> tuple[Any, str]:
-    """Return what is under a dotted key, and its name for messages.
+    """Return what is under a key, dotted or with dots of its own, and its name for messages.
 
     Raises:
         ValueError: if it is not there; the message is the rest of a sentence.
     """
     value, path = record, "the record"
+    if isinstance(record, dict) and field in record:
+        return record[field], repr(field)
     for key in field.split("."):
         if not isinstance(value, dict):
             raise _Unsuited(f"{path} is {_called(value)}, not an object; no key {key!r} in it")
@@ -175,10 +199,10 @@ def _reach(record: Any, field: str) -> tuple[Any, str]:
     return value, path
 
 
-def _checked(value: Any, path: str) -> str:
+def _checked(value: Any, path: str, kind: str = "the text") -> str:
     """Return a value, if it is a string, or raise ``ValueError``."""
     if not isinstance(value, str):
-        raise _Unsuited(f"{path} is {_called(value)}, not a string; name the key that holds the text")
+        raise _Unsuited(f"{path} is {_called(value)}, not a string; name the key that holds {kind}")
     try:
         value.encode()
     except UnicodeEncodeError as error:

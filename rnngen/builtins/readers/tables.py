@@ -15,10 +15,9 @@ from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
 from rnngen import encodings
-from rnngen.builtins.line_ends import LineEnds
+from rnngen.builtins.line_ends import LineEnds, ended, lines
 from rnngen.builtins.options import TableOptions
 from rnngen.builtins.readers.columns import Columns, Shape, is_blank
-from rnngen.builtins.readers.text import lines
 from rnngen.contracts import Chunk, note, whole_text
 from rnngen.errors import CorpusError
 
@@ -59,7 +58,7 @@ def _read(stream: BinaryIO, name: str, options: TableOptions, signs: Iterable[st
             return
         columns = Columns.of(scan.shape, options, name)
         _report(scan, columns, name)
-        text = _ended(_lines(kept, name, options))
+        text = ended(_lines(kept, name, options))
         rows = _quoted(text, sign) if scan.quotes else _plain(text, sign)
         width = columns.width if whole_text().by_line else 0  # there, blank cells are a row
         rows = (row for row in rows if not is_blank(row[1]) or max(1, len(row[1])) == width)
@@ -83,16 +82,6 @@ def _rewindable(stream: BinaryIO) -> Iterator[BinaryIO]:
 def _lines(stream: BinaryIO, name: str, options: TableOptions) -> Iterator[str]:
     stream.seek(0)
     return lines(encodings.read(stream, name, options.encoding))
-
-
-def _ended(text: Iterator[str]) -> Iterator[str]:
-    """Pass lines on without what follows the last line end, if that is nothing."""
-    held = next(text, "")
-    for line in text:
-        yield held
-        held = line
-    if held:
-        yield held
 
 
 def _recognised(sample: Sequence[str], signs: Iterable[str]) -> str:

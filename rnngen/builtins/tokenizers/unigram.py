@@ -97,7 +97,8 @@ def _seeds(words: list[tuple[str, int]], size: int) -> dict[str, float]:
             counts[part] += count
         forget_rarest(counts, _PARTS // 2)
     covers = Counter({part: count * len(part) for part, count in counts.items() if count > 1})
-    best = [part for part, _ in by_frequency(covers) if part not in _ASCII][:size]
+    kept = frozenset(_ASCII)
+    best = [part for part, _ in by_frequency(covers) if part not in kept][:size]
     return {part: float(counts[part]) for part in (*_ASCII, *best)}
 
 
