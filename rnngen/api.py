@@ -98,7 +98,8 @@ def train(corpus: Names, *, progress: bool = False, **options: Any) -> "Model":
         progress: whether a line is written to stderr for each evaluation.
         options: of ``rnngen train``, by the names of its flags: ``name``, ``task``, ``cell``, ``hidden``,
             ``minutes``, ``steps``, ``seed``, ``force``; ``settings`` holds options of components. Those of
-            the command line alone are refused: ``plan``, ``nproc``, ``listener``, ``from_study``.
+            the command line alone are refused: ``plan``, ``nproc``, ``listener``, ``from_study``,
+            ``storage``.
     """
     from rnngen.events import Evaluated, Warned
     from rnngen.requests.train import COMMAND_OPTIONS, TrainRequest
@@ -480,16 +481,21 @@ class Session:
         return proposal.under(request), proposal
 
     def train(
-        self, plan: "Plan", stop: Callable[[], bool] = lambda: False, listeners: "Sequence[Listener]" = ()
+        self,
+        plan: "Plan",
+        stop: Callable[[], bool] = lambda: False,
+        listeners: "Sequence[Listener]" = (),
+        *,
+        extras: bool = True,
     ) -> "Iterator[Event]":
-        """Train, and report as it goes."""
+        """Train, and report as it goes; without ``extras`` no samples, and no exact evaluation at the end."""
         from rnngen.events import Preparing
 
         if "torch" not in sys.modules:
             yield Preparing(LOADING)
         from rnngen.training.fit import fit
 
-        yield from fit(plan, stop, listeners)
+        yield from fit(plan, stop, listeners, extras=extras)
 
     def adapt(
         self, model: "StoredModel", prompt: str, options: "AdaptingOptions", device: str = "cpu"

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from rnngen import discovery
 from rnngen.cli.context import Program, selection
 from rnngen.discovery import Selection
-from rnngen.errors import RnngenError, UnknownName, is_output
+from rnngen.errors import RnngenError, UnknownName, UsageError, is_output
 from rnngen.version import __version__
 
 
@@ -65,6 +65,8 @@ COMMANDS: dict[str, Builtin] = {
     "man": Builtin("rnngen.cli.commands.man:man", "Read the manual page of a command or a guide."),
 }
 """The commands that ship with rnngen, in the order in which ``--help`` shows them."""
+UNSTOPPED = ("doctor", "completion")
+"""Commands that run whatever a settings file holds: one reports it, the other stands in the shell's own."""
 
 
 class App(click.Group):
@@ -86,11 +88,11 @@ class App(click.Group):
         return plugin_commands.find(selection(ctx), cmd_name, reserved=COMMANDS, quiet=quiet)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the flags before the command; they say which plugins count."""
-        rest = super().parse_args(ctx, args)
-        words = [*ctx.params.get("plugin", ()), *["none"] * ctx.params.get("no_plugins", False)]
+        """Parse the flags before the command; they say which plugins count, for the help too."""
+        given, _, _ = self.make_parser(ctx).parse_args([*args])
+        words = [*given.get("plugin", ()), *["none"] * given.get("no_plugins", False)]
         ctx.ensure_object(Program).selection = Selection.parse(words)
-        return rest
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.
@@ -123,7 +125,11 @@ class App(click.Group):
         if command and not ctx.resilient_parsing and not _asks_for_help(rest):
             from rnngen.cli.settings import defaults
 
-            ctx.default_map = {name: defaults(command, name, COMMANDS)}
+            try:
+                ctx.default_map = {name: defaults(command, name, COMMANDS)}
+            except UsageError:
+                if name not in UNSTOPPED:
+                    raise
         return (name if command else None), command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -161,7 +167,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     click.echo(f"rnngen {__version__}")
-    selected = Selection.of_environment()
+    selected = selection(ctx) & Selection.of_environment()
     for source in discovery.sources():
         off = "" if selected.takes(source) else "  (switched off)"
         click.echo(f"  {source.distribution.name} {source.distribution.version}{off}")

@@ -10,8 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
-PARTS: Final = ("cell", "tokenizer", "task", "attention", "reader")
-"""Kinds of plugins whose options ``-o`` sets."""
+PARTS: Final = ("cell", "tokenizer", "task")
+"""Kinds of the parts of a model, whose options ``-o`` sets."""
 ENCODINGS: Final = ("utf-8", "utf-16", "utf-32", "latin-1", "cp1250", "cp1251", "cp1252", "gb18030", "big5")
 MORE_ENCODINGS: Final = ("shift_jis", "euc-jp", "euc-kr", "koi8-r", "iso8859-2", "mac-roman", "bytes")
 
@@ -81,11 +81,16 @@ def filters(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Com
         return []
 
 
-def _settings(ctx: click.Context) -> Iterator[str]:
+def settings_of(kinds: Iterable[str]) -> Completer:
+    """Return a completer of ``KEY=VALUE`` for options of plugins of some kinds."""
+    return of(lambda ctx: dict.fromkeys(_settings(ctx, kinds)))
+
+
+def _settings(ctx: click.Context, kinds: Iterable[str]) -> Iterator[str]:
     """Yield ``KEY=`` for each option of a part, and ``KEY=VALUE`` for each value of one that has few."""
     from rnngen.options import describe
 
-    for kind in PARTS:
+    for kind in kinds:
         for one in _specs(ctx, kind):
             for option in describe(one.spec.options):
                 choices = option.choices or (("true", "false") if option.type is bool else ())
@@ -118,7 +123,7 @@ def _labels(ctx: click.Context) -> Iterable[str]:
     return read_config(store().find(asked[0])).corpus.labels
 
 
-settings: Final = of(lambda ctx: dict.fromkeys(_settings(ctx)))
+settings: Final = settings_of(PARTS)
 runs: Final = of(_names)
 studies: Final = of(_studies)
 labels: Final = of(_labels)

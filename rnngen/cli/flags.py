@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from rnngen.cli import completers
@@ -59,6 +60,8 @@ SIZES: Final = (
 """Options on which memory depends."""
 ARGUMENTS: Final = "rnngen.arguments"
 """The key of a context's ``meta`` that holds a command's arguments as they were given."""
+TYPED: Final = "rnngen.typed"
+"""The key there that holds the keys of ``-o KEY=VALUE`` that were typed."""
 
 
 class _Nothing:
@@ -400,10 +403,18 @@ rare_option = partial(option, common=False)
 """The same, for a flag that only ``--help-all`` shows."""
 
 
-def _settings(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+def settings_of(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """Read ``KEY=VALUE`` texts, above those of settings files; of a key given twice, the last counts."""
+    below = _by_key(param, ctx.lookup_default(str(param.name)) or ())
+    given = _by_key(param, values)
+    typed = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+    ctx.meta[TYPED] = frozenset(given) if typed else frozenset()
+    return {**below, **given}
+
+
+def _by_key(param: click.Parameter, texts: Iterable[str]) -> dict[str, str]:
     settings = {}
-    for text in (*(ctx.lookup_default(str(param.name)) or ()), *values):
+    for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE", param=param)
@@ -497,15 +508,16 @@ quiet_flag = click.option("-q", "--quiet", is_flag=True, help="Print warnings an
 
 verbose_flag = click.option("-v", "--verbose", count=True, help="Print more; twice, more still.")
 
-set_flag = click.option(
+settings_flag = partial(
+    click.option,
     "-o",
     "--option",
     multiple=True,
     metavar="KEY=VALUE",
-    callback=_settings,
-    shell_complete=completers.settings,
+    callback=settings_of,
     help="Set an option of a plugin; 'rnngen plugins list -v' shows them. May be given more than once.",
 )
+set_flag = settings_flag(shell_complete=completers.settings)
 """``-o KEY=VALUE``; the parameter is ``option``, a ``dict`` of texts for ``rnngen.options.build``."""
 
 

@@ -1,9 +1,11 @@
 """``rnngen sample --interactive``: a person and a model write one text in turns, line by line."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -213,6 +215,8 @@ def _path(value: str, command: str) -> Path:
 
 def read_lines(take: Callable[[str], None]) -> None:
     """Hand on line after line; what goes wrong with one is reported, and the next is asked for."""
+    if isinstance(sys.stdin, TextIOWrapper):  # a byte that is not UTF-8 is a fault of its line alone
+        sys.stdin.reconfigure(errors="surrogateescape")
     with _history():
         for line in _lines():
             try:

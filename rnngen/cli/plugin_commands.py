@@ -74,7 +74,8 @@ def rows(selection: Selection, *, quiet: bool = False) -> list[Row]:
         else:
             specs = [spec for kind, spec in kept["specs"] if kind == "command"]
             found += [Row(one["name"], one["summary"], one["load"], source) for one in specs]
-    return found
+    # two entry points may lead to one module: the same thing twice is one
+    return [*{(row.qualified, row.load): row for row in found}.values()]
 
 
 def _asked(source: Source, *, quiet: bool) -> list[Row]:

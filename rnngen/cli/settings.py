@@ -189,7 +189,7 @@ def _flags(command: click.Command) -> dict[str, click.Option]:
 def _value(command: click.Command, flag: click.Option, value: Any, place: str) -> Any:
     """Return the value in the form that Click takes, once it is of the flag's type."""
     if flag.multiple and isinstance(value, dict):  # KEY=VALUE flags read best as a table
-        value = _Settings(f"{key}={option_text(item)}" for key, item in value.items())
+        value = Table(f"{key}={option_text(item)}" for key, item in value.items())
     elif flag.multiple and not isinstance(value, list):
         value = [value]
     for item in value if flag.multiple else [value]:
@@ -201,7 +201,7 @@ def _value(command: click.Command, flag: click.Option, value: Any, place: str) -
     return value
 
 
-class _Settings(list[str]):
+class Table(list[str]):
     """A table of KEY=VALUE, of which later keys count; those of two files are joined."""
 
 
@@ -228,8 +228,8 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     for key in below.keys() & above.keys():
         if isinstance(below[key], dict) and isinstance(above[key], dict):
             merged[key] = _merge(below[key], above[key])
-        elif isinstance(below[key], _Settings) and isinstance(above[key], _Settings):
-            merged[key] = _Settings([*below[key], *above[key]])
+        elif isinstance(below[key], Table) and isinstance(above[key], Table):
+            merged[key] = Table([*below[key], *above[key]])
     return merged
 
 

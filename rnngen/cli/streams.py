@@ -307,14 +307,14 @@ class Symbols:
 
 def json_document(value: Any, *, indent: int | None = None) -> str:
     """Format a result as a JSON document; floats that are not finite become ``null``."""
-    return _escaped(json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    text = text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
+    return _escaped(text)
 
 
 def json_line(record: dict[str, Any]) -> str:
     """Format a record of a stream as one line of JSON; floats that are not finite become ``null``."""
-    text = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False)
-    text = text.encode("utf-8", "replace").decode()  # halves of surrogate pairs, as in a path, have no UTF-8
-    return _escaped(text)
+    return json_document(record)
 
 
 def _escaped(text: str) -> str:

@@ -118,10 +118,10 @@ def known() -> dict[str, Corpus]:
 
 
 def find(name: str) -> Corpus:
-    """Return the corpus called ``name``; ``UnknownName`` names the closest if there is none."""
+    """Return the corpus called ``name``; ``NotFoundError`` names the closest if there is none."""
     corpora = known()
     if name not in corpora:
-        raise UnknownName("corpus", name, corpora)
+        raise NotFoundError(f"{UnknownName('corpus', name, corpora)} (see rnngen corpora list)")
     return corpora[name]
 
 

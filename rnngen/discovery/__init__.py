@@ -245,17 +245,17 @@ class Selection:
 
     @classmethod
     def parse(cls, words: Iterable[str]) -> "Selection":
-        """Read ``none``, or names, or ``no:NAME``.
+        """Read names or ``no:NAME``, or ``none``, beside which names count for nothing.
 
         Raises:
             UsageError: if a word is empty behind ``no:``.
         """
         given = [word.strip() for word in words if word.strip()]
-        without = frozenset(_normal(word[3:]) for word in given if word.startswith("no:"))
-        only = frozenset(_normal(word) for word in given if not word.startswith("no:"))
+        without = frozenset(normal(word[3:]) for word in given if word.startswith("no:"))
+        only = frozenset(normal(word) for word in given if not word.startswith("no:"))
         if "" in without:
             raise UsageError("no: stands before the name of a plugin, as in no:rnngen-mingru")
-        return cls((only - {"none"},) if only else (), without)
+        return cls((frozenset() if "none" in only else only,) if only else (), without)
 
     @classmethod
     def of_environment(cls) -> "Selection":
@@ -286,10 +286,11 @@ class Selection:
 
 def names_of(source: Source) -> frozenset[str]:
     """Return the names that a plugin goes by."""
-    return frozenset(map(_normal, (source.name, source.distribution.name)))
+    return frozenset(map(normal, (source.name, source.distribution.name)))
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """Return a name as it is compared: ``My_Cell.py`` is ``my-cell``."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower().removesuffix("-py")
 
 

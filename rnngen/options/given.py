@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Generic, TypeVar
 
 from rnngen.errors import UnknownName, UsageError
+from rnngen.options.typed import check_values, plain
 
 T = TypeVar("T")
 
@@ -32,15 +33,17 @@ class Given(Generic[T]):
 
         Raises:
             UnknownName: for a name that is no field of ``stage``.
-            UsageError: for a value that ``stage`` refuses.
+            UsageError: for a value that is of another type, or that ``stage`` refuses.
         """
         known = [field.name for field in fields(stage)]  # type: ignore[arg-type]  # a dataclass
         for name in values:
             if name not in known:
                 raise UnknownName("option", name, known)
+        values = {name: plain(value) for name, value in values.items()}
         try:
+            check_values(stage, values)
             return cls(stage(**values), frozenset(values))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise UsageError(str(error)) from error
 
     def __contains__(self, name: str) -> bool:

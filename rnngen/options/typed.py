@@ -1,9 +1,14 @@
-"""Types of what a file held: a dataclass from JSON takes any value, and is only then looked at."""
+"""Types of what a file held, or a call gave: a dataclass takes any value.
+
+What a file held is looked at once it is a dataclass; what a call gave before, so that none computes with it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
-from types import UnionType
+from numbers import Integral, Real
+from pathlib import PurePath
+from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 WHOLE = range(-(1 << 63), 1 << 64)
@@ -23,6 +28,40 @@ def check_types(made: Any) -> None:
         value = getattr(made, field.name)
         if not _fits(value, hints[field.name]):
             raise TypeError(f"{field.name}={str(value)[:40]!r} is not of its type")
+
+
+def plain(value: Any) -> Any:
+    """Return NumPy's numbers as Python's, and a path as text; anything else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def check_values(kind: type[Any], values: Mapping[str, Any]) -> None:
+    """Check values for fields of a dataclass; texts may hold bytes that are not UTF-8, as paths do.
+
+    Raises:
+        TypeError: naming the first that is of another type, and the types that it may have.
+    """
+    hints = _hints(kind)  # type: ignore[arg-type]  # as above
+    for name, value in values.items():
+        looked_at = value.encode(errors="replace").decode() if isinstance(value, str) else value
+        if not _fits(looked_at, hints[name]):
+            raise TypeError(f"{name}={repr(value)[:40]}: {_named(hints[name])} expected")
+
+
+def _named(hint: Any) -> str:
+    """Return what a hint allows, in words: ``int or None``, ``'fp32' or 'bf16'``."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_named, inner))
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    return "None" if hint is NoneType else str(getattr(hint, "__name__", hint))
 
 
 @cache

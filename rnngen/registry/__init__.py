@@ -303,6 +303,10 @@ class Registry:
                 return f"{name} is installed but does not work ({failure.reason})"
         if any(source.distribution.name == name for source in self.disabled):
             return f"{name} is switched off, by -p, --no-plugins or RNNGEN_PLUGINS"
+        for entry in self.entries:
+            if (there := entry.source.distribution).name == name:
+                upgrade = f"put another {name} there" if name.endswith(".py") else f"pip install -U {name}"
+                return f"{name} {there.version} is installed and has none; upgrade it: {upgrade}"
         return f"it is not installed: {mend or distribution.mend}"
 
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from rnngen.options import PENALTY
+from rnngen.errors import UsageError
+from rnngen.options import PENALTY, option_text
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.given import Given, by_stage
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
+from rnngen.options.typed import check_values, plain
 from rnngen.requests.conflicts import Conflict, Need, Requires, Row, check, settle
 
 STAGES = {
@@ -164,7 +166,16 @@ class TrainRequest:
             UsageError: for values that are refused.
         """
         own = {one.name for one in fields(cls)} - STAGES.keys()
-        kept = {name: given.pop(name) for name in own & given.keys()}
+        kept = {name: plain(given.pop(name)) for name in own & given.keys()}
+        for name in {"teacher", "listener"} & kept.keys():
+            if isinstance(one := kept[name], str | list | tuple):
+                kept[name] = (one,) if isinstance(one, str) else tuple(map(plain, one))
+        if isinstance(settings := kept.get("settings"), Mapping):
+            kept["settings"] = {key: option_text(plain(value)) for key, value in settings.items()}
+        try:
+            check_values(cls, kept)
+        except TypeError as error:
+            raise UsageError(str(error)) from error
         return cls(corpus, **kept, **by_stage(STAGES, given, own))
 
     @property

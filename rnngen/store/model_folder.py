@@ -327,6 +327,8 @@ class ModelStore:
     def find(self, name: str | None) -> Path:
         """Return the folder or file of a model, from its name or path; without either, the default one.
 
+        It always has a name: ``.`` is the working folder by its own.
+
         Raises:
             NotFoundError: if there is none; the closest name is given.
         """
@@ -335,7 +337,7 @@ class ModelStore:
         if os.sep in name or name.endswith(".safetensors") or name.startswith("."):
             if not Path(name).exists():
                 raise NotFoundError(f"model {name}: no such file or folder")
-            return Path(name)
+            return Path(name) if Path(name).name not in ("", "..") else Path(name).resolve()
         if not self.path(name).is_dir():
             raise NotFoundError(f"{UnknownName('model', name, self.names())} (see rnngen models list)")
         return self.path(name)

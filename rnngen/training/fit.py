@@ -70,8 +70,12 @@ STATE_RESET_PROB = 0.02
 """Probability that a stream of free text begins a window from a fresh state; see ``StreamBatches``."""
 
 
-def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()) -> Iterator[Event]:
+def fit(
+    plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = (), *, extras: bool = True
+) -> Iterator[Event]:
     """Train, save, and report; ``stop`` is asked after each step, ``listeners`` hear of every event.
+
+    Without ``extras`` nothing is sampled, and the weights that are kept are not evaluated once more.
 
     Raises:
         DivergedError: if the loss is no longer a number.
@@ -81,7 +85,7 @@ def fit(plan: Plan, stop: Callable[[], bool], listeners: Sequence[Listener] = ()
     heard, opened = list(listeners), [one for one in listeners if isinstance(one, ClosingListener)]
     try:
         with kept_memory(), _claimed(plan):
-            for event in _flushing_denormals(_fit(plan, stop)):
+            for event in _flushing_denormals(_fit(plan, stop, extras=extras)):
                 yield event
                 yield from _called(heard, event)
         yield from _closed(opened)
@@ -136,9 +140,9 @@ def _flushing_denormals(events: Iterator[Event]) -> Iterator[Event]:
             yield event
 
 
-def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
+def _fit(plan: Plan, stop: Callable[[], bool], *, extras: bool) -> Iterator[Event]:
     if not plan.config.training.ensemble:
-        yield from _train(plan, stop)
+        yield from _train(plan, stop, extras=extras)
         return
     if not plan.resumed:
         plan = plan.with_device_defaults(current().device(plan.config.training.device).type)
@@ -146,7 +150,7 @@ def _fit(plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
         if ended == "interrupt":
             return
         plan = ensembles.taught(plan)
-    for event in _train(plan, stop):
+    for event in _train(plan, stop, extras=extras):
         if isinstance(event, Finished) and event.reason != "interrupt":
             ensembles.clear(plan.path)
         yield event

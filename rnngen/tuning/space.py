@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 PARTS = ("cell", "tokenizer", "source_tokenizer", "vocab_size")
 """The options of ``PartsOptions`` that may be searched; another task would be evaluated on other text."""
-FIXED = {*BUDGETS, "seed", "device", "evaluations", "best"}
-"""Training options that no search may vary, since trials would no longer be comparable."""
+FIXED = {*BUDGETS, "seed", "device", "evaluations", "best", "ensemble", "teacher_weight", "teacher_temp"}
+"""Training options that no search may vary: trials would no longer be comparable, or learn from others."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ class Attempt:
     began: float = field(default_factory=time.monotonic)
     outcome: Outcome = "interrupted"
     progress: float = 0.0
+    steps: int | None = None
+    """The step that it ends at; None where only the clock decides."""
     lowest: float | None = None
     parameters: int | None = None
     chosen: dict[str, Any] = field(default_factory=dict)
@@ -171,7 +173,7 @@ class _Search:
         """Choose, train and report; what goes wrong is the trial's, and not the search's."""
         try:
             plan = self.session.plan(self._request(attempt))
-            events = cast("Generator[Event]", self.session.train(plan, self.stop))
+            events = cast("Generator[Event]", self.session.train(plan, self.stop, extras=False))
             with closing(events):  # which puts away what is half done
                 yield from self._follow(attempt, events)
         except (RnngenError, MemoryError, RuntimeError) as error:  # torch's lack of memory is the last
@@ -203,7 +205,7 @@ class _Search:
         for event in events:
             match event:
                 case Started():
-                    attempt.parameters = event.parameters
+                    attempt.parameters, attempt.steps = event.parameters, event.steps
                     yield Trying(attempt.trial.number, attempt.chosen, 0.0, None)
                 case Step():
                     attempt.progress = event.progress
@@ -211,6 +213,8 @@ class _Search:
                 case Warned(message=message):
                     yield Warned(f"trial {attempt.trial.number}: {message}")
                 case Evaluated():
+                    if attempt.steps:  # a GPU reports a step in ten, which is not the one before this
+                        attempt.progress = event.step / attempt.steps
                     attempt.take(event, self.evaluations, by_clock=bool(self._minutes))
             if attempt.ended or self._ends(attempt):
                 return

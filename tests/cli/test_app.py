@@ -117,6 +117,31 @@ def test_a_plugin_brings_a_command(plugin, capsys):
     assert capsys.readouterr() == ("hello from greeter\n", "")
 
 
+@pytest.mark.parametrize(
+    "chosen", [("--no-plugins",), ("-p", "no:greeter"), ("-p", "greeter", "--no-plugins")]
+)
+def test_help_and_version_know_which_plugins_count(plugin, capsys, chosen):
+    plugin("greeter")
+    assert main(["--help"]) == 0
+    assert "say hello" in capsys.readouterr().out
+    for asked in ([*chosen, "--help"], ["--help", *chosen]):
+        assert main(asked) == 0
+        assert "say hello" not in capsys.readouterr().out
+    assert main([*chosen, "--version"]) == 0
+    assert "greeter 1.0  (switched off)" in capsys.readouterr().out
+    assert main([*chosen, "help", "hello"]) == 2
+    assert main([*chosen, "hello"]) == 2
+
+
+def test_a_command_that_two_entry_points_lead_to_is_one(plugin, capsys):
+    module = plugin("greeter")
+    points = next(module.parent.glob("greeter*.dist-info")) / "entry_points.txt"
+    points.write_text("[rnngen]\ngreeter = greeter_hooks\nother = greeter_hooks\n")
+    assert main(["hello"]) == 0
+    assert main(["--help"]) == 0
+    assert "greeter/hello" not in capsys.readouterr().out
+
+
 def test_listing_imports_a_plugin_once_and_for_all(plugin, imports):
     plugin("greeter")
     first, second = run("--help"), run("--help")

@@ -94,6 +94,8 @@ def test_files_complete_where_a_file_is_named(kinds, words):
     [
         ("train -o layer", {"layer_norm=true", "layer_norm=false"}),
         ("train -o zoneout_h", {"zoneout_h="}),
+        *((f"train -o {option}", set()) for option in ("heads", "window", "source_field")),
+        ("plugins check local -o wind", {"window="}),
         ("train --normalize nf", {"nfc", "nfd", "nfkc", "nfkd"}),
         ("train --device c", {"cpu", "cuda"}),
         ("train --source-tokenizer word", {"word", "wordpiece"}),
@@ -113,6 +115,12 @@ def test_runs_and_labels_complete(complete, monkeypatch, labelled):
     assert complete("rnngen train --resume --name mai") == ["mails"]
     assert complete("rnngen sample -m mails --label sp") == ["spam"]
     assert complete("rnngen sample --label ha") == ["ham"]
+
+
+@pytest.mark.parametrize("command", ["sample", "look gradients"])
+def test_names_of_models_complete_where_there_are_some(complete, monkeypatch, labelled, command):
+    monkeypatch.setenv("RNNGEN_HOME", str(labelled))
+    assert complete(f"rnngen {command} -m mai") == ["mails"]
 
 
 def test_names_of_models_complete(complete, monkeypatch):

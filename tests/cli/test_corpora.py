@@ -52,7 +52,7 @@ def test_path_of_what_is_not_built_says_how_to_build_it(capsys):
 
 @pytest.mark.parametrize("command", ["path", "build"])
 def test_unknown_name_offers_the_closest(command, capsys):
-    assert main(["corpora", command, "almanak"]) == 2
+    assert main(["corpora", command, "almanak"]) == 3
     assert "did you mean 'almanac'?" in capsys.readouterr().err
 
 

@@ -74,6 +74,15 @@ def test_without_a_name_for_the_file_it_is_the_models(run, shelf, place):
     assert "--force" in run("export", "tale", status=2).err
 
 
+@pytest.mark.parametrize(("folder", "path"), [("", "."), ("", "./"), ("last", "..")])
+def test_the_working_folder_may_be_the_model(run, shelf, monkeypatch, folder, path):
+    monkeypatch.chdir(shelf / "tale" / folder)
+    run("export", path, "-o", shelf.parent / "one.safetensors")
+    run("export", path)
+    assert (shelf / "tale" / folder / "tale.safetensors").is_file()
+    assert run("models", "show", path).out.count("tale")
+
+
 def test_a_dot_in_a_models_name_is_no_ending(run, shelf, place):
     run("models", "cp", "tale", "v1.2")
     run("export", "v1.2")

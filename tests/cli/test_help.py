@@ -103,6 +103,19 @@ def test_the_name_of_a_command_shows_its_help(run):
     assert "Usage: rnngen devices" in run("help", "devices").out
 
 
+def test_help_of_a_command_is_the_commands_own(run):
+    assert run("help", "devices").out == run("devices", "--help").out
+    assert run("help", "train").out == run("train", "--help-all").out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [("help", "train"), ("train", "--help-all")])
+def test_help_that_nobody_reads_ends_as_everything_does(spawn, asked):
+    process = spawn(*asked)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+
+
 def test_an_unknown_topic_names_the_closest(run):
     assert "did you mean 'tutorial'?" in run("help", "tutorail", status=2).err
 

@@ -106,6 +106,14 @@ def test_the_list_as_json_says_the_same(run, shelf):
         assert row["nats_per_char"] == best["val_nats_per_char"]
 
 
+def test_a_name_of_half_a_character_in_a_model_from_elsewhere_is_listed(run, shelf):
+    config = shelf / "tale" / "config.json"
+    known = json.loads(config.read_text())
+    known["cell"]["name"] = "\ud800x"
+    config.write_text(json.dumps(known))
+    assert "?x" in run("models", "list", "--json").out
+
+
 def test_an_empty_list_is_empty_json_and_a_hint(run):
     assert json.loads(run("models", "list", "--json").out) == []
     done = run("models", "list")

@@ -107,6 +107,15 @@ def test_nothing_is_removed_where_nobody_can_be_asked(run, install, place, pip):
     assert pip == []
 
 
+@pytest.mark.parametrize("name", ["", " ", "none", "no:two", "on"])
+def test_what_is_no_plugins_name_removes_none(run, install, pip, name):
+    install("one", brings("cell", "one"))
+    run("plugins", "uninstall", "-y", name, status=2)
+    assert pip == []
+    run("plugins", "uninstall", "-y", "One")
+    assert pip == [("uninstall", "--yes", "one")]
+
+
 def test_of_a_plugin_that_is_a_link_the_link_goes(run, home, place):
     (place / "mine.py").write_text(HEAD + brings("cell", "mine"))
     folder = home / "plugins"

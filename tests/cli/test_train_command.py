@@ -407,6 +407,34 @@ def test_settings_files_and_environment_give_flags(run, tale, models, monkeypatc
     assert config["cell"]["options"]["forget_bias"] == 2.0
 
 
+@pytest.mark.parametrize("setting", ["mogrifier = 2", "'cell.mogrifier' = 2", "min_count = 2"])
+def test_an_option_of_another_part_in_a_settings_file_gives_way(run, tale, models, tiny, setting):
+    (tale.parent / "rnngen.toml").write_text(f"[train.option]\n{setting}\nlayer_norm = true\n")
+    parts = ("--cell", "gru", "--tokenizer", "byte")
+    run("train", "tale.txt", "-q", *tiny, "--steps", "1", *parts)
+    config = json.loads((models / "tale" / "config.json").read_text())
+    assert config["cell"]["options"] == {"zoneout_h": 0.0, "layer_norm": True}
+
+
+def test_an_option_of_another_part_in_the_environment_gives_way(run, tale, monkeypatch, tiny):
+    monkeypatch.setenv("RNNGEN_TRAIN_OPTION", "mogrifier=2")
+    run("train", "tale.txt", "-q", *tiny, "--steps", "1", "--cell", "gru")
+
+
+def test_an_option_of_another_part_that_is_typed_and_one_of_no_part_are_refused(run, tale):
+    settings, gru = tale.parent / "rnngen.toml", ("train", "tale.txt", "--steps", "1", "--cell", "gru")
+    settings.write_text("[train.option]\nmogrifier = 2\n")
+    assert "unknown option 'mogrifier'" in run(*gru, "-o", "mogrifier=2", status=2).err
+    settings.write_text("[train.option]\nlayr_norm = true\n")
+    assert "did you mean 'layer_norm'" in run(*gru, status=2).err
+
+
+def test_options_in_a_settings_file_give_way_to_a_run_that_goes_on_beside_typed_ones(run, shelf, place):
+    (place / "rnngen.toml").write_text("[train.option]\nlayer_norm = true\n")
+    told = run("train", "--resume", "--name", "tale", "-o", "forget_bias=0.5", status=2).err
+    assert "forget_bias" in told
+
+
 def test_a_budget_on_the_command_line_overrules_another_budget_in_a_settings_file(
     run, tale, models, monkeypatch, tiny
 ):

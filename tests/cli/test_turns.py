@@ -1,8 +1,11 @@
 """``rnngen sample -i`` command by command; tests of a terminal and its keys stand in ``test_talk.py``."""
 
+import io
+import sys
+
 import pytest
 
-from rnngen.cli import interactive
+from rnngen.cli import interactive, streams
 from rnngen.decoding.sampler import Sampler
 from rnngen.errors import RnngenError
 
@@ -60,6 +63,15 @@ def test_commands_that_mean_nothing_to_whole_texts_are_refused(talk, strategy):
 @pytest.mark.parametrize("strategy", [(), *WHOLE], ids=" ".join)
 def test_a_blank_source_to_begin_with_is_refused(talk, strategy):
     assert "the source is blank" in talk(*strategy, " ", status=2).err
+
+
+def test_a_byte_that_is_not_utf8_is_a_fault_of_its_line_alone(monkeypatch, capsys):
+    typed = io.TextIOWrapper(io.BytesIO(b"the \xe9\nthe\n/save caf\xe9\n"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", typed)
+    taken = []
+    interactive.read_lines(lambda line: taken.append(streams.given(line, "the line", "utf-8")))
+    assert taken == ["the"]
+    assert capsys.readouterr().err.count("byte 0xe9 at offset") == 2
 
 
 def test_a_whole_text_is_held_to_its_constraints(talk):

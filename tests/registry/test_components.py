@@ -110,6 +110,15 @@ def test_a_part_that_is_not_installed_is_quoted_and_its_installation_not_advised
     assert "pip" not in str(refused.value)  # the name is the file's own word
 
 
+@pytest.mark.parametrize("owner", ["acme-cells", "rnngen"])
+def test_a_part_of_a_newer_version_of_what_is_installed_wants_an_upgrade(owner):
+    here = Registry(plugins=[(Distribution("acme-cells", "2.1"), plugin(cells=[]))])
+    missing = r"is installed and has none; upgrade it: pip install -U " + owner
+    with pytest.raises(PluginError, match=missing) as refused:
+        components.restore(here, "cell", ComponentRecord("swish", owner, "99", {}))
+    assert "not installed" not in str(refused.value)
+
+
 def test_a_part_of_the_same_name_from_elsewhere_is_not_taken_for_it():
     here = registry(cells=[CellSpec(name="lstm", summary="", load="x:y")])
     own = components.restore(here, "cell", ComponentRecord("lstm", "rnngen", "0.1.0", {"forget_bias": 1.0}))

@@ -1,9 +1,12 @@
 """Every row of the tables of training, tuning and benchmarks refuses, by names of options and by flags."""
 
 from dataclasses import fields
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rnngen.errors import UsageError
 from rnngen.options import describe
 from rnngen.options.given import Given
 from rnngen.requests import bench, train, tune
@@ -45,6 +48,30 @@ def value_of(option):
     return name, {int: 3, float: 0.5, bool: True, str: field.choices[-1] if field.choices else "x"}[
         field.type
     ]
+
+
+def test_a_request_takes_values_as_python_has_them():
+    settings = {"layer_norm": True, "forget_bias": 2, "coverage": None}
+    made = train.TrainRequest.of("a.txt", settings=settings, params=np.int64(1000))
+    assert made.settings == {"layer_norm": "true", "forget_bias": "2", "coverage": "none"}
+    assert type(made.params) is int
+    assert train.TrainRequest.of("a.txt", teacher="first").teacher == ("first",)
+    assert train.TrainRequest.of("a.txt", teacher=["a", Path("b")]).teacher == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ({"settings": "a=b"}, "settings='a=b': "),
+        ({"name": 3}, "name=3: str or None expected"),
+        ({"force": "yes"}, "force='yes': bool expected"),
+        ({"teacher": 3}, "teacher=3: "),
+    ],
+)
+def test_a_field_of_another_type_is_refused(value, says):
+    with pytest.raises(UsageError) as refused:
+        train.TrainRequest.of("a.txt", **value)
+    assert says in str(refused.value)
 
 
 def flags_of(name, value):

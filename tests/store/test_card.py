@@ -43,7 +43,7 @@ def card(**changes):
         "- cell `lstm` (rnngen 0.1.0), forget_bias=1.5",
         "- tokenizer `runes` (acme-runes 2.3)\n",
         "- task `continue` (rnngen 0.1.0)",
-        "| hidden | 77 | Size of each recurrent layer (H). |",
+        "| hidden | 77 | Size of each recurrent layer (H). ",
         "| seed | 5 |",
     ],
 )

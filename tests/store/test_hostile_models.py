@@ -124,7 +124,7 @@ def test_a_configuration_of_another_network_is_refused_by_every_use(forge, kind,
     "name", ["os:system", "os", "../lstm", "subprocess.run", "rnngen.store.checkpoint:atomic"]
 )
 def test_a_part_is_a_registered_name_and_never_an_import(forge, name):
-    with pytest.raises(PluginError, match="is not installed"):
+    with pytest.raises(PluginError, match="is installed and has none"):
         used(forge("almanac-lstm", config=put("cell", "name", value=name)))
 
 

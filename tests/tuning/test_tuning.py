@@ -8,9 +8,12 @@ from fixtures import PRECISION
 
 pytest.importorskip("optuna", reason="the extra 'tune' is not installed")
 
+from optuna.trial import Trial
+
+from rnngen.api import Session
 from rnngen.contracts import CellSpec
 from rnngen.errors import CorpusError, NotFoundError, PluginError, UnknownName, UsageError
-from rnngen.events import Finished, Warned
+from rnngen.events import Finished, Step, Warned
 from rnngen.hookspecs import hookimpl
 from rnngen.options import SEARCH, OneOf, Range
 from rnngen.options.given import Given
@@ -185,6 +188,8 @@ def test_what_a_plugins_options_declare_is_searched(search, request_):
         ({"hidden": "8|16"}, "hidden holds the option fixed and search=hidden varies it"),
         ({"seed": "1|2"}, "unknown option to search 'seed'"),
         ({"steps": "1|2"}, "unknown option to search 'steps'"),
+        ({"ensemble": "2|3"}, "unknown option to search 'ensemble'"),
+        ({"teacher_weight": "0.1..0.9"}, "unknown option to search 'teacher_weight'"),
         ({"lr": "fast|slow"}, "option lr=fast: a number expected"),
         ({"lr": "1..0.1"}, "option lr"),
         ({"cell": "lstm|gur"}, "did you mean 'gru'"),
@@ -236,6 +241,23 @@ def test_a_trial_trains_for_its_minutes(search, request_):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_device_that_reports_few_steps_ends_trials_at_the_same_evaluations(search, request_, monkeypatch):
+    reported = []
+    monkeypatch.setattr(Trial, "report", lambda _, value, share: reported.append((value, share)))
+    search(request_(name="every"))
+    every, whole = reported.copy(), Session.train
+    assert len({share for _, share in every}) > 1
+
+    def rarely(*arguments):
+        return (event for event in whole(*arguments) if not isinstance(event, Step) or not event.step % 10)
+
+    monkeypatch.setattr(Session, "train", rarely)
+    reported.clear()
+    search(request_(name="tenth"))
+    assert reported == every
+
+
 @pytest.mark.parametrize("prune", ["median", "halving"])
 def test_trials_that_are_worse_than_others_end_early(search, prune):
     events = search(options=TuningOptions(trials=12, prune=prune), lr="1e-6..0.03:log")

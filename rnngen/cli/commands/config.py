@@ -1,7 +1,7 @@
 """``rnngen config``: the settings that hold here, and where each comes from."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import click
@@ -9,8 +9,8 @@ import click
 from rnngen.cli import flags
 from rnngen.cli.app import COMMANDS, App
 from rnngen.cli.render import console
-from rnngen.cli.settings import checked, local_file, user_file
-from rnngen.errors import UnknownName
+from rnngen.cli.settings import Table, checked, local_file, user_file
+from rnngen.errors import PluginError, UnknownName
 from rnngen.options import option_text
 
 
@@ -59,8 +59,16 @@ def commands_of(ctx: click.Context) -> dict[str, click.Command]:
     root = ctx.find_root()
     assert isinstance(root.command, App)
     names = root.command.list_commands(root)
-    found = {name: root.command.get_command(root, name) for name in names}
-    return {name: command for name, command in found.items() if command is not None}
+    found = {}
+    for name in names:
+        try:
+            command = root.command.get_command(root, name)
+        except PluginError as error:  # a plugin's command is broken, and the others are not
+            console.warn(str(error))
+            continue
+        if command is not None:
+            found[name] = command
+    return found
 
 
 def settings(commands: dict[str, click.Command]) -> list[Setting]:
@@ -87,8 +95,17 @@ def _flattened(command: click.Command, name: str, table: dict[str, Any], origin:
     for key, value in table.items():
         if isinstance(command, click.Group) and key in command.commands:
             yield from _flattened(command.commands[key], f"{name} {key}", value, origin)
+        elif isinstance(value, Table):
+            yield from _by_key(name, key, value, origin)
         else:
             yield Setting(name, key.replace("_", "-"), value, origin)
+
+
+def _by_key(command: str, option: str, texts: Iterable[str], origin: str) -> Iterator[Setting]:
+    """Yield a row for each KEY=VALUE of an option: those of files and the environment stand side by side."""
+    for text in texts:
+        key, _, value = text.partition("=")
+        yield Setting(command, f"{option}.{key.strip().replace('-', '_')}", value, origin)
 
 
 def _of_environment(commands: dict[str, click.Command]) -> Iterator[Setting]:
@@ -98,7 +115,10 @@ def _of_environment(commands: dict[str, click.Command]) -> Iterator[Setting]:
                 if not isinstance(param, click.Option) or not param.allow_from_autoenv:
                     continue
                 variable = f"RNNGEN_{full}_{param.name}".upper().replace(" ", "_").replace("-", "_")
-                if value := os.environ.get(variable):
+                value = os.environ.get(variable)
+                if value and param.callback is flags.settings_of:
+                    yield from _by_key(full, str(param.name), param.type.split_envvar_value(value), variable)
+                elif value:
                     yield Setting(full, str(param.name).replace("_", "-"), value, variable)
 
 

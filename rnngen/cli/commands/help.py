@@ -66,10 +66,7 @@ def show_help(ctx: click.Context, topic: str | None) -> None:
     elif topic in TOPICS or topic in TRANSLATIONS:
         console.markdown(guide(topic)[1])
     elif command := app.get_command(ctx, topic):
-        command.main(
-            [flags.HELP_ALL if flags.has_more(command) else "--help"],
-            f"rnngen {topic}",
-            standalone_mode=False,
-        )
+        wanted = flags.HELP_ALL if flags.has_more(command) else "--help"
+        command.make_context(topic, [wanted], parent=ctx.find_root())  # shows the help and ends
     else:
         raise UnknownName("topic", topic, _names())

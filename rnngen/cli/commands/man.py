@@ -85,7 +85,7 @@ def _read(name: str | None) -> None:
         raise UnknownName("manual page", name, names)
     program = which("man")
     if program is None:
-        show_help.main([name] if name not in (None, "rnngen") else [], "rnngen help", standalone_mode=False)
+        click.get_current_context().invoke(show_help, topic=None if name == "rnngen" else name)
         return
     with TemporaryDirectory() as folder:
         place = Path(folder, PurePath(names[name or "rnngen"]).name)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.context import registry
 from rnngen.cli.render import console
 from rnngen.discovery import Selection, SingleFile
@@ -30,7 +30,7 @@ class Checked(NamedTuple):
 )
 @click.command("check", cls=flags.Command)
 @click.argument("name", required=False)
-@flags.set_flag
+@flags.settings_flag(shell_complete=completers.settings_of(KINDS))
 @flags.json_flag
 @click.pass_context
 def check(ctx: click.Context, /, name: str | None, option: dict[str, str], json: bool) -> None:

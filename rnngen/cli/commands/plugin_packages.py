@@ -17,7 +17,7 @@ from rnngen import discovery
 from rnngen.cli import completers, flags, streams
 from rnngen.cli.render import console
 from rnngen.discovery import SingleFile, Source, names_of
-from rnngen.errors import PluginError, UnknownName
+from rnngen.errors import PluginError, UnknownName, UsageError
 
 
 @flags.examples("rnngen plugins install rnngen-mingru", "rnngen plugins install -e ./my-cell")
@@ -113,10 +113,11 @@ def _known() -> list[str]:
 
 
 def _find(name: str) -> Source:
+    if not name.strip():
+        raise UsageError("a blank name is no plugin's; 'rnngen plugins list' shows what there is")
     known = list(discovery.sources())
-    wanted = discovery.Selection.parse([name])
     for source in known:
-        if wanted.takes(source):
+        if discovery.normal(name) in names_of(source):
             return source
     raise UnknownName("plugin", name, [source.distribution.name for source in known])
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -16,7 +16,8 @@ from rnngen.cli.context import plugin_flags, session
 from rnngen.cli.render import console
 from rnngen.cli.render.progress import amount, clock
 from rnngen.cli.settings import given, overrule, rank_of, resolve
-from rnngen.errors import INTERRUPTED, DivergedError, OptionError
+from rnngen.errors import INTERRUPTED, DivergedError, OptionError, UnknownName
+from rnngen.options import IdleOption, describe
 from rnngen.options.corpus import CorpusOptions, PartsOptions
 from rnngen.options.model import BUDGETS, NetworkOptions, TrainingOptions
 from rnngen.printable import shown
@@ -35,6 +36,7 @@ CHOSEN = 2**31
 """Above all seeds that are chosen; one that is not below it was given, and is known to every process."""
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 NO_SETTINGS: Mapping[str, str] = {}
+R = TypeVar("R")
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
@@ -182,7 +184,7 @@ def train(ctx: click.Context, /, json: bool, quiet: bool, verbose: bool, **param
     mode = console.progress_mode(as_json=json, quiet=quiet)
     if not launched():
         with console.preparations("quiet" if request.plan and json else mode):
-            request, proposal = here.with_sizes(request)
+            request, proposal = without_strange(here, here.with_sizes, request)
         if json and request.plan and proposal:
             console.write_json(proposal.as_json())
         elif proposal and (request.plan or not quiet):
@@ -232,12 +234,42 @@ def _to_try(plan: "Plan") -> str:
 def _for_run(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
     """Leave aside what settings files and the environment say of new models: the run has its own."""
     made_with = {field.name for stage in STAGES.values() for field in fields(stage)} | {"option"}
-    return _typed(ctx, values, made_with - {"device"})
+    kept = _typed(ctx, values, made_with - {"device"})
+    typed = {key: value for key, value in kept.get("option", {}).items() if key in ctx.meta[flags.TYPED]}
+    return {**kept, "option": typed}
 
 
 def _typed(ctx: click.Context, values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Leave aside, of some names, what was not given on the command line."""
     return {name: value for name, value in values.items() if name not in names or rank_of(ctx, name) == 0}
+
+
+def without_strange(here: "Session", work: Callable[[TrainRequest], R], request: TrainRequest) -> R:
+    """Do what chooses parts of a model; options that were not typed, and that no chosen part has, give way.
+
+    Raises:
+        UnknownName, IdleOption: for an option that was typed, or that no part has, chosen or not.
+    """
+    typed = click.get_current_context().meta[flags.TYPED]
+    while True:
+        try:
+            return work(request)
+        except (UnknownName, IdleOption) as error:
+            name = error.option if isinstance(error, IdleOption) else error.name
+            strange = {key for key in request.settings if name in (key, key.rpartition(".")[2])} - typed
+            if not strange or (isinstance(error, UnknownName) and not _has_option(here, name)):
+                raise
+            left = {key: value for key, value in request.settings.items() if key not in strange}
+            request = replace(request, settings=left)
+
+
+def _has_option(here: "Session", key: str) -> bool:
+    """Return whether any part has an option, or may have it where a plugin is switched off."""
+    specs = (one.spec for kind in completers.PARTS for one in here.registry.all(kind))
+    name = key.rpartition(".")[2]
+    return bool(here.registry.disabled) or any(
+        name == option.name for spec in specs for option in describe(spec.options)
+    )
 
 
 def request_of(*, option: Mapping[str, str] = NO_SETTINGS, **params: Any) -> TrainRequest:
@@ -296,7 +328,7 @@ class Display(NamedTuple):
     def plan(self, here: "Session", request: TrainRequest) -> "Plan":
         """Read the text, and show how far that is."""
         with console.preparations(self.mode):
-            return here.plan(request)
+            return without_strange(here, here.plan, request)
 
     def show(self, events: "Iterable[Event]") -> "Finished | None":
         """Train, and show what happens."""
@@ -353,7 +385,8 @@ def _plan_together(
         raise click.exceptions.Exit(-sent)
     if sent < CHOSEN and "seed" not in request.training:
         request = replace(request, training=request.training.adding({"seed": sent}))
-    return here.plan(replace(request, no_cache=False))  # the first has just encoded it
+    request = replace(request, no_cache=False)  # the first has just encoded it
+    return without_strange(here, here.plan, request)
 
 
 @contextmanager

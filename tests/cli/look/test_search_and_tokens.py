@@ -20,6 +20,15 @@ def test_beam_is_drawn_and_reported(run, models, place):
     assert "blank" in run("look", "beam", "-m", "pairs", " ", status=2).err
 
 
+@pytest.mark.parametrize("asked", [("a",), ("--near", 3)])
+def test_what_a_map_in_a_file_has_no_place_for_is_refused(run, shelf, place, asked):
+    told = run("look", "embeddings", "-m", "tale", *asked, "-o", "map.svg", status=2).err
+    assert "map" in told
+    assert not (place / "map.svg").exists()
+    run("look", "embeddings", "-m", "tale", *asked, "-o", "map.svg", "--json")
+    assert (place / "map.svg").exists()
+
+
 def test_embeddings_are_drawn_and_reported(run, shelf, place):
     told = json.loads(run("look", "embeddings", "-m", "tale", "a", " ", "--near", 3, "--json").out)
     assert [(one["token"], len(one["neighbours"])) for one in told] == [("a", 3), ("␣", 3)]

@@ -58,6 +58,12 @@ def embeddings(
         raise UsageError(
             "--count is the number of tokens on the map, and --json draws none; leave it out, or give -o"
         )
+    if output and not json and (tokens or rank_of(ctx, "near") == 0):
+        what = "TOKENs have" if tokens else "--near has"
+        raise UsageError(
+            f"{what} no place on the map, which shows the most frequent tokens; leave -o out for their "
+            "neighbours, or give --json as well"
+        )
     loaded = load(session(ctx), [model], "cpu", quiet=quiet)
     found = read(loaded.generator, loaded.stored[0], loaded.name)
     places = [found.find(text) for text in tokens] or [*range(min(12, len(found.tokens)))]

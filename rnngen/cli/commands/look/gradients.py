@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnngen.cli import flags
+from rnngen.cli import completers, flags
 from rnngen.cli.commands.look import inputs
 from rnngen.cli.context import load, registry, session
 from rnngen.cli.render import console
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     multiple=True,
     type=flags.OneText(),
     metavar="NAME",
+    shell_complete=completers.models,
     help="A trained model beside them; may be given several times.",
 )
 @flags.picture_flag
