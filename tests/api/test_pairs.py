@@ -364,6 +364,7 @@ def test_two_files_give_what_one_gives(session, ask, tmp_path, pairs):
         np.testing.assert_array_equal(here.source.tokens, there.source.tokens)
 
 
+@pytest.mark.slow
 def test_a_model_of_two_files_is_resumed_and_judged_by_its_own_record(session, train, tmp_path, pairs):
     sources, texts = zip(*(line.split("\t") for line in pairs.read_text().splitlines()), strict=True)
     names = {"source": "s.txt", "val": "vt.txt", "val_source": "vs.txt"}
@@ -511,6 +512,7 @@ def test_a_model_of_pairs_may_begin_with_anothers_weights(session, train, tmp_pa
     assert answers(session, "tuned")[0][0][0] == answers(session, "base")[0][0][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [True, False])
 def test_vocabularies_of_both_sides_grow(session, train, tmp_path, shared):
     train(name="base", **({"shared_vocabulary": True, "source_tokenizer": None} if shared else {}))

@@ -201,6 +201,7 @@ def test_none_looks_nowhere(sources):
 # ── gradients, masks, precision ────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SPECS if name != "none"])
 def test_gradients_are_those_of_the_function(name):
     length = torch.tensor([[3], [2], [0]])
@@ -256,6 +257,7 @@ def test_weights_are_float32_and_sum_to_one_under_autocast(name):
     torch.testing.assert_close(weights, exact, atol=0.05, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["additive", "concat", "location", "coverage", "monotonic"])
 def test_what_is_made_again_for_gradients_is_what_was_made(name, sources, monkeypatch):
     query, memory, mask = sources

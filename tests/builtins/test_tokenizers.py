@@ -109,6 +109,7 @@ def test_char_table_is_the_librarys_model_on_nasty_texts():
         assert TRAINED["char"].encode(text).tolist() == library(TRAINED["char"]).encode(text).ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECS)
 @given(left=spaced_text, right=spaced_text)
 def test_a_cut_after_a_newline_changes_no_id(name, left, right):

@@ -150,6 +150,7 @@ def test_listing_imports_a_plugin_once_and_for_all(plugin, imports):
     assert imports() == ["greeter"]
 
 
+@pytest.mark.slow
 def test_a_plugin_that_changes_is_asked_again(plugin, imports):
     source = plugin("greeter")
     run("--help")
@@ -159,6 +160,7 @@ def test_a_plugin_that_changes_is_asked_again(plugin, imports):
     assert imports() == ["greeter", "greeter"]
 
 
+@pytest.mark.slow
 def test_builtin_commands_do_not_look_at_plugins(plugin, imports):
     plugin("greeter")
     run("plugins", "--help")

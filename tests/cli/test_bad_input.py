@@ -219,6 +219,7 @@ def test_training_needs_a_corpus_or_a_name(refused):
     said(refused("train", "--resume", "--name", "new", status=3), "'new'", "no corpus to start it with")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shelf", "texts")
 @pytest.mark.parametrize(
     ("flags", "status", "words"),
@@ -377,6 +378,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("command", ["sample -m tale x", "score -m tale", "export tale -o tale.safetensors"])
 def test_a_damaged_model_is_named_by_its_file(refused, shelf, damage, command):

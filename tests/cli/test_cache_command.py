@@ -9,6 +9,7 @@ def listed(run):
     return {row["kind"]: row["number"] for row in json.loads(run("cache", "list", "--json").out)}
 
 
+@pytest.mark.slow
 def test_the_cache_is_listed_and_cleared_and_made_again(run, place, tiny):
     (place / "tale.txt").write_text(TEXT)
     run("train", "tale.txt", "-q", *tiny, "--steps", "2")

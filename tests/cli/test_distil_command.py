@@ -55,6 +55,7 @@ def test_a_settings_file_may_set_the_share(run, trained, shelf, place, tiny):
     assert config["tokenizer"]["name"] == "char"
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_shown_network_by_network(run, trained, home, tiny):
     ran = run("train", trained / "tale.txt", "--name", "two", "--ensemble", 2, *tiny, "--steps", 9)
     lines = ran.err.splitlines()

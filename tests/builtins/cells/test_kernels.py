@@ -85,6 +85,7 @@ def test_under_autocast_they_stay_near_it(name, sizes, monkeypatch):
     assert off(results(*given, monkeypatch, kernels=True, bf16=True), true) < 0.015
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("name", CELLS)
 def test_the_same_numbers_give_the_same_bytes(name, bf16, thread_count, monkeypatch):

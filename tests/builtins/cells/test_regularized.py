@@ -38,6 +38,7 @@ def numpy_step(layer, options):
 # ── the contract ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [

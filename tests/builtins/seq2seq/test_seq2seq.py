@@ -47,6 +47,7 @@ def test_every_kind_of_attention_goes_with_input_feeding_and_one_direction(atten
     check(encoder="rnn", decoder="lstm", attention=attention, bidirectional="false", input_feeding="true")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bridge", ["dense", "copy", "none"])
 @pytest.mark.parametrize("bidirectional", ["true", "false"])
 def test_every_bridge_in_one_direction_and_in_both(bridge, bidirectional):
@@ -72,6 +73,7 @@ def test_embeddings_may_be_tied_and_shared(shared, tied, copying):
     check(shared=shared, tied=tied, copying=copying, decoder="gru")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["coverage", "local", "monotonic"])
 @pytest.mark.parametrize("input_feeding", ["true", "false"])
 def test_copying_goes_with_attentions_that_remember(attention, input_feeding):

@@ -305,6 +305,7 @@ def remembering():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filters", [list, remembering])
 @pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES)
 def test_what_a_sentence_gives_does_not_depend_on_the_others(toy, options, filters):

@@ -290,6 +290,7 @@ def contrasted(generator, prompt, length, filters=(), **options):
     return text(generator, prompt, strategy, length=length, filters=filters)
 
 
+@pytest.mark.slow
 def test_both_backends_choose_the_same(session, train):
     train(name="verse")
     model = session.read("verse")
