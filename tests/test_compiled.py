@@ -27,6 +27,7 @@ def tanh(numbers):
     return out
 
 
+@pytest.mark.slow
 def test_tanh_is_off_by_three_ten_millionths_at_most():
     a = np.concatenate([np.linspace(-12, 12, 100_001), np.geomspace(1e-30, 1, 1000)]).astype(np.float32)
     exact = np.tanh(a.astype(np.float64))

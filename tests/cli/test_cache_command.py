@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 TEXT = "".join(f"line {number} of a text\n" for number in range(200))
 
 

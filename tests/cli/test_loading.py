@@ -36,6 +36,7 @@ def rnngen_commands():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "status", "reason"),
     [

@@ -233,6 +233,7 @@ def test_a_model_gets_another_name_and_stays_the_default(run, shelf):
 # ── cp ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_copy_writes_what_its_original_writes(run, shelf):
     run("models", "cp", "tale", "story")
     one, other = (run("sample", "-m", name, "-s", "3", "-n", "50").out for name in ("tale", "story"))

@@ -483,6 +483,7 @@ def test_two_files_are_trained_on(run, home, place):
 # ── eval ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["--beam", "3"], ["--beam", "3", "--length-penalty", "0.2"]])
 def test_eval_tells_what_was_promised(run, models, place, flags):
     (place / "test.tsv").write_text(reversals(30, seed=7))

@@ -16,6 +16,7 @@ def test_same_seed_same_bytes_and_other_bytes_than_without(run, shelf, flag):
     assert one == again != run(*DRAWN, PROMPT).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--cache", "--dynamic"])
 @pytest.mark.parametrize("more", [["--count", "3"], ["--beam", "3"], ["--best-of", "3"], ["--json"]], ids=str)
 def test_every_way_to_write_adapts(run, shelf, flag, more):
@@ -27,6 +28,7 @@ def test_text_k_of_several_is_the_one_that_comes_alone(run, shelf):
     assert many[0] == run(*DRAWN, "--cache", PROMPT).out
 
 
+@pytest.mark.slow
 def test_a_cache_writes_without_torch(shelf):
     code = (
         "import sys; from rnngen.__main__ import main; "

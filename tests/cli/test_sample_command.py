@@ -151,6 +151,7 @@ def test_a_prompt_with_characters_never_seen_works_and_warns_of_them(run):
     ]
 
 
+@pytest.mark.slow
 def test_a_warning_repeats_no_whole_book(run):
     done = run(*TALE, "-n", "0", stdin="漢" * 5000)
     assert len(done.err) < 200
@@ -445,6 +446,7 @@ def test_every_flag_has_its_own_name_in_the_environment(run, monkeypatch):
     assert run(*TALE, "-n", "200").out == whole.partition("e")[0]
 
 
+@pytest.mark.slow
 def test_a_chain_overrules_the_flags_of_a_settings_file_and_the_other_way_round(run, place):
     (place / "rnngen.toml").write_text("[sample]\ntemp = 0\n")
     assert run(*TALE, "--filters", "temp=1.5").out == run(*TALE, "--temp", "1.5").out
@@ -482,6 +484,7 @@ def test_the_pipeline_of_the_readme_is_clean(spawn, run):
     assert done.stderr in (b"0\n", b"141\n")  # 0 where all 500 tokens fitted into the pipe
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_an_endless_text_and_keeps_what_was_written(spawn, run):
     process = spawn(*TALE, "-n", "-1")
     start = process.stdout.read(50)
@@ -502,6 +505,7 @@ def test_text_without_end_flows_for_a_hundred_thousand_characters(spawn):
     assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_generation_needs_neither_torch_nor_tokenizers_nor_rich():
     check = (
         "import sys; from rnngen.__main__ import main; "

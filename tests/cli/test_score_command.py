@@ -132,6 +132,7 @@ def test_a_line_that_is_not_utf8_is_named_and_those_before_it_are_answered(run):
     assert "standard input: line 2: " in done.err
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_it_in_silence(spawn):
     process = spawn("score", "-m", "names", stdin=subprocess.PIPE)
     process.stdin.write(b"Anna\n")

@@ -12,6 +12,7 @@ TALE = ("sample", "-m", "tale", "-s", "7")
 CHAINS = [[], ["--dry", "0.8", "--xtc", "0.5", "--mirostat", "2"], ["--filters", "min_length=9,temp=1.4"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", CHAINS, ids=["usual", "memory", "own"])
 @pytest.mark.parametrize("model", ["tale", "names"])
 def test_n_and_n_tokens_are_the_bytes_of_2n(run, model, chain):

@@ -63,6 +63,7 @@ def test_the_result_is_a_command_that_trains_to_the_same_loss_as_the_study_does(
     assert weights[0] == weights[1]
 
 
+@pytest.mark.slow
 def test_off_a_terminal_there_is_a_line_a_trial(run, tale):
     lines = run("tune", "tale.txt", *FLAGS).err.splitlines()
     assert "study tale in" in lines[0]
@@ -95,6 +96,7 @@ def test_the_same_command_goes_on_with_the_study(run, tale):
     assert record(done)["trials"] == 4
 
 
+@pytest.mark.slow
 def test_a_text_may_come_through_a_pipe(run, tale):
     done = run("tune", "-", "--name", "piped", *FLAGS, "--json", stdin=tale.read_text())
     assert record(done)["trials"] == 2

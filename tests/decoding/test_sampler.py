@@ -63,6 +63,7 @@ def test_a_token_of_probability_zero_is_never_drawn(values, number):
         assert np.exp(logits[token] - logits.max()) > 0
 
 
+@pytest.mark.slow
 @given(values=logits_with_gaps, number=st.floats(0, 1, exclude_max=True))
 def test_a_draw_does_not_write(values, number):
     logits = np.array(values, np.float32)
@@ -85,6 +86,7 @@ def test_a_text_of_any_length_is_the_same_where_its_beginning_is_forgotten(toy, 
     assert len(forgotten[-1][1].histories[0]) < 2 * FEWEST
 
 
+@pytest.mark.slow
 def test_nothing_is_forgotten_where_a_filter_may_look_at_all(toy):
     step = toy(6)
 

@@ -95,6 +95,7 @@ def test_where_the_training_text_is_gone_there_is_no_floor_and_why(train, evalua
         evaluate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["continue", "lines"])
 def test_what_is_copied_is_the_same_figure_in_training_and_in_eval(train, evaluate, task):
     events = train(task=task, tokenizer="bpe", settings={"vocab_size": "300"})

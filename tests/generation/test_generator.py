@@ -244,6 +244,7 @@ class PlainCells:
         return [replace(spec, name=f"plain-{spec.name}", numpy=None) for spec in rnngen_cells()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_a_cell_without_a_numpy_step_generates_the_same_through_torch(session, train, cell):
     train(name="verse", cell=cell)
@@ -271,6 +272,7 @@ def test_a_device_other_than_plain_cpu_goes_through_torch(session, train):
     assert list(islice(output.pieces, 3))
 
 
+@pytest.mark.slow
 def test_a_loaded_model_generates_only_what_occurred_in_training(session, train, corpus):
     train(name="verse")
     drawn = text(

@@ -122,6 +122,7 @@ def test_a_state_too_large_is_not_kept(prefixes, tmp_path):
     assert read(prefixes(size=16), PROMPT)[2] == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "plain"])
 def test_a_model_generates_the_same_with_and_without(session, train, prefixes, tmp_path, cell):
     train(name="verse")

@@ -70,6 +70,7 @@ def read(step, tokens, rows=None):
 TOKENS = [[0, 1, 2, 3, 4, 5, 6, 12], [5, 5, 5, 5, 5, 5, 5, 5], [12, 11, 0, 9, 8, 0, 0, 1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", NETWORKS, ids=str)
 @pytest.mark.parametrize(("cell", "settings"), CELLS, ids=str)
 def test_numpy_step_equals_torch_step_equals_the_whole_sequence(registry, cell, settings, sizes):

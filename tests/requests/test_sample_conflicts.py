@@ -114,6 +114,7 @@ def test_one_of_a_row_alone_is_a_request(session, row):
         session.sample_request(**VALUES[row.option], **VALUES[row.other])
 
 
+@pytest.mark.slow
 @ROWS
 def test_the_command_line_refuses_every_row_by_flags(run, row):
     refused = run("sample", *(word for option in broken(row) for word in words(option)), status=2)

@@ -107,6 +107,7 @@ def check_message(message, row, spelt):
     assert row.reason in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", train.CONFLICTS, ids=lambda row: f"{row.option}-{row.other}")
 def test_train_refuses_every_row(run, row):
     given = given_by(row)

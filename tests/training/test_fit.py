@@ -545,6 +545,7 @@ def test_a_larger_budget_is_used_up(session, train):
     assert session.read("verse").config.training.steps == 20
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_early_goes_on_without_patience(session, train):
     train(lr=1e-30, weight_decay=0, patience=1, steps=40, evaluations=20)
     assert go_on(session)[-1].reason == "early stop"

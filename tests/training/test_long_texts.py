@@ -75,6 +75,7 @@ def test_a_text_that_goes_on_keeps_a_few_bytes_a_token(chain):
     assert grown(text.pieces) < PER_TOKEN * LENGTH + SLACK
 
 
+@pytest.mark.slow
 def test_texts_side_by_side_keep_as_little_of_each():
     step, count = Uniform(), 8
     rngs = [np.random.default_rng(seed) for seed in range(count)]

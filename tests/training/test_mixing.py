@@ -26,6 +26,7 @@ def judged(events):
     return next(event for event in events if isinstance(event, FinalEvaluation))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["continue", "lines"])
 def test_the_model_is_better_than_either_of_its_parts(train, session, task):
     found = judged(train(task=task))

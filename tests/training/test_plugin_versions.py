@@ -169,6 +169,7 @@ def test_a_whole_network_without_a_source_passes_its_suite():
     check_network(WINDOWS)
 
 
+@pytest.mark.slow
 def test_a_network_that_asks_for_the_bytes_of_its_tokens_has_them_when_it_trains_and_ever_after(session, ask):
     made = session(replace(WINDOWS, name="mine", load=f"{__name__}:Pieces"))
     train(made, ask())

@@ -71,6 +71,7 @@ def test_fewer_parameters_than_any_network_has_are_refused(planned, machine):
         propose(planned(), 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [1e9, 1e11, 1e13])
 def test_more_time_never_gives_a_narrower_network_and_enough_is_read(planned, machine, power):
     machine(power)

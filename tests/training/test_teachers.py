@@ -72,6 +72,7 @@ def test_every_task_can_be_taught(session, train, tmp_path, task):
     session.open(model)
 
 
+@pytest.mark.slow
 def test_a_resumed_student_is_the_unbroken_one(session, student, tmp_path):
     unbroken, broken = elsewhere(session, tmp_path, "unbroken"), elsewhere(session, tmp_path, "broken")
     list(unbroken.train(unbroken.plan(student)))
@@ -91,6 +92,7 @@ def test_same_seed_same_bytes(session, student, tmp_path):
     assert files(runs[0]) == files(runs[1])
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_teach_what_the_whole_does(train, teachers):
     runs = [
         train(name=f"in {parts}", teacher=teachers, accumulate=parts, precision="fp32") for parts in (1, 3)

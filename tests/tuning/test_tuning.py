@@ -105,6 +105,7 @@ def outcomes(events):
     return [(t.trial, t.outcome, t.chosen, t.nats_per_char) for t in tried(events)]
 
 
+@pytest.mark.slow
 def test_warnings_say_which_trial_they_are_of(search, request_):
     told = [event.message for event in search(request_(batch=500)) if isinstance(event, Warned)]
     assert [text for text in told if "the corpus is short" in text]
@@ -258,6 +259,7 @@ def test_a_device_that_reports_few_steps_ends_trials_at_the_same_evaluations(sea
     assert reported == every
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prune", ["median", "halving"])
 def test_trials_that_are_worse_than_others_end_early(search, prune):
     events = search(options=TuningOptions(trials=12, prune=prune), lr="1e-6..0.03:log")
@@ -290,6 +292,7 @@ def test_no_trial_leaves_a_model(search, session):
     assert not session.models.root.exists()
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_is_named_and_the_search_goes_on(search, request_):
     request = request_(seq=None)
     events = search(request, TuningOptions(trials=6, prune="none"), seq="8|100000", lr="0.01|0.02")
@@ -400,6 +403,7 @@ def test_a_study_goes_on_only_with_the_search_that_it_was_begun_with(
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_study_is_about_one_text_and_may_run_on_another_machine(search, request_, corpus, tmp_path):
     search(options=TuningOptions(trials=1))
     (tmp_path / "other" / "verse.txt").parent.mkdir()
@@ -446,6 +450,7 @@ def test_a_study_is_found_by_name_in_the_file_or_the_database_that_it_is_in(sear
     assert study_names() == ["verse"]
 
 
+@pytest.mark.slow
 def test_pairs_in_two_files_are_searched_and_trained_again(search, request_, session, tmp_path):
     (tmp_path / "a.en").write_text("".join(f"one {n} two\n" for n in range(60)))
     (tmp_path / "a.de").write_text("".join(f"eins {n} zwei\n" for n in range(60)))
