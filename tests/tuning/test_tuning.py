@@ -250,8 +250,9 @@ def test_a_device_that_reports_few_steps_ends_trials_at_the_same_evaluations(sea
     every, whole = reported.copy(), Session.train
     assert len({share for _, share in every}) > 1
 
-    def rarely(*arguments):
-        return (event for event in whole(*arguments) if not isinstance(event, Step) or not event.step % 10)
+    def rarely(*arguments, **how):
+        events = whole(*arguments, **how)
+        return (event for event in events if not isinstance(event, Step) or not event.step % 10)
 
     monkeypatch.setattr(Session, "train", rarely)
     reported.clear()
