@@ -526,7 +526,9 @@ def _digest(corpus: Corpus) -> str:
 
 
 def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
-    return tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100 - the name of a link counts
+    """Return where files are: a link's own name counts, but behind one ``..`` is another folder."""
+    plain = (path.parent.resolve() / path.name if ".." in path.parts else path for path in paths)
+    return tuple(os.path.abspath(path) for path in plain)  # noqa: PTH100 - which follows no links
 
 
 def _find(argument: str, known: set[str]) -> list[Path]:

@@ -408,7 +408,7 @@ class Generator:
         text = "".join(written).encode()
         ends = np.cumsum([len(pieces[token]) for token in taken]) - given
         whole = int(np.searchsorted(ends, len(text), "right"))
-        rest = text[int(ends[whole - 1]) if whole else 0 :].decode(errors="replace")
+        rest = text[max(0, int(ends[whole - 1])) if whole else 0 :].decode(errors="replace")
         return unmet(constraints, [*taken[:whole], *encode(rest).tolist()])
 
     def _shortened(self, prompt: Prompt, hypothesis: Hypothesis, text: str, *, given: int) -> Hypothesis:

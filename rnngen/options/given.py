@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Generic, TypeVar
 
 from rnngen.errors import UnknownName, UsageError
-from rnngen.options.typed import check_values, plain
+from rnngen.options.typed import check_values, plain_values
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Given(Generic[T]):
         for name in values:
             if name not in known:
                 raise UnknownName("option", name, known)
-        values = {name: plain(value) for name, value in values.items()}
+        values = plain_values(stage, values)
         try:
             check_values(stage, values)
             return cls(stage(**values), frozenset(values))

@@ -30,10 +30,20 @@ def check_types(made: Any) -> None:
             raise TypeError(f"{field.name}={str(value)[:40]!r} is not of its type")
 
 
+def plain_values(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``plain`` values for fields of a dataclass; a whole number is text where only text will do."""
+    hints = _hints(kind)  # type: ignore[arg-type]  # as below
+    made = {name: plain(value) for name, value in values.items()}
+    for name, value in made.items():
+        if type(value) is int and not _fits(value, hints[name]) and _fits("", hints[name]):
+            made[name] = str(value)
+    return made
+
+
 def plain(value: Any) -> Any:
-    """Return NumPy's numbers as Python's, and a path as text; anything else as it is."""
-    if isinstance(value, bool):
-        return value
+    """Return NumPy's numbers and truth values as Python's, and a path as text; anything else as it is."""
+    if type(value).__name__ in ("bool", "bool_"):  # NumPy's have no class in common with Python's
+        return bool(value)
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, PurePath):

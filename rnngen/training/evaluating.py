@@ -34,7 +34,7 @@ from rnngen.nn.network import weights_of
 from rnngen.options import COPIES, marked
 from rnngen.registry.components import Tokenizers
 from rnngen.store.checkpoint import Tensors
-from rnngen.store.model_folder import OCTAVES, TARGET_LENGTHS, TRAINED_TOKENS, read_model
+from rnngen.store.model_folder import TRAINED_TOKENS, read_model
 from rnngen.training.distributed import ProcessGroup
 from rnngen.training.mixing import settled
 from rnngen.training.plan import Plan
@@ -211,7 +211,7 @@ def _generator(plan: Plan, network: nn.Module, weights: Tensors) -> Generator:
         default_prompt=encoded.default_prompt,
         trained_tokens=trained_tokens(plan),
         max_source_tokens=plan.config.training.max_length if reads_source else None,
-        target_lengths=target_lengths(plan),
+        target_lengths=plan.target_lengths,
     )
     return healing(generator)
 
@@ -229,25 +229,6 @@ def trained_tokens(plan: Plan) -> NDArray[np.uint8]:
         met = base.weights.get(TRAINED_TOKENS, np.ones(base.config.vocabulary))
         occur[: len(met)] |= met > 0
     return occur.astype(np.uint8)
-
-
-def target_lengths(plan: Plan) -> NDArray[np.int32] | None:
-    """Return (32,) the longest targets by the length of their sources, those of another model among them.
-
-    None for a text without sources, and where the weights were another model's, which does not know its own.
-    """
-    store, base = plan.encoded.train, plan.start_from
-    if store.source is None:
-        return None
-    longest = np.zeros(OCTAVES, np.int32)
-    if base:
-        if TARGET_LENGTHS not in base.weights:
-            return None
-        longest[:] = base.weights[TARGET_LENGTHS]
-    read, written = np.diff(store.source.starts), np.diff(store.starts)  # the end of each included
-    kept = np.maximum(read, written) <= plan.config.training.max_length + 1
-    np.maximum.at(longest, np.frexp(read[kept])[1] - 1, written[kept])
-    return longest
 
 
 def below_baseline(encoded: EncodedDataset, nats_per_char: float, mend: str) -> str | None:

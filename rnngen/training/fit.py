@@ -184,8 +184,8 @@ def _train(plan: Plan, stop: Callable[[], bool], *, extras: bool = True) -> Iter
     plan = plan.with_device_defaults(device.type)
     kind = ReadOnlyRun if group.rank else RunFolder
     extra = {TRAINED_TOKENS: evaluating.trained_tokens(plan), **_alphabets(plan), **_examples(plan)}
-    if (lengths := evaluating.target_lengths(plan)) is not None:
-        extra[TARGET_LENGTHS] = lengths
+    if plan.target_lengths is not None:
+        extra[TARGET_LENGTHS] = plan.target_lengths
     begun = staged(plan.path) if plan.config.training.ensemble and not plan.resumed else None
     folder = kind(plan.path, plan.config, plan.encoded.tokenizer_json, extra, begun)
     if plan.resumed:

@@ -6,8 +6,12 @@ Nothing here imports torch, and nothing is written but the cache: a request that
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rnngen.contracts import NetworkSpec, TaskSpec
 from rnngen.data.dataset import READER_OPTIONS, TOKENIZERS, CorpusFiles, EncodedDataset
@@ -26,11 +30,14 @@ from rnngen.requests.train import CHANGEABLE, OF_LAYERS, REQUIREMENTS, TrainRequ
 from rnngen.store import folders
 from rnngen.store.config import ModelConfig
 from rnngen.store.model_folder import (
+    OCTAVES,
+    TARGET_LENGTHS,
     ModelStore,
     StoredModel,
     located,
     located_teachers,
     read_config,
+    read_model,
     read_tokenizer,
     staged,
 )
@@ -63,6 +70,27 @@ class Plan:
     """True for an ensemble some of whose members have begun, and whose model has not."""
     force: bool = False
     """True if it may replace a model of its name."""
+
+    @cached_property
+    def target_lengths(self) -> NDArray[np.int32] | None:
+        """(32,) the longest targets by the length of their sources (``TARGET_LENGTHS``).
+
+        Those of another model are among them where weights are. None for a text without sources, and where
+        the other model, or an earlier version that began the run, does not know its own.
+        """
+        store, longest = self.encoded.train, np.zeros(OCTAVES, np.int32)
+        if store.source is None:
+            return None
+        if self.resumed:
+            return read_model(self.path).weights.get(TARGET_LENGTHS)
+        if self.start_from:
+            if TARGET_LENGTHS not in self.start_from.weights:
+                return None
+            longest[:] = self.start_from.weights[TARGET_LENGTHS]
+        read, written = np.diff(store.source.starts), np.diff(store.starts)  # the end of each included
+        kept = np.maximum(read, written) <= self.config.training.max_length + 1
+        np.maximum.at(longest, np.frexp(read[kept])[1] - 1, written[kept])
+        return longest
 
     def check_free(self) -> None:
         """Raise ``OptionError`` if a new model would replace one unasked."""
@@ -360,6 +388,9 @@ def _resumed(registry: Registry, models: ModelStore, name: str, path: Path, requ
         )
         text = _text(request, was)
         texts = CorpusFiles.find(registry, parts["task"], request.files, text)
+        if "encoding" in request.text:  # patterns are recorded so that they hold from any folder
+            read = texts.reader_options.get("encoding")
+            _refuse_change("encoding", read, record.reader_options.get("encoding"))
         if not text.val:
             val, val_sources = record.val_paths, record.val_source_paths
             texts = replace(texts, val_paths=[*map(Path, val)], val_sources=[*map(Path, val_sources)])
@@ -401,7 +432,7 @@ def _refuse_changes(
         **request.parts.values,
         **request.network.values,
         **request.training.without(CHANGEABLE).values,
-        **request.text.without(PLACES).values,  # the text itself is compared later
+        **request.text.without({*PLACES, "encoding"} if request.files else PLACES).values,  # compared later
     }
     was = _made_with(parts, config, given)
     for key, value in given.items():
@@ -424,7 +455,7 @@ def _made_with(parts: dict[str, Component], config: ModelConfig, given: Mapping[
         **asdict(config.network),
         **asdict(config.training),
         **dict.fromkeys(READER_OPTIONS),
-        **config.corpus.reader_options,
+        **{key: str(value) for key, value in config.corpus.reader_options.items()},
         "shared_vocabulary": config.reads_source and config.source_tokenizer is None,
         "val_fraction": config.corpus.val_fraction,
         "normalize": config.corpus.normalize,

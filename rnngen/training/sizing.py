@@ -214,7 +214,7 @@ def _affordable(plan: Plan, batches: "_Again") -> tuple[Plan, list[str]]:
         suits = hidden <= ANY_TEXT or count <= PARAMETERS_A_TOKEN * text
         if suits and tokens >= min(passes * text, each_parameter * count):
             chosen = hidden
-    bound = f" and suits a text of {text:,} tokens" if chosen >= ANY_TEXT else ""
+    bound = f" and suits a text of {text:,} tokens" if chosen >= ANY_TEXT or chosen == widths[-1] else ""
     return _sized(plan, chosen), [f"hidden {chosen}: the widest that reads {amount} in that time{bound}"]
 
 

@@ -34,7 +34,7 @@ from rnngen.registry import Distribution, Registry
 from rnngen.requests.evaluate import EvaluateRequest
 from rnngen.requests.train import TrainRequest
 from rnngen.store.checkpoint import read_tensors
-from rnngen.store.model_folder import TRAINING, ModelStore
+from rnngen.store.model_folder import TRAINING, ModelStore, read_model, write_weights
 from rnngen.training import evaluating
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "README.md")
@@ -669,6 +669,19 @@ def test_a_tuned_model_may_write_as_much_as_the_one_that_it_began_as(session, tr
     request = TrainRequest.of(str(path), name="tuned", init_from="base", **{**TRAINING_OPTIONS, "lr": 1e-12})
     list(session.train(session.plan(request)))
     assert longest(session.load("tuned"), "abcdef") > 16
+    before = session.read("tuned").weights["target_lengths"]
+    list(session.train(session.plan(TrainRequest.of(name="tuned", resume=True, steps=14))))
+    assert session.read("tuned").weights["target_lengths"].tolist() == before.tolist()
+
+
+def test_a_run_that_does_not_know_its_targets_lengths_learns_none_when_it_goes_on(session, train):
+    train(name="old", stop=after(4), evaluations=10)
+    folder = session.models.find("old")
+    model = read_model(folder)
+    weights = {name: array for name, array in model.weights.items() if name != "target_lengths"}
+    write_weights(folder, weights, model.config, model.tokenizer_json)  # as an earlier version did
+    list(session.train(session.plan(TrainRequest.of(name="old", resume=True))))
+    assert "target_lengths" not in session.read("old").weights
 
 
 def test_only_what_training_met_is_written(shelf):

@@ -41,6 +41,15 @@ def test_a_model_is_called_after_its_corpus(session, ask, corpus, file, name):
     assert (plan.name, plan.path) == (name, session.models.root / name)
 
 
+def test_a_text_behind_a_link_and_dots_is_recorded_where_it_is(session, ask, corpus, tmp_path):
+    (tmp_path / "elsewhere" / "folder").mkdir(parents=True)
+    text = tmp_path / "elsewhere" / "text.txt"
+    text.write_text(corpus.read_text())
+    (tmp_path / "link").symlink_to(text.parent / "folder")
+    plan = session.plan(ask(tmp_path / "link" / ".." / "text.txt"))
+    assert plan.config.corpus.paths == (str(text.resolve()),)
+
+
 def test_a_folder_gives_its_name_and_all_its_texts(session, ask, corpus, tmp_path):
     folder = tmp_path / "poems"
     folder.mkdir()
@@ -242,6 +251,19 @@ def test_an_option_of_no_use_is_refused_where_resume_begins_a_run(session, ask, 
     train()
     with pytest.raises(UsageError, match="resume cannot change"):  # but of a run it is told what it has
         session.plan(resumed(**idle))
+
+
+def test_patterns_of_encodings_may_be_said_again(session, ask, train, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, encoding in (("old", "cp1251"), ("new/old", "utf-8")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.txt").write_bytes(("привет, мир\n" * 100).encode(encoding))
+    files, said = ("old", "new"), {"encoding": "utf-8;./old/*.txt=cp1251"}
+    options = {"name": "m", "steps": 2, "hidden": 8, "seq": 16, "batch": 2, "ngram": "none"}
+    list(session.train(session.plan(TrainRequest.of(*files, **options, **said))))
+    assert session.plan(TrainRequest.of(*files, resume=True, **options, **said)).resumed
+    with pytest.raises(UsageError, match=r"encoding=utf-8;old/a.txt=cp1252: the run was made with"):
+        session.plan(TrainRequest.of(*files, resume=True, name="m", encoding="utf-8;old/a.txt=cp1252"))
 
 
 def test_most_passes_mean_nothing_beside_the_budget_of_a_run(session, train):

@@ -183,6 +183,16 @@ def test_the_network_of_pairs_is_the_widest_that_reads_them_often_enough(
 
 
 @pytest.mark.slow
+def test_few_pairs_get_a_narrow_network_however_fast_the_machine(planned, machine, tmp_path):
+    (tmp_path / "pairs.tsv").write_text(reversals(200))
+    machine(1e18)
+    plan = planned(tmp_path / "pairs.tsv", task="pairs", steps=None, minutes=1.0)
+    proposal = propose(plan, given={"dropout"})
+    assert proposal.plan.config.network.hidden == 128
+    assert any(f"suits a text of {len(plan.encoded.train):,} tokens" in reason for reason in proposal.reasons)
+
+
+@pytest.mark.slow
 def test_padding_is_no_reading(planned, machine, tmp_path):
     """Rows of unequal targets: a pass costs what its batches hold, and its tokens are those of the text."""
     path = tmp_path / "uneven.tsv"

@@ -242,7 +242,6 @@ def test_a_trial_trains_for_its_minutes(search, request_):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_device_that_reports_few_steps_ends_trials_at_the_same_evaluations(search, request_, monkeypatch):
     reported = []
     monkeypatch.setattr(Trial, "report", lambda _, value, share: reported.append((value, share)))
