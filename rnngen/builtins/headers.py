@@ -8,10 +8,7 @@ recur), or texts of another form.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import or_
-
-from rnngen.contracts import LabelColumn
 
 _WORDS = """
 abc answer article artist artwork author body caption card category chinese city class cmn code comment
@@ -33,14 +30,6 @@ FEW = 0.2
 """The share of a column's rows above which its different values are too many for labels."""
 _NAME = re.compile(r"[^\W\d][\w .()/#-]{0,39}")
 _NUMBER = re.compile(r"[-+]?[\d.,:/%-]*\d[\d.,:/%-]*")
-
-
-@dataclass
-class FirstTable(LabelColumn):
-    """Facts of the first table of a text, which hold for its others."""
-
-    header: tuple[str, ...] | None = None
-    """The cells of its header, empty where it has none; None before it is read."""
 
 
 def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

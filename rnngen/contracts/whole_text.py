@@ -23,6 +23,8 @@ class LabelColumn:
     """Its name in the header of that table, if there is one."""
     place: str = ""
     """The file of that table."""
+    header: tuple[str, ...] | None = None
+    """The cells of that table's header, empty where it has none; None before it. It is one in others."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
-from rnngen.builtins.headers import FirstTable
-from rnngen.contracts import Chunk, ExtendableTokenizer, Task, Tokenizer
+from rnngen.contracts import Chunk, ExtendableTokenizer, LabelColumn, Task, Tokenizer
 from rnngen.contracts.notes import collected_notes
 from rnngen.data.corpus import Corpus, find, not_read, spool, suffix_of
 from rnngen.data.file_encodings import FileEncodings
@@ -214,9 +213,9 @@ class CorpusFiles:
         return self._read(self.val_paths, self.val_sources)
 
     @cached_property
-    def _label_column(self) -> FirstTable:
+    def _label_column(self) -> LabelColumn:
         """The first table of the corpus, which is always read before the validation text."""
-        return FirstTable(self.labels)
+        return LabelColumn(self.labels)
 
     @cached_property
     def _encodings(self) -> FileEncodings:

@@ -32,7 +32,7 @@ from rnngen.contracts import (
 )
 from rnngen.data.normalization import normalize
 from rnngen.decoding.draws import require_choice
-from rnngen.decoding.filter_chain import FilterChain, constraints_of, unmet
+from rnngen.decoding.filter_chain import MOST_SEED, FilterChain, constraints_of, unmet
 from rnngen.decoding.likelihood import log_probabilities
 from rnngen.decoding.prefill import blend, next_logits, prefill
 from rnngen.decoding.text_stream import TextStream, decode, first_sentences, first_tokens, until
@@ -57,8 +57,6 @@ BATCH_TOKENS = 64 * 512
 """…and tokens that they may have together when all are padded to the longest."""
 BATCH_TEXTS, BATCH_LOGITS = 512, 1 << 22
 """Texts that are scored side by side at most, and the logits that there are at a time."""
-SEEDS = 1 << 63
-"""Seeds lie below it; those of the prompts that follow the largest begin at 0 again."""
 NOTHING = Known(frozenset())
 """Characters of a model that knows none by its record."""
 FREE_LENGTH, EXAMPLE_LENGTH = 500, 10_000
@@ -302,7 +300,7 @@ class Generator:
                 most + one.spelt if (most := self._most(prompt, settings)) else most
                 for prompt, one in zip(prompts, begun, strict=True)
             ),
-            seeds=tuple((settings.seed + n) % SEEDS for n in numbers or range(len(prompts))),
+            seeds=tuple((settings.seed + n) & MOST_SEED for n in numbers or range(len(prompts))),
             eos_id=self.eos_id,
             count=settings.count,
             filters=settings.filters,

@@ -182,7 +182,7 @@ class Registry:
         return Entry(source, loaded.failure, loaded.seconds, [*loaded.specs], loaded.specs)
 
     def load_all(self) -> None:
-        """Import every plugin, so that ``failures`` tells what is broken now."""
+        """Import every plugin, so that ``failures`` lists what is broken now."""
         for number, entry in enumerate(self.entries):
             if entry.real is None:
                 self.entries[number] = self._load(entry.source)

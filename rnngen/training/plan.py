@@ -192,8 +192,7 @@ def _new(registry: Registry, name: str, path: Path, request: TrainRequest) -> Pl
     limit = request.training.options.max_length
     texts, fresh = replace(texts, task_part=parts["task"]), request.no_cache
     encoded = texts.encode(parts, text.val_fraction, limit=limit, fresh=fresh)
-    training, given = request.training, request.training.names | request.network.names
-    config = _config(parts, request.network.options, encoded, training.options, given)
+    config = _config(parts, request.network.options, encoded, request.training.options, request.given)
     return Plan(name, path, config, parts, encoded, resumed=False)
 
 
@@ -210,7 +209,7 @@ def _tuned(registry: Registry, name: str, path: Path, request: TrainRequest, bas
     training = request.training.options
     if training.weight_decay is None:  # a strong one would undo what the weights know
         training = replace(training, weight_decay=LEAST_DECAY)
-    config = _config(parts, network, encoded, training, request.training.names | {"hidden"})
+    config = _config(parts, network, encoded, training, {*request.given, "hidden"})
     config = config.replace(default_prompt=base.config.default_prompt, **_growth(base.config, config))
     return Plan(name, path, config, parts, encoded, resumed=False, start_from=base)
 
@@ -225,8 +224,8 @@ def _taught(
     parts |= choose(registry, {"cell": cell}, request.settings)
     _refuse_penalties(parts["cell"].options, "teacher")
     encoded = _encoded_like(registry, base, parts, request, extend=False)
-    training, given = request.training, request.training.names | request.network.names
-    config = _config(parts, request.network.options, encoded, training.options, given, taught=True)
+    training, given = request.training.options, request.given
+    config = _config(parts, request.network.options, encoded, training, given, taught=True)
     config = config.replace(teachers=tuple(teacher.record for teacher in teachers))
     return Plan(name, path, config, parts, encoded, resumed=False, teachers=teachers)
 

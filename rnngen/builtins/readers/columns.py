@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from rnngen.builtins.headers import LOOKED_AT, FirstTable, is_header
+from rnngen.builtins.headers import LOOKED_AT, is_header
 from rnngen.builtins.options import TableOptions
 from rnngen.contracts import Chunk, note, whole_text
 from rnngen.errors import CorpusError
@@ -156,7 +156,6 @@ def _header(shape: Shape, wanted: bool | None, given: Sequence[str]) -> list[str
     first, *rows = shape.columns
     cells = [cell.strip() for cell in shape.head[0]]
     table = whole_text().labels
-    table = table if isinstance(table, FirstTable) else FirstTable()
     if wanted is None and shape.head[0] == first:
         known = (*cells,) == table.header or any(name in cells for name in given)
         wanted = known or is_header(first, rows)
